@@ -1,0 +1,215 @@
+"""Settings: strict, frozen, one class a section; read from TOML, JSON and dotted flags.
+
+A section is a `Settings` class; each field has a default, its bounds and a description, from which
+`--help` is made. A wrong field or value is a `ConfigError` that names the place, what was found and
+what was expected. The settings of a model stand beside the model (`models/`), not here.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError
+
+from hornbook.errors import ConfigError, did_you_mean
+
+
+class Settings(BaseModel):
+    """A frozen section of the configuration; unknown fields are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @classmethod
+    def parse(cls, data: Mapping[str, Any], place: str) -> Self:
+        """`data` as this section. `place` names it in errors, such as `"model"`.
+
+        Raises ConfigError with every wrong field, one a line.
+        """
+        try:
+            return cls.model_validate(dict(data))
+        except ValidationError as error:
+            raise ConfigError("\n".join(cls._explain(error, place))) from None
+
+    @classmethod
+    def _explain(cls, error: ValidationError, place: str) -> list[str]:
+        lines: dict[str, str] = {}
+        for problem in error.errors():
+            field = str(problem["loc"][0]) if problem["loc"] else ""
+            where = f"{place}.{field}" if field else place
+            if problem["type"] == "extra_forbidden":
+                fields = list(cls.model_fields)
+                lines.setdefault(where, f"{where}: no such field{did_you_mean(field, fields)}")
+            else:
+                found = problem["input"]
+                expected = problem["msg"].removeprefix("Value error, ")
+                lines.setdefault(where, f"{where}: found {found!r}. {expected}.")
+        return list(lines.values())
+
+
+class DataConfig(Settings):
+    """What text, how it is read, and how it is split."""
+
+    corpus: str = Field("names", description="a name from `hornbook data`, or a path to a text")
+    kind: Literal["auto", "documents", "stream"] = Field(
+        "auto", description="documents: one a line; stream: one continuous text"
+    )
+    encoding: str = Field("utf-8", description="encoding of the file")
+    validation: float = Field(0.1, gt=0, lt=0.5, description="share held out for validation")
+    test: float | None = Field(
+        None,
+        ge=0,
+        lt=0.5,
+        description="share held out for the test: 0.1 of documents, 0 of a stream",
+    )
+    split_seed: int = Field(
+        42, ge=0, description="shuffles the documents before the split (42: the lectures' split)"
+    )
+
+
+class TokenizerConfig(Settings):
+    """How text becomes ids."""
+
+    kind: Literal["char", "byte"] = Field("char", description="one id a character, or a byte")
+
+
+class ModelConfig(Settings):
+    """What every model's configuration has; each model adds its own fields."""
+
+    name: str
+
+
+class OptimConfig(Settings):
+    """The optimizer and its schedule."""
+
+    name: Literal["adamw", "sgd"] = Field("adamw", description="optimizer")
+    learning_rate: float = Field(1e-3, gt=0, description="highest learning rate")
+    schedule: Literal["cosine", "linear", "constant", "drop"] = Field(
+        "cosine", description="how the rate falls; drop: to a tenth at `decay_start`"
+    )
+    warmup: int = Field(0, ge=0, description="updates over which the rate rises from 0")
+    decay_start: float = Field(
+        0.0, ge=0, le=1, description="share of the updates after which the rate begins to fall"
+    )
+    final: float = Field(0.1, ge=0, le=1, description="share of the rate left at the end")
+    beta1: float = Field(0.9, ge=0, lt=1, description="AdamW's memory of the gradient")
+    beta2: float = Field(0.99, ge=0, lt=1, description="AdamW's memory of its square")
+    weight_decay: float = Field(0.1, ge=0, description="AdamW's decay, on matrices only")
+    l2: float = Field(
+        0.0, ge=0, description="adds this times the mean square of each matrix to the loss"
+    )
+    grad_clip: float = Field(1.0, ge=0, description="largest norm of the gradient; 0: no clipping")
+
+
+class TrainingConfig(Settings):
+    """How long, on what batches, and how it is watched."""
+
+    steps: int = Field(1000, gt=0, description="updates in all")
+    batch_size: int | Literal["all"] = Field(
+        64, gt=0, description="sequences (or windows) an update; all: the whole training part"
+    )
+    examples: Literal["auto", "sequences", "windows"] = Field(
+        "auto", description="sequences: every position is predicted; windows: one target each"
+    )
+    sampling: Literal["epochs", "random"] = Field(
+        "epochs", description="epochs: a new permutation each; random: with replacement"
+    )
+    seed: int = Field(1337, ge=0, lt=2**31, description="every generator is derived from it")
+    evaluations: int = Field(10, gt=0, description="how often the validation loss is measured")
+    samplings: int = Field(3, ge=0, description="how often a few samples are shown")
+    patience: int = Field(
+        0, ge=0, description="stop after so many evaluations without a best; 0: never"
+    )
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where to train")
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="auto: bf16 where a short measurement shows that it pays"
+    )
+
+
+class RunConfig(Settings):
+    """Everything that is set about a run."""
+
+    data: DataConfig = DataConfig()
+    tokenizer: TokenizerConfig = TokenizerConfig()
+    model: SerializeAsAny[ModelConfig]
+    optim: OptimConfig = OptimConfig()
+    training: TrainingConfig = TrainingConfig()
+
+
+SECTIONS: dict[str, type[Settings]] = {
+    "data": DataConfig,
+    "tokenizer": TokenizerConfig,
+    "model": ModelConfig,
+    "optim": OptimConfig,
+    "training": TrainingConfig,
+}
+
+Nested = dict[str, dict[str, Any]]
+
+
+def merge(*layers: Mapping[str, Mapping[str, Any]]) -> Nested:
+    """Sections of fields, the later layer winning field by field."""
+    merged: Nested = {}
+    for layer in layers:
+        for section, fields in layer.items():
+            merged.setdefault(section, {}).update(fields)
+    return merged
+
+
+def parse_overrides(overrides: Mapping[str, Any] | Sequence[str]) -> Nested:
+    """Dotted settings as sections: `{"model.n-layer": 4}` or `["--model.n-layer", "4"]`.
+
+    Raises ConfigError for an unknown section or a flag without its value. Fields are checked later,
+    when it is known which model they belong to.
+    """
+    pairs = overrides if isinstance(overrides, Mapping) else _pair_flags(overrides)
+    sections: Nested = {}
+    for dotted, value in pairs.items():
+        section, dot, field = dotted.replace("-", "_").partition(".")
+        if section not in SECTIONS or not dot:
+            fields = [f"{name}.{key}" for name, cls in SECTIONS.items() for key in cls.model_fields]
+            raise ConfigError(
+                f"{dotted}: no such setting{did_you_mean(dotted.replace('-', '_'), fields)}"
+                if dot
+                else f"{dotted}: no such setting; settings are dotted, such as model.n_layer"
+            )
+        sections.setdefault(section, {})[field] = value
+    return sections
+
+
+def _pair_flags(tokens: Sequence[str]) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    rest = list(tokens)
+    while rest:
+        flag, equals, value = rest.pop(0).partition("=")
+        if not equals:
+            if not rest or rest[0].startswith("--"):
+                raise ConfigError(f"{flag}: found no value, expected one: {flag} VALUE")
+            value = rest.pop(0)
+        pairs[flag.removeprefix("--")] = value
+    return pairs
+
+
+def read_toml(path: Path) -> Nested:
+    """A TOML file with the sections data, tokenizer, model, optim and training.
+
+    Raises ConfigError where the file cannot be read, is no TOML, or has another section.
+    """
+    try:
+        with path.open("rb") as file:
+            data = tomllib.load(file)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); give a TOML file") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from None
+    for section, fields in data.items():
+        if section not in SECTIONS:
+            raise ConfigError(f"{path}: no section [{section}]{did_you_mean(section, SECTIONS)}")
+        if not isinstance(fields, dict):
+            raise ConfigError(f"{path}: {section} is a section; write [{section}] and its fields")
+    return {
+        section: {field.replace("-", "_"): value for field, value in fields.items()}
+        for section, fields in data.items()
+    }

@@ -1,0 +1,142 @@
+"""Corpora known by name: what they are, where they come from, and their sha256.
+
+`names` lies in the package. The others are fetched once, checked and cached; `HORNBOOK_DATA` names a
+folder that is looked into first, `HORNBOOK_CACHE` another place for the cache.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from hornbook.config import DataConfig
+from hornbook.data.text import Corpus, read_corpus
+from hornbook.errors import DataError, did_you_mean
+
+TIMEOUT = 30  # seconds for a fetch
+
+
+@dataclass(frozen=True)
+class KnownCorpus:
+    """A corpus of the registry. url is empty for one that lies in the package."""
+
+    name: str
+    kind: str
+    line: str
+    source: str
+    sha256: str
+    filename: str
+    url: str = ""
+
+    def path(self) -> Path | None:
+        """Where it lies on this machine, or None while it has not been fetched."""
+        if not self.url:
+            return Path(str(resources.files("hornbook.data").joinpath(self.filename)))
+        folder = os.environ.get("HORNBOOK_DATA")
+        places = ([Path(folder)] if folder else []) + [cache_directory()]
+        return next((p / self.filename for p in places if (p / self.filename).is_file()), None)
+
+    def fetch(self) -> Path:
+        """The path of its file, fetched, checked and cached where it is not here yet.
+
+        Raises DataError where it cannot be fetched or is not the text that it should be.
+        """
+        path = self.path()
+        if path is None:
+            raw = _download(self)
+            path = cache_directory() / self.filename
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial = path.with_suffix(f".{os.getpid()}.partial")
+            partial.write_bytes(raw)
+            partial.replace(path)
+        elif (found := hashlib.sha256(path.read_bytes()).hexdigest()) != self.sha256:
+            raise DataError(
+                f"{path}: found sha256 {found[:12]}..., expected {self.sha256[:12]}...: not the "
+                f"{self.name} of the registry. Remove it, or train on it by its path"
+            )
+        return path
+
+
+def _download(corpus: KnownCorpus) -> bytes:
+    try:
+        with urllib.request.urlopen(corpus.url, timeout=TIMEOUT) as answer:
+            raw: bytes = answer.read()
+    except (urllib.error.URLError, OSError) as error:
+        raise DataError(
+            f"{corpus.name}: could not be fetched from {corpus.url} "
+            f"({getattr(error, 'reason', error)}). Fetch it yourself, name it {corpus.filename}, "
+            "and set HORNBOOK_DATA to its folder; or train on `names`, which needs no network"
+        ) from None
+    found = hashlib.sha256(raw).hexdigest()
+    if found != corpus.sha256:
+        raise DataError(
+            f"{corpus.name}: what {corpus.url} returned has sha256 {found[:12]}..., expected "
+            f"{corpus.sha256[:12]}...; nothing was kept"
+        )
+    return raw
+
+
+def cache_directory() -> Path:
+    """Where fetched corpora are kept."""
+    if own := os.environ.get("HORNBOOK_CACHE"):
+        return Path(own)
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "hornbook"
+
+
+CORPORA = {
+    corpus.name: corpus
+    for corpus in (
+        KnownCorpus(
+            name="names",
+            kind="documents",
+            line="29,910 first names given in the United States in 2017",
+            source="Social Security Administration, national list for 2017 (public domain)",
+            sha256="d4636ea6df909ad1e4880eb0781a5441b03776b97fc2312ed81641e4a558afa9",
+            filename="names.txt",
+        ),
+        KnownCorpus(
+            name="makemore-names",
+            kind="documents",
+            line="32,033 first names: the corpus of the lectures",
+            source="karpathy/makemore, names.txt",
+            sha256="0a30b5557f192f32ab962680889aac5f6fda0f4cecf40a6d0b5694f58ea8cc4d",
+            filename="names.txt",
+            url="https://raw.githubusercontent.com/karpathy/makemore/master/names.txt",
+        ),
+        KnownCorpus(
+            name="shakespeare",
+            kind="stream",
+            line="40,000 lines of Shakespeare, 1.1 MB",
+            source="karpathy/char-rnn, data/tinyshakespeare/input.txt",
+            sha256="86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
+            filename="shakespeare.txt",
+            url="https://raw.githubusercontent.com/karpathy/char-rnn/master/data/"
+            "tinyshakespeare/input.txt",
+        ),
+    )
+}
+
+
+def load_corpus(config: DataConfig) -> Corpus:
+    """The corpus that the settings name: a name of the registry, else a path.
+
+    Raises DataError where there is no such text or it cannot be read.
+    """
+    known = CORPORA.get(config.corpus)
+    if known is None:
+        path = Path(config.corpus).expanduser()
+        looks_like_name = path.name == config.corpus and not path.suffix
+        if looks_like_name and not path.exists():
+            raise DataError(
+                f"{config.corpus}: no corpus of this name and no such file"
+                f"{did_you_mean(config.corpus, CORPORA)}"
+            )
+        return read_corpus(path, kind=config.kind, encoding=config.encoding)
+    kind = known.kind if config.kind == "auto" else config.kind
+    return read_corpus(known.fetch(), kind=kind, name=known.name, source=known.name)

@@ -1,0 +1,217 @@
+"""A split, and its parts as tokens.
+
+A part is one array of tokens cut into units: the documents, or the one stream. Unit u reads
+`tokens[starts[u]:starts[u + 1]]` and predicts the same one further on, so that every token is
+predicted exactly once:
+
+    tokens  . e m m a . o l i v i a .        (`.` is the end-of-document id)
+    starts  0         5             12
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hornbook.config import DataConfig
+from hornbook.data.text import Corpus
+from hornbook.errors import DataError
+from hornbook.tokenizers import Tokenizer
+from hornbook.tokenizers.base import Ids, Unknown
+
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Split:
+    """The texts of train, validation and test: documents, or one stretch of a stream each.
+
+    before: of a stream, the symbol that precedes each part, which its first prediction sees.
+    """
+
+    train: tuple[str, ...]
+    validation: tuple[str, ...]
+    test: tuple[str, ...]
+    documents: bool
+    before: tuple[str, str, str] = ("", "", "")
+
+    def part(self, name: str, tokenizer: Tokenizer, *, unknown: Unknown = "error") -> Part:
+        """One of train, validation (or val) and test as tokens. Raises DataError if it is empty."""
+        texts, before = {
+            "train": (self.train, self.before[0]),
+            "val": (self.validation, self.before[1]),
+            "validation": (self.validation, self.before[1]),
+            "test": (self.test, self.before[2]),
+        }[name]
+        if not texts:
+            raise DataError(
+                f"{name}: this corpus has no such part; a stream is split into train and validation "
+                "(data.test sets a share for the test)"
+            )
+        if self.documents:
+            return Part.of_documents(texts, tokenizer, unknown=unknown)
+        return Part.of_stream(texts[0], tokenizer, before=before, unknown=unknown)
+
+
+def split_corpus(corpus: Corpus, config: DataConfig) -> Split:
+    """Train, validation and test: shuffled documents 80/10/10, or a stream 90/10 by position.
+
+    Seed 42 gives the split of the lectures (`random.seed(42); random.shuffle(words)`).
+    Raises DataError where a part would be empty.
+    """
+    documents = corpus.kind == "documents"
+    test = config.test if config.test is not None else (0.1 if documents else 0.0)
+    units: Sequence[str] = corpus.text
+    if documents:
+        shuffled = list(corpus.documents)
+        random.Random(config.split_seed).shuffle(shuffled)
+        units = shuffled
+    n = len(units)
+    first = int(round(1 - config.validation - test, 12) * n)
+    second = int(round(1 - test, 12) * n) if test else n
+    if test and second == n and n >= 3:  # few documents: one each, at the cost of training
+        second = n - 1
+    first = min(first, second - 1)
+    if first < (1 if documents else 2) or second > n:
+        unit = "documents" if documents else "characters"
+        raise DataError(
+            f"{corpus.source}: found {n} {unit}, too few to hold out {config.validation:.0%} for "
+            f"validation and {test:.0%} for the test; give more text"
+        )
+    bounds = ((0, first), (first, second), (second, n))
+    if documents:
+        train, validation, held = (tuple(units[a:b]) for a, b in bounds)
+        return Split(train, validation, held, documents=True)
+    text = corpus.text
+    pieces = [(text[a:b],) if b > a else () for a, b in bounds]
+    before = ("", text[first - 1], text[second - 1])
+    return Split(pieces[0], pieces[1], pieces[2], documents=False, before=before)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Tokens, (N,), and where the units start, (units + 1,). See the module's picture.
+
+    n_bytes: UTF-8 bytes of the text that is predicted, one for the end of each document.
+    """
+
+    tokens: Ids
+    starts: IntArray
+    documents: bool
+    n_bytes: int
+
+    @classmethod
+    def of_documents(
+        cls, documents: Sequence[str], tokenizer: Tokenizer, *, unknown: Unknown = "error"
+    ) -> Part:
+        """A part of documents, each between two end-of-document ids."""
+        tokens = tokenizer.encode_documents(documents, unknown=unknown)
+        starts = np.flatnonzero(tokens == tokenizer.end_id)
+        n_bytes = sum(len(d.encode("utf-8", "surrogatepass")) + 1 for d in documents)
+        return cls(tokens, starts, True, n_bytes)
+
+    @classmethod
+    def of_stream(
+        cls, text: str, tokenizer: Tokenizer, *, before: str = "", unknown: Unknown = "error"
+    ) -> Part:
+        """A part of one stream. Without a symbol `before` it the first is read, not predicted."""
+        tokens = tokenizer.encode(before + text, unknown=unknown)
+        read = before or text[:1]
+        n_bytes = len((before + text).encode("utf-8", "surrogatepass")) - len(
+            read.encode("utf-8", "surrogatepass")
+        )
+        if tokenizer.kind == "byte":  # of the symbol before only the last byte is context
+            tokens = tokens[max(0, len(before.encode("utf-8", "surrogatepass")) - 1) :]
+            n_bytes = len(tokens) - 1
+        if len(tokens) < 2:
+            raise DataError(f"found {len(tokens)} symbol(s), expected at least 2 to predict one")
+        return cls(tokens, np.array([0, len(tokens) - 1]), False, n_bytes)
+
+    @property
+    def n_targets(self) -> int:
+        """How many tokens are predicted."""
+        return len(self.tokens) - 1
+
+    @property
+    def longest(self) -> int:
+        """Tokens predicted in the longest unit."""
+        return int(np.diff(self.starts).max())
+
+    def chunks(self, length: int, overlap: int = 0) -> Chunks:
+        """The units cut into pieces of at most `length` tokens, `overlap` of them context only."""
+        stride = length - overlap
+        sizes = np.diff(self.starts)
+        pieces = -(-sizes // stride)
+        unit = np.repeat(np.arange(len(sizes)), pieces)
+        offset = (np.arange(len(unit)) - np.repeat(np.cumsum(pieces) - pieces, pieces)) * stride
+        start = self.starts[unit] + offset
+        count = np.minimum(stride, self.starts[unit + 1] - start)
+        return Chunks(unit, start, np.minimum(overlap, offset), count, offset > 0)
+
+
+@dataclass(frozen=True)
+class Chunks:
+    """Pieces of units, (n,) each: their unit, first scored token, context before it, scored tokens.
+
+    continues: the piece begins inside its unit, so nothing else may stand before it in a row.
+    """
+
+    unit: IntArray
+    start: IntArray
+    context: IntArray
+    count: IntArray
+    continues: NDArray[np.bool_]
+
+
+class Rows:
+    """Chunks packed into rows of `length` tokens, whole, in order; little is left empty.
+
+    A row may hold several documents. Models tell them apart by the end id that starts each.
+    """
+
+    def __init__(self, chunks: Chunks, order: IntArray, length: int) -> None:
+        self.length = length
+        self._start = chunks.start[order] - chunks.context[order]
+        self._context = chunks.context[order]
+        self._size = self._context + chunks.count[order]
+        self._ends = np.concatenate([[0], np.cumsum(self._size)])
+        n = len(order)
+        breaks = np.append(np.flatnonzero(chunks.continues[order]), n)
+        next_break = breaks[np.searchsorted(breaks, np.arange(n), side="right")].tolist()
+        # the first chunk that no longer fits in a row that begins with chunk i
+        fits = (np.searchsorted(self._ends, self._ends[:-1] + length, side="right") - 1).tolist()
+        first, rows = 0, []
+        while first < n:
+            rows.append(first)
+            first = min(fits[first], next_break[first])
+        self._rows = np.array([*rows, n])
+
+    def __len__(self) -> int:
+        return len(self._rows) - 1
+
+    def positions(self, first: int, last: int) -> tuple[IntArray, NDArray[np.bool_]]:
+        """Rows first to last: the token of each place, (rows, length), -1 where it is empty, and
+        whether its successor is scored."""
+        a, b = self._rows[first], self._rows[last]
+        size, begin = self._size[a:b], self._ends[a:b]
+        row = np.searchsorted(self._rows, np.arange(a, b), side="right") - 1
+        within = np.arange(self._ends[b] - self._ends[a]) - np.repeat(begin - begin[:1], size)
+        place = np.repeat((row - first) * self.length + begin - self._ends[self._rows[row]], size)
+        positions = np.full((last - first) * self.length, -1)
+        positions[place + within] = np.repeat(self._start[a:b], size) + within
+        scored = np.zeros((last - first) * self.length, dtype=np.bool_)
+        scored[place + within] = within >= np.repeat(self._context[a:b], size)
+        shape = (last - first, self.length)
+        return positions.reshape(shape), scored.reshape(shape)
+
+
+def fitting_context(n_targets: int, context_length: int) -> int:
+    """The largest power of two up to `context_length` of which a part holds at least two blocks."""
+    if n_targets >= 2 * context_length:
+        return context_length
+    return int(max(2, min(context_length, 2 ** math.floor(math.log2(max(2, n_targets // 2))))))

@@ -1,0 +1,171 @@
+"""How well a model predicts: every token of a part once, whatever the batches.
+
+Block protocol: a unit (document or stream) longer than the model's context is cut into blocks that
+do not overlap, each predicted from its own beginning; a model whose context slides (n-gram, MLP)
+sees all of its context everywhere. Losses are in nats; bits per byte compare across tokenizers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional as F
+
+from hornbook.data.part import Part, Rows
+from hornbook.models.base import LanguageModel
+from hornbook.tokenizers import Tokenizer
+from hornbook.tokenizers.base import Unknown
+
+ROW = 256  # tokens in a row of a model that takes rows of any length
+BATCH_TOKENS = 1 << 14  # tokens computed at once
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The loss over a part.
+
+    nats: mean per token. standard_error: of that mean, by document, or by block of a stream.
+    bits_per_byte: all bits over all UTF-8 bytes predicted. tokens, bytes: how many were predicted.
+    """
+
+    nats: float
+    standard_error: float
+    perplexity: float
+    bits_per_byte: float
+    tokens: int
+    bytes: int
+    units: int
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        return asdict(self)
+
+
+@torch.inference_mode()
+def token_nats(model: LanguageModel, part: Part, *, batch_tokens: int = BATCH_TOKENS) -> Floats:
+    """-log p of each predicted token of a part in nats, (n_targets,), in order.
+
+    The model is put into evaluation mode and back.
+    """
+    length, overlap = model.context_length, 0
+    if model.sliding:
+        overlap = model.context_length - 1
+        length = max(ROW, 4 * overlap)
+    chunks = part.chunks(length, overlap)
+    rows = Rows(chunks, np.arange(len(chunks.start)), min(length, _widest(part, length)))
+    device = model.device
+    tokens = torch.from_numpy(part.tokens.astype(np.int64)).to(device)
+    nats = np.empty(part.n_targets)
+    was_training = model.training
+    model.eval()
+    per_batch = max(1, batch_tokens // rows.length)
+    for first in range(0, len(rows), per_batch):
+        positions, scored = rows.positions(first, min(first + per_batch, len(rows)))
+        places = torch.from_numpy(positions.clip(min=0)).to(device)
+        ids = tokens[places]
+        if model.end_id is not None:
+            ids = ids.masked_fill(torch.from_numpy(positions < 0).to(device), model.end_id)
+        logits = model(ids).float()
+        losses = F.cross_entropy(
+            logits.flatten(0, 1), tokens[places + 1].flatten(), reduction="none"
+        )
+        nats[positions[scored]] = losses.cpu().numpy()[scored.ravel()]
+    model.train(was_training)
+    return nats
+
+
+def _widest(part: Part, length: int) -> int:
+    """A row length that a part fills: whole for a stream, room for the longest document."""
+    return length if part.n_targets >= length else part.n_targets
+
+
+def summarise(nats: Floats, part: Part, block: int) -> Evaluation:
+    """The losses of a part's tokens as one Evaluation. `block`: length of a stream's blocks."""
+    edges = part.starts[:-1] if part.documents else np.arange(0, len(nats), block)
+    sums = np.add.reduceat(nats, edges)
+    counts = np.diff(np.append(edges, len(nats)))
+    mean = float(nats.sum() / len(nats))
+    units = len(edges)
+    spread = float(np.sum((sums - mean * counts) ** 2))  # of a ratio, by clusters
+    error = math.sqrt(spread * units / (units - 1)) / len(nats) if units > 1 else math.nan
+    return Evaluation(
+        nats=mean,
+        standard_error=error,
+        perplexity=math.exp(min(mean, 700)),
+        bits_per_byte=float(nats.sum()) / math.log(2) / part.n_bytes,
+        tokens=len(nats),
+        bytes=part.n_bytes,
+        units=units,
+    )
+
+
+def evaluate(model: LanguageModel, part: Part) -> Evaluation:
+    """The loss of a model over a whole part, every token once."""
+    return summarise(token_nats(model, part), part, max(model.context_length, 1))
+
+
+@dataclass(frozen=True)
+class Score:
+    """How surprising a model finds one text. Losses in nats, over `tokens` predictions.
+
+    symbols and token_nats go token by token; the end of a document is the last of them.
+    """
+
+    text: str
+    total: float
+    mean: float
+    bits_per_byte: float
+    tokens: int
+    symbols: tuple[str, ...]
+    token_nats: tuple[float, ...]
+
+
+def score(
+    model: LanguageModel,
+    tokenizer: Tokenizer,
+    texts: Sequence[str],
+    *,
+    unknown: Unknown = "error",
+) -> list[Score]:
+    """Scores texts: documents from start to end, stretches of a stream after a line break.
+
+    Raises DataError for symbols that the model does not know, or an empty stretch of a stream.
+    """
+    if not texts:
+        return []
+    if tokenizer.end_id is not None:
+        part = Part.of_documents(texts, tokenizer, unknown=unknown)
+        nats = token_nats(model, part)
+        pieces = [
+            (part, nats, a, b) for a, b in zip(part.starts[:-1], part.starts[1:], strict=True)
+        ]
+    else:
+        before = tokenizer.decode([tokenizer.start_id])
+        pieces = []
+        for text in texts:
+            part = Part.of_stream(text, tokenizer, before=before, unknown=unknown)
+            pieces.append((part, token_nats(model, part), 0, part.n_targets))
+    scores = []
+    for text, (part, nats, first, last) in zip(texts, pieces, strict=True):
+        own, targets = nats[first:last], part.tokens[first + 1 : last + 1]
+        n_bytes = len(tokenizer.decode_bytes(targets)) + (tokenizer.end_id is not None)
+        scores.append(
+            Score(
+                text=text,
+                total=float(own.sum()),
+                mean=float(own.mean()),
+                bits_per_byte=float(own.sum()) / math.log(2) / n_bytes,
+                tokens=len(own),
+                symbols=tuple(tokenizer.symbol(t) for t in targets.tolist()),
+                token_nats=tuple(own.tolist()),
+            )
+        )
+    return scores

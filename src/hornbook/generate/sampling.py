@@ -1,0 +1,96 @@
+"""From logits to the next token: pure functions (B, V) -> (B, V), and the draw."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from hornbook.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How the next token is chosen. Raises ConfigError for values out of bounds.
+
+    temperature: divides the logits; 0 takes the most probable (greedy).
+    top_k: keep the k most probable. top_p: keep the fewest that hold p of the probability (nucleus,
+    Holtzman et al. 2020). min_p: keep those at least min_p times as probable as the best.
+    """
+
+    temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float | None = None
+    min_p: float | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.temperature < math.inf:
+            _refuse("temperature", self.temperature, "0 (greedy) or more")
+        if self.top_k is not None and self.top_k < 1:
+            _refuse("top-k", self.top_k, "1 or more")
+        if self.top_p is not None and not 0 < self.top_p <= 1:
+            _refuse("top-p", self.top_p, "above 0 and at most 1")
+        if self.min_p is not None and not 0 <= self.min_p <= 1:
+            _refuse("min-p", self.min_p, "between 0 and 1")
+
+    def filter(self, logits: Tensor) -> Tensor:
+        """Temperature, then top-k, top-p and min-p; (B, V) -> (B, V), -inf for what is cut."""
+        if self.temperature not in (0.0, 1.0):
+            logits = logits / self.temperature
+        if self.top_k is not None:
+            logits = top_k(logits, self.top_k)
+        if self.top_p is not None:
+            logits = top_p(logits, self.top_p)
+        if self.min_p is not None:
+            logits = min_p(logits, self.min_p)
+        return logits
+
+    def choose(self, logits: Tensor, generator: torch.Generator) -> Tensor:
+        """Draws one token a row, (B, V) -> (B,). The generator lies on the CPU."""
+        logits = logits.float()
+        if self.temperature == 0:
+            return logits.argmax(dim=-1)
+        p = self.filter(logits).softmax(dim=-1).cpu()
+        drawn = torch.multinomial(p, 1, replacement=True, generator=generator)
+        return drawn[:, 0].to(logits.device)
+
+
+def top_k(logits: Tensor, k: int) -> Tensor:
+    """Keeps the k largest of each row.
+
+    >>> top_k(torch.tensor([[1.0, 3.0, 2.0]]), 2).tolist()
+    [[-inf, 3.0, 2.0]]
+    """
+    least = logits.topk(min(k, logits.shape[-1])).values[..., -1:]
+    return logits.masked_fill(logits < least, -math.inf)
+
+
+def top_p(logits: Tensor, p: float) -> Tensor:
+    """Keeps the fewest of each row whose probabilities reach p; the best always stays.
+
+    >>> top_p(torch.tensor([[0.5, 0.3, 0.2]]).log(), 0.6).exp().round(decimals=1).tolist()
+    [[0.5, 0.30000001192092896, 0.0]]
+    """
+    ordered, order = logits.sort(descending=True, dim=-1)
+    probability = ordered.softmax(dim=-1)
+    before = probability.cumsum(dim=-1) - probability
+    cut = torch.zeros_like(before, dtype=torch.bool).scatter(-1, order, before >= p)
+    return logits.masked_fill(cut, -math.inf)
+
+
+def min_p(logits: Tensor, p: float) -> Tensor:
+    """Keeps what is at least p times as probable as the best of its row.
+
+    >>> min_p(torch.tensor([[0.6, 0.3, 0.1]]).log(), 0.4).exp().round(decimals=1)[0, 2].item()
+    0.0
+    """
+    if p == 0:
+        return logits
+    least = logits.max(dim=-1, keepdim=True).values + math.log(p)
+    return logits.masked_fill(logits < least, -math.inf)
+
+
+def _refuse(name: str, found: float, expected: str) -> None:
+    raise ConfigError(f"{name}: found {found}, expected {expected}")

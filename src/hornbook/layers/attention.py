@@ -1,0 +1,58 @@
+"""Causal attention by PyTorch's fused kernel, for streams and for packed documents."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def document_mask(starts: Tensor) -> Tensor:
+    """What each place may look at: itself and what is before it in its document.
+
+    (B, T) starts -> (B, 1, T, T) bool, the same for every head.
+    """
+    same = starts[:, :, None] == starts[:, None, :]
+    return same.tril()[:, None]
+
+
+def causal_attention(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout: float = 0.0
+) -> Tensor:
+    """softmax(q k^T / sqrt(D)) v over what is not later; (B, H, T, D) each -> (B, H, T, D).
+
+    mask: None for plain causal, else (B, 1, T, T) bool. k and v may have fewer heads than q (grouped
+    queries). Vaswani et al. 2017; dropout falls on the weights, as in the notes.
+    """
+    return F.scaled_dot_product_attention(
+        q, k, v, attn_mask=mask, is_causal=mask is None, dropout_p=dropout,
+        enable_gqa=k.shape[1] != q.shape[1],
+    )  # fmt: skip
+
+
+def split_heads(x: Tensor, n_head: int) -> Tensor:
+    """(B, T, H * D) -> (B, H, T, D)."""
+    return x.unflatten(-1, (n_head, -1)).transpose(1, 2)
+
+
+def merge_heads(x: Tensor) -> Tensor:
+    """(B, H, T, D) -> (B, T, H * D)."""
+    return x.transpose(1, 2).flatten(2)
+
+
+def rotary_angles(places: Tensor, dim: int, base: float) -> tuple[Tensor, Tensor]:
+    """cos and sin of the rotation at each place, (...) -> (..., D) each; D = dim.
+
+    RoPE (Su et al. 2021) in the half-split layout of Hugging Face's models: channel i turns with
+    channel i + D/2.
+    """
+    frequency = base ** -(torch.arange(0, dim, 2, device=places.device) / dim)
+    angle = places[..., None] * frequency  # (..., D/2)
+    angle = torch.cat([angle, angle], dim=-1)
+    return angle.cos(), angle.sin()
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Turns queries or keys by their place: (B, H, T, D) with cos, sin that broadcast to it."""
+    first, second = x.chunk(2, dim=-1)
+    return x * cos.to(x.dtype) + torch.cat([-second, first], dim=-1) * sin.to(x.dtype)

@@ -1,0 +1,42 @@
+"""Where documents begin in packed rows, from the ids alone.
+
+A row may hold several documents, each started by the end-of-document id. A model that respects the
+starts gives the same logits for a document alone and in company.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def document_starts(ids: Tensor, end_id: int) -> Tensor:
+    """For each place the place at which its document starts, (B, T) -> (B, T) int64.
+
+    A row that begins inside a document counts its first place as the start.
+
+    >>> document_starts(torch.tensor([[7, 0, 5, 0, 3]]), end_id=0).tolist()
+    [[0, 1, 1, 3, 3]]
+    """
+    places = torch.arange(ids.shape[-1], device=ids.device)
+    starts: Tensor = torch.where(ids == end_id, places, 0).cummax(dim=-1).values
+    return starts
+
+
+def windows(ids: Tensor, length: int, end_id: int | None) -> Tensor:
+    """The last `length` ids up to each place, (B, T) -> (B, T, length), oldest first.
+
+    On the left of a document they repeat the id that starts it (the notes' `...`); of a stream, the
+    first id of the row.
+
+    >>> windows(torch.tensor([[0, 5, 6]]), 3, end_id=0).tolist()
+    [[[0, 0, 0], [0, 0, 5], [0, 5, 6]]]
+    """
+    T = ids.shape[-1]  # noqa: N806
+    places = torch.arange(T, device=ids.device)
+    wanted = places[:, None] + torch.arange(1 - length, 1, device=ids.device)  # (T, length)
+    if end_id is None:
+        return ids[:, wanted.clamp(min=0)]
+    starts = document_starts(ids, end_id)
+    wanted = torch.maximum(wanted, starts[..., None])  # (B, T, length)
+    return ids.gather(1, wanted.flatten(1)).view_as(wanted)

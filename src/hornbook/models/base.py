@@ -1,0 +1,105 @@
+"""The contract that every model meets: `forward(ids: (B, T) int64) -> logits: (B, T, V)`.
+
+Loss, generation and evaluation stand outside the models, and nothing outside asks which one it has.
+What they may ask is declared here.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from hornbook.config import ModelConfig
+from hornbook.errors import ConfigError, RunError
+
+
+class LanguageModel(nn.Module, ABC):
+    """A next-token model over ids 0 .. vocab_size - 1.
+
+    logits[b, t] predicts ids[b, t + 1] from ids[b, : t + 1]; of packed documents only from those of
+    its own document (`end_id` starts each; None for a stream).
+
+    context_length: how many tokens back a prediction sees.
+    sliding: forward takes rows of any length, and each prediction sees exactly the last
+        `context_length` tokens; otherwise rows are at most `context_length` long.
+    examples: the batches it is trained on unless told otherwise (`data/batches.py`).
+    fitted: it is fitted by `fit` in one pass (counts), not trained by gradients.
+    """
+
+    sliding: ClassVar[bool] = False
+    examples: ClassVar[Literal["sequences", "windows"]] = "sequences"
+    fitted: ClassVar[bool] = False
+
+    def __init__(
+        self, config: ModelConfig, vocab_size: int, end_id: int | None, context_length: int
+    ) -> None:
+        super().__init__()
+        self.config: ModelConfig = config
+        self.vocab_size = vocab_size
+        self.end_id = end_id
+        self.context_length = context_length
+
+    @abstractmethod
+    def forward(self, ids: Tensor) -> Tensor:
+        """ids (B, T) int64 -> logits (B, T, V) float."""
+
+    def __call__(self, ids: Tensor) -> Tensor:
+        """Typed for the readers of calls: see `forward`."""
+        logits: Tensor = super().__call__(ids)
+        return logits
+
+    def next_logits(self, ids: Tensor) -> Tensor:
+        """The logits after the last place alone, (B, T) -> (B, V).
+
+        A model that can do so for less than the whole row overrides it.
+        """
+        return self(ids)[:, -1]
+
+    def fit(self, tokens: Tensor, starts: Tensor) -> None:
+        """Fits a model with `fitted` to a part: its tokens (N,) and unit starts (`data/part.py`)."""
+        raise NotImplementedError(f"{self.config.name} is trained by gradients")
+
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Takes over the parameters and buffers that `state_dict` gave.
+
+        Raises RunError where a name, shape or dtype does not fit this model.
+        """
+        own = self.state_dict()
+        if missing := sorted(own.keys() ^ weights.keys()):
+            raise RunError(f"weights do not fit the model: {missing[0]!r} stands on one side only")
+        for name, tensor in weights.items():
+            if tensor.shape != own[name].shape or tensor.dtype != own[name].dtype:
+                raise RunError(
+                    f"weights do not fit the model: {name} is {tuple(tensor.shape)} {tensor.dtype}, "
+                    f"expected {tuple(own[name].shape)} {own[name].dtype}"
+                )
+        self.load_state_dict(dict(weights))
+
+    @property
+    def n_parameters(self) -> int:
+        """How many numbers are trained (of a count model: how many are kept)."""
+        return sum(p.numel() for p in self.parameters())
+
+    @property
+    def device(self) -> torch.device:
+        """Where its tensors lie."""
+        return next((t.device for t in self.state_dict().values()), torch.device("cpu"))
+
+    def check_length(self, ids: Tensor) -> None:
+        """Raises ValueError for rows that are longer than the context."""
+        if ids.shape[1] > self.context_length:
+            raise ValueError(
+                f"found a row of {ids.shape[1]} tokens, expected at most {self.context_length} "
+                "(context_length)"
+            )
+
+
+def check_divides(config: ModelConfig, part: str, whole: str) -> None:
+    """Raises ConfigError unless the field `part` divides the field `whole`."""
+    a, b = getattr(config, part), getattr(config, whole)
+    if b % a:
+        raise ConfigError(f"model.{part}: found {a}, expected a divisor of model.{whole} ({b})")

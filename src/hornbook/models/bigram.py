@@ -1,0 +1,34 @@
+"""The neural bigram of the notes: one-hot times W, which is a row of W.
+
+logits = W[id]; nothing else is seen. Trained, W becomes the logarithm of the counts.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from hornbook.config import ModelConfig
+from hornbook.models.base import LanguageModel
+
+
+class BigramConfig(ModelConfig):
+    """A bigram has nothing to set."""
+
+    name: Literal["bigram"] = "bigram"
+
+
+class Bigram(LanguageModel):
+    """A (V, V) table of logits, from N(0, 1) as in the notes."""
+
+    sliding = True
+
+    def __init__(self, config: BigramConfig, vocab_size: int, end_id: int | None) -> None:
+        super().__init__(config, vocab_size, end_id, context_length=1)
+        self.weight = nn.Parameter(torch.randn(vocab_size, vocab_size))
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """(B, T) -> (B, T, V)."""
+        return self.weight[ids]

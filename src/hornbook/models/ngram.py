@@ -1,0 +1,207 @@
+"""Counts of the last few symbols, smoothed: fitted in one pass, hard to beat for its price.
+
+`kneser-ney` is interpolated modified Kneser-Ney (Chen and Goodman 1999): each context's prediction is
+what was counted less a discount, and what the discounts leave is spread by the next shorter context,
+where not occurrences count but in how many different contexts a symbol occurred. `add-k` adds k to each
+count of the longest context (the notes' smoothing; k = 0 is none).
+
+Both are kept in one form, for each length k of context, from the shortest:
+
+    p = backoff[context] * p + value[context, next]        (contexts never seen: p stays)
+
+A context of length k is known by (context of length k - 1, the symbol before it), so a chain of
+binary searches finds all of them, and no key outgrows 64 bits. Contexts end at the start of a
+document; those that begin with it are counted by occurrences, since nothing can precede it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor
+
+from hornbook.config import ModelConfig
+from hornbook.errors import RunError
+from hornbook.layers.documents import document_starts
+from hornbook.models.base import LanguageModel
+
+TABLES = {
+    "keys": torch.int64,
+    "backoff": torch.float32,
+    "offsets": torch.int64,
+    "next": torch.int64,
+    "value": torch.float32,
+}
+
+
+class NGramConfig(ModelConfig):
+    """The length and smoothing of an n-gram model."""
+
+    name: Literal["ngram"] = "ngram"
+    order: int = Field(5, gt=0, le=32, description="symbols counted together: order - 1 of context")
+    smoothing: Literal["kneser-ney", "add-k"] = Field("kneser-ney", description="how")
+    k: float = Field(1.0, ge=0, description="what add-k adds to each count")
+
+
+class NGram(LanguageModel):
+    """p(next | last order - 1 symbols) from counts."""
+
+    sliding = True
+    fitted = True
+
+    def __init__(self, config: NGramConfig, vocab_size: int, end_id: int | None) -> None:
+        super().__init__(config, vocab_size, end_id, context_length=max(1, config.order - 1))
+        self.order = config.order
+        self.smoothing, self.k = config.smoothing, config.k
+        for length in range(config.order):
+            for table, dtype in TABLES.items():
+                self.register_buffer(f"{table}_{length}", torch.zeros(0, dtype=dtype))
+
+    def _table(self, table: str, length: int) -> Tensor:
+        return self.get_buffer(f"{table}_{length}")
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """(B, T) -> log probabilities (B, T, V)."""
+        B, T = ids.shape  # noqa: N806
+        places = torch.arange(T, device=ids.device).expand(B, T)
+        starts = torch.zeros_like(ids)
+        if self.end_id is not None:
+            starts = document_starts(ids, self.end_id)
+        p = ids.new_full((B * T, self.vocab_size), 1 / self.vocab_size, dtype=torch.float32)
+        context = torch.zeros_like(ids)  # rank of the context of each place; -1: never seen
+        for length in range(self.order):
+            if length > 0:
+                older = places - length + 1
+                symbol = ids.gather(1, older.clamp(min=0))
+                context = self._find(length, context * self.vocab_size + symbol, context >= 0)
+                context = context.masked_fill(older < starts, -1)
+            self._apply(length, context.flatten(), p)
+        return p.log().view(B, T, self.vocab_size)
+
+    def _find(self, length: int, key: Tensor, alive: Tensor) -> Tensor:
+        keys = self._table("keys", length)
+        if not len(keys):
+            return torch.full_like(key, -1)
+        rank = torch.searchsorted(keys, key.contiguous()).clamp(max=len(keys) - 1)
+        return torch.where(alive & (keys[rank] == key), rank, -1)
+
+    def _apply(self, length: int, context: Tensor, p: Tensor) -> None:
+        rows = torch.nonzero(context >= 0).flatten()
+        known = context[rows]
+        p[rows] *= self._table("backoff", length)[known][:, None]
+        offsets = self._table("offsets", length)
+        first, count = offsets[known], offsets[known + 1] - offsets[known]
+        row = rows.repeat_interleave(count)
+        within = torch.arange(len(row), device=row.device) - (
+            count.cumsum(0) - count
+        ).repeat_interleave(count)
+        entry = first.repeat_interleave(count) + within
+        p[row, self._table("next", length)[entry]] += self._table("value", length)[entry]
+
+    def fit(self, tokens: Tensor, starts: Tensor) -> None:
+        """Counts a part: tokens (N,) with the unit starts (units + 1,). Replaces what was there."""
+        levels = _count(tokens.cpu().numpy(), starts.cpu().numpy(), self.order, self.vocab_size)
+        device = self.device
+        for length, (keys, pairs, raw, distinct) in enumerate(levels):
+            longest = length == self.order - 1
+            n = max(1, len(keys))
+            context, following = np.divmod(pairs, self.vocab_size)
+            if self.smoothing == "kneser-ney":
+                count = raw if longest else np.where(distinct > 0, distinct, raw)
+                left = count - _discounts(count)[np.minimum(count, 3)]
+                total = np.bincount(context, count, n)
+            else:  # shorter contexts count only where a document begins, as there is no longer one
+                closed = np.bincount(context, distinct, n) == 0
+                count = np.where(longest | closed[context], raw, 0)
+                left = count.astype(np.float64)
+                counted = np.bincount(context, count, n)
+                total = counted + self.k * self.vocab_size * (counted > 0)
+            # contexts that no prediction was counted in leave p as it is
+            value = left / np.maximum(total, 1e-300)[context]
+            backoff = np.where(total > 0, 1 - np.bincount(context, value, n), 1.0)
+            tables = {
+                "keys": keys,
+                "backoff": np.maximum(backoff, 0),
+                "offsets": np.concatenate([[0], np.cumsum(np.bincount(context, minlength=n))]),
+                "next": following,
+                "value": value,
+            }
+            for table, dtype in TABLES.items():
+                array = torch.from_numpy(np.ascontiguousarray(tables[table]))
+                self.register_buffer(f"{table}_{length}", array.to(dtype).to(device))
+
+    @property
+    def n_parameters(self) -> int:
+        """How many probabilities are kept."""
+        return sum(len(self._table("value", length)) for length in range(self.order))
+
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """The tables, whose sizes depend on the text. Raises RunError where they do not fit."""
+        expected = {f"{t}_{k}": d for k in range(self.order) for t, d in TABLES.items()}
+        if wrong := sorted(expected.keys() ^ weights.keys()):
+            raise RunError(f"weights do not fit the model: {wrong[0]!r} stands on one side only")
+        for name, dtype in expected.items():
+            if weights[name].dtype != dtype or weights[name].ndim != 1:
+                raise RunError(f"weights do not fit the model: {name} is no {dtype} vector")
+        for length in range(self.order):
+            keys, backoff, offsets, following, value = (weights[f"{t}_{length}"] for t in TABLES)
+            fits = (
+                len(backoff) == max(1, len(keys)) == len(offsets) - 1
+                and len(value) == len(following) == int(offsets[-1])
+                and bool((offsets.diff() >= 0).all())
+                and int(offsets[0]) == 0
+                and (not len(following) or 0 <= int(following.min()))
+                and (not len(following) or int(following.max()) < self.vocab_size)
+            )
+            if not fits:
+                raise RunError(f"weights do not fit the model: tables of length {length} disagree")
+        for name, tensor in weights.items():
+            self.register_buffer(name, tensor.to(self.device))
+
+
+Ints = NDArray[np.int64]
+
+
+def _count(
+    tokens: NDArray[np.integer], starts: Ints, order: int, vocab_size: int
+) -> list[tuple[Ints, Ints, Ints, Ints]]:
+    """For each length of context: keys, the pairs (context, next) that occur, how often, and of how
+    many different longer contexts' pairs each is the end. (contexts,), (pairs,) x 3."""
+    n = len(tokens) - 1
+    ids = tokens.astype(np.int64)
+    room = np.arange(n) - np.repeat(starts[:-1], np.diff(starts)) + 1  # symbols back to the start
+    context = np.zeros(n, dtype=np.int64)
+    place = np.arange(n)
+    keys = np.zeros(0, dtype=np.int64)
+    levels: list[tuple[Ints, Ints, Ints, Ints]] = []
+    for length in range(order):
+        if length > 0:
+            place = place[room[place] >= length]
+            keys, rank = np.unique(
+                context[place] * vocab_size + ids[place - length + 1], return_inverse=True
+            )
+            context = np.full(n, -1, dtype=np.int64)
+            context[place] = rank
+        pairs, raw = np.unique(context[place] * vocab_size + ids[place + 1], return_counts=True)
+        levels.append((keys, pairs, raw, np.zeros(len(pairs), dtype=np.int64)))
+        if length > 0:
+            longer, following = np.divmod(pairs, vocab_size)
+            shorter = levels[-2][1]
+            inside = np.searchsorted(shorter, keys[longer] // vocab_size * vocab_size + following)
+            levels[-2][3][:] = np.bincount(inside, minlength=len(shorter))
+    return levels
+
+
+def _discounts(counts: Ints) -> NDArray[np.float64]:
+    """What is taken from counts of 0, 1, 2 and 3 or more (Chen and Goodman 1999, equation 26)."""
+    n1, n2, n3, n4 = (float(np.sum(counts == c)) for c in (1, 2, 3, 4))
+    if not n1 * n2:
+        return np.array([0.0, 0.5, 0.75, 0.9])  # too few counts to estimate from
+    y = n1 / (n1 + 2 * n2)
+    d = [0.0, 1 - 2 * y * n2 / n1, 2 - 3 * y * n3 / n2, 3 - 4 * y * n4 / n3 if n3 else 1.5]
+    return np.clip(d, [0, 0.05, 0.05, 0.05], [0, 0.95, 1.95, 2.95])

@@ -1,0 +1,80 @@
+"""What can be trained, by name. Listing costs no torch; a model is imported when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hornbook.config import ModelConfig
+from hornbook.errors import ConfigError, did_you_mean
+
+if TYPE_CHECKING:
+    from hornbook.models.base import LanguageModel
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A model of the registry: where it stands, what it is, and where it comes from."""
+
+    module: str
+    model: str
+    config: str
+    line: str
+    source: str
+
+    def load(self, attribute: str) -> Any:
+        """A class of its module."""
+        return getattr(importlib.import_module(f"hornbook.models.{self.module}"), attribute)
+
+
+MODELS: dict[str, Entry] = {
+    "ngram": Entry(
+        "ngram",
+        "NGram",
+        "NGramConfig",
+        "counts of the last few symbols, smoothed; fitted in one pass",
+        "Kneser and Ney 1995; Chen and Goodman 1999 (modified, interpolated)",
+    ),
+    "bigram": Entry(
+        "bigram",
+        "Bigram",
+        "BigramConfig",
+        "one row of logits for each symbol, trained: the smallest neural model",
+        "the notes, Bigram",
+    ),
+    "gpt2": Entry(
+        "gpt2",
+        "GPT2",
+        "GPTConfig",
+        "the notes' GPT: learned positions, LayerNorm, ReLU or GELU, dropout",
+        "Radford et al. 2019; the notes, GPT",
+    ),
+    "gpt": Entry(
+        "gpt",
+        "GPT",
+        "GPTConfig",
+        "today's GPT: RMSNorm, rotary positions, QK-norm, SwiGLU, grouped queries",
+        "Qwen3 technical report 2025; Su et al. 2021; Shazeer 2020",
+    ),
+}
+
+
+def model_config(settings: Mapping[str, Any]) -> ModelConfig:
+    """The configuration of the model that `settings["name"]` names.
+
+    Raises ConfigError for an unknown model or field.
+    """
+    name = str(settings.get("name", ""))
+    if name not in MODELS:
+        raise ConfigError(f"model: found {name!r}, no such model{did_you_mean(name, MODELS)}")
+    config: ModelConfig = MODELS[name].load(MODELS[name].config).parse(settings, "model")
+    return config
+
+
+def build_model(config: ModelConfig, vocab_size: int, end_id: int | None) -> LanguageModel:
+    """A fresh model, initialised from torch's global generator."""
+    entry = MODELS[config.name]
+    model: LanguageModel = entry.load(entry.model)(config, vocab_size, end_id)
+    return model

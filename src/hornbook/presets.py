@@ -1,0 +1,174 @@
+"""Presets: functions that return a whole configuration as sections of fields.
+
+`default` is what `hornbook train` uses for a model and a kind of text; the named ones are asked for
+by `--preset`. The fields that a preset does not name have the defaults of their class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hornbook.config import Nested
+from hornbook.errors import ConfigError, did_you_mean
+
+
+def default(model: str, *, documents: bool) -> Nested:
+    """The settings of a model for a kind of text, where nothing else is asked for."""
+    choices = _DOCUMENTS if documents else _STREAM
+    preset = choices.get(model)
+    return preset() if preset is not None else {"model": {"name": model}}
+
+
+def named(name: str) -> Nested:
+    """A preset by name. Raises ConfigError for an unknown one."""
+    if name not in PRESETS:
+        raise ConfigError(f"preset: found {name!r}, no such preset{did_you_mean(name, PRESETS)}")
+    return PRESETS[name]()
+
+
+def gpt_documents() -> Nested:
+    """Names, words, moves: a small GPT in about half a minute on two cores."""
+    return {
+        "model": {
+            "name": "gpt",
+            "context_length": 64,
+            "n_layer": 3,
+            "n_head": 2,
+            "n_kv_head": 2,
+            "n_embd": 64,
+            "n_hidden": 192,
+            "dropout": 0.0,
+        },
+        "optim": {
+            "learning_rate": 4e-3,
+            "schedule": "linear",
+            "warmup": 40,
+            "decay_start": 0.3,
+            "final": 0.0,
+            "weight_decay": 0.1,
+        },
+        "training": {"steps": 1000, "batch_size": 64},
+    }
+
+
+def gpt_stream() -> Nested:
+    """A book, code: a GPT that learns the shape of the text in a few minutes on two cores."""
+    return {
+        "model": {
+            "name": "gpt",
+            "context_length": 128,
+            "n_layer": 4,
+            "n_head": 4,
+            "n_kv_head": 4,
+            "n_embd": 128,
+            "n_hidden": 384,
+            "dropout": 0.0,
+        },
+        "optim": {
+            "learning_rate": 4e-3,
+            "schedule": "linear",
+            "warmup": 40,
+            "decay_start": 0.3,
+            "final": 0.0,
+            "weight_decay": 0.1,
+        },
+        "training": {"steps": 1500, "batch_size": 32},
+    }
+
+
+def gpt2_documents() -> Nested:
+    """The notes' GPT at makemore's size for names."""
+    return {
+        "model": {
+            "name": "gpt2",
+            "context_length": 64,
+            "n_layer": 4,
+            "n_head": 4,
+            "n_embd": 64,
+            "dropout": 0.0,
+        },
+        "optim": {"learning_rate": 2e-3, "warmup": 40, "weight_decay": 0.1},
+        "training": {"steps": 1500, "batch_size": 32},
+    }
+
+
+def notes_gpt() -> Nested:
+    """The notes' GPT on Shakespeare: 5,000 updates of 64 x 256 characters, AdamW at 3e-4."""
+    return {
+        "data": {"corpus": "shakespeare"},
+        "model": {
+            "name": "gpt2",
+            "context_length": 256,
+            "n_layer": 6,
+            "n_head": 6,
+            "n_embd": 384,
+            "dropout": 0.2,
+            "attention_dropout": 0.2,
+            "activation": "relu",
+        },
+        "optim": {
+            "learning_rate": 3e-4,
+            "schedule": "constant",
+            "beta2": 0.999,
+            "weight_decay": 0.01,
+            "grad_clip": 0.0,
+        },
+        "training": {
+            "steps": 5000,
+            "batch_size": 64,
+            "sampling": "random",
+        },
+    }
+
+
+def bigram() -> Nested:
+    """The neural bigram by small batches."""
+    return {
+        "model": {"name": "bigram"},
+        "optim": {
+            "learning_rate": 0.1,
+            "schedule": "linear",
+            "final": 0.0,
+            "weight_decay": 0.0,
+            "grad_clip": 0.0,
+        },
+        "training": {"steps": 500, "batch_size": 4096, "examples": "windows"},
+    }
+
+
+def notes_bigram() -> Nested:
+    """The notes' neural bigram: gradient descent on all examples at once, step 50, 0.01 mean(W^2)."""
+    return {
+        "data": {"corpus": "makemore-names"},
+        "model": {"name": "bigram"},
+        "optim": {
+            "name": "sgd",
+            "learning_rate": 50.0,
+            "schedule": "constant",
+            "l2": 0.01,
+            "grad_clip": 0.0,
+        },
+        "training": {
+            "steps": 101,
+            "batch_size": "all",
+            "examples": "windows",
+        },
+    }
+
+
+_DOCUMENTS: dict[str, Callable[[], Nested]] = {
+    "gpt": gpt_documents,
+    "gpt2": gpt2_documents,
+    "bigram": bigram,
+}
+_STREAM: dict[str, Callable[[], Nested]] = {
+    "gpt": gpt_stream,
+    "gpt2": notes_gpt,
+    "bigram": bigram,
+}
+PRESETS: dict[str, Callable[[], Nested]] = {
+    "gpt-documents": gpt_documents,
+    "gpt-stream": gpt_stream,
+    "notes-bigram": notes_bigram,
+    "notes-gpt": notes_gpt,
+}

@@ -1,0 +1,294 @@
+"""The run directory: all there is to know about a trained model, moved by moving it.
+
+    config.json        settings resolved, versions, corpus fingerprint, hardware; "format": 1
+    tokenizer.json     the Hugging Face tokenizers format
+    model.safetensors  the best weights by validation loss
+    log.jsonl          one object a line while training
+    last/              the state to resume from (`train/state.py`)
+    report.json        final figures
+
+JSON and safetensors only: nothing in a run directory is ever executed or unpickled. Files are
+written under another name, synced and renamed, so a file is there whole or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hornbook.config import RunConfig
+from hornbook.errors import ConfigError, DataError, RunError
+from hornbook.tokenizers import Tokenizer, load_tokenizer
+
+if TYPE_CHECKING:
+    import torch
+
+    from hornbook.data import Corpus, Part, Split
+    from hornbook.evaluate import Evaluation, Score
+    from hornbook.generate import Sample
+    from hornbook.models import LanguageModel
+
+FORMAT = 1
+
+
+class Run:
+    """A trained model with its tokenizer, settings, log and figures. See `hornbook.load`."""
+
+    def __init__(self, path: Path, facts: Mapping[str, Any], config: RunConfig) -> None:
+        self.path = path
+        self.facts = facts
+        self.config = config
+
+    @classmethod
+    def load(cls, path: str | Path) -> Run:
+        """The run in a directory; model and tokenizer are read when they are first used.
+
+        Raises RunError where it is no run directory, or of a format that this version cannot read.
+        """
+        path = Path(path)
+        if not path.is_dir():
+            found = "a file" if path.exists() else "nothing"
+            raise RunError(f"{path}: found {found}, expected a run directory (see runs/)")
+        if not (path / "config.json").is_file():
+            raise RunError(
+                f"{path}: found no config.json, expected a run directory that hornbook wrote"
+            )
+        facts = read_json(path / "config.json")
+        if facts.get("format") != FORMAT:
+            raise RunError(
+                f"{path}/config.json: found format {facts.get('format')!r}, expected {FORMAT}; "
+                "it was written by another version of hornbook"
+            )
+        try:
+            return cls(path, facts, parse_config(facts["config"]))
+        except (KeyError, TypeError, AttributeError, ConfigError) as error:
+            raise RunError(f"{path}/config.json: not readable: {error}") from None
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer, from tokenizer.json."""
+        return load_tokenizer(self.path / "tokenizer.json")
+
+    @cached_property
+    def model(self) -> LanguageModel:
+        """The model with its best weights, on the CPU, in evaluation mode."""
+        from hornbook.models import build_model
+
+        weights = read_tensors(self.path / "model.safetensors")
+        model = build_model(self.config.model, self.tokenizer.vocab_size, self.tokenizer.end_id)
+        try:
+            model.load_weights(weights)
+        except RunError as error:
+            raise RunError(f"{self.path}/model.safetensors: {error}") from None
+        return model.eval()
+
+    @property
+    def log(self) -> list[dict[str, Any]]:
+        """The training log, one object an entry."""
+        path = self.path / "log.jsonl"
+        if not path.exists():
+            return []
+        return [json.loads(line) for line in path.read_text("utf-8").splitlines() if line]
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """The final figures; empty while the run has not ended."""
+        path = self.path / "report.json"
+        return read_json(path) if path.exists() else {}
+
+    @property
+    def documents(self) -> bool:
+        """Whether it was trained on documents rather than a stream."""
+        return bool(self.facts["corpus"]["kind"] == "documents")
+
+    def corpus(self) -> Corpus:
+        """The corpus it was trained on, read again. Raises DataError where it is gone or changed."""
+        from hornbook.data import load_corpus
+
+        known = self.facts["corpus"]
+        config = self.config.data.model_copy(update={"kind": known["kind"]})
+        corpus = load_corpus(config)
+        if corpus.sha256 != known["sha256"]:
+            raise DataError(
+                f"{corpus.source}: has changed since this run was trained on it (sha256 "
+                f"{corpus.sha256[:12]}..., was {known['sha256'][:12]}...)"
+            )
+        return corpus
+
+    def split(self) -> Split:
+        """The texts of its train, validation and test parts."""
+        from hornbook.data import split_corpus
+
+        return split_corpus(self.corpus(), self.config.data)
+
+    def part(
+        self, split: str = "val", *, corpus: str | Path | None = None, unknown: str = "error"
+    ) -> Part:
+        """A part of its split as tokens, or another text file whole, read as the same kind."""
+        from hornbook.data import Split, read_corpus
+
+        skip = "skip" if unknown == "skip" else "error"
+        if corpus is None:
+            return self.split().part(split, self.tokenizer, unknown=skip)
+        kind = "documents" if self.documents else "stream"
+        other = read_corpus(Path(corpus), kind=kind, encoding=self.config.data.encoding)
+        texts = other.documents if self.documents else (other.text,)
+        whole = Split(texts, (), (), documents=self.documents)
+        return whole.part("train", self.tokenizer, unknown=skip)
+
+    def evaluate(
+        self, split: str = "val", *, corpus: str | Path | None = None, unknown: str = "error"
+    ) -> Evaluation:
+        """The loss over a whole part (train, val, test) or another text, every token once."""
+        from hornbook.evaluate import evaluate
+
+        return evaluate(self.model, self.part(split, corpus=corpus, unknown=unknown))
+
+    def score(self, texts: str | Sequence[str], *, unknown: str = "error") -> list[Score]:
+        """How surprising the model finds each text (`evaluate.Score`)."""
+        from hornbook.evaluate import score
+
+        texts = [texts] if isinstance(texts, str) else texts
+        skip = "skip" if unknown == "skip" else "error"
+        return score(self.model, self.tokenizer, texts, unknown=skip)
+
+    def sample(
+        self,
+        n: int = 1,
+        *,
+        prompt: str = "",
+        max_tokens: int = 500,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        min_p: float | None = None,
+        stop: Sequence[str] = (),
+        seed: int | None = None,
+    ) -> list[Sample]:
+        """n samples (`generate.decode.sample`); the same seed gives the same samples."""
+        from hornbook.generate import Sampling, sample
+
+        sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p)
+        return sample(
+            self.model,
+            self.tokenizer,
+            n=n,
+            prompt=prompt,
+            max_tokens=max_tokens,
+            sampling=sampling,
+            stop=stop,
+            generator=make_generator(seed),
+        )
+
+    def __repr__(self) -> str:
+        nats = self.report.get("validation", {}).get("nats")
+        figure = f", validation {nats:.4f} nats" if nats is not None else ""
+        return f"Run({str(self.path)!r}, {self.config.model.name}{figure})"
+
+
+def make_generator(seed: int | None) -> torch.Generator:
+    """A generator of the CPU with this seed, or a fresh one. Raises ConfigError out of bounds."""
+    import torch
+
+    generator = torch.Generator()
+    if seed is None:
+        generator.seed()
+    elif not 0 <= seed < 2**63:
+        raise ConfigError(f"seed: found {seed}, expected 0 or more")
+    else:
+        generator.manual_seed(seed)
+    return generator
+
+
+def parse_config(data: Mapping[str, Any]) -> RunConfig:
+    """The settings of a run from plain data. Raises ConfigError."""
+    from hornbook.config import SECTIONS
+    from hornbook.models.registry import model_config
+
+    if unknown := sorted(data.keys() - SECTIONS.keys()):
+        raise ConfigError(f"{unknown[0]}: no such section of the settings")
+    sections: dict[str, Any] = {
+        name: cls.parse(data.get(name, {}), name)
+        for name, cls in SECTIONS.items()
+        if name != "model"
+    }
+    return RunConfig(model=model_config(data["model"]), **sections)
+
+
+def create(path: Path, facts: Mapping[str, Any], config: RunConfig, tokenizer: Tokenizer) -> Run:
+    """A new run directory. Raises ConfigError where something stands there already."""
+    if path.exists():
+        hint = "go on with it (--resume) or " if (path / "config.json").exists() else ""
+        raise ConfigError(f"{path}: exists already; {hint}give another place (--out)")
+    try:
+        path.mkdir(parents=True)
+    except OSError as error:
+        raise RunError(f"{path}: cannot be made ({error.strerror}); give another (--out)") from None
+    tokenizer.save(path / "tokenizer.json")
+    facts = {"format": FORMAT, **facts, "config": config.model_dump(mode="json")}
+    write_json(path / "config.json", facts)
+    return Run(path, facts, config)
+
+
+def free_path(name: str) -> Path:
+    """runs/<name>, or runs/<name>-2 and so on where that is taken."""
+    path, n = Path("runs") / name, 2
+    while path.exists():
+        path, n = Path("runs") / f"{name}-{n}", n + 1
+    return path
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """An object from a JSON file. Raises RunError where there is none."""
+    try:
+        data = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read ({error.strerror})") from None
+    except (ValueError, RecursionError) as error:
+        raise RunError(f"{path}: damaged: {error}") from None
+    if not isinstance(data, dict):
+        raise RunError(f"{path}: damaged: found {type(data).__name__}, expected an object")
+    return data
+
+
+def read_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """The tensors of a safetensors file. Raises RunError where it is missing or damaged."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise RunError(f"{path}: damaged: {error}") from None
+
+
+def write_json(path: Path, data: Mapping[str, Any]) -> None:
+    """Writes an object as JSON, whole or not at all."""
+    write_bytes(path, (json.dumps(data, ensure_ascii=False, indent=2) + "\n").encode())
+
+
+def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Writes tensors as safetensors, whole or not at all."""
+    from safetensors.torch import save
+
+    write_bytes(path, save({name: t.detach().cpu().contiguous() for name, t in tensors.items()}))
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Writes a file under another name, syncs and renames it."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise RunError(f"{path}: cannot be written ({error.strerror})") from None

@@ -1,0 +1,28 @@
+"""Text to ids and back: one id a character or a byte, both by vectorised lookup.
+
+A tokenizer of documents has one real end-of-document id, which also starts each of them (the notes'
+`.`); a tokenizer of a stream has none. Both are saved in the format of the Hugging Face
+`tokenizers` library, which encodes and decodes the same.
+"""
+
+from __future__ import annotations
+
+from hornbook.tokenizers.base import END, Tokenizer, load_tokenizer
+from hornbook.tokenizers.byte import ByteTokenizer
+from hornbook.tokenizers.char import CharTokenizer
+
+__all__ = [
+    "END",
+    "ByteTokenizer",
+    "CharTokenizer",
+    "Tokenizer",
+    "build_tokenizer",
+    "load_tokenizer",
+]
+
+
+def build_tokenizer(kind: str, text: str, *, documents: bool) -> Tokenizer:
+    """The tokenizer of a corpus. `text` holds every symbol that the corpus has."""
+    if kind == "byte":
+        return ByteTokenizer(documents=documents)
+    return CharTokenizer.from_text(text, documents=documents)

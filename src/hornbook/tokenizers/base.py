@@ -1,0 +1,115 @@
+"""The contract of a tokenizer, and reading one back from `tokenizer.json`."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hornbook.errors import DataError, RunError
+
+Ids = NDArray[np.integer[Any]]
+Unknown = Literal["error", "skip"]
+
+END = "<|endoftext|>"  # how the end-of-document id is written in tokenizer.json
+
+
+class Tokenizer(ABC):
+    """Text <-> ids.
+
+    vocab_size: number of ids, the end of document included.
+    end_id: the id that ends and starts a document; None for a stream.
+    """
+
+    kind: str
+    vocab_size: int
+    end_id: int | None
+
+    @abstractmethod
+    def encode(self, text: str, *, unknown: Unknown = "error") -> Ids:
+        """The ids of `text`, (N,) of the smallest dtype that holds them.
+
+        Raises DataError that names the symbols it does not know, unless they are to be skipped.
+        """
+
+    @abstractmethod
+    def decode_bytes(self, ids: Sequence[int] | Ids) -> bytes:
+        """The UTF-8 text of `ids`; the end of document is nothing."""
+
+    @abstractmethod
+    def encode_documents(self, documents: Sequence[str], *, unknown: Unknown = "error") -> Ids:
+        """`end, d1, end, d2, end, ..., end` as one array, (N,). Needs an end id."""
+
+    @abstractmethod
+    def symbol(self, token: int) -> str:
+        """How one id is shown to a reader (tables, figures)."""
+
+    @abstractmethod
+    def to_json(self) -> dict[str, Any]:
+        """The tokenizer in the Hugging Face format, as plain data."""
+
+    def decode(self, ids: Sequence[int] | Ids) -> str:
+        """The text of `ids`. Bytes that are no UTF-8 become U+FFFD."""
+        return self.decode_bytes(ids).decode("utf-8", errors="replace")
+
+    @property
+    def start_id(self) -> int:
+        """What generation and scoring start from: the end of a document, else a line break."""
+        if self.end_id is not None:
+            return self.end_id
+        newline = self.encode("\n", unknown="skip")
+        return int(newline[0]) if len(newline) else 0
+
+    def save(self, path: Path) -> None:
+        """Writes `tokenizer.json`."""
+        path.write_text(json.dumps(self.to_json(), ensure_ascii=False, indent=1), "utf-8")
+
+
+def load_tokenizer(path: Path) -> Tokenizer:
+    """The tokenizer saved in a `tokenizer.json` of hornbook's. Raises RunError otherwise."""
+    from hornbook.tokenizers.byte import ByteTokenizer
+    from hornbook.tokenizers.char import CharTokenizer
+
+    try:
+        data = json.loads(path.read_text("utf-8"))
+        vocab = data["model"]["vocab"]
+        model_type = data["model"]["type"]
+        documents = END in vocab
+        ids = sorted(vocab.values())
+        if ids != list(range(len(ids))):
+            raise ValueError("ids are not 0 .. n-1")
+        if model_type == "WordLevel":
+            return CharTokenizer(
+                sorted((s for s in vocab if s != END), key=lambda s: int(vocab[s])),
+                documents=documents,
+            )
+        if model_type == "BPE" and not data["model"]["merges"]:
+            return ByteTokenizer(documents=documents)
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read ({error.strerror})") from None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise RunError(f"{path}: not a tokenizer that hornbook wrote ({error})") from None
+    raise RunError(
+        f"{path}: a tokenizer of type {model_type!r}; expected a char (WordLevel) or byte (BPE "
+        "without merges) tokenizer"
+    )
+
+
+def smallest_dtype(vocab_size: int) -> np.dtype[Any]:
+    """The smallest unsigned dtype that holds `vocab_size` ids."""
+    return np.min_scalar_type(vocab_size - 1)
+
+
+def refuse_unknown(code_points: Sequence[int], known: str) -> None:
+    """Raises DataError that names the first few symbols that a tokenizer does not know."""
+    shown = ", ".join(f"{chr(p)!r} (U+{p:04X})" for p in code_points[:5])
+    more = f" and {len(code_points) - 5} more" if len(code_points) > 5 else ""
+    raise DataError(
+        f"unknown symbols: {shown}{more}; the model knows {known}. "
+        "Take them out, or skip them (--unknown skip)"
+    )

@@ -1,0 +1,87 @@
+"""One id a byte of the UTF-8 text: knows every text there is, and costs no table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from hornbook.errors import DataError
+from hornbook.tokenizers.base import END, Ids, Tokenizer, Unknown
+from hornbook.tokenizers.char import added_tokens
+
+
+class ByteTokenizer(Tokenizer):
+    """Bytes <-> ids 0..255; the end of a document, where there is one, is 256."""
+
+    kind = "byte"
+
+    def __init__(self, *, documents: bool) -> None:
+        self.end_id = 256 if documents else None
+        self.vocab_size = 257 if documents else 256
+
+    def encode(self, text: str, *, unknown: Unknown = "error") -> Ids:
+        """The bytes of `text`, (N,) uint8 (uint16 with an end id). Nothing is unknown."""
+        raw = np.frombuffer(text.encode("utf-8", "surrogatepass"), dtype=np.uint8)
+        return raw if self.end_id is None else raw.astype(np.uint16)
+
+    def encode_documents(self, documents: Sequence[str], *, unknown: Unknown = "error") -> Ids:
+        """`end, d1, end, ..., end` as one array, (N,) uint16."""
+        if self.end_id is None:
+            raise DataError("this tokenizer is of a stream: it has no end-of-document id")
+        ids = self.encode("\n" + "".join(f"{d}\n" for d in documents)).copy()
+        ids[ids == 10] = self.end_id
+        return ids
+
+    def decode_bytes(self, ids: Sequence[int] | Ids) -> bytes:
+        """The bytes themselves."""
+        array = np.asarray(ids, dtype=np.int64)
+        return array[array < 256].astype(np.uint8).tobytes()
+
+    def symbol(self, token: int) -> str:
+        """The ASCII character, else `<hex>`; `.` would be taken, so the end is `<end>`."""
+        if token == self.end_id:
+            return "<end>"
+        return chr(token) if 32 <= token < 127 else f"<{token:02x}>"
+
+    def to_json(self) -> dict[str, Any]:
+        """A byte-level BPE without merges (GPT-2's table of printable bytes)."""
+        vocab = {letter: byte for byte, letter in enumerate(_printable_bytes())}
+        if self.end_id is not None:
+            vocab[END] = self.end_id
+        byte_level = {
+            "type": "ByteLevel",
+            "add_prefix_space": False,
+            "trim_offsets": False,
+            "use_regex": False,
+        }
+        return {
+            "version": "1.0",
+            "truncation": None,
+            "padding": None,
+            "added_tokens": added_tokens(self.end_id),
+            "normalizer": None,
+            "pre_tokenizer": byte_level,
+            "post_processor": None,
+            "decoder": byte_level,
+            "model": {
+                "type": "BPE",
+                "dropout": None,
+                "unk_token": None,
+                "continuing_subword_prefix": None,
+                "end_of_word_suffix": None,
+                "fuse_unk": False,
+                "byte_fallback": False,
+                "vocab": vocab,
+                "merges": [],
+            },
+        }
+
+
+def _printable_bytes() -> list[str]:
+    """The character that stands for each byte in byte-level BPE (Radford et al. 2019)."""
+    own = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = [b for b in range(256) if b not in own]
+    letters = {b: chr(b) for b in own} | {b: chr(256 + i) for i, b in enumerate(others)}
+    return [letters[b] for b in range(256)]

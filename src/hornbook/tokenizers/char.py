@@ -1,0 +1,135 @@
+"""One id a character (a Unicode code point), sorted, after the end of document where there is one.
+
+Encoding is one table lookup over the UTF-32 form of the text (ASCII: over its bytes), no Python a
+character.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+
+from hornbook.errors import DataError
+from hornbook.tokenizers.base import END, Ids, Tokenizer, Unknown, refuse_unknown, smallest_dtype
+
+CHUNK = 1 << 18  # code points looked up at a time: the working set stays in the cache
+
+
+class CharTokenizer(Tokenizer):
+    """Characters <-> ids. For documents id 0 is the end, as in the notes."""
+
+    kind = "char"
+
+    def __init__(self, symbols: Sequence[str], *, documents: bool) -> None:
+        if not symbols or len(set(symbols)) != len(symbols) or any(len(s) != 1 for s in symbols):
+            raise ValueError("symbols are to be different single characters")
+        first = 1 if documents else 0
+        self.symbols = tuple(symbols)
+        self.vocab_size = len(symbols) + first
+        self.end_id = 0 if documents else None
+        self._first = first
+        points = np.array([ord(s) for s in symbols])
+        self._points = points.astype("<u4")
+        # one entry for each code point up to the largest known, and one for all beyond
+        self._unknown = self.vocab_size
+        self._table = np.full(
+            max(int(points.max()) + 2, 256),
+            self._unknown,
+            dtype=smallest_dtype(self.vocab_size + 1),
+        )
+        self._table[points] = np.arange(first, self.vocab_size)
+
+    @classmethod
+    def from_text(cls, text: str, *, documents: bool) -> Self:
+        """The sorted symbols of `text`; for documents without the line break between them."""
+        symbols = np.unique(_code_points(text))
+        return cls(
+            [chr(p) for p in symbols.tolist() if not (documents and p == 10)], documents=documents
+        )
+
+    def encode(self, text: str, *, unknown: Unknown = "error") -> Ids:
+        """The ids of `text`, (N,)."""
+        return self._lookup(text, self._table, unknown)
+
+    def encode_documents(self, documents: Sequence[str], *, unknown: Unknown = "error") -> Ids:
+        """`end, d1, end, ..., end` as one array, (N,)."""
+        if self.end_id is None:
+            raise DataError("this tokenizer is of a stream: it has no end-of-document id")
+        table = self._table.copy()
+        table[10] = self.end_id
+        return self._lookup("\n" + "".join(f"{d}\n" for d in documents), table, unknown)
+
+    def _lookup(self, text: str, table: Ids, unknown: Unknown) -> Ids:
+        if text.isascii() and table.dtype == np.uint8:
+            translated = text.encode("ascii").translate(table[:256].tobytes())
+            ids: Ids = np.frombuffer(translated, dtype=np.uint8)
+        else:
+            points = _code_points(text)
+            ids = np.empty(len(points), dtype=table.dtype)
+            for i in range(0, len(points), CHUNK):
+                table.take(points[i : i + CHUNK], out=ids[i : i + CHUNK], mode="clip")
+        strange = ids == self._unknown
+        if strange.any():
+            if unknown == "error":
+                refuse_unknown(sorted(set(_code_points(text)[strange].tolist())), self._known())
+            ids = ids[~strange]
+        return ids
+
+    def _known(self) -> str:
+        shown = "".join(self.symbols[:80])
+        return f"{len(self.symbols)} symbols: {shown!r}{'...' if len(self.symbols) > 80 else ''}"
+
+    def decode_bytes(self, ids: Sequence[int] | Ids) -> bytes:
+        """The UTF-8 text of `ids`."""
+        array = np.asarray(ids, dtype=np.int64) - self._first
+        text = self._points[array[array >= 0]].tobytes().decode("utf-32-le", "surrogatepass")
+        return text.encode("utf-8", "surrogatepass")
+
+    def symbol(self, token: int) -> str:
+        """The character; `.` for the end of a document, as the notes write it."""
+        return "." if token == self.end_id else self.symbols[token - self._first]
+
+    def to_json(self) -> dict[str, Any]:
+        """A WordLevel model over single characters."""
+        vocab = {s: i for i, s in enumerate(self.symbols, self._first)}
+        if self.end_id is not None:
+            vocab = {END: self.end_id, **vocab}
+        return {
+            "version": "1.0",
+            "truncation": None,
+            "padding": None,
+            "added_tokens": added_tokens(self.end_id),
+            "normalizer": None,
+            "pre_tokenizer": {
+                "type": "Split",
+                "pattern": {"Regex": r"[\s\S]"},
+                "behavior": "Isolated",
+                "invert": False,
+            },
+            "post_processor": None,
+            "decoder": {"type": "Fuse"},
+            "model": {"type": "WordLevel", "vocab": vocab, "unk_token": "<unk>"},
+        }
+
+
+def added_tokens(end_id: int | None) -> list[dict[str, Any]]:
+    """The end of document as Hugging Face's special token."""
+    if end_id is None:
+        return []
+    return [
+        {
+            "id": end_id,
+            "content": END,
+            "single_word": False,
+            "lstrip": False,
+            "rstrip": False,
+            "normalized": False,
+            "special": True,
+        }
+    ]
+
+
+def _code_points(text: str) -> Ids:
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")

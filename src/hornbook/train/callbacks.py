@@ -1,0 +1,35 @@
+"""What may watch a run: progress bars, trackers, tests. Nothing here changes a result."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hornbook.run import Run
+    from hornbook.train.plan import Plan
+
+
+class Callback:
+    """Override what is of interest; each method does nothing here."""
+
+    def planned(self, plan: Plan) -> None:
+        """Before the first update: what is going to happen."""
+
+    def started(self, run: Run, step: int, steps: int) -> None:
+        """The run directory is there and updates `step` to `steps` follow."""
+
+    def logged(self, record: dict[str, Any]) -> None:
+        """A record of the log: mean loss since the last, and with `val_loss` an evaluation."""
+
+    def sampled(self, step: int, texts: Sequence[str]) -> None:
+        """A few samples of the model as it is."""
+
+    def told(self, message: str) -> None:
+        """Something in plain words, such as overfitting."""
+
+    def finished(self, run: Run) -> None:
+        """The report is written."""
+
+    def ended(self) -> None:
+        """The loop is left, in whatever way."""

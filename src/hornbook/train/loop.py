@@ -1,0 +1,340 @@
+"""The training loop, short enough to read aloud: update, log, now and then save, evaluate, sample."""
+
+from __future__ import annotations
+
+import json
+import math
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hornbook.config import parse_overrides
+from hornbook.data import Corpus
+from hornbook.errors import ConfigError, RunError
+from hornbook.evaluate import evaluate, token_nats
+from hornbook.generate import sample
+from hornbook.run import Run, create, free_path, make_generator, write_json, write_tensors
+from hornbook.train.callbacks import Callback
+from hornbook.train.device import autocast
+from hornbook.train.plan import Plan, make_plan, plan_of_run
+from hornbook.train.state import Progress, load_state, save_state
+from hornbook.train.step import TrainStep
+from hornbook.train.watch import Watch
+
+RECORDS = 200  # entries in the log of a whole run
+SHOWN = 3  # samples shown now and then
+KEPT = 20  # samples in the report
+SAMPLE_TOKENS = 200  # of a stream
+
+
+class Interrupted(KeyboardInterrupt):
+    """Training was interrupted and its state saved."""
+
+    def __init__(self, run: Run, step: int, number: int = signal.SIGINT) -> None:
+        super().__init__(f"interrupted after update {step}; the state is saved in {run.path}")
+        self.run, self.step, self.signal = run, step, number
+
+
+def train(
+    corpus: str | None = None,
+    *,
+    model: str | None = None,
+    preset: str | None = None,
+    steps: int | None = None,
+    seed: int | None = None,
+    out: str | Path | None = None,
+    device: str | None = None,
+    precision: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    callbacks: Sequence[Callback] = (),
+) -> Run:
+    """Trains a model on a corpus (a registry name or a path) and returns its run.
+
+    settings: dotted fields, such as `{"model.n_layer": 4}`, or sections of fields, as in TOML.
+    out: the run directory to make; `runs/<corpus>-<model>` if left out.
+    Seeds torch's global generator. Raises ConfigError, DataError or RunError; Interrupted after the
+    state was saved on Ctrl-C.
+    """
+    flags = {"steps": steps, "seed": seed, "device": device, "precision": precision}
+    training = {name: value for name, value in flags.items() if value is not None}
+    sections = _sections(settings or {})
+    sections["training"] = {**sections.get("training", {}), **training}
+    if out is not None and Path(out).exists():
+        hint = "go on with it (--resume) or " if (Path(out) / "config.json").exists() else ""
+        raise ConfigError(f"{out}: exists already; {hint}give another place (--out)")
+    plan = make_plan(corpus, model=model, preset=preset, settings=sections)
+    for callback in callbacks:
+        callback.planned(plan)
+    path = (
+        Path(out) if out is not None else free_path(f"{plan.corpus.name}-{plan.config.model.name}")
+    )
+    run = create(path, plan.facts(), plan.config, plan.tokenizer)
+    return _run(plan, run, callbacks, fresh=True)
+
+
+def resume(
+    path: str | Path, *, steps: int | None = None, callbacks: Sequence[Callback] = ()
+) -> Run:
+    """Goes on with an interrupted run, or on to more `steps` in all than it was given.
+
+    Raises RunError where there is nothing to resume from, DataError where the corpus has changed.
+    """
+    run = Run.load(path)
+    config = run.config
+    if steps is not None:
+        training = {**config.training.model_dump(), "steps": steps}
+        training = type(config.training).parse(training, "training")
+        config = config.model_copy(update={"training": training})
+        write_json(
+            run.path / "config.json", {**run.facts, "config": config.model_dump(mode="json")}
+        )
+        run = Run.load(path)
+    corpus: Corpus = run.corpus()
+    plan = plan_of_run(config, corpus, run.tokenizer)
+    plan.precision, plan.why_precision = run.facts["hardware"]["precision"], "as before"
+    for callback in callbacks:
+        callback.planned(plan)
+    return _run(plan, run, callbacks, fresh=False)
+
+
+def _sections(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    dotted = {name: value for name, value in settings.items() if not isinstance(value, Mapping)}
+    sections = {name: dict(value) for name, value in settings.items() if isinstance(value, Mapping)}
+    for section, fields in parse_overrides(dotted).items():
+        sections.setdefault(section, {}).update(fields)
+    return sections
+
+
+def _run(plan: Plan, run: Run, callbacks: Sequence[Callback], *, fresh: bool) -> Run:
+    try:
+        if plan.model.fitted:
+            _fit(plan, run, callbacks)
+        else:
+            _Loop(plan, run, callbacks, fresh=fresh).run()
+        _report(plan, run)
+        for callback in callbacks:
+            callback.finished(run)
+    finally:
+        for callback in callbacks:
+            callback.ended()
+    return run
+
+
+def _fit(plan: Plan, run: Run, callbacks: Sequence[Callback]) -> None:
+    """Fits a count model: one pass, one record."""
+    for callback in callbacks:
+        callback.started(run, 0, 1)
+    begin = time.perf_counter()
+    tokens = torch.from_numpy(plan.train_part.tokens.astype("int64"))
+    plan.model.fit(tokens, torch.from_numpy(plan.train_part.starts))
+    seconds = time.perf_counter() - begin
+    write_tensors(run.path / "model.safetensors", plan.model.state_dict())
+    record = {
+        "step": 1,
+        "tokens": plan.train_part.n_targets,
+        "seconds": seconds,
+        "loss": evaluate(plan.model, plan.train_part).nats,
+        "val_loss": evaluate(plan.model, plan.val_part).nats,
+        "tokens_per_second": plan.train_part.n_targets / max(seconds, 1e-9),
+    }
+    _append(run, record)
+    for callback in callbacks:
+        callback.logged(record)
+
+
+class _Loop:
+    """Updates from where the state stands to the last, with what is done in between."""
+
+    def __init__(self, plan: Plan, run: Run, callbacks: Sequence[Callback], *, fresh: bool) -> None:
+        self.plan, self.run_, self.callbacks = plan, run, callbacks
+        training = plan.config.training
+        self.steps = training.steps
+        self.step = TrainStep(plan.model, plan.batches, plan.config, plan.precision)
+        self.progress = Progress(Watch(patience=training.patience))
+        if not fresh:
+            self.progress = load_state(run.path, self.step)
+            _truncate_log(run, self.progress.step)
+        self.log_every = max(1, self.steps // RECORDS)
+        self.evaluate_at = _spread(self.steps, training.evaluations)
+        self.sample_at = _spread(self.steps, training.samplings) - {self.steps}
+        self.pending: list[tuple[torch.Tensor, torch.Tensor]] = []
+        self.mark = time.perf_counter()
+
+    def run(self) -> None:
+        """Trains. Raises Interrupted on the first Ctrl-C or SIGTERM, after saving the state."""
+        for callback in self.callbacks:
+            callback.started(self.run_, self.progress.step, self.steps)
+        self.plan.model.train()
+        with _signals() as caught:
+            self.mark = time.perf_counter()
+            while self.progress.step < self.steps and not self.progress.watch.should_stop:
+                self.update()
+                if caught:
+                    self.flush()
+                    self.save()
+                    raise Interrupted(self.run_, self.progress.step, caught[0])
+        self.save()
+
+    def update(self) -> None:
+        """One update, and what is due after it."""
+        progress = self.progress
+        self.pending.append(self.step(progress.step))
+        progress.step += 1
+        progress.tokens = round(progress.step * self.plan.tokens_per_step)
+        if progress.step in self.evaluate_at:
+            record = self.flush()
+            if record is not None:
+                self.evaluate(record)
+        elif progress.step % self.log_every == 0 or progress.step == 1:
+            self.flush(log=True)
+        if progress.step in self.sample_at:
+            self.show_samples()
+
+    def flush(self, *, log: bool = False) -> dict[str, Any] | None:
+        """The record of the updates since the last; None where there were none."""
+        if not self.pending:
+            return None
+        losses = torch.stack([loss for loss, _ in self.pending]).tolist()
+        norms = torch.stack([norm for _, norm in self.pending]).tolist()
+        now = time.perf_counter()
+        spent, n = now - self.mark, len(losses)
+        self.progress.seconds += spent
+        self.mark, self.pending = now, []
+        if not all(map(math.isfinite, losses)):
+            raise RunError(
+                f"{self.run_.path}: the loss is no number any more near update "
+                f"{self.progress.step}; lower the learning rate (--optim.learning-rate, now "
+                f"{self.step.learning_rate(self.progress.step - 1):.2g}) or clip harder "
+                "(--optim.grad-clip). The best weights so far are kept"
+            )
+        record = {
+            "step": self.progress.step,
+            "tokens": self.progress.tokens,
+            "seconds": round(self.progress.seconds, 3),
+            "loss": sum(losses) / n,
+            "lr": self.step.learning_rate(self.progress.step - 1),
+            "grad_norm": sum(norms) / n,
+            "tokens_per_second": round(n * self.plan.tokens_per_step / max(spent, 1e-9)),
+        }
+        if log:
+            self.log(record)
+        return record
+
+    def log(self, record: dict[str, Any]) -> None:
+        """Writes a record and shows it."""
+        _append(self.run_, record)
+        for callback in self.callbacks:
+            callback.logged(record)
+
+    def evaluate(self, record: dict[str, Any]) -> None:
+        """The validation loss over the whole part; keeps the weights where it is the best."""
+        self.save()
+        model, watch = self.plan.model, self.progress.watch
+        with autocast(self.plan.device, self.plan.precision):
+            record["val_loss"] = float(token_nats(model, self.plan.val_part).mean())
+        if watch.evaluated(self.progress.step, record["loss"], record["val_loss"]):
+            write_tensors(self.run_.path / "model.safetensors", model.state_dict())
+        self.log(record)
+        if message := watch.message():
+            for callback in self.callbacks:
+                callback.told(message)
+        if watch.should_stop:
+            for callback in self.callbacks:
+                callback.told(
+                    f"stopped at step {self.progress.step}: {watch.since_best} evaluations without "
+                    f"a better validation loss than that of step {watch.best_step}"
+                )
+        self.mark = time.perf_counter()
+
+    def show_samples(self) -> None:
+        """A few samples of the model as it is; the generators of training are not touched."""
+        model = self.plan.model
+        samples = sample(
+            model,
+            self.plan.tokenizer,
+            n=SHOWN if self.plan.split.documents else 1,
+            max_tokens=SAMPLE_TOKENS,
+            generator=make_generator(self.plan.config.training.seed),
+        )
+        model.train()
+        for callback in self.callbacks:
+            callback.sampled(self.progress.step, [s.text for s in samples])
+        self.mark = time.perf_counter()
+
+    def save(self) -> None:
+        """Saves the state to resume from."""
+        save_state(self.run_.path, self.step, self.progress)
+        self.mark = time.perf_counter()
+
+
+def _report(plan: Plan, run: Run) -> None:
+    """Measures the best weights and writes report.json."""
+    validation = evaluate(run.model, plan.val_part)
+    log = run.log
+    documents = plan.split.documents
+    samples = sample(
+        run.model,
+        run.tokenizer,
+        n=KEPT if documents else 1,
+        max_tokens=SAMPLE_TOKENS,
+        generator=make_generator(plan.config.training.seed),
+    )
+    known = set(plan.corpus.documents)
+    evaluations = [r for r in log if "val_loss" in r]
+    best = min(evaluations, key=lambda r: r["val_loss"], default={})
+    report: dict[str, Any] = {
+        "steps": log[-1]["step"] if log else 0,
+        "best_step": best.get("step", 0),
+        "tokens": log[-1]["tokens"] if log else 0,
+        "seconds": log[-1]["seconds"] if log else 0,
+        "loss": best.get("loss"),
+        "validation": validation.to_json(),
+        "samples": [s.text for s in samples],
+    }
+    if documents:
+        report["samples_new"] = sum(s.text not in known for s in samples)
+    write_json(run.path / "report.json", report)
+
+
+def _spread(steps: int, times: int) -> set[int]:
+    """`times` steps, evenly spread, the last one among them."""
+    return {max(1, round(steps * (i + 1) / times)) for i in range(min(times, steps))}
+
+
+def _append(run: Run, record: Mapping[str, Any]) -> None:
+    with (run.path / "log.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps(record) + "\n")
+
+
+def _truncate_log(run: Run, step: int) -> None:
+    """Drops the records after the state that is resumed from: they are going to be made again."""
+    kept = [record for record in run.log if record["step"] <= step]
+    (run.path / "log.jsonl").write_text("".join(json.dumps(r) + "\n" for r in kept), "utf-8")
+
+
+@contextmanager
+def _signals() -> Iterator[list[int]]:
+    """Collects the first SIGINT or SIGTERM in a list; a second one interrupts at once."""
+    caught: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield caught
+        return
+
+    def note(number: int, frame: object) -> None:
+        if caught:
+            raise KeyboardInterrupt
+        caught.append(number)
+
+    watched = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, note) for number in watched]
+    try:
+        yield caught
+    finally:
+        for number, handler in zip(watched, before, strict=True):
+            signal.signal(number, handler)

@@ -1,0 +1,289 @@
+"""The plan of a run: everything resolved before the first update, and said in plain words.
+
+Settings are layered: the preset (or the default of the model for this kind of text), then a TOML file,
+then flags. What nobody asked for is fitted to the text (context length, batch size), and said.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+import hornbook
+from hornbook import presets
+from hornbook.config import DataConfig, Nested, RunConfig, merge
+from hornbook.data import Batches, Corpus, Draw, Part, Split, build_batches, load_corpus
+from hornbook.data import split_corpus as split_texts
+from hornbook.data.part import fitting_context
+from hornbook.errors import ConfigError, DataError
+from hornbook.models import MODELS, LanguageModel, build_model, model_config
+from hornbook.run import parse_config
+from hornbook.tokenizers import Tokenizer, build_tokenizer
+from hornbook.train.device import choose_precision, describe_device, find_device
+from hornbook.train.step import TrainStep
+
+DEFAULT_MODEL = "gpt"
+LONGEST_DEFAULT = 256  # tokens of context for long documents, where nobody asks for more
+TRIAL = 1 << 12  # tokens of the steps by which precisions are compared
+
+
+@dataclass
+class Plan:
+    """What is going to be trained, on what, and how. Made by `make_plan`."""
+
+    config: RunConfig
+    corpus: Corpus
+    split: Split
+    tokenizer: Tokenizer
+    train_part: Part
+    val_part: Part
+    model: LanguageModel
+    device: torch.device
+    notes: list[str] = field(default_factory=list)
+    precision: str = "fp32"
+    why_precision: str = ""
+
+    @cached_property
+    def examples(self) -> Literal["sequences", "windows"]:
+        """The form of the batches."""
+        asked = self.config.training.examples
+        return self.model.examples if asked == "auto" else asked
+
+    @cached_property
+    def length(self) -> int:
+        """Tokens in a row of the batches."""
+        if self.model.sliding and self.examples == "sequences":
+            return min(max(64, 4 * self.model.context_length), self.train_part.n_targets)
+        return self.model.context_length
+
+    @cached_property
+    def batches(self) -> Batches:
+        """The batches of the training part."""
+        training = self.config.training
+        draw = Draw(batch_size=training.batch_size, seed=training.seed, sampling=training.sampling)
+        return build_batches(self.train_part, self.examples, self.length, draw, self.device)
+
+    @property
+    def tokens_per_step(self) -> float:
+        """Tokens predicted in an update, on average."""
+        share = self.batches.batch_size / self.batches.items_per_epoch
+        full_rows = self.batches.batch_size * (self.length if self.examples == "sequences" else 1)
+        return min(self.train_part.n_targets * share, full_rows)
+
+    def lines(self) -> list[tuple[str, str]]:
+        """The plan in words: (what, how) pairs for a reader."""
+        corpus, training = self.corpus, self.config.training
+        unit = "documents" if self.split.documents else "characters"
+        count = len if self.split.documents else (lambda texts: sum(map(len, texts)))
+        sizes = " / ".join(
+            f"{count(texts):,}"
+            for texts in (self.split.train, self.split.validation, self.split.test)
+        )
+        kept = "probabilities" if self.model.fitted else "parameters"
+        number = "" if self.model.fitted else f", {self.model.n_parameters:,} {kept}"
+        lines = [
+            ("corpus", f"{corpus.source}: {corpus.kind} ({corpus.why_kind})"),
+            ("symbols", f"{self.tokenizer.vocab_size} ids, by {self.tokenizer.kind}"),
+            ("split", f"train / validation / test: {sizes} {unit}"),
+            ("model", f"{self.config.model.name}{number}"),
+            ("context", f"{self.model.context_length} tokens"),
+        ]
+        if not self.model.fitted:
+            tokens = self.tokens_per_step * training.steps
+            form = "sequences" if self.examples == "sequences" else "windows"
+            lines += [
+                ("batch", f"{self.batches.batch_size:,} {form} of {self.length} tokens"),
+                (
+                    "to be seen",
+                    f"{tokens:,.0f} tokens in {training.steps:,} updates: the training part "
+                    f"{tokens / self.train_part.n_targets:.1f} times",
+                ),
+            ]
+        lines.append(("device", f"{describe_device(self.device)}"))
+        if not self.model.fitted:
+            lines.append(("precision", f"{self.precision} ({self.why_precision})"))
+        return lines + [("note", note) for note in self.notes]
+
+    def facts(self) -> dict[str, Any]:
+        """What config.json says besides the settings."""
+        return {
+            "hornbook": hornbook.__version__,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "corpus": {
+                "name": self.corpus.name,
+                "source": self.corpus.source,
+                "kind": self.corpus.kind,
+                "sha256": self.corpus.sha256,
+                "bytes": self.corpus.n_bytes,
+            },
+            "split": {
+                "train": self.train_part.n_targets,
+                "validation": self.val_part.n_targets,
+                "unit": "tokens",
+            },
+            "vocab_size": self.tokenizer.vocab_size,
+            "n_parameters": self.model.n_parameters,
+            "hardware": {
+                "device": describe_device(self.device),
+                "precision": self.precision,
+                "machine": platform.machine(),
+                "system": platform.system(),
+                "cores": os.cpu_count(),
+            },
+            "versions": {
+                "python": platform.python_version(),
+                "torch": torch.__version__,
+                "numpy": np.__version__,
+            },
+        }
+
+
+def make_plan(
+    corpus: str | None = None,
+    *,
+    model: str | None = None,
+    preset: str | None = None,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Plan:
+    """Resolves settings against a corpus. `settings`: sections of fields, as from TOML and flags.
+
+    Raises ConfigError or DataError, before anything is written.
+    """
+    asked: Nested = merge(settings or {})
+    base = presets.named(preset) if preset else {}
+    name = model or asked.get("model", {}).get("name") or base.get("model", {}).get("name")
+    name = str(name or DEFAULT_MODEL)
+    model_config({"name": name})  # an unknown name is refused before anything is read
+    if preset and base["model"]["name"] != name:
+        raise ConfigError(
+            f"model: found {name!r}, but preset {preset!r} is of {base['model']['name']!r}; "
+            "leave one of the two out"
+        )
+    data = merge({"data": base.get("data", {})}, {"data": asked.get("data", {})})["data"]
+    if corpus is not None:
+        data["corpus"] = corpus
+    data_config = DataConfig.parse(data, "data")
+    text = load_corpus(data_config)
+    if text.source != text.name:  # a file: its path holds from anywhere
+        data["corpus"] = str(Path(data_config.corpus).expanduser().resolve())
+    documents = text.kind == "documents"
+    if not preset:
+        base = presets.default(name, documents=documents)
+    asked.setdefault("model", {})["name"] = name
+    merged = merge(base, asked, {"data": data})
+    split = split_texts(text, data_config)
+    tokenizer = build_tokenizer(parse_config(merged).tokenizer.kind, text.text, documents=documents)
+    train_part, val_part = split.part("train", tokenizer), split.part("val", tokenizer)
+    notes = [*text.notes, *_fit(merged, asked, train_part, val_part)]
+    notes += _describe_documents(split, train_part, merged)
+    return _assemble(parse_config(merged), text, split, tokenizer, train_part, val_part, notes)
+
+
+def plan_of_run(config: RunConfig, corpus: Corpus, tokenizer: Tokenizer) -> Plan:
+    """The plan of a run that exists: nothing is fitted any more."""
+    split = split_texts(corpus, config.data)
+    parts = split.part("train", tokenizer), split.part("val", tokenizer)
+    return _assemble(config, corpus, split, tokenizer, *parts, [])
+
+
+def _assemble(
+    config: RunConfig,
+    corpus: Corpus,
+    split: Split,
+    tokenizer: Tokenizer,
+    train_part: Part,
+    val_part: Part,
+    notes: list[str],
+) -> Plan:
+    device = find_device(config.training.device)
+    torch.manual_seed(config.training.seed)
+    model = build_model(config.model, tokenizer.vocab_size, tokenizer.end_id).to(device)
+    plan = Plan(config, corpus, split, tokenizer, train_part, val_part, model, device, notes)
+    if not model.fitted:
+        _choose_precision(plan)
+    return plan
+
+
+def _choose_precision(plan: Plan) -> None:
+    """Measures a few gradients of a copy; the generators are left as they were."""
+    wanted = plan.config.training.precision
+    if wanted != "auto":
+        plan.precision, plan.why_precision = wanted, "as told"
+        return
+    rows = max(1, min(plan.batches.batch_size, TRIAL // plan.length))
+    draw = Draw(batch_size=rows, seed=0)
+    batches = build_batches(plan.train_part, plan.examples, plan.length, draw, plan.device)
+    with torch.random.fork_rng(devices=[plan.device] if plan.device.type == "cuda" else []):
+        trial = TrainStep(copy.deepcopy(plan.model), batches, plan.config, "fp32")
+        plan.precision, plan.why_precision = choose_precision(
+            wanted, plan.device, lambda precision: trial.gradients(0, precision).item()
+        )
+
+
+def _fit(merged: Nested, asked: Nested, train_part: Part, val_part: Part) -> list[str]:
+    """Fits context and batch to the text where nobody asked for them; says what was changed.
+
+    Raises DataError where a context was asked for that the text cannot fill.
+    """
+    entry = MODELS[merged["model"]["name"]]
+    fields = entry.load(entry.config).model_fields
+    if entry.load(entry.model).sliding or "context_length" not in fields:
+        return []
+    wanted = int(merged["model"].get("context_length", fields["context_length"].default))
+    notes = []
+    if "context_length" in asked["model"]:
+        if not train_part.documents and wanted > val_part.n_targets:
+            raise DataError(
+                f"model.context_length: found {wanted}, but the validation part has only "
+                f"{val_part.n_targets} tokens; ask for at most {val_part.n_targets // 2}, or leave "
+                "it out and it is fitted to the text"
+            )
+        return []
+    if train_part.documents:
+        needed = 2 ** math.ceil(math.log2(max(train_part.longest, val_part.longest)))
+        fitted = min(max(wanted, needed), max(wanted, LONGEST_DEFAULT))
+        tokens = train_part.n_targets
+        fitted = min(fitted, max(needed, fitting_context(tokens, fitted)))
+    else:
+        fitted = fitting_context(val_part.n_targets, wanted)
+    if fitted != wanted:
+        merged["model"]["context_length"] = fitted
+        why = "long documents" if fitted > wanted else "a small text"
+        note = f"context length {fitted} instead of {wanted}: {why}"
+        batch = merged.get("training", {}).get("batch_size")
+        if isinstance(batch, int) and "batch_size" not in asked.get("training", {}):
+            merged["training"]["batch_size"] = max(1, batch * wanted // fitted)
+            note += f"; batch size {merged['training']['batch_size']}"
+        notes.append(note)
+    return notes
+
+
+def _describe_documents(split: Split, part: Part, merged: Nested) -> list[str]:
+    if not split.documents:
+        return []
+    notes = []
+    everything = [*split.train, *split.validation, *split.test]
+    if repeated := len(everything) - len(set(everything)):
+        known = set(split.train)
+        shared = sum(text in known for text in split.validation)
+        notes.append(
+            f"{repeated:,} documents stand more than once; {shared / len(split.validation):.1%} of "
+            "the validation documents also stand in the training part"
+        )
+    context = merged["model"].get("context_length")
+    if context and (longer := int((np.diff(part.starts) > context).sum())):
+        notes.append(
+            f"{longer:,} documents are longer than the context of {context}: learned in pieces"
+        )
+    return notes

@@ -1,0 +1,74 @@
+"""Watches the validation loss: the best so far, overfitting in plain words, when to stop."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
+
+NOTICEABLE = 0.002  # nats by which the validation loss has to rise to be called worse
+
+
+@dataclass
+class Watch:
+    """What the validation losses have said so far.
+
+    seen: (step, training loss, validation loss) of each evaluation.
+    """
+
+    patience: int = 0
+    best: float = math.inf
+    best_step: int = 0
+    since_best: int = 0
+    told: bool = False
+    seen: list[tuple[int, float, float]] = field(default_factory=list)
+
+    def evaluated(self, step: int, loss: float, val_loss: float) -> bool:
+        """Takes in an evaluation; True where it is the best so far."""
+        self.seen.append((step, loss, val_loss))
+        if val_loss < self.best:
+            self.best, self.best_step, self.since_best, self.told = val_loss, step, 0, False
+            return True
+        self.since_best += 1
+        return False
+
+    @property
+    def overfitting_since(self) -> int | None:
+        """The step after which the validation loss rose, twice in a row, while the training loss
+        fell; None where it did not."""
+        if self.since_best < 2:
+            return None
+        at_best = next(loss for step, loss, _ in self.seen if step == self.best_step)
+        last = self.seen[-2:]
+        rises = all(val > self.best + NOTICEABLE for _, _, val in last)
+        falls = self.seen[-1][1] < at_best
+        return self.best_step if rises and falls else None
+
+    def message(self) -> str:
+        """Overfitting in plain words, once for each best; else empty."""
+        since = self.overfitting_since
+        if since is None or self.told:
+            return ""
+        self.told = True
+        step, loss, val_loss = self.seen[-1]
+        return (
+            f"overfitting since step {since}: the validation loss rose from {self.best:.4f} to "
+            f"{val_loss:.4f} while the training loss fell to {loss:.4f}: the model learns its "
+            f"training text by heart. The weights of step {since} are kept; more text, a smaller "
+            "model, dropout or fewer steps help"
+        )
+
+    @property
+    def should_stop(self) -> bool:
+        """Whether patience has run out."""
+        return bool(self.patience) and self.since_best >= self.patience
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data, to resume from."""
+        return {**asdict(self), "best": None if math.isinf(self.best) else self.best}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """Back from plain data."""
+        best = math.inf if data["best"] is None else data["best"]
+        return cls(**{**data, "best": best, "seen": [tuple(entry) for entry in data["seen"]]})
