@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from hornbook.config import RunConfig
 from hornbook.errors import ConfigError, DataError, RunError
 from hornbook.tokenizers import Tokenizer, load_tokenizer
+from hornbook.tokenizers.base import Unknown
 
 if TYPE_CHECKING:
     import torch
@@ -126,35 +127,33 @@ class Run:
         return split_corpus(self.corpus(), self.config.data)
 
     def part(
-        self, split: str = "val", *, corpus: str | Path | None = None, unknown: str = "error"
+        self, split: str = "val", *, corpus: str | Path | None = None, unknown: Unknown = "error"
     ) -> Part:
         """A part of its split as tokens, or another text file whole, read as the same kind."""
         from hornbook.data import Split, read_corpus
 
-        skip = "skip" if unknown == "skip" else "error"
         if corpus is None:
-            return self.split().part(split, self.tokenizer, unknown=skip)
+            return self.split().part(split, self.tokenizer, unknown=unknown)
         kind = "documents" if self.documents else "stream"
         other = read_corpus(Path(corpus), kind=kind, encoding=self.config.data.encoding)
         texts = other.documents if self.documents else (other.text,)
         whole = Split(texts, (), (), documents=self.documents)
-        return whole.part("train", self.tokenizer, unknown=skip)
+        return whole.part("train", self.tokenizer, unknown=unknown)
 
     def evaluate(
-        self, split: str = "val", *, corpus: str | Path | None = None, unknown: str = "error"
+        self, split: str = "val", *, corpus: str | Path | None = None, unknown: Unknown = "error"
     ) -> Evaluation:
         """The loss over a whole part (train, val, test) or another text, every token once."""
         from hornbook.evaluate import evaluate
 
         return evaluate(self.model, self.part(split, corpus=corpus, unknown=unknown))
 
-    def score(self, texts: str | Sequence[str], *, unknown: str = "error") -> list[Score]:
+    def score(self, texts: str | Sequence[str], *, unknown: Unknown = "error") -> list[Score]:
         """How surprising the model finds each text (`evaluate.Score`)."""
         from hornbook.evaluate import score
 
         texts = [texts] if isinstance(texts, str) else texts
-        skip = "skip" if unknown == "skip" else "error"
-        return score(self.model, self.tokenizer, texts, unknown=skip)
+        return score(self.model, self.tokenizer, texts, unknown=unknown)
 
     def sample(
         self,

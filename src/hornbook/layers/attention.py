@@ -24,15 +24,16 @@ def causal_attention(
     mask: None for plain causal, else (B, 1, T, T) bool. k and v may have fewer heads than q (grouped
     queries). Vaswani et al. 2017; dropout falls on the weights, as in the notes.
     """
-    return F.scaled_dot_product_attention(
+    out: Tensor = F.scaled_dot_product_attention(
         q, k, v, attn_mask=mask, is_causal=mask is None, dropout_p=dropout,
         enable_gqa=k.shape[1] != q.shape[1],
     )  # fmt: skip
+    return out
 
 
 def split_heads(x: Tensor, n_head: int) -> Tensor:
     """(B, T, H * D) -> (B, H, T, D)."""
-    return x.unflatten(-1, (n_head, -1)).transpose(1, 2)
+    return x.view(*x.shape[:2], n_head, -1).transpose(1, 2)
 
 
 def merge_heads(x: Tensor) -> Tensor:

@@ -80,7 +80,7 @@ class NGram(LanguageModel):
                 symbol = ids.gather(1, older.clamp(min=0))
                 context = self._find(length, context * self.vocab_size + symbol, context >= 0)
                 context = context.masked_fill(older < starts, -1)
-            self._apply(length, context.flatten(), p)
+            self._blend(length, context.flatten(), p)
         return p.log().view(B, T, self.vocab_size)
 
     def _find(self, length: int, key: Tensor, alive: Tensor) -> Tensor:
@@ -90,7 +90,7 @@ class NGram(LanguageModel):
         rank = torch.searchsorted(keys, key.contiguous()).clamp(max=len(keys) - 1)
         return torch.where(alive & (keys[rank] == key), rank, -1)
 
-    def _apply(self, length: int, context: Tensor, p: Tensor) -> None:
+    def _blend(self, length: int, context: Tensor, p: Tensor) -> None:
         rows = torch.nonzero(context >= 0).flatten()
         known = context[rows]
         p[rows] *= self._table("backoff", length)[known][:, None]

@@ -36,7 +36,7 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[obj
 
 
 def choose_precision(
-    wanted: str, device: torch.device, step: Callable[[str], None]
+    wanted: str, device: torch.device, step: Callable[[str], object]
 ) -> tuple[str, str]:
     """fp32 or bf16, and why. `step(precision)` computes one loss and its gradients.
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from hornbook.config import parse_overrides
+from hornbook.config import TrainingConfig, parse_overrides
 from hornbook.data import Corpus
 from hornbook.errors import ConfigError, RunError
 from hornbook.evaluate import evaluate, token_nats
@@ -88,8 +88,8 @@ def resume(
     run = Run.load(path)
     config = run.config
     if steps is not None:
-        training = {**config.training.model_dump(), "steps": steps}
-        training = type(config.training).parse(training, "training")
+        fields = {**config.training.model_dump(), "steps": steps}
+        training = TrainingConfig.parse(fields, "training")
         config = config.model_copy(update={"training": training})
         write_json(
             run.path / "config.json", {**run.facts, "config": config.model_dump(mode="json")}

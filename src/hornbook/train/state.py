@@ -84,5 +84,7 @@ def load_state(path: Path, step: TrainStep) -> Progress:
             int(facts["tokens"]),
             float(facts["seconds"]),
         )
+    except RunError:
+        raise
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(f"{path}/last: damaged: {error}") from None

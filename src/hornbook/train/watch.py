@@ -50,7 +50,7 @@ class Watch:
         if since is None or self.told:
             return ""
         self.told = True
-        step, loss, val_loss = self.seen[-1]
+        _, loss, val_loss = self.seen[-1]
         return (
             f"overfitting since step {since}: the validation loss rose from {self.best:.4f} to "
             f"{val_loss:.4f} while the training loss fell to {loss:.4f}: the model learns its "
