@@ -1,3 +1,62 @@
-"""hornbook: small language models, from letter counts to a GPT, on the computer you have."""
+"""hornbook: small language models, from letter counts to a GPT, on the computer you have.
+
+    import hornbook
+    run = hornbook.train("names", model="gpt", steps=500)
+    run.sample(5, prompt="em"); run.score("emma"); run.evaluate("val")
+    run = hornbook.load("runs/names-gpt")
+
+Names are loaded on first use, so that `import hornbook` costs no torch.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hornbook.errors import ConfigError, DataError, HornbookError, RunError
+    from hornbook.run import Run
+    from hornbook.train import Callback, Interrupted, resume, train
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "Callback": "hornbook.train",
+    "ConfigError": "hornbook.errors",
+    "DataError": "hornbook.errors",
+    "HornbookError": "hornbook.errors",
+    "Interrupted": "hornbook.train",
+    "Run": "hornbook.run",
+    "RunError": "hornbook.errors",
+    "resume": "hornbook.train",
+    "train": "hornbook.train",
+}
+
+__all__ = [
+    "Callback",
+    "ConfigError",
+    "DataError",
+    "HornbookError",
+    "Interrupted",
+    "Run",
+    "RunError",
+    "load",
+    "resume",
+    "train",
+]
+
+
+def load(path: str) -> Run:
+    """The run in a directory. Raises RunError where there is none."""
+    from hornbook.run import Run
+
+    return Run.load(path)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'hornbook' has no attribute {name!r}")
+    import importlib
+
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value  # `hornbook.train` is the function, whatever module was imported
+    return value

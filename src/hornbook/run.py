@@ -28,10 +28,11 @@ from hornbook.tokenizers.base import Unknown
 if TYPE_CHECKING:
     import torch
 
-    from hornbook.data import Corpus, Part, Split
+    from hornbook.data.part import Part, Split
+    from hornbook.data.text import Corpus
     from hornbook.evaluate import Evaluation, Score
     from hornbook.generate import Sample
-    from hornbook.models import LanguageModel
+    from hornbook.models.base import LanguageModel
 
 FORMAT = 1
 
@@ -77,7 +78,7 @@ class Run:
     @cached_property
     def model(self) -> LanguageModel:
         """The model with its best weights, on the CPU, in evaluation mode."""
-        from hornbook.models import build_model
+        from hornbook.models.registry import build_model
 
         weights = read_tensors(self.path / "model.safetensors")
         model = build_model(self.config.model, self.tokenizer.vocab_size, self.tokenizer.end_id)
@@ -108,7 +109,7 @@ class Run:
 
     def corpus(self) -> Corpus:
         """The corpus it was trained on, read again. Raises DataError where it is gone or changed."""
-        from hornbook.data import load_corpus
+        from hornbook.data.corpora import load_corpus
 
         known = self.facts["corpus"]
         config = self.config.data.model_copy(update={"kind": known["kind"]})
@@ -122,7 +123,7 @@ class Run:
 
     def split(self) -> Split:
         """The texts of its train, validation and test parts."""
-        from hornbook.data import split_corpus
+        from hornbook.data.part import split_corpus
 
         return split_corpus(self.corpus(), self.config.data)
 
@@ -130,7 +131,8 @@ class Run:
         self, split: str = "val", *, corpus: str | Path | None = None, unknown: Unknown = "error"
     ) -> Part:
         """A part of its split as tokens, or another text file whole, read as the same kind."""
-        from hornbook.data import Split, read_corpus
+        from hornbook.data.part import Split
+        from hornbook.data.text import read_corpus
 
         if corpus is None:
             return self.split().part(split, self.tokenizer, unknown=unknown)

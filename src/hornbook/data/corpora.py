@@ -10,7 +10,7 @@ import hashlib
 import os
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 
@@ -139,4 +139,6 @@ def load_corpus(config: DataConfig) -> Corpus:
             )
         return read_corpus(path, kind=config.kind, encoding=config.encoding)
     kind = known.kind if config.kind == "auto" else config.kind
-    return read_corpus(known.fetch(), kind=kind, name=known.name, source=known.name)
+    why = "as the registry says" if config.kind == "auto" else "as told"
+    corpus = read_corpus(known.fetch(), kind=kind, name=known.name, source=known.name)
+    return replace(corpus, why_kind=why)

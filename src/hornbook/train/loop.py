@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from hornbook.config import TrainingConfig, parse_overrides
-from hornbook.data import Corpus
+from hornbook.data.text import Corpus
 from hornbook.errors import ConfigError, RunError
 from hornbook.evaluate import evaluate, token_nats
 from hornbook.generate import sample

@@ -23,11 +23,14 @@ import torch
 import hornbook
 from hornbook import presets
 from hornbook.config import DataConfig, Nested, RunConfig, merge
-from hornbook.data import Batches, Corpus, Draw, Part, Split, build_batches, load_corpus
-from hornbook.data import split_corpus as split_texts
-from hornbook.data.part import fitting_context
+from hornbook.data.batches import Batches, Draw, build_batches
+from hornbook.data.corpora import load_corpus
+from hornbook.data.part import Part, Split, fitting_context
+from hornbook.data.part import split_corpus as split_texts
+from hornbook.data.text import Corpus
 from hornbook.errors import ConfigError, DataError
-from hornbook.models import MODELS, LanguageModel, build_model, model_config
+from hornbook.models.base import LanguageModel
+from hornbook.models.registry import MODELS, build_model, model_config
 from hornbook.run import parse_config
 from hornbook.tokenizers import Tokenizer, build_tokenizer
 from hornbook.train.device import choose_precision, describe_device, find_device

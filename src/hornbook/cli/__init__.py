@@ -1,0 +1,1 @@
+"""The command line: one file a verb, and only the verb asked for is imported."""

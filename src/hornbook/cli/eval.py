@@ -1,0 +1,38 @@
+"""`hornbook eval RUN`."""
+
+from __future__ import annotations
+
+import json
+
+from hornbook.cli.common import Parser, add_unknown, table
+
+
+def run(arguments: list[str]) -> int:
+    """Prints the loss of a run over a whole part of its corpus, or over another text."""
+    parser = Parser("eval")
+    parser.add_argument("path", metavar="RUN", help="a run directory")
+    parser.add_argument(
+        "--split", default="val", choices=("train", "val", "test"), help="(default: val)"
+    )
+    parser.add_argument("--corpus", metavar="FILE", help="another text, whole")
+    parser.add_argument("--json", action="store_true", help="as one JSON object")
+    add_unknown(parser)
+    args = parser.parse_args(arguments)
+
+    from hornbook.run import Run
+
+    loaded = Run.load(args.path)
+    result = loaded.evaluate(args.split, corpus=args.corpus, unknown=args.unknown)
+    where = args.corpus or args.split
+    if args.json:
+        print(json.dumps({"run": args.path, "part": where, **result.to_json()}))
+        return 0
+    units = "documents" if loaded.documents else "blocks"
+    rows = [
+        ("part", f"{where}: {result.tokens:,} tokens, {result.units:,} {units}"),
+        ("loss", f"{result.nats:.4f} nats per token, standard error {result.standard_error:.4f}"),
+        ("perplexity", f"{result.perplexity:.3f}"),
+        ("bits per byte", f"{result.bits_per_byte:.4f} over {result.bytes:,} bytes"),
+    ]
+    print(table(rows))
+    return 0

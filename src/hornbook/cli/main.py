@@ -1,0 +1,74 @@
+"""`hornbook VERB ...`: finds the verb, and turns errors into messages and exit codes.
+
+0: done; 1: it failed; 2: wrong usage or settings; 130: interrupted (143: terminated).
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+from hornbook import __version__
+from hornbook.errors import HornbookError, did_you_mean
+
+VERBS = {
+    "train": "train a model on a corpus of the registry or a text file",
+    "sample": "let a run write",
+    "eval": "the loss of a run over a whole part, in nats and bits per byte",
+    "score": "how surprising a run finds texts of yours, symbol by symbol",
+    "show": "what a run is: figures, settings, loss curve",
+    "data": "the corpora, or the statistics of one or of a file",
+    "models": "what can be trained, and the settings of one",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command line and returns its exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(usage())
+        return 0
+    if arguments[0] in ("-V", "--version"):
+        print(f"hornbook {__version__}")
+        return 0
+    verb, *rest = arguments
+    try:
+        if verb not in VERBS:
+            fail(f"{verb}: no such verb{did_you_mean(verb, VERBS)}")
+            return 2
+        return _run(verb, rest)
+    except HornbookError as error:
+        fail(str(error))
+        return error.exit_code
+    except KeyboardInterrupt as stop:
+        fail(str(stop) or "interrupted")
+        return 128 + getattr(stop, "signal", signal.SIGINT)
+    except BrokenPipeError:  # the reader of a pipe went away: nobody to tell
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _run(verb: str, arguments: list[str]) -> int:
+    module = importlib.import_module(f"hornbook.cli.{verb}")
+    code: int = module.run(arguments)
+    sys.stdout.flush()
+    return code
+
+
+def fail(message: str) -> None:
+    """An error for the user, on stderr."""
+    print(f"hornbook: {message}", file=sys.stderr)
+
+
+def usage() -> str:
+    """What `hornbook --help` prints."""
+    verbs = "\n".join(f"  {verb:<8} {line}" for verb, line in VERBS.items())
+    return (
+        "usage: hornbook VERB ...\n\n"
+        "Trains, samples, evaluates and scores small language models, from letter counts to a "
+        f"GPT.\n\n{verbs}\n\n"
+        "hornbook VERB --help tells more. Begin with: hornbook train"
+    )

@@ -1,0 +1,29 @@
+"""`hornbook models [MODEL]`."""
+
+from __future__ import annotations
+
+from hornbook.cli.common import Parser, table
+from hornbook.errors import ConfigError, did_you_mean
+
+
+def run(arguments: list[str]) -> int:
+    """Lists the models, or the settings of one."""
+    parser = Parser("models")
+    parser.add_argument("model", nargs="?", help="a model whose settings to list")
+    args = parser.parse_args(arguments)
+
+    from hornbook.models.registry import MODELS
+
+    if args.model is None:
+        rows = [(name, entry.line, entry.source) for name, entry in MODELS.items()]
+        print(table([("model", "what it is", "from"), *rows]))
+        print("\nhornbook models MODEL lists its settings; hornbook train --model MODEL trains it")
+        return 0
+    if args.model not in MODELS:
+        raise ConfigError(f"{args.model}: no such model{did_you_mean(args.model, MODELS)}")
+    from hornbook.cli.train import field_lines
+
+    entry = MODELS[args.model]
+    print(f"{args.model}: {entry.line}\n{entry.source}\n")
+    print("\n".join(field_lines("model", entry.load(entry.config))) or "  nothing to set")
+    return 0

@@ -1,0 +1,104 @@
+"""Progress on stderr: a bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from hornbook.cli.common import visible
+from hornbook.train.callbacks import Callback
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
+    from hornbook.run import Run
+    from hornbook.train.plan import Plan
+
+PLAIN_EVERY = 10.0  # seconds between plain lines without an evaluation
+
+
+class Progress(Callback):
+    """Shows the plan, losses on one line, speed, time left and samples."""
+
+    def __init__(self) -> None:
+        self.bar: Bar | None = None
+        self.steps = self.first = 0
+        self.begin = self.last_line = time.perf_counter()
+        self.val_loss = ""
+
+    def planned(self, plan: Plan) -> None:
+        """Prints the plan."""
+        for what, how in plan.lines():
+            self.say(f"{what:>11}  {how}")
+
+    def started(self, run: Run, step: int, steps: int) -> None:
+        """Opens the bar."""
+        self.steps, self.first, self.begin = steps, step, time.perf_counter()
+        self.say(f"{'run':>11}  {run.path}" + (f", from update {step} on" if step else ""))
+        if not sys.stderr.isatty():
+            return
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bar
+
+        self.bar = Bar(
+            MofNCompleteColumn(),
+            BarColumn(bar_width=24),
+            TextColumn("{task.description}"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self.bar.start()
+        self.task = self.bar.add_task("", total=steps, completed=step)
+
+    def logged(self, record: dict[str, Any]) -> None:
+        """One line: losses and speed."""
+        if "val_loss" in record:
+            self.val_loss = f"  val_loss {record['val_loss']:.4f}"
+        speed = f"{record['tokens_per_second']:,.0f} tokens/s"
+        losses = f"loss {record['loss']:.4f}{self.val_loss}"
+        if self.bar is not None:
+            self.bar.update(
+                self.task, completed=record["step"], description=f"{losses}  {speed}", refresh=True
+            )
+        now = time.perf_counter()
+        due = "val_loss" in record or (self.bar is None and now - self.last_line > PLAIN_EVERY)
+        if due or (record["step"] == 1 and self.bar is None):
+            self.last_line = now
+            losses = f"loss {record['loss']:.4f}" + (self.val_loss if "val_loss" in record else "")
+            self.say(
+                f"update {record['step']:>7,} / {self.steps:,}  {losses}  {speed}"
+                f"{self._time_left(record['step'])}"
+            )
+
+    def sampled(self, step: int, texts: Sequence[str]) -> None:
+        """A few samples on one line."""
+        self.say("     sample  " + "  ".join(visible(text)[:200] for text in texts))
+
+    def told(self, message: str) -> None:
+        """A message of the loop."""
+        self.say(message)
+
+    def ended(self) -> None:
+        """Closes the bar."""
+        if self.bar is not None:
+            self.bar.stop()
+            self.bar = None
+
+    def say(self, line: str) -> None:
+        """A line above the bar."""
+        if self.bar is not None:
+            self.bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        else:
+            print(line, file=sys.stderr, flush=True)
+
+    def _time_left(self, step: int) -> str:
+        done = step - self.first
+        if done < 2 or step >= self.steps:
+            return ""
+        seconds = (time.perf_counter() - self.begin) / done * (self.steps - step)
+        minutes, seconds = divmod(round(seconds), 60)
+        return f"  {minutes}:{seconds:02d} left"

@@ -1,0 +1,88 @@
+"""`hornbook score RUN [TEXT ...]`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from hornbook.cli.common import Parser, add_unknown, table, visible
+from hornbook.errors import DataError
+
+if TYPE_CHECKING:
+    from hornbook.evaluate import Score
+
+BATCH = 1000  # lines scored together
+MARKED = 2.0  # a token is marked where it costs so many times the mean of its text
+
+
+def run(arguments: list[str]) -> int:
+    """Prints how surprising a run finds each text."""
+    parser = Parser("score")
+    parser.add_argument("path", metavar="RUN", help="a run directory")
+    parser.add_argument("texts", nargs="*", metavar="TEXT", help="(default: lines from stdin)")
+    parser.add_argument("--tokens", action="store_true", help="each token's own nats")
+    parser.add_argument("--json", action="store_true", help="one object a line")
+    add_unknown(parser)
+    args = parser.parse_args(arguments)
+
+    from hornbook.run import Run
+
+    loaded = Run.load(args.path)
+    texts: Iterable[str] = args.texts or _lines()
+    found = False
+    for batch in iter(lambda source=iter(texts): list(islice(source, BATCH)), []):  # type: ignore[misc]
+        for scored in loaded.score(batch, unknown=args.unknown):
+            if args.json:
+                print(json.dumps(_object(scored, tokens=args.tokens), ensure_ascii=False))
+            else:
+                _show(scored, tokens=args.tokens, header=not found)
+            found = True
+    if not found:
+        raise DataError("stdin: found no text to score; give TEXT or lines")
+    return 0
+
+
+def _lines() -> Iterator[str]:
+    try:
+        for line in sys.stdin:
+            if line := line.rstrip("\n"):
+                yield line
+    except UnicodeDecodeError as error:
+        raise DataError(f"stdin: found bytes that are not UTF-8 ({error.reason})") from None
+
+
+def _object(scored: Score, *, tokens: bool) -> dict[str, object]:
+    result: dict[str, object] = {
+        "text": scored.text,
+        "total_nats": scored.total,
+        "mean_nats": scored.mean,
+        "bits_per_byte": scored.bits_per_byte,
+        "tokens": scored.tokens,
+    }
+    if tokens:
+        result["symbols"], result["nats"] = scored.symbols, scored.token_nats
+    return result
+
+
+def _show(scored: Score, *, tokens: bool, header: bool) -> None:
+    if header and not tokens:
+        print("  total    mean  bits/byte  text")
+    if not tokens:
+        print(
+            f"{scored.total:7.3f}  {scored.mean:6.3f}  {scored.bits_per_byte:9.3f}  "
+            f"{visible(scored.text)}"
+        )
+        return
+    print(
+        f"{visible(scored.text)}: {scored.total:.3f} nats, {scored.mean:.4f} per token, "
+        f"{scored.bits_per_byte:.3f} bits per byte"
+    )
+    most = max(scored.token_nats)
+    rows = []
+    for symbol, nats in zip(scored.symbols, scored.token_nats, strict=True):
+        mark = "most surprising" if nats == most else "!" if nats > MARKED * scored.mean else ""
+        rows.append(("", visible(symbol), f"{nats:.3f}", "#" * round(4 * nats), mark))
+    print(table(rows, right=(2,)))

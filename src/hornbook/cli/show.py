@@ -1,0 +1,77 @@
+"""`hornbook show RUN`."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from hornbook.cli.common import Parser, table, visible
+
+
+def run(arguments: list[str]) -> int:
+    """Prints what a run is, its figures and its loss curve."""
+    parser = Parser("show")
+    parser.add_argument("path", metavar="RUN", help="a run directory")
+    parser.add_argument("--json", action="store_true", help="settings and report as JSON")
+    args = parser.parse_args(arguments)
+
+    from hornbook.run import Run
+
+    loaded = Run.load(args.path)
+    facts, report, log = loaded.facts, loaded.report, loaded.log
+    if args.json:
+        print(json.dumps({"facts": facts, "report": report}, ensure_ascii=False))
+        return 0
+    corpus, hardware = facts["corpus"], facts["hardware"]
+    settings = loaded.config.model.model_dump(exclude={"name"})
+    rows = [
+        ("model", f"{loaded.config.model.name}, {facts['n_parameters']:,} parameters"),
+        ("settings", ", ".join(f"{name} {value}" for name, value in settings.items())),
+        ("corpus", f"{corpus['source']}: {corpus['kind']}, sha256 {corpus['sha256'][:12]}..."),
+        ("trained", f"{facts['created']} on {hardware['device']}, {hardware['precision']}"),
+    ]
+    if report:
+        validation = report["validation"]
+        rows += [
+            (
+                "updates",
+                f"{report['steps']:,}, {report['seconds']:.1f} s, best {report['best_step']}",
+            ),
+            (
+                "validation",
+                f"{validation['nats']:.4f} nats per token, {validation['bits_per_byte']:.4f} bits "
+                f"per byte, standard error {validation['standard_error']:.4f}",
+            ),
+            ("samples", "  ".join(visible(s)[:60] for s in report["samples"][:8])),
+        ]
+    elif log:
+        rows.append(
+            ("updates", f"{log[-1]['step']:,}: not finished; hornbook train --resume {args.path}")
+        )
+    print(table(rows))
+    curve = plot(log)
+    if curve:
+        print("\n" + curve)
+    return 0
+
+
+def plot(log: list[dict[str, Any]], width: int = 64, height: int = 12) -> str:
+    """The training (.) and validation (o) losses over the updates, as text."""
+    points = [(r["step"], r["loss"], ".") for r in log if "loss" in r]
+    points += [(r["step"], r["val_loss"], "o") for r in log if "val_loss" in r]
+    points = [(x, y, mark) for x, y, mark in points if math.isfinite(y)]
+    if len({x for x, _, _ in points}) < 2:
+        return ""
+    last = max(x for x, _, _ in points)
+    low, high = min(y for _, y, _ in points), max(y for _, y, _ in points)
+    grid = [[" "] * width for _ in range(height)]
+    for x, y, mark in points:
+        column = min(width - 1, round(x / last * (width - 1)))
+        row = round((high - y) / max(high - low, 1e-9) * (height - 1))
+        if grid[row][column] != "o":
+            grid[row][column] = mark
+    labels = {0: f"{high:.3f}", height - 1: f"{low:.3f}"}
+    lines = [f"{labels.get(i, ''):>8} |{''.join(row).rstrip()}" for i, row in enumerate(grid)]
+    axis = f"{'':>8} +{'-' * width}\n{'':>9} 0{f'{last:,} updates':>{width - 1}}"
+    return "\n".join([f"{'nats':>8}  . training  o validation", *lines, axis])

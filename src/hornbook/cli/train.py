@@ -1,0 +1,153 @@
+"""`hornbook train [CORPUS]`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from hornbook.cli.common import Parser, split_dotted
+from hornbook.config import SECTIONS, merge, parse_overrides, read_toml
+from hornbook.errors import ConfigError
+
+
+def run(arguments: list[str]) -> int:
+    """Trains a model, or goes on with a run."""
+    rest, dotted = split_dotted(arguments)
+    args = _parser().parse_args(rest)
+    if args.resume is not None:
+        return _resume(args, dotted)
+    from hornbook.cli.progress import Progress
+    from hornbook.train import train
+
+    toml = read_toml(args.config) if args.config is not None else {}
+    flags = {
+        "steps": args.steps,
+        "seed": args.seed,
+        "device": args.device,
+        "precision": args.precision,
+        "patience": args.patience,
+    }
+    training = {name: value for name, value in flags.items() if value is not None}
+    data = {"kind": args.kind, "encoding": args.encoding}
+    data = {name: value for name, value in data.items() if value is not None}
+    settings = merge(toml, parse_overrides(dotted), {"training": training, "data": data})
+    finished = train(
+        args.corpus,
+        model=args.model,
+        preset=args.preset,
+        out=args.out,
+        settings=settings,
+        callbacks=[Progress()],
+    )
+    _summary(finished.path)
+    return 0
+
+
+def _resume(args: argparse.Namespace, dotted: list[str]) -> int:
+    from hornbook.cli.progress import Progress
+    from hornbook.train import resume
+
+    given = ("corpus", "model", "preset", "config", "seed", "out", "device", "precision", "kind",
+             "encoding", "patience")  # fmt: skip
+    if extra := [name for name in given if getattr(args, name) is not None] + dotted[:1]:
+        raise ConfigError(
+            f"--resume: found {extra[0]} beside it; a run goes on with its own settings, only "
+            "--steps (updates in all) can be raised"
+        )
+    finished = resume(args.resume, steps=args.steps, callbacks=[Progress()])
+    _summary(finished.path)
+    return 0
+
+
+def _summary(path: Path) -> None:
+    """What came of it, on stdout."""
+    import hornbook
+    from hornbook.cli.common import table, visible
+
+    run = hornbook.load(str(path))
+    report = run.report
+    validation, samples = report["validation"], report["samples"]
+    rows = [
+        (
+            "validation",
+            f"{validation['nats']:.4f} nats per token, {validation['bits_per_byte']:.4f} bits per "
+            f"byte (standard error {validation['standard_error']:.4f} nats)",
+        )
+    ]
+    if run.documents:
+        rows.append(
+            ("new", f"{report['samples_new']} of these {len(samples)} are not in the corpus")
+        )
+        width = min(120, max(map(len, samples), default=0)) + 2
+        columns = max(1, 80 // width)
+        for i in range(0, len(samples), columns):
+            print("  ".join(visible(s).ljust(width - 2) for s in samples[i : i + columns]).rstrip())
+    else:
+        print(*samples, sep="\n")
+    best = report["best_step"]
+    if not run.model.fitted and best < report["steps"]:
+        rows.append(("best", f"the weights of update {best} of {report['steps']}"))
+    first = samples[0] if samples and samples[0] and run.documents else "some text"
+    rows += [
+        ("time", f"{report['seconds']:.1f} s of training"),
+        ("run", str(path)),
+        ("next", f"hornbook sample {path} -n 20"),
+        ("", f"hornbook score {path} {_quoted(visible(first[:40]))} --tokens"),
+        ("", f"hornbook eval {path}" + (" --split test" if run.documents else "")),
+        ("", f"hornbook show {path}"),
+    ]
+    print()
+    print(table(rows))
+
+
+def _quoted(text: str) -> str:
+    import shlex
+
+    return shlex.quote(text)
+
+
+def _parser() -> Parser:
+    parser = Parser("train", epilog=_settings_help())
+    parser.add_argument(
+        "corpus", nargs="?", help="a name from `hornbook data` or a text file (default: names)"
+    )
+    parser.add_argument("--model", help="a name from `hornbook models` (default: gpt)")
+    parser.add_argument("--preset", help="a whole configuration by name")
+    parser.add_argument("--steps", help="updates in all")
+    parser.add_argument("--seed", help="every generator is derived from it")
+    parser.add_argument("--out", type=Path, help="directory of the run (default: under runs/)")
+    parser.add_argument("--device", help="auto, cpu, cuda or mps")
+    parser.add_argument("--precision", help="auto, fp32 or bf16")
+    parser.add_argument("--patience", help="stop after so many evaluations without a best")
+    parser.add_argument("--kind", help="auto, documents (one a line) or stream")
+    parser.add_argument("--encoding", help="encoding of the file (default: utf-8)")
+    parser.add_argument("--config", type=Path, help="settings from a TOML file")
+    parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with a run")
+    return parser
+
+
+def _settings_help() -> str:
+    if not {"-h", "--help"} & set(sys.argv):
+        return ""
+    from hornbook import presets
+
+    lines = ["settings, as flags (--optim.learning-rate 0.01) or in TOML ([optim]):"]
+    for section, cls in SECTIONS.items():
+        if section == "model":
+            lines.append("  --model.*: see `hornbook models MODEL`")
+            continue
+        lines += field_lines(section, cls)
+    lines.append("\npresets: " + ", ".join(presets.PRESETS))
+    return "\n".join(lines)
+
+
+def field_lines(section: str, cls: type) -> list[str]:
+    """One line for each field of a section: flag, default, description."""
+    lines = []
+    for name, field in cls.model_fields.items():  # type: ignore[attr-defined]
+        if section == "model" and name == "name":
+            continue
+        flag = f"--{section}.{name.replace('_', '-')}"
+        lines.append(f"  {flag:<26} {field.description} (default: {field.default})")
+    return lines
