@@ -10,7 +10,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError
 
@@ -107,8 +107,8 @@ class TrainingConfig(Settings):
     """How long, on what batches, and how it is watched."""
 
     steps: int = Field(1000, gt=0, description="updates in all")
-    batch_size: int | Literal["all"] = Field(
-        64, gt=0, description="sequences (or windows) an update; all: the whole training part"
+    batch_size: Annotated[int, Field(gt=0)] | Literal["all"] = Field(
+        64, description="sequences (or windows) an update; all: the whole training part"
     )
     examples: Literal["auto", "sequences", "windows"] = Field(
         "auto", description="sequences: every position is predicted; windows: one target each"

@@ -58,10 +58,9 @@ def read_corpus(
         blank = len(lines) - len(documents) - (1 if lines[-1] == "" else 0)
         if blank:
             notes.append(f"{blank} blank lines left out")
-    if len(set(text)) - (found == "documents" and "\n" in text) < 2:
+    if len(set(text) - {"\n"}) < 2:
         raise DataError(
-            f"{path}: found {len(set(text.strip()))} different symbol(s), expected at least 2; "
-            "there is nothing to learn in it"
+            f"{path}: found 1 different symbol, expected at least 2; there is nothing to learn in it"
         )
     return Corpus(
         name=name or path.stem,

@@ -99,12 +99,14 @@ class GPT2(LanguageModel):
         self.init_weights()
 
     def init_weights(self) -> None:
-        """As in the notes.
+        """As in the notes, but for a head half as confident: with 0.02 the first loss of the notes'
+        size lies 0.08 to 0.15 above that of a uniform guess.
 
-        | parameter           | from         |
-        | ------------------- | ------------ |
-        | weights, embeddings | N(0, 0.02)   |
-        | biases              | 0            |
+        | parameter           | from             |
+        | ------------------- | ---------------- |
+        | weights, embeddings | N(0, 0.02)       |
+        | weight of the head  | N(0, 0.01)       |
+        | biases              | 0                |
         | LayerNorm           | weight 1, bias 0 |
         """
         for module in self.modules():
@@ -112,6 +114,7 @@ class GPT2(LanguageModel):
                 nn.init.normal_(module.weight, std=0.02)
             if isinstance(module, nn.Linear) and module.bias is not None:
                 nn.init.zeros_(module.bias)
+        nn.init.normal_(self.head.weight, std=0.01)
 
     def forward(self, ids: Tensor) -> Tensor:
         """(B, T) -> (B, T, V)."""

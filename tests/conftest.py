@@ -1,0 +1,144 @@
+"""What many tests share: small models of every kind, small runs, the corpora of the notes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from hornbook.config import DataConfig
+from hornbook.data.corpora import load_corpus
+from hornbook.data.part import Part, Split, split_corpus
+from hornbook.data.text import Corpus
+from hornbook.models.base import LanguageModel
+from hornbook.models.registry import MODELS, build_model, model_config
+from hornbook.run import Run
+from hornbook.tokenizers import Tokenizer, build_tokenizer
+
+torch.set_num_threads(1)  # tests run side by side
+
+WORDS = ("emma", "olivia", "ava", "isabella", "sophia", "mia", "amelia", "noah", "liam", "otto")
+TINY = {  # sizes that make a model small enough for a test; the rest are its defaults
+    "context_length": 16,
+    "n_layer": 2,
+    "n_head": 2,
+    "n_kv_head": 1,
+    "n_embd": 16,
+    "n_hidden": 24,
+    "dropout": 0.0,
+    "attention_dropout": 0.0,
+    "order": 3,
+}
+
+
+def tiny_model(name: str, vocab_size: int = 12, end_id: int | None = 0) -> LanguageModel:
+    """A small model of the registry in evaluation mode; a fitted one fitted to random documents."""
+    fields = MODELS[name].load(MODELS[name].config).model_fields
+    sizes = {field: size for field, size in TINY.items() if field in fields}
+    torch.manual_seed(0)
+    model = build_model(model_config({"name": name, **sizes}), vocab_size, end_id)
+    # some parameters begin as zeros: moved, so that a test cannot pass because nothing flows
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.1 * torch.randn_like(parameter)
+    if model.fitted:
+        tokens = torch.randint(1, vocab_size, (400,))
+        tokens[:: 1 if end_id is None else 7] = 0 if end_id is not None else tokens[0]
+        tokens[-1] = 0 if end_id is not None else tokens[-1]
+        starts = torch.nonzero(tokens == end_id).flatten() if end_id is not None else None
+        model.fit(tokens, starts if starts is not None else torch.tensor([0, len(tokens) - 1]))
+    return model.eval()
+
+
+@pytest.fixture(params=list(MODELS))
+def model_name(request: pytest.FixtureRequest) -> str:
+    """Each model of the registry."""
+    return str(request.param)
+
+
+@pytest.fixture
+def words() -> Part:
+    """A few documents as tokens."""
+    tokenizer = build_tokenizer("char", "\n".join(WORDS), documents=True)
+    return Part.of_documents(WORDS, tokenizer)
+
+
+class Lecture:
+    """A corpus of the notes, split as in the lectures."""
+
+    def __init__(self, name: str) -> None:
+        self.corpus: Corpus = load_corpus(DataConfig(corpus=name))
+        self.split: Split = split_corpus(self.corpus, DataConfig())
+        documents = self.corpus.kind == "documents"
+        self.tokenizer: Tokenizer = build_tokenizer("char", self.corpus.text, documents=documents)
+
+    def part(self, name: str) -> Part:
+        return self.split.part(name, self.tokenizer)
+
+    def whole(self) -> Part:
+        return Part.of_documents(self.corpus.documents, self.tokenizer)
+
+
+def needs_data(filename: str) -> None:
+    """Skips a test where HORNBOOK_DATA has no such file."""
+    folder = os.environ.get("HORNBOOK_DATA")
+    if not folder or not (Path(folder) / filename).is_file():
+        pytest.skip(f"needs {filename} of the notes: set HORNBOOK_DATA to its folder")
+
+
+@pytest.fixture(scope="session")
+def lecture_names() -> Lecture:
+    """The 32,033 names of the lectures."""
+    needs_data("names.txt")
+    return Lecture("makemore-names")
+
+
+@pytest.fixture(scope="session")
+def shakespeare() -> Lecture:
+    """Tiny Shakespeare."""
+    needs_data("shakespeare.txt")
+    return Lecture("shakespeare")
+
+
+TINY_GPT = {
+    "model": {"n_layer": 1, "n_head": 2, "n_kv_head": 2, "n_embd": 16, "n_hidden": 24},
+    "training": {"steps": 30, "batch_size": 8, "evaluations": 3, "samplings": 1},
+}
+
+
+@pytest.fixture(scope="session")
+def names_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A small GPT trained for a moment on the names of the package."""
+    from hornbook.train import train
+
+    out = tmp_path_factory.mktemp("runs") / "names"
+    return train("names", out=out, precision="fp32", settings=TINY_GPT)
+
+
+@pytest.fixture(scope="session")
+def stream_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A small GPT trained for a moment on a stream."""
+    from hornbook.train import train
+
+    folder = tmp_path_factory.mktemp("stream")
+    text = "".join(f"{i} green bottles,\n\nhanging on the wall. " for i in range(300))
+    (folder / "bottles.txt").write_text(text, "utf-8")
+    settings = {**TINY_GPT, "model": {**TINY_GPT["model"], "context_length": 32}}
+    return train(
+        str(folder / "bottles.txt"), out=folder / "run", precision="fp32", settings=settings
+    )
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[str, bytes | str], Path]:
+    """Writes a file under the test's own directory and gives its path."""
+
+    def _write(name: str, content: bytes | str) -> Path:
+        path = tmp_path / name
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    return _write

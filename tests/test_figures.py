@@ -1,0 +1,124 @@
+"""The exact rows of the notes: counts, samples, the neural bigram, parameters."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from hornbook.config import RunConfig
+from hornbook.data.batches import Draw, build_batches
+from hornbook.data.part import Part
+from hornbook.evaluate import evaluate, score
+from hornbook.generate import sample
+from hornbook.models.base import LanguageModel
+from hornbook.models.registry import build_model, model_config
+from hornbook.presets import notes_gpt
+from hornbook.run import parse_config
+from hornbook.train.step import TrainStep, batch_loss
+from tests.conftest import Lecture
+
+SEED = 2147483647
+
+
+def counts(lecture: Lecture, part: Part, **settings: object) -> LanguageModel:
+    model = build_model(
+        model_config({"name": "ngram", **settings}), lecture.tokenizer.vocab_size, 0
+    )
+    model.fit(torch.from_numpy(part.tokens.astype("int64")), torch.from_numpy(part.starts))
+    return model
+
+
+def sampled(lecture: Lecture, model: LanguageModel) -> list[str]:
+    generator = torch.Generator().manual_seed(SEED)
+    made = sample(model, lecture.tokenizer, n=5, generator=generator, batch=1)
+    assert all(s.finished for s in made)
+    return [s.text for s in made]
+
+
+def test_the_lecture_split_has_its_examples(lecture_names: Lecture) -> None:
+    parts = [lecture_names.part(name).n_targets for name in ("train", "val", "test")]
+    assert parts == [182_625, 22_655, 22_866]
+    assert lecture_names.whole().n_targets == 228_146
+    assert lecture_names.tokenizer.vocab_size == 27
+
+
+@pytest.mark.parametrize(("k", "nats"), [(0, 2.454014), (1, 2.454577), (5, 2.457683)])
+def test_bigram_counts(lecture_names: Lecture, k: float, nats: float) -> None:
+    whole = lecture_names.whole()
+    model = counts(lecture_names, whole, order=2, smoothing="add-k", k=k)
+    assert evaluate(model, whole).nats == pytest.approx(nats, abs=2e-6)
+
+
+def test_bigram_counts_rate_andrejq_and_sample_the_names_of_the_notes(
+    lecture_names: Lecture,
+) -> None:
+    model = counts(lecture_names, lecture_names.whole(), order=2, smoothing="add-k", k=1)
+    (rated,) = score(model, lecture_names.tokenizer, ["andrejq"])
+    assert rated.mean == pytest.approx(3.48340, abs=1e-5)
+    assert sampled(lecture_names, model) == [
+        "cexze",
+        "momasurailezitynn",
+        "konimittain",
+        "llayn",
+        "ka",
+    ]
+
+
+def test_the_neural_bigram_follows_the_notes(lecture_names: Lecture) -> None:
+    whole = lecture_names.whole()
+    config = parse_config(
+        {
+            "model": {"name": "bigram"},
+            "optim": {"name": "sgd", "learning_rate": 50, "schedule": "constant", "l2": 0.01,
+                      "grad_clip": 0},
+            "training": {"batch_size": "all"},
+        }
+    )  # fmt: skip
+    model = build_model(config.model, 27, 0)
+    generator = torch.Generator().manual_seed(SEED)
+    model.load_weights({"weight": torch.randn((27, 27), generator=generator)})
+    batches = build_batches(whole, "windows", 1, Draw(batch_size="all", seed=0))
+    step = TrainStep(model, batches, config, "fp32")
+    losses = {i: step(i)[0].item() for i in range(101)}
+    expected = {0: 3.768619, 1: 3.378807, 2: 3.161090, 10: 2.696505, 50: 2.509855, 100: 2.489959}
+    for i, nats in expected.items():
+        assert losses[i] == pytest.approx(nats, abs=2e-5), i
+    assert sampled(lecture_names, model) == [
+        "cexze",
+        "momasurailezityha",
+        "konimittain",
+        "llayn",
+        "ka",
+    ]
+
+
+@pytest.mark.parametrize(("order", "at_most"), [(4, 2.06), (6, 1.98)])
+def test_kneser_ney_is_no_straw_man(
+    lecture_names: Lecture, order: int, at_most: float
+) -> None:
+    model = counts(lecture_names, lecture_names.part("train"), order=order)
+    assert evaluate(model, lecture_names.part("val")).nats <= at_most
+
+
+def test_shakespeare_is_split_as_in_the_notes(shakespeare: Lecture) -> None:
+    assert len(shakespeare.corpus.text) == 1_115_394
+    assert shakespeare.tokenizer.vocab_size == 65
+    assert [len(t[0]) for t in (shakespeare.split.train, shakespeare.split.validation)] == [
+        1_003_854,
+        111_540,
+    ]
+    assert shakespeare.part("val").n_targets == 111_540
+
+
+def test_the_notes_gpt_has_its_parameters_and_starts_uniform(shakespeare: Lecture) -> None:
+    config: RunConfig = parse_config(notes_gpt())
+    torch.manual_seed(config.training.seed)
+    model = build_model(config.model, 65, None)
+    assert model.n_parameters == 10_788_929
+    draw = Draw(batch_size=4, seed=0, sampling="random")
+    batches = build_batches(shakespeare.part("train"), "sequences", 256, draw)
+    with torch.inference_mode():
+        loss = batch_loss(model, *batches.batch(0)).item()
+    assert loss == pytest.approx(math.log(65), abs=0.1)
