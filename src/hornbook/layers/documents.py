@@ -40,3 +40,19 @@ def windows(ids: Tensor, length: int, end_id: int | None) -> Tensor:
     starts = document_starts(ids, end_id)
     wanted = torch.maximum(wanted, starts[..., None])  # (B, T, length)
     return ids.gather(1, wanted.flatten(1)).view_as(wanted)
+
+
+def last_window(ids: Tensor, length: int, end_id: int | None) -> Tensor:
+    """The window of the last place alone, as `windows` gives it, (B, T) -> (B, length).
+
+    >>> last_window(torch.tensor([[3, 0, 5, 6]]), 3, end_id=0).tolist()
+    [[0, 5, 6]]
+    >>> last_window(torch.tensor([[3, 0, 5]]), 3, end_id=0).tolist()
+    [[0, 0, 5]]
+    """
+    ids = ids[:, -length:]
+    if end_id is not None:
+        places = torch.arange(ids.shape[1], device=ids.device)
+        ids = ids.masked_fill(places < document_starts(ids, end_id)[:, -1:], end_id)
+    missing = length - ids.shape[1]
+    return torch.cat([ids[:, :1].expand(-1, missing), ids], dim=1) if missing else ids

@@ -7,7 +7,7 @@ What they may ask is declared here.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import ClassVar, Literal
 
 import torch
@@ -62,6 +62,13 @@ class LanguageModel(nn.Module, ABC):
     def fit(self, tokens: Tensor, starts: Tensor) -> None:
         """Fits a model with `fitted` to a part: its tokens (N,) and unit starts (`data/part.py`)."""
         raise NotImplementedError(f"{self.config.name} is trained by gradients")
+
+    def calibrate(self, windows: Callable[[], Iterable[Tensor]]) -> None:
+        """Called before each evaluation in training, for what is measured rather than trained.
+
+        `windows()` gives the contexts of all predictions of the training part, piece by piece,
+        (n, context_length) each. A model with nothing to measure leaves it alone.
+        """
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
         """Takes over the parameters and buffers that `state_dict` gave.

@@ -234,8 +234,9 @@ class _Loop:
 
     def evaluate(self, record: dict[str, Any]) -> None:
         """The validation loss over the whole part; keeps the weights where it is the best."""
-        self.save()
         model, watch = self.plan.model, self.progress.watch
+        model.calibrate(self.plan.training_windows)
+        self.save()
         with autocast(self.plan.device, self.plan.precision):
             record["val_loss"] = float(token_nats(model, self.plan.val_part).mean())
         if watch.evaluated(self.progress.step, record["loss"], record["val_loss"]):

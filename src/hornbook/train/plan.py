@@ -10,7 +10,7 @@ import copy
 import math
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -19,11 +19,12 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from torch import Tensor
 
 import hornbook
 from hornbook import presets
 from hornbook.config import DataConfig, Nested, RunConfig, merge
-from hornbook.data.batches import Batches, Draw, build_batches
+from hornbook.data.batches import Batches, Draw, WindowBatches, build_batches
 from hornbook.data.corpora import load_corpus
 from hornbook.data.part import Part, Split, fitting_context
 from hornbook.data.part import split_corpus as split_texts
@@ -38,6 +39,7 @@ from hornbook.train.step import TrainStep
 
 DEFAULT_MODEL = "gpt"
 LONGEST_DEFAULT = 256  # tokens of context for long documents, where nobody asks for more
+WINDOWS = 1 << 14  # contexts of the training part computed at once
 TRIAL = 1 << 12  # tokens of the steps by which precisions are compared
 
 
@@ -76,6 +78,15 @@ class Plan:
         training = self.config.training
         draw = Draw(batch_size=training.batch_size, seed=training.seed, sampling=training.sampling)
         return build_batches(self.train_part, self.examples, self.length, draw, self.device)
+
+    def training_windows(self) -> Iterator[Tensor]:
+        """The contexts of all predictions of the training part in order, (n, context) each."""
+        draw = Draw(batch_size="all", seed=0)
+        batches = WindowBatches(self.train_part, self.model.context_length, draw, self.device)
+        n = self.train_part.n_targets
+        for first in range(0, n, WINDOWS):
+            last = torch.arange(first, min(first + WINDOWS, n), device=self.device)
+            yield batches.windows(last)
 
     @property
     def tokens_per_step(self) -> float:

@@ -1,0 +1,57 @@
+"""A bag of words: each place sees the plain average of what is before it in its document.
+
+Attention with all weights equal, the notes' versions 1 to 3 of a weighted aggregation; the model
+around it is makemore's: embeddings of symbol and position, the average added, a small MLP added.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from hornbook.config import ModelConfig
+from hornbook.layers.aggregation import average
+from hornbook.layers.documents import document_starts
+from hornbook.models.base import LanguageModel
+
+
+class BowConfig(ModelConfig):
+    """Sizes of a bag of words."""
+
+    name: Literal["bow"] = "bow"
+    context_length: int = Field(64, gt=0, description="longest sequence, in tokens")
+    n_embd: int = Field(64, gt=0, description="channels")
+    n_hidden: int = Field(256, gt=0, description="units of the MLP")
+    dropout: float = Field(0.0, ge=0, lt=1, description="on average and MLP")
+
+
+class Bow(LanguageModel):
+    """Average, then think: only the positions' embeddings tell the order of what is seen."""
+
+    def __init__(self, config: BowConfig, vocab_size: int, end_id: int | None) -> None:
+        super().__init__(config, vocab_size, end_id, config.context_length)
+        n_embd, n_hidden = config.n_embd, config.n_hidden
+        self.token_embedding = nn.Embedding(vocab_size, n_embd)
+        self.position_embedding = nn.Embedding(config.context_length, n_embd)
+        self.mlp = nn.Sequential(
+            nn.Linear(n_embd, n_hidden), nn.Tanh(), nn.Linear(n_hidden, n_embd)
+        )
+        self.dropout = nn.Dropout(config.dropout)
+        self.head = nn.Linear(n_embd, vocab_size)
+        nn.init.zeros_(self.head.weight)  # begins uniform
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """(B, T) -> (B, T, V)."""
+        self.check_length(ids)
+        starts = document_starts(ids, -1 if self.end_id is None else self.end_id)
+        mask = (starts[:, :, None] == starts[:, None, :]).tril()  # (B, T, T)
+        places = torch.arange(ids.shape[1], device=ids.device) - starts
+        x = self.token_embedding(ids) + self.position_embedding(places)  # (B, T, C)
+        x = x + self.dropout(average(x, mask))
+        x = x + self.dropout(self.mlp(x))
+        logits: Tensor = self.head(x)
+        return logits

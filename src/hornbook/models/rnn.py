@@ -1,0 +1,64 @@
+"""Recurrent networks: RNN, LSTM and GRU, as in makemore's list, one model with three cells.
+
+A symbol's embedding changes the state, the state gives the logits. The state begins anew with each
+document. Mikolov et al. 2010; the cells' sources stand with them in `layers/recurrent.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from hornbook.config import ModelConfig
+from hornbook.layers.recurrent import CELLS
+from hornbook.models.base import LanguageModel
+
+
+class RNNConfig(ModelConfig):
+    """Sizes of a recurrent network; its name chooses the cell."""
+
+    name: Literal["rnn", "lstm", "gru"] = "rnn"
+    context_length: int = Field(64, gt=0, description="longest sequence, in tokens")
+    n_embd: int = Field(64, gt=0, description="channels of a symbol")
+    n_hidden: int = Field(128, gt=0, description="units of the state")
+    n_layer: int = Field(1, gt=0, description="layers, each over the states of the one before")
+    dropout: float = Field(0.0, ge=0, lt=1, description="on what each layer gives")
+
+
+class RNN(LanguageModel):
+    """Embedding, recurrent layers, a head."""
+
+    def __init__(self, config: RNNConfig, vocab_size: int, end_id: int | None) -> None:
+        super().__init__(config, vocab_size, end_id, config.context_length)
+        cell, hidden = CELLS[config.name], config.n_hidden
+        self.embedding = nn.Embedding(vocab_size, config.n_embd)
+        self.layers = nn.ModuleList(
+            cell(hidden if i else config.n_embd, hidden) for i in range(config.n_layer)
+        )
+        self.dropout = nn.Dropout(config.dropout)
+        self.head = nn.Linear(hidden, vocab_size)
+        nn.init.zeros_(self.head.weight)  # begins uniform
+        nn.init.zeros_(self.head.bias)
+
+    def states(self, ids: Tensor) -> Tensor:
+        """What the last layer gives, (B, T) -> (B, T, hidden)."""
+        self.check_length(ids)
+        x: Tensor = self.embedding(ids)  # (B, T, C)
+        keep = x.new_ones(ids.shape)
+        if self.end_id is not None:
+            keep = (ids != self.end_id).to(x.dtype)
+        for layer in self.layers:
+            x = self.dropout(layer(x, keep))
+        return x
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """(B, T) -> (B, T, V)."""
+        logits: Tensor = self.head(self.states(ids))
+        return logits
+
+    def next_logits(self, ids: Tensor) -> Tensor:
+        """(B, T) -> (B, V)."""
+        logits: Tensor = self.head(self.states(ids)[:, -1])
+        return logits

@@ -1,0 +1,118 @@
+"""The notes' hierarchical network: neighbours are joined two by two, level by level.
+
+A window of 2^k symbols becomes one vector in k levels of FlattenConsecutive(2), Linear, BatchNorm,
+tanh. The same function of a whole sequence is a stack of causal convolutions of width 2, dilated
+by 1, 2, 4, ...: each place joins itself with the place 2^level before it, and what neighbouring
+windows share is computed once. `next_logits` is the first form and `forward` the second.
+
+With the notes' settings (8 symbols, 24 channels, 128 hidden, 27 symbols) it has their 76,579
+parameters. van den Oord et al. 2016 (without its gates, residuals and skips); the notes, "WaveNet".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Literal, Self
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from hornbook.config import ModelConfig
+from hornbook.layers.basic import (
+    Embedding,
+    FlattenConsecutive,
+    Linear,
+    Sequential,
+    Tanh,
+    build_norm,
+    calibrate_batchnorm,
+)
+from hornbook.layers.documents import document_starts, last_window
+from hornbook.models.base import LanguageModel
+
+
+class WaveNetConfig(ModelConfig):
+    """Sizes of the notes' WaveNet."""
+
+    name: Literal["wavenet"] = "wavenet"
+    context_length: int = Field(8, gt=1, description="symbols it sees, a power of 2")
+    n_embd: int = Field(24, gt=0, description="channels of a symbol")
+    n_hidden: int = Field(128, gt=0, description="units of a level")
+    norm: Literal["none", "batchnorm", "layernorm"] = Field(
+        "batchnorm", description="before each tanh; batchnorm leaves out the bias it makes useless"
+    )
+    momentum: float = Field(
+        0.1, gt=0, le=1, description="share of the newest batch in batchnorm's running statistics"
+    )
+    statistics: Literal["running", "calibrated"] = Field(
+        "running",
+        description="batchnorm's in evaluation: running averages, or over the whole training part",
+    )
+    dropout: float = Field(0.0, ge=0, lt=1, description="on each level")
+
+    @model_validator(mode="after")
+    def _context_halves(self) -> Self:
+        if self.context_length & (self.context_length - 1):
+            raise ValueError("context_length has to be a power of 2 (8, 16, 32 ...)")
+        return self
+
+
+class WaveNet(LanguageModel):
+    """Embedding, log2(context) levels, a last layer.
+
+    In training BatchNorm's statistics are over what is computed: by windows every pair of every
+    window, as in the notes; by sequences every place once.
+    """
+
+    sliding = True
+    examples = "windows"
+
+    def __init__(self, config: WaveNetConfig, vocab_size: int, end_id: int | None) -> None:
+        super().__init__(config, vocab_size, end_id, config.context_length)
+        self.statistics = config.statistics
+        self.embedding = Embedding(vocab_size, config.n_embd)
+        self.flatten = FlattenConsecutive(2)
+        self.levels = nn.ModuleList()
+        width, hidden = config.n_embd, config.n_hidden
+        for _ in range(config.context_length.bit_length() - 1):
+            layers: list[nn.Module] = [Linear(2 * width, hidden, config.norm != "batchnorm")]
+            layers += [*build_norm(config.norm, hidden, config.momentum), Tanh()]
+            layers += [nn.Dropout(config.dropout)] if config.dropout else []
+            self.levels.append(Sequential(layers))
+            width = hidden
+        self.head = Linear(width, vocab_size)
+        with torch.no_grad():
+            self.head.weight.mul_(0.1)  # begins unsure, as in the notes
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """(B, T) -> (B, T, V): dilated convolutions.
+
+        Before the start of a document there is its first id again and again. A place there has the
+        value of the start itself, at every level, so the start stands in for it.
+        """
+        starts = document_starts(ids, -1 if self.end_id is None else self.end_id)
+        places = torch.arange(ids.shape[1], device=ids.device)
+        x = self.embedding(ids)  # (B, T, C)
+        for level, join in enumerate(self.levels):
+            before = torch.maximum(places - 2**level, starts)
+            earlier = x.gather(1, before[..., None].expand(-1, -1, x.shape[-1]))
+            x = join(torch.cat([earlier, x], dim=-1))
+        logits: Tensor = self.head(x)
+        return logits
+
+    def next_logits(self, ids: Tensor) -> Tensor:
+        """(B, T) -> (B, V): the last window, joined two by two as in the notes."""
+        return self._join(last_window(ids, self.context_length, self.end_id))
+
+    def _join(self, window: Tensor) -> Tensor:
+        x = self.embedding(window)  # (B, context, C)
+        for join in self.levels:
+            x = join(self.flatten(x))  # half as many places, at last none: (B, C)
+        logits: Tensor = self.head(x)
+        return logits
+
+    def calibrate(self, windows: Callable[[], Iterable[Tensor]]) -> None:
+        """Measures BatchNorm's statistics over the training part, where the settings say so."""
+        if self.statistics == "calibrated":
+            calibrate_batchnorm(self, self._join, windows)
