@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from hornbook.errors import ConfigError
 
@@ -99,8 +100,9 @@ class Embedding(nn.Embedding):
     """
 
     def forward(self, ids: Tensor) -> Tensor:
-        """The same as one-hot rows times the table."""
-        return self.weight[ids]
+        """weight[ids], the same as one-hot rows times the table."""
+        # the gradient of weight[ids] itself is summed in no fixed order on several threads
+        return F.embedding(ids, self.weight)
 
 
 class FlattenConsecutive(nn.Module):
