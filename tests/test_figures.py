@@ -95,9 +95,7 @@ def test_the_neural_bigram_follows_the_notes(lecture_names: Lecture) -> None:
 
 
 @pytest.mark.parametrize(("order", "at_most"), [(4, 2.06), (6, 1.98)])
-def test_kneser_ney_is_no_straw_man(
-    lecture_names: Lecture, order: int, at_most: float
-) -> None:
+def test_kneser_ney_is_no_straw_man(lecture_names: Lecture, order: int, at_most: float) -> None:
     model = counts(lecture_names, lecture_names.part("train"), order=order)
     assert evaluate(model, lecture_names.part("val")).nats <= at_most
 

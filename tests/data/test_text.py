@@ -69,7 +69,10 @@ GAME = " ".join(f"{i}. e4 e5 Nf3 Nc6" for i in range(1, 20))
     [
         ("\n".join(f"name{i}" for i in range(40)), "documents"),
         ("\n".join(f"{GAME} {i}" for i in range(60)), "documents"),
-        ("\n".join(f"a recipe with {i} eggs and some flour and milk" for i in range(300)), "documents"),
+        (
+            "\n".join(f"a recipe with {i} eggs and some flour and milk" for i in range(300)),
+            "documents",
+        ),
         (POEM, "stream"),
         ("def f(x):\n    return x\n\n\nclass A:\n    pass\n" * 50, "stream"),
         ("First Citizen:\nSpeak, speak.\n\n" * 200, "stream"),
