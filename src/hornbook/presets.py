@@ -156,6 +156,65 @@ def notes_bigram() -> Nested:
     }
 
 
+def _notes_sgd(decay_start: float = 0.5) -> Nested:
+    """What the notes' MLPs and WaveNet share: 200,000 updates of 32 examples, SGD 0.1 then 0.01."""
+    return {
+        "data": {"corpus": "makemore-names"},
+        "optim": {
+            "name": "sgd",
+            "learning_rate": 0.1,
+            "schedule": "drop",
+            "decay_start": decay_start,
+            "grad_clip": 0.0,
+        },
+        "training": {
+            "steps": 200_000,
+            "batch_size": 32,
+            "examples": "windows",
+            "sampling": "random",
+        },
+    }
+
+
+def notes_mlp() -> Nested:
+    """The notes' MLP: 3 x 10 channels, 200 hidden; `--model.init naive` is their first one."""
+    return {
+        "model": {"name": "mlp", "context_length": 3, "n_embd": 10, "n_hidden": 200},
+        **_notes_sgd(),
+    }
+
+
+def notes_mlp_bn() -> Nested:
+    """The notes' MLP with BatchNorm, whose running statistics take a thousandth of each batch."""
+    mlp = notes_mlp()
+    mlp["model"] |= {"norm": "batchnorm", "momentum": 0.001}
+    return mlp
+
+
+def notes_mlp_deep() -> Nested:
+    """The notes' deep MLP: five hidden layers of 100, BatchNorm after each and after the last."""
+    return {
+        "model": {
+            "name": "mlp",
+            "context_length": 3,
+            "n_embd": 10,
+            "n_hidden": 100,
+            "n_layer": 5,
+            "norm": "batchnorm",
+            "norm_logits": True,
+        },
+        **_notes_sgd(decay_start=0.75),
+    }
+
+
+def notes_wavenet() -> Nested:
+    """The notes' WaveNet: 8 symbols, 24 channels, 128 hidden."""
+    return {
+        "model": {"name": "wavenet", "context_length": 8, "n_embd": 24, "n_hidden": 128},
+        **_notes_sgd(),
+    }
+
+
 _DOCUMENTS: dict[str, Callable[[], Nested]] = {
     "gpt": gpt_documents,
     "gpt2": gpt2_documents,
@@ -171,4 +230,8 @@ PRESETS: dict[str, Callable[[], Nested]] = {
     "gpt-stream": gpt_stream,
     "notes-bigram": notes_bigram,
     "notes-gpt": notes_gpt,
+    "notes-mlp": notes_mlp,
+    "notes-mlp-bn": notes_mlp_bn,
+    "notes-mlp-deep": notes_mlp_deep,
+    "notes-wavenet": notes_wavenet,
 }
