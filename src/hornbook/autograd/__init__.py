@@ -1,0 +1,44 @@
+"""The scalar autograd engine: a `Value` remembers how it was computed; the standard library only.
+
+    value, node, functions    Value, its operations, `backward()`
+    nn, losses, optim         Neuron, Layer, MLP; squared error, hinge, cross-entropy; SGD, Adam
+    compiler, tape            `compile(f)`: straight-line code for value and gradients
+    checking                  `check(f, *inputs)`: gradients against differences
+    drawing, layout           `draw(value)`: the graph as SVG, DOT and Mermaid
+    moons                     `two_moons`: points for a first classifier
+
+Sources: the notes, 'Autograd' and 'MLP(Perceptron)'; Karpathy's micrograd, for which written
+programs run here with its names replaced.
+"""
+
+from hornbook.autograd.checking import GradientError, check
+from hornbook.autograd.compiler import Compiled, compile
+from hornbook.autograd.drawing import Drawing, draw
+from hornbook.autograd.losses import cross_entropy, hinge, squared_error
+from hornbook.autograd.moons import two_moons
+from hornbook.autograd.nn import MLP, Layer, Module, Neuron
+from hornbook.autograd.optim import SGD, Adam, Optimizer
+from hornbook.autograd.tape import TraceError
+from hornbook.autograd.value import Value
+
+__all__ = [
+    "MLP",
+    "SGD",
+    "Adam",
+    "Compiled",
+    "Drawing",
+    "GradientError",
+    "Layer",
+    "Module",
+    "Neuron",
+    "Optimizer",
+    "TraceError",
+    "Value",
+    "check",
+    "compile",
+    "cross_entropy",
+    "draw",
+    "hinge",
+    "squared_error",
+    "two_moons",
+]

@@ -1,0 +1,161 @@
+"""The real functions behind `Value`'s operations, on plain floats, and what each failure says.
+
+Each is the slow, plain version; `compile` writes the same arithmetic into its own code.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from math import cos, sin, tanh
+from numbers import Real
+from typing import Any
+
+__all__ = ["cos", "exp", "log", "sigmoid", "sin", "sqrt", "tanh"]
+
+
+class Symbolic:
+    """A number that is not known yet: what `compile` puts in the place of a float."""
+
+    __slots__ = ()
+
+    def call(self, function: Callable[..., float], numbers: Sequence[Any]) -> float:
+        """The unknown result of `function(*numbers)`."""
+        raise NotImplementedError
+
+
+def is_number(data: Any) -> bool:
+    """Whether `data` is a real number (a Fraction and numpy's scalars are), known or not yet."""
+    return isinstance(data, (float, int, Symbolic, Real))
+
+
+def number(data: Any) -> float:
+    """`data` as a float; TypeError when it is not a real number."""
+    if not is_number(data):
+        raise TypeError(
+            f"Value(data): data is a {type(data).__name__!r}, expected a real number; "
+            "for a list, make one Value for each element"
+        )
+    return data if isinstance(data, Symbolic) else float(data)  # type: ignore[return-value]
+
+
+def call(function: Callable[..., float], left: Any, right: Any = None) -> float:
+    """`function` of the operands' data. What fails here, and not as NaN later, names them."""
+    operands = (left,) if right is None else (left, right)
+    try:
+        return function(left.data) if right is None else function(left.data, right.data)
+    except TypeError:  # no function knows what to do with a number that is not known yet
+        numbers = [v.data for v in operands]
+        for x in numbers:
+            if isinstance(x, Symbolic):
+                return x.call(function, numbers)
+        raise
+    except (ValueError, ArithmeticError) as error:
+        why = "too large for a float" if isinstance(error, OverflowError) else str(error)
+        found = " and ".join(f"{v.data!r} ({_name(v)})" for v in operands)
+        raise type(error)(f"{function.__name__} of {found}: {why}") from None
+
+
+def _name(v: Any) -> str:
+    if v.label:
+        return f"label {v.label!r}"
+    return f"no label, from {v._op!r}" if v._op else "no label, a leaf"
+
+
+def exp(x: float) -> float:
+    """e**x."""
+    return math.exp(x)
+
+
+def log(x: float) -> float:
+    """ln x."""
+    if x <= 0.0:
+        raise ValueError("log needs a number above 0: clamp it, or add a small one first")
+    return math.log(x)
+
+
+def sqrt(x: float) -> float:
+    """The square root."""
+    if x < 0.0:
+        raise ValueError("sqrt of a negative number is not real")
+    return math.sqrt(x)
+
+
+def sqrt_slope(x: float) -> float:
+    """d sqrt(x) / dx."""
+    if x == 0.0:
+        raise ZeroDivisionError("sqrt has an infinite slope at 0: add a small number first")
+    return 0.5 / math.sqrt(x)
+
+
+def sigmoid(x: float) -> float:
+    """1 / (1 + e^-x), written so that no exponent is positive and none can overflow."""
+    if x >= 0.0:
+        return 1.0 / (1.0 + math.exp(-x))
+    return math.exp(x) / (1.0 + math.exp(x))
+
+
+def relu(x: float) -> float:
+    """x above 0, else 0."""
+    return 0.0 if x < 0.0 else x
+
+
+def step(x: float) -> float:
+    """d relu(x) / dx; 0 at 0, as in torch."""
+    return 1.0 if x > 0.0 else 0.0
+
+
+def absolute(x: float) -> float:
+    """|x|."""
+    return abs(x)
+
+
+def sign(x: float) -> float:
+    """d |x| / dx; 0 at 0, as in torch."""
+    return 1.0 if x > 0.0 else -1.0 if x < 0.0 else 0.0
+
+
+def larger(x: float, y: float) -> float:
+    """max(x, y)."""
+    return x if x > y else y
+
+
+def larger_slope(x: float, y: float) -> float:
+    """d max(x, y) / dx; equals share it, as in torch."""
+    return 1.0 if x > y else 0.5 if x == y else 0.0
+
+
+def divide(x: float, y: float) -> float:
+    """x / y."""
+    if y == 0.0:
+        raise ZeroDivisionError("division by zero")
+    return x / y
+
+
+def power(x: float, n: float) -> float:
+    """x**n, real."""
+    if n == 2.0:
+        return x * x
+    if n == 1.0:
+        return x
+    if n < 0.0 and x == 0.0:
+        raise ZeroDivisionError("a negative power of 0 is a division by zero")
+    if not n.is_integer() and x < 0.0:
+        raise ValueError("a power of a negative number is real for whole exponents only")
+    return math.pow(x, n)
+
+
+def power_slope(x: float, n: float) -> float:
+    """d x**n / dx = n x**(n-1)."""
+    if n == 0.0:
+        return 0.0
+    if n < 1.0 and x == 0.0:
+        raise ZeroDivisionError("this power has an infinite slope at 0: add a small number first")
+    return n * power(x, n - 1.0)
+
+
+def power_log(x: float, n: float) -> float:
+    """d x**n / dn = x**n ln x; 0 at x = 0, as in torch."""
+    if x < 0.0:
+        raise ValueError("a Value as exponent needs a base of at least 0: use a plain number")
+    return power(x, n) * math.log(x) if x > 0.0 else 0.0

@@ -1,0 +1,137 @@
+"""Neurons, layers and a multilayer perceptron of Values, as in the notes and in micrograd.
+
+Initialisation, in the order of the random draws:
+
+    weights   uniform(-1, 1), neuron by neuron (micrograd and the notes)
+    biases    0 (micrograd; the notes draw them from uniform(-1, 1) too)
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol
+
+from hornbook.autograd.value import Value
+
+ACTIVATIONS: dict[str, Callable[[Value], Value]] = {
+    "relu": Value.relu,
+    "tanh": Value.tanh,
+    "sigmoid": Value.sigmoid,
+    "linear": lambda x: x,
+}
+
+
+class Random(Protocol):
+    """Where initial weights come from: the module `random` or a `random.Random`."""
+
+    def uniform(self, a: float, b: float) -> float:
+        """A number between a and b."""
+
+
+class Module:
+    """Anything with parameters."""
+
+    def parameters(self) -> list[Value]:
+        """All that training changes."""
+        return []
+
+    def zero_grad(self) -> None:
+        """Set every parameter's gradient to 0, before the next `backward()`."""
+        for p in self.parameters():
+            p.grad = 0.0
+
+
+class Neuron(Module):
+    """activation(w . x + b). `nonlin=False` is micrograd's way to say `activation="linear"`."""
+
+    def __init__(
+        self, nin: int, nonlin: bool = True, activation: str = "relu", rng: Random = random
+    ) -> None:
+        """Raises ValueError for an activation that is not in ACTIVATIONS."""
+        if activation not in ACTIVATIONS:
+            raise ValueError(
+                f"activation={activation!r}: expected one of {', '.join(sorted(ACTIVATIONS))}"
+            )
+        self.w = [Value(rng.uniform(-1, 1)) for _ in range(nin)]
+        self.b = Value(0.0)
+        self.activation = activation if nonlin else "linear"
+
+    def __call__(self, x: Sequence[Any]) -> Value:
+        """Raises ValueError unless there is one x for each weight."""
+        if len(x) != len(self.w):
+            raise ValueError(
+                f"{self}: called with {len(x)} inputs, expected {len(self.w)}; "
+                "the layer before it, or nin, has another size"
+            )
+        out: Value = sum((wi * xi for wi, xi in zip(self.w, x, strict=True)), self.b)
+        return ACTIVATIONS[self.activation](out)
+
+    def parameters(self) -> list[Value]:
+        """The weights, then the bias."""
+        return [*self.w, self.b]
+
+    def __repr__(self) -> str:
+        name = "ReLU" if self.activation == "relu" else self.activation.title()
+        return f"{name}Neuron({len(self.w)})"
+
+
+class Layer(Module):
+    """Neurons side by side on the same input. A layer of one neuron returns its Value alone."""
+
+    def __init__(self, nin: int, nout: int, **options: Any) -> None:
+        """`options` go to every Neuron."""
+        self.neurons = [Neuron(nin, **options) for _ in range(nout)]
+
+    def __call__(self, x: Any) -> Any:
+        """A list of Values, or one Value."""
+        inputs = [x] if isinstance(x, Value) else x
+        outs = [neuron(inputs) for neuron in self.neurons]
+        return outs[0] if len(outs) == 1 else outs
+
+    def parameters(self) -> list[Value]:
+        """Neuron by neuron."""
+        return [p for neuron in self.neurons for p in neuron.parameters()]
+
+    def __repr__(self) -> str:
+        return f"Layer of [{', '.join(map(str, self.neurons))}]"
+
+
+class MLP(Module):
+    """Layers in a row: `activation` in the hidden ones, `output` in the last.
+
+    The defaults are micrograd's. The notes' network is
+    `MLP(3, [4, 4, 1], activation="tanh", output="tanh")`.
+    """
+
+    def __init__(
+        self,
+        nin: int,
+        nouts: Iterable[int],
+        activation: str = "relu",
+        output: str = "linear",
+        seed: int | None = None,
+    ) -> None:
+        """Weights come from `random.Random(seed)`, or without a seed from the module `random`."""
+        rng: Random = random if seed is None else random.Random(seed)
+        sizes = [nin, *nouts]
+        if len(sizes) < 2 or min(sizes) < 1:
+            raise ValueError(f"MLP sizes {sizes}: expected two or more, each at least 1")
+        names = [activation] * (len(sizes) - 2) + [output]
+        self.layers = [
+            Layer(size, nout, activation=name, rng=rng)
+            for size, nout, name in zip(sizes[:-1], sizes[1:], names, strict=True)
+        ]
+
+    def __call__(self, x: Any) -> Any:
+        """A list of Values, or one Value when the last layer has one neuron."""
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+    def parameters(self) -> list[Value]:
+        """Layer by layer."""
+        return [p for layer in self.layers for p in layer.parameters()]
+
+    def __repr__(self) -> str:
+        return f"MLP of [{', '.join(map(str, self.layers))}]"

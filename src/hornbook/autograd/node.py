@@ -1,0 +1,121 @@
+"""What a node of the graph stores, how it behaves as a number, and how micrograd's code sees it.
+
+`Value` (value.py) adds the operations and `backward()`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from hornbook.autograd.functions import is_number, number
+
+
+class Node:
+    """A number, its gradient, and the operands it was computed from."""
+
+    # An operation's node has a _left operand and maybe a _right one, each with the derivative of
+    # data with respect to it. A node made by hand has _children instead; a leaf has neither.
+    # _waits counts the gradients still to come; None for a leaf, which passes nothing on.
+    # __dict__ is for what programs hang on a parameter, a momentum for instance.
+    __slots__ = (
+        "__dict__", "_d_left", "_d_right", "_left", "_op", "_right", "_waits", "data", "grad",
+    )  # fmt: skip
+    _left: Any  # Value | None
+    _right: Any
+    _d_left: float
+    _d_right: float
+    label: str = ""
+    _children: tuple[Any, ...] = ()
+    _derivatives: tuple[float, ...] = ()
+    _by_hand: Callable[[], None] | None = None
+
+    def __init__(
+        self, data: Any, _children: Iterable[Node] = (), _op: str = "", label: str = ""
+    ) -> None:
+        """A leaf, or with `_children` a node whose `_backward` the caller sets, as in micrograd."""
+        self.data: float = data if type(data) is float else number(data)
+        self.grad: float = 0.0
+        self._op = _op
+        self._left = self._right = None
+        self._waits: int | None = None
+        if label:
+            self.label = label
+        if _children:
+            self._children = tuple(_children)
+            self._waits = 0
+
+    @property
+    def _operands(self) -> tuple[Any, ...]:
+        if self._left is None:
+            return self._children
+        return (self._left,) if self._right is None else (self._left, self._right)
+
+    @property
+    def _prev(self) -> set[Any]:
+        return set(self._operands)
+
+    @property
+    def _backward(self) -> Callable[[], None]:
+        return self._by_hand or self._push
+
+    @_backward.setter
+    def _backward(self, step: Callable[[], None]) -> None:
+        self._children, self._left, self._by_hand = self._operands, None, step
+
+    def _push(self) -> None:
+        """One step of the chain rule: add derivative * gradient to every operand."""
+        derivatives = self._derivatives if self._left is None else (self._d_left, self._d_right)
+        for operand, derivative in zip(self._operands, derivatives, strict=False):
+            operand.grad += derivative * self.grad
+
+    def _is_ready(self) -> bool:
+        """Whether the gradient that has just arrived was the last to wait for."""
+        if self._waits is None:
+            return False
+        self._waits -= 1
+        return self._waits == 0
+
+    def __eq__(self, other: object) -> bool:
+        return NotImplemented if (y := _data(other)) is None else self.data == y
+
+    def __lt__(self, other: Any) -> bool:
+        return NotImplemented if (y := _data(other)) is None else self.data < y
+
+    def __le__(self, other: Any) -> bool:
+        return NotImplemented if (y := _data(other)) is None else self.data <= y
+
+    def __gt__(self, other: Any) -> bool:
+        return NotImplemented if (y := _data(other)) is None else self.data > y
+
+    def __ge__(self, other: Any) -> bool:
+        return NotImplemented if (y := _data(other)) is None else self.data >= y
+
+    __hash__ = object.__hash__
+
+    def __float__(self) -> float:
+        return float(self.data)
+
+    def __bool__(self) -> bool:
+        return bool(self.data)
+
+    def __repr__(self) -> str:
+        label = f", label={self.label!r}" if self.label else ""
+        return f"Value(data={self.data}, grad={self.grad}{label})"
+
+
+def graph(root: Any) -> list[Any]:
+    """Every node that `root` was computed from, each once, after the node that uses it first."""
+    found = {root: None}
+    stack = [root]
+    while stack:
+        for operand in stack.pop()._operands:
+            if operand not in found:
+                found[operand] = None
+                stack.append(operand)
+    return list(found)
+
+
+def _data(other: Any) -> Any:
+    """The number in a node or a number; None for anything else."""
+    return other.data if isinstance(other, Node) else other if is_number(other) else None

@@ -1,0 +1,198 @@
+"""A number that remembers how it was computed, and what that says about every number before it.
+
+Each operation makes a node: its result, its operands, and beside each operand the derivative of
+the result with respect to it. `backward()` walks from a result to the leaves and multiplies and
+adds those derivatives: the chain rule, and nothing else.
+
+Sources: the notes, part 'Autograd'; Karpathy's micrograd, whose programs run here unchanged.
+Left out on purpose: tensors, in-place operations, second derivatives.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hornbook.autograd import functions as fn
+from hornbook.autograd.functions import call
+from hornbook.autograd.node import Node
+
+_new = object.__new__
+
+
+class Value(Node):
+    """One scalar of a computation: `data`, `grad` (d result / d this) and an optional `label`.
+
+    Comparisons, `==` included, look at `data`; sets and dicts tell Values apart by identity, as
+    in torch. Raises TypeError for data that is not a real number; an operation that has no real
+    result or no finite slope raises ValueError or ZeroDivisionError and names its operands.
+    """
+
+    __slots__ = ()
+
+    def __add__(self, other: Any) -> Value:
+        if not isinstance(other, Value) and (other := _constant(other)) is None:
+            return NotImplemented
+        return _node(self.data + other.data, "+", self, 1.0, other, 1.0)
+
+    def __sub__(self, other: Any) -> Value:
+        if not isinstance(other, Value) and (other := _constant(other)) is None:
+            return NotImplemented
+        return _node(self.data - other.data, "-", self, 1.0, other, -1.0)
+
+    def __mul__(self, other: Any) -> Value:
+        if not isinstance(other, Value) and (other := _constant(other)) is None:
+            return NotImplemented
+        return _node(self.data * other.data, "*", self, other.data, other, self.data)
+
+    def __truediv__(self, other: Any) -> Value:
+        if not isinstance(other, Value) and (other := _constant(other)) is None:
+            return NotImplemented
+        ratio = call(fn.divide, self, other)
+        return _node(ratio, "/", self, 1.0 / other.data, other, -(ratio / other.data))
+
+    def __pow__(self, other: Any) -> Value:
+        exponent = other if isinstance(other, Value) else _constant(other)
+        if exponent is None:
+            return NotImplemented
+        power, slope = call(fn.power, self, exponent), call(fn.power_slope, self, exponent)
+        if exponent is not other:  # a plain number needs no gradient
+            return _node(power, f"**{other}", self, slope)
+        return _node(power, "**", self, slope, exponent, call(fn.power_log, self, exponent))
+
+    __radd__, __rmul__ = __add__, __mul__
+
+    def __rsub__(self, other: Any) -> Value:
+        return NotImplemented if (left := _constant(other)) is None else left - self
+
+    def __rtruediv__(self, other: Any) -> Value:
+        return NotImplemented if (left := _constant(other)) is None else left / self
+
+    def __rpow__(self, other: Any) -> Value:
+        return NotImplemented if (left := _constant(other)) is None else left**self
+
+    def __neg__(self) -> Value:
+        return _node(-self.data, "neg", self, -1.0)
+
+    def __abs__(self) -> Value:
+        return _node(call(fn.absolute, self), "abs", self, call(fn.sign, self))
+
+    abs = __abs__
+
+    def max(self, other: Any) -> Value:
+        """The larger of two; equals share the gradient, as in torch."""
+        other = other if isinstance(other, Value) else Value(other)
+        larger, d_self = call(fn.larger, self, other), call(fn.larger_slope, self, other)
+        return _node(larger, "max", self, d_self, other, call(fn.larger_slope, other, self))
+
+    def relu(self) -> Value:
+        """Itself above 0, else 0."""
+        return _node(call(fn.relu, self), "ReLU", self, call(fn.step, self))
+
+    def tanh(self) -> Value:
+        """The hyperbolic tangent."""
+        t = call(fn.tanh, self)
+        return _node(t, "tanh", self, 1.0 - t * t)
+
+    def sigmoid(self) -> Value:
+        """1 / (1 + e^-x)."""
+        s = call(fn.sigmoid, self)
+        return _node(s, "sigmoid", self, s * (1.0 - s))
+
+    def exp(self) -> Value:
+        """e^x. Raises OverflowError past 709.78."""
+        e = call(fn.exp, self)
+        return _node(e, "exp", self, e)
+
+    def log(self) -> Value:
+        """The natural logarithm. Raises ValueError unless x > 0."""
+        return _node(call(fn.log, self), "log", self, 1.0 / self.data)
+
+    def sqrt(self) -> Value:
+        """The square root. Raises ValueError below 0; at 0, for its slope, ZeroDivisionError."""
+        return _node(call(fn.sqrt, self), "sqrt", self, call(fn.sqrt_slope, self))
+
+    def sin(self) -> Value:
+        """The sine."""
+        return _node(call(fn.sin, self), "sin", self, call(fn.cos, self))
+
+    def cos(self) -> Value:
+        """The cosine."""
+        return _node(call(fn.cos, self), "cos", self, -call(fn.sin, self))
+
+    def backward(self, retain_graph: bool = True) -> None:
+        """Add d self / d v to `v.grad`, for every v that self was computed from and for itself.
+
+        Gradients accumulate over calls, as in torch; `zero_grad` in between. Nothing but its
+        result holds a graph, and no cycle: let go of the result and all is freed, there and then.
+        `retain_graph=False` frees it now, and leaves self as one operation on its leaves.
+        """
+        nodes, earlier = [self], [(self, self.grad)]
+        leaves: dict[Value, float] = {}  # and their earlier gradients, when the graph is freed
+        try:
+            for v in nodes:  # grows: count the gradients that each operand has to wait for
+                for operand in v._children if v._left is None else (v._left, v._right):
+                    if operand is None:
+                        continue
+                    if operand._waits:
+                        operand._waits += 1
+                    elif operand._waits == 0:
+                        operand._waits = 1
+                        nodes.append(operand)
+                        if operand.grad:  # of an earlier call: it must not flow on again
+                            earlier.append((operand, operand.grad))
+                            operand.grad = 0.0
+                    elif not retain_graph:
+                        leaves.setdefault(operand, operand.grad)
+                        operand.grad = 0.0
+            self.grad = 1.0
+            ready = [self]
+            while ready:  # the chain rule: every operand gets derivative * gradient
+                v = ready.pop()
+                grad, left, right = v.grad, v._left, v._right
+                if left is None:
+                    v._backward()
+                    ready += [child for child in v._children if child._is_ready()]
+                    continue
+                left.grad += v._d_left * grad
+                if left._waits is not None:
+                    left._waits -= 1
+                    if not left._waits:
+                        ready.append(left)
+                if right is not None:
+                    right.grad += v._d_right * grad
+                    if right._waits is not None:
+                        right._waits -= 1
+                        if not right._waits:
+                            ready.append(right)
+        except BaseException:  # an interrupt, say: leave no count behind for the next call
+            for v in nodes[1:]:
+                v._waits = 0
+            raise
+        for v, grad in earlier:
+            v.grad += grad
+        if not retain_graph:
+            self._left = self._by_hand = None
+            self._children, self._derivatives = tuple(leaves), tuple(v.grad for v in leaves)
+            for leaf, grad in leaves.items():
+                leaf.grad += grad
+
+
+def _node(
+    data: float, op: str, left: Value, d_left: float, right: Any = None, d_right: float = 0.0
+) -> Value:
+    """An operation's result, with d data / d operand beside each operand."""
+    v = _new(Value)  # __init__ and one assignment to many names would take half as long again
+    v.data = data
+    v.grad = 0.0
+    v._op = op
+    v._left = left
+    v._d_left = d_left
+    v._right = right
+    v._d_right = d_right
+    v._waits = 0
+    return v
+
+
+def _constant(data: Any) -> Value | None:
+    """A real number as a leaf; None for anything else."""
+    return Value(data) if type(data) is float or fn.is_number(data) else None
