@@ -96,7 +96,10 @@ class OptimConfig(Settings):
     final: float = Field(0.1, ge=0, le=1, description="share of the rate left at the end")
     beta1: float = Field(0.9, ge=0, lt=1, description="AdamW's memory of the gradient")
     beta2: float = Field(0.99, ge=0, lt=1, description="AdamW's memory of its square")
-    weight_decay: float = Field(0.1, ge=0, description="AdamW's decay, on matrices only")
+    weight_decay: float = Field(0.1, ge=0, description="AdamW's decay of the parameters `decayed`")
+    decayed: Literal["matrices", "all"] = Field(
+        "matrices", description="matrices: not embeddings, norms and biases; all: as in the notes"
+    )
     l2: float = Field(
         0.0, ge=0, description="adds this times the mean square of each matrix to the loss"
     )
@@ -119,6 +122,11 @@ class TrainingConfig(Settings):
     seed: int = Field(1337, ge=0, lt=2**31, description="every generator is derived from it")
     evaluations: int = Field(10, gt=0, description="how often the validation loss is measured")
     samplings: int = Field(3, ge=0, description="how often a few samples are shown")
+    probe_every: int = Field(
+        0,
+        ge=0,
+        description="updates between two looks inside, kept for `hornbook inspect`; 0: none",
+    )
     patience: int = Field(
         0, ge=0, description="stop after so many evaluations without a best; 0: never"
     )

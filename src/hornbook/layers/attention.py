@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 
@@ -21,14 +23,36 @@ def causal_attention(
 ) -> Tensor:
     """softmax(q k^T / sqrt(D)) v over what is not later; (B, H, T, D) each -> (B, H, T, D).
 
-    mask: None for plain causal, else (B, 1, T, T) bool. k and v may have fewer heads than q (grouped
-    queries). Vaswani et al. 2017; dropout falls on the weights, as in the notes.
+    mask: None for plain causal, else (B, 1, T, T) bool. k and v may have fewer heads than q
+    (grouped queries). Vaswani et al. 2017; dropout falls on the weights, as in the notes.
     """
     out: Tensor = F.scaled_dot_product_attention(
         q, k, v, attn_mask=mask, is_causal=mask is None, dropout_p=dropout,
         enable_gqa=k.shape[1] != q.shape[1],
     )  # fmt: skip
     return out
+
+
+class CausalAttention(nn.Module):
+    """`causal_attention` as a module, so that a hook sees queries, keys and mask."""
+
+    def forward(
+        self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout: float = 0.0
+    ) -> Tensor:
+        """(B, H, T, D) each -> (B, H, T, D)."""
+        return causal_attention(q, k, v, mask, dropout)
+
+
+def attention_weights(q: Tensor, k: Tensor, mask: Tensor | None) -> Tensor:
+    """What `causal_attention` weighs v with, (B, H, T, T): each row sums to 1, 0 for what is later.
+
+    The fused kernel never makes them; these are for looking at.
+    """
+    k = k.repeat_interleave(q.shape[1] // k.shape[1], dim=1)
+    if mask is None:
+        mask = torch.ones(q.shape[2], q.shape[2], dtype=torch.bool, device=q.device).tril()
+    scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
+    return scores.masked_fill(~mask, -math.inf).softmax(-1)
 
 
 def split_heads(x: Tensor, n_head: int) -> Tensor:

@@ -1,9 +1,9 @@
 """Today's GPT, exactly in the form of Hugging Face's Qwen3, so that it runs there without own code.
 
 RMSNorm before each branch and at the end; rotary positions; queries and keys normalised per head
-with learned weights before they are turned; SwiGLU; no biases; fewer heads for keys and values where
-wished (grouped queries). Left out of Qwen3: nothing but sliding windows, which its small models do not
-use. Qwen3 technical report 2025; RoPE: Su et al. 2021; SwiGLU: Shazeer 2020; QK-norm: Henry et al.
+with learned weights before they are turned; SwiGLU; no biases; fewer heads for keys and values
+where wished (grouped queries). Left out of Qwen3: nothing but sliding windows, which its small
+models do not use. Qwen3 technical report 2025; RoPE: Su et al. 2021; SwiGLU: Shazeer 2020; QK-norm: Henry et al.
 2020; grouped queries: Ainslie et al. 2023.
 """
 
@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from hornbook.config import ModelConfig
 from hornbook.layers.attention import (
-    causal_attention,
+    CausalAttention,
     document_mask,
     merge_heads,
     rotary_angles,
@@ -67,13 +67,14 @@ class CausalSelfAttention(nn.Module):
         self.o_proj = nn.Linear(config.n_head * dim, config.n_embd, bias=False)
         self.q_norm = RMSNorm(dim, config.norm_eps)
         self.k_norm = RMSNorm(dim, config.norm_eps)
+        self.attend = CausalAttention()
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None) -> Tensor:
         """(B, T, C) -> (B, T, C)."""
         q = rotate(self.q_norm(split_heads(self.q_proj(x), self.n_head)), cos, sin)
         k = rotate(self.k_norm(split_heads(self.k_proj(x), self.n_kv_head)), cos, sin)
         v = split_heads(self.v_proj(x), self.n_kv_head)
-        out: Tensor = self.o_proj(merge_heads(causal_attention(q, k, v, mask)))
+        out: Tensor = self.o_proj(merge_heads(self.attend(q, k, v, mask)))
         return out
 
 
@@ -85,10 +86,11 @@ class SwiGLU(nn.Module):
         self.gate_proj = nn.Linear(config.n_embd, config.n_hidden, bias=False)
         self.up_proj = nn.Linear(config.n_embd, config.n_hidden, bias=False)
         self.down_proj = nn.Linear(config.n_hidden, config.n_embd, bias=False)
+        self.activation = nn.SiLU()
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, C) -> (B, T, C)."""
-        out: Tensor = self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+        out: Tensor = self.down_proj(self.activation(self.gate_proj(x)) * self.up_proj(x))
         return out
 
 

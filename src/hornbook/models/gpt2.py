@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from hornbook.config import ModelConfig
-from hornbook.layers.attention import causal_attention, document_mask, merge_heads, split_heads
+from hornbook.layers.attention import CausalAttention, document_mask, merge_heads, split_heads
 from hornbook.layers.documents import document_starts
 from hornbook.models.base import LanguageModel, check_divides
 
@@ -47,13 +47,14 @@ class CausalSelfAttention(nn.Module):
         self.attention_dropout = config.attention_dropout
         self.qkv = nn.Linear(config.n_embd, 3 * config.n_embd, bias=False)
         self.proj = nn.Linear(config.n_embd, config.n_embd)
+        self.attend = CausalAttention()
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """(B, T, C) -> (B, T, C)."""
         q, k, v = (split_heads(y, self.n_head) for y in self.qkv(x).chunk(3, dim=-1))
         dropout = self.attention_dropout if self.training else 0.0
-        out: Tensor = self.dropout(self.proj(merge_heads(causal_attention(q, k, v, mask, dropout))))
+        out: Tensor = self.dropout(self.proj(merge_heads(self.attend(q, k, v, mask, dropout))))
         return out
 
 

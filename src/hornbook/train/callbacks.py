@@ -19,6 +19,12 @@ class Callback:
     def started(self, run: Run, step: int, steps: int) -> None:
         """The run directory is there and updates `step` to `steps` follow."""
 
+    def updating(self, step: int) -> None:
+        """Right before update `step`, counted from 0."""
+
+    def updated(self, step: int) -> None:
+        """Right after update `step`: gradients and new weights are there."""
+
     def logged(self, record: dict[str, Any]) -> None:
         """A record of the log: mean loss since the last, and with `val_loss` an evaluation."""
 

@@ -184,7 +184,11 @@ class _Loop:
     def update(self) -> None:
         """One update, and what is due after it."""
         progress = self.progress
+        for callback in self.callbacks:
+            callback.updating(progress.step)
         self.pending.append(self.step(progress.step))
+        for callback in self.callbacks:
+            callback.updated(progress.step)
         progress.step += 1
         progress.tokens = round(progress.step * self.plan.tokens_per_step)
         if progress.step in self.evaluate_at:
