@@ -111,6 +111,7 @@ def notes_gpt() -> Nested:
             "schedule": "constant",
             "beta2": 0.999,
             "weight_decay": 0.01,
+            "decayed": "all",
             "grad_clip": 0.0,
         },
         "training": {

@@ -19,7 +19,9 @@ def batch_loss(model: LanguageModel, ids: Tensor, targets: Tensor) -> Tensor:
     Targets (B, T) are those of every place, (B,) those after the last place alone.
     """
     logits = model(ids) if targets.ndim == 2 else model.next_logits(ids)
-    return F.cross_entropy(logits.float().flatten(0, -2), targets.flatten(), ignore_index=IGNORE)
+    if logits.dtype == torch.bfloat16:
+        logits = logits.float()
+    return F.cross_entropy(logits.flatten(0, -2), targets.flatten(), ignore_index=IGNORE)
 
 
 def penalty(model: LanguageModel, l2: float) -> Tensor | float:
