@@ -3,8 +3,8 @@
 RMSNorm before each branch and at the end; rotary positions; queries and keys normalised per head
 with learned weights before they are turned; SwiGLU; no biases; fewer heads for keys and values
 where wished (grouped queries). Left out of Qwen3: nothing but sliding windows, which its small
-models do not use. Qwen3 technical report 2025; RoPE: Su et al. 2021; SwiGLU: Shazeer 2020; QK-norm: Henry et al.
-2020; grouped queries: Ainslie et al. 2023.
+models do not use. Qwen3 technical report 2025; RoPE: Su et al. 2021; SwiGLU: Shazeer 2020; QK-norm:
+Henry et al. 2020; grouped queries: Ainslie et al. 2023.
 """
 
 from __future__ import annotations
