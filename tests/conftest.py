@@ -112,7 +112,7 @@ TINY_GPT = {
 @pytest.fixture(scope="session")
 def names_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A small GPT trained for a moment on the names of the package."""
-    from hornbook.train import train
+    from hornbook.training import train
 
     out = tmp_path_factory.mktemp("runs") / "names"
     return train("names", out=out, precision="fp32", settings=TINY_GPT)
@@ -121,7 +121,7 @@ def names_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 @pytest.fixture(scope="session")
 def stream_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A small GPT trained for a moment on a stream."""
-    from hornbook.train import train
+    from hornbook.training import train
 
     folder = tmp_path_factory.mktemp("stream")
     text = "".join(f"{i} green bottles,\n\nhanging on the wall. " for i in range(300))

@@ -29,9 +29,9 @@ ARROWS: dict[str, set[str]] = {
     "evaluate": READING,
     "generate": READING,
     "run": READING | {"evaluate", "generate"},
-    "train": READING | {"evaluate", "generate", "optim", "presets", "run", "hornbook"},
-    "diagnostics": READING | {"evaluate", "generate", "run", "train", "layers"},
-    "hornbook": {"errors", "run", "train"},  # the public names, loaded on first use
+    "training": READING | {"evaluate", "generate", "optim", "presets", "run", "hornbook"},
+    "diagnostics": READING | {"evaluate", "generate", "run", "training", "layers"},
+    "hornbook": {"errors", "run", "training"},  # the public names, loaded on first use
 }
 EVERYTHING = {*ARROWS, "cli"}
 ARROWS |= {"cli": EVERYTHING, "__main__": {"cli"}}
@@ -122,7 +122,7 @@ def test_the_page_shows_every_room() -> None:
         ("from hornbook.cli.main import main; main(['models'])", {"torch", "matplotlib"}),
         ("from hornbook.cli.main import main; main(['data'])", {"torch", "matplotlib"}),
         ("from hornbook.cli.main import main; main(['train', 'x', '--step', '3'])", {"torch"}),
-        ("import hornbook.train", {"matplotlib", "rich"}),
+        ("import hornbook.training", {"matplotlib", "rich"}),
     ],
 )
 def test_heavy_libraries_are_loaded_only_where_needed(code: str, free_of: set[str]) -> None:

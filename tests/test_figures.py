@@ -16,7 +16,7 @@ from hornbook.models.base import LanguageModel
 from hornbook.models.registry import build_model, model_config
 from hornbook.presets import notes_gpt
 from hornbook.run import parse_config
-from hornbook.train.step import TrainStep, batch_loss
+from hornbook.training.step import TrainStep, batch_loss
 from tests.conftest import Lecture
 
 SEED = 2147483647

@@ -15,20 +15,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hornbook.errors import ConfigError, DataError, HornbookError, RunError
     from hornbook.run import Run
-    from hornbook.train import Callback, Interrupted, resume, train
+    from hornbook.training import Callback, Interrupted, resume, train
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Callback": "hornbook.train",
+    "Callback": "hornbook.training",
     "ConfigError": "hornbook.errors",
     "DataError": "hornbook.errors",
     "HornbookError": "hornbook.errors",
-    "Interrupted": "hornbook.train",
+    "Interrupted": "hornbook.training",
     "Run": "hornbook.run",
     "RunError": "hornbook.errors",
-    "resume": "hornbook.train",
-    "train": "hornbook.train",
+    "resume": "hornbook.training",
+    "train": "hornbook.training",
 }
 
 __all__ = [
@@ -58,5 +58,5 @@ def __getattr__(name: str) -> Any:
     import importlib
 
     value = getattr(importlib.import_module(_HOMES[name]), name)
-    globals()[name] = value  # `hornbook.train` is the function, whatever module was imported
+    globals()[name] = value
     return value

@@ -4,7 +4,7 @@
     tokenizer.json     the Hugging Face tokenizers format
     model.safetensors  the best weights by validation loss
     log.jsonl          one object a line while training
-    last/              the state to resume from (`train/state.py`)
+    last/              the state to resume from (`training/state.py`)
     report.json        final figures
 
 JSON and safetensors only: nothing in a run directory is ever executed or unpickled. Files are

@@ -13,7 +13,7 @@ from hornbook.errors import ConfigError, RunError
 from hornbook.evaluate import token_nats
 from hornbook.models.registry import MODELS, model_config
 from hornbook.run import read_tensors, write_tensors
-from hornbook.train.step import batch_loss
+from hornbook.training.step import batch_loss
 from tests.conftest import tiny_model
 
 VOCAB = 12

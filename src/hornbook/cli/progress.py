@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from hornbook.cli.common import visible
-from hornbook.train.callbacks import Callback
+from hornbook.training.callbacks import Callback
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
     from hornbook.run import Run
-    from hornbook.train.plan import Plan
+    from hornbook.training.plan import Plan
 
 PLAIN_EVERY = 10.0  # seconds between plain lines without an evaluation
 

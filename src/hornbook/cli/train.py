@@ -18,7 +18,7 @@ def run(arguments: list[str]) -> int:
     if args.resume is not None:
         return _resume(args, dotted)
     from hornbook.cli.progress import Progress
-    from hornbook.train import train
+    from hornbook.training import train
 
     toml = read_toml(args.config) if args.config is not None else {}
     flags = {
@@ -46,7 +46,7 @@ def run(arguments: list[str]) -> int:
 
 def _resume(args: argparse.Namespace, dotted: list[str]) -> int:
     from hornbook.cli.progress import Progress
-    from hornbook.train import resume
+    from hornbook.training import resume
 
     given = ("corpus", "model", "preset", "config", "seed", "out", "device", "precision", "kind",
              "encoding", "patience")  # fmt: skip

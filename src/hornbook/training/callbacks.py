@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hornbook.run import Run
-    from hornbook.train.plan import Plan
+    from hornbook.training.plan import Plan
 
 
 class Callback:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hornbook.train.callbacks import Callback
-from hornbook.train.loop import Interrupted, resume, train
-from hornbook.train.plan import Plan, make_plan
+from hornbook.training.callbacks import Callback
+from hornbook.training.loop import Interrupted, resume, train
+from hornbook.training.plan import Plan, make_plan
 
 __all__ = ["Callback", "Interrupted", "Plan", "make_plan", "resume", "train"]

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from hornbook.errors import RunError
 from hornbook.run import read_json, read_tensors, write_json, write_tensors
-from hornbook.train.step import TrainStep
-from hornbook.train.watch import Watch
+from hornbook.training.step import TrainStep
+from hornbook.training.watch import Watch
 
 
 @dataclass

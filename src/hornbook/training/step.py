@@ -10,7 +10,7 @@ from hornbook.config import RunConfig
 from hornbook.data.batches import IGNORE, Batches
 from hornbook.models.base import LanguageModel
 from hornbook.optim import build_optimizer, learning_rate
-from hornbook.train.device import autocast
+from hornbook.training.device import autocast
 
 
 def batch_loss(model: LanguageModel, ids: Tensor, targets: Tensor) -> Tensor:

@@ -34,8 +34,8 @@ from hornbook.models.base import LanguageModel
 from hornbook.models.registry import MODELS, build_model, model_config
 from hornbook.run import parse_config
 from hornbook.tokenizers import Tokenizer, build_tokenizer
-from hornbook.train.device import choose_precision, describe_device, find_device
-from hornbook.train.step import TrainStep
+from hornbook.training.device import choose_precision, describe_device, find_device
+from hornbook.training.step import TrainStep
 
 DEFAULT_MODEL = "gpt"
 LONGEST_DEFAULT = 256  # tokens of context for long documents, where nobody asks for more

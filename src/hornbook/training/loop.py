@@ -20,12 +20,12 @@ from hornbook.errors import ConfigError, RunError
 from hornbook.evaluate import evaluate, token_nats
 from hornbook.generate import sample
 from hornbook.run import Run, create, free_path, make_generator, write_json, write_tensors
-from hornbook.train.callbacks import Callback
-from hornbook.train.device import autocast
-from hornbook.train.plan import Plan, make_plan, plan_of_run
-from hornbook.train.state import Progress, load_state, save_state
-from hornbook.train.step import TrainStep
-from hornbook.train.watch import Watch
+from hornbook.training.callbacks import Callback
+from hornbook.training.device import autocast
+from hornbook.training.plan import Plan, make_plan, plan_of_run
+from hornbook.training.state import Progress, load_state, save_state
+from hornbook.training.step import TrainStep
+from hornbook.training.watch import Watch
 
 RECORDS = 200  # entries in the log of a whole run
 SHOWN = 3  # samples shown now and then

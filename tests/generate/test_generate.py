@@ -1,0 +1,141 @@
+"""Sampling filters, stops, prompts and streams."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hornbook.errors import ConfigError, DataError
+from hornbook.generate import Sampling, sample, stream
+from hornbook.generate.sampling import min_p, top_k, top_p
+from hornbook.run import Run, make_generator
+
+LOGITS = st.lists(st.floats(-8, 8), min_size=2, max_size=12, unique=True).map(
+    lambda row: torch.tensor([row])
+)
+
+
+@given(LOGITS, st.integers(1, 12))
+def test_top_k_keeps_the_k_most_probable(logits: torch.Tensor, k: int) -> None:
+    kept = top_k(logits, k).isfinite()[0]
+    order = logits[0].argsort(descending=True)
+    assert kept[order[:k]].all()
+    assert (logits[0, kept] >= logits[0, order[min(k, len(order)) - 1]]).all()
+
+
+@given(LOGITS, st.floats(0.01, 1))
+def test_top_p_keeps_the_fewest_that_reach_p(logits: torch.Tensor, p: float) -> None:
+    probability = logits.softmax(-1)[0].double()
+    kept = top_p(logits, p).isfinite()[0]
+    least = probability[kept].min()
+    assert probability[kept].sum() >= p - 1e-5
+    assert probability[kept].sum() - least < p + 1e-5
+    assert not (~kept & (probability > least)).any()
+
+
+@given(LOGITS, st.floats(0.01, 1))
+def test_min_p_keeps_what_is_near_the_best(logits: torch.Tensor, p: float) -> None:
+    ratio = logits.softmax(-1)[0] / logits.softmax(-1)[0].max()
+    kept = min_p(logits, p).isfinite()[0]
+    sure = (ratio - p).abs() > 1e-5
+    assert torch.equal(kept[sure], (ratio >= p)[sure])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"temperature": -0.1}, "temperature: found -0.1, expected 0"),
+        ({"temperature": math.nan}, "temperature: found nan"),
+        ({"top_p": 1.5}, "top-p: found 1.5, expected above 0 and at most 1"),
+        ({"top_p": 0.0}, "top-p: found 0.0"),
+        ({"top_k": 0}, "top-k: found 0, expected 1 or more"),
+        ({"min_p": 2.0}, "min-p: found 2.0"),
+    ],
+)
+def test_values_out_of_bounds_are_told(wrong: dict[str, float], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Sampling(**wrong)  # type: ignore[arg-type]
+
+
+def test_the_draw_follows_the_probabilities() -> None:
+    logits = torch.tensor([0.5, 0.3, 0.2]).log().expand(30_000, 3)
+    drawn = Sampling().choose(logits, make_generator(1))
+    share = drawn.bincount(minlength=3) / len(drawn)
+    torch.testing.assert_close(share, torch.tensor([0.5, 0.3, 0.2]), atol=0.015, rtol=0)
+    cold = Sampling(temperature=0.5).choose(logits, make_generator(1))
+    expected = torch.tensor([0.25, 0.09, 0.04]) / 0.38
+    share = cold.bincount(minlength=3) / len(cold)
+    torch.testing.assert_close(share, expected, atol=0.015, rtol=0)
+
+
+def test_greedy_takes_the_most_probable(names_run: Run) -> None:
+    first, second = names_run.sample(2, temperature=0), names_run.sample(1, temperature=0)
+    assert first[0] == first[1] == second[0]
+
+
+def test_the_same_seed_gives_the_same_samples(names_run: Run) -> None:
+    assert names_run.sample(5, seed=3) == names_run.sample(5, seed=3)
+    assert names_run.sample(5, seed=3) != names_run.sample(5, seed=4)
+
+
+def test_documents_begin_with_the_prompt_and_end_by_themselves(names_run: Run) -> None:
+    made = names_run.sample(20, prompt="em", seed=0)
+    assert all(s.text.startswith("em") and s.finished and "\n" not in s.text for s in made)
+    short = names_run.sample(20, max_tokens=1, seed=0)
+    assert all(len(s.text) <= 1 for s in short)
+    assert any(not s.finished for s in short)
+
+
+def test_a_stream_goes_on_past_the_context(stream_run: Run) -> None:
+    (made,) = stream_run.sample(1, max_tokens=100, seed=0)
+    assert made.tokens == 100 > 2 * stream_run.model.context_length
+    pieces = list(
+        stream(stream_run.model, stream_run.tokenizer, max_tokens=100, generator=make_generator(0))
+    )
+    assert "".join(pieces) == made.text
+    assert len(pieces) > 50
+
+
+def test_a_stop_ends_the_text_before_itself(stream_run: Run) -> None:
+    made = stream_run.sample(4, max_tokens=300, stop=["e", "o"], seed=1)
+    assert all("e" not in s.text and "o" not in s.text for s in made)
+    whole = "".join(
+        stream(
+            stream_run.model,
+            stream_run.tokenizer,
+            max_tokens=300,
+            stop=["tl"],
+            generator=make_generator(2),
+        )
+    )
+    assert "tl" not in whole
+
+
+def test_streaming_never_splits_a_character() -> None:
+    from hornbook.tokenizers import ByteTokenizer
+    from tests.conftest import tiny_model
+
+    model = tiny_model("bigram", 256, None)
+    tokenizer = ByteTokenizer(documents=False)
+    with torch.no_grad():  # a table that writes exactly these bytes, by greedy choice
+        model.weight.zero_()
+    seen: dict[int, int] = {}
+    text = [10, *"xæy".encode()]
+    for a, b in zip(text, text[1:], strict=False):
+        seen[a] = b
+    for a, b in seen.items():
+        model.weight.data[a, b] = 9.0
+    pieces = list(
+        stream(model, tokenizer, max_tokens=4, sampling=Sampling(temperature=0), prompt="")
+    )
+    assert pieces == ["x", "æ", "y"]
+
+
+def test_prompts_with_unknown_symbols_are_told(names_run: Run) -> None:
+    with pytest.raises(DataError, match=r"'E' \(U\+0045\)"):
+        names_run.sample(prompt="Emma")
+    assert sample(names_run.model, names_run.tokenizer, prompt="Emma", unknown="skip")

@@ -1,0 +1,238 @@
+"""Training: what is learned, kept, resumed, and said."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import hornbook
+from hornbook.config import OptimConfig
+from hornbook.errors import ConfigError, DataError, RunError
+from hornbook.models.registry import MODELS
+from hornbook.optim import build_optimizer, learning_rate
+from hornbook.run import Run, read_tensors
+from hornbook.training import Callback, Interrupted
+from hornbook.training.watch import Watch
+from tests.conftest import TINY, TINY_GPT, tiny_model
+
+
+def small(name: str, **training: Any) -> dict[str, Any]:
+    fields = MODELS[name].load(MODELS[name].config).model_fields
+    return {
+        "model": {field: size for field, size in TINY.items() if field in fields},
+        "training": {"steps": 12, "batch_size": 8, "evaluations": 3, "samplings": 1, **training},
+    }
+
+
+@pytest.fixture
+def words_file(tmp_path: Path) -> Path:
+    path = tmp_path / "words.txt"
+    syllables = ["ba", "ko", "mi", "tu", "re", "la"]
+    path.write_text("\n".join(a + b + c for a in syllables for b in syllables for c in syllables))
+    return path
+
+
+class Interrupt(Callback):
+    """Ctrl-C after a number of updates."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def logged(self, record: dict[str, Any]) -> None:
+        if record["step"] >= self.step:
+            import signal
+
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_every_model_trains_through_the_same_call(
+    model_name: str, words_file: Path, tmp_path: Path
+) -> None:
+    run = hornbook.train(
+        str(words_file), model=model_name, out=tmp_path / "run", settings=small(model_name)
+    )
+    back = hornbook.load(tmp_path / "run")
+    evaluation = back.evaluate("val")
+    assert run.report["validation"]["nats"] == pytest.approx(evaluation.nats)
+    assert evaluation.nats < math.log(back.tokenizer.vocab_size) + 0.7
+    assert len(back.sample(3, seed=1)) == 3
+    assert back.score("bako")[0].tokens == 5
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one(
+    model_name: str, words_file: Path, tmp_path: Path
+) -> None:
+    if MODELS[model_name].load(MODELS[model_name].model).fitted:
+        pytest.skip("counts are fitted in one pass: nothing to resume")
+    settings = small(model_name)
+    whole = hornbook.train(
+        str(words_file), model=model_name, out=tmp_path / "whole", settings=settings
+    )
+    with pytest.raises(Interrupted):
+        hornbook.train(
+            str(words_file),
+            model=model_name,
+            out=tmp_path / "cut",
+            settings=settings,
+            callbacks=[Interrupt(5)],
+        )
+    resumed = hornbook.resume(tmp_path / "cut")
+    timed = {"seconds", "tokens_per_second"}
+    logs = [
+        [{k: v for k, v in record.items() if k not in timed} for record in run.log]
+        for run in (whole, resumed)
+    ]
+    assert logs[0] == logs[1]
+    for name in ("model.safetensors", "last/state-00000012.safetensors"):
+        expected, found = (read_tensors(r.path / name) for r in (whole, resumed))
+        assert all(torch.equal(expected[key], found[key]) for key in expected | found)
+
+
+def test_more_steps_continue_a_finished_run(words_file: Path, tmp_path: Path) -> None:
+    hornbook.train(str(words_file), model="bigram", out=tmp_path / "r", settings=small("bigram"))
+    run = hornbook.resume(tmp_path / "r", steps=20)
+    assert run.report["steps"] == 20
+    assert [r["step"] for r in run.log if "val_loss" in r][:3] == [4, 8, 12]
+
+
+def test_a_changed_corpus_is_not_resumed_on(words_file: Path, tmp_path: Path) -> None:
+    hornbook.train(str(words_file), model="bigram", out=tmp_path / "r", settings=small("bigram"))
+    words_file.write_text(words_file.read_text() + "\nnew")
+    with pytest.raises(DataError, match="has changed since this run"):
+        hornbook.resume(tmp_path / "r", steps=20)
+
+
+def test_the_run_directory_moves(names_run: Run, tmp_path: Path) -> None:
+    import shutil
+
+    moved = shutil.copytree(names_run.path, tmp_path / "elsewhere")
+    assert hornbook.load(moved).score("emma") == names_run.score("emma")
+    assert names_run.evaluate("test").tokens > 20_000
+    assert not any("pickle" in p.name or p.suffix == ".pt" for p in moved.rglob("*"))
+    facts = json.loads((moved / "config.json").read_text())
+    assert facts["format"] == 1
+    assert facts["corpus"]["sha256"] == names_run.corpus().sha256
+
+
+def test_the_best_weights_are_kept_not_the_last(tmp_path: Path) -> None:
+    words = ["emma", "olivia", "ava", "noah", "liam", "otto", "mia", "zoe", "ian", "uma"] * 3
+    (tmp_path / "few.txt").write_text("\n".join(dict.fromkeys(words)))
+    settings = {
+        **TINY_GPT,
+        "optim": {"learning_rate": 0.02, "schedule": "constant"},
+        "training": {"steps": 120, "evaluations": 12, "samplings": 0, "patience": 6},
+    }
+    told: list[str] = []
+
+    class Listen(Callback):
+        def told(self, message: str) -> None:
+            told.append(message)
+
+    run = hornbook.train(
+        str(tmp_path / "few.txt"),
+        out=tmp_path / "r",
+        settings={**settings, "data": {"kind": "documents"}},
+        callbacks=[Listen()],
+    )
+    losses = {r["step"]: r["val_loss"] for r in run.log if "val_loss" in r}
+    best = min(losses, key=losses.__getitem__)
+    assert run.report["best_step"] == best < max(losses)
+    assert run.evaluate("val").nats == pytest.approx(losses[best], abs=1e-5)
+    assert any("overfitting since step" in message for message in told)
+    assert any("stopped at step" in message for message in told)
+    assert max(losses) < 120
+
+
+def test_overfitting_is_told_once_and_only_when_the_training_loss_falls() -> None:
+    watch = Watch()
+    for step, (loss, val) in enumerate([(2.0, 2.0), (1.8, 1.9), (1.6, 1.95), (1.4, 2.0)], 1):
+        watch.evaluated(step, loss, val)
+    assert watch.overfitting_since == 2
+    assert "since step 2" in watch.message()
+    assert watch.message() == ""
+    noisy = Watch()
+    for step, (loss, val) in enumerate([(2.0, 1.9), (2.1, 1.95), (2.2, 2.0)], 1):
+        noisy.evaluated(step, loss, val)
+    assert noisy.overfitting_since is None
+    assert Watch.from_json(json.loads(json.dumps(watch.to_json()))) == watch
+
+
+def test_schedules_have_their_corners() -> None:
+    config = OptimConfig(learning_rate=1.0, schedule="cosine", warmup=10, final=0.1)
+    rates = [learning_rate(config, step, 100) for step in range(101)]
+    assert rates[0] == pytest.approx(0.1)
+    assert max(rates) == rates[9] == rates[10] == 1.0
+    assert rates[55] == pytest.approx(0.55)
+    assert rates[100] == pytest.approx(0.1)
+    drop = OptimConfig(learning_rate=0.1, schedule="drop", decay_start=0.5)
+    assert {learning_rate(drop, s, 200_000) for s in (0, 99_999)} == {0.1}
+    assert learning_rate(drop, 100_000, 200_000) == pytest.approx(0.01)
+
+
+def test_decay_falls_on_matrices_only() -> None:
+    model = tiny_model("gpt2")
+    optimizer = build_optimizer(model, OptimConfig(weight_decay=0.3))
+    decayed = {id(p) for g in optimizer.param_groups if g["weight_decay"] for p in g["params"]}
+    names = {name for name, p in model.named_parameters() if id(p) in decayed}
+    assert "blocks.0.attn.qkv.weight" in names
+    assert "head.weight" in names
+    assert not any("ln" in n or "bias" in n or "embedding" in n for n in names)
+    everything = sum(len(g["params"]) for g in optimizer.param_groups)
+    assert everything == len(list(model.parameters()))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"training.steps": 0}, r"training\.steps: found 0.*greater than 0"),
+        ({"training.stepz": 5}, r"training\.stepz: no such field; did you mean 'steps'"),
+        ({"model.n_head": 3}, r"model\.n_head: found 3, expected a divisor of model\.n_embd"),
+        ({"trainig.steps": 5}, r"trainig\.steps: no such setting; did you mean 'training\.steps'"),
+        ({"optim.learning_rate": "fast"}, r"optim\.learning_rate: found 'fast'.*valid number"),
+        ({"training.device": "tpu"}, r"training\.device: found 'tpu'"),
+    ],
+)
+def test_wrong_settings_are_told_before_anything_is_written(
+    settings: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        hornbook.train("names", out=tmp_path / "r", settings=settings)
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_diverging_run_says_so_and_keeps_the_best(words_file: Path, tmp_path: Path) -> None:
+    settings = small("bigram", steps=40)
+    settings["optim"] = {"name": "sgd", "learning_rate": 1e38, "schedule": "constant"}
+    with pytest.raises(RunError, match=r"no number any more near update .*learning-rate"):
+        hornbook.train(str(words_file), model="bigram", out=tmp_path / "r", settings=settings)
+
+
+@pytest.mark.parametrize("damage", ["cut", "swap", "none"])
+def test_damaged_weights_are_told(names_run: Run, tmp_path: Path, damage: str) -> None:
+    import shutil
+
+    copy = shutil.copytree(names_run.path, tmp_path / "copy")
+    weights = copy / "model.safetensors"
+    if damage == "cut":
+        weights.write_bytes(weights.read_bytes()[:500])
+    elif damage == "swap":
+        weights.write_bytes(b"\xff" * 100)
+    else:
+        weights.unlink()
+    with pytest.raises(RunError, match=r"model\.safetensors"):
+        hornbook.load(copy).score("emma")
+
+
+def test_a_format_of_the_future_is_refused(names_run: Run, tmp_path: Path) -> None:
+    import shutil
+
+    copy = shutil.copytree(names_run.path, tmp_path / "copy")
+    facts = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps({**facts, "format": 2}))
+    with pytest.raises(RunError, match="found format 2, expected 1"):
+        hornbook.load(copy)
