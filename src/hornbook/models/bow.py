@@ -2,6 +2,7 @@
 
 Attention with all weights equal, the notes' versions 1 to 3 of a weighted aggregation; the model
 around it is makemore's: embeddings of symbol and position, the average added, a small MLP added.
+The average is the same in any order, so it knows the last symbol, what was before, and how much.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class BowConfig(ModelConfig):
 
 
 class Bow(LanguageModel):
-    """Average, then think: only the positions' embeddings tell the order of what is seen."""
+    """Embeddings, what is before averaged, a small MLP, a head."""
 
     def __init__(self, config: BowConfig, vocab_size: int, end_id: int | None) -> None:
         super().__init__(config, vocab_size, end_id, config.context_length)
