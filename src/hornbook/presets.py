@@ -157,7 +157,7 @@ def notes_bigram() -> Nested:
     }
 
 
-def _notes_sgd(decay_start: float = 0.5) -> Nested:
+def _notes_sgd(*, seed: int = 2147483647, decay_start: float = 0.5) -> Nested:
     """What the notes' MLPs and WaveNet share: 200,000 updates of 32 examples, SGD 0.1 then 0.01."""
     return {
         "data": {"corpus": "makemore-names"},
@@ -173,6 +173,7 @@ def _notes_sgd(decay_start: float = 0.5) -> Nested:
             "batch_size": 32,
             "examples": "windows",
             "sampling": "random",
+            "seed": seed,
         },
     }
 
@@ -212,7 +213,7 @@ def notes_wavenet() -> Nested:
     """The notes' WaveNet: 8 symbols, 24 channels, 128 hidden."""
     return {
         "model": {"name": "wavenet", "context_length": 8, "n_embd": 24, "n_hidden": 128},
-        **_notes_sgd(),
+        **_notes_sgd(seed=42),
     }
 
 
