@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import runpy
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -99,3 +102,18 @@ def test_scaled_scores_keep_the_variance_of_one() -> None:
     scores = (q @ k.transpose(-2, -1)).flatten()
     assert scores.var().item() == pytest.approx(256, rel=0.1)
     assert (scores / 256**0.5).var().item() == pytest.approx(1, rel=0.1)
+
+
+def test_the_example_shows_why_scores_are_scaled() -> None:
+    example = Path(__file__).parents[2] / "examples" / "attention_scaling.py"
+    measure = runpy.run_path(str(example))["measure"]
+    plain = {size: measure(size, scaled=False) for size in (4, 256)}
+    scaled = {size: measure(size, scaled=True) for size in (4, 256)}
+    variance, largest, entropy, gradient = plain[256]
+    assert variance == pytest.approx(256, rel=0.1)
+    assert largest > 0.95  # one place is copied
+    assert gradient < scaled[256][3] / 10
+    for size in (4, 256):  # scaled, the head size makes no difference
+        assert scaled[size][0] == pytest.approx(1, abs=0.1)
+        assert scaled[size][2] == pytest.approx(scaled[4][2], abs=0.1)
+    assert entropy < 0.1 < 3.5 < scaled[256][2]
