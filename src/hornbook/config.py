@@ -7,6 +7,7 @@ what was expected. The settings of a model stand beside the model (`models/`), n
 
 from __future__ import annotations
 
+import difflib
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -176,13 +177,12 @@ def parse_overrides(overrides: Mapping[str, Any] | Sequence[str]) -> Nested:
     sections: Nested = {}
     for dotted, value in pairs.items():
         section, dot, field = dotted.replace("-", "_").partition(".")
-        if section not in SECTIONS or not dot:
-            fields = [f"{name}.{key}" for name, cls in SECTIONS.items() for key in cls.model_fields]
-            raise ConfigError(
-                f"{dotted}: no such setting{did_you_mean(dotted.replace('-', '_'), fields)}"
-                if dot
-                else f"{dotted}: no such setting; settings are dotted, such as model.n_layer"
-            )
+        if not dot:
+            raise ConfigError(f"{dotted}: no such setting; settings are dotted: model.n_layer")
+        if section not in SECTIONS:
+            near = difflib.get_close_matches(section, SECTIONS, n=1)
+            hint = f"; did you mean '{near[0]}.{field}'?" if near else did_you_mean(section, SECTIONS)
+            raise ConfigError(f"{dotted}: no such section of the settings{hint}")
         sections.setdefault(section, {})[field] = value
     return sections
 

@@ -192,7 +192,7 @@ def test_decay_falls_on_matrices_only() -> None:
         ({"training.steps": 0}, r"training\.steps: found 0.*greater than 0"),
         ({"training.stepz": 5}, r"training\.stepz: no such field; did you mean 'steps'"),
         ({"model.n_head": 3}, r"model\.n_head: found 3, expected a divisor of model\.n_embd"),
-        ({"trainig.steps": 5}, r"trainig\.steps: no such setting; did you mean 'training\.steps'"),
+        ({"trainig.steps": 5}, r"trainig\.steps: no such section.*did you mean 'training\.steps'"),
         ({"optim.learning_rate": "fast"}, r"optim\.learning_rate: found 'fast'.*valid number"),
         ({"training.device": "tpu"}, r"training\.device: found 'tpu'"),
     ],
@@ -206,10 +206,10 @@ def test_wrong_settings_are_told_before_anything_is_written(
 
 
 def test_a_diverging_run_says_so_and_keeps_the_best(words_file: Path, tmp_path: Path) -> None:
-    settings = small("bigram", steps=40)
-    settings["optim"] = {"name": "sgd", "learning_rate": 1e38, "schedule": "constant"}
+    settings = small("gpt", steps=40)
+    settings["optim"] = {"name": "sgd", "learning_rate": 1e30, "grad_clip": 0}
     with pytest.raises(RunError, match=r"no number any more near update .*learning-rate"):
-        hornbook.train(str(words_file), model="bigram", out=tmp_path / "r", settings=settings)
+        hornbook.train(str(words_file), model="gpt", out=tmp_path / "r", settings=settings)
 
 
 @pytest.mark.parametrize("damage", ["cut", "swap", "none"])

@@ -86,7 +86,8 @@ class GRU(Recurrent):
         """n = tanh(x_n + r (U h + b)), h = (1 - z) n + z h; the memory c is not used."""
         (r, z, n), (hr, hz, hn) = x.chunk(3, dim=-1), self.state(h).chunk(3, dim=-1)
         candidate = torch.tanh(n + (r + hr).sigmoid() * (hn + self.candidate_bias))
-        return candidate.lerp(h, (z + hz).sigmoid()), c
+        # in the dtype of h: under autocast the products are bf16, the state stays float32
+        return candidate.to(h.dtype).lerp(h, (z + hz).sigmoid().to(h.dtype)), c
 
 
 CELLS: dict[str, type[Recurrent]] = {"rnn": RNN, "lstm": LSTM, "gru": GRU}

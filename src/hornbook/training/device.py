@@ -35,30 +35,41 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[obj
     return torch.autocast(device.type, dtype=torch.bfloat16)
 
 
+def has_bf16(device: torch.device) -> bool:
+    """Whether there are instructions for products in bf16 (AMX, AVX-512 BF16, tensor cores)."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "cpu":
+        checks = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+        return any(getattr(torch.cpu, check, bool)() for check in checks)
+    return False
+
+
 def choose_precision(
     wanted: str, device: torch.device, step: Callable[[str], object]
 ) -> tuple[str, str]:
     """fp32 or bf16, and why. `step(precision)` computes one loss and its gradients.
 
-    Measured in pairs: the median of three after one to warm up, ended early where bf16 takes more
-    than ten times as long (a CPU without instructions for it).
+    Where there are instructions for bf16 both are measured in pairs: the median of five after one
+    to warm up.
     """
     if wanted != "auto":
         return wanted, "as told"
-    seconds: dict[str, list[float]] = {"fp32": [], "bf16": []}
-    for attempt in range(4):
-        for precision, times in seconds.items():
+    if not has_bf16(device):
+        return "fp32", "no instructions for bf16 here"
+    ratios = []
+    for attempt in range(6):
+        seconds = {}
+        for precision in ("fp32", "bf16"):
             begin = time.perf_counter()
             step(precision)
             if device.type == "cuda":
                 torch.cuda.synchronize()
-            if attempt or precision == "bf16":
-                times.append(time.perf_counter() - begin)
-        if seconds["bf16"][-1] > 10 * min(seconds["fp32"], default=seconds["bf16"][-1]):
-            break
-    fp32, bf16 = (statistics.median(times) for times in seconds.values())
-    chosen = "bf16" if bf16 < PAYS * fp32 else "fp32"
-    return chosen, f"measured: bf16 takes {bf16 / fp32:.2f} of the time of fp32"
+            seconds[precision] = time.perf_counter() - begin
+        if attempt:
+            ratios.append(seconds["bf16"] / seconds["fp32"])
+    ratio = statistics.median(ratios)
+    return "bf16" if ratio < PAYS else "fp32", f"measured: bf16 takes {ratio:.2f} of fp32's time"
 
 
 def describe_device(device: torch.device) -> str:

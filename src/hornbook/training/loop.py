@@ -23,6 +23,7 @@ from hornbook.run import Run, create, free_path, make_generator, write_json, wri
 from hornbook.training.callbacks import Callback
 from hornbook.training.device import autocast
 from hornbook.training.plan import Plan, make_plan, plan_of_run
+from hornbook.training.probing import Recorder
 from hornbook.training.state import Progress, load_state, save_state
 from hornbook.training.step import TrainStep
 from hornbook.training.watch import Watch
@@ -37,7 +38,10 @@ class Interrupted(KeyboardInterrupt):
     """Training was interrupted and its state saved."""
 
     def __init__(self, run: Run, step: int, number: int = signal.SIGINT) -> None:
-        super().__init__(f"interrupted after update {step}; the state is saved in {run.path}")
+        super().__init__(
+            f"interrupted after update {step}; its state is saved. To go on:\n"
+            f"  hornbook train --resume {run.path}"
+        )
         self.run, self.step, self.signal = run, step, number
 
 
@@ -69,8 +73,7 @@ def train(
         hint = "go on with it (--resume) or " if (Path(out) / "config.json").exists() else ""
         raise ConfigError(f"{out}: exists already; {hint}give another place (--out)")
     plan = make_plan(corpus, model=model, preset=preset, settings=sections)
-    for callback in callbacks:
-        callback.planned(plan)
+    callbacks = _told(plan, callbacks)
     path = (
         Path(out) if out is not None else free_path(f"{plan.corpus.name}-{plan.config.model.name}")
     )
@@ -98,9 +101,16 @@ def resume(
     corpus: Corpus = run.corpus()
     plan = plan_of_run(config, corpus, run.tokenizer)
     plan.precision, plan.why_precision = run.facts["hardware"]["precision"], "as before"
+    return _run(plan, run, _told(plan, callbacks), fresh=False)
+
+
+def _told(plan: Plan, callbacks: Sequence[Callback]) -> Sequence[Callback]:
+    """The callbacks, with the probes where they are asked for, all told of the plan."""
+    if plan.config.training.probe_every:
+        callbacks = (*callbacks, Recorder())
     for callback in callbacks:
         callback.planned(plan)
-    return _run(plan, run, callbacks, fresh=False)
+    return callbacks
 
 
 def _sections(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

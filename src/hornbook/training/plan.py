@@ -34,7 +34,7 @@ from hornbook.models.base import LanguageModel
 from hornbook.models.registry import MODELS, build_model, model_config
 from hornbook.run import parse_config
 from hornbook.tokenizers import Tokenizer, build_tokenizer
-from hornbook.training.device import choose_precision, describe_device, find_device
+from hornbook.training.device import choose_precision, describe_device, find_device, has_bf16
 from hornbook.training.step import TrainStep
 
 DEFAULT_MODEL = "gpt"
@@ -232,8 +232,8 @@ def _assemble(
 def _choose_precision(plan: Plan) -> None:
     """Measures a few gradients of a copy; the generators are left as they were."""
     wanted = plan.config.training.precision
-    if wanted != "auto":
-        plan.precision, plan.why_precision = wanted, "as told"
+    if wanted != "auto" or not has_bf16(plan.device):
+        plan.precision, plan.why_precision = choose_precision(wanted, plan.device, lambda _: None)
         return
     rows = max(1, min(plan.batches.batch_size, TRIAL // plan.length))
     draw = Draw(batch_size=rows, seed=0)

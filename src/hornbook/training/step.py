@@ -4,24 +4,13 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from hornbook.config import RunConfig
-from hornbook.data.batches import IGNORE, Batches
+from hornbook.data.batches import Batches
+from hornbook.evaluate import batch_loss
 from hornbook.models.base import LanguageModel
 from hornbook.optim import build_optimizer, learning_rate
 from hornbook.training.device import autocast
-
-
-def batch_loss(model: LanguageModel, ids: Tensor, targets: Tensor) -> Tensor:
-    """Mean cross-entropy in nats of a batch, a scalar.
-
-    Targets (B, T) are those of every place, (B,) those after the last place alone.
-    """
-    logits = model(ids) if targets.ndim == 2 else model.next_logits(ids)
-    if logits.dtype == torch.bfloat16:
-        logits = logits.float()
-    return F.cross_entropy(logits.flatten(0, -2), targets.flatten(), ignore_index=IGNORE)
 
 
 def penalty(model: LanguageModel, l2: float) -> Tensor | float:
