@@ -29,8 +29,10 @@ ARROWS: dict[str, set[str]] = {
     "evaluate": READING,
     "generate": READING,
     "run": READING | {"evaluate", "generate"},
-    "training": READING | {"evaluate", "generate", "optim", "presets", "run", "hornbook"},
-    "diagnostics": READING | {"evaluate", "generate", "run", "training", "layers"},
+    "training": READING
+    | {"evaluate", "generate", "optim", "presets", "run", "diagnostics"}
+    | {"hornbook"},
+    "diagnostics": READING | {"evaluate", "generate", "run", "layers"},
     "hornbook": {"errors", "run", "training"},  # the public names, loaded on first use
 }
 EVERYTHING = {*ARROWS, "cli"}

@@ -10,13 +10,13 @@ import torch
 from hornbook.config import RunConfig
 from hornbook.data.batches import Draw, build_batches
 from hornbook.data.part import Part
-from hornbook.evaluate import evaluate, score
+from hornbook.evaluate import batch_loss, evaluate, score
 from hornbook.generate import sample
 from hornbook.models.base import LanguageModel
 from hornbook.models.registry import build_model, model_config
 from hornbook.presets import notes_gpt
 from hornbook.run import parse_config
-from hornbook.training.step import TrainStep, batch_loss
+from hornbook.training.step import TrainStep
 from tests.conftest import Lecture
 
 SEED = 2147483647

@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.nn import functional as F
 
+from hornbook.data.batches import IGNORE
 from hornbook.data.part import Part, Rows
 from hornbook.models.base import LanguageModel
 from hornbook.tokenizers import Tokenizer
@@ -47,6 +49,17 @@ class Evaluation:
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
         return asdict(self)
+
+
+def batch_loss(model: LanguageModel, ids: Tensor, targets: Tensor) -> Tensor:
+    """Mean cross-entropy in nats of a batch, a scalar that gradients flow from.
+
+    Targets (B, T) are those of every place, (B,) those after the last place alone.
+    """
+    logits = model(ids) if targets.ndim == 2 else model.next_logits(ids)
+    if logits.dtype == torch.bfloat16:
+        logits = logits.float()
+    return F.cross_entropy(logits.flatten(0, -2), targets.flatten(), ignore_index=IGNORE)
 
 
 @torch.inference_mode()

@@ -10,10 +10,9 @@ import torch
 
 from hornbook.data.part import Part
 from hornbook.errors import ConfigError, RunError
-from hornbook.evaluate import token_nats
+from hornbook.evaluate import batch_loss, token_nats
 from hornbook.models.registry import MODELS, model_config
 from hornbook.run import read_tensors, write_tensors
-from hornbook.training.step import batch_loss
 from tests.conftest import tiny_model
 
 VOCAB = 12

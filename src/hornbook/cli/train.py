@@ -27,6 +27,7 @@ def run(arguments: list[str]) -> int:
         "device": args.device,
         "precision": args.precision,
         "patience": args.patience,
+        "probe_every": args.probe_every,
     }
     training = {name: value for name, value in flags.items() if value is not None}
     data = {"kind": args.kind, "encoding": args.encoding}
@@ -49,7 +50,7 @@ def _resume(args: argparse.Namespace, dotted: list[str]) -> int:
     from hornbook.training import resume
 
     given = ("corpus", "model", "preset", "config", "seed", "out", "device", "precision", "kind",
-             "encoding", "patience")  # fmt: skip
+             "encoding", "patience", "probe_every")  # fmt: skip
     if extra := [name for name in given if getattr(args, name) is not None] + dotted[:1]:
         raise ConfigError(
             f"--resume: found {extra[0]} beside it; a run goes on with its own settings, only "
@@ -120,6 +121,9 @@ def _parser() -> Parser:
     parser.add_argument("--device", help="auto, cpu, cuda or mps")
     parser.add_argument("--precision", help="auto, fp32 or bf16")
     parser.add_argument("--patience", help="stop after so many evaluations without a best")
+    parser.add_argument(
+        "--probe-every", metavar="N", help="look inside every N updates, for `hornbook inspect`"
+    )
     parser.add_argument("--kind", help="auto, documents (one a line) or stream")
     parser.add_argument("--encoding", help="encoding of the file (default: utf-8)")
     parser.add_argument("--config", type=Path, help="settings from a TOML file")

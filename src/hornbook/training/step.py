@@ -1,4 +1,4 @@
-"""One update: batch, loss, gradients, clipping, learning rate, optimizer. The same for every model."""
+"""One update: batch, loss, gradients, clipping, learning rate, optimizer; the same for all models."""
 
 from __future__ import annotations
 

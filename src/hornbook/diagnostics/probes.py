@@ -1,0 +1,240 @@
+"""Probes: what goes through a model and through its gradients, and how far an update moves it.
+
+A probe hooks onto what it finds by its type: activations (tanh, ReLU, GELU, SiLU) and recurrent
+states. It keeps no tensor, only moments and a histogram of each, so its memory is a few kilobytes a
+layer, and it only reads, so nothing that is computed changes. Off, there is no hook and no cost.
+The statistics and their thresholds are those of the notes, "Activation, gradient, BatchNorm".
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from hornbook.layers import basic
+from hornbook.layers.recurrent import Recurrent
+
+TANH_SATURATED = 0.97  # |tanh x| beyond which the notes call a unit saturated
+BINS = 50
+ELEMENTS = 1 << 16  # of a parameter or gradient that are looked at; larger ones are thinned evenly
+
+BOUNDED = (nn.Tanh, basic.Tanh, Recurrent)  # between -1 and 1
+ONE_SIDED = (nn.ReLU, nn.GELU, nn.SiLU)  # next to nothing below 0
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How a tensor's values lie: mean, standard deviation (over n - 1), and a histogram.
+
+    counts: values in each of BINS bins of equal width from `low` to `high`.
+    """
+
+    mean: float
+    std: float
+    low: float
+    high: float
+    counts: tuple[int, ...]
+
+    @classmethod
+    def of(cls, x: Tensor) -> Spread:
+        """The spread of all values of a tensor; not-a-number where a value is none."""
+        x = x.detach().float().flatten()
+        low, high = x.aminmax()
+        if not math.isfinite(float(high - low)):
+            return cls(math.nan, math.nan, -1.0, 1.0, (0,) * BINS)
+        counts = torch.histc(x, BINS, float(low), float(high))
+        std = float(x.std()) if len(x) > 1 else 0.0
+        return cls(float(x.mean()), std, float(low), float(high), tuple(map(int, counts.tolist())))
+
+
+@dataclass(frozen=True)
+class Units:
+    """What the units of one layer do on a batch: the spread of their outputs, and who is idle.
+
+    kind: tanh, relu, gelu, silu, or the cell of a recurrent layer.
+    saturated: share of the outputs that sit where the slope is nearly nothing: |tanh| > 0.97, or
+        below 0 for the others.
+    dead: share of the units for which every output of the batch does: they learn nothing from it.
+    """
+
+    kind: str
+    spread: Spread
+    saturated: float
+    dead: float
+
+    @property
+    def bounded(self) -> bool:
+        """Whether outputs lie between -1 and 1."""
+        return self.kind in {"tanh", "rnn", "lstm", "gru"}
+
+    @classmethod
+    def of(cls, module: nn.Module, output: Tensor) -> Units:
+        """The statistics of a layer's output, (..., units)."""
+        x = output.detach().float().flatten(0, -2)  # (examples, units)
+        flat = x.abs() > TANH_SATURATED if isinstance(module, BOUNDED) else x <= 0
+        return cls(
+            type(module).__name__.lower(),
+            Spread.of(x),
+            float(flat.float().mean()),
+            float(flat.all(0).float().mean()),
+        )
+
+
+@dataclass(frozen=True)
+class Moved:
+    """One parameter around one update: how its gradient and its update compare with its values.
+
+    data, gradient: standard deviations. grad_ratio = gradient / data. update_ratio: standard
+    deviation of what the update changed / data after it; the notes aim at 1e-3.
+    """
+
+    data: float
+    gradient: float
+    grad_ratio: float
+    update_ratio: float
+    spread: Spread
+
+
+class Probe:
+    """Statistics of everything between entering and leaving, of the last forward and backward.
+
+        with Probe(model) as probe:
+            loss = ...; loss.backward(); optimizer.step()
+        probe.activations["net.layers.3"].saturated
+
+    activations, gradients: by module, in the order of computing; gradients are those of the loss
+    with respect to the activations. parameters: by name, matrices only, as in the notes.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+        self.activations: dict[str, Units] = {}
+        self.gradients: dict[str, Spread] = {}
+        self.parameters: dict[str, Moved] = {}
+        self._before: dict[str, Tensor] = {}
+        self._handles: list[torch.utils.hooks.RemovableHandle] = []
+
+    def __enter__(self) -> Self:
+        for name, module in watched(self.model):
+            self._handles.append(module.register_forward_hook(self._look(name)))
+        self._before = {name: thin(p).clone() for name, p in matrices(self.model)}
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for handle in self._handles:
+            handle.remove()
+        self._handles = []
+        for name, parameter in matrices(self.model):
+            if parameter.grad is not None:
+                self.parameters[name] = moved(parameter, self._before[name])
+        self._before = {}
+
+    def _look(self, name: str) -> Any:
+        def look(module: nn.Module, inputs: object, output: Tensor) -> None:
+            self.activations[name] = Units.of(module, output)
+            if output.requires_grad:
+                output.register_hook(keep)  # type: ignore[no-untyped-call]
+
+        def keep(gradient: Tensor) -> None:
+            self.gradients[name] = Spread.of(gradient)
+
+        return look
+
+    def record(self) -> dict[str, Any]:
+        """Everything as plain data, for probes.jsonl."""
+        return {
+            "activations": {name: asdict(units) for name, units in self.activations.items()},
+            "gradients": {name: asdict(spread) for name, spread in self.gradients.items()},
+            "parameters": {name: asdict(moved) for name, moved in self.parameters.items()},
+        }
+
+
+def watched(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """The modules whose outputs are units: activations and recurrent layers, by name."""
+    for name, module in model.named_modules():
+        if isinstance(module, BOUNDED + ONE_SIDED):
+            yield name, module
+
+
+def matrices(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
+    """The trained parameters with two dimensions or more; the notes leave biases out."""
+    for name, parameter in model.named_parameters():
+        if parameter.ndim >= 2 and parameter.requires_grad:
+            yield name, parameter
+
+
+def thin(x: Tensor) -> Tensor:
+    """At most about ELEMENTS values of a tensor, evenly spread, as a vector."""
+    flat = x.detach().flatten()
+    return flat[:: math.ceil(len(flat) / ELEMENTS)].float()
+
+
+def moved(parameter: nn.Parameter, before: Tensor) -> Moved:
+    """A parameter after an update, with its gradient, against what it was before."""
+    assert parameter.grad is not None
+    after, gradient = thin(parameter), thin(parameter.grad)
+    data, spread = float(after.std()), Spread.of(gradient)
+    update = float((after - before).std())
+    return Moved(data, spread.std, spread.std / max(data, 1e-30), update / max(data, 1e-30), spread)
+
+
+def units_from(data: Mapping[str, Any]) -> Units:
+    """Units from their plain data."""
+    return Units(**{**data, "spread": spread_from(data["spread"])})
+
+
+def spread_from(data: Mapping[str, Any]) -> Spread:
+    """A spread from its plain data."""
+    return Spread(**{**data, "counts": tuple(data["counts"])})
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a figure says in words. good: nothing needs doing."""
+
+    text: str
+    good: bool = True
+
+
+def judge(layers: Mapping[str, Units], when: str) -> Verdict:
+    """The state of the activations in plain words, by these thresholds:
+
+    - a tanh layer with more than 20% of its outputs beyond 0.97: saturated, its gradients vanish;
+    - a tanh layer with a standard deviation below 0.1: asleep, it is nearly linear and small;
+    - more than 10% of a layer's units dead on the whole batch.
+
+    The notes aim at about 5% saturated and a deviation that is the same through depth.
+    """
+    cause = "initialisation too large" if when == "at the first update" else "weights too large"
+    for number, units in enumerate(layers.values(), 1):
+        label = f"layer {number}: "
+        if units.bounded and units.saturated > 0.20:
+            return Verdict(
+                f"{label}{units.saturated:.0%} of {units.kind} outputs saturated {when}: {cause}; "
+                "scale the weights by gain / sqrt(fan_in), or put a norm before it",
+                False,
+            )
+        if units.bounded and units.spread.std < 0.1:
+            return Verdict(
+                f"{label}{units.kind} outputs have a deviation of only {units.spread.std:.3f} "
+                f"{when}: the signal dies out, {cause.replace('large', 'small')}",
+                False,
+            )
+        if units.dead > 0.10:
+            return Verdict(
+                f"{label}{units.dead:.0%} of the {units.kind} units are dead on this batch {when}: "
+                "learning rate or weights too large",
+                False,
+            )
+    return Verdict(f"{len(layers)} layers of units {when}: none saturated, asleep or dead")

@@ -1,0 +1,63 @@
+"""Looks inside while it trains: `--probe-every N` keeps what the figures need in probes.jsonl.
+
+A record of kind "probe" holds the statistics of one update, one of kind "novelty" how much a few
+samples copied at an evaluation. Nothing that is trained changes.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from hornbook.diagnostics.novelty import Training, measure
+from hornbook.diagnostics.probes import Probe
+from hornbook.run import Run
+from hornbook.training.callbacks import Callback
+from hornbook.training.plan import Plan
+
+RECORDS = 500  # probes of a whole run at most
+TEXTS = 100  # documents sampled at an evaluation
+
+
+class Recorder(Callback):
+    """Probes every so many updates, the first and the last among them."""
+
+    def __init__(self) -> None:
+        self._probe: Probe | None = None
+
+    def planned(self, plan: Plan) -> None:
+        """Keeps what is watched."""
+        training = plan.config.training
+        self.plan, self.steps = plan, training.steps
+        self.every = max(training.probe_every, math.ceil(training.steps / RECORDS))
+        self.training = Training(plan.split)
+
+    def started(self, run: Run, step: int, steps: int) -> None:
+        """Drops the records after the state that is resumed from."""
+        self.path = run.path / "probes.jsonl"
+        lines = self.path.read_text("utf-8").splitlines() if self.path.exists() else []
+        kept = [line for line in lines if json.loads(line)["step"] <= step]
+        self.path.write_text("".join(f"{line}\n" for line in kept), "utf-8")
+
+    def updating(self, step: int) -> None:
+        """Attaches a probe where one is due."""
+        if step % self.every == 0 or step == self.steps - 1:
+            self._probe = Probe(self.plan.model).__enter__()
+
+    def updated(self, step: int) -> None:
+        """Takes it off and writes what it saw."""
+        if self._probe is not None:
+            self._probe.__exit__(None, None, None)
+            self._write({"kind": "probe", "step": step + 1, **self._probe.record()})
+            self._probe = None
+
+    def logged(self, record: dict[str, Any]) -> None:
+        """At evaluations: how much samples copy."""
+        if "val_loss" in record:
+            novelty = measure(self.plan.model, self.plan.tokenizer, self.training, TEXTS)
+            self._write({"kind": "novelty", "step": record["step"], **novelty.to_json()})
+
+    def _write(self, record: dict[str, Any]) -> None:
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
