@@ -181,7 +181,9 @@ def parse_overrides(overrides: Mapping[str, Any] | Sequence[str]) -> Nested:
             raise ConfigError(f"{dotted}: no such setting; settings are dotted: model.n_layer")
         if section not in SECTIONS:
             near = difflib.get_close_matches(section, SECTIONS, n=1)
-            hint = f"; did you mean '{near[0]}.{field}'?" if near else did_you_mean(section, SECTIONS)
+            hint = (
+                f"; did you mean '{near[0]}.{field}'?" if near else did_you_mean(section, SECTIONS)
+            )
             raise ConfigError(f"{dotted}: no such section of the settings{hint}")
         sections.setdefault(section, {})[field] = value
     return sections

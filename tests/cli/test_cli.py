@@ -246,7 +246,7 @@ def test_bad_input_is_told_without_a_traceback(
     write("section.toml", "[modle]\nn_layer = 2\n")
     words = [w.format(dir=tmp_path, run=names_run.path) for w in line.split()]
     before = set(tmp_path.iterdir())
-    found, out, err = run(capsys, *words)
+    found, _out, err = run(capsys, *words)
     assert found == code, err
     import re
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from pathlib import Path
 
@@ -72,7 +73,7 @@ def test_rows_hold_every_target_once_and_no_document_is_cut_that_fits(
     assert sorted(positions[scored].tolist()) == list(range(part.n_targets))
     assert (positions[scored] >= 0).all()
     for row in positions:  # inside a row tokens of a document follow each other
-        for before, after in zip(row, row[1:], strict=False):
+        for before, after in itertools.pairwise(row):
             assert after in (-1, before + 1) or after in part.starts
     sizes = np.diff(part.starts)
     assert len(chunks.start) == sum(-(-int(s) // (length - overlap)) for s in sizes)

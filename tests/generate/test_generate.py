@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -125,7 +126,7 @@ def test_streaming_never_splits_a_character() -> None:
         model.weight.zero_()
     seen: dict[int, int] = {}
     text = [10, *"xæy".encode()]
-    for a, b in zip(text, text[1:], strict=False):
+    for a, b in itertools.pairwise(text):
         seen[a] = b
     for a, b in seen.items():
         model.weight.data[a, b] = 9.0

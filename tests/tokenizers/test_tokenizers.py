@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,7 @@ def test_documents_lie_between_end_ids(kind: str, documents: list[str]) -> None:
     tokenizer = build_tokenizer(kind, "\n".join(documents), documents=True)
     ids = tokenizer.encode_documents(documents)
     ends = np.flatnonzero(ids == tokenizer.end_id)
-    pieces = [tokenizer.decode(ids[a:b]) for a, b in zip(ends, ends[1:], strict=False)]
+    pieces = [tokenizer.decode(ids[a:b]) for a, b in itertools.pairwise(ends)]
     assert pieces == documents
     assert ids[0] == ids[-1] == tokenizer.end_id
 

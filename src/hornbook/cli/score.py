@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -31,9 +31,9 @@ def run(arguments: list[str]) -> int:
     from hornbook.run import Run
 
     loaded = Run.load(args.path)
-    texts: Iterable[str] = args.texts or _lines()
+    texts = iter(args.texts or _lines())
     found = False
-    for batch in iter(lambda source=iter(texts): list(islice(source, BATCH)), []):  # type: ignore[misc]
+    while batch := list(islice(texts, BATCH)):
         for scored in loaded.score(batch, unknown=args.unknown):
             if args.json:
                 print(json.dumps(_object(scored, tokens=args.tokens), ensure_ascii=False))

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from hornbook.config import ModelConfig
 from hornbook.models.base import LanguageModel
 
-
 PIECE = 4096  # rows looked up at a time
 
 
@@ -36,5 +35,5 @@ class Bigram(LanguageModel):
         """(B, T) -> (B, T, V)."""
         # The gradient of a lookup adds its rows one by one in float32: over 228,146 of them the
         # notes' figures would be off in the fifth digit. Pieces are summed apart, then together.
-        rows = [self.weight[piece] for piece in ids.flatten().split(PIECE)]
+        rows = [self.weight[piece] for piece in torch.split(ids.flatten(), PIECE)]
         return torch.cat(rows).view(*ids.shape, self.vocab_size)

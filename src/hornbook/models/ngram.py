@@ -155,7 +155,7 @@ class NGram(LanguageModel):
                 and len(value) == len(following) == int(offsets[-1])
                 and bool((offsets.diff() >= 0).all())
                 and int(offsets[0]) == 0
-                and (not len(following) or 0 <= int(following.min()))
+                and (not len(following) or int(following.min()) >= 0)
                 and (not len(following) or int(following.max()) < self.vocab_size)
             )
             if not fits:

@@ -38,7 +38,7 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[obj
 def has_bf16(device: torch.device) -> bool:
     """Whether there are instructions for products in bf16 (AMX, AVX-512 BF16, tensor cores)."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == "cpu":
         checks = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
         return any(getattr(torch.cpu, check, bool)() for check in checks)
