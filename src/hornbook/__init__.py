@@ -13,6 +13,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from hornbook.errors import ConfigError, DataError, HornbookError, RunError
     from hornbook.run import Run
     from hornbook.training import Callback, Interrupted, resume, train
@@ -45,7 +47,7 @@ __all__ = [
 ]
 
 
-def load(path: str) -> Run:
+def load(path: str | Path) -> Run:
     """The run in a directory. Raises RunError where there is none."""
     from hornbook.run import Run
 
