@@ -30,13 +30,20 @@ def is_number(data: Any) -> bool:
 
 
 def number(data: Any) -> float:
-    """`data` as a float; TypeError when it is not a real number."""
+    """`data` as a float. Raises TypeError when it is not a real number."""
     if not is_number(data):
         raise TypeError(
-            f"Value(data): data is a {type(data).__name__!r}, expected a real number; "
-            "for a list, make one Value for each element"
+            f"'Value' and {type(data).__name__!r}: expected a real number or a Value; "
+            "take the elements of a list one by one"
         )
     return data if isinstance(data, Symbolic) else float(data)  # type: ignore[return-value]
+
+
+def operand(data: Any) -> float | None:
+    """`number(data)`, but None where a class of somebody else's may know what to do."""
+    if type(data).__module__ == "builtins" or is_number(data):
+        return number(data)
+    return None
 
 
 def call(function: Callable[..., float], left: Any, right: Any = None) -> float:

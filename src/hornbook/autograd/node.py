@@ -38,7 +38,7 @@ class Node:
         self.grad: float = 0.0
         self._op = _op
         self._left = self._right = None
-        self._waits: int | None = None
+        self._waits: Any = None  # int | None
         if label:
             self.label = label
         if _children:
@@ -66,15 +66,14 @@ class Node:
     def _push(self) -> None:
         """One step of the chain rule: add derivative * gradient to every operand."""
         derivatives = self._derivatives if self._left is None else (self._d_left, self._d_right)
+        grad = self.grad
         for operand, derivative in zip(self._operands, derivatives, strict=False):
-            operand.grad += derivative * self.grad
+            operand.grad += derivative * grad
 
-    def _is_ready(self) -> bool:
-        """Whether the gradient that has just arrived was the last to wait for."""
-        if self._waits is None:
-            return False
+    def _arrived(self) -> bool:
+        """Count a gradient that has arrived: was it the last to wait for?"""
         self._waits -= 1
-        return self._waits == 0
+        return not self._waits
 
     def __eq__(self, other: object) -> bool:
         return NotImplemented if (y := _data(other)) is None else self.data == y

@@ -133,17 +133,18 @@ class Value(Node):
                 for operand in v._children if v._left is None else (v._left, v._right):
                     if operand is None:
                         continue
-                    if operand._waits:
-                        operand._waits += 1
-                    elif operand._waits == 0:
-                        operand._waits = 1
+                    waits = operand._waits
+                    if waits is None:
+                        if not retain_graph:
+                            leaves.setdefault(operand, operand.grad)
+                            operand.grad = 0.0
+                        continue
+                    operand._waits = waits + 1
+                    if not waits:
                         nodes.append(operand)
                         if operand.grad:  # of an earlier call: it must not flow on again
                             earlier.append((operand, operand.grad))
                             operand.grad = 0.0
-                    elif not retain_graph:
-                        leaves.setdefault(operand, operand.grad)
-                        operand.grad = 0.0
             self.grad = 1.0
             ready = [self]
             while ready:  # the chain rule: every operand gets derivative * gradient
@@ -151,7 +152,7 @@ class Value(Node):
                 grad, left, right = v.grad, v._left, v._right
                 if left is None:
                     v._backward()
-                    ready += [child for child in v._children if child._is_ready()]
+                    ready += [child for child in v._children if child._waits and child._arrived()]
                     continue
                 left.grad += v._d_left * grad
                 if left._waits is not None:
@@ -195,4 +196,4 @@ def _node(
 
 def _constant(data: Any) -> Value | None:
     """A real number as a leaf; None for anything else."""
-    return Value(data) if type(data) is float or fn.is_number(data) else None
+    return None if (number := fn.operand(data)) is None else Value(number)
