@@ -1,4 +1,4 @@
-"""One update: batch, loss, gradients, clipping, learning rate, optimizer; the same for all models."""
+"""One update: batch, loss, gradients, clipping, rate, optimizer. The same for every model."""
 
 from __future__ import annotations
 
