@@ -85,7 +85,10 @@ class ModelConfig(Settings):
 class OptimConfig(Settings):
     """The optimizer and its schedule."""
 
-    name: Literal["adamw", "sgd"] = Field("adamw", description="optimizer")
+    name: Literal["adamw", "muon", "sgd"] = Field(
+        "adamw", description="muon: Muon for hidden matrices, AdamW for the rest"
+    )
+    muon_learning_rate: float = Field(0.02, gt=0, description="highest rate of Muon's matrices")
     learning_rate: float = Field(1e-3, gt=0, description="highest learning rate")
     schedule: Literal["cosine", "linear", "constant", "drop"] = Field(
         "cosine", description="how the rate falls; drop: to a tenth at `decay_start`"

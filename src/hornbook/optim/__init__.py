@@ -1,4 +1,4 @@
-"""Optimizers by parameter groups, and learning-rate schedules."""
+"""Optimizers by parameter groups, Muon, and learning-rate schedules."""
 
 from __future__ import annotations
 

@@ -2,33 +2,47 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
 from hornbook.config import OptimConfig
+from hornbook.optim.muon import Muon
 
 
 def build_optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.Optimizer:
-    """PyTorch's fused AdamW or plain SGD over all parameters.
+    """PyTorch's fused AdamW, plain SGD, or Muon with AdamW, over all parameters.
 
     Decay falls on the matrices that are multiplied with; embeddings, norms and biases go without,
-    unless `decayed` is "all".
-    The learning rate is set before each update (`train/step.py`).
+    unless `decayed` is "all". Muon takes the matrices between hidden channels, not the head, whose
+    rows are symbols. The learning rate is set before each update (`training/step.py`): that of a
+    group is `scale` times the schedule's.
     """
     decayed: list[nn.Parameter] = []
     free: list[nn.Parameter] = []
-    embeddings = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
+    hidden: list[nn.Parameter] = []
+    tables = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
+    heads = {id(p) for name, p in model.named_parameters() if name.startswith("head.")}
     for parameter in model.parameters():
-        is_matrix = parameter.ndim >= 2 and id(parameter) not in embeddings
-        (decayed if is_matrix or config.decayed == "all" else free).append(parameter)
-    groups = [
-        {"params": decayed, "weight_decay": config.weight_decay},
+        is_matrix = parameter.ndim >= 2 and id(parameter) not in tables
+        if config.name == "muon" and parameter.ndim == 2 and not {id(parameter)} & (tables | heads):
+            hidden.append(parameter)
+        else:
+            (decayed if is_matrix or config.decayed == "all" else free).append(parameter)
+    decay = 0.0 if config.name == "sgd" else config.weight_decay
+    groups: list[dict[str, Any]] = [
+        {"params": decayed, "weight_decay": decay},
         {"params": free, "weight_decay": 0.0},
+        {
+            "params": hidden,
+            "weight_decay": decay,
+            "muon": True,
+            "scale": config.muon_learning_rate / config.learning_rate,
+        },
     ]
     groups = [group for group in groups if group["params"]]
     if config.name == "sgd":
-        for group in groups:
-            group["weight_decay"] = 0.0
         return torch.optim.SGD(groups, lr=config.learning_rate)
-    betas = (config.beta1, config.beta2)
-    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=betas, fused=True)
+    build = Muon if config.name == "muon" else torch.optim.AdamW
+    return build(groups, lr=config.learning_rate, betas=(config.beta1, config.beta2), fused=True)

@@ -54,7 +54,7 @@ class TrainStep:
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, clip or float("inf"))
         rate = self.learning_rate(step)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get("scale", 1.0)
         self.optimizer.step()
         return loss, norm
 

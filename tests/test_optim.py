@@ -1,0 +1,57 @@
+"""Muon: orthogonal updates for hidden matrices, AdamW's for the rest."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from hornbook.config import OptimConfig
+from hornbook.optim import build_optimizer
+from hornbook.optim.muon import orthogonalise
+from tests.conftest import tiny_model
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (24, 8), (8, 24)])
+def test_orthogonalised_matrices_keep_directions_and_lose_sizes(shape: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    matrices = torch.randn(3, *shape) * torch.tensor([1.0, 100.0, 1e-3])[:, None, None]
+    found = orthogonalise(matrices)
+    singular = torch.linalg.svdvals(found)
+    assert singular.min() > 0.3
+    assert singular.max() < 1.3
+    u, _, v = torch.linalg.svd(matrices, full_matrices=False)
+    exact = u @ v
+    cosine = (found * exact).sum((1, 2)) / (found.norm(dim=(1, 2)) * exact.norm(dim=(1, 2)))
+    assert cosine.min() > 0.95
+
+
+def test_each_matrix_is_updated_as_if_alone() -> None:
+    torch.manual_seed(1)
+    matrices = torch.randn(4, 6, 10)
+    alone = torch.cat([orthogonalise(m[None]) for m in matrices])
+    torch.testing.assert_close(orthogonalise(matrices), alone)
+
+
+def test_muon_takes_hidden_matrices_and_adamw_the_rest() -> None:
+    config = OptimConfig(name="muon", learning_rate=0.01, muon_learning_rate=0.05, weight_decay=0)
+    model = tiny_model("gpt")
+    model.zero_grad()
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    reference = tiny_model("gpt")
+    for p, q in zip(model.parameters(), reference.parameters(), strict=True):
+        p.grad = torch.randn_like(p)
+        q.grad = p.grad.clone()
+    optimizer = build_optimizer(model, config)
+    for group in optimizer.param_groups:
+        group["lr"] = config.learning_rate * group.get("scale", 1.0)
+    optimizer.step()
+    adamw = build_optimizer(reference, config.model_copy(update={"name": "adamw"}))
+    adamw.step()
+    for (name, p), q in zip(model.named_parameters(), reference.parameters(), strict=True):
+        if name.startswith("blocks") and p.ndim == 2:
+            rows, columns = p.shape
+            assert p.grad is not None
+            expected = orthogonalise(p.grad[None])[0] * max(1, rows / columns) ** 0.5
+            torch.testing.assert_close(p.detach(), before[name] - 0.05 * expected)
+        else:
+            torch.testing.assert_close(p.detach(), q.detach())
