@@ -61,21 +61,24 @@ class BatchNorm1d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """gamma (x - mean) / sqrt(variance + eps) + beta; in training the averages follow."""
         x = x.to(self.gamma.dtype)  # a variance in bf16 would be none
-        mean, variance = self.running_mean, self.running_var
-        if self.training:
-            n = x.numel() // x.shape[-1]
-            if n < 2:
-                raise ConfigError(
-                    "batchnorm: found a batch of one example, which has no variance; expected 2 or "
-                    "more (--training.batch-size), or another norm (--model.norm layernorm)"
-                )
-            variance, mean = torch.var_mean(x, dim=tuple(range(x.ndim - 1)))
-            with torch.no_grad():
-                self.running_mean.lerp_(mean, self.momentum)
-                self.running_var.lerp_(variance, self.momentum)
-            if self.biased:
-                variance = variance * ((n - 1) / n)
-        return (x - mean) * (self.gamma / (variance + self.eps).sqrt()) + self.beta
+        if not self.training:
+            scale = self.gamma / (self.running_var + self.eps).sqrt()
+            return (x - self.running_mean) * scale + self.beta
+        n = x.numel() // x.shape[-1]
+        if n < 2:
+            raise ConfigError(
+                "batchnorm: found a batch of one example, which has no variance; expected 2 or "
+                "more (--training.batch-size), or another norm (--model.norm layernorm)"
+            )
+        rest = tuple(range(x.ndim - 1))  # batch, or batch and time
+        mean = x.mean(rest)
+        centred = x - mean
+        squares = centred.square().sum(rest)
+        with torch.no_grad():
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(squares / (n - 1), self.momentum)
+        variance = squares / (n if self.biased else n - 1)
+        return centred * (self.gamma / (variance + self.eps).sqrt()) + self.beta
 
 
 def build_norm(kind: str, dim: int, momentum: float) -> list[nn.Module]:
