@@ -282,6 +282,27 @@ def test_constants_and_bare_inputs_are_functions_too() -> None:
     assert outcome(compile(lambda n: x.data * Value(n)), [3], [x]) == [12.0, 0.0]
 
 
+def test_a_compiled_function_may_call_another() -> None:
+    w = Value(0.5)
+    inner = compile(lambda x: (w * x).tanh())
+    inner(1.0)
+    x = Value(2.0)
+    outer = compile(lambda x, k: inner(x) * inner(k) + w)
+    plain = outcome(lambda x, k: (w * x).tanh() * (w * k).tanh() + w, [x, 3.0], [x, w])
+    assert outcome(outer, [x, 3.0], [x, w]) == plain
+    assert outcome(inner, [3.0], [w]) == outcome(inner.function, [3.0], [w])
+
+
+def test_plain_arithmetic_on_data_gives_the_same_bits() -> None:
+    def f(x: Value, k: float) -> Value:
+        scale = -(x.data**2) + 2.0 / (k - 0.3) - 1.1**k + abs(-k) ** 1.5
+        return x * scale + Value(scale * 1.0) / k
+
+    for number in (0.1, 0.7, 1.3, 2.9):
+        x = Value(number)
+        assert outcome(compile(f), [x, number + 0.5], [x]) == outcome(f, [x, number + 0.5], [x])
+
+
 def test_a_compiled_function_keeps_its_name() -> None:
     def my_loss(x: Value) -> Value:
         """Its words."""

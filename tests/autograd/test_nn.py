@@ -45,6 +45,28 @@ def test_the_notes_four_points_are_learned(seed: int) -> None:
     assert all((y > 0) == (out.data > 0) for y, out in zip(YS, ypred, strict=True))
 
 
+def test_the_notes_own_classes_run_on_value() -> None:
+    class Neuron:
+        def __init__(self, nin: int) -> None:
+            self.w = [Value(random.uniform(-1, 1)) for _ in range(nin)]
+            self.b = Value(random.uniform(-1, 1), label="b")
+
+        def __call__(self, x: list[float]) -> Value:
+            act = sum((wi * xi for wi, xi in zip(self.w, x)), self.b)  # noqa: B905
+            return act.tanh()
+
+    random.seed(3)
+    n = Neuron(3)
+    for _ in range(50):
+        loss = sum((n(x) - y) ** 2 for x, y in zip(XS, YS, strict=True))
+        for p in [*n.w, n.b]:
+            p.grad = 0.0
+        loss.backward()
+        for p in [*n.w, n.b]:
+            p.data += -0.1 * p.grad
+    assert loss.data < 0.1
+
+
 def test_two_moons_are_told_apart() -> None:
     points, labels = two_moons(60, noise=0.1, seed=1)
     model = MLP(2, [8, 1], activation="tanh", seed=1)

@@ -229,10 +229,12 @@ def test_an_unsupported_operand_names_both_types(operation: str, other: str) -> 
 
 
 def test_an_unsupported_method_operand_or_data_says_what_to_do() -> None:
-    with pytest.raises(TypeError, match="'Value' and 'str'"):
+    with pytest.raises(TypeError, match=r"'Value' .* not a 'str'"):
         Value(1.0).max("a")
-    with pytest.raises(TypeError, match=r"'list': expected a real number .* one by one"):
+    with pytest.raises(TypeError, match=r"not a 'list': take a list's elements one by one"):
         Value([1.0])
+    with pytest.raises(TypeError, match="not a 'Value': it is one"):
+        Value(Value(1.0))
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,8 @@ class Compiled:
 
     def __call__(self, *arguments: Any) -> Value:
         """What `function(*arguments)` gives, as one operation with its gradients ready."""
+        if Trace.running:  # part of another compiled function
+            return self.function(*arguments)
         numbers: list[float] = []
         found: Found = {}
         structure = _structure(arguments, numbers, found)
@@ -55,8 +57,9 @@ def compile(function: Callable[..., Value]) -> Compiled:
     Arguments are numbers (data, without gradient), Values, and nested lists and tuples of them;
     anything else hashable, a bool or a model for instance, is a constant of the trace. Values
     that `function` finds elsewhere, such as a model's parameters, are read anew at each call and
-    get gradients; all else that it finds elsewhere, numbers and random choices included, is
-    frozen as it was when traced. `function` runs twice per trace and must return one Value.
+    get gradients. All else that it finds elsewhere is frozen as it was when traced: plain numbers,
+    random choices, which Value a name stands for. `function` runs twice per trace and returns one
+    Value.
 
     Raises TraceError when `function` compares or converts a number it is given, and TypeError for
     an argument or a result it cannot use.
@@ -78,9 +81,19 @@ class Trace:
     result and the derivative for each of those Values; `source` is its code.
     """
 
+    running = False
+
     def __init__(self, function: Callable[..., Value], arguments: tuple[Any, ...]) -> None:
         """Trace `function` on arguments of this structure."""
-        tape = Tape()
+        tape, Trace.running = Tape(), True
+        try:
+            self._trace(function, arguments, tape)
+        finally:
+            Trace.running = False
+
+    def _trace(
+        self, function: Callable[..., Value], arguments: tuple[Any, ...], tape: Tape
+    ) -> None:
         # A Value that two runs both meet was there before them: a parameter, whose number may
         # differ at the next call. What only the second run meets, it made: a constant.
         first = list(graph(_run(function, _Inputs(arguments, tape))))

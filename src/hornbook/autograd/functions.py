@@ -32,18 +32,18 @@ def is_number(data: Any) -> bool:
 def number(data: Any) -> float:
     """`data` as a float. Raises TypeError when it is not a real number."""
     if not is_number(data):
+        advice = "it is one" if hasattr(data, "data") else "take a list's elements one by one"
         raise TypeError(
-            f"'Value' and {type(data).__name__!r}: expected a real number or a Value; "
-            "take the elements of a list one by one"
+            f"'Value' takes and works with real numbers, not a {type(data).__name__!r}: {advice}"
         )
     return data if isinstance(data, Symbolic) else float(data)  # type: ignore[return-value]
 
 
 def operand(data: Any) -> float | None:
     """`number(data)`, but None where a class of somebody else's may know what to do."""
-    if type(data).__module__ == "builtins" or is_number(data):
-        return number(data)
-    return None
+    if type(data) is float:
+        return data
+    return number(data) if is_number(data) or type(data).__module__ == "builtins" else None
 
 
 def call(function: Callable[..., float], left: Any, right: Any = None) -> float:
@@ -124,7 +124,7 @@ def sign(x: float) -> float:
 
 def larger(x: float, y: float) -> float:
     """max(x, y)."""
-    return x if x > y else y
+    return x if x > y or x != x else y  # NaN is passed on
 
 
 def larger_slope(x: float, y: float) -> float:

@@ -21,6 +21,7 @@ DEEPEST = 50  # nested operations in one expression: Python's own compiler recur
 # The code of a step that is neither an infix operator nor a call.
 CODE: dict[Any, tuple[str, int]] = {
     "neg": ("-{0}", SIGN),
+    "**": ("{0} ** {1}", SIGN),
     "gate": ("{1} if {0} > 0.0 else 0.0", CHOICE),  # step(x) * gradient, for finite gradients
     fn.step: ("1.0 if {0} > 0.0 else 0.0", CHOICE),
     fn.relu: ("0.0 if {0} < 0.0 else {0}", CHOICE),
@@ -82,10 +83,10 @@ class Symbol(fn.Symbolic):
         return self.tape.record("/", other, self) if known(other) else NotImplemented
 
     def __pow__(self, other: Any) -> Any:
-        return self.tape.record(fn.power, self, other) if known(other) else NotImplemented
+        return self.tape.record("**", self, other) if known(other) else NotImplemented
 
     def __rpow__(self, other: Any) -> Any:
-        return self.tape.record(fn.power, other, self) if known(other) else NotImplemented
+        return self.tape.record("**", other, self) if known(other) else NotImplemented
 
     def __neg__(self) -> Any:
         return self.tape.record("neg", self)
@@ -187,7 +188,7 @@ class Tape:
                 f"def compiled({', '.join(['inputs', *(f'{f}={f}' for f in sorted(called))])}):",
                 f"    [{names}] = inputs",
                 *lines,
-                f"    return {results[0]}, ({''.join(f'{x}, ' for x in results[1:])})",
+                f"    return {results[0]}, ({', '.join(results[1:])}{',' * (len(results) == 2)})",
                 "",
             ]
         )

@@ -1,0 +1,62 @@
+"""The examples and the benchmark run, and show what they say."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def load(path: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(Path(path).stem + "_script", ROOT / path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where its dataclasses look for it
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_neuron_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    load("examples/autograd_neuron.py").main(str(tmp_path))
+    svg = (tmp_path / "neuron.svg").read_text(encoding="utf-8")
+    assert "x1*w1 + x2*w2" in svg
+    assert "grad -1.5000" in svg
+    assert "o = 0.7071" in capsys.readouterr().out
+
+
+def test_the_notes_network_is_trained(capsys: pytest.CaptureFixture[str]) -> None:
+    load("examples/autograd_mlp.py").main()
+    lines = capsys.readouterr().out.splitlines()
+    losses = [float(line.split()[-1]) for line in lines[:-2]]
+    assert losses == sorted(losses, reverse=True)
+    assert losses[-1] < 0.01
+
+
+def test_the_moons_get_their_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    moons = load("examples/autograd_moons.py")
+    moons.POINTS, moons.WIDTH = 24, 12
+    moons.main(str(tmp_path))
+    assert (tmp_path / "moons.png").read_bytes().startswith(b"\x89PNG")
+    accuracy = int(capsys.readouterr().out.split()[1].rstrip("%;"))
+    assert accuracy >= 95
+
+
+def test_the_compiled_loss_is_the_same_loss(capsys: pytest.CaptureFixture[str]) -> None:
+    load("examples/autograd_compiled.py").main()
+    out = capsys.readouterr().out
+    assert "the same bits in every update: True" in out
+    assert "def compiled(inputs, tanh=tanh):" in out
+
+
+def test_the_benchmarks_contenders_do_the_same_work() -> None:
+    benchmark = load("benchmarks/autograd.py")
+    result = benchmark.measure(benchmark.NOTES, rounds=1)
+    assert result["compiled_losses_identical"]
+    assert result["micrograd_losses_differ_by"] < 1e-9
+    assert result["nodes"] > 300
