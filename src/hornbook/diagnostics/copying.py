@@ -1,0 +1,136 @@
+"""The figure of memorising: samples against held-out text, and the moment it begins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from hornbook.diagnostics import style
+from hornbook.diagnostics.novelty import Novelty, measure
+from hornbook.diagnostics.probes import Verdict
+from hornbook.diagnostics.source import DoesNotApplyError, records, source
+from hornbook.diagnostics.style import Figure, panels, styled
+from hornbook.models.base import LanguageModel
+from hornbook.models.registry import build_model
+from hornbook.run import Run, read_tensors
+
+
+def last_model(run: Run) -> LanguageModel | None:
+    """The model of the last update; None where the state is gone or it is the one that was kept."""
+    states = sorted((run.path / "last").glob("state-*.safetensors"))
+    if not states or run.report.get("best_step") == run.report.get("steps"):
+        return None
+    tensors = read_tensors(states[-1])
+    model = build_model(run.config.model, run.tokenizer.vocab_size, run.tokenizer.end_id)
+    model.load_weights({n[6:]: t for n, t in tensors.items() if n.startswith("model.")})
+    return model.eval()
+
+
+def measured(run: Run) -> tuple[Novelty, Novelty | None]:
+    """The novelty of the kept weights, and of those of the last update where they are others."""
+    training = source(run).training
+    last = last_model(run)
+    kept = measure(run.model, run.tokenizer, training)
+    return kept, measure(last, run.tokenizer, training) if last is not None else None
+
+
+def judge(run: Run, kept: Novelty, last: Novelty | None) -> Verdict:
+    """Learned or memorising, in words, of the kept weights and of training to its end."""
+    if last is None or last.memorising == kept.memorising:
+        return Verdict(kept.verdict, not kept.memorising)
+    best, steps = run.report["best_step"], run.report["steps"]
+    return Verdict(
+        f"kept weights (update {best:,}): {kept.verdict}. Trained on to update {steps:,}: "
+        f"{last.verdict}",
+        not (kept.memorising or last.memorising),
+    )
+
+
+@styled
+def copies(run: Run) -> Figure:
+    """How much samples copy the training part, beside held-out text of the same size."""
+    kept, last = measured(run)
+    sets = [("held-out text", style.GREY, kept.held_out), ("samples", style.BLUE, kept.samples)]
+    if last is not None:
+        sets.append(("samples, last update", style.VERMILION, last.samples))
+    over_time = _over_time(run)
+    figure, axes = panels([2.2] * (2 + kept.documents) + ([2.4] if over_time else []))
+    _spread(axes[0], [(n, c, s.spans) for n, c, s in sets], "longest copied span (symbols)")
+    axes[0].set_title("Longest span of each text that stands in the training part")
+    if kept.documents:
+        _spread(axes[1], [(n, c, s.distances) for n, c, s in sets], "edit distance (symbols)")
+        axes[1].set_title("Distance to the nearest training document (0: a copy)")
+        axes[1].axvline(0, color=style.GREY, lw=0.8, ls=":")
+    bars = axes[1 + kept.documents]
+    shares = ["different"] + [f"{n}-grams" for n in range(1, 5)]
+    if kept.documents:
+        shares = ["verbatim in\ntraining", *shares]
+    for i, (name, colour, one) in enumerate(sets):
+        values = [one.different, *one.distinct]
+        values = [one.verbatim, *values] if kept.documents else values
+        place = np.arange(len(values)) + (i - (len(sets) - 1) / 2) * 0.27
+        bars.bar(place, [100 * v for v in values], 0.25, color=colour, label=name)
+        for x, value in zip(place, values, strict=True):
+            bars.text(x, 100 * value, f"{100 * value:.0f}", ha="center", va="bottom", fontsize=7.5)
+    if kept.documents:
+        expected = 100 * kept.expected
+        bars.plot([-0.45, 0.45], [expected] * 2, color=style.BLACK, ls="--", lw=1.2)
+        bars.text(0.47, expected, "by chance", va="center", fontsize=8)
+    bars.set_xticks(range(len(shares)), shares)
+    bars.set(ylabel="share (%)", ylim=(0, 118), title="Copies, and what is not a repetition")
+    bars.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    if over_time:
+        _draw_time(axes[-1], over_time, documents=kept.documents)
+    figure.verdict = judge(run, kept, last)
+    return figure
+
+
+def _spread(axes: Axes, sets: Sequence[tuple[str, str, Sequence[int]]], label: str) -> None:
+    """Shares of texts by a whole number, as steps; in wider bins where there are many."""
+    top = max((max(values, default=0) for _, _, values in sets), default=0)
+    width = max(1, -(-top // 25))
+    edges = np.arange(0, top + 2 * width, width) - 0.5
+    for name, colour, values in sets:
+        if values:
+            counts = np.histogram(values, edges)[0]
+            axes.stairs(
+                100 * counts / len(values), edges, color=colour, lw=1.6,
+                label=f"{name}: mean {np.mean(values):.1f}",
+            )  # fmt: skip
+    axes.set(xlabel=label, ylabel="share of texts (%)", ylim=(0, None))
+    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+
+
+def _over_time(run: Run) -> list[dict[str, Any]]:
+    try:
+        found = records(run, "novelty")
+    except DoesNotApplyError:
+        return []
+    return found if len(found) > 1 else []
+
+
+def _draw_time(axes: Axes, found: Sequence[dict[str, Any]], *, documents: bool) -> None:
+    steps = [r["step"] for r in found]
+    samples = [r["samples"] for r in found]
+    if documents:
+        shares = [100 * s["verbatim"] for s in samples]
+        chance = [100 * r["expected"] for r in found]
+        axes.plot(steps, shares, "o-", color=style.BLUE, ms=4, label="verbatim samples")
+        axes.plot(steps, chance, "--", color=style.BLACK, lw=1.2, label="by chance")
+        axes.set(ylabel="share (%)", ylim=(0, 105))
+    else:
+        spans = [s["span"] for s in samples]
+        held = [r["held_out"]["span"] for r in found]
+        axes.plot(steps, spans, "o-", color=style.BLUE, ms=4, label="samples")
+        axes.plot(steps, held, "--", color=style.GREY, lw=1.2, label="held-out text")
+        axes.set(ylabel="longest copied\nspan (symbols)", ylim=(0, None))
+    if begins := [r["step"] for r in found if r["memorising"]]:
+        axes.axvspan(begins[0], steps[-1], color=style.VERMILION, alpha=0.12, lw=0)
+        axes.axvline(
+            begins[0], color=style.VERMILION, lw=1.2, label=f"memorising from {begins[0]:,}"
+        )
+    axes.set(xlabel="updates", title="Copies over training")
+    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))

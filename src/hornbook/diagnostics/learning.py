@@ -1,0 +1,262 @@
+"""Figures of training: losses, activations and gradients, idle units, ratios, and sweeps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from hornbook.diagnostics import style
+from hornbook.diagnostics.probes import (
+    BINS,
+    TANH_SATURATED,
+    Spread,
+    Units,
+    Verdict,
+    judge,
+    spread_from,
+    units_from,
+)
+from hornbook.diagnostics.source import DoesNotApplyError, probe_now, records, trained
+from hornbook.diagnostics.style import Figure, depth_colours, panels, styled
+from hornbook.run import Run
+
+AIM = 1e-3  # update : data, the notes' rule of thumb
+NAMED = 9  # lines that get a name of their own in a legend
+NOTICEABLE = 0.002  # nats
+
+
+@styled
+def losses(run: Run) -> Figure:
+    """Training and validation loss and the learning rate over the updates."""
+    log = [r for r in run.log if math.isfinite(r.get("loss", math.nan))]
+    if len(log) < 2:
+        raise DoesNotApplyError("a model of counts is fitted in one pass: it has no curve")
+    figure, (top, bottom) = panels([3.4, 1.2], sharex=True)
+    steps = [r["step"] for r in log]
+    top.plot(steps, [r["loss"] for r in log], color=style.SKY, lw=1.2, label="training (batches)")
+    seen = [(r["step"], r["val_loss"], r["loss"]) for r in log if "val_loss" in r]
+    uniform = math.log(run.facts["vocab_size"])
+    top.axhline(uniform, color=style.GREY, ls=":", lw=1)
+    top.text(
+        steps[-1], uniform, f"knowing nothing: ln {run.facts['vocab_size']} = {uniform:.2f} ",
+        ha="right", va="bottom", fontsize=8.5, color=style.GREY,
+    )  # fmt: skip
+    if seen:
+        x, y, _ = zip(*seen, strict=True)
+        top.plot(x, y, "o-", color=style.VERMILION, ms=4, lw=1.5, label="validation (whole part)")
+        best_step, best, at_best = min(seen, key=lambda point: point[1])
+        top.axvline(best_step, color=style.BLACK, ls="--", lw=1)
+        _, last, last_loss = seen[-1]
+        figure.verdict = Verdict(f"best validation loss {best:.4f} nats at update {best_step:,}")
+        label = f" best, kept: {best:.3f}"
+        if last > best + NOTICEABLE and last_loss < at_best:
+            label = f" overfitting from here\n (best, kept: {best:.3f})"
+            figure.verdict = Verdict(
+                f"overfitting since update {best_step:,}: the validation loss rose from {best:.4f} "
+                f"to {last:.4f} while the training loss fell to {last_loss:.4f}; the weights of "
+                f"update {best_step:,} are kept",
+                False,
+            )
+        left = best_step < 0.6 * steps[-1]
+        top.annotate(
+            label if left else label.strip().replace("\n ", "\n") + " ",
+            (best_step, 0.8), xycoords=("data", "axes fraction"),
+            ha="left" if left else "right", va="top", fontsize=8.5,
+        )  # fmt: skip
+    top.set_yscale("log")
+    _plain_log_ticks(top)
+    top.set(ylabel="loss (nats per token, log)", title="Loss")
+    top.legend(loc="lower left" if not seen or seen[-1][1] > seen[0][1] else "upper center")
+    bottom.plot(steps, [r.get("lr", math.nan) for r in log], color=style.BLACK, lw=1.2)
+    bottom.set(xlabel="updates", ylabel="learning\nrate", ylim=(0, None))
+    bottom.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    return figure
+
+
+def _plain_log_ticks(axes: Axes) -> None:
+    low, high = axes.get_ylim()
+    choices = [a * 10.0**b for b in range(-3, 3) for a in (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 7)]
+    axes.set_yticks([c for c in choices if low <= c <= high])
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.yaxis.set_minor_formatter(lambda value, _: "")
+    axes.tick_params(axis="y", which="minor", length=0)
+
+
+@styled
+def activations(run: Run) -> Figure:
+    """Histograms of what the layers of the kept weights give on held-out text, and of gradients."""
+    probe = probe_now(run)
+    return _flow(probe.activations, probe.gradients, "kept weights, held-out text")
+
+
+@styled
+def first_activations(run: Run) -> Figure:
+    """The same at the first update, from the probes: how it was initialised."""
+    trained(run)
+    record = records(run, "probe")[0]
+    units = {name: units_from(data) for name, data in record["activations"].items()}
+    gradients = {name: spread_from(data) for name, data in record["gradients"].items()}
+    return _flow(units, gradients, f"at update {record['step']}")
+
+
+@styled
+def flow(
+    units: Mapping[str, Units], gradients: Mapping[str, Spread], when: str = "at the first update"
+) -> Figure:
+    """Activation and gradient histograms of any probe."""
+    return _flow(units, gradients, when)
+
+
+def _flow(units: Mapping[str, Units], gradients: Mapping[str, Spread], when: str) -> Figure:
+    if not units:
+        raise DoesNotApplyError(
+            "no layer of units (tanh, ReLU, GELU, SiLU, recurrent) in this model"
+        )
+    figure, (top, bottom) = panels([2.7, 2.5])
+    colours = depth_colours(len(units))
+    for number, (colour, layer) in enumerate(zip(colours, units.values(), strict=True), 1):
+        spread = layer.spread
+        idle = f"{layer.saturated:.1%} " + ("saturated" if layer.bounded else "below 0")
+        label = f"{number} {layer.kind}: {spread.mean:+.2f} ± {spread.std:.2f}, {idle}"
+        _histogram(top, spread, colour, label)
+    if any(layer.bounded for layer in units.values()):
+        for edge in (-TANH_SATURATED, TANH_SATURATED):
+            top.axvline(edge, color=style.VERMILION, lw=0.8, ls="--")
+    top.set(title=f"Activations, {when}", xlabel="output of the layer", ylabel="density (log)")
+    top.set_yscale("log")
+    _legend(top, "layer: mean ± deviation")
+    for number, (colour, name) in enumerate(zip(colours, units, strict=True), 1):
+        if name in gradients:
+            spread = gradients[name]
+            _histogram(bottom, spread, colour, f"{number}: {spread.mean:+.1e} ± {spread.std:.1e}")
+    widest = max((s.std for s in gradients.values()), default=1.0) or 1.0
+    bottom.set(
+        title="Gradients of the loss with respect to them", xlabel="gradient (nats per unit)",
+        ylabel="density (log)", yscale="log", xlim=(-4 * widest, 4 * widest),
+    )  # fmt: skip
+    _legend(bottom, "layer: mean ± deviation")
+    figure.verdict = judge(units, when)
+    return figure
+
+
+def _legend(axes: Axes, title: str) -> None:
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), title=title, title_fontsize=8.5)
+
+
+def _histogram(axes: Axes, spread: Spread, colour: object, label: str) -> None:
+    width = (spread.high - spread.low) / BINS or 1.0
+    centres = spread.low + width * (np.arange(BINS) + 0.5)
+    density = np.array(spread.counts) / max(1, sum(spread.counts)) / width
+    axes.plot(centres, np.where(density > 0, density, np.nan), color=colour, lw=1.4, label=label)
+
+
+@styled
+def idle_units(run: Run) -> Figure:
+    """Share of saturated outputs and of dead units, layer by layer."""
+    units = probe_now(run).activations
+    if not units:
+        raise DoesNotApplyError(
+            "no layer of units (tanh, ReLU, GELU, SiLU, recurrent) in this model"
+        )
+    figure, (axes,) = panels([0.7 + 0.45 * len(units)])
+    places = np.arange(len(units))
+    names = [f"{i} {layer.kind}" for i, layer in enumerate(units.values(), 1)]
+    quiet = [100 * layer.saturated for layer in units.values()]
+    dead = [100 * layer.dead for layer in units.values()]
+    bounded = next(iter(units.values())).bounded
+    label = "outputs beyond 0.97: saturated" if bounded else "outputs below 0: switched off"
+    axes.barh(places - 0.19, quiet, 0.36, color=style.SKY, label=label)
+    axes.barh(places + 0.19, dead, 0.36, color=style.VERMILION, label="units so all the time: dead")
+    for place, (a, b) in enumerate(zip(quiet, dead, strict=True)):
+        axes.text(a, place - 0.19, f" {a:.1f}", va="center", fontsize=8.5)
+        axes.text(b, place + 0.19, f" {b:.1f}", va="center", fontsize=8.5)
+    axes.set(xlabel="share (%)", xlim=(0, 110), title="Saturated outputs and dead units")
+    axes.set_yticks(places, names)
+    axes.invert_yaxis()
+    axes.legend(loc="upper left", bbox_to_anchor=(0.0, -0.35 / (0.2 * len(units) + 0.5)), ncols=2)
+    figure.verdict = judge(units, "of the kept weights")
+    return figure
+
+
+@styled
+def ratios(run: Run) -> Figure:
+    """update:data and gradient:data of each matrix over training, from the probes."""
+    trained(run)
+    found = records(run, "probe")
+    names = list(found[0]["parameters"])
+    steps = [r["step"] for r in found]
+    figure, axes = panels([3.0, 2.4], sharex=True)
+    colours = depth_colours(len(names))
+    for panel, key in zip(axes, ("update_ratio", "grad_ratio"), strict=True):
+        for name, colour in zip(names, colours, strict=True):
+            values = [r["parameters"].get(name, {}).get(key, math.nan) for r in found]
+            label = name.removesuffix(".weight")
+            panel.plot(steps, np.maximum(values, 1e-12), color=colour, lw=1.2, label=label)
+        panel.set_yscale("log")
+    top, bottom = axes
+    top.axhline(AIM, color=style.VERMILION, lw=1.2, ls="--")
+    top.text(steps[-1], AIM, "1e-3", color=style.VERMILION, va="bottom", ha="right", fontsize=9)
+    top.set(ylabel="update : data", title="How far an update moves each matrix (std / std)")
+    bottom.set(xlabel="updates", ylabel="gradient : data", title="Gradients against the weights")
+    if len(names) <= NAMED:
+        top.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    else:
+        figure.note = "dark: near the input, light: near the output"
+    figure.verdict = _judge_ratios(found, names)
+    return figure
+
+
+def _judge_ratios(
+    found: Sequence[Mapping[str, dict[str, dict[str, float]]]], names: list[str]
+) -> Verdict:
+    """Median update:data over training; within a factor of 10 of 1e-3 is called good."""
+    median = {
+        name: float(np.median([r["parameters"][name]["update_ratio"] for r in found]))
+        for name in names
+        if all(name in r["parameters"] for r in found)
+    }
+    fast = max(median, key=lambda name: median[name])
+    slow = min(median, key=lambda name: median[name])
+    if median[fast] > 10 * AIM:
+        return Verdict(
+            f"{fast} moves by {median[fast]:.1e} of itself an update (median), 1e-3 is the aim: "
+            "learning rate too high for it",
+            False,
+        )
+    if median[slow] < AIM / 10:
+        return Verdict(
+            f"{slow} moves by only {median[slow]:.1e} of itself an update (median), 1e-3 is the "
+            "aim: learning rate too low for it",
+            False,
+        )
+    low, high = min(median.values()), max(median.values())
+    return Verdict(f"updates move the matrices by {low:.1e} to {high:.1e} (median): near 1e-3")
+
+
+@styled
+def lr_sweep(rates: Sequence[float], losses: Sequence[float], best: float | None = None) -> Figure:
+    """The loss against the learning rate of a sweep that raises it update by update.
+
+    rates: learning rates (per update). losses: nats, of the batch at each rate. best: a rate to
+    mark. The notes, "Trigram+MLP": rates evenly spread in their exponent.
+    """
+    figure, (axes,) = panels([3.2])
+    axes.plot(rates, losses, color=style.SKY, lw=1)
+    window = max(1, len(losses) // 25)
+    kernel = np.ones(window) / window
+    smooth = np.convolve(losses, kernel, "valid")
+    axes.plot(np.asarray(rates)[window // 2 :][: len(smooth)], smooth, color=style.BLUE, lw=1.8,
+              label=f"mean of {window}")  # fmt: skip
+    if best is not None:
+        axes.axvline(best, color=style.VERMILION, ls="--", lw=1.2, label=f"{best:.2g}")
+    finite = np.asarray(losses)[np.isfinite(losses)]
+    if len(finite):
+        axes.set_ylim(finite.min() - 0.1, min(finite.max(), 2 * float(finite[0])) + 0.1)
+    axes.set(xscale="log", xlabel="learning rate (log)", ylabel="loss of the batch (nats)",
+             title="Learning-rate sweep")  # fmt: skip
+    axes.legend()
+    return figure

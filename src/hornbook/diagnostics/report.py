@@ -1,0 +1,136 @@
+"""The page of `hornbook inspect`: every figure with its verdict and how to read it, in one file.
+
+The page asks for nothing: figures are inlined, there is no script and no font to load. Colours follow
+the reader's light or dark setting; figures stay on white cards.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hornbook.diagnostics.figures import FIGURES, DoesNotApplyError
+from hornbook.diagnostics.probes import Verdict
+from hornbook.diagnostics.source import source
+from hornbook.errors import RunError
+from hornbook.run import Run, write_bytes
+
+STYLE = """
+:root { color-scheme: light dark; --paper: #fafafa; --card: #fff; --ink: #1a1a1a; --soft: #595959;
+  --line: #d9d9d9; --good: #00664b; --bad: #a34400; }
+@media (prefers-color-scheme: dark) { :root { --paper: #16181b; --card: #202327; --ink: #ececec;
+  --soft: #a9afb6; --line: #3a3f45; --good: #4fd0a5; --bad: #ff9a57; } }
+* { box-sizing: border-box; }
+body { margin: 0; background: var(--paper); color: var(--ink);
+  font: 16px/1.55 system-ui, sans-serif; overflow-wrap: anywhere; }
+main { max-width: 50rem; margin: 0 auto; padding: 1.5rem 1rem 4rem; }
+h1 { font-size: 1.6rem; margin: 0 0 .3rem; } h2 { font-size: 1.2rem; margin: 0 0 .4rem; }
+section { background: var(--card); border: 1px solid var(--line); border-radius: .6rem;
+  padding: 1rem; margin: 1.2rem 0; }
+img { display: block; width: 100%; height: auto; background: #fff; border-radius: .4rem; }
+.soft { color: var(--soft); } .good { color: var(--good); } .bad { color: var(--bad); }
+.verdict { font-weight: 600; margin: 0 0 .7rem; } p { margin: .6rem 0 0; }
+nav a { display: inline-block; margin: 0 .9rem .3rem 0; color: inherit; }
+"""
+
+
+@dataclass
+class Report:
+    """What came of an inspection.
+
+    written: names of the figures. left_out: figure -> why, in one line. verdicts: figure -> words.
+    """
+
+    folder: Path
+    written: list[str] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
+
+    @property
+    def page(self) -> Path:
+        """The page with all of them."""
+        return self.folder / "index.html"
+
+
+def inspect(
+    run: Run,
+    folder: Path,
+    text: str | None = None,
+    tell: Callable[[str], None] = lambda line: None,
+) -> Report:
+    """Writes every figure that applies as PNG and SVG, and the page; says each line to `tell`.
+
+    text: what is read, looked at and continued. Raises RunError where the folder cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(
+            f"{folder}: cannot be made ({error.strerror}); give another (--out)"
+        ) from None
+    report, sections = Report(folder), []
+    if missing := source(run).missing:
+        tell(f"{missing}; the model's own samples stand in for it")
+    for name, entry in FIGURES.items():
+        try:
+            figure = entry.draw(run, text)
+        except DoesNotApplyError as error:
+            report.left_out[name] = str(error)
+            tell(f"{name}: left out: {error}")
+            continue
+        svg = figure.svg()
+        write_bytes(folder / f"{name}.svg", svg.encode())
+        write_bytes(folder / f"{name}.png", figure.png())
+        report.written.append(name)
+        if figure.verdict is not None:
+            report.verdicts[name] = figure.verdict
+        tell(f"{name}: {figure.verdict.text if figure.verdict else 'drawn'}")
+        sections.append(_section(name, svg, figure.verdict, figure.note))
+    write_bytes(report.page, _page(run, report, sections).encode())
+    return report
+
+
+def _section(name: str, svg: str, verdict: Verdict | None, note: str) -> str:
+    entry = FIGURES[name]
+    data = base64.b64encode(svg.encode()).decode()
+    words = ""
+    if verdict is not None:
+        mark = "good" if verdict.good else "bad"
+        sign = "" if verdict.good else "▲ "
+        words = f'<p class="verdict {mark}">{sign}{html.escape(verdict.text)}</p>'
+    extra = f" ({html.escape(note)}.)" if note else ""
+    alt = html.escape(f"{entry.title}. {verdict.text if verdict else ''}", quote=True)
+    return (
+        f'<section id="{name}"><h2>{entry.title}</h2>{words}'
+        f'<img src="data:image/svg+xml;base64,{data}" alt="{alt}">'
+        f"<p>{html.escape(entry.reading)}{extra}</p></section>"
+    )
+
+
+def _page(run: Run, report: Report, sections: list[str]) -> str:
+    config, corpus = run.config, run.facts["corpus"]
+    facts = [f"{config.model.name}, {run.facts['n_parameters']:,} parameters"]
+    facts.append(f"trained on {corpus['name']}")
+    if nats := run.report.get("validation", {}).get("nats"):
+        facts.append(f"validation loss {nats:.4f} nats per token")
+    missing = source(run).missing
+    links = "".join(f'<a href="#{n}">{FIGURES[n].title}</a>' for n in report.written)
+    left_out = "".join(
+        f"<p><b>{FIGURES[name].title}</b>: {html.escape(why)}.</p>"
+        for name, why in report.left_out.items()
+    )
+    if left_out:
+        left_out = f'<section class="soft"><h2>Not drawn</h2>{left_out}</section>'
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<link rel="icon" href="data:,">'
+        f"<title>{html.escape(run.path.name)}: look inside</title><style>{STYLE}</style></head>"
+        f"<body><main><h1>{html.escape(run.path.name)}</h1>"
+        f'<p class="soft">{html.escape("; ".join(facts))}.</p>'
+        + (f'<p class="bad">{html.escape(missing)}.</p>' if missing else "")
+        + f"<nav><p>{links}</p></nav>{''.join(sections)}{left_out}</main></body></html>\n"
+    )

@@ -1,0 +1,156 @@
+"""What figures are made of: a run's texts as far as they can still be read, batches, probe records."""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor
+
+from hornbook.data.batches import Draw, build_batches
+from hornbook.data.part import Part, Split
+from hornbook.diagnostics.novelty import Training
+from hornbook.diagnostics.probes import Probe
+from hornbook.errors import HornbookError
+from hornbook.evaluate import batch_loss
+from hornbook.generate.decode import prompt_ids
+from hornbook.run import Run
+
+STREAM_TEXT = 120  # symbols of a stream that are shown where no text is given
+DOCUMENTS_SHOWN = 4
+
+
+class DoesNotApplyError(HornbookError):
+    """A figure that this run has nothing for, and why in one line."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """The texts of a run. split: None where the corpus is gone or changed, and `missing` says so."""
+
+    run: Run
+    split: Split | None
+    missing: str
+
+    @cached_property
+    def training(self) -> Training:
+        """The training part, to ask for copies. Raises DoesNotApplyError without the corpus."""
+        if self.split is None:
+            raise DoesNotApplyError(self.missing)
+        return Training(self.split)
+
+    @cached_property
+    def held_out(self) -> tuple[str, ...]:
+        """Validation texts; the model's own samples where the corpus is gone."""
+        if self.split is not None:
+            return self.split.validation
+        n = 100 if self.run.documents else 1
+        samples = self.run.sample(n, seed=0, max_tokens=500)
+        return tuple(s.text for s in samples if len(s.text) > 1) or ("",)
+
+    @cached_property
+    def part(self) -> Part:
+        """The held-out texts as tokens."""
+        split = self.split or Split((), self.held_out, (), documents=self.run.documents)
+        return split.part("val", self.run.tokenizer, unknown="skip")
+
+    @cached_property
+    def text(self) -> str:
+        """What is shown where no text is given: some documents, or a stretch of a stream."""
+        if not self.run.documents:
+            return self.held_out[0][:STREAM_TEXT]
+        longest = sorted(self.held_out[:50], key=len)[-DOCUMENTS_SHOWN - 5 : -5]
+        return "\n".join(longest or self.held_out[:DOCUMENTS_SHOWN])
+
+
+_SOURCES: WeakKeyDictionary[Run, Source] = WeakKeyDictionary()
+
+
+def source(run: Run) -> Source:
+    """The texts of a run, read once."""
+    if run not in _SOURCES:
+        try:
+            _SOURCES[run] = Source(run, run.split(), "")
+        except HornbookError as error:
+            missing = f"the corpus cannot be read ({str(error).splitlines()[0]})"
+            _SOURCES[run] = Source(run, None, missing)
+    return _SOURCES[run]
+
+
+def trained(run: Run) -> None:
+    """Raises DoesNotApplyError for a model that is fitted rather than trained."""
+    if run.model.fitted:
+        raise DoesNotApplyError(
+            "a model of counts is fitted in one pass: it has no gradients or units"
+        )
+
+
+def batch(run: Run, tokens: int) -> tuple[Tensor, Tensor]:
+    """ids and targets of about so many predictions, in the form the model was trained on."""
+    model, part = run.model, source(run).part
+    asked = run.config.training.examples
+    examples = model.examples if asked == "auto" else asked
+    length = model.context_length
+    if model.sliding and examples == "sequences":
+        length = max(64, 4 * length)
+    if examples == "sequences":
+        length = min(length, part.n_targets)
+    rows = max(1, tokens // (length if examples == "sequences" else 1))
+    return build_batches(part, examples, length, Draw(batch_size=rows, seed=0)).batch(0)
+
+
+def probe_now(run: Run, tokens: int = 2048) -> Probe:
+    """What goes through the kept weights and their gradients on held-out text, nothing changed."""
+    trained(run)
+    model = copy.deepcopy(run.model)
+    model.zero_grad(set_to_none=True)
+    with Probe(model) as probe:
+        batch_loss(model, *batch(run, tokens)).backward()  # type: ignore[no-untyped-call]
+    return probe
+
+
+def records(run: Run, kind: str) -> list[dict[str, Any]]:
+    """The records of probes.jsonl of one kind, probe or novelty.
+
+    Raises DoesNotApplyError without any.
+    """
+    path = run.path / "probes.jsonl"
+    lines = path.read_text("utf-8").splitlines() if path.exists() else []
+    found = [record for line in lines if (record := json.loads(line))["kind"] == kind]
+    if not found:
+        raise DoesNotApplyError(
+            "nothing was kept while it trained: hornbook train ... --probe-every 20"
+        )
+    return found
+
+
+def read(run: Run, text: str, limit: int) -> list[int]:
+    """The ids of a text as the model reads it, the start of a document before it; at most `limit`
+    and as many as the model takes. Unknown symbols are left out."""
+    ids = prompt_ids(run.tokenizer, text, "skip")
+    return ids[: limit if run.model.sliding else min(limit, run.model.context_length)]
+
+
+def symbols(run: Run, ids: list[int]) -> list[str]:
+    """How ids are shown in figures."""
+    from hornbook.diagnostics.style import shown
+
+    return [shown(run.tokenizer.symbol(i)) for i in ids]
+
+
+@torch.inference_mode()
+def next_probabilities(run: Run, ids: list[int]) -> Tensor:
+    """What the model believes comes after each of the ids, (T, V)."""
+    model = run.model
+    if model.sliding or len(ids) <= model.context_length:
+        return model(torch.tensor([ids]))[0].float().softmax(-1)
+    rows = [
+        model.next_logits(torch.tensor([ids[max(0, i - model.context_length) : i]]))[0]
+        for i in range(1, len(ids) + 1)
+    ]
+    return torch.stack(rows).float().softmax(-1)

@@ -1,0 +1,123 @@
+"""The look of all figures: one palette, one width, fonts that stay readable, light behind everything.
+
+Colours are those of Okabe and Ito (2008), told apart by colour-blind readers; scales of one quantity
+run in lightness as well (cividis, blue to white to vermilion), so that they survive in grey. Figures
+are objects: no pyplot, no state outside of them.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any, ParamSpec
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure as BaseFigure
+
+from hornbook.diagnostics.probes import Verdict
+
+BLACK, ORANGE, SKY, GREEN = "#1a1a1a", "#E69F00", "#56B4E9", "#009E73"
+BLUE, VERMILION, PURPLE, GREY = "#0072B2", "#D55E00", "#CC79A7", "#767676"
+PALE = "#e4e4e4"
+SEQUENCE = "cividis"
+AMOUNT = LinearSegmentedColormap.from_list("amount", ["#ffffff", SKY, BLUE, "#00324f"])
+DIFFERENCE = LinearSegmentedColormap.from_list("difference", [BLUE, "#ffffff", VERMILION])
+
+WIDTH = 7.0  # inches; figures grow downwards, so that they stay readable on a phone
+DPI = 110
+
+STYLE: Any = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": GREY,
+    "axes.labelcolor": BLACK,
+    "text.color": BLACK,
+    "xtick.color": BLACK,
+    "ytick.color": BLACK,
+    "legend.fontsize": 8.5,
+    "legend.frameon": False,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "svg.fonttype": "path",  # looks the same wherever it is opened
+    "svg.hashsalt": "hornbook",  # and is the same file each time
+}
+
+P = ParamSpec("P")
+
+
+class Figure(BaseFigure):
+    """A matplotlib figure that shows itself in notebooks, with what it says in words.
+
+    verdict: None where the figure judges nothing. note: what a reader should know about the data.
+    """
+
+    verdict: Verdict | None = None
+    note: str = ""
+
+    def svg(self) -> str:
+        """The figure as an SVG document."""
+        return self._saved("svg", metadata={"Date": None}).decode("utf-8")
+
+    def png(self) -> bytes:
+        """The figure as a PNG file."""
+        return self._saved("png", dpi=DPI)
+
+    def _saved(self, kind: str, **options: Any) -> bytes:
+        buffer = io.BytesIO()
+        with matplotlib.rc_context(STYLE):
+            self.savefig(buffer, format=kind, **options)
+        return buffer.getvalue()
+
+    def _repr_svg_(self) -> str:
+        return self.svg()
+
+
+def styled(make: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Draws a figure in the common look, whatever matplotlib's settings are around it."""
+
+    @wraps(make)
+    def make_styled(*args: P.args, **kwargs: P.kwargs) -> Figure:
+        with matplotlib.rc_context({**matplotlib.rcParamsDefault, **STYLE, "backend": "agg"}):
+            return make(*args, **kwargs)
+
+    return make_styled
+
+
+def panels(
+    heights: Sequence[float], *, columns: int = 1, width: float = WIDTH, **options: Any
+) -> tuple[Figure, list[Axes]]:
+    """A figure of panels one below the other, each so many inches high, row by row."""
+    figure = Figure(figsize=(width, sum(heights) + 0.3), layout="constrained")
+    axes = figure.subplots(
+        len(heights), columns, squeeze=False, height_ratios=list(heights), **options
+    )
+    return figure, list(axes.flat)
+
+
+def depth_colours(n: int) -> list[Any]:
+    """One colour a layer, dark for the first; all of them dark enough on white."""
+    scale = matplotlib.colormaps[SEQUENCE]
+    return [scale(place) for place in np.linspace(0.0, 0.85, max(n, 2))[:n]]
+
+
+def shown(symbol: str) -> str:
+    """A symbol as it can be seen in a figure: blanks and line breaks by signs of their own."""
+    return {" ": "␣", "\n": "⏎", "\t": "⇥"}.get(symbol, symbol.replace("$", r"\$"))
+
+
+def square_cells(axes: Axes, rows: Sequence[str], columns: Sequence[str], size: float = 8) -> None:
+    """Names the rows and columns of an image, one a cell, without tick marks."""
+    axes.set_xticks(range(len(columns)), columns, fontsize=size)
+    axes.set_yticks(range(len(rows)), rows, fontsize=size)
+    axes.tick_params(length=0)
+    for spine in axes.spines.values():
+        spine.set_visible(False)

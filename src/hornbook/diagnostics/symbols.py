@@ -1,0 +1,216 @@
+"""Figures of single symbols: what follows what, and where symbols and positions lie."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
+from torch import nn
+
+from hornbook.data.part import Part, Rows
+from hornbook.diagnostics import style
+from hornbook.diagnostics.probes import Verdict
+from hornbook.diagnostics.source import DoesNotApplyError, next_probabilities, source, symbols
+from hornbook.diagnostics.style import Figure, panels, styled
+from hornbook.run import Run
+
+SYMBOLS = 30  # at most in the bigram picture: the most frequent
+MODEL_TOKENS = 40_000  # of the corpus on which the model's own bigrams are averaged
+Floats = NDArray[np.float64]
+
+KINDS = {  # a class of symbols: colour, marker
+    "vowel": (style.VERMILION, "o"),
+    "consonant": (style.BLUE, "s"),
+    "capital": (style.GREEN, "^"),
+    "digit": (style.PURPLE, "D"),
+    "mark": (style.BLACK, "X"),
+}
+
+
+@styled
+def bigrams(run: Run) -> Figure:
+    """How often each symbol follows each: counted in the corpus, expected by the model, difference.
+
+    The model's counts: its mean prediction after each symbol, in context, times how often the symbol
+    occurs. The notes, "Bigram".
+    """
+    counts, expected = bigram_counts(run)
+    order = np.sort(np.argsort(-(counts.sum(0) + counts.sum(1)), kind="stable")[:SYMBOLS])
+    counts, expected = counts[np.ix_(order, order)], expected[np.ix_(order, order)]
+    names = symbols(run, order.tolist())
+    side = 0.242 * len(order) + 0.4
+    figure, axes = panels([side] * 3)
+    what = "own samples" if source(run).missing else "corpus"
+    for panel, table, title in (
+        (axes[0], counts, f"Counted in the {what}"),
+        (axes[1], expected, "Expected by the model on the same text"),
+        (axes[2], expected - counts, "Model minus counted"),
+    ):
+        _matrix(panel, table, names, title)
+    far = np.abs(expected - counts).sum() / max(1.0, float(counts.sum()))
+    figure.verdict = Verdict(f"{far / 2:.1%} of the pairs would have to change to agree", far < 0.2)
+    if run.facts["vocab_size"] > SYMBOLS:
+        figure.note = f"the {SYMBOLS} most frequent of {run.facts['vocab_size']} symbols"
+    return figure
+
+
+def _matrix(axes: Axes, table: Floats, names: list[str], title: str) -> None:
+    signed = table.min() < 0
+    bound = float(np.abs(table).max()) or 1.0
+    shade = np.sign(table) * np.sqrt(np.abs(table) / bound)
+    axes.imshow(
+        shade, cmap=style.DIFFERENCE if signed else style.AMOUNT, vmin=-1 if signed else 0, vmax=1
+    )
+    for i, j in np.ndindex(*table.shape):
+        if abs(table[i, j]) < 0.5:
+            continue
+        dark = abs(shade[i, j]) > (0.75 if signed else 0.6)
+        axes.text(
+            j, i, _short(float(table[i, j])), ha="center", va="center", fontsize=4.6,
+            color="white" if dark else style.BLACK,
+        )  # fmt: skip
+    style.square_cells(axes, names, names, 7)
+    axes.xaxis.tick_top()
+    axes.set(ylabel="symbol", title=f"{title} (columns: next symbol)")
+
+
+def _short(count: float) -> str:
+    return f"{count / 1000:.0f}k" if abs(count) >= 9999.5 else f"{count:.0f}"
+
+
+def bigram_counts(run: Run) -> tuple[Floats, Floats]:
+    """Counts of each pair in the whole corpus and the model's expected counts, (V, V) each."""
+    part = _whole(run)
+    size = run.tokenizer.vocab_size
+    pairs = part.tokens[:-1].astype(np.int64) * size + part.tokens[1:]
+    counts = np.bincount(pairs, minlength=size * size).reshape(size, size).astype(np.float64)
+    sums, seen = _mean_predictions(run, part)
+    row = counts.sum(1, keepdims=True)
+    return counts, row * sums / np.maximum(seen, 1e-12)[:, None]
+
+
+def _whole(run: Run) -> Part:
+    found = source(run)
+    if found.split is None:
+        return found.part
+    everything = (*found.split.train, *found.split.validation, *found.split.test)
+    if run.documents:
+        return Part.of_documents(everything, run.tokenizer, unknown="skip")
+    return Part.of_stream("".join(everything), run.tokenizer, unknown="skip")
+
+
+@torch.inference_mode()
+def _mean_predictions(run: Run, part: Part) -> tuple[Floats, Floats]:
+    """The summed predictions after each symbol, (V, V), and how often it was predicted after."""
+    model, size = run.model, run.tokenizer.vocab_size
+    length = min(256 if model.sliding else model.context_length, part.n_targets)
+    chunks = part.chunks(length)
+    rows = Rows(chunks, np.arange(len(chunks.start)), length)
+    tokens = torch.from_numpy(part.tokens.astype(np.int64))
+    wanted = np.linspace(0, len(rows) - 1, max(1, min(len(rows), MODEL_TOKENS // length)))
+    sums, seen = torch.zeros(size, size), torch.zeros(size)
+    chosen = np.unique(wanted.astype(np.int64)).tolist()
+    for first in range(0, len(chosen), 64):
+        positions = np.concatenate(
+            [rows.positions(i, i + 1)[0] for i in chosen[first : first + 64]]
+        )
+        places, real = torch.from_numpy(positions.clip(min=0)), torch.from_numpy(positions >= 0)
+        ids = tokens[places]
+        if model.end_id is not None:
+            ids = ids.masked_fill(~real, model.end_id)
+        p = model(ids).float().softmax(-1)[real]
+        sums.index_add_(0, ids[real], p)
+        seen += torch.bincount(ids[real], minlength=size)
+    return sums.double().numpy(), seen.double().numpy()
+
+
+def kind_of(symbol: str, *, is_end: bool = False) -> str:
+    """vowel, consonant, capital, digit or mark."""
+    if is_end or len(symbol) != 1:
+        return "mark"
+    category = unicodedata.category(symbol)
+    if category in {"Lu", "Lt"}:
+        return "capital"
+    if category.startswith("L"):
+        base = unicodedata.normalize("NFD", symbol)[0]
+        return "vowel" if base in "aeiouyаеёиоуыэюяαεηιουω" else "consonant"
+    return "digit" if category.startswith("N") else "mark"
+
+
+def symbol_vectors(run: Run) -> tuple[Floats, str]:
+    """One vector a symbol, (V, C), and what it is: the embedding, or what the model expects next."""
+    size = run.tokenizer.vocab_size
+    for name, module in run.model.named_modules():
+        if isinstance(module, nn.Embedding) and module.num_embeddings == size:
+            return module.weight.detach().double().numpy(), f"Embedding ({name})"
+    after = [next_probabilities(run, [i])[0].clamp(min=1e-9).log() for i in range(size)]
+    return torch.stack(after).double().numpy(), "No embedding: log p of what follows"
+
+
+def position_vectors(run: Run) -> Floats | None:
+    """One vector a position, (context, C); None where the model has no learned positions."""
+    tables = [m for m in run.model.modules() if isinstance(m, nn.Embedding)]
+    found = [m for m in tables[1:] if m.num_embeddings == run.model.context_length]
+    return found[0].weight.detach().double().numpy() if found else None
+
+
+def principal(x: Floats) -> tuple[Floats, Floats]:
+    """The first two principal components, (n, 2), and the share of the variance of each, (2,)."""
+    centred = x - x.mean(0)
+    u, s, _ = np.linalg.svd(centred, full_matrices=False)
+    share = s**2 / max(float((s**2).sum()), 1e-30)
+    places = np.zeros((len(x), 2))
+    places[:, : min(2, len(s))] = (u * s)[:, :2]
+    return places, np.pad(share, (0, 2))[:2]
+
+
+@styled
+def embeddings(run: Run) -> Figure:
+    """Symbols, and learned positions where there are any, in their first two principal components."""
+    vectors, what = symbol_vectors(run)
+    if len(vectors) < 3:
+        raise DoesNotApplyError("fewer than three symbols: nothing to lay out")
+    positions = position_vectors(run)
+    figure, axes = panels([4.6] + ([3.2] if positions is not None else []))
+    places, share = principal(vectors)
+    _components(axes[0], share, f"{what}, two of {vectors.shape[1]} directions")
+    end = run.tokenizer.end_id
+    known = Counter[str]()
+    for token, (x, y) in enumerate(places):
+        symbol = run.tokenizer.symbol(token)
+        kind = kind_of(symbol, is_end=token == end)
+        known[kind] += 1
+        axes[0].plot(x, y, KINDS[kind][1], color=KINDS[kind][0], ms=14, alpha=0.25, mew=0)
+        axes[0].text(
+            x, y, style.shown(symbol), ha="center", va="center", fontsize=9, color=KINDS[kind][0],
+            fontweight="bold",
+        )  # fmt: skip
+    handles = [
+        Line2D([], [], marker=marker, color=colour, ls="", alpha=0.6, label=f"{kind}s")
+        for kind, (colour, marker) in KINDS.items()
+        if known[kind]
+    ]
+    axes[0].legend(handles=handles, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    axes[0].margins(0.08)
+    if positions is not None:
+        places, share = principal(positions)
+        _components(axes[1], share, "Position embeddings, joined in order")
+        axes[1].plot(*places.T, color=style.GREY, lw=0.8, zorder=1)
+        dots = axes[1].scatter(
+            places[:, 0], places[:, 1], c=range(len(places)), cmap=style.SEQUENCE, s=18, zorder=2
+        )
+        figure.colorbar(dots, ax=axes[1], label="position (tokens)")
+    return figure
+
+
+def _components(axes: Axes, share: Floats, title: str) -> None:
+    axes.set(
+        title=title,
+        xlabel=f"first component ({share[0]:.0%} of the variance)",
+        ylabel=f"second ({share[1]:.0%})",
+    )
