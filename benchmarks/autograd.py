@@ -3,8 +3,8 @@
     python benchmarks/autograd.py [--rounds 15] [--problem notes|moons|all]
 
 The three run one source: micrograd's MLP (ReLU, linear output), forward, backward and update. They
-take turns in one process; a ratio is the median over rounds of the ratio within a round. Prints a
-table, then one JSON line.
+take turns in one process; a ratio is the median over rounds of the ratio within a round. Times are
+processor time, which other programs disturb less. Prints a table, then one JSON line.
 """
 
 from __future__ import annotations
@@ -93,10 +93,10 @@ class Contender:
     def seconds(self, updates: int) -> float:
         """Per update; the collector is on, and what it has to do for this library counts."""
         gc.collect()
-        start = time.perf_counter()
+        start = time.process_time()
         for _ in range(updates):
             self.update()
-        return (time.perf_counter() - start) / updates
+        return (time.process_time() - start) / updates
 
 
 def measure(problem: Problem, rounds: int) -> dict[str, Any]:
@@ -105,9 +105,9 @@ def measure(problem: Problem, rounds: int) -> dict[str, Any]:
         "eager": Contender(problem, engine),
         "compiled": Contender(problem, engine, compiled=True),
     }
-    start = time.perf_counter()
+    start = time.process_time()
     contenders["compiled"].loss(problem.xs, problem.ys)
-    compile_seconds = time.perf_counter() - start
+    compile_seconds = time.process_time() - start
     losses = {name: [c.update() for _ in range(10)] for name, c in contenders.items()}
     turns = {"micrograd": 1, "eager": 4, "compiled": 40}
     times: dict[str, list[float]] = {name: [] for name in contenders}
@@ -163,13 +163,13 @@ def floors() -> dict[str, float]:
     names: dict[str, Any] = {}
     exec(code, names)
     for _ in range(9):
-        start = time.perf_counter()
+        start = time.process_time()
         for _ in range(count):
             a * b
-        middle = time.perf_counter()
+        middle = time.process_time()
         for _ in range(count // 200):
             names["f"](x, -y)
-        end = time.perf_counter()
+        end = time.process_time()
         objects.append((middle - start) / count)
         arithmetic.append((end - middle) / (count // 200 * 200))
     return {

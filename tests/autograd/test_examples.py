@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from hornbook.autograd import Drawing, Value, compile
 
 ROOT = Path(__file__).parents[2]
 
@@ -60,3 +63,25 @@ def test_the_benchmarks_contenders_do_the_same_work() -> None:
     assert result["compiled_losses_identical"]
     assert result["micrograd_losses_differ_by"] < 1e-9
     assert result["nodes"] > 300
+
+
+def test_the_documentations_code_runs_and_its_words_are_true(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "docs/autograd.md").read_text(encoding="utf-8")
+    names: dict[str, object] = {}
+    for block in re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL):
+        exec(block, names)
+    out = capsys.readouterr().out
+    for expected in re.findall(r"print\(.*\)  # (.*)", text):
+        for part in expected.split("..."):
+            assert part.strip(" ,") in out
+    picture = names["picture"]
+    assert isinstance(picture, Drawing)
+    assert picture.mermaid() in text
+    w, b = Value(0.5), Value(-1.0)
+    neuron = compile(lambda x: (w * x + b).tanh())
+    neuron(2.0)
+    (trace,) = neuron.traces.values()
+    assert trace.source.rstrip() in text
