@@ -7,6 +7,8 @@ by `--preset`. The fields that a preset does not name have the defaults of their
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 from hornbook.config import Nested
 from hornbook.errors import ConfigError, did_you_mean
@@ -24,6 +26,19 @@ def named(name: str) -> Nested:
     if name not in PRESETS:
         raise ConfigError(f"preset: found {name!r}, no such preset{did_you_mean(name, PRESETS)}")
     return PRESETS[name]()
+
+
+def ladder(*, documents: bool) -> dict[str, Nested]:
+    """The rungs of `hornbook ladder` by name, from counts to a GPT."""
+    counts: dict[str, Nested] = {
+        "counts-2": {"model": {"name": "ngram", "order": 2, "smoothing": "add-k", "k": 1.0}},
+        "counts-4": {"model": {"name": "ngram", "order": 4}},
+        "counts-6": {"model": {"name": "ngram", "order": 6}},
+    }
+    trained = {name: preset() for name, preset in (_DOCUMENTS if documents else _STREAM).items()}
+    if not documents:
+        trained["gpt2"] = gpt2_stream()  # the notes' own takes hours without a GPU
+    return counts | trained
 
 
 def gpt_documents() -> Nested:
@@ -89,6 +104,22 @@ def gpt2_documents() -> Nested:
         },
         "optim": {"learning_rate": 2e-3, "warmup": 40, "weight_decay": 0.1},
         "training": {"steps": 1500, "batch_size": 32},
+    }
+
+
+def gpt2_stream() -> Nested:
+    """The notes' GPT at the size that nanoGPT gives for a laptop: 4 x 128, context 64."""
+    return {
+        "model": {
+            "name": "gpt2",
+            "context_length": 64,
+            "n_layer": 4,
+            "n_head": 4,
+            "n_embd": 128,
+            "dropout": 0.0,
+        },
+        "optim": {"learning_rate": 1e-3, "warmup": 100, "weight_decay": 0.1},
+        "training": {"steps": 2000, "batch_size": 12, "sampling": "random"},
     }
 
 
@@ -217,23 +248,124 @@ def notes_wavenet() -> Nested:
     }
 
 
+def _falling(learning_rate: float, weight_decay: float = 0.1) -> dict[str, Any]:
+    """AdamW whose rate falls in a line from the beginning to nothing."""
+    return {
+        "learning_rate": learning_rate,
+        "schedule": "linear",
+        "warmup": 40,
+        "final": 0.0,
+        "weight_decay": weight_decay,
+    }
+
+
+def mlp_documents() -> Nested:
+    """An MLP that sees 8 symbols, by large batches of windows."""
+    return {
+        "model": {
+            "name": "mlp",
+            "context_length": 8,
+            "n_embd": 16,
+            "n_hidden": 256,
+            "dropout": 0.1,
+        },
+        "optim": _falling(0.01),
+        "training": {"steps": 1200, "batch_size": 2048},
+    }
+
+
+def mlp_stream() -> Nested:
+    """An MLP that sees 16 symbols of a book."""
+    return {
+        "model": {"name": "mlp", "context_length": 16, "n_embd": 24, "n_hidden": 384},
+        "optim": _falling(0.005),
+        "training": {"steps": 2000, "batch_size": 2048},
+    }
+
+
+def wavenet_documents() -> Nested:
+    """A WaveNet that sees 16 symbols, by whole names: a place is computed once, not in 16 windows."""
+    return {
+        "model": {
+            "name": "wavenet",
+            "context_length": 16,
+            "n_embd": 32,
+            "n_hidden": 128,
+            "norm": "layernorm",
+            "dropout": 0.1,
+        },
+        "optim": _falling(0.008),
+        "training": {"steps": 1200, "batch_size": 32, "examples": "sequences"},
+    }
+
+
+def wavenet_stream() -> Nested:
+    """A WaveNet that sees 32 symbols of a book."""
+    return {
+        "model": {
+            "name": "wavenet",
+            "context_length": 32,
+            "n_embd": 48,
+            "n_hidden": 192,
+            "norm": "layernorm",
+        },
+        "optim": _falling(0.004),
+        "training": {"steps": 1500, "batch_size": 16, "examples": "sequences"},
+    }
+
+
+def recurrent(name: str, *, documents: bool) -> Nested:
+    """rnn, lstm or gru: one layer of 128 units, along packed names or pieces of a book."""
+    return {
+        "model": {"name": name, "n_embd": 48, "n_hidden": 128},
+        "optim": _falling(0.005 if name == "rnn" else 0.01),
+        "training": {"steps": 800 if documents else 1500, "batch_size": 32},
+    }
+
+
+def bow(*, documents: bool) -> Nested:
+    """A bag of words, which has little to learn."""
+    return {
+        "model": {"name": "bow", "n_embd": 48, "n_hidden": 192},
+        "optim": _falling(0.01),
+        "training": {"steps": 600 if documents else 1000, "batch_size": 32},
+    }
+
+
 _DOCUMENTS: dict[str, Callable[[], Nested]] = {
     "gpt": gpt_documents,
     "gpt2": gpt2_documents,
     "bigram": bigram,
+    "mlp": mlp_documents,
+    "wavenet": wavenet_documents,
+    "rnn": partial(recurrent, "rnn", documents=True),
+    "lstm": partial(recurrent, "lstm", documents=True),
+    "gru": partial(recurrent, "gru", documents=True),
+    "bow": partial(bow, documents=True),
 }
 _STREAM: dict[str, Callable[[], Nested]] = {
     "gpt": gpt_stream,
     "gpt2": notes_gpt,
     "bigram": bigram,
+    "mlp": mlp_stream,
+    "wavenet": wavenet_stream,
+    "rnn": partial(recurrent, "rnn", documents=False),
+    "lstm": partial(recurrent, "lstm", documents=False),
+    "gru": partial(recurrent, "gru", documents=False),
+    "bow": partial(bow, documents=False),
 }
 PRESETS: dict[str, Callable[[], Nested]] = {
     "gpt-documents": gpt_documents,
     "gpt-stream": gpt_stream,
+    "gpt2-stream": gpt2_stream,
     "notes-bigram": notes_bigram,
     "notes-gpt": notes_gpt,
     "notes-mlp": notes_mlp,
     "notes-mlp-bn": notes_mlp_bn,
     "notes-mlp-deep": notes_mlp_deep,
     "notes-wavenet": notes_wavenet,
+    "mlp-documents": mlp_documents,
+    "mlp-stream": mlp_stream,
+    "wavenet-documents": wavenet_documents,
+    "wavenet-stream": wavenet_stream,
 }
