@@ -43,7 +43,7 @@ def test_the_notes_network_is_trained(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_the_moons_get_their_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     moons = load("examples/autograd_moons.py")
-    moons.POINTS, moons.WIDTH = 24, 12
+    moons.POINTS, moons.WIDTH = 16, 10
     moons.main(str(tmp_path))
     assert (tmp_path / "moons.png").read_bytes().startswith(b"\x89PNG")
     accuracy = int(capsys.readouterr().out.split()[1].rstrip("%;"))

@@ -114,16 +114,6 @@ def test_backward_of_a_leaf() -> None:
     assert x.grad == 2.0
 
 
-def test_a_chain_of_a_million_nodes_is_built_differentiated_and_freed() -> None:
-    x = Value(1.0)
-    out = x
-    for _ in range(1_000_000):
-        out = out + x
-    out.backward()
-    assert (out.data, x.grad) == (1_000_001.0, 1_000_001.0)
-    del out  # CPython must not recurse into the chain when it frees it
-
-
 def living_values() -> int:
     return sum(type(x) is Value for x in gc.get_objects())
 
@@ -134,6 +124,17 @@ def no_collector():
     gc.disable()
     yield
     gc.enable()
+
+
+@pytest.mark.usefixtures("no_collector")
+def test_a_chain_of_a_million_nodes_is_built_differentiated_and_freed() -> None:
+    x = Value(1.0)
+    out = x
+    for _ in range(1_000_000):
+        out = out + x
+    out.backward()
+    assert (out.data, x.grad) == (1_000_001.0, 1_000_001.0)
+    del out  # CPython must not recurse into the chain when it frees it
 
 
 @pytest.mark.usefixtures("no_collector")
@@ -245,7 +246,7 @@ def test_an_unsupported_method_operand_or_data_says_what_to_do() -> None:
         ("x.sqrt()", ValueError, r"sqrt of -2.0 \(label 'x'\): .* not real"),
         ("zero.sqrt()", ZeroDivisionError, r"\(label 'zero'\): sqrt has an infinite slope at 0"),
         ("x ** 0.5", ValueError, r"power of -2.0 \(label 'x'\) and 0.5 .*: .* whole exponents"),
-        ("x ** Value(2.0)", ValueError, r"power_log of -2.0 \(label 'x'\)"),
+        ("x ** Value(2.0)", ValueError, r"power of -2.0 \(label 'x'\)"),
         ("(-2.0) ** Value(0.5, label='p')", ValueError, r"and 0.5 \(label 'p'\)"),
         ("zero ** -1", ZeroDivisionError, r"\(label 'zero'\).*division by zero"),
         ("zero ** 0.5", ZeroDivisionError, r"\(label 'zero'\).*infinite slope at 0"),

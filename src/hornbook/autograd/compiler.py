@@ -40,7 +40,7 @@ class Compiled:
         values = [v for _, v in found.values()]
         trace = self.traces.get(structure)
         if trace is None:
-            trace = self.traces[structure] = Trace(self.function, arguments)
+            trace = self.traces[structure] = Trace(self.function, arguments, len(numbers), found)
         inputs = [*numbers, *[v.data for v in values], *[v.data for v in trace.parameters]]
         try:
             data, derivatives = trace.run(inputs)
@@ -83,91 +83,82 @@ class Trace:
 
     running = False
 
-    def __init__(self, function: Callable[..., Value], arguments: tuple[Any, ...]) -> None:
-        """Trace `function` on arguments of this structure."""
-        tape, Trace.running = Tape(), True
-        try:
-            self._trace(function, arguments, tape)
-        finally:
-            Trace.running = False
-
-    def _trace(
-        self, function: Callable[..., Value], arguments: tuple[Any, ...], tape: Tape
+    def __init__(
+        self, function: Callable[..., Value], arguments: tuple[Any, ...], numbers: int, found: Found
     ) -> None:
-        # A Value that two runs both meet was there before them: a parameter, whose number may
-        # differ at the next call. What only the second run meets, it made: a constant.
-        first = list(graph(_run(function, _Inputs(arguments, tape))))
-        before = [(v, v.data, v.grad, v._left, v._children, v._waits) for v in first]
-        stand_in: dict[Value, Any] = {v: tape.input() for v in first}
+        """Trace `function` on arguments of this structure, with so many numbers and Values."""
+        Trace.running, tape = True, Tape()
+        symbols = [tape.input() for _ in range(numbers)]
+        values = {key: Value(tape.input(), label=v.label) for key, (_, v) in found.items()}
+        before = []
         try:
+            # A Value that two runs both meet was there before them: a parameter, whose number may
+            # differ at the next call. What only the second run meets, it made: a constant.
+            own = set(values.values())
+            met = graph(_run(function, arguments, symbols, values))
+            stand_in = {v: tape.input() for v in met if v not in own}
+            before = [(v, v.data, v.grad, v._left, v._children, v._waits) for v in stand_in]
             for v, symbol in stand_in.items():  # a leaf of unknown data
                 v.data, v.grad, v._left, v._children, v._waits = symbol, 0.0, None, (), None
-            inputs = _Inputs(arguments, tape)
-            root = _run(function, inputs)
+            root = _run(function, arguments, symbols, values)
             self.parameters = tuple(v for v in graph(root) if v in stand_in)
             if any(v.data is not stand_in[v] for v in self.parameters):
                 raise TraceError("compile(f): f assigns to .data; do that outside of f")
             root.backward()
-            gradients = [v.grad for v in (*inputs.values, *self.parameters)]
-            result = root.data
+            result, wanted = root.data, [*values.values(), *self.parameters]
+            inputs = [*symbols, *[v.data for v in wanted]]
+            self.source = tape.source(inputs, result, [v.grad for v in wanted])
         finally:
+            Trace.running = False
             for v, data, grad, left, children, waits in before:
                 v.data, v.grad, v._left, v._children, v._waits = data, grad, left, children, waits
-        numbers = [*inputs.numbers, *[stand_in[v] for v in self.parameters]]
-        self.source = tape.source(numbers, result, gradients)
         self.run = function_of(self.source)
 
 
-class _Inputs:
-    """Arguments with Symbols in the place of numbers, in `_structure`'s order."""
+def _run(
+    function: Callable[..., Value],
+    arguments: tuple[Any, ...],
+    symbols: list[Symbol],
+    values: dict[int, Value],
+) -> Value:
+    """One run on Symbols in the place of numbers, in `_structure`'s order."""
+    unused = iter(symbols)
 
-    def __init__(self, arguments: tuple[Any, ...], tape: Tape) -> None:
-        self.data: list[Symbol] = []
-        self.values: list[Value] = []
-        self._stand_in: dict[Value, Value] = {}
-        self.tape = tape
-        self.arguments = [self.replace(x) for x in arguments]
-        self.numbers: list[Any] = [*self.data, *[v.data for v in self.values]]
-
-    def replace(self, x: Any) -> Any:
+    def replace(x: Any) -> Any:
         if isinstance(x, (list, tuple)):
-            return type(x)([self.replace(y) for y in x])
+            return type(x)([replace(y) for y in x])
         if isinstance(x, Value):
-            if x not in self._stand_in:
-                self._stand_in[x] = Value(self.tape.input(), label=x.label)
-                self.values.append(self._stand_in[x])
-            return self._stand_in[x]
-        if isinstance(x, bool) or not is_number(x):
-            return x
-        self.data.append(self.tape.input())
-        return self.data[-1]
+            return values[id(x)]
+        return x if _is_constant(x) else next(unused)
 
-
-def _structure(x: Any, numbers: list[float], values: Found) -> Hashable:
-    """What a trace depends on: nesting, lengths and kinds. Collects the numbers and Values."""
-    if isinstance(x, (list, tuple)):
-        if set(map(type, x)) == {float}:
-            numbers += x
-            return type(x), len(x)
-        return type(x), tuple([_structure(y, numbers, values) for y in x])
-    if isinstance(x, Value):
-        return "Value", values.setdefault(id(x), (len(values), x))[0]
-    if isinstance(x, bool) or not is_number(x):
-        if x.__hash__ is None:
-            raise TypeError(
-                f"compile(f): an argument is a {type(x).__name__!r}, expected numbers, Values, "
-                "nested lists and tuples of them, or something hashable; try .tolist() or tuple()"
-            )
-        return "constant", type(x), x
-    numbers.append(float(x))
-    return "number"
-
-
-def _run(function: Callable[..., Value], inputs: _Inputs) -> Value:
-    result = function(*inputs.arguments)
+    result = function(*[replace(x) for x in arguments])
     if not isinstance(result, Value):
         raise TypeError(
             f"compile(f): f returned a {type(result).__name__!r}, expected one Value; "
             "compute anything else outside of f"
         )
     return result
+
+
+def _structure(x: Any, numbers: list[float], found: Found) -> Hashable:
+    """What a trace depends on: nesting, lengths and kinds. Collects the numbers and Values."""
+    if isinstance(x, (list, tuple)):
+        if set(map(type, x)) == {float}:
+            numbers += x
+            return type(x), len(x)
+        return type(x), tuple([_structure(y, numbers, found) for y in x])
+    if isinstance(x, Value):
+        return "Value", found.setdefault(id(x), (len(found), x))[0]
+    if not _is_constant(x):
+        numbers.append(float(x))
+        return "number"
+    if x.__hash__ is None:
+        raise TypeError(
+            f"compile(f): an argument is a {type(x).__name__!r}, expected numbers, Values, "
+            "nested lists and tuples of them, or something hashable; try .tolist() or tuple()"
+        )
+    return "constant", type(x), x
+
+
+def _is_constant(x: Any) -> bool:
+    return isinstance(x, bool) or not is_number(x)

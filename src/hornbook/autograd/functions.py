@@ -60,7 +60,8 @@ def call(function: Callable[..., float], left: Any, right: Any = None) -> float:
     except (ValueError, ArithmeticError) as error:
         why = "too large for a float" if isinstance(error, OverflowError) else str(error)
         found = " and ".join(f"{v.data!r} ({_name(v)})" for v in operands)
-        raise type(error)(f"{function.__name__} of {found}: {why}") from None
+        name = function.__name__.split("_")[0]  # the slope of sqrt is sqrt's affair
+        raise type(error)(f"{name} of {found}: {why}") from None
 
 
 def _name(v: Any) -> str:
@@ -135,7 +136,7 @@ def larger_slope(x: float, y: float) -> float:
 def divide(x: float, y: float) -> float:
     """x / y."""
     if y == 0.0:
-        raise ZeroDivisionError("division by zero")
+        raise ZeroDivisionError("division by zero: add a small number to the divisor")
     return x / y
 
 

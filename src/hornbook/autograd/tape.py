@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from itertools import count
 from typing import Any, NoReturn
 
 from hornbook.autograd import functions as fn
@@ -49,6 +50,15 @@ class TraceError(TypeError):
     """What `compile` cannot trace: code that depends on a number not known yet."""
 
 
+def _infix(write: Callable[[Tape, Any, Any], Any]) -> Callable[[Symbol, Any], Any]:
+    """An operator of Symbol that writes itself down."""
+
+    def operator(x: Symbol, y: Any) -> Any:
+        return write(x.tape, x, y) if isinstance(y, (Symbol, float, int)) else NotImplemented
+
+    return operator
+
+
 class Symbol(fn.Symbolic):
     """An unknown number: what step `index` of a tape will give."""
 
@@ -62,31 +72,14 @@ class Symbol(fn.Symbolic):
         """Write a function call down."""
         return self.tape.record(function, *numbers)
 
-    def __add__(self, other: Any) -> Any:
-        return self.tape.add(self, other) if known(other) else NotImplemented
-
-    def __mul__(self, other: Any) -> Any:
-        return self.tape.multiply(self, other) if known(other) else NotImplemented
-
-    __radd__, __rmul__ = __add__, __mul__
-
-    def __sub__(self, other: Any) -> Any:
-        return self.tape.record("-", self, other) if known(other) else NotImplemented
-
-    def __rsub__(self, other: Any) -> Any:
-        return self.tape.record("-", other, self) if known(other) else NotImplemented
-
-    def __truediv__(self, other: Any) -> Any:
-        return self.tape.record("/", self, other) if known(other) else NotImplemented
-
-    def __rtruediv__(self, other: Any) -> Any:
-        return self.tape.record("/", other, self) if known(other) else NotImplemented
-
-    def __pow__(self, other: Any) -> Any:
-        return self.tape.record("**", self, other) if known(other) else NotImplemented
-
-    def __rpow__(self, other: Any) -> Any:
-        return self.tape.record("**", other, self) if known(other) else NotImplemented
+    __add__ = __radd__ = _infix(lambda tape, x, y: tape.add(x, y))
+    __mul__ = __rmul__ = _infix(lambda tape, x, y: tape.multiply(x, y))
+    __sub__ = _infix(lambda tape, x, y: tape.record("-", x, y))
+    __rsub__ = _infix(lambda tape, x, y: tape.record("-", y, x))
+    __truediv__ = _infix(lambda tape, x, y: tape.record("/", x, y))
+    __rtruediv__ = _infix(lambda tape, x, y: tape.record("/", y, x))
+    __pow__ = _infix(lambda tape, x, y: tape.record("**", x, y))
+    __rpow__ = _infix(lambda tape, x, y: tape.record("**", y, x))
 
     def __neg__(self) -> Any:
         return self.tape.record("neg", self)
@@ -167,20 +160,18 @@ class Tape:
         uses = self.uses([result, *gradients])
         written: dict[int | str, tuple[str, int]] = {}  # code, and how tightly it binds
         depth: dict[int | str, int] = {}
-        lines = []
+        lines, number = [], count()
         for index in sorted(uses):
             operation, operands = self.steps[index]
-            written[index] = name = f"v{index}", ATOM
-            depth[index] = 0
             if operation == "input":
+                written[index], depth[index] = (f"v{next(number)}", ATOM), 0
                 continue
-            expression = express(operation, operands, written)
-            deeper = 1 + max(depth.get(operand, 0) for operand in operands)
-            if uses[index] > 1 or deeper > DEEPEST:
-                lines.append(f"    {name[0]} = {expression[0]}")
-            else:
-                written[index], depth[index] = expression, deeper
-        names = ", ".join([f"v{x.index}" if x.index in uses else "_" for x in inputs])
+            written[index] = expression = express(operation, operands, written)
+            depth[index] = 1 + max(depth.get(operand, 0) for operand in operands)
+            if uses[index] > 1 or depth[index] > DEEPEST:
+                written[index], depth[index] = (f"v{next(number)}", ATOM), 0
+                lines.append(f"    {written[index][0]} = {expression[0]}")
+        names = ", ".join([written.get(x.index, ("_", ATOM))[0] for x in inputs])
         called = {CALLED[f].__name__ for f in {self.steps[i][0] for i in uses} & CALLED.keys()}
         results = [inside(code(x), CHOICE, written) for x in (result, *gradients)]
         return "\n".join(
@@ -223,11 +214,6 @@ def inside(operand: int | str, binding: int, written: Mapping[int | str, tuple[s
     """An operand's code where `binding` is needed."""
     expression, binds = written.get(operand, (str(operand), ATOM))
     return expression if binds >= binding else f"({expression})"
-
-
-def known(x: Any) -> bool:
-    """Whether `x` can stand beside a Symbol."""
-    return isinstance(x, (Symbol, float, int))
 
 
 def code(x: Any) -> int | str:
