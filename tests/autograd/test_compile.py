@@ -34,7 +34,7 @@ def outcome(f: Callable[..., Value], arguments: list[Any], watched: list[Value])
     return [result.data, *[v.grad for v in watched]]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(programs())
 @example(Program((0.0,), (("relu", 0, 0), ("abs", 0, 0), ("max", 1, 2), ("square", 3, 3))))
 def test_compiled_equals_backward_to_the_last_bit(program: Program) -> None:

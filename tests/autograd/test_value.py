@@ -36,7 +36,7 @@ def assert_close(found: list[float], expected: list[float]) -> None:
     assert found == pytest.approx(expected, rel=1e-9, abs=1e-9 * scale)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(programs())
 def test_forward_and_backward_equal_torch(program: Program) -> None:
     values = program.all_values([Value(x) for x in program.inputs])
