@@ -65,20 +65,27 @@ def copies(run: Run) -> Figure:
         axes[1].set_title("Distance to the nearest training document (0: a copy)")
         axes[1].axvline(0, color=style.GREY, lw=0.8, ls=":")
     bars = axes[1 + kept.documents]
-    shares = ["different"] + [f"{n}-grams" for n in range(1, 5)]
+    shares = ["different\ntexts"] + [f"different\n{n}-grams" for n in range(1, 5)]
     if kept.documents:
-        shares = ["verbatim in\ntraining", *shares]
+        shares = ["copies", *shares]
     for i, (name, colour, one) in enumerate(sets):
         values = [one.different, *one.distinct]
         values = [one.verbatim, *values] if kept.documents else values
-        place = np.arange(len(values)) + (i - (len(sets) - 1) / 2) * 0.27
-        bars.bar(place, [100 * v for v in values], 0.25, color=colour, label=name)
+        width = 0.84 / len(sets)
+        place = np.arange(len(values)) + (i - (len(sets) - 1) / 2) * width
+        bars.bar(place, [100 * v for v in values], 0.94 * width, color=colour, label=name)
         for x, value in zip(place, values, strict=True):
-            bars.text(x, 100 * value, f"{100 * value:.0f}", ha="center", va="bottom", fontsize=7.5)
+            bars.text(x, 100 * value, f"{100 * value:.0f}", ha="center", va="bottom", fontsize=7)
     if kept.documents:
         expected = 100 * kept.expected
-        bars.plot([-0.45, 0.45], [expected] * 2, color=style.BLACK, ls="--", lw=1.2)
-        bars.text(0.47, expected, "by chance", va="center", fontsize=8)
+        bars.plot(
+            [-0.45, 0.45],
+            [expected] * 2,
+            color=style.BLACK,
+            ls="--",
+            lw=1.2,
+            label="copies by chance",
+        )
     bars.set_xticks(range(len(shares)), shares)
     bars.set(ylabel="share (%)", ylim=(0, 118), title="Copies, and what is not a repetition")
     bars.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
@@ -101,6 +108,7 @@ def _spread(axes: Axes, sets: Sequence[tuple[str, str, Sequence[int]]], label: s
                 label=f"{name}: mean {np.mean(values):.1f}",
             )  # fmt: skip
     axes.set(xlabel=label, ylabel="share of texts (%)", ylim=(0, None))
+    style.whole_numbers(axes)
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
 
@@ -133,4 +141,5 @@ def _draw_time(axes: Axes, found: Sequence[dict[str, Any]], *, documents: bool) 
             begins[0], color=style.VERMILION, lw=1.2, label=f"memorising from {begins[0]:,}"
         )
     axes.set(xlabel="updates", title="Copies over training")
+    style.whole_numbers(axes)
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))

@@ -63,16 +63,17 @@ def losses(run: Run) -> Figure:
         left = best_step < 0.6 * steps[-1]
         top.annotate(
             label if left else label.strip().replace("\n ", "\n") + " ",
-            (best_step, 0.8), xycoords=("data", "axes fraction"),
+            (best_step, 0.97), xycoords=("data", "axes fraction"),
             ha="left" if left else "right", va="top", fontsize=8.5,
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1.5},
         )  # fmt: skip
     top.set_yscale("log")
     _plain_log_ticks(top)
     top.set(ylabel="loss (nats per token, log)", title="Loss")
-    top.legend(loc="lower left" if not seen or seen[-1][1] > seen[0][1] else "upper center")
+    top.legend(loc="lower right", bbox_to_anchor=(1.0, 0.98), ncols=2)
     bottom.plot(steps, [r.get("lr", math.nan) for r in log], color=style.BLACK, lw=1.2)
     bottom.set(xlabel="updates", ylabel="learning\nrate", ylim=(0, None))
-    bottom.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    style.whole_numbers(bottom)
     return figure
 
 
@@ -89,7 +90,7 @@ def _plain_log_ticks(axes: Axes) -> None:
 def activations(run: Run) -> Figure:
     """Histograms of what the layers of the kept weights give on held-out text, and of gradients."""
     probe = probe_now(run)
-    return _flow(probe.activations, probe.gradients, "kept weights, held-out text")
+    return _flow(probe.activations, probe.gradients, first=False)
 
 
 @styled
@@ -99,18 +100,18 @@ def first_activations(run: Run) -> Figure:
     record = records(run, "probe")[0]
     units = {name: units_from(data) for name, data in record["activations"].items()}
     gradients = {name: spread_from(data) for name, data in record["gradients"].items()}
-    return _flow(units, gradients, f"at update {record['step']}")
+    return _flow(units, gradients, first=True)
 
 
 @styled
 def flow(
-    units: Mapping[str, Units], gradients: Mapping[str, Spread], when: str = "at the first update"
+    units: Mapping[str, Units], gradients: Mapping[str, Spread], *, first: bool = True
 ) -> Figure:
-    """Activation and gradient histograms of any probe."""
-    return _flow(units, gradients, when)
+    """Activation and gradient histograms of any probe, at the first update or later."""
+    return _flow(units, gradients, first=first)
 
 
-def _flow(units: Mapping[str, Units], gradients: Mapping[str, Spread], when: str) -> Figure:
+def _flow(units: Mapping[str, Units], gradients: Mapping[str, Spread], *, first: bool) -> Figure:
     if not units:
         raise DoesNotApplyError(
             "no layer of units (tanh, ReLU, GELU, SiLU, recurrent) in this model"
@@ -125,8 +126,11 @@ def _flow(units: Mapping[str, Units], gradients: Mapping[str, Spread], when: str
     if any(layer.bounded for layer in units.values()):
         for edge in (-TANH_SATURATED, TANH_SATURATED):
             top.axvline(edge, color=style.VERMILION, lw=0.8, ls="--")
-    top.set(title=f"Activations, {when}", xlabel="output of the layer", ylabel="density (log)")
-    top.set_yscale("log")
+        top.set_ylabel("density")
+    else:
+        top.set(ylabel="density (log)", yscale="log")
+    when = "at the first update" if first else "after training, on held-out text"
+    top.set(title=f"Activations {when}", xlabel="output of the layer")
     _legend(top, "layer: mean ± deviation")
     for number, (colour, name) in enumerate(zip(colours, units, strict=True), 1):
         if name in gradients:
@@ -137,8 +141,10 @@ def _flow(units: Mapping[str, Units], gradients: Mapping[str, Spread], when: str
         title="Gradients of the loss with respect to them", xlabel="gradient (nats per unit)",
         ylabel="density (log)", yscale="log", xlim=(-4 * widest, 4 * widest),
     )  # fmt: skip
+    bottom.ticklabel_format(axis="x", style="sci", scilimits=(0, 0))
+    bottom.locator_params(axis="x", nbins=5)
     _legend(bottom, "layer: mean ± deviation")
-    figure.verdict = judge(units, when)
+    figure.verdict = judge(units, first=first)
     return figure
 
 
@@ -178,7 +184,7 @@ def idle_units(run: Run) -> Figure:
     axes.set_yticks(places, names)
     axes.invert_yaxis()
     axes.legend(loc="upper left", bbox_to_anchor=(0.0, -0.35 / (0.2 * len(units) + 0.5)), ncols=2)
-    figure.verdict = judge(units, "of the kept weights")
+    figure.verdict = judge(units, first=False)
     return figure
 
 
@@ -195,13 +201,14 @@ def ratios(run: Run) -> Figure:
         for name, colour in zip(names, colours, strict=True):
             values = [r["parameters"].get(name, {}).get(key, math.nan) for r in found]
             label = name.removesuffix(".weight")
-            panel.plot(steps, np.maximum(values, 1e-12), color=colour, lw=1.2, label=label)
+            panel.plot(steps, [v or math.nan for v in values], color=colour, lw=1.2, label=label)
         panel.set_yscale("log")
     top, bottom = axes
     top.axhline(AIM, color=style.VERMILION, lw=1.2, ls="--")
     top.text(steps[-1], AIM, "1e-3", color=style.VERMILION, va="bottom", ha="right", fontsize=9)
     top.set(ylabel="update : data", title="How far an update moves each matrix (std / std)")
     bottom.set(xlabel="updates", ylabel="gradient : data", title="Gradients against the weights")
+    style.whole_numbers(bottom)
     if len(names) <= NAMED:
         top.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     else:

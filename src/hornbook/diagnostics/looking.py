@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -91,10 +92,13 @@ def attention(run: Run, text: str | None = None) -> Figure:
         for head in range(heads):
             axis = axes[layer * per_layer * columns + head]
             axis.set_visible(True)
-            axis.imshow(weights[head].numpy(), cmap=style.AMOUNT, vmin=0, vmax=1)
+            picture = axis.imshow(weights[head].numpy(), cmap=style.AMOUNT, vmin=0, vmax=1)
             style.square_cells(axis, names, names, size)
             axis.set_title(f"layer {layer + 1}, head {head + 1}", fontsize=9)
     axes[0].set(xlabel="looked at", ylabel="looking symbol")
+    figure.colorbar(
+        picture, ax=axes, location="bottom", aspect=50, label="share of a row's attention"
+    )
     last = torch.stack([w[:, -1] for w in maps])  # (layers, H, T)
     top = int(last.flatten(0, 1).max(-1).values.argmax())
     figure.verdict = Verdict(
@@ -160,6 +164,10 @@ def receptive_field(run: Run) -> Figure:
     axes[0].bar(back[seen], 100 * change[seen], color=style.BLUE, width=0.8)
     axes[0].set_yscale("log")
     axes[0].set(ylabel="prediction changed by\n(% of probability, log)")
+    lowest = 10.0 ** math.floor(math.log10(100 * change[seen].min())) if seen.any() else 1.0
+    axes[0].set_ylim(lowest, 110)
+    axes[0].yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes[0].yaxis.set_minor_formatter(lambda value, _: "")
     axes[0].set_title("Reach: what a changed symbol changes")
     context = run.model.context_length
     if context < len(change):
@@ -296,7 +304,7 @@ def neurons(run: Run) -> Figure:
         for column, (text, strength) in enumerate(spans):
             x = 26 + column * 15 + 13
             body = "".join(map(style.shown, text))
-            axes.text(x - 1.7, row + 0.3, body[:-1][-8:], family="DejaVu Sans Mono", fontsize=8.5,
+            axes.text(x - 1.3, row + 0.3, body[:-1][-8:], family="DejaVu Sans Mono", fontsize=8.5,
                       ha="right", va="center")  # fmt: skip
             axes.text(x, row + 0.3, body[-1:], family="DejaVu Sans Mono", fontsize=9.5, ha="right",
                       va="center", fontweight="bold", color=style.VERMILION)  # fmt: skip

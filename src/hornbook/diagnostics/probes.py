@@ -207,34 +207,48 @@ class Verdict:
     good: bool = True
 
 
-def judge(layers: Mapping[str, Units], when: str) -> Verdict:
-    """The state of the activations in plain words, by these thresholds:
+SATURATED, ASLEEP, DEAD = 0.25, 0.1, 0.10  # thresholds of `judge`
 
-    - a tanh layer with more than 20% of its outputs beyond 0.97: saturated, its gradients vanish;
-    - a tanh layer with a standard deviation below 0.1: asleep, it is nearly linear and small;
-    - more than 10% of a layer's units dead on the whole batch.
 
-    The notes aim at about 5% saturated and a deviation that is the same through depth.
+def judge(layers: Mapping[str, Units], *, first: bool) -> Verdict:
+    """The state of the activations in plain words; the worst kind first, then the first layer.
+
+    A tanh layer with more than a share SATURATED of its outputs beyond 0.97 has lost its gradients
+    (the notes' good initialisation has 20% in its first layer and about 6% in the others); one with
+    a deviation below ASLEEP is nearly linear and passes little on; units are dead where they are
+    saturated, or below 0, on every example of the batch: more than a share DEAD of them is too many.
+
+    first: at the first update, where initialisation is to blame; else of trained weights.
     """
-    cause = "initialisation too large" if when == "at the first update" else "weights too large"
+    when = "at the first update" if first else "after training"
     for number, units in enumerate(layers.values(), 1):
-        label = f"layer {number}: "
-        if units.bounded and units.saturated > 0.20:
+        if units.bounded and units.saturated > SATURATED:
+            cause = (
+                "initialisation too large; scale the weights by gain / sqrt(fan_in), or put a norm "
+                "before it"
+                if first
+                else "weights have grown too large; lower the learning rate, or put a norm before it"
+            )
             return Verdict(
-                f"{label}{units.saturated:.0%} of {units.kind} outputs saturated {when}: {cause}; "
-                "scale the weights by gain / sqrt(fan_in), or put a norm before it",
+                f"layer {number}: {units.saturated:.0%} of {units.kind} outputs saturated {when}: "
+                f"{cause}",
                 False,
             )
-        if units.bounded and units.spread.std < 0.1:
+    for number, units in enumerate(layers.values(), 1):
+        if units.bounded and units.spread.std < ASLEEP:
+            cause = "initialisation too small" if first else "it was hardly trained"
             return Verdict(
-                f"{label}{units.kind} outputs have a deviation of only {units.spread.std:.3f} "
-                f"{when}: the signal dies out, {cause.replace('large', 'small')}",
+                f"layer {number}: {units.kind} outputs deviate by only {units.spread.std:.3f} "
+                f"{when}: {cause}",
                 False,
             )
-        if units.dead > 0.10:
+    for number, units in enumerate(layers.values(), 1):
+        if units.dead > DEAD:
+            cause = "initialisation" if first else "learning rate"
             return Verdict(
-                f"{label}{units.dead:.0%} of the {units.kind} units are dead on this batch {when}: "
-                "learning rate or weights too large",
+                f"layer {number}: {units.dead:.0%} of the {units.kind} units are dead {when}: "
+                f"{cause} too large",
                 False,
             )
-    return Verdict(f"{len(layers)} layers of units {when}: none saturated, asleep or dead")
+    count = f"{len(layers)} layer{'s' if len(layers) > 1 else ''}"
+    return Verdict(f"{count} of units {when}: none saturated, asleep or dead")

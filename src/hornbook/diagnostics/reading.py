@@ -89,14 +89,14 @@ def _cell(
                   edgecolor=style.PALE)
     )  # fmt: skip
     ink = "white" if bits > 0.45 * BITS else style.BLACK
-    axes.text(x + 0.5, y + 0.13, symbol, ha="center", va="center", fontsize=12, color=ink,
-              fontweight="bold")  # fmt: skip
-    axes.text(x + 0.5, y + 0.285, f"{bits:.1f}", ha="center", va="center", fontsize=7, color=ink)
+    style.written(axes, x + 0.5, y + 0.13, symbol, fontsize=12, color=ink, fontweight="bold")
+    style.written(axes, x + 0.5, y + 0.285, f"{bits:.1f}", fontsize=7, color=ink)
     for i, (other, p) in enumerate(best):
-        axes.text(
-            x + 0.5, y + 0.43 + 0.1 * i, f"{other} {100 * p:.0f}%", ha="center", va="center",
-            fontsize=7, color=style.VERMILION if other == symbol else style.BLACK,
-            fontweight="bold" if other == symbol else "normal",
+        same = other == symbol
+        style.written(
+            axes, x + 0.5, y + 0.43 + 0.1 * i, f"{other} {100 * p:.0f}%", fontsize=7,
+            color=style.VERMILION if same else style.BLACK,
+            fontweight="bold" if same else "normal",
         )  # fmt: skip
 
 
@@ -121,11 +121,12 @@ def grow(run: Run, prompt: str, leaves: int = LEAVES, depth: int = DEPTH) -> Nod
     ids = prompt_ids(tokenizer, prompt, "skip")
     root = Node(ids, "".join(map(shown, prompt)) or "start", 1.0, 0)
     heap: list[tuple[float, int, Node]] = [(-1.0, 0, root)]
-    count = 0
-    while heap and count < leaves:
+    ends: set[int] = set()
+    made = 0
+    while heap and len(ends) < leaves:
         _, _, node = heapq.heappop(heap)
         if node.ended or node.depth == depth:
-            count += 1
+            ends.add(id(node))
             continue
         with torch.inference_mode():
             context = torch.tensor([node.ids[-model.context_length :]])
@@ -139,14 +140,16 @@ def grow(run: Run, prompt: str, leaves: int = LEAVES, depth: int = DEPTH) -> Nod
                 int(token) == tokenizer.end_id,
             )
             node.children.append(child)
-            heapq.heappush(heap, (-child.p, len(heap) + 1000 * node.depth, child))
-    return _prune(root, {id(node) for _, _, node in heap})
+            made += 1
+            heapq.heappush(heap, (-child.p, made, child))
+    _keep(root, ends)
+    return root
 
 
-def _prune(node: Node, waiting: set[int]) -> Node:
-    """Leaves out what was never taken up."""
-    node.children = [_prune(c, waiting) for c in node.children if id(c) not in waiting]
-    return node
+def _keep(node: Node, ends: set[int]) -> bool:
+    """Leaves out what leads to no end; whether this node stays."""
+    node.children = [child for child in node.children if _keep(child, ends)]
+    return bool(node.children) or id(node) in ends
 
 
 @styled

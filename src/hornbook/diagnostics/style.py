@@ -28,7 +28,7 @@ AMOUNT = LinearSegmentedColormap.from_list("amount", ["#ffffff", SKY, BLUE, "#00
 DIFFERENCE = LinearSegmentedColormap.from_list("difference", [BLUE, "#ffffff", VERMILION])
 
 WIDTH = 7.0  # inches; figures grow downwards, so that they stay readable on a phone
-DPI = 110
+DPI = 130
 
 STYLE: Any = {
     "font.family": "DejaVu Sans",  # comes with matplotlib
@@ -82,12 +82,16 @@ class Figure(BaseFigure):
 
 
 def styled(make: Callable[P, Figure]) -> Callable[P, Figure]:
-    """Draws a figure in the common look, whatever matplotlib's settings are around it."""
+    """Draws a figure in the common look, whatever matplotlib's settings are around it, and lays it
+    out once."""
 
     @wraps(make)
     def make_styled(*args: P.args, **kwargs: P.kwargs) -> Figure:
         with matplotlib.rc_context({**matplotlib.rcParamsDefault, **STYLE, "backend": "agg"}):
-            return make(*args, **kwargs)
+            figure = make(*args, **kwargs)
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")
+            return figure
 
     return make_styled
 
@@ -112,6 +116,18 @@ def depth_colours(n: int) -> list[Any]:
 def shown(symbol: str) -> str:
     """A symbol as it can be seen in a figure: blanks and line breaks by signs of their own."""
     return {" ": "␣", "\n": "⏎", "\t": "⇥"}.get(symbol, symbol.replace("$", r"\$"))
+
+
+def whole_numbers(axes: Axes) -> None:
+    """Whole numbers along x, thousands apart."""
+    axes.locator_params(axis="x", integer=True)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+
+
+def written(axes: Axes, x: float, y: float, text: str, **options: Any) -> None:
+    """Text inside the axes that takes no part in the layout: cells of a table are many."""
+    options = {"ha": "center", "va": "center", **options}
+    axes.text(x, y, text, **options).set_in_layout(False)
 
 
 def square_cells(axes: Axes, rows: Sequence[str], columns: Sequence[str], size: float = 8) -> None:

@@ -43,7 +43,7 @@ def bigrams(run: Run) -> Figure:
     order = np.sort(np.argsort(-(counts.sum(0) + counts.sum(1)), kind="stable")[:SYMBOLS])
     counts, expected = counts[np.ix_(order, order)], expected[np.ix_(order, order)]
     names = symbols(run, order.tolist())
-    side = 0.242 * len(order) + 0.4
+    side = 0.235 * len(order) + 0.6
     figure, axes = panels([side] * 3)
     what = "own samples" if source(run).missing else "corpus"
     for panel, table, title in (
@@ -51,32 +51,31 @@ def bigrams(run: Run) -> Figure:
         (axes[1], expected, "Expected by the model on the same text"),
         (axes[2], expected - counts, "Model minus counted"),
     ):
-        _matrix(panel, table, names, title)
+        _matrix(panel, table, names, title, float(counts.max()))
     far = np.abs(expected - counts).sum() / max(1.0, float(counts.sum()))
-    figure.verdict = Verdict(f"{far / 2:.1%} of the pairs would have to change to agree", far < 0.2)
+    figure.verdict = Verdict(
+        f"{far / 2:.1%} of the pairs would have to change to agree", bool(far < 0.2)
+    )
     if run.facts["vocab_size"] > SYMBOLS:
         figure.note = f"the {SYMBOLS} most frequent of {run.facts['vocab_size']} symbols"
     return figure
 
 
-def _matrix(axes: Axes, table: Floats, names: list[str], title: str) -> None:
+def _matrix(axes: Axes, table: Floats, names: list[str], title: str, most: float) -> None:
     signed = table.min() < 0
-    bound = float(np.abs(table).max()) or 1.0
-    shade = np.sign(table) * np.sqrt(np.abs(table) / bound)
-    axes.imshow(
-        shade, cmap=style.DIFFERENCE if signed else style.AMOUNT, vmin=-1 if signed else 0, vmax=1
-    )
+    shade = np.sign(table) * np.sqrt(np.abs(table) / max(most, 1.0))
+    scale = style.DIFFERENCE if signed else style.AMOUNT
+    axes.imshow(shade, cmap=scale, vmin=-1 if signed else 0, vmax=1, aspect="auto")
     for i, j in np.ndindex(*table.shape):
         if abs(table[i, j]) < 0.5:
             continue
         dark = abs(shade[i, j]) > (0.75 if signed else 0.6)
-        axes.text(
-            j, i, _short(float(table[i, j])), ha="center", va="center", fontsize=4.6,
-            color="white" if dark else style.BLACK,
-        )  # fmt: skip
+        ink = "white" if dark else style.BLACK
+        style.written(axes, j, i, _short(float(table[i, j])), fontsize=6, color=ink)
     style.square_cells(axes, names, names, 7)
     axes.xaxis.tick_top()
-    axes.set(ylabel="symbol", title=f"{title} (columns: next symbol)")
+    axes.xaxis.set_label_position("top")
+    axes.set(title=title, xlabel="next symbol", ylabel="symbol")
 
 
 def _short(count: float) -> str:
@@ -138,7 +137,7 @@ def kind_of(symbol: str, *, is_end: bool = False) -> str:
         return "capital"
     if category.startswith("L"):
         base = unicodedata.normalize("NFD", symbol)[0]
-        return "vowel" if base in "aeiouyаеёиоуыэюяαεηιουω" else "consonant"
+        return "vowel" if base in "aeiouаеёиоуыэюяαεηιουω" else "consonant"
     return "digit" if category.startswith("N") else "mark"
 
 
@@ -186,8 +185,9 @@ def embeddings(run: Run) -> Figure:
         kind = kind_of(symbol, is_end=token == end)
         known[kind] += 1
         axes[0].plot(x, y, KINDS[kind][1], color=KINDS[kind][0], ms=14, alpha=0.25, mew=0)
-        axes[0].text(
-            x, y, style.shown(symbol), ha="center", va="center", fontsize=9, color=KINDS[kind][0],
+        size = 14 if kind == "mark" else 9
+        style.written(
+            axes[0], x, y, style.shown(symbol), fontsize=size, color=KINDS[kind][0],
             fontweight="bold",
         )  # fmt: skip
     handles = [
