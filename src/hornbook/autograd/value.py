@@ -139,12 +139,12 @@ class Value(Node):
                             leaves.setdefault(operand, operand.grad)
                             operand.grad = 0.0
                         continue
-                    operand._waits = waits + 1
                     if not waits:
                         nodes.append(operand)
                         if operand.grad:  # of an earlier call: it must not flow on again
                             earlier.append((operand, operand.grad))
                             operand.grad = 0.0
+                    operand._waits = waits + 1
             self.grad = 1.0
             ready = [self]
             while ready:  # the chain rule: every operand gets derivative * gradient
