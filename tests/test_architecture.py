@@ -33,6 +33,7 @@ ARROWS: dict[str, set[str]] = {
     | {"evaluate", "generate", "optim", "presets", "run", "diagnostics"}
     | {"hornbook"},
     "diagnostics": READING | {"evaluate", "generate", "run", "layers"},
+    "ladder": BASE | {"data", "diagnostics", "presets", "run", "training", "hornbook"},
     "hornbook": {"errors", "run", "training"},  # the public names, loaded on first use
 }
 EVERYTHING = {*ARROWS, "cli"}

@@ -20,6 +20,10 @@ VERBS = {
     "eval": "the loss of a run over a whole part, in nats and bits per byte",
     "score": "how surprising a run finds texts of yours, symbol by symbol",
     "show": "what a run is: figures, settings, loss curve",
+    "ladder": "train every model on the same text, and compare",
+    "compare": "runs side by side, and whether their differences are real",
+    "lr-find": "look for a learning rate",
+    "inspect": "figures of what a run learned, how it trained, and whether it copied",
     "data": "the corpora, or the statistics of one or of a file",
     "models": "what can be trained, and the settings of one",
 }
@@ -52,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(verb: str, arguments: list[str]) -> int:
-    module = importlib.import_module(f"hornbook.cli.{verb}")
+    module = importlib.import_module(f"hornbook.cli.{verb.replace('-', '_')}")
     code: int = module.run(arguments)
     sys.stdout.flush()
     return code

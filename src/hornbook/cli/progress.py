@@ -22,7 +22,8 @@ PLAIN_EVERY = 10.0  # seconds between plain lines without an evaluation
 class Progress(Callback):
     """Shows the plan, losses on one line, speed, time left and samples."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, brief: bool = False) -> None:
+        self.brief = brief  # only the model and the bar
         self.bar: Bar | None = None
         self.steps = self.first = 0
         self.begin = self.last_line = time.perf_counter()
@@ -31,12 +32,15 @@ class Progress(Callback):
     def planned(self, plan: Plan) -> None:
         """Prints the plan."""
         for what, how in plan.lines():
+            if self.brief and what != "model":
+                continue
             self.say(f"{what:>11}  {how}")
 
     def started(self, run: Run, step: int, steps: int) -> None:
         """Opens the bar."""
         self.steps, self.first, self.begin = steps, step, time.perf_counter()
-        self.say(f"{'run':>11}  {run.path}" + (f", from update {step} on" if step else ""))
+        if not self.brief:
+            self.say(f"{'run':>11}  {run.path}" + (f", from update {step} on" if step else ""))
         if not sys.stderr.isatty():
             return
         from rich.console import Console
@@ -76,6 +80,8 @@ class Progress(Callback):
 
     def sampled(self, step: int, texts: Sequence[str]) -> None:
         """A few samples on one line."""
+        if self.brief:
+            return
         self.say("     sample  " + "  ".join(visible(text)[:200] for text in texts))
 
     def told(self, message: str) -> None:

@@ -34,6 +34,7 @@ Floats = NDArray[np.float64]
 class Standing:
     """One run's row in a comparison. Losses in nats per token with their standard errors.
 
+    fitted: counted in one pass, not trained.
     unseen: validation loss over the documents that do not stand in the training part as well.
     new: share of its samples that are not in the training part (of a stream: of their pieces).
     """
@@ -41,6 +42,7 @@ class Standing:
     name: str
     model: str
     path: str
+    fitted: bool
     parameters: int
     seconds: float
     tokens: int
@@ -130,6 +132,7 @@ def measure(run: Run, name: str) -> Measured:
         name=name,
         model=run.config.model.name,
         path=str(run.path),
+        fitted=model.fitted,
         parameters=int(run.facts["n_parameters"]) or model.n_parameters,
         seconds=float(report.get("seconds") or (log[-1]["seconds"] if log else 0.0)),
         tokens=int(report.get("tokens") or (log[-1]["tokens"] if log else 0)),

@@ -38,7 +38,7 @@ def standings(rows: Sequence[Standing], title: str = "The ladder") -> Figure:
     losses.set_axisbelow(True)
     losses.legend(loc="best")
     for s in rows:
-        counted = s.seconds < 1
+        counted = s.fitted
         times.plot(
             max(s.seconds, 1e-2), s.validation, "^" if counted else "o", ms=6,
             color=style.VERMILION if counted else style.BLUE,

@@ -1,0 +1,45 @@
+"""`hornbook compare RUN RUN ...`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from hornbook.cli.common import Parser
+from hornbook.errors import ConfigError
+
+
+def run(arguments: list[str]) -> int:
+    """Prints runs side by side, and whether their differences are real."""
+    parser = Parser("compare")
+    parser.add_argument("paths", nargs="+", metavar="RUN", help="two run directories or more")
+    parser.add_argument("--out", type=Path, help="a picture of it: FILE.png or FILE.svg")
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    args = parser.parse_args(arguments)
+    if len(args.paths) < 2:
+        raise ConfigError("RUN: found 1 run, expected two or more to compare")
+    if args.out is not None and args.out.suffix not in (".png", ".svg"):
+        raise ConfigError(
+            f"out: found {args.out.name!r}, expected a name that ends in .png or .svg"
+        )
+
+    from hornbook.cli.ladder import show
+    from hornbook.diagnostics.compare import compare
+    from hornbook.run import Run, write_bytes
+
+    measured, found = compare([Run.load(path) for path in args.paths])
+    standings = [m.standing for m in measured]
+    if args.out is not None:
+        from hornbook.diagnostics.standings import standings as draw
+
+        figure = draw(standings, "Comparison")
+        data = figure.png() if args.out.suffix == ".png" else figure.svg().encode()
+        write_bytes(args.out, data)
+    if args.json:
+        pairs = [{**asdict(d), "sentence": d.sentence} for d in found]
+        rows = [s.to_json() for s in standings]
+        print(json.dumps({"standings": rows, "differences": pairs}, ensure_ascii=False))
+        return 0
+    show(standings, [d.sentence for d in found])
+    return 0

@@ -1,0 +1,62 @@
+"""`hornbook lr-find [CORPUS] --model M`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from hornbook.cli.common import Parser, split_dotted, table
+from hornbook.config import parse_overrides
+from hornbook.errors import ConfigError
+
+
+def run(arguments: list[str]) -> int:
+    """Prints a learning rate, the sweep's curve and a confirmation at three rates."""
+    rest, dotted = split_dotted(arguments)
+    parser = Parser("lr-find")
+    parser.add_argument("corpus", nargs="?", help="(default: names)")
+    parser.add_argument("--model", help="(default: gpt)")
+    parser.add_argument("--preset", help="a whole configuration by name")
+    parser.add_argument("--low", type=float, default=1e-3, help="lowest rate (default: 0.001)")
+    parser.add_argument("--high", type=float, default=1.0, help="highest rate (default: 1)")
+    parser.add_argument("--updates", type=int, default=300, help="of the sweep (default: 300)")
+    parser.add_argument("--out", type=Path, help="a picture of it: FILE.png or FILE.svg")
+    parser.add_argument("--json", action="store_true", help="as one JSON object")
+    args = parser.parse_args(rest)
+    if args.out is not None and args.out.suffix not in (".png", ".svg"):
+        raise ConfigError(
+            f"out: found {args.out.name!r}, expected a name that ends in .png or .svg"
+        )
+
+    from hornbook.run import write_bytes
+    from hornbook.training.lr_finder import find_learning_rate
+    from hornbook.training.plan import make_plan
+
+    plan = make_plan(
+        args.corpus, model=args.model, preset=args.preset, settings=parse_overrides(dotted)
+    )
+    sweep = find_learning_rate(plan, low=args.low, high=args.high, updates=args.updates)
+    if args.out is not None:
+        from hornbook.diagnostics.learning import lr_sweep
+
+        figure = lr_sweep(sweep.rates, sweep.losses, sweep.best)
+        data = figure.png() if args.out.suffix == ".png" else figure.svg().encode()
+        write_bytes(args.out, data)
+    if args.json:
+        print(json.dumps(sweep.to_json()))
+        return 0
+    from hornbook.cli.show import plot
+
+    points = [
+        {"step": i + 1, "loss": min(loss, 2 * sweep.losses[0])}
+        for i, loss in enumerate(sweep.losses)
+    ]
+    print(f"sweep from {args.low:g} to {args.high:g} (logarithmic), loss of each batch:")
+    print(plot(points))
+    rows = [(f"{rate:.3g}", f"{loss:.4f}") for rate, loss in sweep.confirmed]
+    print(f"\nthe sweep suggests {sweep.suggested:.3g}; tried for {args.updates} updates each:")
+    print(table([("rate", "loss"), *rows], right=(0, 1)))
+    print(f"\nbest: --optim.learning-rate {sweep.best:.2g}")
+    if sweep.best != sweep.suggested:
+        print("the confirmation disagrees with the sweep: look further in its direction")
+    return 0

@@ -1,0 +1,147 @@
+"""The ladder: every rung trained on the same split, then one table and one picture.
+
+A ladder is a directory of runs, one a rung, with `ladder.json` and `ladder.png` beside them. What is
+there already is not done again: finished rungs are kept, an interrupted one goes on where it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hornbook import presets
+from hornbook.config import DataConfig, merge
+from hornbook.data.corpora import load_corpus
+from hornbook.diagnostics.compare import (
+    Difference,
+    Measured,
+    Standing,
+    check_same_text,
+    differences,
+    measure,
+)
+from hornbook.diagnostics.standings import standings
+from hornbook.errors import ConfigError, RunError, did_you_mean
+from hornbook.run import Run, read_json, write_bytes, write_json
+from hornbook.training.callbacks import Callback
+from hornbook.training.loop import resume, train
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """A climbed ladder: standings in the order of the rungs, and the best against each other."""
+
+    path: Path
+    corpus: str
+    standings: tuple[Standing, ...]
+    differences: tuple[Difference, ...]
+
+    @property
+    def sentences(self) -> list[str]:
+        """What the figures say, in plain words."""
+        return [difference.sentence for difference in self.differences] + passed(self.standings)
+
+
+def climb(
+    corpus: str = "names",
+    *,
+    rungs: Sequence[str] = (),
+    out: Path | None = None,
+    settings: dict[str, dict[str, Any]] | None = None,
+    callbacks: Sequence[Callback] = (),
+    report: Callable[[Standing], None] = lambda _: None,
+) -> Ladder:
+    """Trains each rung of the ladder for this kind of text (or only those named) and measures it.
+
+    report: called with each rung's standing as soon as it is known.
+    Raises ConfigError for an unknown rung, RunError where `out` holds another ladder.
+    """
+    data = DataConfig.parse({**(settings or {}).get("data", {}), "corpus": corpus}, "data")
+    text = load_corpus(data)
+    whole = presets.ladder(documents=text.kind == "documents")
+    for rung in rungs:
+        if rung not in whole:
+            raise ConfigError(f"rung: found {rung!r}, no such rung{did_you_mean(rung, whole)}")
+    path = out or Path("runs") / f"ladder-{text.name}"
+    facts = {"ladder": 1, "corpus": text.source, "sha256": text.sha256, "settings": settings or {}}
+    _claim(path, facts)
+    measured: list[Measured] = []
+    for rung in rungs or whole:
+        run = _rung(path / rung, corpus, merge(whole[rung], settings or {}), callbacks)
+        measured.append(measure(run, rung))
+        report(measured[-1].standing)
+    check_same_text(measured)
+    rows = tuple(m.standing for m in measured)
+    found = tuple(differences(measured))
+    ladder = Ladder(path, text.source, rows, found)
+    write_json(
+        path / "ladder.json",
+        {**facts, "standings": [row.to_json() for row in rows], "sentences": ladder.sentences},
+    )
+    figure = standings(rows, f"The ladder on {text.name}")
+    write_bytes(path / "ladder.png", figure.png())
+    write_bytes(path / "ladder.svg", figure.svg().encode())
+    return ladder
+
+
+def _claim(path: Path, facts: dict[str, Any]) -> None:
+    known = path / "ladder.json"
+    if known.exists():
+        before = read_json(known)
+        if any(before.get(key) != facts[key] for key in ("sha256", "settings")):
+            raise RunError(
+                f"{path}: holds a ladder on another text or with other settings; give another "
+                "place (--out) or remove it"
+            )
+    elif path.exists() and any(path.iterdir()):
+        raise RunError(f"{path}: exists already and is no ladder; give another place (--out)")
+    path.mkdir(parents=True, exist_ok=True)
+    if not known.exists():
+        write_json(known, facts)
+
+
+def _rung(
+    path: Path, corpus: str, settings: dict[str, dict[str, Any]], callbacks: Sequence[Callback]
+) -> Run:
+    if (path / "report.json").exists():
+        return Run.load(path)
+    if (path / "last" / "state.json").exists():
+        return resume(path, callbacks=callbacks)
+    if path.exists():  # stopped before its first state: nothing is lost by beginning again
+        import shutil
+
+        shutil.rmtree(path)
+    model = settings["model"]["name"]
+    return train(corpus, model=model, out=path, settings=settings, callbacks=callbacks)
+
+
+def passed(rows: Sequence[Standing]) -> list[str]:
+    """Where trained rungs pass the best counts, in all and on documents that are new."""
+    counts = [s for s in rows if s.fitted]
+    trained = [s for s in rows if not s.fitted]
+    if not counts or not trained:
+        return []
+    sentences = []
+    for what, loss in (
+        ("validation", _validation),
+        ("documents not in the training part", _unseen),
+    ):
+        known = [s for s in counts if loss(s) is not None]
+        others = [s for s in trained if loss(s) is not None]
+        if not known or not others:
+            continue
+        best = min(known, key=lambda s: loss(s) or 0.0)
+        better = [s.name for s in others if (loss(s) or 0.0) < (loss(best) or 0.0)]
+        names = ", ".join(better) if better else "none of the trained rungs"
+        sentences.append(f"{what}: below {best.name} ({loss(best):.4f} nats): {names}")
+    return sentences
+
+
+def _validation(standing: Standing) -> float | None:
+    return standing.validation
+
+
+def _unseen(standing: Standing) -> float | None:
+    return standing.unseen
