@@ -28,7 +28,7 @@ ARROWS: dict[str, set[str]] = {
     "presets": BASE,
     "evaluate": READING,
     "generate": READING,
-    "run": READING | {"evaluate", "generate"},
+    "run": READING | {"evaluate", "generate", "diagnostics"},
     "training": READING
     | {"evaluate", "generate", "optim", "presets", "run", "diagnostics"}
     | {"hornbook"},

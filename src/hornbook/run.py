@@ -185,6 +185,11 @@ class Run:
             generator=make_generator(seed),
         )
 
+    def _repr_html_(self) -> str:
+        from hornbook.diagnostics.report import summary
+
+        return summary(self)
+
     def __repr__(self) -> str:
         nats = self.report.get("validation", {}).get("nats")
         figure = f", validation {nats:.4f} nats" if nats is not None else ""

@@ -5,8 +5,17 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from hornbook.cli.common import Parser, add_unknown
+from hornbook.errors import HornbookError
+
+if TYPE_CHECKING:
+    from hornbook.diagnostics.novelty import Training
+    from hornbook.run import Run
+
+COPIED = "in the training part"
+TRIES = 20  # times as many samples are drawn at most to find new ones
 
 
 def run(arguments: list[str]) -> int:
@@ -22,6 +31,9 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--min-p", type=float, help="draw from what is this share of the best")
     parser.add_argument(
         "--stop", action="append", default=[], help="end before this text (may be given again)"
+    )
+    parser.add_argument(
+        "--new-only", action="store_true", help="leave out what stands in the training part"
     )
     parser.add_argument("--seed", type=int, help="the same seed, the same samples")
     parser.add_argument("--json", action="store_true", help="one object a line")
@@ -44,13 +56,44 @@ def run(arguments: list[str]) -> int:
         "unknown": args.unknown,
     }
     n = args.n if args.n is not None else (10 if loaded.documents else 1)
-    if not loaded.documents and n == 1 and not args.json:
+    training = _training(loaded, needed=args.new_only)
+    if not loaded.documents and n == 1 and not args.json and not args.new_only:
+        text = args.prompt
         sys.stdout.write(args.prompt)
         for piece in stream(loaded.model, loaded.tokenizer, **options):
+            text += piece
             sys.stdout.write(piece)
             sys.stdout.flush()
         print()
+        if training is not None and training.holds(text):
+            print(f"this stands {COPIED}", file=sys.stderr)
         return 0
-    for made in sample(loaded.model, loaded.tokenizer, n=n, **options):
-        print(json.dumps(asdict(made), ensure_ascii=False) if args.json else made.text)
+    drawn = found = 0
+    while drawn == 0 or (found < n and drawn < TRIES * n):
+        for made in sample(loaded.model, loaded.tokenizer, n=n, **options):
+            drawn += 1
+            copied = training is not None and training.holds(made.text)
+            if found == n or (copied and args.new_only):
+                continue
+            found += 1
+            if args.json:
+                marked = {**asdict(made), "copied": copied if training is not None else None}
+                print(json.dumps(marked, ensure_ascii=False))
+            else:
+                print(f"{made.text}\t({COPIED})" if copied else made.text)
+    if found < n:
+        print(f"only {found} of {drawn} samples are new; the model copies", file=sys.stderr)
     return 0
+
+
+def _training(run: Run, *, needed: bool) -> Training | None:
+    """The training part to look for copies in; None, and said so, where the corpus is gone."""
+    from hornbook.diagnostics.novelty import Training
+
+    try:
+        return Training(run.split())
+    except HornbookError as error:
+        if needed:
+            raise
+        print(f"copies are not marked: {error}", file=sys.stderr)
+        return None

@@ -86,6 +86,7 @@ def _summary(path: Path) -> None:
             print("  ".join(visible(s).ljust(width - 2) for s in samples[i : i + columns]).rstrip())
     else:
         print(*samples, sep="\n")
+    rows.append(("verdict", report["novelty"]["verdict"]))
     best = report["best_step"]
     if not run.model.fitted and best < report["steps"]:
         rows.append(("best", f"the weights of update {best} of {report['steps']}"))

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from hornbook.diagnostics import style
-from hornbook.diagnostics.novelty import Novelty, measure
+from hornbook.diagnostics.novelty import Novelty, measure, together
 from hornbook.diagnostics.probes import Verdict
 from hornbook.diagnostics.source import DoesNotApplyError, records, source
 from hornbook.diagnostics.style import Figure, panels, styled
@@ -35,18 +35,6 @@ def measured(run: Run) -> tuple[Novelty, Novelty | None]:
     last = last_model(run)
     kept = measure(run.model, run.tokenizer, training)
     return kept, measure(last, run.tokenizer, training) if last is not None else None
-
-
-def judge(run: Run, kept: Novelty, last: Novelty | None) -> Verdict:
-    """Learned or memorising, in words, of the kept weights and of training to its end."""
-    if last is None or last.memorising == kept.memorising:
-        return Verdict(kept.verdict, not kept.memorising)
-    best, steps = run.report["best_step"], run.report["steps"]
-    return Verdict(
-        f"kept weights (update {best:,}): {kept.verdict}. Trained on to update {steps:,}: "
-        f"{last.verdict}",
-        not (kept.memorising or last.memorising),
-    )
 
 
 @styled
@@ -91,7 +79,10 @@ def copies(run: Run) -> Figure:
     bars.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     if over_time:
         _draw_time(axes[-1], over_time, documents=kept.documents)
-    figure.verdict = judge(run, kept, last)
+    words, memorising = together(
+        kept, last, run.report.get("best_step", 0), run.report.get("steps", 0)
+    )
+    figure.verdict = Verdict(words, not memorising)
     return figure
 
 

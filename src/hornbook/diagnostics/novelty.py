@@ -24,10 +24,11 @@ from hornbook.models.base import LanguageModel
 from hornbook.run import make_generator
 from hornbook.tokenizers import Tokenizer
 
-TEXTS = 200  # documents sampled to measure novelty
+TEXTS = 100  # documents sampled to measure novelty
 STRETCHES = 4  # stretches of a stream sampled, and tokens of each
 STRETCH = 200
 LONGEST = 500  # symbols beyond which no edit distance is measured
+SEARCHED = 4_000_000  # symbols of the training text that spans are looked for in
 EXCESS = 0.3  # verbatim samples beyond the expected share from which a model is memorising
 SPANS = 2.0  # times the held-out text's copied span from which a model is memorising
 
@@ -42,13 +43,13 @@ class SuffixArray:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.places: list[int] = suffix_order(text).tolist()
+        self.places = suffix_order(text)
 
     def __contains__(self, piece: str) -> bool:
         i = bisect.bisect_left(
             self.places, piece, key=lambda place: self.text[place : place + len(piece)]
         )
-        return i < len(self.places) and self.text.startswith(piece, self.places[i])
+        return i < len(self.places) and self.text.startswith(piece, int(self.places[i]))
 
     def longest_span(self, text: str) -> tuple[int, int]:
         """Where the longest stretch of `text` that stands in the array begins, and its length."""
@@ -90,10 +91,15 @@ class Training:
         self.split = split
         self.known = frozenset(split.train) if split.documents else frozenset()
 
+    def holds(self, text: str) -> bool:
+        """Whether a text stands there whole: as a document, or as a stretch of the stream."""
+        return text in self.known if self.split.documents else text in self.split.train[0]
+
     @cached_property
     def spans(self) -> SuffixArray:
-        """Of all training text; a line break, which no document holds, parts the documents."""
-        return SuffixArray("\n".join(self.split.train))
+        """Of the training text, its first SEARCHED symbols; a line break, which no document holds,
+        parts the documents."""
+        return SuffixArray("\n".join(self.split.train)[:SEARCHED])
 
     @cached_property
     def _table(self) -> tuple[list[str], NDArray[np.unsignedinteger[Any]], Ints]:
@@ -157,7 +163,7 @@ def copying(texts: Sequence[str], training: Training) -> Copying:
     nearest = [found for text in texts if (found := training.nearest(text))]
     return Copying(
         texts=len(texts),
-        verbatim=_mean([text in training.known for text in texts]),
+        verbatim=_mean([training.holds(text) for text in texts]),
         span=_mean(spans),
         longest=max(spans, default=0),
         covered=_mean([span / len(text) for span, text in zip(spans, texts, strict=True)]),
@@ -210,13 +216,33 @@ class Novelty:
         if not self.documents:
             return f"{word}: {span}"
         return (
-            f"{word}: {self.samples.verbatim:.0%} of {self.samples.texts} samples stand verbatim "
-            f"in the training part, {self.expected:.0%} would by chance; {span}"
+            f"{word}: {self.samples.verbatim:.0%} of {self.samples.texts} samples stand verbatim in "
+            f"the training part, {self.expected:.0%} are to be expected by chance; {span}"
         )
 
     def to_json(self) -> dict[str, Any]:
-        """As plain data."""
-        return {"verdict": self.verdict, "memorising": self.memorising, **asdict(self)}
+        """As plain data, without the figures of single texts."""
+        sets = {
+            name: {k: v for k, v in asdict(copying).items() if k not in ("spans", "distances")}
+            for name, copying in (("samples", self.samples), ("held_out", self.held_out))
+        }
+        return {
+            "verdict": self.verdict,
+            "memorising": self.memorising,
+            "expected": self.expected,
+            **sets,
+        }
+
+
+def together(kept: Novelty, last: Novelty | None, best_step: int, steps: int) -> tuple[str, bool]:
+    """What follows from the kept weights and those of the last update, in words, and whether one of
+    the two memorises."""
+    if last is None or last.memorising == kept.memorising:
+        return kept.verdict, kept.memorising
+    return (
+        f"kept weights (update {best_step:,}): {kept.verdict}. Trained on to update {steps:,}: "
+        f"{last.verdict}"
+    ), True
 
 
 def compare(samples: Sequence[str], training: Training) -> Novelty:

@@ -93,6 +93,29 @@ def inspect(
     return report
 
 
+def summary(run: Run) -> str:
+    """What a run is as a piece of HTML, for notebooks: figures, verdict, loss, samples."""
+    report = run.report
+    rows = {"model": f"{run.config.model.name}, {run.facts['n_parameters']:,} parameters"}
+    rows["corpus"] = run.facts["corpus"]["name"]
+    if report:
+        rows["validation"] = f"{report['validation']['nats']:.4f} nats per token"
+        rows["verdict"] = report.get("novelty", {}).get("verdict", "")
+        rows["samples"] = ", ".join(report["samples"][:10])
+    cells = "".join(
+        f"<tr><th>{name}</th><td style='text-align: left'>{html.escape(value)}</td></tr>"
+        for name, value in rows.items()
+        if value
+    )
+    try:
+        curve = FIGURES["losses"].draw(run, None).svg()
+        data = base64.b64encode(curve.encode()).decode()
+        picture = f'<img alt="Loss" width="600" src="data:image/svg+xml;base64,{data}">'
+    except DoesNotApplyError:
+        picture = ""
+    return f"<b>{html.escape(str(run.path))}</b><table>{cells}</table>{picture}"
+
+
 def _section(name: str, svg: str, verdict: Verdict | None, note: str) -> str:
     entry = FIGURES[name]
     data = base64.b64encode(svg.encode()).decode()

@@ -16,6 +16,7 @@ import torch
 
 from hornbook.config import TrainingConfig, parse_overrides
 from hornbook.data.text import Corpus
+from hornbook.diagnostics.novelty import Training, measure, together
 from hornbook.errors import ConfigError, RunError
 from hornbook.evaluate import evaluate, token_nats
 from hornbook.generate import sample
@@ -314,6 +315,18 @@ def _report(plan: Plan, run: Run) -> None:
     }
     if documents:
         report["samples_new"] = sum(s.text not in known for s in samples)
+    training = Training(plan.split)
+    kept = measure(run.model, run.tokenizer, training)
+    last = None
+    if not plan.model.fitted and report["best_step"] != report["steps"]:
+        last = measure(plan.model, run.tokenizer, training)
+    verdict, memorising = together(kept, last, report["best_step"], report["steps"])
+    report["novelty"] = {
+        "verdict": verdict,
+        "memorising": memorising,
+        "kept": kept.to_json(),
+        "last": last.to_json() if last is not None else None,
+    }
     write_json(run.path / "report.json", report)
 
 

@@ -17,7 +17,6 @@ from hornbook.training.callbacks import Callback
 from hornbook.training.plan import Plan
 
 RECORDS = 500  # probes of a whole run at most
-TEXTS = 100  # documents sampled at an evaluation
 
 
 class Recorder(Callback):
@@ -55,7 +54,7 @@ class Recorder(Callback):
     def logged(self, record: dict[str, Any]) -> None:
         """At evaluations: how much samples copy."""
         if "val_loss" in record:
-            novelty = measure(self.plan.model, self.plan.tokenizer, self.training, TEXTS)
+            novelty = measure(self.plan.model, self.plan.tokenizer, self.training)
             self._write({"kind": "novelty", "step": record["step"], **novelty.to_json()})
 
     def _write(self, record: dict[str, Any]) -> None:
