@@ -34,14 +34,16 @@ def test_the_notes_parameters() -> None:
 
 
 @pytest.mark.parametrize("context", [2, 8, 16])
-@pytest.mark.parametrize("norm", ["batchnorm", "layernorm", "none"])
+@pytest.mark.parametrize(
+    "form", [{"norm": "batchnorm"}, {"norm": "layernorm"}, {"norm": "none"}, {"residual": True}]
+)
 @pytest.mark.parametrize("kind", ["document", "packed", "inside", "stream"])
 def test_dilated_convolutions_are_the_hierarchy_over_windows(
-    kind: str, norm: str, context: int
+    kind: str, form: dict[str, Any], context: int
 ) -> None:
     """The hierarchy sees each window by itself, padded with the id that starts it."""
     end_id = None if kind == "stream" else 0
-    model = wavenet(end_id, context_length=context, norm=norm, n_embd=5, n_hidden=9)
+    model = wavenet(end_id, context_length=context, n_embd=5, n_hidden=9, **form)
     ids = torch.randint(1, VOCAB, (3, 40))
     if kind == "document":
         ids[:, 0] = 0

@@ -6,7 +6,7 @@ by 1, 2, 4, ...: each place joins itself with the place 2^level before it, and w
 windows share is computed once. `next_logits` is the first form and `forward` the second.
 
 With the notes' settings (8 symbols, 24 channels, 128 hidden, 27 symbols) it has their 76,579
-parameters. van den Oord et al. 2016 (without its gates, residuals and skips); the notes, "WaveNet".
+parameters. van den Oord et al. 2016 (without its gates and skips); the notes, "WaveNet".
 """
 
 from __future__ import annotations
@@ -49,6 +49,9 @@ class WaveNetConfig(ModelConfig):
         "running",
         description="batchnorm's in evaluation: running averages, or over the whole training part",
     )
+    residual: bool = Field(
+        False, description="levels add to the later of what they join (the paper; not the notes)"
+    )
     dropout: float = Field(0.0, ge=0, lt=1, description="on each level")
 
     @model_validator(mode="after")
@@ -70,7 +73,7 @@ class WaveNet(LanguageModel):
 
     def __init__(self, config: WaveNetConfig, vocab_size: int, end_id: int | None) -> None:
         super().__init__(config, vocab_size, end_id, config.context_length)
-        self.statistics = config.statistics
+        self.statistics, self.residual = config.statistics, config.residual
         self.embedding = Embedding(vocab_size, config.n_embd)
         self.flatten = FlattenConsecutive(2)
         self.levels = nn.ModuleList()
@@ -97,7 +100,10 @@ class WaveNet(LanguageModel):
         for level, join in enumerate(self.levels):
             before = torch.maximum(places - 2**level, starts)
             earlier = x.gather(1, before[..., None].expand(-1, -1, x.shape[-1]))
-            x = join(torch.cat([earlier, x], dim=-1))
+            joined = join(torch.cat([earlier, x], dim=-1))
+            if self.residual and level:
+                joined = joined + x
+            x = joined
         logits: Tensor = self.head(x)
         return logits
 
@@ -107,8 +113,11 @@ class WaveNet(LanguageModel):
 
     def _join(self, window: Tensor) -> Tensor:
         x = self.embedding(window)  # (B, context, C)
-        for join in self.levels:
-            x = join(self.flatten(x))  # half as many places, at last none: (B, C)
+        for level, join in enumerate(self.levels):
+            joined = join(self.flatten(x))  # half as many places, at last none: (B, C)
+            if self.residual and level:
+                joined = joined + x[:, 1::2].reshape(joined.shape)
+            x = joined
         logits: Tensor = self.head(x)
         return logits
 
