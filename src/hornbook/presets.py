@@ -316,10 +316,11 @@ def wavenet_stream() -> Nested:
 
 def recurrent(name: str, *, documents: bool) -> Nested:
     """rnn, lstm or gru: one layer of 128 units, along packed names or pieces of a book."""
+    steps = {"rnn": 1000, "lstm": 600, "gru": 600}[name]
     return {
         "model": {"name": name, "n_embd": 48, "n_hidden": 128},
         "optim": _falling(0.005 if name == "rnn" else 0.01),
-        "training": {"steps": 800 if documents else 1500, "batch_size": 32},
+        "training": {"steps": steps if documents else 2 * steps, "batch_size": 32},
     }
 
 
@@ -328,7 +329,7 @@ def bow(*, documents: bool) -> Nested:
     return {
         "model": {"name": "bow", "n_embd": 48, "n_hidden": 192},
         "optim": _falling(0.01),
-        "training": {"steps": 600 if documents else 1000, "batch_size": 32},
+        "training": {"steps": 400 if documents else 1000, "batch_size": 32},
     }
 
 
