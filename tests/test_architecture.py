@@ -14,13 +14,14 @@ import hornbook
 ROOT = Path(hornbook.__file__).parent
 
 # importer -> what it may import, besides itself; a room is a package or module under hornbook
-BASE = {"errors", "config"}
+BASE = {"errors", "config", "files"}
 READING = BASE | {"tokenizers", "data", "models"}
 ARROWS: dict[str, set[str]] = {
     "errors": set(),
     "autograd": set(),
     "config": {"errors"},
-    "tokenizers": {"errors"},
+    "files": {"errors"},
+    "tokenizers": {"errors", "files"},
     "data": BASE | {"tokenizers"},
     "layers": BASE,
     "optim": BASE,

@@ -11,11 +11,14 @@ import difflib
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError
+from pydantic.fields import FieldInfo
 
 from hornbook.errors import ConfigError, did_you_mean
+
+_ANY = FieldInfo(annotation=bool)  # what an unknown field is taken for until it is refused
 
 
 class Settings(BaseModel):
@@ -29,6 +32,11 @@ class Settings(BaseModel):
 
         Raises ConfigError with every wrong field, one a line.
         """
+        for name, value in data.items():
+            if isinstance(value, bool) and cls.model_fields.get(name, _ANY).annotation is not bool:
+                raise ConfigError(
+                    f"{place}.{name}: found {str(value).lower()}, expected no truth value"
+                )
         try:
             return cls.model_validate(dict(data))
         except ValidationError as error:
@@ -39,14 +47,23 @@ class Settings(BaseModel):
         lines: dict[str, str] = {}
         for problem in error.errors():
             field = str(problem["loc"][0]) if problem["loc"] else ""
-            where = f"{place}.{field}" if field else place
+            if not field:  # a rule over several fields, which names them itself
+                lines.setdefault(problem["msg"], problem["msg"].removeprefix("Value error, "))
+                continue
+            where = f"{place}.{field}"
             if problem["type"] == "extra_forbidden":
                 fields = list(cls.model_fields)
                 lines.setdefault(where, f"{where}: no such field{did_you_mean(field, fields)}")
             else:
                 found = problem["input"]
                 expected = problem["msg"].removeprefix("Value error, ")
-                lines.setdefault(where, f"{where}: found {found!r}. {expected}.")
+                known = [str(x) for x in get_args(cls.model_fields[field].annotation)]
+                if problem["type"] == "literal_error" and isinstance(found, str):
+                    near = difflib.get_close_matches(found, known, n=1)
+                    expected += f"; did you mean {near[0]!r}?" if near else "."
+                else:
+                    expected += "."
+                lines.setdefault(where, f"{where}: found {found!r}. {expected}")
         return list(lines.values())
 
 

@@ -34,12 +34,13 @@ Floats = NDArray[np.float64]
 class Evaluation:
     """The loss over a part.
 
-    nats: mean per token. standard_error: of that mean, by document, or by block of a stream.
+    nats: mean per token. standard_error: of that mean, by document, or by block of a stream (None
+    of a single one).
     bits_per_byte: all bits over all UTF-8 bytes predicted. tokens, bytes: how many were predicted.
     """
 
     nats: float
-    standard_error: float
+    standard_error: float | None
     perplexity: float
     bits_per_byte: float
     tokens: int
@@ -107,8 +108,10 @@ def summarise(nats: Floats, part: Part, block: int) -> Evaluation:
     counts = np.diff(np.append(edges, len(nats)))
     mean = float(nats.sum() / len(nats))
     units = len(edges)
-    spread = float(np.sum((sums - mean * counts) ** 2))  # of a ratio, by clusters
-    error = math.sqrt(spread * units / (units - 1)) / len(nats) if units > 1 else math.nan
+    error = None
+    if units > 1 and math.isfinite(mean):  # of a ratio, by clusters
+        spread = float(np.sum((sums - mean * counts) ** 2))
+        error = math.sqrt(spread * units / (units - 1)) / len(nats)
     return Evaluation(
         nats=mean,
         standard_error=error,

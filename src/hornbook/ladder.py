@@ -24,7 +24,8 @@ from hornbook.diagnostics.compare import (
 )
 from hornbook.diagnostics.standings import standings
 from hornbook.errors import ConfigError, RunError, did_you_mean
-from hornbook.run import Run, read_json, write_bytes, write_json
+from hornbook.files import read_json, write_bytes, write_json
+from hornbook.run import Run
 from hornbook.training.callbacks import Callback
 from hornbook.training.loop import resume, train
 

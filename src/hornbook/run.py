@@ -13,15 +13,16 @@ written under another name, synced and renamed, so a file is there whole or not 
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hornbook.config import RunConfig
-from hornbook.errors import ConfigError, DataError, RunError
+from hornbook.errors import ConfigError, DataError, RunError, did_you_mean
+from hornbook.files import read_json, read_lines, write_bytes, write_json
 from hornbook.tokenizers import Tokenizer, load_tokenizer
 from hornbook.tokenizers.base import Unknown
 
@@ -54,7 +55,10 @@ class Run:
         path = Path(path)
         if not path.is_dir():
             found = "a file" if path.exists() else "nothing"
-            raise RunError(f"{path}: found {found}, expected a run directory (see runs/)")
+            beside = path.parent.iterdir() if path.parent.is_dir() else ()
+            known = sorted(p.name for p in beside if (p / "config.json").is_file())
+            hint = did_you_mean(path.name, known) if known else ""
+            raise RunError(f"{path}: found {found}, expected a run directory{hint}")
         if not (path / "config.json").is_file():
             raise RunError(
                 f"{path}: found no config.json, expected a run directory that hornbook wrote"
@@ -66,9 +70,14 @@ class Run:
                 "it was written by another version of hornbook"
             )
         try:
+            corpus, hardware = facts["corpus"], facts["hardware"]
+            known = [corpus[key] for key in ("name", "source", "kind", "why", "sha256")]
+            known += [hardware[key] for key in ("device", "precision")]
+            if not all(isinstance(word, str) for word in [*known, facts["created"]]):
+                raise TypeError("corpus, hardware and created are texts")
             return cls(path, facts, parse_config(facts["config"]))
         except (KeyError, TypeError, AttributeError, ConfigError) as error:
-            raise RunError(f"{path}/config.json: not readable: {error}") from None
+            raise RunError(f"{path}/config.json: damaged: {error!r}") from None
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
@@ -91,10 +100,7 @@ class Run:
     @property
     def log(self) -> list[dict[str, Any]]:
         """The training log, one object an entry."""
-        path = self.path / "log.jsonl"
-        if not path.exists():
-            return []
-        return [json.loads(line) for line in path.read_text("utf-8").splitlines() if line]
+        return read_lines(self.path / "log.jsonl")
 
     @property
     def report(self) -> dict[str, Any]:
@@ -113,13 +119,18 @@ class Run:
 
         known = self.facts["corpus"]
         config = self.config.data.model_copy(update={"kind": known["kind"]})
-        corpus = load_corpus(config)
+        try:
+            corpus = load_corpus(config)
+        except DataError as error:
+            raise DataError(
+                f"{error}. This run was trained on it; another text: --corpus"
+            ) from None
         if corpus.sha256 != known["sha256"]:
             raise DataError(
                 f"{corpus.source}: has changed since this run was trained on it (sha256 "
                 f"{corpus.sha256[:12]}..., was {known['sha256'][:12]}...)"
             )
-        return corpus
+        return replace(corpus, why_kind=known["why"])
 
     def split(self) -> Split:
         """The texts of its train, validation and test parts."""
@@ -131,13 +142,15 @@ class Run:
         self, split: str = "val", *, corpus: str | Path | None = None, unknown: Unknown = "error"
     ) -> Part:
         """A part of its split as tokens, or another text file whole, read as the same kind."""
+        from hornbook.config import DataConfig
+        from hornbook.data.corpora import load_corpus
         from hornbook.data.part import Split
-        from hornbook.data.text import read_corpus
 
         if corpus is None:
             return self.split().part(split, self.tokenizer, unknown=unknown)
         kind = "documents" if self.documents else "stream"
-        other = read_corpus(Path(corpus), kind=kind, encoding=self.config.data.encoding)
+        fields = {"corpus": str(corpus), "kind": kind, "encoding": self.config.data.encoding}
+        other = load_corpus(DataConfig.parse(fields, "data"))
         texts = other.documents if self.documents else (other.text,)
         whole = Split(texts, (), (), documents=self.documents)
         return whole.part("train", self.tokenizer, unknown=unknown)
@@ -169,6 +182,7 @@ class Run:
         min_p: float | None = None,
         stop: Sequence[str] = (),
         seed: int | None = None,
+        unknown: Unknown = "error",
     ) -> list[Sample]:
         """n samples (`generate.decode.sample`); the same seed gives the same samples."""
         from hornbook.generate import Sampling, sample
@@ -204,7 +218,7 @@ def make_generator(seed: int | None) -> torch.Generator:
     if seed is None:
         generator.seed()
     elif not 0 <= seed < 2**63:
-        raise ConfigError(f"seed: found {seed}, expected 0 or more")
+        raise ConfigError(f"seed: found {seed}, expected 0 to 2^63 - 1")
     else:
         generator.manual_seed(seed)
     return generator
@@ -217,19 +231,34 @@ def parse_config(data: Mapping[str, Any]) -> RunConfig:
 
     if unknown := sorted(data.keys() - SECTIONS.keys()):
         raise ConfigError(f"{unknown[0]}: no such section of the settings")
-    sections: dict[str, Any] = {
-        name: cls.parse(data.get(name, {}), name)
-        for name, cls in SECTIONS.items()
-        if name != "model"
-    }
-    return RunConfig(model=model_config(data["model"]), **sections)
+    sections: dict[str, Any] = {}
+    wrong: list[str] = []
+    for name, cls in SECTIONS.items():
+        try:
+            fields = data.get(name, {})
+            sections[name] = model_config(fields) if name == "model" else cls.parse(fields, name)
+        except ConfigError as error:
+            wrong.append(str(error))
+    if wrong:
+        raise ConfigError("\n".join(wrong))
+    return RunConfig(**sections)
+
+
+def check_free(path: Path) -> None:
+    """Raises ConfigError where something stands at `path` already, or nothing can be put there."""
+    if path.exists():
+        hint = ""
+        if (path / "last" / "state.json").exists():
+            hint = f"go on with it (hornbook train --resume {path}) or "
+        raise ConfigError(f"{path}: exists already; {hint}give another place (--out)")
+    above = next(p for p in path.absolute().parents if p.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise RunError(f"{path}: cannot be made in {above}; give another place (--out)")
 
 
 def create(path: Path, facts: Mapping[str, Any], config: RunConfig, tokenizer: Tokenizer) -> Run:
     """A new run directory. Raises ConfigError where something stands there already."""
-    if path.exists():
-        hint = "go on with it (--resume) or " if (path / "config.json").exists() else ""
-        raise ConfigError(f"{path}: exists already; {hint}give another place (--out)")
+    check_free(path)
     try:
         path.mkdir(parents=True)
     except OSError as error:
@@ -248,19 +277,6 @@ def free_path(name: str) -> Path:
     return path
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """An object from a JSON file. Raises RunError where there is none."""
-    try:
-        data = json.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise RunError(f"{path}: cannot be read ({error.strerror})") from None
-    except (ValueError, RecursionError) as error:
-        raise RunError(f"{path}: damaged: {error}") from None
-    if not isinstance(data, dict):
-        raise RunError(f"{path}: damaged: found {type(data).__name__}, expected an object")
-    return data
-
-
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     """The tensors of a safetensors file. Raises RunError where it is missing or damaged."""
     from safetensors import SafetensorError
@@ -274,27 +290,8 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
         raise RunError(f"{path}: damaged: {error}") from None
 
 
-def write_json(path: Path, data: Mapping[str, Any]) -> None:
-    """Writes an object as JSON, whole or not at all."""
-    write_bytes(path, (json.dumps(data, ensure_ascii=False, indent=2) + "\n").encode())
-
-
 def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
     """Writes tensors as safetensors, whole or not at all."""
     from safetensors.torch import save
 
     write_bytes(path, save({name: t.detach().cpu().contiguous() for name, t in tensors.items()}))
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Writes a file under another name, syncs and renames it."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise RunError(f"{path}: cannot be written ({error.strerror})") from None

@@ -204,7 +204,7 @@ BAD = [
     ("train names --seed -1", 2, r"training.seed"),
     ("train {dir}/tiny.txt --model.context-length 256", 1, r"validation part has only"),
     ("train {dir}/two.txt", 1, r"too few"),
-    ("train names --out {run}", 2, r"exists already; go on with it \(--resume\)"),
+    ("train names --out {run}", 2, r"exists already; go on with it \(hornbook train --resume"),
     ("train names --config {dir}/none.toml", 2, r"none.toml: cannot be read"),
     ("train names --config {dir}/bad.toml", 2, r"bad.toml: not valid TOML"),
     ("train names --config {dir}/section.toml", 2, r"no section \[modle\]; did you mean 'model'"),
@@ -228,6 +228,21 @@ BAD = [
     ("score {run} Emma", 1, r"unknown symbols: 'E'"),
     ("data nmaes", 1, r"did you mean 'names'"),
     ("models gpt3", 2, r"no such model; did you mean 'gpt"),
+    ("score {run} a\nb", 1, r"text 1: document 1 .*line break inside"),
+    (
+        "eval {run} --corpus nmaes",
+        1,
+        r"no corpus of this name and no such file; did you mean 'names'",
+    ),
+    ("sample {run}s", 1, r"expected a run directory; did you mean 'names'"),
+    ("train names --seed 99999999999999999999", 2, r"training.seed"),
+    (
+        "train names --tokenizer.kind bytes",
+        2,
+        r"tokenizer.kind: found 'bytes'.*did you mean 'byte'",
+    ),
+    ("train names --model.n-head 3", 2, r"^hornbook: model.n_head: found 3, expected a divisor"),
+    ("train names --model gpt --model.name ngram", 2, r"--model: found 'gpt', but model.name"),
     ("trian", 2, r"trian: no such verb; did you mean 'train'"),
 ]
 
@@ -244,7 +259,7 @@ def test_bad_input_is_told_without_a_traceback(
     write("two.txt", "ab")
     write("bad.toml", "model = [")
     write("section.toml", "[modle]\nn_layer = 2\n")
-    words = [w.format(dir=tmp_path, run=names_run.path) for w in line.split()]
+    words = [w.format(dir=tmp_path, run=names_run.path) for w in line.split(" ")]
     before = set(tmp_path.iterdir())
     found, _out, err = run(capsys, *words)
     assert found == code, err
@@ -284,3 +299,24 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
     assert "hornbook train --resume cut" in err
     assert "Traceback" not in err
     assert (tmp_path / "cut" / "last" / "state.json").exists()
+
+
+def test_help_of_a_verb_and_version(capsys: Cap) -> None:
+    with pytest.raises(SystemExit):
+        main(["help", "train"])
+    assert "--optim.learning-rate" in capsys.readouterr().out
+    assert run(capsys, "--version")[1].startswith("hornbook ")
+
+
+def test_a_line_of_stdin_that_cannot_be_scored_is_named(names_run: Run, tmp_path: Path) -> None:
+    def score(raw: bytes) -> subprocess.CompletedProcess[bytes]:
+        command = [sys.executable, "-m", "hornbook", "score", str(names_run.path)]
+        return subprocess.run(command, input=raw, capture_output=True)
+
+    done = score(b"emma\r\nolivia\nEmma\nava\n")
+    assert done.returncode == 1
+    assert b"olivia" in done.stdout
+    assert b"text 3: unknown symbols: 'E'" in done.stderr
+    done = score(b"em\xffma\n")
+    assert b"found byte 0xff, which is not valid UTF-8" in done.stderr
+    assert b"Traceback" not in done.stderr

@@ -149,3 +149,17 @@ def test_epochs_of_a_stream_are_permutations_of_its_blocks() -> None:
     assert len({s % 10 for s in starts}) == 1  # one shift for the whole epoch
     later = {int(row[0]) % 10 for step in range(3, 30) for row in batches.batch(step)[0]}
     assert len(later) > 3
+
+
+def test_bytes_are_those_of_the_symbols_that_are_predicted() -> None:
+    tokenizer = build_tokenizer("char", "abcæ", documents=True)
+    part = Part.of_documents(["aæ", "dac"], tokenizer, unknown="skip")
+    assert part.n_bytes == 3 + 1 + 2 + 1  # d is skipped
+    stream = build_tokenizer("char", "abcæ", documents=False)
+    assert Part.of_stream("xæab", stream, unknown="skip").n_bytes == 2  # æ is read, ab predicted
+    assert Part.of_stream("æb", stream, before="a").n_bytes == 3
+
+
+def test_a_line_break_inside_a_document_is_refused() -> None:
+    with pytest.raises(DataError, match=r"document 2 .*line break inside"):
+        part_of(["ab", "a\nb"])

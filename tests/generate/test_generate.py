@@ -140,3 +140,8 @@ def test_prompts_with_unknown_symbols_are_told(names_run: Run) -> None:
     with pytest.raises(DataError, match=r"'E' \(U\+0045\)"):
         names_run.sample(prompt="Emma")
     assert sample(names_run.model, names_run.tokenizer, prompt="Emma", unknown="skip")
+
+
+def test_the_coldest_draw_is_greedy(names_run: Run) -> None:
+    cold = names_run.sample(3, temperature=1e-45, seed=0)
+    assert [s.text for s in cold] == [names_run.sample(1, temperature=0)[0].text] * 3

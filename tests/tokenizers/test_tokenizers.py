@@ -99,3 +99,15 @@ def test_a_stream_has_no_end_and_starts_at_a_line_break() -> None:
     assert stream.decode([stream.start_id]) == "\n"
     with pytest.raises(DataError, match="no end-of-document id"):
         stream.encode_documents(["a"])
+
+
+@pytest.mark.parametrize("kind", ["char", "byte"])
+def test_a_corpus_may_contain_the_spelling_of_the_end(kind: str, tmp_path: Path) -> None:
+    text = f"a{END}b"
+    own = build_tokenizer(kind, text, documents=True)
+    own.save(tmp_path / "tokenizer.json")
+    theirs = hugging_face.Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    assert theirs.encode(text).ids == own.encode(text).tolist()
+    back = load_tokenizer(tmp_path / "tokenizer.json")
+    assert back.encode(text).tolist() == own.encode(text).tolist()
+    assert back.to_json() == own.to_json()

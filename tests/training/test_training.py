@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -38,16 +40,25 @@ def words_file(tmp_path: Path) -> Path:
 
 
 class Interrupt(Callback):
-    """Ctrl-C after a number of updates."""
+    """Ctrl-C in the middle of an update."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def updated(self, step: int) -> None:
+        if step + 1 == self.step:
+            signal.raise_signal(signal.SIGINT)
+
+
+class Crash(Callback):
+    """Dies right after an evaluation was written to the log."""
 
     def __init__(self, step: int) -> None:
         self.step = step
 
     def logged(self, record: dict[str, Any]) -> None:
-        if record["step"] >= self.step:
-            import signal
-
-            signal.raise_signal(signal.SIGINT)
+        if record["step"] == self.step:
+            raise KeyError("power cut")
 
 
 def test_every_model_trains_through_the_same_call(
@@ -64,22 +75,24 @@ def test_every_model_trains_through_the_same_call(
     assert back.score("bako")[0].tokens == 5
 
 
+@pytest.mark.parametrize("at", [1, 5, 8, "evaluation"])
 def test_a_resumed_run_equals_an_uninterrupted_one(
-    model_name: str, words_file: Path, tmp_path: Path
+    model_name: str, at: Any, words_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("hornbook.training.loop.RECORDS", 4)  # records of three updates each
     if MODELS[model_name].load(MODELS[model_name].model).fitted:
         pytest.skip("counts are fitted in one pass: nothing to resume")
     settings = small(model_name)
     whole = hornbook.train(
         str(words_file), model=model_name, out=tmp_path / "whole", settings=settings
     )
-    with pytest.raises(Interrupted):
+    with pytest.raises(Interrupted if at != "evaluation" else KeyError):
         hornbook.train(
             str(words_file),
             model=model_name,
             out=tmp_path / "cut",
             settings=settings,
-            callbacks=[Interrupt(5)],
+            callbacks=[Crash(8) if at == "evaluation" else Interrupt(at)],
         )
     resumed = hornbook.resume(tmp_path / "cut")
     timed = {"seconds", "tokens_per_second"}
@@ -108,8 +121,6 @@ def test_a_changed_corpus_is_not_resumed_on(words_file: Path, tmp_path: Path) ->
 
 
 def test_the_run_directory_moves(names_run: Run, tmp_path: Path) -> None:
-    import shutil
-
     moved = shutil.copytree(names_run.path, tmp_path / "elsewhere")
     assert hornbook.load(moved).score("emma") == names_run.score("emma")
     assert names_run.evaluate("test").tokens > 20_000
@@ -214,8 +225,6 @@ def test_a_diverging_run_says_so_and_keeps_the_best(words_file: Path, tmp_path: 
 
 @pytest.mark.parametrize("damage", ["cut", "swap", "none"])
 def test_damaged_weights_are_told(names_run: Run, tmp_path: Path, damage: str) -> None:
-    import shutil
-
     copy = shutil.copytree(names_run.path, tmp_path / "copy")
     weights = copy / "model.safetensors"
     if damage == "cut":
@@ -229,10 +238,75 @@ def test_damaged_weights_are_told(names_run: Run, tmp_path: Path, damage: str) -
 
 
 def test_a_format_of_the_future_is_refused(names_run: Run, tmp_path: Path) -> None:
-    import shutil
-
     copy = shutil.copytree(names_run.path, tmp_path / "copy")
     facts = json.loads((copy / "config.json").read_text())
     (copy / "config.json").write_text(json.dumps({**facts, "format": 2}))
     with pytest.raises(RunError, match="found format 2, expected 1"):
         hornbook.load(copy)
+
+
+def test_fewer_steps_than_done_are_refused_and_nothing_is_written(
+    words_file: Path, tmp_path: Path
+) -> None:
+    run = hornbook.train(
+        str(words_file), model="bigram", out=tmp_path / "r", settings=small("bigram")
+    )
+    before = (run.path / "config.json").read_bytes()
+    with pytest.raises(ConfigError, match="found 5, but 12 updates are done"):
+        hornbook.resume(run.path, steps=5)
+    shutil.rmtree(run.path / "last")
+    with pytest.raises(RunError, match="no state to resume from"):
+        hornbook.resume(run.path, steps=50)
+    assert (run.path / "config.json").read_bytes() == before
+
+
+def test_a_log_cut_by_a_crash_is_read_up_to_there(names_run: Run, tmp_path: Path) -> None:
+    copy = shutil.copytree(names_run.path, tmp_path / "copy")
+    with (copy / "log.jsonl").open("a") as file:
+        file.write('{"step": 31, "lo')
+    assert hornbook.load(copy).log == names_run.log
+    (copy / "log.jsonl").write_text('{"step": 1}\n{"st\n{"step": 3}\n')
+    with pytest.raises(RunError, match=r"log\.jsonl: damaged"):
+        _ = hornbook.load(copy).log
+
+
+def test_facts_that_are_missing_are_told(names_run: Run, tmp_path: Path) -> None:
+    copy = shutil.copytree(names_run.path, tmp_path / "copy")
+    facts = json.loads((copy / "config.json").read_text())
+    del facts["corpus"]
+    (copy / "config.json").write_text(json.dumps(facts))
+    with pytest.raises(RunError, match=r"config\.json: damaged: .*corpus"):
+        hornbook.load(copy)
+
+
+@pytest.mark.parametrize("model", ["gpt", "gpt2"])
+def test_a_context_asked_for_as_a_flag_is_a_number(model: str, tmp_path: Path) -> None:
+    settings = {**small(model, steps=1), "model.context_length": "32"}
+    run = hornbook.train("names", model=model, out=tmp_path / "r", settings=settings)
+    assert run.model.context_length == 32
+
+
+def test_settings_that_disagree_are_refused(tmp_path: Path) -> None:
+    for arguments, message in (
+        ({"model": "gpt", "settings": {"model.name": "ngram"}}, "--model: found 'gpt', but"),
+        ({"steps": 2, "settings": {"training.steps": 1}}, "--steps: found 2, but"),
+        ({"settings": {"data.corpus": "shakespeare"}}, "CORPUS: found 'names', but"),
+        ({"settings": {"training.steps": True}}, "training.steps: found true"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            hornbook.train("names", out=tmp_path / "r", **arguments)
+
+
+def test_counts_without_smoothing_can_be_infinitely_surprised(tmp_path: Path) -> None:
+    run = hornbook.train(
+        "names",
+        model="ngram",
+        out=tmp_path / "r",
+        settings={"model.order": 5, "model.smoothing": "add-k", "model.k": 0},
+    )
+    assert run.report["validation"]["nats"] is None
+    assert run.facts["n_parameters"] > 10_000
+    assert math.isinf(run.evaluate("val").nats)
+    from hornbook.cli.main import main
+
+    assert main(["show", str(run.path)]) == main(["eval", str(run.path)]) == 0

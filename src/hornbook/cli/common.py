@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
@@ -71,6 +72,16 @@ def table(rows: Iterable[Sequence[str]], *, right: Sequence[int] = ()) -> str:
         ).rstrip()
         for row in rows
     )
+
+
+def number(x: float | None) -> str:
+    """A loss; JSON has none that is infinite, as of counts without smoothing."""
+    return "infinite" if x is None or math.isinf(x) else f"{x:.4f}"
+
+
+def with_error(loss: float | None, error: float | None) -> str:
+    """A loss with its standard error, where there is one."""
+    return number(loss) + ("" if error is None else f" (standard error {error:.4f})")
 
 
 def visible(text: str) -> str:

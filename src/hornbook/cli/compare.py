@@ -26,7 +26,8 @@ def run(arguments: list[str]) -> int:
 
     from hornbook.cli.ladder import show
     from hornbook.diagnostics.compare import compare
-    from hornbook.run import Run, write_bytes
+    from hornbook.files import write_bytes
+    from hornbook.run import Run
 
     measured, found = compare([Run.load(path) for path in args.paths])
     standings = [m.standing for m in measured]

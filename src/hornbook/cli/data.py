@@ -54,9 +54,7 @@ def _list(*, as_json: bool) -> None:
 
 def statistics(corpus: Corpus) -> dict[str, Any]:
     """The figures of a corpus as plain data."""
-    symbols = Counter(corpus.text)
-    if corpus.kind == "documents":
-        symbols.pop("\n", None)
+    symbols = _symbols(corpus)
     rarest = sorted(symbols.items(), key=lambda item: (item[1], item[0]))[:RAREST]
     facts: dict[str, Any] = {
         "source": corpus.source,
@@ -90,13 +88,20 @@ def statistics(corpus: Corpus) -> dict[str, Any]:
     return facts
 
 
+def _symbols(corpus: Corpus) -> Counter[str]:
+    symbols = Counter(corpus.text)
+    if corpus.kind == "documents":  # line breaks stand between them, not in them
+        symbols.pop("\n", None)
+    return symbols
+
+
 def _rows(corpus: Corpus, facts: dict[str, Any]) -> list[tuple[str, str]]:
     rows = [
         ("source", facts["source"]),
         ("kind", f"{facts['kind']} ({facts['why']})"),
         ("size", f"{facts['bytes']:,} bytes, {facts['characters']:,} characters"),
         ("sha256", facts["sha256"]),
-        ("symbols", f"{facts['symbols']}: {visible(''.join(sorted(set(corpus.text))))[:100]}"),
+        ("symbols", f"{facts['symbols']}: {visible(''.join(sorted(_symbols(corpus))))[:100]}"),
         (
             "rarest",
             ", ".join(f"{visible(r['symbol'])} {r['name']} x{r['count']}" for r in facts["rarest"]),

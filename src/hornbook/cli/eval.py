@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-
-from hornbook.cli.common import Parser, add_unknown, table
+from hornbook.cli.common import Parser, add_unknown, number, table, with_error
 
 
 def run(arguments: list[str]) -> int:
@@ -19,20 +17,21 @@ def run(arguments: list[str]) -> int:
     add_unknown(parser)
     args = parser.parse_args(arguments)
 
+    from hornbook.files import dump
     from hornbook.run import Run
 
     loaded = Run.load(args.path)
     result = loaded.evaluate(args.split, corpus=args.corpus, unknown=args.unknown)
     where = args.corpus or args.split
     if args.json:
-        print(json.dumps({"run": args.path, "part": where, **result.to_json()}))
+        print(dump({"run": args.path, "part": where, **result.to_json()}))
         return 0
     units = "documents" if loaded.documents else "blocks"
     rows = [
         ("part", f"{where}: {result.tokens:,} tokens, {result.units:,} {units}"),
-        ("loss", f"{result.nats:.4f} nats per token, standard error {result.standard_error:.4f}"),
+        ("loss", f"{with_error(result.nats, result.standard_error)} nats per token"),
         ("perplexity", f"{result.perplexity:.3f}"),
-        ("bits per byte", f"{result.bits_per_byte:.4f} over {result.bytes:,} bytes"),
+        ("bits per byte", f"{number(result.bits_per_byte)} over {result.bytes:,} bytes"),
     ]
     print(table(rows))
     return 0

@@ -28,7 +28,7 @@ def run(arguments: list[str]) -> int:
             f"out: found {args.out.name!r}, expected a name that ends in .png or .svg"
         )
 
-    from hornbook.run import write_bytes
+    from hornbook.files import write_bytes
     from hornbook.training.lr_finder import find_learning_rate
     from hornbook.training.plan import make_plan
 

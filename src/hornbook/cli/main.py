@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from hornbook import __version__
-from hornbook.errors import HornbookError, did_you_mean
+from hornbook.errors import ConfigError, HornbookError, did_you_mean
 
 VERBS = {
     "train": "train a model on a corpus of the registry or a text file",
@@ -32,18 +32,10 @@ VERBS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command line and returns its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if not arguments or arguments[0] in ("-h", "--help", "help"):
-        print(usage())
-        return 0
-    if arguments[0] in ("-V", "--version"):
-        print(f"hornbook {__version__}")
-        return 0
-    verb, *rest = arguments
+    if len(arguments) == 2 and arguments[0] == "help":
+        arguments = [arguments[1], "--help"]
     try:
-        if verb not in VERBS:
-            fail(f"{verb}: no such verb{did_you_mean(verb, VERBS)}")
-            return 2
-        return _run(verb, rest)
+        return _run(arguments)
     except HornbookError as error:
         fail(str(error))
         return error.exit_code
@@ -55,9 +47,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
 
 
-def _run(verb: str, arguments: list[str]) -> int:
-    module = importlib.import_module(f"hornbook.cli.{verb.replace('-', '_')}")
-    code: int = module.run(arguments)
+def _run(arguments: list[str]) -> int:
+    code = 0
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(usage())
+    elif arguments[0] in ("-V", "--version"):
+        print(f"hornbook {__version__}")
+    elif arguments[0] not in VERBS:
+        raise ConfigError(f"{arguments[0]}: no such verb{did_you_mean(arguments[0], VERBS)}")
+    else:
+        # threads that wait asleep: on a busy machine spinning ones cost up to a hundred times more
+        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+        verb = arguments[0].replace("-", "_")
+        code = importlib.import_module(f"hornbook.cli.{verb}").run(arguments[1:])
     sys.stdout.flush()
     return code
 

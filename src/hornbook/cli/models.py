@@ -25,5 +25,7 @@ def run(arguments: list[str]) -> int:
 
     entry = MODELS[args.model]
     print(f"{args.model}: {entry.line}\n{entry.source}\n")
-    print("\n".join(field_lines("model", entry.load(entry.config))) or "  nothing to set")
+    print(
+        "\n".join(field_lines("model", entry.load(entry.config), args.model)) or "  nothing to set"
+    )
     return 0

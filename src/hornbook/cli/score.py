@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from hornbook.errors import DataError
 
 if TYPE_CHECKING:
     from hornbook.evaluate import Score
+    from hornbook.run import Run
+    from hornbook.tokenizers.base import Unknown
 
 BATCH = 1000  # lines scored together
 MARKED = 2.0  # a token is marked where it costs so many times the mean of its text
@@ -32,26 +35,44 @@ def run(arguments: list[str]) -> int:
 
     loaded = Run.load(args.path)
     texts = iter(args.texts or _lines())
-    found = False
+    found, first = False, 1
     while batch := list(islice(texts, BATCH)):
-        for scored in loaded.score(batch, unknown=args.unknown):
+        for scored in _scored(loaded, batch, first, args.unknown):
             if args.json:
                 print(json.dumps(_object(scored, tokens=args.tokens), ensure_ascii=False))
             else:
                 _show(scored, tokens=args.tokens, header=not found)
             found = True
+        first += len(batch)
     if not found:
         raise DataError("stdin: found no text to score; give TEXT or lines")
     return 0
 
 
-def _lines() -> Iterator[str]:
+def _scored(run: Run, texts: list[str], first: int, unknown: Unknown) -> Iterator[Score]:
+    """The scores of texts; where one cannot be scored, those before it, then which one it was."""
     try:
-        for line in sys.stdin:
-            if line := line.rstrip("\n"):
+        yield from run.score(texts, unknown=unknown)
+    except DataError:
+        for number, text in enumerate(texts, first):
+            try:
+                yield from run.score(text, unknown=unknown)
+            except DataError as error:
+                raise DataError(f"text {number}: {error}") from None
+
+
+def _lines() -> Iterator[str]:
+    raw = getattr(sys.stdin, "buffer", None)
+    lines = sys.stdin if raw is None else io.TextIOWrapper(raw, "utf-8", errors="strict")
+    try:
+        for line in lines:
+            if line := line.rstrip("\r\n"):
                 yield line
     except UnicodeDecodeError as error:
-        raise DataError(f"stdin: found bytes that are not UTF-8 ({error.reason})") from None
+        raise DataError(
+            f"stdin: found byte 0x{error.object[error.start]:02x}, which is not valid UTF-8; "
+            "convert the text first"
+        ) from None
 
 
 def _object(scored: Score, *, tokens: bool) -> dict[str, object]:

@@ -6,7 +6,7 @@ import json
 import math
 from typing import Any
 
-from hornbook.cli.common import Parser, table, visible
+from hornbook.cli.common import Parser, number, table, visible, with_error
 
 
 def run(arguments: list[str]) -> int:
@@ -25,8 +25,9 @@ def run(arguments: list[str]) -> int:
         return 0
     corpus, hardware = facts["corpus"], facts["hardware"]
     settings = loaded.config.model.model_dump(exclude={"name"})
+    kept = "probabilities" if loaded.model.fitted else "parameters"
     rows = [
-        ("model", f"{loaded.config.model.name}, {facts['n_parameters']:,} parameters"),
+        ("model", f"{loaded.config.model.name}, {facts['n_parameters']:,} {kept}"),
         ("settings", ", ".join(f"{name} {value}" for name, value in settings.items())),
         ("corpus", f"{corpus['source']}: {corpus['kind']}, sha256 {corpus['sha256'][:12]}..."),
         ("trained", f"{facts['created']} on {hardware['device']}, {hardware['precision']}"),
@@ -40,8 +41,8 @@ def run(arguments: list[str]) -> int:
             ),
             (
                 "validation",
-                f"{validation['nats']:.4f} nats per token, {validation['bits_per_byte']:.4f} bits "
-                f"per byte, standard error {validation['standard_error']:.4f}",
+                f"{with_error(validation['nats'], validation['standard_error'])} nats per token, "
+                f"{number(validation['bits_per_byte'])} bits per byte",
             ),
             ("samples", "  ".join(visible(s)[:60] for s in report["samples"][:8])),
         ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from hornbook.cli.common import Parser, split_dotted
@@ -14,7 +13,7 @@ from hornbook.errors import ConfigError
 def run(arguments: list[str]) -> int:
     """Trains a model, or goes on with a run."""
     rest, dotted = split_dotted(arguments)
-    args = _parser().parse_args(rest)
+    args = _parser(full_help=bool({"-h", "--help"} & set(rest))).parse_args(rest)
     if args.resume is not None:
         return _resume(args, dotted)
     from hornbook.cli.progress import Progress
@@ -32,7 +31,16 @@ def run(arguments: list[str]) -> int:
     training = {name: value for name, value in flags.items() if value is not None}
     data = {"kind": args.kind, "encoding": args.encoding}
     data = {name: value for name, value in data.items() if value is not None}
-    settings = merge(toml, parse_overrides(dotted), {"training": training, "data": data})
+    flagged = {"training": training, "data": data}
+    overrides = parse_overrides(dotted)
+    for section, fields in flagged.items():
+        for name, value in fields.items():
+            other = overrides.get(section, {}).get(name, value)
+            if str(other) != str(value):
+                raise ConfigError(
+                    f"--{name}: found {value!r}, but --{section}.{name} is {other!r}; give one"
+                )
+    settings = merge(toml, overrides, flagged)
     finished = train(
         args.corpus,
         model=args.model,
@@ -64,7 +72,7 @@ def _resume(args: argparse.Namespace, dotted: list[str]) -> int:
 def _summary(path: Path) -> None:
     """What came of it, on stdout."""
     import hornbook
-    from hornbook.cli.common import table, visible
+    from hornbook.cli.common import number, table, visible, with_error
 
     run = hornbook.load(str(path))
     report = run.report
@@ -72,18 +80,23 @@ def _summary(path: Path) -> None:
     rows = [
         (
             "validation",
-            f"{validation['nats']:.4f} nats per token, {validation['bits_per_byte']:.4f} bits per "
-            f"byte (standard error {validation['standard_error']:.4f} nats)",
+            f"{with_error(validation['nats'], validation['standard_error'])} nats per token, "
+            f"{number(validation['bits_per_byte'])} bits per byte",
         )
     ]
     if run.documents:
         rows.append(
-            ("new", f"{report['samples_new']} of these {len(samples)} are not in the corpus")
+            (
+                "new",
+                f"{report['samples_new']} of the {report['samples_different']} different ones above "
+                "are not in the corpus",
+            )
         )
-        width = min(120, max(map(len, samples), default=0)) + 2
-        columns = max(1, 80 // width)
-        for i in range(0, len(samples), columns):
-            print("  ".join(visible(s).ljust(width - 2) for s in samples[i : i + columns]).rstrip())
+        shown = [visible(s) or "(empty)" for s in samples]
+        width = max(map(len, shown), default=0)
+        columns = max(1, 80 // (width + 2))
+        for i in range(0, len(shown), columns):
+            print("  ".join(s.ljust(width) for s in shown[i : i + columns]).rstrip())
     else:
         print(*samples, sep="\n")
     rows.append(("verdict", report["novelty"]["verdict"]))
@@ -109,8 +122,8 @@ def _quoted(text: str) -> str:
     return shlex.quote(text)
 
 
-def _parser() -> Parser:
-    parser = Parser("train", epilog=_settings_help())
+def _parser(*, full_help: bool) -> Parser:
+    parser = Parser("train", epilog=_settings_help() if full_help else "")
     parser.add_argument(
         "corpus", nargs="?", help="a name from `hornbook data` or a text file (default: names)"
     )
@@ -133,26 +146,34 @@ def _parser() -> Parser:
 
 
 def _settings_help() -> str:
-    if not {"-h", "--help"} & set(sys.argv):
-        return ""
     from hornbook import presets
 
-    lines = ["settings, as flags (--optim.learning-rate 0.01) or in TOML ([optim]):"]
+    lines = [
+        "settings, as flags (--optim.learning-rate 0.01) or in TOML ([optim]); the defaults are"
+    ]
+    lines.append("those of --model gpt, where two are given for documents / for a stream:")
     for section, cls in SECTIONS.items():
         if section == "model":
             lines.append("  --model.*: see `hornbook models MODEL`")
             continue
-        lines += field_lines(section, cls)
+        lines += field_lines(section, cls, "gpt")
     lines.append("\npresets: " + ", ".join(presets.PRESETS))
     return "\n".join(lines)
 
 
-def field_lines(section: str, cls: type) -> list[str]:
-    """One line for each field of a section: flag, default, description."""
+def field_lines(section: str, cls: type, model: str) -> list[str]:
+    """One line for each field of a section: flag, what a model's presets make of it, description."""
+    from hornbook import presets
+
     lines = []
     for name, field in cls.model_fields.items():  # type: ignore[attr-defined]
         if section == "model" and name == "name":
             continue
         flag = f"--{section}.{name.replace('_', '-')}"
-        lines.append(f"  {flag:<26} {field.description} (default: {field.default})")
+        both = [
+            str(presets.default(model, documents=kind).get(section, {}).get(name, field.default))
+            for kind in (True, False)
+        ]
+        default = " / ".join(dict.fromkeys(both))
+        lines.append(f"  {flag:<26} {field.description} (default: {default})")
     return lines

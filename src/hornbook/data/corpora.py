@@ -130,6 +130,8 @@ def load_corpus(config: DataConfig) -> Corpus:
     """
     known = CORPORA.get(config.corpus)
     if known is None:
+        if not config.corpus:
+            raise DataError("corpus: found '', expected a name or the path of a text file")
         path = Path(config.corpus).expanduser()
         looks_like_name = path.name == config.corpus and not path.suffix
         if looks_like_name and not path.exists():

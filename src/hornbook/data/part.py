@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from hornbook.config import DataConfig
 from hornbook.data.text import Corpus
-from hornbook.errors import DataError
+from hornbook.errors import ConfigError, DataError, did_you_mean
 from hornbook.tokenizers import Tokenizer
 from hornbook.tokenizers.base import Ids, Unknown
 
@@ -42,12 +42,15 @@ class Split:
 
     def part(self, name: str, tokenizer: Tokenizer, *, unknown: Unknown = "error") -> Part:
         """One of train, validation (or val) and test as tokens. Raises DataError if it is empty."""
-        texts, before = {
+        parts = {
             "train": (self.train, self.before[0]),
             "val": (self.validation, self.before[1]),
             "validation": (self.validation, self.before[1]),
             "test": (self.test, self.before[2]),
-        }[name]
+        }
+        if name not in parts:
+            raise ConfigError(f"split: found {name!r}, no such part{did_you_mean(name, parts)}")
+        texts, before = parts[name]
         if not texts:
             raise DataError(
                 f"{name}: this corpus has no such part; a stream is split into train and validation "
@@ -110,9 +113,15 @@ class Part:
         cls, documents: Sequence[str], tokenizer: Tokenizer, *, unknown: Unknown = "error"
     ) -> Part:
         """A part of documents, each between two end-of-document ids."""
+        for number, document in enumerate(documents, 1):
+            if "\n" in document:
+                raise DataError(
+                    f"document {number} ({document[:20]!r}...): found a line break inside it, "
+                    "expected one document a line"
+                )
         tokens = tokenizer.encode_documents(documents, unknown=unknown)
         starts = np.flatnonzero(tokens == tokenizer.end_id)
-        n_bytes = sum(len(d.encode("utf-8", "surrogatepass")) + 1 for d in documents)
+        n_bytes = len(tokenizer.decode_bytes(tokens)) + len(documents)
         return cls(tokens, starts, True, n_bytes)
 
     @classmethod
@@ -120,16 +129,12 @@ class Part:
         cls, text: str, tokenizer: Tokenizer, *, before: str = "", unknown: Unknown = "error"
     ) -> Part:
         """A part of one stream. Without a symbol `before` it the first is read, not predicted."""
-        tokens = tokenizer.encode(before + text, unknown=unknown)
-        read = before or text[:1]
-        n_bytes = len((before + text).encode("utf-8", "surrogatepass")) - len(
-            read.encode("utf-8", "surrogatepass")
-        )
-        if tokenizer.kind == "byte":  # of the symbol before only the last byte is context
-            tokens = tokens[max(0, len(before.encode("utf-8", "surrogatepass")) - 1) :]
-            n_bytes = len(tokens) - 1
+        tokens = tokenizer.encode(text, unknown=unknown)
+        if before:
+            tokens = np.concatenate([tokenizer.encode(before, unknown=unknown)[-1:], tokens])
         if len(tokens) < 2:
             raise DataError(f"found {len(tokens)} symbol(s), expected at least 2 to predict one")
+        n_bytes = len(tokenizer.decode_bytes(tokens[1:]))
         return cls(tokens, np.array([0, len(tokens) - 1]), False, n_bytes)
 
     @property

@@ -126,6 +126,9 @@ def decode(raw: bytes, encoding: str, place: str) -> tuple[str, list[str]]:
     if "\r\n" in text:
         notes.append(f"{text.count(chr(13) + chr(10))} line ends CRLF read as LF")
         text = text.replace("\r\n", "\n")
+    if "\r" in text and "\n" not in text:
+        notes.append(f"{text.count(chr(13))} line ends CR read as LF")
+        text = text.replace("\r", "\n")
     return text, notes
 
 
@@ -155,7 +158,8 @@ def detect_kind(text: str) -> tuple[Kind, str]:
         return "stream", f"{blank:.0%} of its lines are blank"
     if indented > 0.02:
         return "stream", f"{indented:.0%} of its lines are indented"
-    enough = 20 if width <= 25 or 120 < width <= 4000 else 200
+    words = statistics.median(len(line.split()) for line in filled) if filled else 0
+    enough = 20 if (width <= 25 and words <= 2) or 120 < width <= 4000 else 200
     seen = f"{len(lines):,} lines of {width:.0f} characters (median)"
     if width <= 4000 and len(lines) >= enough:
         return "documents", f"{seen}, none blank or indented" if not blank + indented else seen

@@ -47,7 +47,7 @@ class Standing:
     seconds: float
     tokens: int
     validation: float
-    validation_error: float
+    validation_error: float | None
     unseen: float | None
     test: float | None
     test_error: float | None
@@ -224,8 +224,13 @@ def _difference(best: Measured, other: Measured, *, same_tokens: bool) -> Differ
         d, weight, unit = d / math.log(2), best.bytes[:n], "bits per byte"
     mean = float(d.sum() / weight.sum())
     spread = float(np.sum((d - mean * weight) ** 2))
-    error = math.sqrt(spread * n / (n - 1)) / float(weight.sum()) if n > 1 else math.nan
+    error = math.sqrt(spread * n / (n - 1)) / float(weight.sum()) if n > 1 else math.inf
     return Difference(best.standing.name, other.standing.name, unit, mean, error, n)
+
+
+def with_error(loss: float, error: float | None) -> str:
+    """A loss with its standard error, where there is one."""
+    return f"{loss:.4f}" if error is None else f"{loss:.4f} ± {error:.4f}"
 
 
 def columns(standings: Sequence[Standing]) -> list[list[str]]:
@@ -234,14 +239,14 @@ def columns(standings: Sequence[Standing]) -> list[list[str]]:
              "new"]]  # fmt: skip
     for s in sorted(standings, key=lambda s: s.bits_per_byte):
         unseen = "-" if s.unseen is None else f"{s.unseen:.4f}"
-        test = "-" if s.test is None else f"{s.test:.4f} ± {s.test_error:.4f}"
+        test = "-" if s.test is None else with_error(s.test, s.test_error)
         rows.append(
             [
                 s.name,
                 f"{s.parameters:,}",
                 f"{s.seconds:.1f}",
                 f"{s.tokens:,}",
-                f"{s.validation:.4f} ± {s.validation_error:.4f}",
+                with_error(s.validation, s.validation_error),
                 unseen,
                 test,
                 f"{s.bits_per_byte:.4f}",

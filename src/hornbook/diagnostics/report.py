@@ -16,7 +16,8 @@ from hornbook.diagnostics.figures import FIGURES, DoesNotApplyError
 from hornbook.diagnostics.probes import Verdict
 from hornbook.diagnostics.source import source
 from hornbook.errors import RunError
-from hornbook.run import Run, write_bytes
+from hornbook.files import write_bytes
+from hornbook.run import Run
 
 STYLE = """
 :root { color-scheme: light dark; --paper: #fafafa; --card: #fff; --ink: #1a1a1a; --soft: #595959;

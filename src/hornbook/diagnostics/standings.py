@@ -17,7 +17,7 @@ def standings(rows: Sequence[Standing], title: str = "The ladder") -> Figure:
     places = range(len(rows))
     losses.errorbar(
         [s.validation for s in rows], [p + 0.12 for p in places],
-        xerr=[2 * s.validation_error for s in rows], fmt="o", color=style.BLUE, ms=5,
+        xerr=[2 * (s.validation_error or 0.0) for s in rows], fmt="o", color=style.BLUE, ms=5,
         label="validation (2 standard errors)",
     )  # fmt: skip
     tested = [(p - 0.12, s.test, s.test_error or 0.0) for p, s in zip(places, rows, strict=True)

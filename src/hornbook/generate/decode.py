@@ -92,6 +92,8 @@ def sample(
     _check(n, max_tokens, stop)
     generator = generator if generator is not None else torch.Generator()
     start = prompt_ids(tokenizer, prompt, unknown)
+    if unknown == "skip":  # what is shown is what the model has read
+        prompt = tokenizer.decode(tokenizer.encode(prompt, unknown="skip"))
     samples = []
     for first in range(0, n, batch):
         count = min(batch, n - first)

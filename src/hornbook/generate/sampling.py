@@ -38,7 +38,8 @@ class Sampling:
     def filter(self, logits: Tensor) -> Tensor:
         """Temperature, then top-k, top-p and min-p; (B, V) -> (B, V), -inf for what is cut."""
         if self.temperature not in (0.0, 1.0):
-            logits = logits / self.temperature
+            # the best at 0: however cold it is, nothing overflows
+            logits = (logits - logits.max(dim=-1, keepdim=True).values) / self.temperature
         if self.top_k is not None:
             logits = top_k(logits, self.top_k)
         if self.top_p is not None:

@@ -12,11 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hornbook.errors import DataError, RunError
+from hornbook.files import write_json
 
 Ids = NDArray[np.integer[Any]]
 Unknown = Literal["error", "skip"]
 
 END = "<|endoftext|>"  # how the end-of-document id is written in tokenizer.json
+
+
+def end_spelling(text: str) -> str:
+    """How the end of a document is written for this corpus: something that it does not contain."""
+    end, n = END, 1
+    while end in text:
+        end, n = f"<|endoftext-{n}|>", n + 1
+    return end
 
 
 class Tokenizer(ABC):
@@ -67,7 +76,7 @@ class Tokenizer(ABC):
 
     def save(self, path: Path) -> None:
         """Writes `tokenizer.json`."""
-        path.write_text(json.dumps(self.to_json(), ensure_ascii=False, indent=1), "utf-8")
+        write_json(path, self.to_json())
 
 
 def load_tokenizer(path: Path) -> Tokenizer:
@@ -79,20 +88,23 @@ def load_tokenizer(path: Path) -> Tokenizer:
         data = json.loads(path.read_text("utf-8"))
         vocab = data["model"]["vocab"]
         model_type = data["model"]["type"]
-        documents = END in vocab
+        added = data["added_tokens"]
+        documents = bool(added)
+        end = str(added[0]["content"]) if documents else END
         ids = sorted(vocab.values())
         if ids != list(range(len(ids))):
             raise ValueError("ids are not 0 .. n-1")
         if model_type == "WordLevel":
             return CharTokenizer(
-                sorted((s for s in vocab if s != END), key=lambda s: int(vocab[s])),
+                sorted((s for s in vocab if s != end), key=lambda s: int(vocab[s])),
                 documents=documents,
+                end=end,
             )
         if model_type == "BPE" and not data["model"]["merges"]:
-            return ByteTokenizer(documents=documents)
+            return ByteTokenizer(documents=documents, end=end)
     except OSError as error:
         raise RunError(f"{path}: cannot be read ({error.strerror})") from None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise RunError(f"{path}: not a tokenizer that hornbook wrote ({error})") from None
     raise RunError(
         f"{path}: a tokenizer of type {model_type!r}; expected a char (WordLevel) or byte (BPE "

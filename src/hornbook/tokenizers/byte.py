@@ -17,7 +17,8 @@ class ByteTokenizer(Tokenizer):
 
     kind = "byte"
 
-    def __init__(self, *, documents: bool) -> None:
+    def __init__(self, *, documents: bool, end: str = END) -> None:
+        self.end = end
         self.end_id = 256 if documents else None
         self.vocab_size = 257 if documents else 256
 
@@ -49,7 +50,7 @@ class ByteTokenizer(Tokenizer):
         """A byte-level BPE without merges (GPT-2's table of printable bytes)."""
         vocab = {letter: byte for byte, letter in enumerate(_printable_bytes())}
         if self.end_id is not None:
-            vocab[END] = self.end_id
+            vocab[self.end] = self.end_id
         byte_level = {
             "type": "ByteLevel",
             "add_prefix_space": False,
@@ -60,7 +61,7 @@ class ByteTokenizer(Tokenizer):
             "version": "1.0",
             "truncation": None,
             "padding": None,
-            "added_tokens": added_tokens(self.end_id),
+            "added_tokens": added_tokens(self.end_id, self.end),
             "normalizer": None,
             "pre_tokenizer": byte_level,
             "post_processor": None,

@@ -12,7 +12,15 @@ from typing import Any, Self
 import numpy as np
 
 from hornbook.errors import DataError
-from hornbook.tokenizers.base import END, Ids, Tokenizer, Unknown, refuse_unknown, smallest_dtype
+from hornbook.tokenizers.base import (
+    END,
+    Ids,
+    Tokenizer,
+    Unknown,
+    end_spelling,
+    refuse_unknown,
+    smallest_dtype,
+)
 
 CHUNK = 1 << 18  # code points looked up at a time: the working set stays in the cache
 
@@ -22,9 +30,10 @@ class CharTokenizer(Tokenizer):
 
     kind = "char"
 
-    def __init__(self, symbols: Sequence[str], *, documents: bool) -> None:
+    def __init__(self, symbols: Sequence[str], *, documents: bool, end: str = END) -> None:
         if not symbols or len(set(symbols)) != len(symbols) or any(len(s) != 1 for s in symbols):
             raise ValueError("symbols are to be different single characters")
+        self.end = end
         first = 1 if documents else 0
         self.symbols = tuple(symbols)
         self.vocab_size = len(symbols) + first
@@ -46,7 +55,9 @@ class CharTokenizer(Tokenizer):
         """The sorted symbols of `text`; for documents without the line break between them."""
         symbols = np.unique(_code_points(text))
         return cls(
-            [chr(p) for p in symbols.tolist() if not (documents and p == 10)], documents=documents
+            [chr(p) for p in symbols.tolist() if not (documents and p == 10)],
+            documents=documents,
+            end=end_spelling(text),
         )
 
     def encode(self, text: str, *, unknown: Unknown = "error") -> Ids:
@@ -95,12 +106,12 @@ class CharTokenizer(Tokenizer):
         """A WordLevel model over single characters."""
         vocab = {s: i for i, s in enumerate(self.symbols, self._first)}
         if self.end_id is not None:
-            vocab = {END: self.end_id, **vocab}
+            vocab = {self.end: self.end_id, **vocab}
         return {
             "version": "1.0",
             "truncation": None,
             "padding": None,
-            "added_tokens": added_tokens(self.end_id),
+            "added_tokens": added_tokens(self.end_id, self.end),
             "normalizer": None,
             "pre_tokenizer": {
                 "type": "Split",
@@ -114,14 +125,14 @@ class CharTokenizer(Tokenizer):
         }
 
 
-def added_tokens(end_id: int | None) -> list[dict[str, Any]]:
+def added_tokens(end_id: int | None, end: str) -> list[dict[str, Any]]:
     """The end of document as Hugging Face's special token."""
     if end_id is None:
         return []
     return [
         {
             "id": end_id,
-            "content": END,
+            "content": end,
             "single_word": False,
             "lstrip": False,
             "rstrip": False,

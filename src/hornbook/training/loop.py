@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import signal
 import threading
@@ -19,11 +18,12 @@ from hornbook.data.text import Corpus
 from hornbook.diagnostics.novelty import Training, measure, together
 from hornbook.errors import ConfigError, RunError
 from hornbook.evaluate import evaluate, token_nats
+from hornbook.files import dump, read_json, write_json, write_lines
 from hornbook.generate import sample
-from hornbook.run import Run, create, free_path, make_generator, write_json, write_tensors
+from hornbook.run import Run, check_free, create, free_path, make_generator, write_tensors
 from hornbook.training.callbacks import Callback
 from hornbook.training.device import autocast
-from hornbook.training.plan import Plan, make_plan, plan_of_run
+from hornbook.training.plan import Plan, make_plan, plan_of_run, refuse_two
 from hornbook.training.probing import Recorder
 from hornbook.training.state import Progress, load_state, save_state
 from hornbook.training.step import TrainStep
@@ -69,10 +69,11 @@ def train(
     flags = {"steps": steps, "seed": seed, "device": device, "precision": precision}
     training = {name: value for name, value in flags.items() if value is not None}
     sections = _sections(settings or {})
+    for name, value in training.items():
+        refuse_two(f"--{name}", value, f"training.{name}", sections.get("training", {}).get(name))
     sections["training"] = {**sections.get("training", {}), **training}
-    if out is not None and Path(out).exists():
-        hint = "go on with it (--resume) or " if (Path(out) / "config.json").exists() else ""
-        raise ConfigError(f"{out}: exists already; {hint}give another place (--out)")
+    if out is not None:
+        check_free(Path(out))
     plan = make_plan(corpus, model=model, preset=preset, settings=sections)
     callbacks = _told(plan, callbacks)
     path = (
@@ -91,17 +92,27 @@ def resume(
     """
     run = Run.load(path)
     config = run.config
+    if not (run.path / "last" / "state.json").exists():
+        raise RunError(f"{path}: found no state to resume from (last/state.json)")
     if steps is not None:
         fields = {**config.training.model_dump(), "steps": steps}
         training = TrainingConfig.parse(fields, "training")
+        done = int(read_json(run.path / "last" / "state.json").get("step", 0))
+        if training.steps < done:
+            raise ConfigError(
+                f"steps: found {training.steps}, but {done} updates are done; --steps is the total, "
+                f"give {done} or more"
+            )
         config = config.model_copy(update={"training": training})
-        write_json(
-            run.path / "config.json", {**run.facts, "config": config.model_dump(mode="json")}
-        )
-        run = Run.load(path)
     corpus: Corpus = run.corpus()
     plan = plan_of_run(config, corpus, run.tokenizer)
     plan.precision, plan.why_precision = run.facts["hardware"]["precision"], "as before"
+    if config != run.config:
+        plan.notes.append(
+            f"{config.training.steps:,} updates instead of {run.config.training.steps:,}: the "
+            "learning rate follows the schedule of the new total from here on"
+        )
+        run = Run(run.path, {**run.facts, "config": config.model_dump(mode="json")}, config)
     return _run(plan, run, _told(plan, callbacks), fresh=False)
 
 
@@ -146,6 +157,8 @@ def _fit(plan: Plan, run: Run, callbacks: Sequence[Callback]) -> None:
     plan.model.fit(tokens, torch.from_numpy(plan.train_part.starts))
     seconds = time.perf_counter() - begin
     write_tensors(run.path / "model.safetensors", plan.model.state_dict())
+    run.facts = {**run.facts, "n_parameters": plan.model.n_parameters}
+    write_json(run.path / "config.json", run.facts)
     record = {
         "step": 1,
         "tokens": plan.train_part.n_targets,
@@ -170,11 +183,11 @@ class _Loop:
         self.progress = Progress(Watch(patience=training.patience))
         if not fresh:
             self.progress = load_state(run.path, self.step)
-            _truncate_log(run, self.progress.step)
+            write_json(run.path / "config.json", run.facts)
+            write_lines(run.path / "log.jsonl", run.log[: self.progress.records])
         self.log_every = max(1, self.steps // RECORDS)
         self.evaluate_at = _spread(self.steps, training.evaluations)
         self.sample_at = _spread(self.steps, training.samplings) - {self.steps}
-        self.pending: list[tuple[torch.Tensor, torch.Tensor]] = []
         self.mark = time.perf_counter()
 
     def run(self) -> None:
@@ -184,10 +197,11 @@ class _Loop:
         self.plan.model.train()
         with _signals() as caught:
             self.mark = time.perf_counter()
+            if self.progress.step in self.evaluate_at and self.progress.pending:
+                self.evaluate()  # stopped before it was finished
             while self.progress.step < self.steps and not self.progress.watch.should_stop:
                 self.update()
                 if caught:
-                    self.flush()
                     self.save()
                     raise Interrupted(self.run_, self.progress.step, caught[0])
         self.save()
@@ -197,38 +211,39 @@ class _Loop:
         progress = self.progress
         for callback in self.callbacks:
             callback.updating(progress.step)
-        self.pending.append(self.step(progress.step))
+        progress.pending.append(self.step(progress.step))
         for callback in self.callbacks:
             callback.updated(progress.step)
         progress.step += 1
         progress.tokens = round(progress.step * self.plan.tokens_per_step)
         if progress.step in self.evaluate_at:
-            record = self.flush()
-            if record is not None:
-                self.evaluate(record)
+            self.evaluate()
         elif progress.step % self.log_every == 0 or progress.step == 1:
-            self.flush(log=True)
+            self.log(self.flush())
         if progress.step in self.sample_at:
             self.show_samples()
 
-    def flush(self, *, log: bool = False) -> dict[str, Any] | None:
-        """The record of the updates since the last; None where there were none."""
-        if not self.pending:
-            return None
-        losses = torch.stack([loss for loss, _ in self.pending]).tolist()
-        norms = torch.stack([norm for _, norm in self.pending]).tolist()
+    def clock(self) -> float:
+        """Counts the time since it was last looked at as time of updates, and gives it, in s."""
         now = time.perf_counter()
-        spent, n = now - self.mark, len(losses)
+        spent, self.mark = now - self.mark, now
         self.progress.seconds += spent
-        self.mark, self.pending = now, []
-        if not all(map(math.isfinite, losses)):
+        return spent
+
+    def flush(self) -> dict[str, Any]:
+        """The record of the updates since the last."""
+        pairs = torch.stack([torch.stack(pair) for pair in self.progress.pending])
+        losses, norms = pairs.double().T.tolist()
+        spent, n = self.clock(), len(losses)
+        self.progress.pending = []
+        if not all(map(math.isfinite, losses + norms)):
             raise RunError(
-                f"{self.run_.path}: the loss is no number any more near update "
+                f"{self.run_.path}: the loss or its gradient is no number any more near update "
                 f"{self.progress.step}; lower the learning rate (--optim.learning-rate, now "
                 f"{self.step.learning_rate(self.progress.step - 1):.2g}) or clip harder "
                 "(--optim.grad-clip). The best weights so far are kept"
             )
-        record = {
+        return {
             "step": self.progress.step,
             "tokens": self.progress.tokens,
             "seconds": round(self.progress.seconds, 3),
@@ -237,21 +252,20 @@ class _Loop:
             "grad_norm": sum(norms) / n,
             "tokens_per_second": round(n * self.plan.tokens_per_step / max(spent, 1e-9)),
         }
-        if log:
-            self.log(record)
-        return record
 
     def log(self, record: dict[str, Any]) -> None:
         """Writes a record and shows it."""
         _append(self.run_, record)
+        self.progress.records += 1
         for callback in self.callbacks:
             callback.logged(record)
 
-    def evaluate(self, record: dict[str, Any]) -> None:
+    def evaluate(self) -> None:
         """The validation loss over the whole part; keeps the weights where it is the best."""
         model, watch = self.plan.model, self.progress.watch
-        model.calibrate(self.plan.training_windows)
         self.save()
+        record = self.flush()
+        model.calibrate(self.plan.training_windows)
         with autocast(self.plan.device, self.plan.precision):
             record["val_loss"] = float(token_nats(model, self.plan.val_part).mean())
         if watch.evaluated(self.progress.step, record["loss"], record["val_loss"]):
@@ -285,6 +299,7 @@ class _Loop:
 
     def save(self) -> None:
         """Saves the state to resume from."""
+        self.clock()
         save_state(self.run_.path, self.step, self.progress)
         self.mark = time.perf_counter()
 
@@ -314,7 +329,8 @@ def _report(plan: Plan, run: Run) -> None:
         "samples": [s.text for s in samples],
     }
     if documents:
-        report["samples_new"] = sum(s.text not in known for s in samples)
+        made = {s.text for s in samples} - {""}
+        report["samples_different"], report["samples_new"] = len(made), len(made - known)
     training = Training(plan.split)
     kept = measure(run.model, run.tokenizer, training)
     last = None
@@ -337,13 +353,7 @@ def _spread(steps: int, times: int) -> set[int]:
 
 def _append(run: Run, record: Mapping[str, Any]) -> None:
     with (run.path / "log.jsonl").open("a", encoding="utf-8") as file:
-        file.write(json.dumps(record) + "\n")
-
-
-def _truncate_log(run: Run, step: int) -> None:
-    """Drops the records after the state that is resumed from: they are going to be made again."""
-    kept = [record for record in run.log if record["step"] <= step]
-    (run.path / "log.jsonl").write_text("".join(json.dumps(r) + "\n" for r in kept), "utf-8")
+        file.write(dump(record) + "\n")
 
 
 @contextmanager

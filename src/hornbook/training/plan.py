@@ -104,8 +104,9 @@ class Plan:
             f"{count(texts):,}"
             for texts in (self.split.train, self.split.validation, self.split.test)
         )
-        kept = "probabilities" if self.model.fitted else "parameters"
-        number = "" if self.model.fitted else f", {self.model.n_parameters:,} {kept}"
+        number = f", {self.model.n_parameters:,} parameters"
+        if self.model.fitted:
+            number = ", fitted by counting"
         lines = [
             ("corpus", f"{corpus.source}: {corpus.kind} ({corpus.why_kind})"),
             ("symbols", f"{self.tokenizer.vocab_size} ids, by {self.tokenizer.kind}"),
@@ -138,6 +139,7 @@ class Plan:
                 "name": self.corpus.name,
                 "source": self.corpus.source,
                 "kind": self.corpus.kind,
+                "why": self.corpus.why_kind,
                 "sha256": self.corpus.sha256,
                 "bytes": self.corpus.n_bytes,
             },
@@ -176,8 +178,10 @@ def make_plan(
     """
     asked: Nested = merge(settings or {})
     base = presets.named(preset) if preset else {}
-    name = model or asked.get("model", {}).get("name") or base.get("model", {}).get("name")
-    name = str(name or DEFAULT_MODEL)
+    named = asked.get("model", {}).get("name")
+    refuse_two("--model", model, "model.name", named)
+    refuse_two("CORPUS", corpus, "data.corpus", asked.get("data", {}).get("corpus"))
+    name = str(model or named or base.get("model", {}).get("name") or DEFAULT_MODEL)
     model_config({"name": name})  # an unknown name is refused before anything is read
     if preset and base["model"]["name"] != name:
         raise ConfigError(
@@ -195,13 +199,21 @@ def make_plan(
     if not preset:
         base = presets.default(name, documents=documents)
     asked.setdefault("model", {})["name"] = name
-    merged = merge(base, asked, {"data": data})
+    merged: Nested = parse_config(merge(base, asked, {"data": data})).model_dump()
     split = split_texts(text, data_config)
-    tokenizer = build_tokenizer(parse_config(merged).tokenizer.kind, text.text, documents=documents)
+    tokenizer = build_tokenizer(merged["tokenizer"]["kind"], text.text, documents=documents)
     train_part, val_part = split.part("train", tokenizer), split.part("val", tokenizer)
-    notes = [*text.notes, *_fit(merged, asked, train_part, val_part)]
-    notes += _describe_documents(split, train_part, merged)
+    notes = [*text.notes, *_describe_repeated(split)]
+    entry = MODELS[name]
+    if "context_length" in merged["model"] and not entry.load(entry.model).sliding:
+        notes += _fit(merged, asked, train_part, val_part)
     return _assemble(parse_config(merged), text, split, tokenizer, train_part, val_part, notes)
+
+
+def refuse_two(flag: str, first: Any, field: str, second: Any) -> None:
+    """Raises ConfigError where a flag and the setting that it stands for disagree."""
+    if None not in (first, second) and str(first) != str(second):
+        raise ConfigError(f"{flag}: found {first!r}, but {field} is {second!r}; give one of them")
 
 
 def plan_of_run(config: RunConfig, corpus: Corpus, tokenizer: Tokenizer) -> Plan:
@@ -250,11 +262,7 @@ def _fit(merged: Nested, asked: Nested, train_part: Part, val_part: Part) -> lis
 
     Raises DataError where a context was asked for that the text cannot fill.
     """
-    entry = MODELS[merged["model"]["name"]]
-    fields = entry.load(entry.config).model_fields
-    if entry.load(entry.model).sliding or "context_length" not in fields:
-        return []
-    wanted = int(merged["model"].get("context_length", fields["context_length"].default))
+    wanted: int = merged["model"]["context_length"]
     notes = []
     if "context_length" in asked["model"]:
         if not train_part.documents and wanted > val_part.n_targets:
@@ -263,8 +271,8 @@ def _fit(merged: Nested, asked: Nested, train_part: Part, val_part: Part) -> lis
                 f"{val_part.n_targets} tokens; ask for at most {val_part.n_targets // 2}, or leave "
                 "it out and it is fitted to the text"
             )
-        return []
-    if train_part.documents:
+        fitted = wanted
+    elif train_part.documents:
         needed = 2 ** math.ceil(math.log2(max(train_part.longest, val_part.longest)))
         fitted = min(max(wanted, needed), max(wanted, LONGEST_DEFAULT))
         tokens = train_part.n_targets
@@ -275,29 +283,26 @@ def _fit(merged: Nested, asked: Nested, train_part: Part, val_part: Part) -> lis
         merged["model"]["context_length"] = fitted
         why = "long documents" if fitted > wanted else "a small text"
         note = f"context length {fitted} instead of {wanted}: {why}"
-        batch = merged.get("training", {}).get("batch_size")
+        batch = merged["training"]["batch_size"]
         if isinstance(batch, int) and "batch_size" not in asked.get("training", {}):
             merged["training"]["batch_size"] = max(1, batch * wanted // fitted)
             note += f"; batch size {merged['training']['batch_size']}"
         notes.append(note)
+    if train_part.documents and (longer := int((np.diff(train_part.starts) > fitted).sum())):
+        notes.append(
+            f"{longer:,} documents are longer than the context of {fitted}: learned in pieces"
+        )
     return notes
 
 
-def _describe_documents(split: Split, part: Part, merged: Nested) -> list[str]:
-    if not split.documents:
+def _describe_repeated(split: Split) -> list[str]:
+    everything = [*split.train, *split.validation, *split.test] if split.documents else []
+    repeated = len(everything) - len(set(everything))
+    if not repeated:
         return []
-    notes = []
-    everything = [*split.train, *split.validation, *split.test]
-    if repeated := len(everything) - len(set(everything)):
-        known = set(split.train)
-        shared = sum(text in known for text in split.validation)
-        notes.append(
-            f"{repeated:,} documents stand more than once; {shared / len(split.validation):.1%} of "
-            "the validation documents also stand in the training part"
-        )
-    context = merged["model"].get("context_length")
-    if context and (longer := int((np.diff(part.starts) > context).sum())):
-        notes.append(
-            f"{longer:,} documents are longer than the context of {context}: learned in pieces"
-        )
-    return notes
+    known = set(split.train)
+    shared = sum(text in known for text in split.validation) / len(split.validation)
+    return [
+        f"{repeated:,} documents stand more than once; {shared:.1%} of the validation documents "
+        "also stand in the training part"
+    ]

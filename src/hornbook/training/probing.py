@@ -12,6 +12,7 @@ from typing import Any
 
 from hornbook.diagnostics.novelty import Training, measure
 from hornbook.diagnostics.probes import Probe
+from hornbook.files import read_lines, write_lines
 from hornbook.run import Run
 from hornbook.training.callbacks import Callback
 from hornbook.training.plan import Plan
@@ -35,9 +36,7 @@ class Recorder(Callback):
     def started(self, run: Run, step: int, steps: int) -> None:
         """Drops the records after the state that is resumed from."""
         self.path = run.path / "probes.jsonl"
-        lines = self.path.read_text("utf-8").splitlines() if self.path.exists() else []
-        kept = [line for line in lines if json.loads(line)["step"] <= step]
-        self.path.write_text("".join(f"{line}\n" for line in kept), "utf-8")
+        write_lines(self.path, [r for r in read_lines(self.path) if r["step"] <= step])
 
     def updating(self, step: int) -> None:
         """Attaches a probe where one is due."""

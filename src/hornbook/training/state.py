@@ -1,12 +1,13 @@
 """The training state in `last/`: weights, optimizer, generators, position, what was best.
 
 `last/state-<step>.safetensors` holds the tensors, `last/state.json` names it and is written last, so
-there is always one whole state. Batches and schedule are functions of the step and need no state.
+there is always one whole state. It is saved before each evaluation; one that was not finished is made
+again. Batches and schedule are functions of the step and need no state.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +15,26 @@ import torch
 from torch import Tensor
 
 from hornbook.errors import RunError
-from hornbook.run import read_json, read_tensors, write_json, write_tensors
+from hornbook.files import read_json, write_json
+from hornbook.run import read_tensors, write_tensors
 from hornbook.training.step import TrainStep
 from hornbook.training.watch import Watch
 
 
 @dataclass
 class Progress:
-    """Where a run stands: updates done, tokens seen, seconds spent on updates, what was best."""
+    """Where a run stands: updates done, tokens seen, seconds spent on updates, what was best.
+
+    pending: (loss, norm of the gradient) of the updates since the last record of the log.
+    records: entries in the log; what stands after them is going to be made again.
+    """
 
     watch: Watch
     step: int = 0
     tokens: int = 0
     seconds: float = 0.0
+    records: int = 0
+    pending: list[tuple[Tensor, Tensor]] = field(default_factory=list)
 
 
 def save_state(path: Path, step: TrainStep, progress: Progress) -> None:
@@ -41,6 +49,8 @@ def save_state(path: Path, step: TrainStep, progress: Progress) -> None:
             if value is not None:
                 tensors[f"optim.{index}.{name}"] = torch.as_tensor(value)
     tensors["rng.cpu"] = torch.get_rng_state()
+    if progress.pending:
+        tensors["pending"] = torch.stack([torch.stack(pair) for pair in progress.pending])
     if step.model.device.type == "cuda":
         tensors["rng.cuda"] = torch.cuda.get_rng_state()
     name = f"state-{progress.step:08d}.safetensors"
@@ -50,6 +60,7 @@ def save_state(path: Path, step: TrainStep, progress: Progress) -> None:
         "step": progress.step,
         "tokens": progress.tokens,
         "seconds": progress.seconds,
+        "records": progress.records,
         "watch": progress.watch.to_json(),
     }
     write_json(folder / "state.json", state)
@@ -83,6 +94,8 @@ def load_state(path: Path, step: TrainStep) -> Progress:
             int(facts["step"]),
             int(facts["tokens"]),
             float(facts["seconds"]),
+            int(facts["records"]),
+            [(pair[0], pair[1]) for pair in tensors.get("pending", ())],
         )
     except RunError:
         raise

@@ -1,0 +1,148 @@
+"""The notes' GPT against its textbook loop: the same losses, update by update, and the speed.
+
+    HORNBOOK_DATA=... python benchmarks/notes_gpt.py [--updates 200] [--batch 64] [--device cpu]
+
+Both begin from the same weights and see the same batches, in float32 and without dropout (two ways
+of drawing masks cannot agree). The textbook side is the notes' algorithm: one product for each head
+and each of its three parts, a written-out softmax over a masked matrix, torch's AdamW. Prints a
+table, then one JSON line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from hornbook import presets
+from hornbook.config import merge
+from hornbook.training.plan import make_plan
+from hornbook.training.step import TrainStep
+
+
+class Head(nn.Module):
+    """One head of self-attention, as in the notes."""
+
+    def __init__(self, channels: int, size: int, length: int) -> None:
+        super().__init__()
+        self.query, self.key, self.value = (nn.Linear(channels, size, bias=False) for _ in range(3))
+        self.register_buffer("tril", torch.tril(torch.ones(length, length)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        length = x.shape[1]
+        q, k, v = self.query(x), self.key(x), self.value(x)
+        wei = q @ k.transpose(-2, -1) * k.shape[-1] ** -0.5
+        wei = wei.masked_fill(self.tril[:length, :length] == 0, float("-inf"))
+        return F.softmax(wei, dim=-1) @ v
+
+
+class TextbookBlock(nn.Module):
+    """Communication, then computation."""
+
+    def __init__(self, channels: int, n_head: int, length: int) -> None:
+        super().__init__()
+        size = channels // n_head
+        self.heads = nn.ModuleList(Head(channels, size, length) for _ in range(n_head))
+        self.proj = nn.Linear(channels, channels)
+        self.net = nn.Sequential(
+            nn.Linear(channels, 4 * channels), nn.ReLU(), nn.Linear(4 * channels, channels)
+        )
+        self.ln1, self.ln2 = nn.LayerNorm(channels), nn.LayerNorm(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.ln1(x)
+        x = x + self.proj(torch.cat([head(y) for head in self.heads], dim=-1))
+        return x + self.net(self.ln2(x))
+
+
+class TextbookGPT(nn.Module):
+    """The notes' GPTLanguageModel, without dropout."""
+
+    def __init__(self, vocab: int, length: int, channels: int, n_head: int, n_layer: int) -> None:
+        super().__init__()
+        self.token = nn.Embedding(vocab, channels)
+        self.position = nn.Embedding(length, channels)
+        self.blocks = nn.Sequential(
+            *(TextbookBlock(channels, n_head, length) for _ in range(n_layer))
+        )
+        self.ln_f = nn.LayerNorm(channels)
+        self.head = nn.Linear(channels, vocab)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        x = self.token(ids) + self.position(torch.arange(ids.shape[1], device=ids.device))
+        return self.head(self.ln_f(self.blocks(x)))
+
+    def take(self, weights: dict[str, Tensor], n_head: int) -> None:
+        """The weights of hornbook's gpt2."""
+        own: dict[str, Tensor] = {}
+        names = {"token_embedding": "token", "position_embedding": "position"}
+        for name, tensor in weights.items():
+            first, _, rest = name.partition(".")
+            if "attn.qkv" in name:
+                block = name.removesuffix(".attn.qkv.weight")
+                for part, rows in zip(("query", "key", "value"), tensor.chunk(3), strict=True):
+                    for h, piece in enumerate(rows.chunk(n_head)):
+                        own[f"{block}.heads.{h}.{part}.weight"] = piece.clone()
+                continue
+            name = f"{names.get(first, first)}.{rest}"
+            own[name.replace(".attn.proj", ".proj").replace(".mlp.", ".net.")] = tensor.clone()
+        tril = dict(self.named_buffers())
+        self.load_state_dict({**own, **tril})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--updates", type=int, default=200)
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--device", default="auto")
+    args = parser.parse_args()
+    plain = {
+        "model": {"dropout": 0.0, "attention_dropout": 0.0},
+        "training": {"batch_size": args.batch, "device": args.device, "precision": "fp32"},
+    }
+    plan = make_plan(preset="notes-gpt", settings=merge(plain))
+    config = presets.notes_gpt()["model"]
+    book = TextbookGPT(65, config["context_length"], config["n_embd"], config["n_head"],
+                       config["n_layer"]).to(plan.device)  # fmt: skip
+    book.take(dict(plan.model.state_dict()), config["n_head"])
+    optimizer = torch.optim.AdamW(book.parameters(), lr=3e-4)
+    step = TrainStep(plan.model.train(), plan.batches, plan.config, "fp32")
+    worst, ratios, losses = 0.0, [], []
+    for i in range(args.updates):
+        begin = time.perf_counter()
+        own = step(i)[0].item()
+        middle = time.perf_counter()
+        ids, targets = plan.batches.batch(i)
+        loss = F.cross_entropy(book(ids).flatten(0, 1), targets.flatten())
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        theirs = loss.item()
+        ratios.append((time.perf_counter() - middle) / (middle - begin))
+        losses.append((own, theirs))
+        worst = max(worst, abs(own - theirs))
+        if i in (0, 1, 10, 50, 100, 199) or i == args.updates - 1:
+            print(f"update {i:4d}  hornbook {own:.6f}  textbook {theirs:.6f}", flush=True)
+    ratio = statistics.median(ratios[1:] or ratios)
+    print(f"largest difference {worst:.2e} nats; textbook takes {ratio:.2f} times as long")
+    print(
+        json.dumps(
+            {
+                "updates": args.updates,
+                "batch": args.batch,
+                "device": str(plan.device),
+                "largest_difference": worst,
+                "textbook_over_hornbook": ratio,
+                "last": losses[-1],
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
