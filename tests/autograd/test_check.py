@@ -49,3 +49,8 @@ def test_a_models_parameters_can_be_checked() -> None:
 def test_a_kink_is_no_place_for_a_check() -> None:
     with pytest.raises(GradientError, match="or f has a kink there"):
         check(lambda x: x.relu(), 0.0)
+
+
+def test_a_function_that_returns_no_value_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"ends in one Value, not in a 'float': .* return one"):
+        check(lambda x: x.data, 1.0)

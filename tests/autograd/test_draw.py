@@ -135,3 +135,8 @@ def test_a_long_chain_is_laid_out_without_recursion() -> None:
     for _ in range(900):
         out = -out
     assert len(rectangles(draw(out).svg())) == 1801
+
+
+def test_only_a_value_is_drawn() -> None:
+    with pytest.raises(TypeError, match="not in a 'list': pass one Value"):
+        draw([Value(1.0)])

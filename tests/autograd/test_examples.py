@@ -55,7 +55,7 @@ def test_the_compiled_loss_is_the_same_loss(capsys: pytest.CaptureFixture[str]) 
     load("examples/autograd_compiled.py").main()
     out = capsys.readouterr().out
     assert "the same bits in every update: True" in out
-    assert "def compiled(inputs, tanh=tanh):" in out
+    assert "def compiled(v0, v1, v2, tanh=tanh):" in out
 
 
 def test_the_benchmarks_contenders_do_the_same_work() -> None:

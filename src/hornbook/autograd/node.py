@@ -104,7 +104,15 @@ class Node:
 
 
 def graph(root: Any) -> list[Any]:
-    """Every node that `root` was computed from, each once, after the node that uses it first."""
+    """Every node that `root` was computed from, each once, after the node that uses it first.
+
+    Raises TypeError for anything but a Value.
+    """
+    if not isinstance(root, Node):
+        raise TypeError(
+            f"a graph ends in one Value, not in a {type(root).__name__!r}: pass one Value to draw, "
+            "and return one from the function for check or compile"
+        )
     found = {root: None}
     stack = [root]
     while stack:
