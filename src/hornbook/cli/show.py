@@ -61,7 +61,7 @@ def plot(log: list[dict[str, Any]], width: int = 64, height: int = 12) -> str:
     """The training (.) and validation (o) losses over the updates, as text."""
     points = [(r["step"], r["loss"], ".") for r in log if "loss" in r]
     points += [(r["step"], r["val_loss"], "o") for r in log if "val_loss" in r]
-    points = [(x, y, mark) for x, y, mark in points if math.isfinite(y)]
+    points = [(x, y, mark) for x, y, mark in points if y is not None and math.isfinite(y)]
     if len({x for x, _, _ in points}) < 2:
         return ""
     last = max(x for x, _, _ in points)
