@@ -53,10 +53,11 @@ def compile(function: Callable[..., Value]) -> Compiled:
 
     Arguments, without names, are numbers (data, without gradient), Values, and nested lists and
     tuples of them; anything else hashable, a bool or a model for instance, is a constant of the
-    trace. Values that `function` finds elsewhere, such as a model's parameters, are read anew at each call and
-    get gradients. All else that it finds elsewhere is frozen as it was when traced: plain numbers,
-    random choices, which Value a name stands for. `function` runs twice per trace, once plainly and
-    once to be written down; it returns one Value and leaves the .data and .grad of others alone.
+    trace. Values that `function` finds elsewhere, such as a model's parameters, are read anew at
+    each call and get gradients. All else that it finds elsewhere is frozen as it was when traced:
+    plain numbers, random choices, which Value a name stands for. `function` runs twice per trace,
+    once plainly and once to be written down; it returns one Value and leaves the .data and .grad
+    of others alone.
 
     Raises TraceError when `function` compares or converts a number it is given, or changes a
     Value's .data or .grad, and TypeError for an argument or a result it cannot use.
