@@ -267,14 +267,16 @@ def measure(
 ) -> Novelty:
     """The novelty of fresh samples of a model; the same model gives the same figures.
 
-    The model is left as it was, and no generator but its own is touched.
+    Documents are cut at twice the longest of the training part, and at STRETCH tokens. The model is
+    left as it was, and no generator but its own is touched.
     """
     documents, was_training = training.split.documents, model.training
+    longest = 2 * max(map(len, training.known), default=STRETCH)
     made = sample(
         model,
         tokenizer,
         n=texts if documents else STRETCHES,
-        max_tokens=STRETCH,
+        max_tokens=min(STRETCH, longest),
         generator=make_generator(0),
     )
     model.train(was_training)

@@ -135,6 +135,7 @@ class Probe:
         for handle in self._handles:
             handle.remove()
         self._handles = []
+        self.gradients = {n: self.gradients[n] for n in self.activations if n in self.gradients}
         for name, parameter in matrices(self.model):
             if parameter.grad is not None:
                 self.parameters[name] = moved(parameter, self._before[name])

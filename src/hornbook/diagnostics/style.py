@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
-from functools import wraps
+from functools import cache, wraps
 from typing import Any, ParamSpec
 
 import matplotlib
@@ -17,6 +17,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure as BaseFigure
+from matplotlib.font_manager import FontProperties
+from matplotlib.lines import Line2D
+from matplotlib.path import Path
+from matplotlib.textpath import TextPath, text_to_path
 
 from hornbook.diagnostics.probes import Verdict
 
@@ -51,6 +55,9 @@ STYLE: Any = {
     "svg.hashsalt": "hornbook",  # and is the same file each time
 }
 
+# matplotlib's own settings, whatever a session has set; its backend is left alone
+BASE: Any = {k: v for k, v in dict.items(matplotlib.rcParamsDefault) if k != "backend"}
+
 P = ParamSpec("P")
 
 
@@ -73,7 +80,7 @@ class Figure(BaseFigure):
 
     def _saved(self, kind: str, **options: Any) -> bytes:
         buffer = io.BytesIO()
-        with matplotlib.rc_context(STYLE):
+        with matplotlib.rc_context(BASE | STYLE):
             self.savefig(buffer, format=kind, **options)
         return buffer.getvalue()
 
@@ -87,9 +94,11 @@ def styled(make: Callable[P, Figure]) -> Callable[P, Figure]:
 
     @wraps(make)
     def make_styled(*args: P.args, **kwargs: P.kwargs) -> Figure:
-        with matplotlib.rc_context({**matplotlib.rcParamsDefault, **STYLE, "backend": "agg"}):
+        with matplotlib.rc_context(BASE | STYLE):
             figure = make(*args, **kwargs)
-            figure.draw_without_rendering()
+            engine = figure.get_layout_engine()
+            if engine is not None:
+                engine.execute(figure)
             figure.set_layout_engine("none")
             return figure
 
@@ -128,6 +137,38 @@ def written(axes: Axes, x: float, y: float, text: str, **options: Any) -> None:
     """Text inside the axes that takes no part in the layout: cells of a table are many."""
     options = {"ha": "center", "va": "center", **options}
     axes.text(x, y, text, **options).set_in_layout(False)
+
+
+def numbers(
+    axes: Axes, entries: Sequence[tuple[float, float, str]], size: float, cell: float, colour: str
+) -> None:
+    """Numbers in the cells of a table: one marker a digit, so that thousands are drawn in a moment.
+
+    entries: (x, y, number), centred there. size, cell: of the font and of a cell, in points; a cell
+    is 1 wide and 1 high in the units of the axes.
+    """
+    places: dict[str, list[tuple[float, float]]] = {}
+    for x, y, text in entries:
+        left = x - sum(_glyph(symbol)[1] for symbol in text) * size / cell / 2
+        for symbol in text:
+            places.setdefault(symbol, []).append((left, y + 0.36 * size / cell))
+            left += _glyph(symbol)[1] * size / cell
+    for symbol, at in places.items():
+        path, _ = _glyph(symbol)
+        reach = float(np.abs(path.vertices).max())  # matplotlib scales a marker's reach to size / 2
+        x_, y_ = zip(*at, strict=True)
+        mark = Line2D(x_, y_, ls="", marker=path, ms=2 * reach * size, mfc=colour, mew=0)
+        mark.set_in_layout(False)
+        axes.add_artist(mark)
+
+
+@cache
+def _glyph(symbol: str) -> tuple[Path, float]:
+    """The outline of a symbol in a font of size 1, and how far it moves on."""
+    font = FontProperties(family="DejaVu Sans", size=100)
+    width, _, _ = text_to_path.get_text_width_height_descent(symbol, font, ismath=False)
+    path = TextPath((0, 0), symbol, prop=font)
+    return Path(np.asarray(path.vertices) / 100, path.codes), float(width) / 100
 
 
 def square_cells(axes: Axes, rows: Sequence[str], columns: Sequence[str], size: float = 8) -> None:

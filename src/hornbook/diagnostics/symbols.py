@@ -66,12 +66,12 @@ def _matrix(axes: Axes, table: Floats, names: list[str], title: str, most: float
     shade = np.sign(table) * np.sqrt(np.abs(table) / max(most, 1.0))
     scale = style.DIFFERENCE if signed else style.AMOUNT
     axes.imshow(shade, cmap=scale, vmin=-1 if signed else 0, vmax=1, aspect="auto")
-    for i, j in np.ndindex(*table.shape):
-        if abs(table[i, j]) < 0.5:
-            continue
-        dark = abs(shade[i, j]) > (0.75 if signed else 0.6)
-        ink = "white" if dark else style.BLACK
-        style.written(axes, j, i, _short(float(table[i, j])), fontsize=6, color=ink)
+    dark = np.abs(shade) > (0.75 if signed else 0.6)
+    cell = 68 * style.WIDTH / len(table)  # points
+    for ink, chosen in (("white", dark), (style.BLACK, ~dark)):
+        places = np.argwhere(chosen & (np.abs(table) >= 0.5)).tolist()
+        entries = [(j, i, _short(float(table[i, j]))) for i, j in places]
+        style.numbers(axes, entries, min(9.0, 0.36 * cell), cell, ink)
     style.square_cells(axes, names, names, 7)
     axes.xaxis.tick_top()
     axes.xaxis.set_label_position("top")

@@ -1,0 +1,96 @@
+"""`hornbook inspect`, and copies in `hornbook sample`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from hornbook.cli.main import main
+from hornbook.run import Run
+from hornbook.training import train
+from tests.conftest import WORDS
+
+Cap = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(scope="module")
+def parrot(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Counts of nine symbols over ten words: it can only copy."""
+    folder = tmp_path_factory.mktemp("parrot")
+    (folder / "words.txt").write_text("\n".join(WORDS), "utf-8")
+    settings = {"model.order": 9, "model.smoothing": "add-k", "model.k": 0.0}
+    return train(str(folder / "words.txt"), model="ngram", out=folder / "run", settings=settings)
+
+
+def test_inspect_writes_figures_and_a_page(capsys: Cap, parrot: Run, tmp_path: Path) -> None:
+    assert main(["inspect", str(parrot.path), "--text", "emma", "--out", str(tmp_path / "o")]) == 0
+    out, err = capsys.readouterr()
+    assert out.strip() == str(tmp_path / "o" / "index.html")
+    assert "copies: memorising: 100%" in err
+    assert "losses: left out: a model of counts is fitted in one pass" in err
+    page = (tmp_path / "o" / "index.html").read_text("utf-8")
+    assert "memorising: 100%" in page
+    assert (tmp_path / "o" / "surprise.png").read_bytes()[1:4] == b"PNG"
+
+
+def test_inspect_tells_wrong_places(capsys: Cap, parrot: Run, tmp_path: Path) -> None:
+    assert main(["inspect", str(tmp_path / "none")]) == 1
+    assert "expected a run directory" in capsys.readouterr().err
+    (tmp_path / "file").write_text("")
+    assert main(["inspect", str(parrot.path), "--out", str(tmp_path / "file")]) == 1
+    assert "cannot be made" in capsys.readouterr().err
+
+
+def test_a_run_whose_corpus_is_gone_is_still_looked_into(
+    capsys: Cap, parrot: Run, tmp_path: Path
+) -> None:
+    moved = tmp_path / "moved"
+    shutil.copytree(parrot.path, moved)
+    corpus = parrot.path.parent / "words.txt"
+    text = corpus.read_text("utf-8")
+    corpus.unlink()
+    try:
+        assert main(["inspect", str(moved)]) == 0
+        err = capsys.readouterr().err
+        assert "the corpus cannot be read" in err.splitlines()[0]
+        assert "copies: left out: the corpus cannot be read" in err
+        assert "surprise: " in err
+        assert "surprise: left out" not in err
+        assert main(["sample", str(moved), "-n", "1", "--seed", "1"]) == 0
+        out, err = capsys.readouterr()
+        assert len(out.splitlines()) == 1
+        assert "copies are not marked" in err
+        assert main(["sample", str(moved), "-n", "1", "--new-only"]) == 1
+    finally:
+        corpus.write_text(text, "utf-8")
+
+
+def test_copies_are_marked_and_left_out_on_demand(capsys: Cap, parrot: Run) -> None:
+    known = set(parrot.split().train)
+    assert main(["sample", str(parrot.path), "-n", "6", "--seed", "1"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 6
+    for line in lines:
+        text, _, mark = line.partition("\t")
+        assert (mark == "(in the training part)") == (text in known)
+    assert any("\t" in line for line in lines)
+    assert main(["sample", str(parrot.path), "-n", "6", "--seed", "1", "--json"]) == 0
+    for line in capsys.readouterr().out.splitlines():
+        made = json.loads(line)
+        assert made["copied"] == (made["text"] in known)
+    assert main(["sample", str(parrot.path), "-n", "2", "--seed", "1", "--new-only"]) == 0
+    out, err = capsys.readouterr()
+    assert not set(out.splitlines()) & known
+    if len(out.splitlines()) < 2:
+        assert "the model copies" in err
+
+
+def test_new_only_finds_as_many_as_asked_for(capsys: Cap, names_run: Run) -> None:
+    known = set(names_run.split().train)
+    assert main(["sample", str(names_run.path), "-n", "8", "--seed", "1", "--new-only"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 8
+    assert not set(lines) & known

@@ -1,0 +1,201 @@
+"""Figures of every model: what applies is drawn, with axes named; what they show is exact."""
+
+from __future__ import annotations
+
+import math
+import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from hornbook.diagnostics import figures
+from hornbook.diagnostics.figures import FIGURES, DoesNotApplyError
+from hornbook.diagnostics.looking import attention_maps, excited, reach
+from hornbook.diagnostics.reading import Node, _read, grow
+from hornbook.diagnostics.report import inspect
+from hornbook.diagnostics.source import probe_now
+from hornbook.diagnostics.style import Figure
+from hornbook.diagnostics.symbols import bigram_counts, kind_of, principal
+from hornbook.generate.decode import prompt_ids
+from hornbook.layers.attention import CausalAttention
+from hornbook.layers.recurrent import Recurrent
+from hornbook.run import Run
+from tests.conftest import Lecture
+
+
+def test_inspect_works_on_every_model(
+    small_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if small_run.config.model.name not in ("gpt", "ngram"):  # drawn and laid out, not encoded: slow
+        monkeypatch.setattr(Figure, "_saved", lambda self, kind, **options: b"<svg/>")
+    weights = {name: t.clone() for name, t in small_run.model.state_dict().items()}
+    said: list[str] = []
+    report = inspect(small_run, tmp_path / "look", tell=said.append)
+    for name, tensor in small_run.model.state_dict().items():
+        torch.testing.assert_close(tensor, weights[name], atol=0, rtol=0)
+    assert set(report.written) | set(report.left_out) == set(FIGURES)
+    always = {"copies", "surprise", "continuations", "bigrams", "embeddings", "receptive_field"}
+    assert always <= set(report.written)
+    kinds = [type(module) for module in small_run.model.modules()]
+    assert ("attention" in report.written) == (CausalAttention in kinds)
+    assert ("hidden_states" in report.written) == any(issubclass(k, Recurrent) for k in kinds)
+    assert ("ratios" in report.written) == (not small_run.model.fitted)
+    assert len(said) == len(FIGURES)
+    assert all("\n" not in line for line in said)
+    page = report.page.read_text("utf-8")
+    for name in FIGURES:
+        written = name in report.written
+        assert (tmp_path / "look" / f"{name}.png").exists() == written
+        assert (tmp_path / "look" / f"{name}.svg").exists() == written
+        assert f'id="{name}"' in page or report.left_out[name].split("'")[0] in page
+    assert not re.search(r"""(src|href)=["'](?!data:|#)|@import|url\(""", page)
+
+
+def test_axes_are_named_and_the_look_is_one(small_run: Run) -> None:
+    for name in ("losses", "activations", "ratios", "receptive_field", "copies"):
+        try:
+            figure = FIGURES[name].draw(small_run, None)
+        except DoesNotApplyError:
+            continue
+        assert figure.get_size_inches()[0] == 7.0
+        for axes in figure.axes:
+            shared = axes.get_shared_x_axes().get_siblings(axes)
+            assert any(one.get_xlabel() for one in shared) or axes.get_ylabel(), name
+
+
+def test_a_figure_shows_itself_and_leaves_matplotlib_alone(names_run: Run) -> None:
+    code = (
+        "import sys, matplotlib; matplotlib.use('svg'); matplotlib.rcParams['font.size'] = 3;"
+        "before = dict(dict.items(matplotlib.rcParams));"
+        "from hornbook.diagnostics.figures import lr_sweep;"
+        "figure = lr_sweep([0.1, 1.0], [3.0, 2.0]); figure.png();"
+        "assert 'matplotlib.pyplot' not in sys.modules;"
+        "assert dict(dict.items(matplotlib.rcParams)) == before"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    figure = figures.losses(names_run)
+    assert isinstance(figure, Figure)
+    assert figure._repr_svg_().lstrip().startswith("<?xml")
+    assert figures.losses(names_run).svg() == figure.svg()
+    html = names_run._repr_html_()
+    assert "data:image/svg+xml" in html
+    assert "gpt" in html
+
+
+def test_a_figure_that_does_not_apply_says_why_in_one_line(names_run: Run) -> None:
+    with pytest.raises(DoesNotApplyError, match=r"^no recurrent layer in this model$"):
+        figures.hidden_states(names_run)
+    with pytest.raises(DoesNotApplyError, match="--probe-every"):
+        figures.ratios(names_run)
+
+
+def test_bigram_counts_are_those_of_the_corpus(names_run: Run) -> None:
+    counts, expected = bigram_counts(names_run)
+    words = names_run.corpus().documents
+    plain = Counter((a, b) for w in words for a, b in zip(f".{w}", f"{w}.", strict=True))
+    show = names_run.tokenizer.symbol
+    for i, j in np.ndindex(*counts.shape):
+        assert counts[i, j] == plain[show(i), show(j)]
+    np.testing.assert_allclose(expected.sum(1), counts.sum(1), rtol=1e-4)
+
+
+def test_the_notes_picture_has_its_counts(lecture_names: Lecture) -> None:
+    part = lecture_names.whole()
+    pairs = Counter(zip(part.tokens[:-1].tolist(), part.tokens[1:].tolist(), strict=True))
+    assert pairs[14, 0] == 6763  # `n.`, the most frequent pair of the notes' picture
+    assert pairs[0, 1] == 4410  # `.a`
+
+
+@torch.inference_mode()
+def test_surprise_is_the_score_in_bits(names_run: Run) -> None:
+    cells = _read(names_run, "emma")
+    score = names_run.score("emma")[0]
+    assert [symbol for symbol, _, _ in cells] == list(score.symbols)
+    np.testing.assert_allclose(
+        [bits for _, bits, _ in cells], np.array(score.token_nats) / math.log(2), rtol=1e-4
+    )
+    p = names_run.model(torch.tensor([prompt_ids(names_run.tokenizer, "em")]))[0, -1].softmax(-1)
+    np.testing.assert_allclose([q for _, q in cells[2][2]], p.topk(5).values, rtol=1e-5)
+
+
+@torch.inference_mode()
+def test_the_tree_holds_the_most_probable_ends(names_run: Run) -> None:
+    root = grow(names_run, "em", leaves=6, depth=2)
+
+    def ends(node: Node) -> list[Node]:
+        return [e for c in node.children for e in ends(c)] if node.children else [node]
+
+    model, start = names_run.model, prompt_ids(names_run.tokenizer, "em")
+    first = model.next_logits(torch.tensor([start]))[0].softmax(-1)
+    every = {(0,): float(first[0])}
+    for token in range(1, 27):
+        second = model.next_logits(torch.tensor([[*start, token]]))[0].softmax(-1)
+        every |= {(token, t): float(first[token] * second[t]) for t in range(27)}
+    best = sorted(every.values(), reverse=True)[:6]
+    found = sorted((e.p for e in ends(root)), reverse=True)
+    assert len(found) == 6
+    np.testing.assert_allclose(found, best, rtol=1e-4)
+
+
+def test_reach_is_the_context_and_doubles_in_a_wavenet(small_run: Run) -> None:
+    change, layers = reach(small_run)
+    model = small_run.model
+    beyond = change[model.context_length :]
+    assert (beyond < 1e-9).all()
+    assert change[0] > 1e-6
+    if small_run.config.model.name == "wavenet":
+        sees = [int((values > 1e-6).sum()) for values in layers.values()]
+        assert sees == [2, 4, 8, 16]
+    if small_run.config.model.name in ("mlp", "ngram"):
+        assert change[model.context_length - 1] > 1e-9
+
+
+def test_attention_looks_at_nothing_later(small_run: Run) -> None:
+    for weights in attention_maps(small_run, [0, 1, 2, 3, 1]):
+        torch.testing.assert_close(weights.sum(-1), torch.ones(weights.shape[:2]))
+        assert weights.triu(1).abs().max() == 0
+
+
+def test_units_are_seen_with_the_text_that_excites_them(small_run: Run) -> None:
+    if small_run.model.fitted or not probe_now(small_run).activations:
+        with pytest.raises(DoesNotApplyError):
+            excited(small_run)
+        return
+    values, names, texts = excited(small_run)
+    assert values.shape == (len(texts), len(names))
+    assert all(text.count(".") <= 1 for text in texts)  # one document at most
+    often = Counter(text for text in texts if text.startswith(".")).most_common(1)[0][0]
+    same = [i for i, text in enumerate(texts) if text == often]
+    assert len(same) > 1
+    np.testing.assert_allclose(values[same], values[same[:1]].repeat(len(same), 0), atol=1e-5)
+
+
+def test_components_are_those_of_a_plain_decomposition() -> None:
+    x = np.random.default_rng(0).normal(size=(30, 5)) * [5, 3, 1, 1, 1]
+    places, share = principal(x)
+    values = np.sort(np.linalg.eigvalsh(np.cov(x.T)))[::-1]
+    np.testing.assert_allclose(share, values[:2] / values.sum())
+    np.testing.assert_allclose(places.var(0, ddof=1), values[:2])
+
+
+@pytest.mark.parametrize(
+    ("symbol", "kind"),
+    [("a", "vowel"), ("é", "vowel"), ("b", "consonant"), ("B", "capital"), ("7", "digit"),
+     (" ", "mark"), ("ж", "consonant"), ("—", "mark")],
+)  # fmt: skip
+def test_symbols_are_told_apart(symbol: str, kind: str) -> None:
+    assert kind_of(symbol) == kind
+
+
+def test_a_sweep_is_drawn_from_rates_and_losses() -> None:
+    rates = 10 ** np.linspace(-3, 0, 200)
+    losses = [3 - 0.5 * math.sin(i / 60) for i in range(200)]
+    losses[-1] = math.nan
+    figure = figures.lr_sweep(rates.tolist(), losses, best=0.1)
+    assert figure.axes[0].get_xscale() == "log"
+    assert figure.axes[0].get_xlabel()

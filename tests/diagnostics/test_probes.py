@@ -1,0 +1,169 @@
+"""Probes against the notes' statistics computed by hand, and that looking changes nothing."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from hornbook.diagnostics.probes import ELEMENTS, Probe, Units, judge, matrices, thin, watched
+from hornbook.layers.attention import attention_weights, causal_attention
+from hornbook.models.base import LanguageModel
+from hornbook.models.registry import build_model, model_config
+from hornbook.run import read_tensors
+from hornbook.training import train
+from tests.conftest import WORDS, tiny_model
+
+
+def deep_mlp(init: str = "scaled", norm: str = "batchnorm") -> LanguageModel:
+    """The notes' deep network: 5 hidden layers of 100 tanh, BatchNorm after every product."""
+    settings = {"name": "mlp", "n_layer": 5, "n_hidden": 100, "norm": norm, "init": init}
+    torch.manual_seed(3)
+    return build_model(
+        model_config({**settings, "norm_logits": norm != "none"}), vocab_size=27, end_id=0
+    )
+
+
+def by_hand(
+    model: LanguageModel, ids: Tensor, targets: Tensor
+) -> tuple[list[Tensor], list[Tensor], dict[str, Tensor]]:
+    """The notes' loop over the same weights: tanh outputs, their gradients, parameter gradients."""
+    w = {name: p.detach().clone().requires_grad_() for name, p in model.named_parameters()}
+    x = w["net.layers.0.weight"][ids].flatten(1)
+    tanhs, layer = [], 2
+    while f"net.layers.{layer}.weight" in w:
+        x = x @ w[f"net.layers.{layer}.weight"]
+        gamma, beta = w[f"net.layers.{layer + 1}.gamma"], w[f"net.layers.{layer + 1}.beta"]
+        x = gamma * (x - x.mean(0)) / torch.sqrt(x.var(0) + 1e-5) + beta
+        layer += 2
+        if f"net.layers.{layer + 1}.weight" in w:
+            x = torch.tanh(x)
+            x.retain_grad()
+            tanhs.append(x)
+            layer += 1
+    F.cross_entropy(x, targets).backward()
+    gradients = [t.grad for t in tanhs if t.grad is not None]
+    return tanhs, gradients, {name: p.grad for name, p in w.items() if p.grad is not None}
+
+
+def test_the_statistics_of_the_notes_deep_mlp_are_those_by_hand() -> None:
+    model = deep_mlp().train()
+    ids, targets = torch.randint(1, 27, (32, 3)), torch.randint(27, (32,))
+    tanhs, gradients, grads = by_hand(model, ids, targets)
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    rate = 0.1
+    with Probe(model) as probe:
+        F.cross_entropy(model.next_logits(ids), targets).backward()
+        with torch.no_grad():
+            for p in model.parameters():
+                p -= rate * p.grad
+    assert len(tanhs) == len(probe.activations) == 5
+    for t, g, units, spread in zip(
+        tanhs, gradients, probe.activations.values(), probe.gradients.values(), strict=True
+    ):
+        assert units.spread.mean == pytest.approx(t.mean().item(), abs=1e-5)
+        assert units.spread.std == pytest.approx(t.std().item(), rel=1e-4)
+        assert units.saturated == pytest.approx((t.abs() > 0.97).float().mean().item(), abs=1e-3)
+        assert spread.std == pytest.approx(g.std().item(), rel=1e-3)
+        assert sum(units.spread.counts) == t.numel()
+    names = [name for name, p in model.named_parameters() if p.ndim == 2]
+    assert list(probe.parameters) == names
+    for name in names:
+        grad, seen = grads[name], probe.parameters[name]
+        after = before[name] - rate * grad
+        assert seen.grad_ratio == pytest.approx((grad.std() / after.std()).item(), rel=1e-3)
+        update = ((rate * grad).std() / after.std()).log10().item()
+        assert math.log10(seen.update_ratio) == pytest.approx(update, abs=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("init", "norm", "good", "words"),
+    [
+        ("naive", "none", False, "outputs saturated at the first update: initialisation too large"),
+        ("scaled", "none", True, "none saturated, asleep or dead"),
+        ("scaled", "batchnorm", True, "none saturated, asleep or dead"),
+    ],
+)
+def test_initialisations_are_judged_as_in_the_notes(
+    init: str, norm: str, good: bool, words: str
+) -> None:
+    model = deep_mlp(init, norm).train()
+    with Probe(model) as probe:
+        model.next_logits(torch.randint(27, (256, 3)))
+    verdict = judge(probe.activations, first=True)
+    assert verdict.good is good
+    assert words in verdict.text
+
+
+def test_small_weights_put_a_tanh_to_sleep_and_a_relu_can_die() -> None:
+    tanh = torch.nn.Tanh()
+    verdict = judge({"a": Units.of(tanh, 0.01 * torch.randn(50, 8))}, first=True)
+    assert "initialisation too small" in verdict.text
+    output = torch.rand(50, 8)
+    output[:, :3] = 0
+    units = Units.of(torch.nn.ReLU(), output)
+    assert units.dead == 3 / 8
+    assert "38% of the relu units are dead" in judge({"a": units}, first=False).text
+
+
+def test_every_model_is_watched_and_left_as_it_was(model_name: str) -> None:
+    model = tiny_model(model_name)
+    ids = torch.randint(12, (3, 8))
+    expected = model(ids)
+    hooks = [len(m._forward_hooks) for m in model.modules()]
+    with Probe(model) as probe:
+        logits = model(ids)
+        if not model.fitted:
+            logits.square().mean().backward()
+    torch.testing.assert_close(logits, expected, atol=0, rtol=0)
+    assert [len(m._forward_hooks) for m in model.modules()] == hooks
+    assert set(probe.activations) == {name for name, _ in watched(model)}
+    assert set(probe.parameters) == {name for name, _ in matrices(model)}
+
+
+def test_a_probe_keeps_no_tensor_and_thins_what_is_large() -> None:
+    large = torch.nn.Parameter(torch.randn(1100, 1000))
+    assert len(thin(large)) <= ELEMENTS
+    assert float(thin(large).std()) == pytest.approx(1.0, abs=0.02)
+    model = deep_mlp().train()
+    with Probe(model) as probe:
+        model.next_logits(torch.randint(27, (4096, 3))).sum().backward()
+    assert not probe._before
+    assert len(repr(probe.record())) < 20_000
+
+
+def test_a_probed_run_gives_the_same_weights(tmp_path: Path) -> None:
+    settings = {
+        "model.n_layer": 1, "model.n_head": 2, "model.n_embd": 16, "model.dropout": 0.2,
+        "model.context_length": 32, "training.batch_size": 4, "training.evaluations": 2,
+    }  # fmt: skip
+    (tmp_path / "words.txt").write_text("\n".join(WORDS * 12), "utf-8")
+    weights = []
+    for every in (0, 3):
+        run = train(
+            str(tmp_path / "words.txt"), model="gpt2", steps=8,
+            out=tmp_path / str(every), precision="fp32",
+            settings={**settings, "training.probe_every": every},
+        )  # fmt: skip
+        weights.append(read_tensors(run.path / "model.safetensors"))
+        assert (run.path / "probes.jsonl").exists() == bool(every)
+        losses = [{k: r[k] for k in ("step", "loss")} for r in run.log]
+        weights[-1]["losses"] = torch.tensor([r["loss"] for r in losses])
+    for name, tensor in weights[0].items():
+        torch.testing.assert_close(tensor, weights[1][name], atol=0, rtol=0)
+    assert (tmp_path / "3" / "probes.jsonl").stat().st_size < 50_000
+
+
+def test_attention_weights_are_those_of_the_fused_kernel() -> None:
+    torch.manual_seed(0)
+    q, k, v = torch.randn(2, 4, 7, 8), torch.randn(2, 2, 7, 8), torch.randn(2, 2, 7, 8)
+    own = torch.ones(2, 1, 7, 7, dtype=torch.bool).tril()
+    own[:, :, 4:, :4] = False  # two documents
+    for mask in (None, own):
+        expected = causal_attention(q, k, v, mask)
+        weights = attention_weights(q, k, mask)
+        torch.testing.assert_close(weights @ v.repeat_interleave(2, dim=1), expected)
