@@ -89,7 +89,7 @@ class Symbol(fn.Symbolic):
 
 
 class Tape:
-    """Steps of arithmetic: the code of each, and the name of what it gives.
+    """Steps of arithmetic: the code of each, and the name of what it gives, as {"t0 * t1": "t2"}.
 
     A name never changes its meaning; so equal code is the same step, and is written once.
     """
@@ -101,14 +101,18 @@ class Tape:
 
     def input(self) -> Symbol:
         """A number that the compiled function is called with: a step that gives itself."""
-        return self.record(f"v{len(self.steps)}")
+        return self.record(f"t{len(self.steps)}")
 
     def record(self, code: str) -> Symbol:
         """The result of a step, which is new only if no earlier one has the same code."""
-        return Symbol(self, self.steps.setdefault(code, f"v{len(self.steps)}"))
+        return Symbol(self, self.steps.setdefault(code, f"t{len(self.steps)}"))
 
     def source(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> str:
-        """Python code: a function of the inputs that returns the list of outputs."""
+        """Python code: a function of the inputs that returns the list of outputs.
+
+        A step used once is written into the expression that uses it: half the bytecode, and its
+        result is freed at once. One used more often gets a local variable.
+        """
         results = ", ".join([_code(x) for x in outputs])
         uses = Counter(NAME.findall(results))
         for code, name in reversed(self.steps.items()):
@@ -126,7 +130,7 @@ class Tape:
             if name not in uses or name in written:
                 continue
             expression = write(code)
-            if uses[name] == 1 and len(expression) < LONGEST:  # goes where it is used
+            if uses[name] == 1 and len(expression) < LONGEST:
                 written[name] = f"({expression})"
             else:
                 written[name] = f"v{len(inputs) + len(lines)}"
