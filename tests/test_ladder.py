@@ -17,6 +17,7 @@ from hornbook.diagnostics.compare import Difference, compare, differences, measu
 from hornbook.errors import ConfigError, DataError, RunError
 from hornbook.evaluate import token_nats
 from hornbook.ladder import climb, passed
+from hornbook.mixing import mix
 from hornbook.run import Run
 from hornbook.training.lr_finder import find_learning_rate, suggest
 from hornbook.training.plan import make_plan
@@ -176,7 +177,9 @@ def test_the_ladder_has_every_model(documents: bool) -> None:
     from hornbook.models.registry import MODELS
 
     rungs = presets.ladder(documents=documents)
-    assert {preset["model"]["name"] for preset in rungs.values()} == set(MODELS)
+    assert {preset["model"]["name"] for preset in rungs.values()} == {
+        name for name, entry in MODELS.items() if entry.trained
+    }
 
 
 def test_the_sentences_name_the_rungs_that_pass_the_counts(names_run: Run) -> None:
@@ -214,3 +217,34 @@ def test_the_finder_refuses_counts(words_file: Path) -> None:
     with pytest.raises(ConfigError, match="has no learning rate"):
         find_learning_rate(plan)
     assert main(["lr-find", str(words_file), "--low", "1", "--high", "0.1"]) == 2
+
+
+def test_a_mixture_averages_probabilities(words_file: Path, tmp_path: Path) -> None:
+    runs = [
+        hornbook.train(str(words_file), model="ngram", out=tmp_path / "n"),
+        hornbook.train(str(words_file), model="gpt", out=tmp_path / "g", settings=FAST),
+    ]
+    mixed = mix(runs, tmp_path / "m", [3, 1])
+    back = hornbook.load(tmp_path / "m")
+    part = back.part("val")
+    a, b = (np.exp(-token_nats(run.model, part)) for run in runs)
+    np.testing.assert_allclose(
+        np.exp(-token_nats(back.model, part)), 0.75 * a + 0.25 * b, rtol=1e-4
+    )
+    assert mixed.report["validation"]["nats"] == pytest.approx(back.evaluate("val").nats)
+    assert len(back.sample(3, seed=0)) == 3
+    for command in ("show", "eval", "sample"):
+        assert main([command, str(tmp_path / "m")]) == 0
+    with pytest.raises(ConfigError, match="expected one above 0 for each run"):
+        mix(runs, tmp_path / "x", [1, 0])
+    assert main(["mix", str(runs[0].path), str(runs[1].path), "--out", str(tmp_path / "m")]) == 2
+    assert main(["train", str(words_file), "--model", "mixture"]) == 2
+
+
+def test_runs_of_different_corpora_are_not_mixed(
+    names_run: Run, words_file: Path, tmp_path: Path
+) -> None:
+    other = hornbook.train(str(words_file), model="ngram", out=tmp_path / "n")
+    with pytest.raises(DataError, match="different corpora"):
+        mix([names_run, other], tmp_path / "m")
+    assert not (tmp_path / "m").exists()

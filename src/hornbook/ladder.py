@@ -25,9 +25,12 @@ from hornbook.diagnostics.compare import (
 from hornbook.diagnostics.standings import standings
 from hornbook.errors import ConfigError, RunError, did_you_mean
 from hornbook.files import read_json, write_bytes, write_json
+from hornbook.mixing import mix
 from hornbook.run import Run
 from hornbook.training.callbacks import Callback
 from hornbook.training.loop import resume, train
+
+MIXTURE = "mixture"
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,9 @@ def climb(
         run = _rung(path / rung, corpus, merge(whole[rung], settings or {}), callbacks)
         measured.append(measure(run, rung))
         report(measured[-1].standing)
+    if not rungs:
+        measured.append(_mixture(path, [m.standing for m in measured]))
+        report(measured[-1].standing)
     check_same_text(measured)
     rows = tuple(m.standing for m in measured)
     found = tuple(differences(measured))
@@ -116,6 +122,18 @@ def _rung(
         shutil.rmtree(path)
     model = settings["model"]["name"]
     return train(corpus, model=model, out=path, settings=settings, callbacks=callbacks)
+
+
+def _mixture(path: Path, rows: Sequence[Standing]) -> Measured:
+    """The last rung: the best trained rung and the best counts together, two to one."""
+    best = [
+        min((s for s in rows if s.fitted == fitted), key=lambda s: s.validation)
+        for fitted in (False, True)
+    ]
+    out = path / MIXTURE
+    if not (out / "report.json").exists():
+        mix([Run.load(s.path) for s in best], out, [2.0, 1.0])
+    return measure(Run.load(out), MIXTURE)
 
 
 def passed(rows: Sequence[Standing]) -> list[str]:

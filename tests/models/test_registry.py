@@ -100,6 +100,8 @@ def test_a_batch_can_be_learned_by_heart(model_name: str, words: Part) -> None:
         optimizer.step()
     # a bigram cannot tell what follows the second of equal symbols
     floor = 0.8 if model.context_length == 1 else 0.25
+    if not MODELS[model_name].trained:  # half of this mixture is counts that have seen nothing
+        floor = 1.2
     assert loss.item() < floor
 
 

@@ -22,6 +22,7 @@ VERBS = {
     "show": "what a run is: figures, settings, loss curve",
     "ladder": "train every model on the same text, and compare",
     "compare": "runs side by side, and whether their differences are real",
+    "mix": "one run of several: their probabilities averaged",
     "lr-find": "look for a learning rate",
     "inspect": "figures of what a run learned, how it trained, and whether it copied",
     "data": "the corpora, or the statistics of one or of a file",

@@ -59,8 +59,11 @@ class NGram(LanguageModel):
         self.order = config.order
         self.smoothing, self.k = config.smoothing, config.k
         for length in range(config.order):
+            # before fitting: no context is known, and p stays as it is, uniform
+            empty = {"backoff": torch.ones(1), "offsets": torch.zeros(2, dtype=torch.int64)}
             for table, dtype in TABLES.items():
-                self.register_buffer(f"{table}_{length}", torch.zeros(0, dtype=dtype))
+                tensor = empty.get(table, torch.zeros(0, dtype=dtype))
+                self.register_buffer(f"{table}_{length}", tensor)
 
     def _table(self, table: str, length: int) -> Tensor:
         return self.get_buffer(f"{table}_{length}")

@@ -23,6 +23,7 @@ class Entry:
     config: str
     line: str
     source: str
+    trained: bool = True  # otherwise it is made from runs: `hornbook mix`
 
     def load(self, attribute: str) -> Any:
         """A class of its module."""
@@ -99,6 +100,14 @@ MODELS: dict[str, Entry] = {
         "GPTConfig",
         "today's GPT: RMSNorm, rotary positions, QK-norm, SwiGLU, grouped queries",
         "Qwen3 technical report 2025; Su et al. 2021; Shazeer 2020",
+    ),
+    "mixture": Entry(
+        "mixture",
+        "Mixture",
+        "MixtureConfig",
+        "trained runs averaged, made by `hornbook mix`",
+        "Jelinek and Mercer 1980; Hansen and Salamon 1990",
+        trained=False,
     ),
 }
 

@@ -1,7 +1,7 @@
 """The learning-rate sweep of the notes, and a short confirmation, since a sweep alone misleads.
 
-The sweep raises the rate exponentially, update by update, and records the loss of each (the
-notes, "Trigram+MLP": 10^-3 to 10^0; Smith 2017). Its curve mixes the effect of a rate with what the rates
+The sweep raises the rate exponentially, update by update, and records the loss of each (the notes,
+"Trigram+MLP": 10^-3 to 10^0; Smith 2017). Its curve mixes the effect of a rate with what the rates
 before it have learned, so the suggestion is then tried: three rates, each from the same start for
 the same few updates.
 """

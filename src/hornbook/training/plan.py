@@ -183,6 +183,8 @@ def make_plan(
     refuse_two("CORPUS", corpus, "data.corpus", asked.get("data", {}).get("corpus"))
     name = str(model or named or base.get("model", {}).get("name") or DEFAULT_MODEL)
     model_config({"name": name})  # an unknown name is refused before anything is read
+    if not MODELS[name].trained:
+        raise ConfigError(f"model: {name} is not trained; make one of runs with `hornbook mix`")
     if preset and base["model"]["name"] != name:
         raise ConfigError(
             f"model: found {name!r}, but preset {preset!r} is of {base['model']['name']!r}; "

@@ -1,0 +1,33 @@
+"""`hornbook mix RUN RUN ... --out DIR`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hornbook.cli.common import Parser, number, table
+from hornbook.errors import ConfigError
+
+
+def run(arguments: list[str]) -> int:
+    """Makes one run of several, whose probabilities are averaged."""
+    parser = Parser("mix")
+    parser.add_argument("paths", nargs="+", metavar="RUN", help="two run directories or more")
+    parser.add_argument("--weights", help="one for each, with commas between (default: equal)")
+    parser.add_argument("--out", type=Path, required=True, help="directory of the new run")
+    args = parser.parse_args(arguments)
+    try:
+        weights = [float(word) for word in args.weights.split(",")] if args.weights else []
+    except ValueError:
+        raise ConfigError(f"weights: found {args.weights!r}, expected numbers: 0.7,0.3") from None
+
+    from hornbook.mixing import mix
+    from hornbook.run import Run
+
+    runs = [Run.load(path) for path in args.paths]
+    mixed = mix(runs, args.out, weights)
+    rows = [
+        (str(r.path), f"{number(r.report.get('validation', {}).get('nats'))} nats per token")
+        for r in (*runs, mixed)
+    ]
+    print(table(rows))
+    return 0

@@ -1,0 +1,80 @@
+"""One run from several: a mixture of their models, as self-contained as any other run."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from hornbook.config import RunConfig
+from hornbook.errors import ConfigError, DataError
+from hornbook.evaluate import evaluate
+from hornbook.files import write_json
+from hornbook.models.registry import build_model, model_config
+from hornbook.run import Run, check_free, create, write_tensors
+
+
+def mix(runs: Sequence[Run], out: Path, weights: Sequence[float] = ()) -> Run:
+    """A run whose probabilities are the weighted mean of those of `runs` (weights: equal).
+
+    The runs have to be of the same corpus, split and tokenizer. Raises ConfigError or DataError
+    where they are not, or where the weights are none.
+    """
+    if len(runs) < 2:
+        raise ConfigError(f"RUN: found {len(runs)}, expected two or more to mix")
+    weights = list(weights) or [1.0] * len(runs)
+    if len(weights) != len(runs) or min(weights) <= 0:
+        raise ConfigError(f"weights: found {weights}, expected one above 0 for each run")
+    check_free(out)
+    first = runs[0]
+    for other in runs[1:]:
+        for what, same in (
+            ("corpora", first.facts["corpus"]["sha256"] == other.facts["corpus"]["sha256"]),
+            ("splits", _split(first) == _split(other)),
+            ("tokenizers", first.tokenizer.to_json() == other.tokenizer.to_json()),
+        ):
+            if not same:
+                raise DataError(
+                    f"{first.path} and {other.path} have different {what}; train them on the same"
+                )
+    settings = {
+        "name": "mixture",
+        "components": [run.config.model.model_dump() for run in runs],
+        "weights": [weight / sum(weights) for weight in weights],
+    }
+    config: RunConfig = first.config.model_copy(update={"model": model_config(settings)})
+    tensors = {
+        f"models.{i}.{name}": tensor
+        for i, run in enumerate(runs)
+        for name, tensor in run.model.state_dict().items()
+    }
+    model = build_model(config.model, first.tokenizer.vocab_size, first.tokenizer.end_id)
+    model.load_weights(tensors)
+    facts = {
+        **first.facts,
+        "n_parameters": model.n_parameters,
+        "mixed": [str(r.path) for r in runs],
+    }
+    run = create(out, facts, config, first.tokenizer)
+    try:
+        write_tensors(out / "model.safetensors", tensors)
+        reports = [r.report for r in runs]
+        report = {
+            "steps": 0,
+            "best_step": 0,
+            "tokens": sum(r.get("tokens") or 0 for r in reports),
+            "seconds": sum(r.get("seconds") or 0.0 for r in reports),
+            "loss": None,
+            "validation": evaluate(model, run.part("val")).to_json(),
+            "samples": [s.text for s in run.sample(20, max_tokens=200, seed=0)],
+        }
+        write_json(out / "report.json", report)
+    except BaseException:  # no half a run is left behind
+        shutil.rmtree(out)
+        raise
+    return run
+
+
+def _split(run: Run) -> tuple[float, float | None, int]:
+    data = run.config.data
+    return data.validation, data.test, data.split_seed

@@ -1,0 +1,88 @@
+"""Several models as one: their probabilities, averaged with fixed weights.
+
+What one model is surprised by another may have seen coming: counts know rare spellings by heart, a
+network knows what they have in common. Made from trained runs (`mixing.py`), not trained itself.
+Jelinek and Mercer 1980 for mixtures of n-grams; ensembles of networks: Hansen and Salamon 1990.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from hornbook.config import ModelConfig
+from hornbook.errors import RunError
+from hornbook.models.base import LanguageModel
+from hornbook.models.registry import build_model, model_config
+
+
+class MixtureConfig(ModelConfig):
+    """The settings of each component and its weight."""
+
+    name: Literal["mixture"] = "mixture"
+    components: tuple[dict[str, Any], ...] = Field(
+        ({"name": "ngram", "order": 3}, {"name": "bigram"}),
+        min_length=1,
+        max_length=64,
+        description="settings of the models that are averaged",
+    )
+    weights: tuple[float, ...] = Field((0.5, 0.5), description="their weights, which sum to 1")
+
+    @model_validator(mode="after")
+    def _weights_fit(self) -> Self:
+        if len(self.weights) != len(self.components) or min(self.weights) <= 0:
+            raise ValueError("model.weights: expected one above 0 for each component")
+        if abs(sum(self.weights) - 1) > 1e-6:
+            raise ValueError(f"model.weights: found a sum of {sum(self.weights):g}, expected 1")
+        if any(component.get("name") == "mixture" for component in self.components):
+            raise ValueError("model.components: found a mixture in a mixture; mix its components")
+        return self
+
+
+class Mixture(LanguageModel):
+    """log of the weighted mean of the components' probabilities."""
+
+    def __init__(self, config: MixtureConfig, vocab_size: int, end_id: int | None) -> None:
+        models = [build_model(model_config(c), vocab_size, end_id) for c in config.components]
+        bounded = [m.context_length for m in models if not m.sliding]
+        longest = max(m.context_length for m in models)
+        super().__init__(config, vocab_size, end_id, min(bounded, default=longest))
+        self.models = nn.ModuleList(models)
+        self.sliding = not bounded  # type: ignore[misc]  # a row is as long as every part allows
+        self.register_buffer("log_weights", torch.tensor(config.weights).log(), persistent=False)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """(B, T) -> log probabilities (B, T, V)."""
+        if not self.sliding:
+            self.check_length(ids)
+        return self._mean([model(ids) for model in self.models])
+
+    def next_logits(self, ids: Tensor) -> Tensor:
+        """Those of the last place, (B, T) -> (B, V)."""
+        components = [m for m in self.models if isinstance(m, LanguageModel)]
+        return self._mean([model.next_logits(ids) for model in components])
+
+    def _mean(self, logits: list[Tensor]) -> Tensor:
+        log_p = torch.stack([x.float().log_softmax(-1) for x in logits], dim=-1)
+        return (log_p + self.get_buffer("log_weights")).logsumexp(-1)
+
+    @property
+    def n_parameters(self) -> int:
+        """Those of its components together."""
+        return sum(m.n_parameters for m in self.models if isinstance(m, LanguageModel))
+
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """The components' weights, `models.<i>.<name>`. Raises RunError where they do not fit."""
+        left = set(weights)
+        for i, model in enumerate(self.models):
+            assert isinstance(model, LanguageModel)
+            prefix = f"models.{i}."
+            own = {n.removeprefix(prefix): t for n, t in weights.items() if n.startswith(prefix)}
+            model.load_weights(own)
+            left -= {prefix + name for name in own}
+        if left:
+            raise RunError(f"weights do not fit the model: {min(left)!r} stands on one side only")
