@@ -89,7 +89,7 @@ class Trace:
         symbols = [tape.input() for _ in range(numbers)]
         stand_in = {v: Value(tape.input()) for v in found}
         own = {v: v.data for v in stand_in.values()}
-        unset = Symbol(tape, "grad")  # no gradient is known during the run
+        unset = tape.input()  # stands for every gradient; nothing may use it
         Trace.running, before = True, []
         try:
             # A Value that two runs both meet was there before them: a parameter, whose number may

@@ -129,6 +129,11 @@ class Tape:
         for code, name in self.steps.items():
             if name not in uses or name in written:
                 continue
+            if code == name:  # an input that is none of `inputs`
+                raise TraceError(
+                    "compile(f): f reads a .grad, or the data of a Value that an earlier run of f "
+                    "left behind; do that outside of f"
+                )
             expression = write(code)
             if uses[name] == 1 and len(expression) < LONGEST:
                 written[name] = f"({expression})"
