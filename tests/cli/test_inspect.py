@@ -21,7 +21,12 @@ def parrot(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Counts of nine symbols over ten words: it can only copy."""
     folder = tmp_path_factory.mktemp("parrot")
     (folder / "words.txt").write_text("\n".join(WORDS), "utf-8")
-    settings = {"model.order": 9, "model.smoothing": "add-k", "model.k": 0.0}
+    settings = {
+        "data.kind": "documents",
+        "model.order": 9,
+        "model.smoothing": "add-k",
+        "model.k": 0.0,
+    }
     return train(str(folder / "words.txt"), model="ngram", out=folder / "run", settings=settings)
 
 
@@ -53,7 +58,7 @@ def test_a_run_whose_corpus_is_gone_is_still_looked_into(
     text = corpus.read_text("utf-8")
     corpus.unlink()
     try:
-        assert main(["inspect", str(moved)]) == 0
+        assert main(["inspect", str(moved), "--text", "emma"]) == 0
         err = capsys.readouterr().err
         assert "the corpus cannot be read" in err.splitlines()[0]
         assert "copies: left out: the corpus cannot be read" in err

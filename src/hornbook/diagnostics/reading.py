@@ -85,7 +85,7 @@ def _cell(
     axes: Axes, x: int, y: int, symbol: str, bits: float, best: list[tuple[str, float]]
 ) -> None:
     axes.add_patch(
-        Rectangle((x + 0.03, y), 0.94, 0.36, facecolor=style.AMOUNT(min(bits / BITS, 1)), lw=0.5,
+        Rectangle((x + 0.03, y), 0.94, 0.36, facecolor=style.AMOUNT(min(bits / BITS, 1.0)), lw=0.5,
                   edgecolor=style.PALE)
     )  # fmt: skip
     ink = "white" if bits > 0.45 * BITS else style.BLACK

@@ -63,7 +63,9 @@ class Source:
     def text(self) -> str:
         """What is shown where no text is given: some documents, or a stretch of a stream."""
         if not self.run.documents:
-            return self.held_out[0][:STREAM_TEXT]
+            whole = self.held_out[0]
+            start = whole.find("\n", 0, 200) + 1  # a line from its beginning
+            return whole[start : start + STREAM_TEXT].strip("\n") or whole
         longest = sorted(self.held_out[:50], key=len)[-DOCUMENTS_SHOWN - 5 : -5]
         return "\n".join(longest or self.held_out[:DOCUMENTS_SHOWN])
 
@@ -77,7 +79,7 @@ def source(run: Run) -> Source:
         try:
             _SOURCES[run] = Source(run, run.split(), "")
         except HornbookError as error:
-            missing = f"the corpus cannot be read ({str(error).splitlines()[0]})"
+            missing = f"the corpus cannot be read ({str(error).splitlines()[0].partition('. ')[0]})"
             _SOURCES[run] = Source(run, None, missing)
     return _SOURCES[run]
 

@@ -168,6 +168,24 @@ def principal(x: Floats) -> tuple[Floats, Floats]:
     return places, np.pad(share, (0, 2))[:2]
 
 
+def apart(places: Floats, least: float = 0.045) -> Floats:
+    """The same points pushed apart until none hides another: `least` of the picture's width and
+    1.4 times that of its height, (n, 2) -> (n, 2)."""
+    size = np.maximum(np.ptp(places, axis=0), 1e-12)
+    at = places / size * [1.0, 0.7]
+    generator = np.random.default_rng(0)
+    at = at + generator.normal(scale=1e-6, size=at.shape)  # equal points part as well
+    for _ in range(200):
+        gap = at[:, None] - at[None]
+        distance = np.sqrt((gap**2).sum(-1)) + np.eye(len(at))
+        push = np.clip(least - distance, 0, None) / distance
+        if push.max() < 1e-4:
+            break
+        at = at + 0.5 * (gap * push[..., None]).sum(1)
+    moved: Floats = at * size / [1.0, 0.7]
+    return moved
+
+
 @styled
 def embeddings(run: Run) -> Figure:
     """Symbols, and learned positions where there are any, in their first two principal components."""
@@ -180,7 +198,8 @@ def embeddings(run: Run) -> Figure:
     _components(axes[0], share, f"{what}, two of {vectors.shape[1]} directions")
     end = run.tokenizer.end_id
     known = Counter[str]()
-    for token, (x, y) in enumerate(places):
+    for token, ((x, y), (px, py)) in enumerate(zip(apart(places), places, strict=True)):
+        axes[0].plot([px, x], [py, y], color=style.GREY, lw=0.6, zorder=0)
         symbol = run.tokenizer.symbol(token)
         kind = kind_of(symbol, is_end=token == end)
         known[kind] += 1
