@@ -58,3 +58,13 @@ def test_the_first_logits_are_uniform_and_the_forget_gate_is_open() -> None:
     assert not model(torch.randint(27, (2, 5))).any()
     bias = dict(model.named_parameters())["layers.0.input.bias"]
     assert bias.view(4, -1).sum(1).tolist() == [0, 128, 0, 0]
+
+
+@pytest.mark.parametrize("name", list(NAMES))
+def test_in_bf16_the_products_are_rounded_and_nothing_breaks(name: str) -> None:
+    model = network(name, 0).float()
+    ids = torch.randint(11, (2, 12))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rounded = model(ids).float()
+    rounded.sum().backward()
+    torch.testing.assert_close(rounded, model(ids), atol=0.1, rtol=0.05)
