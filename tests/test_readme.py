@@ -20,7 +20,7 @@ COMMANDS = [
     for line in block.splitlines()
     if line.startswith("hornbook ")
 ]
-FEW = {"train": ["--training.evaluations", "1", "--training.samplings", "0"]}
+FEW = ["--training.evaluations", "1", "--training.samplings", "0"]
 
 
 def test_the_tour_works_as_printed(
@@ -33,7 +33,11 @@ def test_the_tour_works_as_printed(
         _, verb, *rest = shlex.split(command)
         if verb == "train":
             steps = "4" if "--resume" in rest else "3"
-            rest += ["--steps", steps, *([] if "--resume" in rest else FEW["train"])]
+            rest += ["--steps", steps, *([] if "--resume" in rest else FEW)]
+        if verb == "ladder":
+            rest += ["--training.steps", "2", *FEW]
+        if verb == "lr-find":
+            rest += ["--updates", "20"]
         code = main([verb, *rest])
         captured = capsys.readouterr()
         assert code == 0, f"{command}\n{captured.err}"

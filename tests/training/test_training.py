@@ -86,6 +86,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
     if not entry.trained or entry.load(entry.model).fitted:
         pytest.skip("not trained by updates: nothing to resume")
     settings = small(model_name)
+    settings["optim"] = {"name": "muon" if at == 5 else "adamw"}
     whole = hornbook.train(
         str(words_file), model=model_name, out=tmp_path / "whole", settings=settings
     )

@@ -62,6 +62,7 @@ class Muon(torch.optim.AdamW):
         state = self.state[parameter]
         if "momentum" not in state:
             state["momentum"] = torch.zeros_like(parameter)
+            state["step"] = torch.zeros(())  # AdamW looks for it when a state is loaded
         memory: Tensor = state["momentum"]
         return memory
 
