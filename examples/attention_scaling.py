@@ -1,6 +1,6 @@
 """Why attention divides its scores by the square root of the head size.
 
-    python examples/attention_scaling.py
+    python examples/attention_scaling.py [picture.png]
 
 Queries and keys of unit variance have products of variance D (a sum of D products of variance 1). A
 softmax of scores that wide is nearly one-hot: it copies one place instead of mixing, and next to no
@@ -10,11 +10,16 @@ gradient flows back through it. Divided by sqrt(D) the scores have variance 1 at
 from __future__ import annotations
 
 import math
+import sys
+from pathlib import Path
 
 import torch
 
+from hornbook.diagnostics import style
+
 PLACES = 64  # each place chooses among so many
 QUERIES = 500
+SIZES = (4, 16, 64, 256)
 
 
 def measure(head_size: int, scaled: bool) -> tuple[float, float, float, float]:
@@ -38,11 +43,29 @@ def measure(head_size: int, scaled: bool) -> tuple[float, float, float, float]:
     )
 
 
-def main() -> None:
-    """Prints the table, unscaled beside scaled."""
+@style.styled
+def draw() -> style.Figure:
+    """The largest weight and its gradient against the head size, unscaled and scaled."""
+    figure, axes = style.panels([2.4, 2.4], sharex=True)
+    for scaled, colour in ((False, style.VERMILION), (True, style.BLUE)):
+        rows = [measure(size, scaled) for size in SIZES]
+        label = "scores / sqrt(head size)" if scaled else "scores as they are"
+        axes[0].plot(SIZES, [row[1] for row in rows], "o-", color=colour, label=label)
+        axes[1].plot(SIZES, [row[3] for row in rows], "o-", color=colour, label=label)
+    axes[0].axhline(1 / PLACES, color=style.GREY, ls=":", label=f"an even choice of {PLACES}")
+    axes[0].set(ylim=(0, 1), ylabel="largest weight (median)", title="Why attention is scaled")
+    axes[1].set(xscale="log", ylim=(0, None), xlabel="head size (channels, log)")
+    axes[1].set_ylabel("gradient at the scores\n(norm, median)")
+    axes[1].set_xticks(SIZES, [str(size) for size in SIZES])
+    axes[0].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return figure
+
+
+def main(picture: Path) -> None:
+    """Prints the table, unscaled beside scaled, and draws it."""
     print(f"{PLACES} places to choose among; an even choice has {math.log(PLACES):.2f} nats")
     print("head size  scaled   variance  largest weight  entropy  gradient")
-    for head_size in (4, 16, 64, 256):
+    for head_size in SIZES:
         for scaled in (False, True):
             variance, largest, entropy, gradient = measure(head_size, scaled)
             word = "yes" if scaled else "no"
@@ -50,7 +73,9 @@ def main() -> None:
                 f"{head_size:9d}  {word:6}  {variance:9.2f}  {largest:14.2f}  {entropy:7.2f}"
                 f"  {gradient:8.3f}"
             )
+    picture.write_bytes(draw().png())
+    print(picture)
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "attention_scaling.png"))

@@ -1,0 +1,47 @@
+"""The experiments of the notes: what they print holds, and each draws a picture."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def load(name: str) -> dict[str, Any]:
+    return runpy.run_path(str(EXAMPLES / f"{name}.py"), run_name="example")
+
+
+def test_initialisation_through_depth(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    load("initialisation")["main"](tmp_path / "p.png")
+    out = capsys.readouterr().out
+    naive, gained, batchnorm = out.split("\n\n")[:3]
+    assert "initialisation too large" in naive
+    for good in (gained, batchnorm):
+        assert "none saturated, asleep or dead" in good
+    shares = [
+        [float(line.split("saturated")[1].split("%")[0]) for line in part.splitlines()
+         if "saturated  " in line or "saturated 1" in line or "saturated 6" in line
+         or "saturated 8" in line]
+        for part in (naive, gained)
+    ]  # fmt: skip
+    assert min(shares[0]) > 60
+    # the lecture printed 20.25, 8.38, 6.62, 5.47 and 6.12 per cent
+    assert shares[1] == pytest.approx([20.25, 8.38, 6.62, 5.47, 6.12], abs=2.5)
+    assert (tmp_path / "p.png").read_bytes()[1:4] == b"PNG"
+
+
+def test_noise_falls_with_the_root_of_the_batch(tmp_path: Path) -> None:
+    lines = load("batch_noise")["main"](tmp_path / "p.png", steps=20, batches=16)
+    for values in lines.values():
+        for large, small in zip(values, values[1:], strict=False):
+            assert large / small == pytest.approx(2.0, rel=0.25)  # four times the examples
+    assert (tmp_path / "p.png").exists()
+
+
+def test_attention_is_scaled_for_a_reason(tmp_path: Path) -> None:
+    load("attention_scaling")["main"](tmp_path / "p.png")
+    assert (tmp_path / "p.png").exists()
