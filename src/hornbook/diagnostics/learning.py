@@ -33,7 +33,7 @@ def losses(run: Run) -> Figure:
     """Training and validation loss and the learning rate over the updates."""
     log = [r for r in run.log if math.isfinite(r.get("loss", math.nan))]
     if len(log) < 2:
-        raise DoesNotApplyError("a model of counts is fitted in one pass: it has no curve")
+        raise DoesNotApplyError("it was not trained update by update: there is no curve")
     figure, (top, bottom) = panels([3.4, 1.2], sharex=True)
     steps = [r["step"] for r in log]
     top.plot(steps, [r["loss"] for r in log], color=style.SKY, lw=1.2, label="training (batches)")

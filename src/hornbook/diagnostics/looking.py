@@ -79,31 +79,31 @@ def attention(run: Run, text: str | None = None) -> Figure:
     maps = attention_maps(run, ids)
     if not maps:
         raise DoesNotApplyError("no attention in this model")
-    heads = maps[0].shape[0]
-    columns = min(4, heads)
-    per_layer = -(-heads // columns)
+    most = max(len(weights) for weights in maps)  # heads
+    columns = min(4, most)
+    rows = [-(-len(weights) // columns) for weights in maps]
     side = style.WIDTH / columns
-    figure, axes = panels([side] * (len(maps) * per_layer), columns=columns)
+    figure, axes = panels([side] * sum(rows), columns=columns)
     names = symbols(run, ids)
     size = min(8.0, max(4.5, 45 * side / len(names)))
     for axis in axes:
         axis.set_visible(False)
+    decided = (0.0, "")
     for layer, weights in enumerate(maps):
-        for head in range(heads):
-            axis = axes[layer * per_layer * columns + head]
+        for head, weight in enumerate(weights):
+            name = f"layer {layer + 1}, head {head + 1}"
+            axis = axes[sum(rows[:layer]) * columns + head]
             axis.set_visible(True)
-            picture = axis.imshow(weights[head].numpy(), cmap=style.AMOUNT, vmin=0, vmax=1)
+            picture = axis.imshow(weight.numpy(), cmap=style.AMOUNT, vmin=0, vmax=1)
             style.square_cells(axis, names, names, size)
-            axis.set_title(f"layer {layer + 1}, head {head + 1}", fontsize=9)
+            axis.set_title(name, fontsize=9)
+            decided = max(decided, (float(weight[-1].max()), name))
     axes[0].set(xlabel="looked at", ylabel="looking symbol")
     figure.colorbar(
         picture, ax=axes, location="bottom", aspect=50, label="share of a row's attention"
     )
-    last = torch.stack([w[:, -1] for w in maps])  # (layers, H, T)
-    top = int(last.flatten(0, 1).max(-1).values.argmax())
     figure.verdict = Verdict(
-        f"most decided at the last symbol: layer {top // heads + 1}, head {top % heads + 1}, "
-        f"{float(last.max()):.0%} on one place"
+        f"most decided at the last symbol: {decided[1]}, {decided[0]:.0%} on one place"
     )
     return figure
 
@@ -247,7 +247,7 @@ def excited(run: Run) -> tuple[NDArray[np.float32], list[str], list[str]]:
         rows = Draw(batch_size=max(1, READ // length), seed=0)
         ids = build_batches(part, "sequences", length, rows).batch(0)[0]
         _, found = outputs(modules, model, ids)
-        values = [h.flatten(0, 1) for h in found.values()]
+        values = [h.reshape(-1, h.shape[-1]) for h in found.values()]
         ends = [(row, t + 1) for row in ids.tolist() for t in range(len(row))]
     names = [
         f"layer {i}, unit {unit}" for i, h in enumerate(values, 1) for unit in range(h.shape[1])

@@ -281,3 +281,24 @@ def measure(
     )
     model.train(was_training)
     return compare([s.text for s in made], training)
+
+
+def assess(
+    kept: LanguageModel,
+    last: LanguageModel | None,
+    tokenizer: Tokenizer,
+    split: Split,
+    best_step: int = 0,
+    steps: int = 0,
+) -> dict[str, Any]:
+    """What report.json says: of the kept weights, and of those of the last update if others."""
+    training = Training(split)
+    of_kept = measure(kept, tokenizer, training)
+    of_last = measure(last, tokenizer, training) if last is not None else None
+    verdict, memorising = together(of_kept, of_last, best_step, steps)
+    return {
+        "verdict": verdict,
+        "memorising": memorising,
+        "kept": of_kept.to_json(),
+        "last": of_last.to_json() if of_last is not None else None,
+    }

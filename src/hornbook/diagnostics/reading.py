@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 import math
 from dataclasses import dataclass, field
 
@@ -21,6 +20,7 @@ COLUMNS = 12  # symbols in a line of the surprise figure
 SYMBOLS = 60  # at most
 ALTERNATIVES = 5
 BITS = 8.0  # the darkest shade
+BEAM = 4  # times as many beginnings go on as are shown in the end
 LEAVES = 16  # continuations in the tree
 DEPTH = 6
 
@@ -100,9 +100,9 @@ def _cell(
         )  # fmt: skip
 
 
-@dataclass
+@dataclass(eq=False)
 class Node:
-    """A beginning: its ids, how it is shown, its probability after the prompt, what follows it."""
+    """A beginning: its ids, how its last symbol is shown, its probability, and what follows it."""
 
     ids: list[int]
     symbol: str
@@ -110,46 +110,48 @@ class Node:
     depth: int
     ended: bool = False
     children: list[Node] = field(default_factory=list)
+    parent: Node | None = None
 
 
+@torch.inference_mode()
 def grow(run: Run, prompt: str, leaves: int = LEAVES, depth: int = DEPTH) -> Node:
-    """The tree of the most probable continuations: always the most probable beginning goes on.
+    """The tree of the most probable continuations up to `depth` symbols, by a beam.
 
-    Ends where there are `leaves` ends, each at the end of its document or `depth` symbols deep.
+    At each depth the BEAM * leaves most probable beginnings go on, those at the end of their document
+    stay as they are; in the end the `leaves` most probable are left.
     """
     tokenizer, model = run.tokenizer, run.model
-    ids = prompt_ids(tokenizer, prompt, "skip")
-    root = Node(ids, "".join(map(shown, prompt)) or "start", 1.0, 0)
-    heap: list[tuple[float, int, Node]] = [(-1.0, 0, root)]
-    ends: set[int] = set()
-    made = 0
-    while heap and len(ends) < leaves:
-        _, _, node = heapq.heappop(heap)
-        if node.ended or node.depth == depth:
-            ends.add(id(node))
-            continue
-        with torch.inference_mode():
-            context = torch.tensor([node.ids[-model.context_length :]])
-            p = model.next_logits(context)[0].float().softmax(-1)
-        for share, token in zip(*p.topk(min(ALTERNATIVES, len(p))), strict=True):
-            child = Node(
-                [*node.ids, int(token)],
-                shown(tokenizer.symbol(int(token))),
-                node.p * float(share),
+    root = Node(prompt_ids(tokenizer, prompt, "skip"), "".join(map(shown, prompt)) or "start", 1, 0)
+    beam = [root]
+    for _ in range(depth):
+        alive = [node for node in beam if not node.ended]
+        if not alive:
+            break
+        rows = torch.tensor([node.ids[-model.context_length :] for node in alive])
+        p = model.next_logits(rows).float().softmax(-1)
+        best = p.topk(min(BEAM * leaves, p.shape[1]))
+        found = [
+            Node(
+                [*node.ids, token],
+                shown(tokenizer.symbol(token)),
+                node.p * share,
                 node.depth + 1,
-                int(token) == tokenizer.end_id,
+                token == tokenizer.end_id,
+                parent=node,
             )
-            node.children.append(child)
-            made += 1
-            heapq.heappush(heap, (-child.p, made, child))
-    _keep(root, ends)
+            for node, shares, tokens in zip(
+                alive, best.values.tolist(), best.indices.tolist(), strict=True
+            )
+            for share, token in zip(shares, tokens, strict=True)
+        ]
+        found += [node for node in beam if node.ended]
+        beam = sorted(found, key=lambda node: -node.p)[: BEAM * leaves]
+    for end in beam[:leaves]:  # only what leads to an end becomes part of the tree
+        node = end
+        while node.parent is not None and node not in node.parent.children:
+            node.parent.children.append(node)
+            node = node.parent
     return root
-
-
-def _keep(node: Node, ends: set[int]) -> bool:
-    """Leaves out what leads to no end; whether this node stays."""
-    node.children = [child for child in node.children if _keep(child, ends)]
-    return bool(node.children) or id(node) in ends
 
 
 @styled

@@ -15,7 +15,7 @@ import torch
 
 from hornbook.config import TrainingConfig, parse_overrides
 from hornbook.data.text import Corpus
-from hornbook.diagnostics.novelty import Training, measure, together
+from hornbook.diagnostics.novelty import assess
 from hornbook.errors import ConfigError, RunError
 from hornbook.evaluate import evaluate, token_nats
 from hornbook.files import dump, read_json, write_json, write_lines
@@ -188,7 +188,7 @@ class _Loop:
         self.log_every = max(1, self.steps // RECORDS)
         self.evaluate_at = _spread(self.steps, training.evaluations)
         self.sample_at = _spread(self.steps, training.samplings) - {self.steps}
-        self.mark = time.perf_counter()
+        self.mark, self.recorded = time.perf_counter(), self.progress.seconds
 
     def run(self) -> None:
         """Trains. Raises Interrupted on the first Ctrl-C or SIGTERM, after saving the state."""
@@ -223,18 +223,19 @@ class _Loop:
         if progress.step in self.sample_at:
             self.show_samples()
 
-    def clock(self) -> float:
-        """Counts the time since it was last looked at as time of updates, and gives it, in s."""
+    def clock(self) -> None:
+        """Counts the time since it was last looked at as time of updates."""
         now = time.perf_counter()
-        spent, self.mark = now - self.mark, now
-        self.progress.seconds += spent
-        return spent
+        self.progress.seconds += now - self.mark
+        self.mark = now
 
     def flush(self) -> dict[str, Any]:
         """The record of the updates since the last."""
         pairs = torch.stack([torch.stack(pair) for pair in self.progress.pending])
         losses, norms = pairs.double().T.tolist()
-        spent, n = self.clock(), len(losses)
+        self.clock()
+        n, spent = len(losses), self.progress.seconds - self.recorded
+        self.recorded = self.progress.seconds
         self.progress.pending = []
         if not all(map(math.isfinite, losses + norms)):
             raise RunError(
@@ -331,18 +332,11 @@ def _report(plan: Plan, run: Run) -> None:
     if documents:
         made = {s.text for s in samples} - {""}
         report["samples_different"], report["samples_new"] = len(made), len(made - known)
-    training = Training(plan.split)
-    kept = measure(run.model, run.tokenizer, training)
-    last = None
-    if not plan.model.fitted and report["best_step"] != report["steps"]:
-        last = measure(plan.model, run.tokenizer, training)
-    verdict, memorising = together(kept, last, report["best_step"], report["steps"])
-    report["novelty"] = {
-        "verdict": verdict,
-        "memorising": memorising,
-        "kept": kept.to_json(),
-        "last": last.to_json() if last is not None else None,
-    }
+    others = not plan.model.fitted and report["best_step"] != report["steps"]
+    last = plan.model if others else None
+    report["novelty"] = assess(
+        run.model, last, run.tokenizer, plan.split, report["best_step"], report["steps"]
+    )
     write_json(run.path / "report.json", report)
 
 
