@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from hornbook.mixing import mix
 from hornbook.models.registry import MODELS
 from hornbook.run import Run
 from hornbook.training import train
@@ -15,13 +18,21 @@ def small_run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     """Four updates on a few words, probed."""
     folder = tmp_path_factory.mktemp("small")
     (folder / "words.txt").write_text("\n".join(WORDS * 3), "utf-8")
-    fields = MODELS[request.param].load(MODELS[request.param].config).model_fields
+    if not MODELS[request.param].trained:
+        parts = [small(name, folder, folder / name) for name in ("mlp", "gpt")]
+        return mix(parts, folder / "run")
+    return small(str(request.param), folder, folder / "run")
+
+
+def small(model: str, folder: Path, out: Path) -> Run:
+    """A run of a small model."""
+    fields = MODELS[model].load(MODELS[model].config).model_fields
     sizes = {f"model.{field}": size for field, size in TINY.items() if field in fields}
     training = {
         "training.batch_size": 8, "training.evaluations": 2, "training.samplings": 0,
         "training.probe_every": 2,
     }  # fmt: skip
     return train(
-        str(folder / "words.txt"), model=str(request.param), steps=4, out=folder / "run",
-        precision="fp32", settings={**sizes, **training},
+        str(folder / "words.txt"), model=model, steps=4, out=out, precision="fp32",
+        settings={**sizes, **training},
     )  # fmt: skip
