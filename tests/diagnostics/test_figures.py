@@ -18,7 +18,7 @@ from hornbook.diagnostics.figures import FIGURES, DoesNotApplyError
 from hornbook.diagnostics.looking import attention_maps, excited, reach
 from hornbook.diagnostics.reading import Node, _read, grow
 from hornbook.diagnostics.report import inspect
-from hornbook.diagnostics.source import probe_now
+from hornbook.diagnostics.source import source
 from hornbook.diagnostics.style import Figure
 from hornbook.diagnostics.symbols import bigram_counts, kind_of, principal
 from hornbook.generate.decode import prompt_ids
@@ -163,7 +163,7 @@ def test_attention_looks_at_nothing_later(small_run: Run) -> None:
 
 
 def test_units_are_seen_with_the_text_that_excites_them(small_run: Run) -> None:
-    if small_run.model.fitted or not probe_now(small_run).activations:
+    if small_run.model.fitted or not source(small_run).probe.activations:
         with pytest.raises(DoesNotApplyError):
             excited(small_run)
         return

@@ -19,7 +19,7 @@ from hornbook.diagnostics.probes import (
     spread_from,
     units_from,
 )
-from hornbook.diagnostics.source import DoesNotApplyError, probe_now, records, trained
+from hornbook.diagnostics.source import DoesNotApplyError, records, source, trained
 from hornbook.diagnostics.style import Figure, depth_colours, panels, styled
 from hornbook.run import Run
 
@@ -91,7 +91,7 @@ def _plain_log_ticks(axes: Axes) -> None:
 @styled
 def activations(run: Run) -> Figure:
     """Histograms of what the layers of the kept weights give on held-out text, and of gradients."""
-    probe = probe_now(run)
+    probe = source(run).probe
     return _flow(probe.activations, probe.gradients, first=False)
 
 
@@ -166,7 +166,7 @@ def histogram(axes: Axes, spread: Spread, colour: object, label: str) -> None:
 @styled
 def idle_units(run: Run) -> Figure:
     """Share of saturated outputs and of dead units, layer by layer."""
-    units = probe_now(run).activations
+    units = source(run).probe.activations
     if not units:
         raise DoesNotApplyError(
             "no layer of units (tanh, ReLU, GELU, SiLU, recurrent) in this model"

@@ -122,7 +122,7 @@ def reach(run: Run) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]
     ids = run.tokenizer.encode("".join(texts)[: 20 * length], unknown="skip").astype(np.int64)
     if len(ids) < length:
         ids = np.resize(ids, length)
-    rows, others = (8, 3) if small else (2, 2)
+    rows, others = (4, 2) if small else (2, 1)
     generator = np.random.default_rng(0)
     starts = generator.integers(0, len(ids) - length + 1, rows)
     known = np.unique(ids)

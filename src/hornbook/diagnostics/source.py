@@ -21,6 +21,7 @@ from hornbook.evaluate import batch_loss
 from hornbook.generate.decode import prompt_ids
 from hornbook.run import Run
 
+PROBED = 2048  # predictions
 STREAM_TEXT = 120  # symbols of a stream that are shown where no text is given
 DOCUMENTS_SHOWN = 4
 
@@ -69,6 +70,19 @@ class Source:
         longest = sorted(self.held_out[:50], key=len)[-DOCUMENTS_SHOWN - 5 : -5]
         return "\n".join(longest or self.held_out[:DOCUMENTS_SHOWN])
 
+    @cached_property
+    def probe(self) -> Probe:
+        """What goes through the kept weights and their gradients on held-out text, nothing changed.
+
+        Raises DoesNotApplyError for a model of counts.
+        """
+        trained(self.run)
+        model = copy.deepcopy(self.run.model)
+        model.zero_grad(set_to_none=True)
+        with Probe(model) as probe:
+            batch_loss(model, *batch(self.run, PROBED)).backward()  # type: ignore[no-untyped-call]
+        return probe
+
 
 _SOURCES: WeakKeyDictionary[Run, Source] = WeakKeyDictionary()
 
@@ -104,16 +118,6 @@ def batch(run: Run, tokens: int) -> tuple[Tensor, Tensor]:
         length = min(length, part.n_targets)
     rows = max(1, tokens // (length if examples == "sequences" else 1))
     return build_batches(part, examples, length, Draw(batch_size=rows, seed=0)).batch(0)
-
-
-def probe_now(run: Run, tokens: int = 2048) -> Probe:
-    """What goes through the kept weights and their gradients on held-out text, nothing changed."""
-    trained(run)
-    model = copy.deepcopy(run.model)
-    model.zero_grad(set_to_none=True)
-    with Probe(model) as probe:
-        batch_loss(model, *batch(run, tokens)).backward()  # type: ignore[no-untyped-call]
-    return probe
 
 
 def records(run: Run, kind: str) -> list[dict[str, Any]]:

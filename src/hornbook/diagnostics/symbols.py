@@ -20,7 +20,7 @@ from hornbook.diagnostics.style import Figure, panels, styled
 from hornbook.run import Run
 
 SYMBOLS = 30  # at most in the bigram picture: the most frequent
-MODEL_TOKENS = 40_000  # of the corpus on which the model's own bigrams are averaged
+MODEL_TOKENS = 16_000  # of the corpus on which the model's own bigrams are averaged
 Floats = NDArray[np.float64]
 
 KINDS = {  # a class of symbols: colour, marker
