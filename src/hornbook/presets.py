@@ -37,7 +37,7 @@ def ladder(*, documents: bool) -> dict[str, Nested]:
     }
     trained = {name: preset() for name, preset in (_DOCUMENTS if documents else _STREAM).items()}
     if documents:
-        gpt = {"model": {"dropout": 0.1}, "training": {"steps": 1800}}
+        gpt: Nested = {"model": {"dropout": 0.1}, "training": {"steps": 1800}}
         trained["gpt"] = merge(trained["gpt"], gpt)
     else:
         trained["gpt2"] = gpt2_stream()  # the notes' own takes hours without a GPU
