@@ -16,6 +16,7 @@ from hornbook.diagnostics import style
 from hornbook.diagnostics.probes import Verdict, watched
 from hornbook.diagnostics.source import DoesNotApplyError, read, source, symbols
 from hornbook.diagnostics.style import Figure, panels, styled
+from hornbook.generate.decode import prompt_ids
 from hornbook.layers.attention import CausalAttention, attention_weights
 from hornbook.layers.recurrent import Recurrent
 from hornbook.run import Run
@@ -85,7 +86,7 @@ def attention(run: Run, text: str | None = None) -> Figure:
     side = style.WIDTH / columns
     figure, axes = panels([side] * sum(rows), columns=columns)
     names = symbols(run, ids)
-    size = min(8.0, max(4.5, 45 * side / len(names)))
+    cell = 62 * side / (len(names) + 1.5)  # points
     for axis in axes:
         axis.set_visible(False)
     decided = (0.0, "")
@@ -95,7 +96,11 @@ def attention(run: Run, text: str | None = None) -> Figure:
             axis = axes[sum(rows[:layer]) * columns + head]
             axis.set_visible(True)
             picture = axis.imshow(weight.numpy(), cmap=style.AMOUNT, vmin=0, vmax=1)
-            style.square_cells(axis, names, names, size)
+            labels = [(i, len(names), c) for i, c in enumerate(names)]
+            labels += [(-1, i, c) for i, c in enumerate(names)]
+            style.numbers(axis, labels, min(8.0, 0.8 * cell), cell, style.BLACK)
+            style.square_cells(axis, [], [])
+            axis.set(xlim=(-1.5, len(names) - 0.5), ylim=(len(names) + 0.5, -0.5))
             axis.set_title(name, fontsize=9)
             decided = max(decided, (float(weight[-1].max()), name))
     axes[0].set(xlabel="looked at", ylabel="looking symbol")
@@ -117,25 +122,21 @@ def reach(run: Run) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]
     nothing can get through.
     """
     model, small = run.model, run.model.n_parameters < 1_000_000 or run.model.fitted
-    length = min(model.context_length + 4 * model.sliding, REACH)
-    texts = source(run).held_out
-    ids = run.tokenizer.encode("".join(texts)[: 20 * length], unknown="skip").astype(np.int64)
-    if len(ids) < length:
-        ids = np.resize(ids, length)
     rows, others = (4, 2) if small else (2, 1)
     generator = np.random.default_rng(0)
-    starts = generator.integers(0, len(ids) - length + 1, rows)
-    known = np.unique(ids)
+    bases, first = _reach_rows(run, rows, generator)
+    known = np.unique(bases[:, first:])
     if len(known) < 2:
         raise DoesNotApplyError("the text holds only one symbol: none can be changed")
+    length = bases.shape[1] - first
     modules = dict(watched(model))
     change = np.zeros(length)
     layers = {name: np.zeros(length) for name in modules}
-    for start in starts:
-        base = torch.from_numpy(ids[start : start + length])
+    for row in bases:
+        base = torch.from_numpy(row)
         batch = base.repeat(length * others + 1, 1)
         for distance in range(length):
-            place = length - 1 - distance
+            place = len(row) - 1 - distance
             wrong = known[known != int(base[place])]
             drawn = torch.from_numpy(generator.choice(wrong, others))
             batch[distance * others : (distance + 1) * others, place] = drawn
@@ -148,6 +149,27 @@ def reach(run: Run) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]
             moved = (h[:-1] - h[-1]).norm(dim=-1) / h[-1].norm().clamp(min=1e-12)
             layers[name] += _by_distance(moved, length)
     return change / rows, {name: values / rows for name, values in layers.items()}
+
+
+def _reach_rows(
+    run: Run, rows: int, generator: np.random.Generator
+) -> tuple[NDArray[np.int64], int]:
+    """Rows of held-out text in which symbols are changed, (rows, length), and the first place to
+    change: long documents as they are, after the start that is left alone; for windows, whose reach
+    may be longer than a document, and for streams any stretch without an end."""
+    model, tokenizer, texts = run.model, run.tokenizer, source(run).held_out
+    if run.documents and not model.sliding:
+        longest = sorted(texts, key=len)[-rows:]
+        length = min(model.context_length, REACH, 1 + len(longest[0]))
+        ids = [prompt_ids(tokenizer, text, "skip")[:length] for text in longest]
+        if all(len(row) == length > 1 for row in ids):
+            return np.array(ids), 1
+    length = min(model.context_length + 4 * model.sliding, REACH)
+    stretch = tokenizer.encode("".join(texts)[: 20 * length], unknown="skip").astype(np.int64)
+    if len(stretch) < length:
+        stretch = np.resize(stretch, length)
+    starts = generator.integers(0, len(stretch) - length + 1, rows)
+    return np.array([stretch[start : start + length] for start in starts]), 0
 
 
 def _by_distance(values: Tensor, length: int) -> NDArray[np.float64]:
@@ -188,11 +210,11 @@ def receptive_field(run: Run) -> Figure:
     sees = ", ".join(str(int((values > 1e-6).nonzero()[0].max()) + 1 if (values > 1e-6).any() else 0)
                      for values in layers.values())  # fmt: skip
     figure.verdict = Verdict(
-        f"the prediction depends on the last {farthest} symbols; beyond {strong} by less than a "
+        f"the prediction depends on the last {farthest} symbols tried; beyond {strong} by less than a "
         "twentieth of the strongest" + (f"; layers see {sees}" if layers else "")
     )
     if len(change) < context:
-        figure.note = f"the first {len(change)} of the {context} symbols of its context"
+        figure.note = f"{len(change)} of the {context} symbols of its context were tried"
     return figure
 
 

@@ -157,7 +157,9 @@ def numbers(
         path, _ = _glyph(symbol)
         reach = float(np.abs(path.vertices).max())  # matplotlib scales a marker's reach to size / 2
         x_, y_ = zip(*at, strict=True)
-        mark = Line2D(x_, y_, ls="", marker=path, ms=2 * reach * size, mfc=colour, mew=0)
+        mark = Line2D(
+            x_, y_, ls="", marker=path, ms=2 * reach * size, mfc=colour, mew=0, clip_on=False
+        )
         mark.set_in_layout(False)
         axes.add_artist(mark)
 
