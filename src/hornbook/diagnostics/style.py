@@ -15,12 +15,13 @@ from typing import Any, ParamSpec
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure as BaseFigure
 from matplotlib.font_manager import FontProperties
-from matplotlib.lines import Line2D
 from matplotlib.path import Path
 from matplotlib.textpath import TextPath, text_to_path
+from matplotlib.transforms import IdentityTransform
 
 from hornbook.diagnostics.probes import Verdict
 
@@ -154,14 +155,14 @@ def numbers(
             places.setdefault(symbol, []).append((left, y + 0.36 * size / cell))
             left += _glyph(symbol)[1] * size / cell
     for symbol, at in places.items():
-        path, _ = _glyph(symbol)
-        reach = float(np.abs(path.vertices).max())  # matplotlib scales a marker's reach to size / 2
-        x_, y_ = zip(*at, strict=True)
-        mark = Line2D(
-            x_, y_, ls="", marker=path, ms=2 * reach * size, mfc=colour, mew=0, clip_on=False
-        )
-        mark.set_in_layout(False)
-        axes.add_artist(mark)
+        marks = PathCollection(
+            [_glyph(symbol)[0]], [size**2], offsets=at, offset_transform=axes.transData,
+            facecolors=[colour], linewidths=[0], clip_on=False,
+        )  # fmt: skip
+        marks.set_transform(IdentityTransform())
+        marks.set_snap(False)  # snapped to pixels an E loses its bars
+        marks.set_in_layout(False)
+        axes.add_artist(marks)
 
 
 @cache
