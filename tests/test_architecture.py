@@ -34,7 +34,7 @@ ARROWS: dict[str, set[str]] = {
     | {"evaluate", "generate", "optim", "presets", "run", "diagnostics"}
     | {"hornbook"},
     "diagnostics": READING | {"evaluate", "generate", "run", "layers"},
-    "mixing": BASE | {"evaluate", "models", "run"},
+    "mixing": BASE | {"diagnostics", "evaluate", "models", "run"},
     "ladder": BASE | {"data", "diagnostics", "mixing", "presets", "run", "training"} | {"hornbook"},
     "hornbook": {"errors", "run", "training"},  # the public names, loaded on first use
 }

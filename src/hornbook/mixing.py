@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hornbook.config import RunConfig
+from hornbook.diagnostics.novelty import assess
 from hornbook.errors import ConfigError, DataError
 from hornbook.evaluate import evaluate
 from hornbook.files import write_json
@@ -67,6 +68,7 @@ def mix(runs: Sequence[Run], out: Path, weights: Sequence[float] = ()) -> Run:
             "loss": None,
             "validation": evaluate(model, run.part("val")).to_json(),
             "samples": [s.text for s in run.sample(20, max_tokens=200, seed=0)],
+            "novelty": assess(run.model, None, run.tokenizer, run.split()),
         }
         write_json(out / "report.json", report)
     except BaseException:  # no half a run is left behind
