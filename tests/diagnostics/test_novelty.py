@@ -97,7 +97,6 @@ def overtrained(tmp_path_factory: pytest.TempPathFactory) -> Run:
         str(folder / "few.txt"), model="gpt", steps=140, out=folder / "run", precision="fp32",
         settings={
             "model.n_layer": 2, "model.n_embd": 48, "model.n_hidden": 128, "model.dropout": 0.0,
-            "optim.muon_learning_rate": 0.02, "training.batch_size": 64,
             "optim.name": "adamw", "optim.learning_rate": 0.005, "optim.schedule": "constant",
             "optim.warmup": 20, "optim.weight_decay": 0.0, "training.batch_size": 40,
             "training.evaluations": 6, "training.samplings": 0, "training.probe_every": 70,
