@@ -72,7 +72,7 @@ def gpt_documents() -> Nested:
             "dropout": 0.05,
         },
         "optim": {**_muon(5e-3, 0.015), "beta2": 0.98},
-        "training": {"steps": 700, "batch_size": 16},
+        "training": {"steps": 540, "batch_size": 16},
     }
 
 
