@@ -85,6 +85,12 @@ class DataConfig(Settings):
     split_seed: int = Field(
         42, ge=0, description="shuffles the documents before the split (42: the lectures' split)"
     )
+    validation_tokens: int | None = Field(
+        None,
+        ge=0,
+        description="tokens of a held-out part that are scored, spread over it; 0: all "
+        "(default: all, but 1,048,576 of a text over 32 MB)",
+    )
 
 
 class TokenizerConfig(Settings):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hornbook.errors import DataError, RunError
-from hornbook.files import write_json
+from hornbook.files import read_json, write_json
 
 Ids = NDArray[np.integer[Any]]
 Unknown = Literal["error", "skip"]
@@ -51,8 +51,8 @@ class Tokenizer(ABC):
         """The UTF-8 text of `ids`; the end of document is nothing."""
 
     @abstractmethod
-    def encode_documents(self, documents: Sequence[str], *, unknown: Unknown = "error") -> Ids:
-        """`end, d1, end, d2, end, ..., end` as one array, (N,). Needs an end id."""
+    def encode_lines(self, text: str, *, unknown: Unknown = "error") -> Ids:
+        """The ids of documents, one a line: each line break is an end of document. Needs an end id."""
 
     @abstractmethod
     def symbol(self, token: int) -> str:
@@ -61,6 +61,24 @@ class Tokenizer(ABC):
     @abstractmethod
     def to_json(self) -> dict[str, Any]:
         """The tokenizer in the Hugging Face format, as plain data."""
+
+    def encode_documents(self, documents: Sequence[str], *, unknown: Unknown = "error") -> Ids:
+        """`end, d1, end, d2, end, ..., end` as one array, (N,). Needs an end id."""
+        return self.encode_lines("\n" + "".join(f"{d}\n" for d in documents), unknown=unknown)
+
+    @cached_property
+    def widths(self) -> NDArray[np.uint8]:
+        """UTF-8 bytes that each id stands for, (vocab_size,); 1 for the end, a line break."""
+        widths = np.array([len(self.decode_bytes([i])) for i in range(self.vocab_size)], np.uint8)
+        if self.end_id is not None:
+            widths[self.end_id] = 1
+        return widths
+
+    def count_bytes(self, ids: Ids) -> int:
+        """UTF-8 bytes of `ids`, one for each end of a document."""
+        if self.widths.max() == 1:
+            return len(ids)
+        return int(self.widths.take(ids).sum(dtype=np.int64))
 
     def decode(self, ids: Sequence[int] | Ids) -> str:
         """The text of `ids`. Bytes that are no UTF-8 become U+FFFD."""
@@ -85,7 +103,7 @@ def load_tokenizer(path: Path) -> Tokenizer:
     from hornbook.tokenizers.char import CharTokenizer
 
     try:
-        data = json.loads(path.read_text("utf-8"))
+        data = read_json(path)
         vocab = data["model"]["vocab"]
         model_type = data["model"]["type"]
         added = data["added_tokens"]
@@ -102,8 +120,8 @@ def load_tokenizer(path: Path) -> Tokenizer:
             )
         if model_type == "BPE" and not data["model"]["merges"]:
             return ByteTokenizer(documents=documents, end=end)
-    except OSError as error:
-        raise RunError(f"{path}: cannot be read ({error.strerror})") from None
+    except RunError:
+        raise
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise RunError(f"{path}: not a tokenizer that hornbook wrote ({error})") from None
     raise RunError(

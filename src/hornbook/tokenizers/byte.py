@@ -27,11 +27,11 @@ class ByteTokenizer(Tokenizer):
         raw = np.frombuffer(text.encode("utf-8", "surrogatepass"), dtype=np.uint8)
         return raw if self.end_id is None else raw.astype(np.uint16)
 
-    def encode_documents(self, documents: Sequence[str], *, unknown: Unknown = "error") -> Ids:
-        """`end, d1, end, ..., end` as one array, (N,) uint16."""
+    def encode_lines(self, text: str, *, unknown: Unknown = "error") -> Ids:
+        """The bytes of `text`, each line break an end of document, (N,) uint16."""
         if self.end_id is None:
             raise DataError("this tokenizer is of a stream: it has no end-of-document id")
-        ids = self.encode("\n" + "".join(f"{d}\n" for d in documents)).copy()
+        ids = self.encode(text)
         ids[ids == 10] = self.end_id
         return ids
 

@@ -53,7 +53,7 @@ class CharTokenizer(Tokenizer):
     @classmethod
     def from_text(cls, text: str, *, documents: bool) -> Self:
         """The sorted symbols of `text`; for documents without the line break between them."""
-        symbols = np.unique(_code_points(text))
+        symbols = np.unique(code_points(text))
         return cls(
             [chr(p) for p in symbols.tolist() if not (documents and p == 10)],
             documents=documents,
@@ -64,27 +64,27 @@ class CharTokenizer(Tokenizer):
         """The ids of `text`, (N,)."""
         return self._lookup(text, self._table, unknown)
 
-    def encode_documents(self, documents: Sequence[str], *, unknown: Unknown = "error") -> Ids:
-        """`end, d1, end, ..., end` as one array, (N,)."""
+    def encode_lines(self, text: str, *, unknown: Unknown = "error") -> Ids:
+        """The ids of `text`, each line break an end of document, (N,)."""
         if self.end_id is None:
             raise DataError("this tokenizer is of a stream: it has no end-of-document id")
         table = self._table.copy()
         table[10] = self.end_id
-        return self._lookup("\n" + "".join(f"{d}\n" for d in documents), table, unknown)
+        return self._lookup(text, table, unknown)
 
     def _lookup(self, text: str, table: Ids, unknown: Unknown) -> Ids:
         if text.isascii() and table.dtype == np.uint8:
             translated = text.encode("ascii").translate(table[:256].tobytes())
             ids: Ids = np.frombuffer(translated, dtype=np.uint8)
         else:
-            points = _code_points(text)
+            points = code_points(text)
             ids = np.empty(len(points), dtype=table.dtype)
             for i in range(0, len(points), CHUNK):
                 table.take(points[i : i + CHUNK], out=ids[i : i + CHUNK], mode="clip")
         strange = ids == self._unknown
         if strange.any():
             if unknown == "error":
-                refuse_unknown(sorted(set(_code_points(text)[strange].tolist())), self._known())
+                refuse_unknown(sorted(set(code_points(text)[strange].tolist())), self._known())
             ids = ids[~strange]
         return ids
 
@@ -142,5 +142,8 @@ def added_tokens(end_id: int | None, end: str) -> list[dict[str, Any]]:
     ]
 
 
-def _code_points(text: str) -> Ids:
+def code_points(text: str) -> Ids:
+    """The Unicode code points of a text, (N,) uint32; of ASCII alone uint8."""
+    if text.isascii():
+        return np.frombuffer(text.encode("ascii"), dtype=np.uint8)
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
