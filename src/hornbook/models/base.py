@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
 from hornbook.config import ModelConfig
 from hornbook.errors import ConfigError, RunError
+from hornbook.layers.cache import Moves
 
 
 class LanguageModel(nn.Module, ABC):
@@ -58,6 +59,25 @@ class LanguageModel(nn.Module, ABC):
         A model that can do so for less than the whole row overrides it.
         """
         return self(ids)[:, -1]
+
+    def start(self, ids: Tensor) -> tuple[Tensor, State]:
+        """Reads rows to be continued, (B, T), each of one document (or stream) from its start.
+
+        Gives the logits after the last place (B, V), those of `next_logits`, and what `step` needs.
+        Of longer rows only the last `context_length` tokens are read. Without gradients.
+        """
+        state = State(ids[:, -self.context_length :])
+        return self.next_logits(state.ids), state
+
+    def step(self, ids: Tensor, state: State) -> Tensor:
+        """One more token a row, (B,) -> the logits after it, (B, V); the state goes on with it.
+
+        Not the end of a document: what comes after that is a new start. Here the last
+        `context_length` tokens are read again; a model that can do with less overrides both.
+        """
+        state.append(ids)
+        state.ids = state.ids[:, -self.context_length :]
+        return self.next_logits(state.ids)
 
     def fit(self, tokens: Tensor, starts: Tensor) -> None:
         """Fits a model with `fitted` to a part: its tokens (N,) and unit starts (`data/part.py`)."""
@@ -110,3 +130,28 @@ def check_divides(config: ModelConfig, part: str, whole: str) -> None:
     a, b = getattr(config, part), getattr(config, whole)
     if b % a:
         raise ConfigError(f"model.{part}: found {a}, expected a divisor of model.{whole} ({b})")
+class State:
+    """What a model keeps of the rows that it continues (`LanguageModel.start`).
+
+    ids: the tokens that it would read again, (B, T). kept: what it computed of them: tensors with
+    the rows first, or what has a `keep` of its own. length: how many places that covers.
+    """
+
+    def __init__(self, ids: Tensor, kept: Iterable[Any] = (), length: int = 0) -> None:
+        self.ids = ids.clone()  # rows move in place, and the caller's are not to
+        self.kept, self.length = list(kept), length
+
+    def append(self, ids: Tensor) -> None:
+        """One more token a row, (B,)."""
+        self.ids = torch.cat([self.ids, ids[:, None]], dim=1)
+
+    def keep(self, moves: Moves) -> None:
+        """Lets rows leave."""
+        self.ids = moves(self.ids)
+        for i, part in enumerate(self.kept):
+            if isinstance(part, Tensor):
+                self.kept[i] = moves(part)
+            else:
+                part.keep(moves)
+
+

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from hornbook.config import ModelConfig
 from hornbook.layers.aggregation import average
 from hornbook.layers.documents import document_starts
-from hornbook.models.base import LanguageModel
+from hornbook.models.base import State
+from hornbook.models.cached import CachedModel
 
 
 class BowConfig(ModelConfig):
@@ -29,7 +30,7 @@ class BowConfig(ModelConfig):
     dropout: float = Field(0.0, ge=0, lt=1, description="on average and MLP")
 
 
-class Bow(LanguageModel):
+class Bow(CachedModel):
     """Embeddings, what is before averaged, a small MLP, a head."""
 
     def __init__(self, config: BowConfig, vocab_size: int, end_id: int | None) -> None:
@@ -55,4 +56,19 @@ class Bow(LanguageModel):
         x = x + self.dropout(average(x, mask))
         x = x + self.dropout(self.mlp(x))
         logits: Tensor = self.head(x)
+        return logits
+
+    def empty(self, ids: Tensor) -> list[Tensor]:
+        """A sum of nothing, (B, C)."""
+        weight = self.token_embedding.weight
+        return [weight.new_zeros(ids.shape[0], weight.shape[1])]
+
+    def read(self, ids: Tensor, state: State) -> Tensor:
+        """(B, T) -> (B, V): the average is the sum so far over how many there are."""
+        end = state.length + ids.shape[1]
+        places = torch.arange(state.length, end, device=ids.device)
+        x = self.token_embedding(ids) + self.position_embedding(places)  # (B, T, C)
+        state.kept[0] = state.kept[0] + x.sum(1)
+        x = x[:, -1] + state.kept[0] / end
+        logits: Tensor = self.head(x + self.mlp(x))
         return logits

@@ -25,9 +25,12 @@ from hornbook.layers.attention import (
     rotate,
     split_heads,
 )
+from hornbook.layers.cache import KVCache
 from hornbook.layers.documents import document_starts
+from hornbook.layers.linear import Linear
 from hornbook.layers.norms import RMSNorm
-from hornbook.models.base import LanguageModel, check_divides
+from hornbook.models.base import State, check_divides
+from hornbook.models.cached import CachedModel
 
 
 class GPTConfig(ModelConfig):
@@ -61,20 +64,28 @@ class CausalSelfAttention(nn.Module):
         super().__init__()
         dim = config.n_embd // config.n_head
         self.n_head, self.n_kv_head = config.n_head, config.n_kv_head
-        self.q_proj = nn.Linear(config.n_embd, config.n_head * dim, bias=False)
-        self.k_proj = nn.Linear(config.n_embd, config.n_kv_head * dim, bias=False)
-        self.v_proj = nn.Linear(config.n_embd, config.n_kv_head * dim, bias=False)
-        self.o_proj = nn.Linear(config.n_head * dim, config.n_embd, bias=False)
+        self.q_proj = Linear(config.n_embd, config.n_head * dim, bias=False)
+        self.k_proj = Linear(config.n_embd, config.n_kv_head * dim, bias=False)
+        self.v_proj = Linear(config.n_embd, config.n_kv_head * dim, bias=False)
+        self.o_proj = Linear(config.n_head * dim, config.n_embd, bias=False)
         self.q_norm = RMSNorm(dim, config.norm_eps)
         self.k_norm = RMSNorm(dim, config.norm_eps)
         self.attend = CausalAttention()
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        cos: Tensor,
+        sin: Tensor,
+        mask: Tensor | None,
+        cache: KVCache | None = None,
+    ) -> Tensor:
         """(B, T, C) -> (B, T, C)."""
         q = rotate(self.q_norm(split_heads(self.q_proj(x), self.n_head)), cos, sin)
         k = rotate(self.k_norm(split_heads(self.k_proj(x), self.n_kv_head)), cos, sin)
         v = split_heads(self.v_proj(x), self.n_kv_head)
-        out: Tensor = self.o_proj(merge_heads(self.attend(q, k, v, mask)))
+        y = self.attend(q, k, v, mask) if cache is None else cache.attend(q, k, v)
+        out: Tensor = self.o_proj(merge_heads(y))
         return out
 
 
@@ -83,9 +94,9 @@ class SwiGLU(nn.Module):
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
-        self.gate_proj = nn.Linear(config.n_embd, config.n_hidden, bias=False)
-        self.up_proj = nn.Linear(config.n_embd, config.n_hidden, bias=False)
-        self.down_proj = nn.Linear(config.n_hidden, config.n_embd, bias=False)
+        self.gate_proj = Linear(config.n_embd, config.n_hidden, bias=False)
+        self.up_proj = Linear(config.n_embd, config.n_hidden, bias=False)
+        self.down_proj = Linear(config.n_hidden, config.n_embd, bias=False)
         self.activation = nn.SiLU()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -105,14 +116,21 @@ class Block(nn.Module):
         self.mlp = SwiGLU(config)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        cos: Tensor,
+        sin: Tensor,
+        mask: Tensor | None,
+        cache: KVCache | None = None,
+    ) -> Tensor:
         """(B, T, C) -> (B, T, C)."""
-        x = x + self.dropout(self.attention(self.input_norm(x), cos, sin, mask))
+        x = x + self.dropout(self.attention(self.input_norm(x), cos, sin, mask, cache))
         out: Tensor = x + self.dropout(self.mlp(self.hidden_norm(x)))
         return out
 
 
-class GPT(LanguageModel):
+class GPT(CachedModel):
     """Embedding, blocks, a last norm, a head."""
 
     def __init__(self, config: GPTConfig, vocab_size: int, end_id: int | None) -> None:
@@ -121,9 +139,7 @@ class GPT(LanguageModel):
         self.token_embedding = nn.Embedding(vocab_size, config.n_embd)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layer))
         self.norm = RMSNorm(config.n_embd, config.norm_eps)
-        self.head = (
-            None if config.tie_embeddings else nn.Linear(config.n_embd, vocab_size, bias=False)
-        )
+        self.head = None if config.tie_embeddings else Linear(config.n_embd, vocab_size, bias=False)
         self.init_weights()
 
     def init_weights(self) -> None:
@@ -157,8 +173,24 @@ class GPT(LanguageModel):
         x = self.token_embedding(ids)  # (B, T, C)
         for block in self.blocks:
             x = block(x, cos, sin, mask)
+        return self._logits(x)
+
+    def _logits(self, x: Tensor) -> Tensor:
         x = self.norm(x)
         if self.head is None:
             return F.linear(x, self.token_embedding.weight)
         logits: Tensor = self.head(x)
         return logits
+
+    def empty(self, ids: Tensor) -> list[KVCache]:
+        """One cache a block."""
+        return [KVCache() for _ in self.blocks]
+
+    def read(self, ids: Tensor, state: State) -> Tensor:
+        """(B, T) -> (B, V)."""
+        places = torch.arange(state.length, state.length + ids.shape[1], device=ids.device)
+        cos, sin = rotary_angles(places, self.head_dim, self.rope_base)  # (T, D)
+        x = self.token_embedding(ids)  # (B, T, C)
+        for block, cache in zip(self.blocks, state.kept, strict=True):
+            x = block(x, cos, sin, None, cache)
+        return self._logits(x[:, -1])

@@ -16,8 +16,11 @@ from torch import Tensor, nn
 
 from hornbook.config import ModelConfig
 from hornbook.layers.attention import CausalAttention, document_mask, merge_heads, split_heads
+from hornbook.layers.cache import KVCache
 from hornbook.layers.documents import document_starts
-from hornbook.models.base import LanguageModel, check_divides
+from hornbook.layers.linear import Linear
+from hornbook.models.base import State, check_divides
+from hornbook.models.cached import CachedModel
 
 
 class GPTConfig(ModelConfig):
@@ -45,16 +48,19 @@ class CausalSelfAttention(nn.Module):
         super().__init__()
         self.n_head = config.n_head
         self.attention_dropout = config.attention_dropout
-        self.qkv = nn.Linear(config.n_embd, 3 * config.n_embd, bias=False)
-        self.proj = nn.Linear(config.n_embd, config.n_embd)
+        self.qkv = Linear(config.n_embd, 3 * config.n_embd, bias=False)
+        self.proj = Linear(config.n_embd, config.n_embd)
         self.attend = CausalAttention()
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None, cache: KVCache | None = None) -> Tensor:
         """(B, T, C) -> (B, T, C)."""
         q, k, v = (split_heads(y, self.n_head) for y in self.qkv(x).chunk(3, dim=-1))
-        dropout = self.attention_dropout if self.training else 0.0
-        out: Tensor = self.dropout(self.proj(merge_heads(self.attend(q, k, v, mask, dropout))))
+        if cache is not None:
+            y = cache.attend(q, k, v)
+        else:
+            y = self.attend(q, k, v, mask, self.attention_dropout if self.training else 0.0)
+        out: Tensor = self.dropout(self.proj(merge_heads(y)))
         return out
 
 
@@ -63,9 +69,9 @@ class MLP(nn.Sequential):
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__(
-            nn.Linear(config.n_embd, 4 * config.n_embd),
+            Linear(config.n_embd, 4 * config.n_embd),
             nn.ReLU() if config.activation == "relu" else nn.GELU(),
-            nn.Linear(4 * config.n_embd, config.n_embd),
+            Linear(4 * config.n_embd, config.n_embd),
             nn.Dropout(config.dropout),
         )
 
@@ -80,14 +86,14 @@ class Block(nn.Module):
         self.ln2 = nn.LayerNorm(config.n_embd)
         self.mlp = MLP(config)
 
-    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None, cache: KVCache | None = None) -> Tensor:
         """(B, T, C) -> (B, T, C)."""
-        x = x + self.attn(self.ln1(x), mask)
+        x = x + self.attn(self.ln1(x), mask, cache)
         out: Tensor = x + self.mlp(self.ln2(x))
         return out
 
 
-class GPT2(LanguageModel):
+class GPT2(CachedModel):
     """Embeddings of symbol and position, blocks, a last LayerNorm, a head."""
 
     def __init__(self, config: GPTConfig, vocab_size: int, end_id: int | None) -> None:
@@ -96,7 +102,7 @@ class GPT2(LanguageModel):
         self.position_embedding = nn.Embedding(config.context_length, config.n_embd)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layer))
         self.ln_f = nn.LayerNorm(config.n_embd)
-        self.head = nn.Linear(config.n_embd, vocab_size)
+        self.head = Linear(config.n_embd, vocab_size)
         self.init_weights()
 
     def init_weights(self) -> None:
@@ -128,4 +134,17 @@ class GPT2(LanguageModel):
         for block in self.blocks:
             x = block(x, mask)
         logits: Tensor = self.head(self.ln_f(x))
+        return logits
+
+    def empty(self, ids: Tensor) -> list[KVCache]:
+        """One cache a block."""
+        return [KVCache() for _ in self.blocks]
+
+    def read(self, ids: Tensor, state: State) -> Tensor:
+        """(B, T) -> (B, V)."""
+        places = torch.arange(state.length, state.length + ids.shape[1], device=ids.device)
+        x = self.token_embedding(ids) + self.position_embedding(places)  # (B, T, C)
+        for block, cache in zip(self.blocks, state.kept, strict=True):
+            x = block(x, None, cache)
+        logits: Tensor = self.head(self.ln_f(x[:, -1]))
         return logits

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from hornbook.config import ModelConfig
 from hornbook.errors import RunError
-from hornbook.models.base import LanguageModel
+from hornbook.models.base import LanguageModel, State
 from hornbook.models.registry import build_model, model_config
 
 
@@ -66,6 +66,19 @@ class Mixture(LanguageModel):
         components = [m for m in self.models if isinstance(m, LanguageModel)]
         return self._mean([model.next_logits(ids) for model in components])
 
+    def start(self, ids: Tensor) -> tuple[Tensor, State]:
+        """Each component by itself, with as much context as it has."""
+        started = [m.start(ids) for m in self.models if isinstance(m, LanguageModel)]
+        return self._mean([logits for logits, _ in started]), State(
+            ids[:, :0], [s for _, s in started]
+        )
+
+    def step(self, ids: Tensor, state: State) -> Tensor:
+        """Each component's own."""
+        components = [m for m in self.models if isinstance(m, LanguageModel)]
+        states = zip(components, state.kept, strict=True)
+        return self._mean([model.step(ids, kept) for model, kept in states])
+
     def _mean(self, logits: list[Tensor]) -> Tensor:
         log_p = torch.stack([x.float().log_softmax(-1) for x in logits], dim=-1)
         return (log_p + self.get_buffer("log_weights")).logsumexp(-1)
@@ -81,8 +94,7 @@ class Mixture(LanguageModel):
         for i, model in enumerate(self.models):
             assert isinstance(model, LanguageModel)
             prefix = f"models.{i}."
-            own = {n.removeprefix(prefix): t for n, t in weights.items() if n.startswith(prefix)}
-            model.load_weights(own)
-            left -= {prefix + name for name in own}
-        if left:
-            raise RunError(f"weights do not fit the model: {min(left)!r} stands on one side only")
+            yield (
+                model,
+                {n.removeprefix(prefix): t for n, t in weights.items() if n.startswith(prefix)},
+            )

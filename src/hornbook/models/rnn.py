@@ -12,8 +12,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from hornbook.config import ModelConfig
-from hornbook.layers.recurrent import CELLS
-from hornbook.models.base import LanguageModel
+from hornbook.layers.recurrent import CELLS, Recurrent
+from hornbook.models.base import LanguageModel, State
 
 
 class RNNConfig(ModelConfig):
@@ -61,4 +61,22 @@ class RNN(LanguageModel):
     def next_logits(self, ids: Tensor) -> Tensor:
         """(B, T) -> (B, V)."""
         logits: Tensor = self.head(self.states(ids)[:, -1])
+        return logits
+
+    def start(self, ids: Tensor) -> tuple[Tensor, State]:
+        """All of the rows, token by token from a state of zeros: no context bounds it."""
+        h = self.head.weight.new_zeros(len(ids), self.head.in_features)
+        state = State(ids[:, :0], [h] * (2 * len(self.layers)))
+        for column in ids.unbind(1):
+            logits = self.step(column, state)
+        return logits, state
+
+    def step(self, ids: Tensor, state: State) -> Tensor:
+        """Changes the state: kept are h and the memory c of each layer, (B, hidden) each."""
+        x = self.embedding(ids)  # (B, C)
+        for i, layer in enumerate(self.layers):
+            assert isinstance(layer, Recurrent)
+            x, c = layer.step(layer.input(x), state.kept[2 * i], state.kept[2 * i + 1])
+            state.kept[2 * i : 2 * i + 2] = x, c
+        logits: Tensor = self.head(x)
         return logits

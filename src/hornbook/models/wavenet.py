@@ -29,7 +29,7 @@ from hornbook.layers.basic import (
     calibrate_batchnorm,
 )
 from hornbook.layers.documents import document_starts, last_window
-from hornbook.models.base import LanguageModel
+from hornbook.models.base import LanguageModel, State
 
 
 class WaveNetConfig(ModelConfig):
@@ -118,6 +118,31 @@ class WaveNet(LanguageModel):
             if self.residual and level:
                 joined = joined + x[:, 1::2].reshape(joined.shape)
             x = joined
+        logits: Tensor = self.head(x)
+        return logits
+
+    def start(self, ids: Tensor) -> tuple[Tensor, State]:
+        """The last `context_length` tokens, one by one."""
+        ids = ids[:, -self.context_length :]
+        state = State(ids[:, :0])
+        for column in ids.unbind(1):
+            logits = self.step(column, state)
+        return logits, state
+
+    def step(self, ids: Tensor, state: State) -> Tensor:
+        """One place of each level. Kept are the last 2^level of each, (B, 2^level, C), in turns."""
+        x = self.embedding(ids)  # (B, C)
+        for level, join in enumerate(self.levels):
+            if state.length == 0:  # before the start there is the start, again and again
+                state.kept.append(x[:, None].repeat(1, 2**level, 1))
+            turn = state.length % 2**level
+            earlier = state.kept[level][:, turn].clone()
+            state.kept[level][:, turn] = x
+            joined = join(torch.cat([earlier, x], dim=-1))
+            if self.residual and level:
+                joined = joined + x
+            x = joined
+        state.length += 1
         logits: Tensor = self.head(x)
         return logits
 

@@ -1,0 +1,99 @@
+"""What layers keep of the rows they are going on with, so that a new token costs one place.
+
+Rows finish at different times. `Moves` lets them leave a batch in place: the last rows that stay take
+the places of those that go, and nothing else is copied.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from hornbook.layers.attention import causal_attention
+
+FIRST = 16  # places that a cache has room for at first; then it doubles
+SMALL = 400  # torch.bmm takes its slow way below this many products a row
+
+
+class Moves:
+    """Which rows of a batch stay, and where they move."""
+
+    def __init__(self, n: int, holes: Tensor, movers: Tensor) -> None:
+        self.n, self.holes, self.movers = n, holes, movers
+
+    @classmethod
+    def of(cls, going: Tensor) -> Self:
+        """The moves after which the rows where `going` (B,) bool holds are the first."""
+        n = int(going.sum())
+        return cls(n, (~going[:n]).nonzero()[:, 0], going[n:].nonzero()[:, 0] + n)
+
+    def __call__(self, rows: Tensor, dim: int = 0) -> Tensor:
+        """The rows that stay, moved in place.
+
+        >>> moves = Moves.of(torch.tensor([True, False, True, True]))
+        >>> moves(torch.tensor([0, 1, 2, 3])).tolist()
+        [0, 3, 2]
+        """
+        if len(self.holes):
+            rows.index_copy_(dim, self.holes, rows.index_select(dim, self.movers))
+        return rows.narrow(dim, 0, self.n)
+
+
+class KVCache:
+    """The keys and values of one layer of attention, time first: (T, B, H, D) each.
+
+    Time first, so that a new place is one piece of memory. `length`: places in it.
+    """
+
+    def __init__(self) -> None:
+        self.length = 0
+        self._kept: Tensor | None = None  # (2, room, B, H, D)
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Takes in new places and lets them attend to all before them and to themselves.
+
+        (B, H, T, D) each -> (B, H, T, D): any T at first, one at a time from then on.
+        """
+        first = self.length == 0
+        keys, values = self._append(k, v)
+        if first:
+            return causal_attention(q, k, v, None)
+        return attend_last(q[:, :, 0], keys, values)[:, :, None]
+
+    def _append(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        B, H, T, D = k.shape  # noqa: N806
+        end = self.length + T
+        if self._kept is None or end > self._kept.shape[1]:
+            room = max(FIRST, 2 ** math.ceil(math.log2(end)))
+            kept = k.new_empty(2, room, B, H, D)
+            if self._kept is not None:
+                kept[:, : self.length] = self._kept[:, : self.length]
+            self._kept = kept
+        self._kept[0, self.length : end] = k.permute(2, 0, 1, 3)
+        self._kept[1, self.length : end] = v.permute(2, 0, 1, 3)
+        self.length = end
+        return self._kept[0, :end], self._kept[1, :end]
+
+    def keep(self, moves: Moves) -> None:
+        """Lets rows leave."""
+        if self._kept is not None:
+            moves(self._kept[:, : self.length], dim=2)
+            self._kept = self._kept[:, :, : moves.n]
+
+
+def attend_last(q: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    """Attention of the last place alone: q (B, H, D), keys and values (T, B, G, D) -> (B, H, D).
+
+    G divides H (grouped queries).
+    """
+    T, B, G, D = keys.shape  # noqa: N806
+    q = q.unflatten(1, (G, -1)) / math.sqrt(D)  # (B, G, H / G, D)
+    if T * D < SMALL:
+        scores = (q * keys[:, :, :, None]).sum(-1, keepdim=True)  # (T, B, G, H / G, 1)
+        return (scores.softmax(0) * values[:, :, :, None]).sum(0).flatten(1, 2)
+    scores = torch.bmm(q.flatten(0, 1), keys.flatten(1, 2).permute(1, 2, 0))  # (B G, H / G, T)
+    out = torch.bmm(scores.softmax(-1), values.flatten(1, 2).transpose(0, 1))
+    return out.view(B, -1, D)
