@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from hornbook.data.batches import IGNORE
+from hornbook.data.batches import IGNORE, resident
 from hornbook.data.part import Part, Rows
 from hornbook.models.base import LanguageModel
 from hornbook.tokenizers import Tokenizer
@@ -76,7 +76,7 @@ def token_nats(model: LanguageModel, part: Part, *, batch_tokens: int = BATCH_TO
     chunks = part.chunks(length, overlap)
     rows = Rows(chunks, np.arange(len(chunks.start)), min(length, _widest(part, length)))
     device = model.device
-    tokens = torch.from_numpy(part.tokens.astype(np.int64)).to(device)
+    tokens = resident(part.tokens, device)
     nats = np.empty(part.n_targets)
     was_training = model.training
     model.eval()
@@ -84,12 +84,12 @@ def token_nats(model: LanguageModel, part: Part, *, batch_tokens: int = BATCH_TO
     for first in range(0, len(rows), per_batch):
         positions, scored = rows.positions(first, min(first + per_batch, len(rows)))
         places = torch.from_numpy(positions.clip(min=0)).to(device)
-        ids = tokens[places]
+        ids = tokens[places].long()
         if model.end_id is not None:
             ids = ids.masked_fill(torch.from_numpy(positions < 0).to(device), model.end_id)
         logits = model(ids).float()
         losses = F.cross_entropy(
-            logits.flatten(0, 1), tokens[places + 1].flatten(), reduction="none"
+            logits.flatten(0, 1), tokens[places + 1].long().flatten(), reduction="none"
         )
         nats[positions[scored]] = losses.cpu().numpy()[scored.ravel()]
     model.train(was_training)

@@ -1,6 +1,7 @@
 """Batches as a function of (seed, step, rank) alone, so that resuming needs no state.
 
-The tokens of a part lie on the device as one tensor; a batch is an index into it. Sequences: rows of
+The tokens of a part lie on the device as one tensor; a batch is an index into it. Those of a large
+text are on the CPU a memory map, of which only what a batch needs is ever read. Sequences: rows of
 `length` tokens in which every place is predicted, documents packed whole so that no padding is
 computed. Windows: single predictions, each with its context, padded on the left with the id that
 starts it (the notes' examples).
@@ -16,8 +17,18 @@ import torch
 from torch import Tensor
 
 from hornbook.data.part import IntArray, Part, Rows
+from hornbook.tokenizers.base import Ids
 
 IGNORE = -1  # a target that is not scored
+PASS = 1 << 22  # items that are put in order at a time
+PACKED = 1 << 18  # documents (or pieces of them) that are packed at a time
+
+
+def resident(tokens: Ids, device: torch.device | str) -> Tensor:
+    """The tokens of a part on a device, (N,): int64, but those of a memory map as they are."""
+    if isinstance(tokens, np.memmap):
+        return torch.from_numpy(tokens).to(device)
+    return torch.from_numpy(tokens.astype(np.int64)).to(device)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,49 +47,63 @@ class Batches:
     """`batch(step)` gives ids (B, T) int64 and targets, (B, T) or (B,) int64 with IGNORE.
 
     items_per_epoch: rows or windows in the part. batch_size: of them, how many make a batch.
+    An epoch of a large part is made of several passes, each over every n-th item, so that no order
+    of them all has to be held; else an epoch is one pass.
     """
 
     def __init__(
-        self, part: Part, length: int, draw: Draw, items: int, device: torch.device | str
+        self,
+        part: Part,
+        length: int,
+        draw: Draw,
+        items: int,
+        device: torch.device | str,
+        passes: int = 1,
     ) -> None:
         self.length = length
         self.draw = draw
-        self.items_per_epoch = items
+        self.passes = 1 if draw.batch_size == "all" else passes
+        self.items_per_pass = items // self.passes
+        self.items_per_epoch = self.items_per_pass * self.passes
         self.full = draw.batch_size == "all"
         self.batch_size = items if draw.batch_size == "all" else min(draw.batch_size, items)
-        self.tokens = torch.from_numpy(part.tokens.astype(np.int64)).to(device)
+        self.tokens = resident(part.tokens, device)
         self._order: tuple[int, IntArray] = (-1, np.empty(0, dtype=np.int64))
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
         """The batch of an update, counted from 0."""
         raise NotImplementedError
 
-    def generator(self, purpose: int, epoch: int) -> np.random.Generator:
-        """The generator of one epoch (or block of random draws), another for each purpose."""
-        return np.random.default_rng([self.draw.seed, purpose, epoch])
+    def take(self, places: Tensor) -> Tensor:
+        """The tokens at `places`, as int64."""
+        return self.tokens[places].long()
+
+    def generator(self, purpose: int, number: int) -> np.random.Generator:
+        """The generator of one pass (or block of random draws), another for each purpose."""
+        return np.random.default_rng([self.draw.seed, purpose, number])
 
     def items(self, step: int) -> list[tuple[int, IntArray]]:
-        """What a batch is made of: (epoch, items of that epoch), mostly one pair."""
+        """What a batch is made of: (pass, items of that pass), mostly one pair."""
         if self.full:
             return [(0, np.arange(self.items_per_epoch))]
-        n, size = self.items_per_epoch, self.batch_size
+        n, size = self.items_per_pass, self.batch_size
         first = (step * self.draw.world_size + self.draw.rank) * size
         pairs = []
         while size > 0:
-            epoch, begin = divmod(first, n)
+            number, begin = divmod(first, n)
             count = min(size, n - begin)
-            if self._order[0] != epoch:
-                self._order = (epoch, self.order(epoch))
-            pairs.append((epoch, self._order[1][begin : begin + count]))
+            if self._order[0] != number:
+                self._order = (number, self.order(number))
+            pairs.append((number, self._order[1][begin : begin + count]))
             first, size = first + count, size - count
         return pairs
 
-    def order(self, epoch: int) -> IntArray:
-        """The items of an epoch in the order in which they are taken, (items_per_epoch,)."""
-        generator, n = self.generator(1, epoch), self.items_per_epoch
+    def order(self, number: int) -> IntArray:
+        """The items of a pass in the order in which they are taken, (items_per_pass,)."""
+        generator, n = self.generator(1, number), self.items_per_pass
         if self.draw.sampling == "random":
-            return generator.integers(0, n, n)
-        return generator.permutation(n)
+            return generator.integers(0, self.items_per_epoch, n)
+        return generator.permutation(n) * self.passes + number % self.passes
 
 
 class StreamBatches(Batches):
@@ -91,60 +116,70 @@ class StreamBatches(Batches):
         n = part.n_targets
         blocks = n - length + 1 if self._random else max(1, n // length - 1)
         self._shifts = n - blocks * length + 1  # how far the blocks of an epoch can be shifted
-        super().__init__(part, length, draw, blocks, device)
+        super().__init__(part, length, draw, blocks, device, -(-blocks // PASS))
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
         """ids and targets, (B, length)."""
         starts = []
-        for epoch, items in self.items(step):
+        for number, items in self.items(step):
             if self._random:
                 starts.append(items)
             else:
-                shift = self.generator(2, epoch).integers(self._shifts)
+                shift = self.generator(2, number // self.passes).integers(self._shifts)
                 starts.append(items * self.length + shift)
         first = torch.from_numpy(np.concatenate(starts)).to(self.tokens.device)
         places = first[:, None] + torch.arange(self.length, device=first.device)
-        return self.tokens[places], self.tokens[places + 1]
+        return self.take(places), self.take(places + 1)
 
 
 class DocumentBatches(Batches):
-    """Documents in a new order each epoch, packed whole into rows; longer ones in pieces."""
+    """Documents in a new order each epoch, packed whole into rows; longer ones in pieces.
+
+    Many documents are packed in several passes, each of every n-th of them.
+    """
 
     def __init__(
         self, part: Part, length: int, draw: Draw, device: torch.device | str = "cpu"
     ) -> None:
-        self.draw, self.length = draw, length
-        self._chunks = part.chunks(length)
+        self.draw, self.length, self.passes = draw, length, 1
+        if draw.batch_size != "all":
+            self.passes = -(-(len(part.starts) - 1 + part.n_targets // length) // PACKED)
+        self._part, self._chunks = part, (-1, part.chunks(length, shard=(0, self.passes)))
         self._rows = (0, self._pack(0))
-        super().__init__(part, length, draw, len(self._rows[1]), device)
+        rows = len(self._rows[1]) * self.passes
+        super().__init__(part, length, draw, rows, device, self.passes)
         self._end = int(part.tokens[0])
 
-    def _pack(self, epoch: int) -> Rows:
-        order = self.generator(2, epoch).permutation(len(self._chunks.start))
-        return Rows(self._chunks, order, self.length)
+    def _pack(self, number: int) -> Rows:
+        shard = number % self.passes
+        if self._chunks[0] != shard:
+            self._chunks = (shard, self._part.chunks(self.length, shard=(shard, self.passes)))
+        chunks = self._chunks[1]
+        order = self.generator(2, number).permutation(len(chunks.start))
+        return Rows(chunks, order, self.length)
 
-    def order(self, epoch: int) -> IntArray:
+    def order(self, number: int) -> IntArray:
         """The rows one after the other: their documents are in random order already."""
         if self.draw.sampling == "random":
-            return super().order(epoch)
-        return np.arange(self.items_per_epoch)
+            return self.generator(1, number).integers(0, self.items_per_pass, self.items_per_pass)
+        return np.arange(self.items_per_pass)
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
         """ids and targets, (B, length); empty places hold the end id and are not scored."""
         pieces = []
-        for epoch, items in self.items(step):
-            if self._rows[0] != epoch:
-                self._rows = (epoch, self._pack(epoch))
+        for number, items in self.items(step):
+            if self._rows[0] != number:
+                self._rows = (number, self._pack(number))
             rows = self._rows[1]
             if items[-1] - items[0] == len(items) - 1 and items[-1] < len(rows):
                 pieces.append(rows.positions(int(items[0]), int(items[-1]) + 1)[0])
-            else:  # an epoch may pack into a few rows fewer than the first: then some come twice
+            else:  # a pass may pack into a few rows fewer than the first: then some come twice
                 pieces += [rows.positions(i, i + 1)[0] for i in (items % len(rows)).tolist()]
         places = torch.from_numpy(np.concatenate(pieces)).to(self.tokens.device)
         empty = places < 0
         places = places.clamp(min=0)
-        ids = self.tokens[places].masked_fill(empty, self._end)
-        return ids, self.tokens[places + 1].masked_fill(empty, IGNORE)
+        ids = self.take(places).masked_fill(empty, self._end)
+        return ids, self.take(places + 1).masked_fill(empty, IGNORE)
 
 
 class WindowBatches(Batches):
@@ -153,20 +188,20 @@ class WindowBatches(Batches):
     def __init__(
         self, part: Part, length: int, draw: Draw, device: torch.device | str = "cpu"
     ) -> None:
-        super().__init__(part, length, draw, part.n_targets, device)
-        start_of = np.repeat(part.starts[:-1], np.diff(part.starts))
-        self._start_of = torch.from_numpy(start_of).to(self.tokens.device)
+        super().__init__(part, length, draw, part.n_targets, device, -(-part.n_targets // PASS))
+        self._starts = torch.from_numpy(part.starts).to(self.tokens.device)
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
         """ids (B, length) and targets (B,)."""
         items = np.concatenate([items for _, items in self.items(step)])
         last = torch.from_numpy(items).to(self.tokens.device)
-        return self.windows(last), self.tokens[last + 1]
+        return self.windows(last), self.take(last + 1)
 
     def windows(self, last: Tensor) -> Tensor:
         """The contexts (B, length) that end with the tokens at `last`, (B,)."""
         back = torch.arange(1 - self.length, 1, device=last.device)
-        return self.tokens[torch.maximum(last[:, None] + back, self._start_of[last][:, None])]
+        start = self._starts[torch.searchsorted(self._starts, last, right=True) - 1]
+        return self.take(torch.maximum(last[:, None] + back, start[:, None]))
 
 
 def build_batches(

@@ -15,6 +15,7 @@ from importlib import resources
 from pathlib import Path
 
 from hornbook.config import DataConfig
+from hornbook.data.cache import cache_directory
 from hornbook.data.text import Corpus, read_corpus
 from hornbook.errors import DataError, did_you_mean
 
@@ -79,14 +80,6 @@ def _download(corpus: KnownCorpus) -> bytes:
             f"{corpus.sha256[:12]}...; nothing was kept"
         )
     return raw
-
-
-def cache_directory() -> Path:
-    """Where fetched corpora are kept."""
-    if own := os.environ.get("HORNBOOK_CACHE"):
-        return Path(own)
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "hornbook"
 
 
 CORPORA = {

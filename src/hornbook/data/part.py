@@ -6,6 +6,8 @@ predicted exactly once:
 
     tokens  . e m m a . o l i v i a .        (`.` is the end-of-document id)
     starts  0         5             12
+
+Those of a large text are memory maps (`store`), and its split holds excerpts of the texts.
 """
 
 from __future__ import annotations
@@ -13,18 +15,22 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hornbook.config import DataConfig
+from hornbook.data.store import PARTS, Recipe, prepare
 from hornbook.data.text import Corpus
 from hornbook.errors import ConfigError, DataError, did_you_mean
-from hornbook.tokenizers import Tokenizer
+from hornbook.tokenizers import Tokenizer, build_tokenizer
 from hornbook.tokenizers.base import Ids, Unknown
 
 IntArray = NDArray[np.int64]
+
+SCORED = 1 << 20  # tokens of a held-out part of a large text that are scored, by default
+SPREAD = 64  # stretches of a stream that they are taken from
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,9 @@ class Split:
     """The texts of train, validation and test: documents, or one stretch of a stream each.
 
     before: of a stream, the symbol that precedes each part, which its first prediction sees.
+    sizes: documents or characters of each part. notes: what is worth knowing, for the user to see.
+    recipe: of a large text, whose texts here are excerpts; scored: tokens of a held-out part that
+    are kept of it, 0 for all.
     """
 
     train: tuple[str, ...]
@@ -39,6 +48,29 @@ class Split:
     test: tuple[str, ...]
     documents: bool
     before: tuple[str, str, str] = ("", "", "")
+    notes: tuple[str, ...] = ()
+    recipe: Recipe | None = None
+    scored: int = 0
+
+    @property
+    def sizes(self) -> tuple[int, int, int]:
+        """Documents, or characters of a stream, in train, validation and test."""
+        if self.recipe is not None:
+            a, b, c, d = self.recipe.bounds
+            return b - a, c - b, d - c
+        texts = (self.train, self.validation, self.test)
+        one, two, three = (len(t) if self.documents else sum(map(len, t)) for t in texts)
+        return one, two, three
+
+    @classmethod
+    def whole(cls, corpus: Corpus, tokenizer: Tokenizer, *, unknown: Unknown = "error") -> Split:
+        """All of a corpus as the training part."""
+        if corpus.large is None:
+            documents = corpus.kind == "documents"
+            texts = corpus.documents if documents else (corpus.text,)
+            return cls(texts, (), (), documents=documents)
+        n = corpus.large.documents or corpus.large.characters
+        return _large_split(Recipe(corpus.large, (0, n, n, n), 0), 0, tokenizer, unknown)
 
     def part(self, name: str, tokenizer: Tokenizer, *, unknown: Unknown = "error") -> Part:
         """One of train, validation (or val) and test as tokens. Raises DataError if it is empty."""
@@ -50,31 +82,69 @@ class Split:
         }
         if name not in parts:
             raise ConfigError(f"split: found {name!r}, no such part{did_you_mean(name, parts)}")
+        if self.recipe is not None:
+            return self._stored("validation" if name == "val" else name, tokenizer, unknown)
         texts, before = parts[name]
         if not texts:
-            raise DataError(
-                f"{name}: this corpus has no such part; a stream is split into train and validation "
-                "(data.test sets a share for the test)"
-            )
+            raise _no_such_part(name)
         if self.documents:
             return Part.of_documents(texts, tokenizer, unknown=unknown)
         return Part.of_stream(texts[0], tokenizer, before=before, unknown=unknown)
 
+    def _stored(self, name: str, tokenizer: Tokenizer, unknown: Unknown) -> Part:
+        assert self.recipe is not None
+        stored = prepare(self.recipe, tokenizer, unknown)[0].get(name)
+        if stored is None:
+            raise _no_such_part(name)
+        part = Part(stored.tokens, stored.starts, self.documents, stored.n_bytes)
+        return part if name == "train" else part.spread(self.scored, tokenizer)
 
-def split_corpus(corpus: Corpus, config: DataConfig) -> Split:
+
+def _no_such_part(name: str) -> DataError:
+    return DataError(
+        f"{name}: this corpus has no such part; a stream is split into train and validation "
+        "(data.test sets a share for the test)"
+    )
+
+
+def split_corpus(corpus: Corpus, config: DataConfig, tokenizer: Tokenizer | None = None) -> Split:
     """Train, validation and test: shuffled documents 80/10/10, or a stream 90/10 by position.
 
     Seed 42 gives the split of the lectures (`random.seed(42); random.shuffle(words)`).
+    tokenizer: of a large text, which is encoded at once (by characters if left out).
     Raises DataError where a part would be empty.
     """
     documents = corpus.kind == "documents"
-    test = config.test if config.test is not None else (0.1 if documents else 0.0)
+    if corpus.large is not None:
+        large = corpus.large
+        bounds = split_bounds(large.documents or large.characters, corpus, config)
+        scored = SCORED if config.validation_tokens is None else config.validation_tokens
+        tokenizer = tokenizer or build_tokenizer("char", corpus.symbols, documents=documents)
+        return _large_split(Recipe(large, bounds, config.split_seed), scored, tokenizer)
     units: Sequence[str] = corpus.text
     if documents:
         shuffled = list(corpus.documents)
         random.Random(config.split_seed).shuffle(shuffled)
         units = shuffled
-    n = len(units)
+    _, first, second, n = split_bounds(len(units), corpus, config)
+    bounds_of = ((0, first), (first, second), (second, n))
+    if documents:
+        train, validation, held = (tuple(units[a:b]) for a, b in bounds_of)
+        split = Split(train, validation, held, documents=True)
+        return replace(split, notes=_describe_repeated(split))
+    text = corpus.text
+    pieces = [(text[a:b],) if b > a else () for a, b in bounds_of]
+    before = ("", text[first - 1], text[second - 1])
+    return Split(pieces[0], pieces[1], pieces[2], documents=False, before=before)
+
+
+def split_bounds(n: int, corpus: Corpus, config: DataConfig) -> tuple[int, int, int, int]:
+    """Where train, validation and test of n documents, or characters of a stream, begin and end.
+
+    Raises DataError where a part would be empty.
+    """
+    documents = corpus.kind == "documents"
+    test = config.test if config.test is not None else (0.1 if documents else 0.0)
     first = int(round(1 - config.validation - test, 12) * n)
     second = int(round(1 - test, 12) * n) if test else n
     if test and second == n and n >= 3:  # few documents: one each, at the cost of training
@@ -86,14 +156,42 @@ def split_corpus(corpus: Corpus, config: DataConfig) -> Split:
             f"{corpus.source}: found {n} {unit}, too few to hold out {config.validation:.0%} for "
             f"validation and {test:.0%} for the test; give more text"
         )
-    bounds = ((0, first), (first, second), (second, n))
-    if documents:
-        train, validation, held = (tuple(units[a:b]) for a, b in bounds)
-        return Split(train, validation, held, documents=True)
-    text = corpus.text
-    pieces = [(text[a:b],) if b > a else () for a, b in bounds]
-    before = ("", text[first - 1], text[second - 1])
-    return Split(pieces[0], pieces[1], pieces[2], documents=False, before=before)
+    return 0, first, second, n
+
+
+def _large_split(
+    recipe: Recipe, scored: int, tokenizer: Tokenizer, unknown: Unknown = "error"
+) -> Split:
+    stored, note = prepare(recipe, tokenizer, unknown)
+    documents, notes = recipe.large.kind == "documents", [note]
+    texts = []
+    for name in PARTS:
+        excerpt = stored[name].excerpt if name in stored else ""
+        units = excerpt.split("\n")[:-1] if documents else [excerpt]
+        texts.append(tuple(units if excerpt else ()))
+    held_out = len(stored["validation"].tokens) - 1 if "validation" in stored else 0
+    if 0 < scored < held_out:
+        notes.append(
+            f"validation by about {scored:,} of its {held_out:,} tokens, spread over the part; "
+            "--data.validation-tokens 0 scores all of them"
+        )
+    train, validation, test = texts
+    return Split(
+        train, validation, test, documents, notes=tuple(notes), recipe=recipe, scored=scored
+    )
+
+
+def _describe_repeated(split: Split) -> tuple[str, ...]:
+    everything = [*split.train, *split.validation, *split.test]
+    repeated = len(everything) - len(set(everything))
+    if not repeated:
+        return ()
+    known = set(split.train)
+    shared = sum(text in known for text in split.validation) / len(split.validation)
+    return (
+        f"{repeated:,} documents stand more than once; {shared:.1%} of the validation documents "
+        "also stand in the training part",
+    )
 
 
 @dataclass(frozen=True)
@@ -121,8 +219,7 @@ class Part:
                 )
         tokens = tokenizer.encode_documents(documents, unknown=unknown)
         starts = np.flatnonzero(tokens == tokenizer.end_id)
-        n_bytes = len(tokenizer.decode_bytes(tokens)) + len(documents)
-        return cls(tokens, starts, True, n_bytes)
+        return cls(tokens, starts, True, tokenizer.count_bytes(tokens[1:]))
 
     @classmethod
     def of_stream(
@@ -134,8 +231,8 @@ class Part:
             tokens = np.concatenate([tokenizer.encode(before, unknown=unknown)[-1:], tokens])
         if len(tokens) < 2:
             raise DataError(f"found {len(tokens)} symbol(s), expected at least 2 to predict one")
-        n_bytes = len(tokenizer.decode_bytes(tokens[1:]))
-        return cls(tokens, np.array([0, len(tokens) - 1]), False, n_bytes)
+        starts = np.array([0, len(tokens) - 1])
+        return cls(tokens, starts, False, tokenizer.count_bytes(tokens[1:]))
 
     @property
     def n_targets(self) -> int:
@@ -147,15 +244,45 @@ class Part:
         """Tokens predicted in the longest unit."""
         return int(np.diff(self.starts).max())
 
-    def chunks(self, length: int, overlap: int = 0) -> Chunks:
-        """The units cut into pieces of at most `length` tokens, `overlap` of them context only."""
+    def spread(self, limit: int, tokenizer: Tokenizer) -> Part:
+        """About `limit` of the targets, spread evenly over the part; itself if it has no more, or
+        for 0.
+
+        Whole documents; of a stream stretches as units that begin with the same symbol, because
+        each unit predicts the first token of the next.
+        """
+        if not limit or self.n_targets <= limit:
+            return self
+        if self.documents:
+            step = -(-self.n_targets // limit)
+            begins, ends = self.starts[:-1][::step], self.starts[1:][::step]
+        else:
+            n = max(1, min(SPREAD, limit // SPREAD))
+            size = limit // n
+            often = np.bincount(self.tokens[:size]).argmax()
+            found = []
+            for first in np.linspace(0, self.n_targets - size, n).astype(np.int64).tolist():
+                places = first + np.flatnonzero(self.tokens[first : first + size + 1] == often)
+                found += [(places[0], places[-1])] if len(places) > 1 else []
+            begins, ends = np.array(found or [(0, limit)]).T
+        pieces = [self.tokens[a:b] for a, b in zip(begins, ends, strict=True)]
+        tokens = np.concatenate([*pieces, self.tokens[ends[-1] : ends[-1] + 1]])
+        starts = np.concatenate([[0], np.cumsum(ends - begins)])
+        return Part(tokens, starts, self.documents, tokenizer.count_bytes(tokens[1:]))
+
+    def chunks(self, length: int, overlap: int = 0, shard: tuple[int, int] = (0, 1)) -> Chunks:
+        """The units cut into pieces of at most `length` tokens, `overlap` of them context only.
+
+        shard: (k, n) takes every n-th unit from unit k on.
+        """
         stride = length - overlap
-        sizes = np.diff(self.starts)
+        begins, ends = (s[shard[0] :: shard[1]] for s in (self.starts[:-1], self.starts[1:]))
+        sizes = ends - begins
         pieces = -(-sizes // stride)
         unit = np.repeat(np.arange(len(sizes)), pieces)
         offset = (np.arange(len(unit)) - np.repeat(np.cumsum(pieces) - pieces, pieces)) * stride
-        start = self.starts[unit] + offset
-        count = np.minimum(stride, self.starts[unit + 1] - start)
+        start = begins[unit] + offset
+        count = np.minimum(stride, ends[unit] - start)
         return Chunks(unit, start, np.minimum(overlap, offset), count, offset > 0)
 
 

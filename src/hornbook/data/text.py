@@ -1,23 +1,29 @@
-"""Reading a text strictly, and telling documents from a stream.
+"""Reading a text strictly: what is changed (byte order mark, CRLF) is reported, nothing is guessed.
 
-Strict: a byte that the encoding does not allow is an error with its offset, never a replacement
-character. What is changed (byte order mark, CRLF) is reported.
+A text of up to LARGE bytes is held in memory. A longer one is read in pieces, to the same result
+(`large`): its tokens lie on disk (`store`), and `text` is only its beginning.
 """
 
 from __future__ import annotations
 
 import codecs
 import hashlib
-import statistics
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
-from hornbook.errors import ConfigError, DataError
+from hornbook.data.decoding import (
+    ENCODINGS_TO_TRY,
+    WrongByte,
+    codec_name,
+    decode_chunks,
+    explain,
+    fits,
+)
+from hornbook.data.kind import Kind, detect_kind
+from hornbook.data.large import EXCERPT, Large, read_large
+from hornbook.errors import DataError
 
-Kind = Literal["documents", "stream"]
-
-ENCODINGS_TO_TRY = ("utf-8", "utf-16", "cp1252", "latin-1")
+LARGE = 1 << 25  # bytes from which a text is not held in memory
 
 
 @dataclass(frozen=True)
@@ -25,8 +31,10 @@ class Corpus:
     """A text that can be trained on.
 
     name: what the run is called after. source: the path or registry name it was read from.
-    text: the whole text; of documents one a line. sha256 and n_bytes are those of the file.
+    text: the whole text; of documents one a line. Of a large text its beginning alone.
+    sha256 and n_bytes are those of the file.
     notes: what was changed while reading, for the user to see.
+    large: what is known of a text too large for memory; None of all others.
     """
 
     name: str
@@ -39,6 +47,12 @@ class Corpus:
     n_bytes: int
     notes: tuple[str, ...] = ()
     documents: tuple[str, ...] = field(default=(), repr=False)
+    large: Large | None = field(default=None, repr=False)
+
+    @property
+    def symbols(self) -> str:
+        """A text with every symbol of the corpus and every spelling of an end of document in it."""
+        return self.text if self.large is None else self.large.symbols
 
 
 def read_corpus(
@@ -48,6 +62,8 @@ def read_corpus(
 
     Raises DataError where it is missing, a directory, empty, binary, or not in `encoding`.
     """
+    if path.is_file() and path.stat().st_size >= LARGE:
+        return _large_corpus(path, kind, encoding, name, source)
     raw = read_file(path)
     text, notes = decode(raw, encoding, str(path))
     found, why = (kind, "as told") if kind != "auto" else detect_kind(text)
@@ -96,33 +112,15 @@ def decode(raw: bytes, encoding: str, place: str) -> tuple[str, list[str]]:
 
     Raises ConfigError for an unknown encoding, DataError for bytes that do not fit it.
     """
+    codec = codec_name(encoding)
     try:
-        codec = codecs.lookup(encoding).name
-        "".encode(codec)
-    except (LookupError, TypeError, ValueError):
-        raise ConfigError(
-            f"encoding: found {encoding!r}, expected one that Python knows, such as utf-8, "
-            "latin-1, cp1252 or utf-16"
-        ) from None
+        text = "".join(decode_chunks([raw], encoding))
+    except WrongByte as wrong:
+        others = [e for e in ENCODINGS_TO_TRY if e != codec and fits([raw], e)]
+        raise explain(wrong, place, encoding, others) from None
     notes = []
     if raw.startswith(codecs.BOM_UTF8) and codec == "utf-8":
-        raw = raw.removeprefix(codecs.BOM_UTF8)
         notes.append("byte order mark left out")
-    if codec == "utf-8" and b"\0" in raw and not raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise DataError(
-            f"{place}: found a null byte at offset {raw.index(0)}: a binary file, expected text. "
-            "If it is text in another encoding, name it (--encoding)"
-        )
-    try:
-        text = raw.decode(codec)
-    except UnicodeError as error:
-        offset = error.start if isinstance(error, UnicodeDecodeError) else 0
-        fits = [e for e in ENCODINGS_TO_TRY if e != codec and _fits(raw, e)]
-        raise DataError(
-            f"{place}: found byte 0x{raw[offset]:02x} at offset {offset}, which is not valid "
-            f"{encoding}. It would be valid in: {', '.join(fits) or 'none of the usual encodings'}. "
-            "Name the right one (--encoding)"
-        ) from None
     if "\r\n" in text:
         notes.append(f"{text.count(chr(13) + chr(10))} line ends CRLF read as LF")
         text = text.replace("\r\n", "\n")
@@ -132,35 +130,24 @@ def decode(raw: bytes, encoding: str, place: str) -> tuple[str, list[str]]:
     return text, notes
 
 
-def _fits(raw: bytes, encoding: str) -> bool:
-    if encoding == "utf-16" and not raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return False
-    try:
-        raw.decode(encoding)
-    except UnicodeError:
-        return False
-    return True
-
-
-def detect_kind(text: str) -> tuple[Kind, str]:
-    """Documents (one a line) or one stream, and why.
-
-    Many short lines without blank or indented ones among them are documents. The number of lines
-    that counts as many depends on their length: a few words may be a list, a few lines of ordinary
-    width are rather a poem or a page, and lines that nobody would wrap so are units of their own.
-    """
-    lines = text.strip("\n").split("\n")
-    filled = [line for line in lines if line.strip()]
-    blank = 1 - len(filled) / len(lines)
-    indented = sum(line[0] in " \t" for line in filled) / max(1, len(filled))
-    width = statistics.median(len(line) for line in filled) if filled else 0
-    if blank > 0.02:
-        return "stream", f"{blank:.0%} of its lines are blank"
-    if indented > 0.02:
-        return "stream", f"{indented:.0%} of its lines are indented"
-    words = statistics.median(len(line.split()) for line in filled) if filled else 0
-    enough = 20 if (width <= 25 and words <= 2) or 120 < width <= 4000 else 200
-    seen = f"{len(lines):,} lines of {width:.0f} characters (median)"
-    if width <= 4000 and len(lines) >= enough:
-        return "documents", f"{seen}, none blank or indented" if not blank + indented else seen
-    return "stream", f"{seen}: too few for a list" if width <= 4000 else seen
+def _large_corpus(path: Path, kind: str, encoding: str, name: str, source: str) -> Corpus:
+    large = read_large(path, kind, encoding)
+    text = large.beginning()
+    lines = text.split("\n") if large.kind == "documents" else []
+    note = (
+        f"a large text, read in pieces: what needs the text itself (copies, new samples, pictures) "
+        f"sees {EXCERPT:,} characters of each part"
+    )
+    return Corpus(
+        name=name or path.stem,
+        source=source or str(path),
+        text=text,
+        kind=large.kind,
+        why_kind=large.why_kind,
+        encoding=encoding,
+        sha256=large.sha256,
+        n_bytes=large.n_bytes,
+        notes=(*large.notes, note),
+        documents=tuple(line for line in lines if line.strip()),
+        large=large,
+    )

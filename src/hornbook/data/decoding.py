@@ -1,0 +1,92 @@
+"""Bytes to text, strictly: a byte that the encoding does not allow is an error with its offset."""
+
+from __future__ import annotations
+
+import codecs
+import sys
+from collections.abc import Iterable, Iterator
+
+from hornbook.errors import ConfigError, DataError
+
+ENCODINGS_TO_TRY = ("utf-8", "utf-16", "cp1252", "latin-1")
+MARKS_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+MARKS = {"utf-16": MARKS_UTF16, "utf-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)}
+
+
+class WrongByte(Exception):  # noqa: N818
+    """A byte that is not valid where it stands, at an offset in the file; null: of a binary file."""
+
+    def __init__(self, offset: int, byte: int, *, null: bool = False) -> None:
+        super().__init__(offset, byte)
+        self.offset, self.byte, self.null = offset, byte, null
+
+
+def codec_name(encoding: str) -> str:
+    """Python's name of a text encoding. Raises ConfigError for one that it does not know."""
+    try:
+        codec = codecs.lookup(encoding).name
+        "".encode(codec)
+    except (LookupError, TypeError, ValueError):
+        raise ConfigError(
+            f"encoding: found {encoding!r}, expected one that Python knows, such as utf-8, "
+            "latin-1, cp1252 or utf-16"
+        ) from None
+    return codec
+
+
+def decode_chunks(chunks: Iterable[bytes], encoding: str) -> Iterator[str]:
+    """The text of a file whose bytes come in chunks, the first of at least 4 bytes if there are as
+    many; a UTF-8 byte order mark is left out. Raises WrongByte."""
+    codec = codec_name(encoding)
+    decoder, offset, binary = codecs.getincrementaldecoder(codec)(), 0, codec == "utf-8"
+    for chunk in chunks:
+        if offset == 0:
+            if codec == "utf-8" and chunk.startswith(codecs.BOM_UTF8):
+                offset, chunk = len(codecs.BOM_UTF8), chunk.removeprefix(codecs.BOM_UTF8)
+            binary = binary and not chunk.startswith(MARKS_UTF16)
+            if codec in MARKS and not chunk.startswith(MARKS[codec]):  # this machine's order
+                order = "le" if sys.byteorder == "little" else "be"
+                decoder = codecs.getincrementaldecoder(f"{codec}-{order}")()
+        if binary and (null := chunk.find(0)) >= 0:
+            raise WrongByte(offset + null, 0, null=True)
+        yield _decode(decoder, chunk, offset)
+        offset += len(chunk)
+    yield _decode(decoder, b"", offset, final=True)
+
+
+def _decode(
+    decoder: codecs.IncrementalDecoder, chunk: bytes, offset: int, *, final: bool = False
+) -> str:
+    begun = len(decoder.getstate()[0])  # bytes of a character that the last chunk cut
+    try:
+        return decoder.decode(chunk, final)
+    except UnicodeDecodeError as error:
+        raise WrongByte(offset - begun + error.start, error.object[error.start]) from None
+
+
+def fits(chunks: Iterable[bytes], encoding: str) -> bool:
+    """Whether all bytes are valid in an encoding; UTF-16 has to begin with its mark."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    try:
+        for i, chunk in enumerate(chunks):
+            if i == 0 and encoding == "utf-16" and not chunk.startswith(MARKS_UTF16):
+                return False
+            decoder.decode(chunk)
+        decoder.decode(b"", True)
+    except UnicodeError:
+        return False
+    return True
+
+
+def explain(wrong: WrongByte, place: str, encoding: str, valid: list[str]) -> DataError:
+    """What is told of a wrong byte. valid: the encodings that the file would be valid in."""
+    if wrong.null:
+        return DataError(
+            f"{place}: found a null byte at offset {wrong.offset}: a binary file, expected text. "
+            "If it is text in another encoding, name it (--encoding)"
+        )
+    return DataError(
+        f"{place}: found byte 0x{wrong.byte:02x} at offset {wrong.offset}, which is not valid "
+        f"{encoding}. It would be valid in: {', '.join(valid) or 'none of the usual encodings'}. "
+        "Name the right one (--encoding)"
+    )
