@@ -39,6 +39,7 @@ from hornbook.training.step import TrainStep
 
 DEFAULT_MODEL = "gpt"
 LONGEST_DEFAULT = 256  # tokens of context for long documents, where nobody asks for more
+LOOKED_AT = 1 << 24  # windows of a large part that statistics are taken of, tokens counted of it
 WINDOWS = 1 << 14  # contexts of the training part computed at once
 TRIAL = 1 << 12  # tokens of the steps by which precisions are compared
 
@@ -80,12 +81,14 @@ class Plan:
         return build_batches(self.train_part, self.examples, self.length, draw, self.device)
 
     def training_windows(self) -> Iterator[Tensor]:
-        """The contexts of all predictions of the training part in order, (n, context) each."""
+        """The contexts of all predictions of the training part in order, (n, context) each; of a
+        large part about LOOKED_AT of them, evenly spread."""
         draw = Draw(batch_size="all", seed=0)
         batches = WindowBatches(self.train_part, self.model.context_length, draw, self.device)
         n = self.train_part.n_targets
-        for first in range(0, n, WINDOWS):
-            last = torch.arange(first, min(first + WINDOWS, n), device=self.device)
+        step = -(-n // LOOKED_AT)  # every window, but of a large part
+        for first in range(0, n, WINDOWS * step):
+            last = torch.arange(first, min(first + WINDOWS * step, n), step, device=self.device)
             yield batches.windows(last)
 
     @property
@@ -99,11 +102,7 @@ class Plan:
         """The plan in words: (what, how) pairs for a reader."""
         corpus, training = self.corpus, self.config.training
         unit = "documents" if self.split.documents else "characters"
-        count = len if self.split.documents else (lambda texts: sum(map(len, texts)))
-        sizes = " / ".join(
-            f"{count(texts):,}"
-            for texts in (self.split.train, self.split.validation, self.split.test)
-        )
+        sizes = " / ".join(f"{size:,}" for size in self.split.sizes)
         number = f", {self.model.n_parameters:,} parameters"
         if self.model.fitted:
             number = ", fitted by counting"
@@ -202,10 +201,10 @@ def make_plan(
         base = presets.default(name, documents=documents)
     asked.setdefault("model", {})["name"] = name
     merged: Nested = parse_config(merge(base, asked, {"data": data})).model_dump()
-    split = split_texts(text, data_config)
-    tokenizer = build_tokenizer(merged["tokenizer"]["kind"], text.text, documents=documents)
+    tokenizer = build_tokenizer(merged["tokenizer"]["kind"], text.symbols, documents=documents)
+    split = split_texts(text, data_config, tokenizer)
     train_part, val_part = split.part("train", tokenizer), split.part("val", tokenizer)
-    notes = [*text.notes, *_describe_repeated(split)]
+    notes = [*text.notes, *split.notes]
     entry = MODELS[name]
     if "context_length" in merged["model"] and not entry.load(entry.model).sliding:
         notes += _fit(merged, asked, train_part, val_part)
@@ -220,7 +219,7 @@ def refuse_two(flag: str, first: Any, field: str, second: Any) -> None:
 
 def plan_of_run(config: RunConfig, corpus: Corpus, tokenizer: Tokenizer) -> Plan:
     """The plan of a run that exists: nothing is fitted any more."""
-    split = split_texts(corpus, config.data)
+    split = split_texts(corpus, config.data, tokenizer)
     parts = split.part("train", tokenizer), split.part("val", tokenizer)
     return _assemble(config, corpus, split, tokenizer, *parts, [])
 
@@ -237,6 +236,9 @@ def _assemble(
     device = find_device(config.training.device)
     torch.manual_seed(config.training.seed)
     model = build_model(config.model, tokenizer.vocab_size, tokenizer.end_id).to(device)
+    if model.fitted and split.recipe is not None:
+        train_part = train_part.spread(LOOKED_AT, tokenizer)
+        notes.append(f"counts {train_part.n_targets:,} tokens, spread over the training part")
     plan = Plan(config, corpus, split, tokenizer, train_part, val_part, model, device, notes)
     if not model.fitted:
         _choose_precision(plan)
@@ -295,16 +297,3 @@ def _fit(merged: Nested, asked: Nested, train_part: Part, val_part: Part) -> lis
             f"{longer:,} documents are longer than the context of {fitted}: learned in pieces"
         )
     return notes
-
-
-def _describe_repeated(split: Split) -> list[str]:
-    everything = [*split.train, *split.validation, *split.test] if split.documents else []
-    repeated = len(everything) - len(set(everything))
-    if not repeated:
-        return []
-    known = set(split.train)
-    shared = sum(text in known for text in split.validation) / len(split.validation)
-    return [
-        f"{repeated:,} documents stand more than once; {shared:.1%} of the validation documents "
-        "also stand in the training part"
-    ]
