@@ -113,6 +113,13 @@ class Run:
         """Whether it was trained on documents rather than a stream."""
         return bool(self.facts["corpus"]["kind"] == "documents")
 
+    @property
+    def large(self) -> bool:
+        """Whether its corpus was too large for memory, so that only excerpts of it are at hand."""
+        from hornbook.data.text import LARGE
+
+        return int(self.facts["corpus"]["bytes"]) >= LARGE
+
     def corpus(self) -> Corpus:
         """The corpus it was trained on, read again. Raises DataError where it is gone or changed."""
         from hornbook.data.corpora import load_corpus
@@ -136,7 +143,7 @@ class Run:
         """The texts of its train, validation and test parts."""
         from hornbook.data.part import split_corpus
 
-        return split_corpus(self.corpus(), self.config.data)
+        return split_corpus(self.corpus(), self.config.data, self.tokenizer)
 
     def part(
         self, split: str = "val", *, corpus: str | Path | None = None, unknown: Unknown = "error"
@@ -151,8 +158,7 @@ class Run:
         kind = "documents" if self.documents else "stream"
         fields = {"corpus": str(corpus), "kind": kind, "encoding": self.config.data.encoding}
         other = load_corpus(DataConfig.parse(fields, "data"))
-        texts = other.documents if self.documents else (other.text,)
-        whole = Split(texts, (), (), documents=self.documents)
+        whole = Split.whole(other, self.tokenizer, unknown=unknown)
         return whole.part("train", self.tokenizer, unknown=unknown)
 
     def evaluate(
