@@ -61,8 +61,8 @@ def statistics(corpus: Corpus) -> dict[str, Any]:
         "kind": corpus.kind,
         "why": corpus.why_kind,
         "bytes": corpus.n_bytes,
-        "characters": sum(symbols.values()),
-        "symbols": len(symbols),
+        "characters": corpus.large.characters if corpus.large else sum(symbols.values()),
+        "symbols": len(set(corpus.symbols) - set("\n" if corpus.kind == "documents" else "")),
         "sha256": corpus.sha256,
         "notes": list(corpus.notes),
         "rarest": [
@@ -85,6 +85,11 @@ def statistics(corpus: Corpus) -> dict[str, Any]:
         }
     else:
         facts["lines"] = corpus.text.count("\n")
+    if corpus.large is not None:
+        facts["excerpt"] = len(corpus.text)
+        facts["notes"].append(
+            f"counts of symbols, documents and lines are of the first {len(corpus.text):,} characters"
+        )
     return facts
 
 

@@ -85,11 +85,12 @@ def _summary(path: Path) -> None:
         )
     ]
     if run.documents:
+        corpus = "the beginning of the corpus" if run.large else "the corpus"
         rows.append(
             (
                 "new",
                 f"{report['samples_new']} of the {report['samples_different']} different ones above "
-                "are not in the corpus",
+                f"are not in {corpus}",
             )
         )
         shown = [visible(s) or "(empty)" for s in samples]

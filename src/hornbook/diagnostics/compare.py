@@ -115,7 +115,7 @@ def measure(run: Run, name: str) -> Measured:
     sums = np.add.reduceat(nats, edges)
     tokens = np.diff(np.append(edges, len(nats))).astype(np.float64)
     unseen = test = test_error = None
-    if split.documents:
+    if split.documents and split.recipe is None:  # of a large text only excerpts are at hand
         known = set(split.train)
         new_ones = np.array([text not in known for text in split.validation])
         if new_ones.any() and not new_ones.all():

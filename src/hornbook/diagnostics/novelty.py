@@ -190,12 +190,14 @@ class Novelty:
 
     expected: share of the samples that would stand in the training part by chance: the share that
         hits the held-out documents, for as many documents as are in the training part.
+    excerpt: it was compared with excerpts of a large text.
     """
 
     samples: Copying
     held_out: Copying
     expected: float
     documents: bool
+    excerpt: bool = False
 
     @property
     def memorising(self) -> bool:
@@ -209,6 +211,7 @@ class Novelty:
     def verdict(self) -> str:
         """In plain words."""
         word = "memorising" if self.memorising else "learned"
+        word += " (by an excerpt of the training part)" if self.excerpt else ""
         span = (
             f"the longest copied span is {self.samples.span:.1f} symbols on average, "
             f"{self.held_out.span:.1f} in held-out text"
@@ -259,7 +262,8 @@ def compare(samples: Sequence[str], training: Training) -> Novelty:
         length = max(1, max((len(text) for text in samples), default=1))
         places = np.linspace(0, max(0, len(held[0]) - length), len(samples)).astype(int).tolist()
         rest = [held[0][place : place + length] for place in places]
-    return Novelty(copying(samples, training), copying(rest, training), expected, split.documents)
+    sets = copying(samples, training), copying(rest, training)
+    return Novelty(*sets, expected, split.documents, excerpt=split.recipe is not None)
 
 
 def measure(
