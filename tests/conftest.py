@@ -30,6 +30,7 @@ TINY = {  # sizes that make a model small enough for a test; the rest are its de
     "n_hidden": 24,
     "dropout": 0.0,
     "attention_dropout": 0.0,
+    "pair_embedding": True,
     "order": 3,
 }
 

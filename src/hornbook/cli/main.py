@@ -57,8 +57,10 @@ def _run(arguments: list[str]) -> int:
     elif arguments[0] not in VERBS:
         raise ConfigError(f"{arguments[0]}: no such verb{did_you_mean(arguments[0], VERBS)}")
     else:
-        # threads that wait asleep: on a busy machine spinning ones cost up to a hundred times more
-        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+        # threads that soon fall asleep: on a busy machine spinning ones cost up to a hundred times
+        # more, on a quiet one those that fall asleep at once a quarter (docs/logbook.md)
+        if "OMP_WAIT_POLICY" not in os.environ:
+            os.environ.setdefault("GOMP_SPINCOUNT", "1000")
         verb = arguments[0].replace("-", "_")
         code = importlib.import_module(f"hornbook.cli.{verb}").run(arguments[1:])
     sys.stdout.flush()

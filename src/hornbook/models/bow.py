@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from hornbook.config import ModelConfig
 from hornbook.layers.aggregation import average
 from hornbook.layers.documents import document_starts
+from hornbook.layers.dropout import Dropout
 from hornbook.models.base import State
 from hornbook.models.cached import CachedModel
 
@@ -41,7 +42,7 @@ class Bow(CachedModel):
         self.mlp = nn.Sequential(
             nn.Linear(n_embd, n_hidden), nn.Tanh(), nn.Linear(n_hidden, n_embd)
         )
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.head = nn.Linear(n_embd, vocab_size)
         nn.init.zeros_(self.head.weight)  # begins uniform
         nn.init.zeros_(self.head.bias)

@@ -3,8 +3,8 @@
 RMSNorm before each branch and at the end; rotary positions; queries and keys normalised per head
 with learned weights before they are turned; SwiGLU; no biases; fewer heads for keys and values
 where wished (grouped queries). Left out of Qwen3: nothing but sliding windows, which its small
-models do not use. Qwen3 technical report 2025; RoPE: Su et al. 2021; SwiGLU: Shazeer 2020; QK-norm:
-Henry et al. 2020; grouped queries: Ainslie et al. 2023.
+models do not use. `pair_embedding` is ours, and off by default. Qwen3 technical report 2025; RoPE:
+Su et al. 2021; SwiGLU: Shazeer 2020; QK-norm: Henry et al. 2020; grouped queries: Ainslie et al. 2023.
 """
 
 from __future__ import annotations
@@ -27,8 +27,10 @@ from hornbook.layers.attention import (
 )
 from hornbook.layers.cache import KVCache
 from hornbook.layers.documents import document_starts
+from hornbook.layers.dropout import Dropout
 from hornbook.layers.linear import Linear
 from hornbook.layers.norms import RMSNorm
+from hornbook.layers.pairs import PairEmbedding
 from hornbook.models.base import State, check_divides
 from hornbook.models.cached import CachedModel
 
@@ -38,7 +40,7 @@ class GPTConfig(ModelConfig):
 
     name: Literal["gpt"] = "gpt"
     context_length: int = Field(64, gt=0, description="longest sequence, in tokens")
-    n_layer: int = Field(4, gt=0, description="blocks")
+    n_layer: int = Field(4, gt=0, le=512, description="blocks")
     n_head: int = Field(4, gt=0, description="attention heads")
     n_kv_head: int = Field(4, gt=0, description="heads of keys and values, shared by groups")
     n_embd: int = Field(96, gt=0, description="channels")
@@ -47,6 +49,9 @@ class GPTConfig(ModelConfig):
     norm_eps: float = Field(1e-6, gt=0, description="added to the mean square in RMSNorm")
     tie_embeddings: bool = Field(False, description="the head is the embedding, transposed")
     dropout: float = Field(0.0, ge=0, lt=1, description="on the residual branches")
+    pair_embedding: bool = Field(
+        False, description="also embeds each symbol with the one before it; not part of Qwen3"
+    )
 
     @model_validator(mode="after")
     def _heads_divide(self) -> Self:
@@ -114,7 +119,7 @@ class Block(nn.Module):
         self.attention = CausalSelfAttention(config)
         self.hidden_norm = RMSNorm(config.n_embd, config.norm_eps)
         self.mlp = SwiGLU(config)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def forward(
         self,
@@ -137,6 +142,9 @@ class GPT(CachedModel):
         super().__init__(config, vocab_size, end_id, config.context_length)
         self.head_dim, self.rope_base = config.n_embd // config.n_head, config.rope_base
         self.token_embedding = nn.Embedding(vocab_size, config.n_embd)
+        self.pair_embedding = (
+            PairEmbedding(vocab_size, config.n_embd, end_id) if config.pair_embedding else None
+        )
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layer))
         self.norm = RMSNorm(config.n_embd, config.norm_eps)
         self.head = None if config.tie_embeddings else Linear(config.n_embd, vocab_size, bias=False)
@@ -150,13 +158,15 @@ class GPT(CachedModel):
         | embedding               | N(0, 1); tied: N(0, 0.02) |
         | q, k, v, gate, up       | N(0, 1 / fan_in)     |
         | o_proj, down_proj       | 0                    |
-        | head                    | 0 (logits begin uniform) |
+        | head, pairs             | 0 (logits begin uniform) |
         | norms                   | 1                    |
         """
         for name, parameter in self.named_parameters():
             if name == "token_embedding.weight":
                 nn.init.normal_(parameter, std=1.0 if self.head is not None else 0.02)
-            elif name.endswith(("o_proj.weight", "down_proj.weight")) or name == "head.weight":
+            elif name.endswith(("o_proj.weight", "down_proj.weight")) or name.startswith(
+                ("head.", "pair_embedding.")
+            ):
                 nn.init.zeros_(parameter)
             elif parameter.ndim == 2:
                 nn.init.normal_(parameter, std=parameter.shape[1] ** -0.5)
@@ -171,6 +181,8 @@ class GPT(CachedModel):
         if self.end_id is not None:
             mask = document_mask(document_starts(ids, self.end_id))
         x = self.token_embedding(ids)  # (B, T, C)
+        if self.pair_embedding is not None:
+            x = x + self.pair_embedding(ids)
         for block in self.blocks:
             x = block(x, cos, sin, mask)
         return self._logits(x)
@@ -191,6 +203,9 @@ class GPT(CachedModel):
         places = torch.arange(state.length, state.length + ids.shape[1], device=ids.device)
         cos, sin = rotary_angles(places, self.head_dim, self.rope_base)  # (T, D)
         x = self.token_embedding(ids)  # (B, T, C)
+        if self.pair_embedding is not None:
+            before = state.ids[:, -2] if state.length else None
+            x = x + self.pair_embedding(ids, before)
         for block, cache in zip(self.blocks, state.kept, strict=True):
             x = block(x, cos, sin, None, cache)
         return self._logits(x[:, -1])

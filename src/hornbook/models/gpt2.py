@@ -18,6 +18,7 @@ from hornbook.config import ModelConfig
 from hornbook.layers.attention import CausalAttention, document_mask, merge_heads, split_heads
 from hornbook.layers.cache import KVCache
 from hornbook.layers.documents import document_starts
+from hornbook.layers.dropout import Dropout
 from hornbook.layers.linear import Linear
 from hornbook.models.base import State, check_divides
 from hornbook.models.cached import CachedModel
@@ -28,7 +29,7 @@ class GPTConfig(ModelConfig):
 
     name: Literal["gpt2"] = "gpt2"
     context_length: int = Field(256, gt=0, description="longest sequence, in tokens")
-    n_layer: int = Field(6, gt=0, description="blocks")
+    n_layer: int = Field(6, gt=0, le=512, description="blocks")
     n_head: int = Field(6, gt=0, description="attention heads")
     n_embd: int = Field(384, gt=0, description="channels")
     dropout: float = Field(0.2, ge=0, lt=1, description="on the residual branches")
@@ -51,7 +52,7 @@ class CausalSelfAttention(nn.Module):
         self.qkv = Linear(config.n_embd, 3 * config.n_embd, bias=False)
         self.proj = Linear(config.n_embd, config.n_embd)
         self.attend = CausalAttention()
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def forward(self, x: Tensor, mask: Tensor | None, cache: KVCache | None = None) -> Tensor:
         """(B, T, C) -> (B, T, C)."""
@@ -72,7 +73,7 @@ class MLP(nn.Sequential):
             Linear(config.n_embd, 4 * config.n_embd),
             nn.ReLU() if config.activation == "relu" else nn.GELU(),
             Linear(4 * config.n_embd, config.n_embd),
-            nn.Dropout(config.dropout),
+            Dropout(config.dropout),
         )
 
 

@@ -26,6 +26,7 @@ from hornbook.layers.basic import (
     calibrate_batchnorm,
 )
 from hornbook.layers.documents import last_window, windows
+from hornbook.layers.dropout import Dropout
 from hornbook.models.base import LanguageModel
 
 TANH_GAIN = 5 / 3  # keeps the spread of what goes through a tanh (He et al. 2015; the notes)
@@ -38,7 +39,7 @@ class MLPConfig(ModelConfig):
     context_length: int = Field(3, gt=0, description="symbols it sees")
     n_embd: int = Field(10, gt=0, description="channels of a symbol")
     n_hidden: int = Field(200, gt=0, description="units of a hidden layer")
-    n_layer: int = Field(1, gt=0, description="hidden layers")
+    n_layer: int = Field(1, gt=0, le=512, description="hidden layers")
     norm: Literal["none", "batchnorm", "layernorm"] = Field(
         "none", description="before each tanh; batchnorm leaves out the bias that it makes useless"
     )
@@ -82,7 +83,7 @@ class MLP(LanguageModel):
         for _ in range(config.n_layer):
             layers += [Linear(width, hidden, biased)]
             layers += [*build_norm(config.norm, hidden, config.momentum), Tanh()]
-            layers += [nn.Dropout(config.dropout)] if config.dropout else []
+            layers += [Dropout(config.dropout)] if config.dropout else []
             width = hidden
         layers += [Linear(width, vocab_size, biased or not config.norm_logits)]
         if config.norm_logits:

@@ -12,6 +12,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from hornbook.config import ModelConfig
+from hornbook.layers.dropout import Dropout
 from hornbook.layers.recurrent import CELLS, Recurrent
 from hornbook.models.base import LanguageModel, State
 
@@ -23,7 +24,9 @@ class RNNConfig(ModelConfig):
     context_length: int = Field(64, gt=0, description="longest sequence, in tokens")
     n_embd: int = Field(64, gt=0, description="channels of a symbol")
     n_hidden: int = Field(128, gt=0, description="units of the state")
-    n_layer: int = Field(1, gt=0, description="layers, each over the states of the one before")
+    n_layer: int = Field(
+        1, gt=0, le=512, description="layers, each over the states of the one before"
+    )
     dropout: float = Field(0.0, ge=0, lt=1, description="on what each layer gives")
 
 
@@ -37,7 +40,7 @@ class RNN(LanguageModel):
         self.layers = nn.ModuleList(
             cell(hidden if i else config.n_embd, hidden) for i in range(config.n_layer)
         )
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.head = nn.Linear(hidden, vocab_size)
         nn.init.zeros_(self.head.weight)  # begins uniform
         nn.init.zeros_(self.head.bias)

@@ -29,6 +29,7 @@ from hornbook.layers.basic import (
     calibrate_batchnorm,
 )
 from hornbook.layers.documents import document_starts, last_window
+from hornbook.layers.dropout import Dropout
 from hornbook.models.base import LanguageModel, State
 
 
@@ -81,7 +82,7 @@ class WaveNet(LanguageModel):
         for _ in range(config.context_length.bit_length() - 1):
             layers: list[nn.Module] = [Linear(2 * width, hidden, config.norm != "batchnorm")]
             layers += [*build_norm(config.norm, hidden, config.momentum), Tanh()]
-            layers += [nn.Dropout(config.dropout)] if config.dropout else []
+            layers += [Dropout(config.dropout)] if config.dropout else []
             self.levels.append(Sequential(layers))
             width = hidden
         self.head = Linear(width, vocab_size)

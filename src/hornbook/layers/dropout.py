@@ -1,0 +1,49 @@
+"""Dropout whose masks cost little on a CPU."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+LEVELS = 256  # of a random byte
+
+
+def random_bytes(shape: torch.Size) -> Tensor:
+    """Uniform bytes, uint8, eight of each random number that torch's generator draws."""
+    n = shape.numel()
+    words = torch.empty(-(-n // 8), dtype=torch.int64).random_(-(2**63), None)
+    return words.view(torch.uint8)[:n].view(shape)
+
+
+def dropout_mask(shape: torch.Size, p: float, dtype: torch.dtype) -> Tensor:
+    """What dropout multiplies with: 0 for about a share p of the places, else what keeps the mean.
+
+    p is rounded to 1/256. PyTorch's own mask draws a double for each place, in one thread.
+    """
+    dropped = min(max(1, round(p * LEVELS)), LEVELS - 1)
+    keep = random_bytes(shape) >= dropped
+    return torch.where(keep, torch.tensor(LEVELS / (LEVELS - dropped), dtype=dtype), 0)
+
+
+class Dropout(nn.Module):
+    """In training sets a share p of the values to 0 and scales the others up, (...) -> (...).
+
+    plain: by PyTorch's own mask, as on a GPU. Srivastava et al. 2014.
+    """
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p, self.plain = p, False
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The same while evaluating, or where p is 0."""
+        if not self.training or not self.p:
+            return x
+        if self.plain or x.device.type != "cpu":
+            return F.dropout(x, self.p)
+        return x * dropout_mask(x.shape, self.p, x.dtype)
+
+    def extra_repr(self) -> str:
+        """As torch shows its own."""
+        return f"p={self.p}"

@@ -1,0 +1,64 @@
+"""Dropout by random bytes: the share, the mean and the gradient of the usual one."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from hornbook.layers.dropout import LEVELS, Dropout, dropout_mask, random_bytes
+
+
+def test_bytes_are_uniform_and_independent() -> None:
+    torch.manual_seed(0)
+    drawn = random_bytes(torch.Size((1 << 14, 8)))
+    counts = drawn.flatten().bincount(minlength=LEVELS).double()
+    expected = drawn.numel() / LEVELS
+    chi2 = float(((counts - expected) ** 2 / expected).sum())
+    assert 160 < chi2 < 370  # 255 degrees of freedom: beyond 4.2 standard deviations either way
+    bits = (drawn[..., None] >> torch.arange(8, dtype=torch.uint8) & 1).flatten(1).double()
+    correlation = torch.corrcoef(bits.T) - torch.eye(64)
+    assert float(correlation.abs().max()) < 5 / (1 << 14) ** 0.5
+
+
+@pytest.mark.parametrize("p", [0.001, 0.1, 0.2, 0.5, 0.999])
+def test_a_share_p_is_dropped_and_the_mean_is_kept(p: float) -> None:
+    torch.manual_seed(0)
+    mask = dropout_mask(torch.Size((1000, 999)), p, torch.float64)
+    share = float((mask == 0).double().mean())
+    assert share == pytest.approx(p, abs=1 / LEVELS)
+    assert len(mask.unique()) == 2
+    spread = (share / (1 - share) / mask.numel()) ** 0.5
+    assert float(mask.mean()) == pytest.approx(1, abs=5 * spread)
+
+
+def test_gradients_pass_where_values_do() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(3, 5, 7, requires_grad=True)
+    layer = Dropout(0.3)
+    out = layer(x)
+    out.sum().backward()  # type: ignore[no-untyped-call]
+    assert x.grad is not None
+    torch.testing.assert_close(out, x * x.grad)
+
+
+def test_off_in_evaluation_and_plain_is_torchs_own() -> None:
+    x = torch.randn(4, 6)
+    layer = Dropout(0.4)
+    assert layer.eval()(x) is x
+    assert Dropout(0.0)(x) is x
+    layer.train().plain = True
+    torch.manual_seed(1)
+    found = layer(x)
+    torch.manual_seed(1)
+    assert torch.equal(found, F.dropout(x, 0.4))
+
+
+def test_the_same_seed_drops_the_same() -> None:
+    x = torch.randn(10, 10)
+    layer = Dropout(0.5)
+    outs = []
+    for _ in range(2):
+        torch.manual_seed(3)
+        outs.append(layer(x))
+    assert torch.equal(*outs)
