@@ -20,7 +20,9 @@ ARROWS: dict[str, set[str]] = {
     "errors": set(),
     "autograd": set(),
     "config": {"errors"},
-    "files": {"errors"},
+    "machine": set(),
+    "files": {"errors", "machine"},
+    "formats": {"errors"},
     "tokenizers": {"errors", "files"},
     "data": BASE | {"tokenizers"},
     "layers": BASE,
@@ -29,9 +31,9 @@ ARROWS: dict[str, set[str]] = {
     "presets": BASE,
     "evaluate": READING,
     "generate": READING,
-    "run": READING | {"evaluate", "generate", "diagnostics"},
+    "run": READING | {"evaluate", "generate", "diagnostics", "formats"},
     "training": READING
-    | {"evaluate", "generate", "optim", "presets", "run", "diagnostics"}
+    | {"evaluate", "generate", "optim", "presets", "run", "diagnostics", "formats", "machine"}
     | {"hornbook"},
     "diagnostics": READING | {"evaluate", "generate", "run", "layers"},
     "mixing": BASE | {"diagnostics", "evaluate", "models", "run"},

@@ -147,8 +147,10 @@ class TrainingConfig(Settings):
         "epochs", description="epochs: a new permutation each; random: with replacement"
     )
     seed: int = Field(1337, ge=0, lt=2**31, description="every generator is derived from it")
-    evaluations: int = Field(10, gt=0, description="how often the validation loss is measured")
-    samplings: int = Field(3, ge=0, description="how often a few samples are shown")
+    evaluations: int = Field(
+        10, gt=0, le=1_000_000, description="how often the validation loss is measured"
+    )
+    samplings: int = Field(3, ge=0, le=1_000_000, description="how often a few samples are shown")
     probe_every: int = Field(
         0,
         ge=0,
@@ -156,6 +158,9 @@ class TrainingConfig(Settings):
     )
     patience: int = Field(
         0, ge=0, description="stop after so many evaluations without a best; 0: never"
+    )
+    deterministic: bool = Field(
+        False, description="only operations that give the same bits every time, also on a GPU"
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where to train")
     precision: Literal["auto", "fp32", "bf16"] = Field(

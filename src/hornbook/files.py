@@ -1,29 +1,97 @@
-"""Files that are there whole or not at all: written under another name, synced, renamed."""
+"""Files that are there whole or not at all, and that say so when they are damaged.
+
+Writing: under another name, synced, renamed, the directory synced. Reading trusts nothing: plain
+files only (no links, no pipes), sizes bounded before they are read, tensors checked against their
+header and a checksum before memory is taken for them.
+"""
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import json
 import math
 import os
-from collections.abc import Mapping
-from contextlib import suppress
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from hornbook.errors import RunError
+from hornbook.machine import available_memory, size
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+LARGEST_JSON = 1 << 24  # bytes of a JSON file, a log or a header of tensors
+CHUNK = 1 << 20  # bytes hashed at a time
+DIGEST = "sha256"  # where the checksum stands in the metadata of a safetensors file
+
+REMEDIES = {
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some space: the quota is used up",
+    errno.EFBIG: "allow larger files",
+    errno.EACCES: "make its directory writable",
+    errno.EPERM: "make its directory writable",
+    errno.EROFS: "it lies on a disk that is read only; make it writable",
+    errno.ENOENT: "its directory is gone; put it back",
+    errno.ENOTDIR: "its directory is gone; put it back",
+    errno.EIO: "the disk fails; copy the run to another",
+}
+
+DTYPES = {
+    "F64": "float64",
+    "F32": "float32",
+    "F16": "float16",
+    "BF16": "bfloat16",
+    "I64": "int64",
+    "I32": "int32",
+    "I16": "int16",
+    "I8": "int8",
+    "U8": "uint8",
+    "BOOL": "bool",
+}
+
+
+@contextmanager
+def _opened(path: Path, largest: int | None = None) -> Iterator[BinaryIO]:
+    """A plain file to read. Raises RunError where it is none, or larger than it may be."""
+    flags = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
+    try:
+        with open(os.open(path, os.O_RDONLY | flags), "rb") as file:
+            found = os.fstat(file.fileno())
+            if not stat.S_ISREG(found.st_mode):
+                raise RunError(f"{path}: is no plain file, expected one that hornbook wrote")
+            if largest is not None and found.st_size > largest:
+                raise RunError(
+                    f"{path}: damaged: found {size(found.st_size)}, expected at most "
+                    f"{size(largest)}"
+                )
+            yield file
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise RunError(
+                f"{path}: is a link, expected a file; a run holds its own files (cp -L copies them)"
+            ) from None
+        raise RunError(f"{path}: cannot be read ({error.strerror or error})") from None
 
 
 def read_json(path: Path) -> dict[str, Any]:
     """An object from a JSON file. Raises RunError where there is none."""
-    try:
-        data = json.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise RunError(f"{path}: cannot be read ({error.strerror})") from None
-    except (ValueError, RecursionError) as error:
-        raise RunError(f"{path}: damaged: {error}") from None
+    with _opened(path, LARGEST_JSON) as file:
+        data = _parsed(path, file.read())
     if not isinstance(data, dict):
         raise RunError(f"{path}: damaged: found {type(data).__name__}, expected an object")
     return data
+
+
+def _parsed(path: Path, raw: bytes) -> Any:
+    try:
+        return json.loads(raw.decode("utf-8", "surrogatepass"))
+    except (ValueError, RecursionError) as error:
+        raise RunError(f"{path}: damaged: {error}") from None
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
@@ -31,15 +99,13 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 
     A last line that a crash cut off is left out. Raises RunError for any other damage.
     """
-    if not path.exists():
+    if not os.path.lexists(path):
         return []
-    *lines, rest = path.read_bytes().split(b"\n")
-    try:
-        records = [json.loads(line) for line in lines if line]
-    except (ValueError, RecursionError) as error:
-        raise RunError(f"{path}: damaged: {error}") from None
-    with suppress(ValueError, RecursionError):
-        records += [json.loads(rest)] if rest else []
+    with _opened(path, LARGEST_JSON) as file:
+        *lines, rest = file.read().split(b"\n")
+    records = [_parsed(path, line) for line in lines if line]
+    with suppress(RunError):
+        records += [_parsed(path, rest)] if rest else []
     if not all(isinstance(record, dict) for record in records):
         raise RunError(f"{path}: damaged: expected one object a line")
     return records
@@ -71,6 +137,15 @@ def write_lines(path: Path, records: list[dict[str, Any]]) -> None:
     write_bytes(path, "".join(dump(record) + "\n" for record in records).encode())
 
 
+def append_line(path: Path, record: Mapping[str, Any]) -> None:
+    """Adds a line to a JSON-lines file. Raises RunError where it cannot be written."""
+    try:
+        with path.open("ab") as file:
+            file.write((dump(record) + "\n").encode())
+    except OSError as error:
+        raise not_written(path, error) from None
+
+
 def write_bytes(path: Path, data: bytes) -> None:
     """Writes a file, whole or not at all. Raises RunError where it cannot be written."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
@@ -80,14 +155,21 @@ def write_bytes(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
-        _sync_directory(path.parent)
+        sync(path.parent)
     except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise RunError(f"{path}: cannot be written ({error.strerror})") from None
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise not_written(path, error) from None
 
 
-def _sync_directory(path: Path) -> None:
-    """Makes a rename last through a power cut, where the system can do that."""
+def not_written(path: Path, error: OSError) -> RunError:
+    """The error for a file that cannot be written, with its remedy."""
+    remedy = REMEDIES.get(error.errno or 0, "look at its disk and its directory")
+    return RunError(f"{path}: cannot be written ({error.strerror or error}); {remedy}")
+
+
+def sync(path: Path) -> None:
+    """Makes a file, or the renames in a directory, last through a power cut."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except OSError:  # Windows opens no directories
@@ -96,3 +178,108 @@ def _sync_directory(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sweep(folder: Path) -> None:
+    """Removes what a process that was killed while writing left behind."""
+    for partial in folder.glob(".*.partial"):
+        with suppress(OSError):
+            partial.unlink()
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a safetensors file says it holds: tensors on the device `meta`, which take no memory."""
+
+    metadata: dict[str, str]
+    tensors: dict[str, Tensor]
+
+
+def read_tensors(path: Path, check: Callable[[Header], None] | None = None) -> dict[str, Tensor]:
+    """The tensors of a safetensors file.
+
+    Its size, header and checksum are verified, and `check` may refuse names, shapes and dtypes,
+    before memory is taken. Raises RunError where it is missing, damaged or refused.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        header = _header(path)
+        if check is not None:
+            check(header)
+        n_bytes, room = path.stat().st_size, available_memory()
+        if room is not None and n_bytes > room:
+            raise RunError(f"needs {size(n_bytes)} of memory, found {size(room)} available")
+        return load_file(path)
+    except RunError as error:
+        told = str(error)
+        raise RunError(told if str(path) in told else f"{path}: {told}") from None
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except (
+        SafetensorError,
+        ValueError,
+        LookupError,
+        TypeError,
+        RuntimeError,
+        AttributeError,
+    ) as error:
+        raise RunError(f"{path}: damaged: {error}") from None
+
+
+def write_tensors(
+    path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
+) -> None:
+    """Writes tensors as safetensors with a checksum, whole or not at all."""
+    from safetensors.torch import save
+
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    empty = "0" * 64
+    raw = save(plain, {**(metadata or {}), DIGEST: empty})
+    end = 8 + int.from_bytes(raw[:8], "little")
+    digest = _start_digest(json.loads(raw[8:end]))
+    digest.update(memoryview(raw)[end:])
+    head = raw[:end].replace(
+        f'"{DIGEST}":"{empty}"'.encode(), f'"{DIGEST}":"{digest.hexdigest()}"'.encode()
+    )
+    write_bytes(path, head + raw[end:])
+
+
+def _header(path: Path) -> Header:
+    """The header of a safetensors file, after its checksum was found to be right.
+
+    A file without any metadata is of format 1, which had no checksum.
+    """
+    import torch
+
+    with _opened(path) as file:
+        n_bytes = os.fstat(file.fileno()).st_size
+        length = int.from_bytes(file.read(8), "little")
+        if n_bytes < 8 or length > min(n_bytes - 8, LARGEST_JSON):
+            raise RunError(f"{path}: damaged: cut off, or no file of tensors")
+        header = _parsed(path, file.read(length))
+        if not isinstance(header, dict):
+            raise RunError(f"{path}: damaged: its header is no object")
+        if "__metadata__" in header:
+            digest = _start_digest(header)
+            while chunk := file.read(CHUNK):
+                digest.update(chunk)
+            if digest.hexdigest() != header["__metadata__"].get(DIGEST):
+                raise RunError(f"{path}: damaged: its checksum is not that of what it holds")
+    metadata = header.pop("__metadata__", {})
+    tensors = {}
+    for name, entry in header.items():
+        dtype = getattr(torch, DTYPES[entry["dtype"]])
+        tensors[name] = torch.empty(entry["shape"], dtype=dtype, device="meta")
+        begin, end = entry["data_offsets"]
+        if end - begin != tensors[name].nbytes or end > n_bytes - 8 - length:
+            raise RunError(f"{path}: damaged: {name} has not the size of its shape")
+    return Header(metadata, tensors)
+
+
+def _start_digest(header: Mapping[str, Any]) -> hashlib._Hash:
+    """The checksum over a header without the checksum; the data follow."""
+    metadata = {k: v for k, v in header["__metadata__"].items() if k != DIGEST}
+    plain = {**header, "__metadata__": metadata}
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode())

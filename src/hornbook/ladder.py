@@ -28,7 +28,7 @@ from hornbook.files import read_json, write_bytes, write_json
 from hornbook.mixing import mix
 from hornbook.run import Run
 from hornbook.training.callbacks import Callback
-from hornbook.training.loop import resume, train
+from hornbook.training.start import resume, train
 
 MIXTURE = "mixture"
 

@@ -10,9 +10,9 @@ from hornbook.config import RunConfig
 from hornbook.diagnostics.novelty import assess
 from hornbook.errors import ConfigError, DataError
 from hornbook.evaluate import evaluate
-from hornbook.files import write_json
+from hornbook.files import write_json, write_tensors
 from hornbook.models.registry import build_model, model_config
-from hornbook.run import Run, check_free, create, write_tensors
+from hornbook.run import Run, check_free, create
 
 
 def mix(runs: Sequence[Run], out: Path, weights: Sequence[float] = ()) -> Run:

@@ -1,19 +1,22 @@
 """The run directory: all there is to know about a trained model, moved by moving it.
 
-    config.json        settings resolved, versions, corpus fingerprint, hardware; "format": 1
+    config.json        settings resolved, versions, corpus fingerprint, hardware; "format": 2
     tokenizer.json     the Hugging Face tokenizers format
     model.safetensors  the best weights by validation loss
     log.jsonl          one object a line while training
-    last/              the state to resume from (`training/state.py`)
+    last/              the states to resume from (`training/state.py`)
     report.json        final figures
+    lock               who trains it, while somebody does (`training/lock.py`)
 
-JSON and safetensors only: nothing in a run directory is ever executed or unpickled. Files are
-written under another name, synced and renamed, so a file is there whole or not at all.
+JSON and safetensors only: nothing in a run directory is ever executed or unpickled, and nothing in
+it is believed before it is checked (`files.py`, `formats.py`).
 """
 
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -22,7 +25,16 @@ from typing import TYPE_CHECKING, Any
 
 from hornbook.config import RunConfig
 from hornbook.errors import ConfigError, DataError, RunError, did_you_mean
-from hornbook.files import read_json, read_lines, write_bytes, write_json
+from hornbook.files import (
+    Header,
+    not_written,
+    read_json,
+    read_lines,
+    read_tensors,
+    sync,
+    write_json,
+)
+from hornbook.formats import FORMAT, Facts, Record, Report, checked, migrated
 from hornbook.tokenizers import Tokenizer, load_tokenizer
 from hornbook.tokenizers.base import Unknown
 
@@ -34,8 +46,6 @@ if TYPE_CHECKING:
     from hornbook.evaluate import Evaluation, Score
     from hornbook.generate import Sample
     from hornbook.models.base import LanguageModel
-
-FORMAT = 1
 
 
 class Run:
@@ -63,50 +73,68 @@ class Run:
             raise RunError(
                 f"{path}: found no config.json, expected a run directory that hornbook wrote"
             )
-        facts = read_json(path / "config.json")
-        if facts.get("format") != FORMAT:
-            raise RunError(
-                f"{path}/config.json: found format {facts.get('format')!r}, expected {FORMAT}; "
-                "it was written by another version of hornbook"
-            )
+        place = path / "config.json"
+        facts = migrated(place, read_json(place))
+        checked(place, facts, Facts)
         try:
-            corpus, hardware = facts["corpus"], facts["hardware"]
-            known = [corpus[key] for key in ("name", "source", "kind", "why", "sha256")]
-            known += [hardware[key] for key in ("device", "precision")]
-            if not all(isinstance(word, str) for word in [*known, facts["created"]]):
-                raise TypeError("corpus, hardware and created are texts")
             return cls(path, facts, parse_config(facts["config"]))
-        except (KeyError, TypeError, AttributeError, ConfigError) as error:
-            raise RunError(f"{path}/config.json: damaged: {error!r}") from None
+        except ConfigError as error:
+            raise RunError(f"{place}: damaged: {error}") from None
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
         """The tokenizer, from tokenizer.json."""
-        return load_tokenizer(self.path / "tokenizer.json")
+        place = self.path / "tokenizer.json"
+        tokenizer, expected = load_tokenizer(place), self.facts["vocab_size"]
+        if tokenizer.vocab_size != expected or (tokenizer.end_id is None) == self.documents:
+            kind = self.facts["corpus"]["kind"]
+            raise RunError(
+                f"{place}: found {tokenizer.vocab_size} ids, expected {expected}, of {kind}; it is "
+                "of another run"
+            )
+        return tokenizer
 
     @cached_property
     def model(self) -> LanguageModel:
         """The model with its best weights, on the CPU, in evaluation mode."""
         from hornbook.models.registry import build_model
 
-        weights = read_tensors(self.path / "model.safetensors")
-        model = build_model(self.config.model, self.tokenizer.vocab_size, self.tokenizer.end_id)
+        place = self.path / "model.safetensors"
+        known = self.config.model, self.tokenizer.vocab_size, self.tokenizer.end_id
+        weights = read_tensors(place, self._check_weights)
+        model = build_model(*known)
         try:
             model.load_weights(weights)
         except RunError as error:
-            raise RunError(f"{self.path}/model.safetensors: {error}") from None
+            raise RunError(f"{place}: {error}") from None
         return model.eval()
+
+    def _check_weights(self, header: Header) -> None:
+        """Raises RunError where tensors are not those of the model; takes no memory for either."""
+        from hornbook.models.registry import outline
+
+        outline(self.config.model, self.tokenizer.vocab_size, self.tokenizer.end_id).check_weights(
+            header.tensors
+        )
 
     @property
     def log(self) -> list[dict[str, Any]]:
         """The training log, one object an entry."""
-        return read_lines(self.path / "log.jsonl")
+        place = self.path / "log.jsonl"
+        records = read_lines(place)
+        for record in records:
+            checked(place, record, Record)
+        return records
 
     @property
     def report(self) -> dict[str, Any]:
         """The final figures; empty while the run has not ended."""
-        path = self.path / "report.json"
-        return read_json(path) if path.exists() else {}
+        place = self.path / "report.json"
+        if not os.path.lexists(place):
+            return {}
+        report = read_json(place)
+        checked(place, report, Report)
+        return report
 
     @property
     def documents(self) -> bool:
@@ -252,26 +280,51 @@ def parse_config(data: Mapping[str, Any]) -> RunConfig:
 
 def check_free(path: Path) -> None:
     """Raises ConfigError where something stands at `path` already, or nothing can be put there."""
-    if path.exists():
-        hint = ""
-        if (path / "last" / "state.json").exists():
-            hint = f"go on with it (hornbook train --resume {path}) or "
-        raise ConfigError(f"{path}: exists already; {hint}give another place (--out)")
+    if os.path.lexists(path):
+        raise ConfigError(f"{path}: {_what_stands(path)}give another place (--out)")
     above = next(p for p in path.absolute().parents if p.exists())
     if not above.is_dir() or not os.access(above, os.W_OK):
         raise RunError(f"{path}: cannot be made in {above}; give another place (--out)")
 
 
-def create(path: Path, facts: Mapping[str, Any], config: RunConfig, tokenizer: Tokenizer) -> Run:
-    """A new run directory. Raises ConfigError where something stands there already."""
-    check_free(path)
+def _what_stands(path: Path) -> str:
     try:
-        path.mkdir(parents=True)
-    except OSError as error:
-        raise RunError(f"{path}: cannot be made ({error.strerror}); give another (--out)") from None
-    tokenizer.save(path / "tokenizer.json")
+        run = Run.load(path)
+        done = run.log[-1]["step"] if run.log else 0
+        finished = bool(run.report)
+    except RunError:
+        return "exists already; "
+    steps = run.config.training.steps
+    command = f"hornbook train --resume {shlex.quote(str(path))}"
+    if finished:
+        command += f" --steps {2 * max(steps, done)}"
+    how = f"finished after {done:,} updates" if finished else f"{done:,} of {steps:,} updates done"
+    what = f"exists already: {run.config.model.name} on {run.facts['corpus']['name']}, {how}"
+    if finished and not (path / "last").exists():  # counted, or mixed: there is nothing to go on to
+        return f"{what}; "
+    return f"{what}; go on with it\n  {command}\nor "
+
+
+def create(path: Path, facts: Mapping[str, Any], config: RunConfig, tokenizer: Tokenizer) -> Run:
+    """A new run directory, there whole or not at all.
+
+    Raises ConfigError where something stands there already, RunError where it cannot be made.
+    """
+    check_free(path)
     facts = {"format": FORMAT, **facts, "config": config.model_dump(mode="json")}
-    write_json(path / "config.json", facts)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        partial.mkdir(parents=True)
+        tokenizer.save(partial / "tokenizer.json")
+        write_json(partial / "config.json", facts)
+        partial.rename(path)
+        sync(path.parent)
+    except (OSError, RunError) as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        if isinstance(error, RunError):
+            raise
+        check_free(path)  # another process may have been faster
+        raise not_written(path, error) from None
     return Run(path, facts, config)
 
 
@@ -281,23 +334,3 @@ def free_path(name: str) -> Path:
     while path.exists():
         path, n = Path("runs") / f"{name}-{n}", n + 1
     return path
-
-
-def read_tensors(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a safetensors file. Raises RunError where it is missing or damaged."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        return load_file(path)
-    except OSError as error:
-        raise RunError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except (SafetensorError, ValueError, KeyError) as error:
-        raise RunError(f"{path}: damaged: {error}") from None
-
-
-def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Writes tensors as safetensors, whole or not at all."""
-    from safetensors.torch import save
-
-    write_bytes(path, save({name: t.detach().cpu().contiguous() for name, t in tensors.items()}))

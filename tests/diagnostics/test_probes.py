@@ -14,7 +14,7 @@ from hornbook.diagnostics.probes import ELEMENTS, Probe, Units, judge, matrices,
 from hornbook.layers.attention import attention_weights, causal_attention
 from hornbook.models.base import LanguageModel
 from hornbook.models.registry import build_model, model_config
-from hornbook.run import read_tensors
+from hornbook.files import read_tensors
 from hornbook.training import train
 from tests.conftest import WORDS, tiny_model
 

@@ -12,7 +12,7 @@ from hornbook.data.part import Part
 from hornbook.errors import ConfigError, RunError
 from hornbook.evaluate import batch_loss, token_nats
 from hornbook.models.registry import MODELS, model_config
-from hornbook.run import read_tensors, write_tensors
+from hornbook.files import read_tensors, write_tensors
 from tests.conftest import tiny_model
 
 VOCAB = 12

@@ -15,9 +15,10 @@ import torch
 import hornbook
 from hornbook.config import OptimConfig
 from hornbook.errors import ConfigError, DataError, RunError
+from hornbook.files import read_tensors
 from hornbook.models.registry import MODELS
 from hornbook.optim import build_optimizer, learning_rate
-from hornbook.run import Run, read_tensors
+from hornbook.run import Run
 from hornbook.training import Callback, Interrupted
 from hornbook.training.watch import Watch
 from tests.conftest import TINY, TINY_GPT, tiny_model
@@ -105,8 +106,8 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
         for run in (whole, resumed)
     ]
     assert logs[0] == logs[1]
-    for name in ("model.safetensors", "last/state-00000012.safetensors"):
-        expected, found = (read_tensors(r.path / name) for r in (whole, resumed))
+    for name in ("model.safetensors", "last/state-00000012-*.safetensors"):
+        expected, found = (read_tensors(sorted(r.path.glob(name))[-1]) for r in (whole, resumed))
         assert all(torch.equal(expected[key], found[key]) for key in expected | found)
 
 
@@ -130,7 +131,7 @@ def test_the_run_directory_moves(names_run: Run, tmp_path: Path) -> None:
     assert names_run.evaluate("test").tokens > 20_000
     assert not any("pickle" in p.name or p.suffix == ".pt" for p in moved.rglob("*"))
     facts = json.loads((moved / "config.json").read_text())
-    assert facts["format"] == 1
+    assert facts["format"] == 2
     assert facts["corpus"]["sha256"] == names_run.corpus().sha256
 
 
@@ -223,7 +224,7 @@ def test_wrong_settings_are_told_before_anything_is_written(
 def test_a_diverging_run_says_so_and_keeps_the_best(words_file: Path, tmp_path: Path) -> None:
     settings = small("gpt", steps=40)
     settings["optim"] = {"name": "sgd", "learning_rate": 1e30, "grad_clip": 0}
-    with pytest.raises(RunError, match=r"no number any more near update .*learning-rate"):
+    with pytest.raises(RunError, match=r"(?s)no number any more: at update .*learning-rate"):
         hornbook.train(str(words_file), model="gpt", out=tmp_path / "r", settings=settings)
 
 
@@ -244,8 +245,8 @@ def test_damaged_weights_are_told(names_run: Run, tmp_path: Path, damage: str) -
 def test_a_format_of_the_future_is_refused(names_run: Run, tmp_path: Path) -> None:
     copy = shutil.copytree(names_run.path, tmp_path / "copy")
     facts = json.loads((copy / "config.json").read_text())
-    (copy / "config.json").write_text(json.dumps({**facts, "format": 2}))
-    with pytest.raises(RunError, match="found format 2, expected 1"):
+    (copy / "config.json").write_text(json.dumps({**facts, "format": 3}))
+    with pytest.raises(RunError, match="found format 3, expected 2 or older; install a newer"):
         hornbook.load(copy)
 
 
@@ -279,7 +280,7 @@ def test_facts_that_are_missing_are_told(names_run: Run, tmp_path: Path) -> None
     facts = json.loads((copy / "config.json").read_text())
     del facts["corpus"]
     (copy / "config.json").write_text(json.dumps(facts))
-    with pytest.raises(RunError, match=r"config\.json: damaged: .*corpus"):
+    with pytest.raises(RunError, match=r"config\.json: damaged: corpus: found nothing"):
         hornbook.load(copy)
 
 

@@ -13,9 +13,10 @@ from hornbook.diagnostics.novelty import Novelty, measure, together
 from hornbook.diagnostics.probes import Verdict
 from hornbook.diagnostics.source import DoesNotApplyError, records, source
 from hornbook.diagnostics.style import Figure, panels, styled
+from hornbook.files import read_tensors
 from hornbook.models.base import LanguageModel
 from hornbook.models.registry import build_model
-from hornbook.run import Run, read_tensors
+from hornbook.run import Run
 
 
 def last_model(run: Run) -> LanguageModel | None:

@@ -95,6 +95,12 @@ class LanguageModel(nn.Module, ABC):
 
         Raises RunError where a name, shape or dtype does not fit this model.
         """
+        self.check_weights(weights)
+        self.load_state_dict(dict(weights))
+
+    def check_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Raises RunError where a name, shape or dtype does not fit; looks at no values, so that
+        tensors and model may lie on the device `meta`."""
         own = self.state_dict()
         if missing := sorted(own.keys() ^ weights.keys()):
             raise RunError(f"weights do not fit the model: {missing[0]!r} stands on one side only")
@@ -104,12 +110,19 @@ class LanguageModel(nn.Module, ABC):
                     f"weights do not fit the model: {name} is {tuple(tensor.shape)} {tensor.dtype}, "
                     f"expected {tuple(own[name].shape)} {own[name].dtype}"
                 )
-        self.load_state_dict(dict(weights))
 
     @property
     def n_parameters(self) -> int:
         """How many numbers are trained (of a count model: how many are kept)."""
         return sum(p.numel() for p in self.parameters())
+
+    @property
+    def output(self) -> nn.Module | None:
+        """The module that gives the logits, whose weight has a row or column for each symbol.
+
+        The optimizer does not treat it as hidden. None where nothing of the kind is trained.
+        """
+        return None
 
     @property
     def device(self) -> torch.device:
@@ -125,11 +138,6 @@ class LanguageModel(nn.Module, ABC):
             )
 
 
-def check_divides(config: ModelConfig, part: str, whole: str) -> None:
-    """Raises ConfigError unless the field `part` divides the field `whole`."""
-    a, b = getattr(config, part), getattr(config, whole)
-    if b % a:
-        raise ConfigError(f"model.{part}: found {a}, expected a divisor of model.{whole} ({b})")
 class State:
     """What a model keeps of the rows that it continues (`LanguageModel.start`).
 
@@ -155,3 +163,8 @@ class State:
                 part.keep(moves)
 
 
+def check_divides(config: ModelConfig, part: str, whole: str) -> None:
+    """Raises ConfigError unless the field `part` divides the field `whole`."""
+    a, b = getattr(config, part), getattr(config, whole)
+    if b % a:
+        raise ConfigError(f"model.{part}: found {a}, expected a divisor of model.{whole} ({b})")

@@ -7,7 +7,7 @@ Jelinek and Mercer 1980 for mixtures of n-grams; ensembles of networks: Hansen a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal, Self
 
 import torch
@@ -90,7 +90,21 @@ class Mixture(LanguageModel):
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
         """The components' weights, `models.<i>.<name>`. Raises RunError where they do not fit."""
-        left = set(weights)
+        self.check_weights(weights)
+        for model, own in self._shares(weights):
+            model.load_weights(own)
+
+    def check_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Those of each component."""
+        for model, own in self._shares(weights):
+            model.check_weights(own)
+        known = tuple(f"models.{i}." for i in range(len(self.models)))
+        if left := [name for name in weights if not name.startswith(known)]:
+            raise RunError(f"weights do not fit the model: {min(left)!r} stands on one side only")
+
+    def _shares(
+        self, weights: Mapping[str, Tensor]
+    ) -> Iterator[tuple[LanguageModel, dict[str, Tensor]]]:
         for i, model in enumerate(self.models):
             assert isinstance(model, LanguageModel)
             prefix = f"models.{i}."

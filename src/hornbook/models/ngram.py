@@ -145,12 +145,7 @@ class NGram(LanguageModel):
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
         """The tables, whose sizes depend on the text. Raises RunError where they do not fit."""
-        expected = {f"{t}_{k}": d for k in range(self.order) for t, d in TABLES.items()}
-        if wrong := sorted(expected.keys() ^ weights.keys()):
-            raise RunError(f"weights do not fit the model: {wrong[0]!r} stands on one side only")
-        for name, dtype in expected.items():
-            if weights[name].dtype != dtype or weights[name].ndim != 1:
-                raise RunError(f"weights do not fit the model: {name} is no {dtype} vector")
+        self.check_weights(weights)
         for length in range(self.order):
             keys, backoff, offsets, following, value = (weights[f"{t}_{length}"] for t in TABLES)
             fits = (
@@ -165,6 +160,15 @@ class NGram(LanguageModel):
                 raise RunError(f"weights do not fit the model: tables of length {length} disagree")
         for name, tensor in weights.items():
             self.register_buffer(name, tensor.to(self.device))
+
+    def check_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Names, dtypes and that each table is a vector."""
+        expected = {f"{t}_{k}": d for k in range(self.order) for t, d in TABLES.items()}
+        if wrong := sorted(expected.keys() ^ weights.keys()):
+            raise RunError(f"weights do not fit the model: {wrong[0]!r} stands on one side only")
+        for name, dtype in expected.items():
+            if weights[name].dtype != dtype or weights[name].ndim != 1:
+                raise RunError(f"weights do not fit the model: {name} is no {dtype} vector")
 
 
 Ints = NDArray[np.int64]

@@ -129,3 +129,17 @@ def build_model(config: ModelConfig, vocab_size: int, end_id: int | None) -> Lan
     entry = MODELS[config.name]
     model: LanguageModel = entry.load(entry.model)(config, vocab_size, end_id)
     return model
+
+
+def outline(config: ModelConfig, vocab_size: int, end_id: int | None) -> LanguageModel:
+    """The model on the device `meta`: names, shapes and dtypes that take no memory.
+
+    Raises ConfigError where its sizes are beyond any machine.
+    """
+    import torch
+
+    try:
+        with torch.device("meta"):
+            return build_model(config, vocab_size, end_id)
+    except (RuntimeError, OverflowError, TypeError) as error:
+        raise ConfigError(f"model: a model of these sizes cannot be built: {error}") from None

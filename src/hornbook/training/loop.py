@@ -1,38 +1,42 @@
-"""The training loop, short enough to read aloud: update, log, now and then save, evaluate, sample."""
+"""The training loop, short enough to read aloud: update, log, now and then save, evaluate, sample.
+
+The state is saved before each evaluation, every few minutes, and on the first Ctrl-C or SIGTERM.
+"""
 
 from __future__ import annotations
 
 import math
+import shlex
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 
-from hornbook.config import TrainingConfig, parse_overrides
-from hornbook.data.text import Corpus
-from hornbook.diagnostics.novelty import assess
-from hornbook.errors import ConfigError, RunError
-from hornbook.evaluate import evaluate, token_nats
-from hornbook.files import dump, read_json, write_json, write_lines
+from hornbook.errors import RunError
+from hornbook.evaluate import token_nats
+from hornbook.files import append_line, sync, write_json, write_lines, write_tensors
 from hornbook.generate import sample
-from hornbook.run import Run, check_free, create, free_path, make_generator, write_tensors
+from hornbook.machine import size
+from hornbook.run import Run, make_generator
 from hornbook.training.callbacks import Callback
 from hornbook.training.device import autocast
-from hornbook.training.plan import Plan, make_plan, plan_of_run, refuse_two
-from hornbook.training.probing import Recorder
-from hornbook.training.state import Progress, load_state, save_state
-from hornbook.training.step import TrainStep
+from hornbook.training.faults import is_out_of_memory, why_not_finite
+from hornbook.training.lock import Lock
+from hornbook.training.memory import estimate
+from hornbook.training.plan import Plan
+from hornbook.training.report import SAMPLE_TOKENS
+from hornbook.training.state import Progress, load_state, save_state, saved_step
+from hornbook.training.step import NotFiniteError, TrainStep
 from hornbook.training.watch import Watch
 
 RECORDS = 200  # entries in the log of a whole run
 SHOWN = 3  # samples shown now and then
-KEPT = 20  # samples in the report
-SAMPLE_TOKENS = 200  # of a stream
+SAVE_EVERY = 300.0  # seconds after which a state is saved that no evaluation has saved
 
 
 class Interrupted(KeyboardInterrupt):
@@ -41,154 +45,54 @@ class Interrupted(KeyboardInterrupt):
     def __init__(self, run: Run, step: int, number: int = signal.SIGINT) -> None:
         super().__init__(
             f"interrupted after update {step}; its state is saved. To go on:\n"
-            f"  hornbook train --resume {run.path}"
+            f"  {resume_command(run.path)}"
         )
         self.run, self.step, self.signal = run, step, number
 
 
-def train(
-    corpus: str | None = None,
-    *,
-    model: str | None = None,
-    preset: str | None = None,
-    steps: int | None = None,
-    seed: int | None = None,
-    out: str | Path | None = None,
-    device: str | None = None,
-    precision: str | None = None,
-    settings: Mapping[str, Any] | None = None,
-    callbacks: Sequence[Callback] = (),
-) -> Run:
-    """Trains a model on a corpus (a registry name or a path) and returns its run.
-
-    settings: dotted fields, such as `{"model.n_layer": 4}`, or sections of fields, as in TOML.
-    out: the run directory to make; `runs/<corpus>-<model>` if left out.
-    Seeds torch's global generator. Raises ConfigError, DataError or RunError; Interrupted after the
-    state was saved on Ctrl-C.
-    """
-    flags = {"steps": steps, "seed": seed, "device": device, "precision": precision}
-    training = {name: value for name, value in flags.items() if value is not None}
-    sections = _sections(settings or {})
-    for name, value in training.items():
-        refuse_two(f"--{name}", value, f"training.{name}", sections.get("training", {}).get(name))
-    sections["training"] = {**sections.get("training", {}), **training}
-    if out is not None:
-        check_free(Path(out))
-    plan = make_plan(corpus, model=model, preset=preset, settings=sections)
-    callbacks = _told(plan, callbacks)
-    path = (
-        Path(out) if out is not None else free_path(f"{plan.corpus.name}-{plan.config.model.name}")
-    )
-    run = create(path, plan.facts(), plan.config, plan.tokenizer)
-    return _run(plan, run, callbacks, fresh=True)
+def resume_command(path: Path) -> str:
+    """What to type to go on with a run."""
+    return f"hornbook train --resume {shlex.quote(str(path))}"
 
 
-def resume(
-    path: str | Path, *, steps: int | None = None, callbacks: Sequence[Callback] = ()
-) -> Run:
-    """Goes on with an interrupted run, or on to more `steps` in all than it was given.
-
-    Raises RunError where there is nothing to resume from, DataError where the corpus has changed.
-    """
-    run = Run.load(path)
-    config = run.config
-    if not (run.path / "last" / "state.json").exists():
-        raise RunError(f"{path}: found no state to resume from (last/state.json)")
-    if steps is not None:
-        fields = {**config.training.model_dump(), "steps": steps}
-        training = TrainingConfig.parse(fields, "training")
-        done = int(read_json(run.path / "last" / "state.json").get("step", 0))
-        if training.steps < done:
-            raise ConfigError(
-                f"steps: found {training.steps}, but {done} updates are done; --steps is the total, "
-                f"give {done} or more"
-            )
-        config = config.model_copy(update={"training": training})
-    corpus: Corpus = run.corpus()
-    plan = plan_of_run(config, corpus, run.tokenizer)
-    plan.precision, plan.why_precision = run.facts["hardware"]["precision"], "as before"
-    if config != run.config:
-        plan.notes.append(
-            f"{config.training.steps:,} updates instead of {run.config.training.steps:,}: the "
-            "learning rate follows the schedule of the new total from here on"
-        )
-        run = Run(run.path, {**run.facts, "config": config.model_dump(mode="json")}, config)
-    return _run(plan, run, _told(plan, callbacks), fresh=False)
-
-
-def _told(plan: Plan, callbacks: Sequence[Callback]) -> Sequence[Callback]:
-    """The callbacks, with the probes where they are asked for, all told of the plan."""
-    if plan.config.training.probe_every:
-        callbacks = (*callbacks, Recorder())
-    for callback in callbacks:
-        callback.planned(plan)
-    return callbacks
-
-
-def _sections(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    dotted = {name: value for name, value in settings.items() if not isinstance(value, Mapping)}
-    sections = {name: dict(value) for name, value in settings.items() if isinstance(value, Mapping)}
-    for section, fields in parse_overrides(dotted).items():
-        sections.setdefault(section, {}).update(fields)
-    return sections
-
-
-def _run(plan: Plan, run: Run, callbacks: Sequence[Callback], *, fresh: bool) -> Run:
-    try:
-        if plan.model.fitted:
-            _fit(plan, run, callbacks)
-        else:
-            _Loop(plan, run, callbacks, fresh=fresh).run()
-        _report(plan, run)
-        for callback in callbacks:
-            callback.finished(run)
-    finally:
-        for callback in callbacks:
-            callback.ended()
-    return run
-
-
-def _fit(plan: Plan, run: Run, callbacks: Sequence[Callback]) -> None:
-    """Fits a count model: one pass, one record."""
-    for callback in callbacks:
-        callback.started(run, 0, 1)
-    begin = time.perf_counter()
-    tokens = torch.from_numpy(plan.train_part.tokens.astype("int64"))
-    plan.model.fit(tokens, torch.from_numpy(plan.train_part.starts))
-    seconds = time.perf_counter() - begin
-    write_tensors(run.path / "model.safetensors", plan.model.state_dict())
-    run.facts = {**run.facts, "n_parameters": plan.model.n_parameters}
-    write_json(run.path / "config.json", run.facts)
-    record = {
-        "step": 1,
-        "tokens": plan.train_part.n_targets,
-        "seconds": seconds,
-        "loss": evaluate(plan.model, plan.train_part).nats,
-        "val_loss": evaluate(plan.model, plan.val_part).nats,
-        "tokens_per_second": plan.train_part.n_targets / max(seconds, 1e-9),
-    }
-    _append(run, record)
-    for callback in callbacks:
-        callback.logged(record)
-
-
-class _Loop:
+class Loop:
     """Updates from where the state stands to the last, with what is done in between."""
 
-    def __init__(self, plan: Plan, run: Run, callbacks: Sequence[Callback], *, fresh: bool) -> None:
-        self.plan, self.run_, self.callbacks = plan, run, callbacks
+    def __init__(
+        self, plan: Plan, run: Run, callbacks: Sequence[Callback], lock: Lock, *, fresh: bool
+    ) -> None:
+        self.plan, self.run_, self.callbacks, self.lock = plan, run, callbacks, lock
         training = plan.config.training
         self.steps = training.steps
         self.step = TrainStep(plan.model, plan.batches, plan.config, plan.precision)
         self.progress = Progress(Watch(patience=training.patience))
+        self.on_cpu = plan.device.type == "cpu"
+        self.losses: list[float] = []
         if not fresh:
-            self.progress = load_state(run.path, self.step)
-            write_json(run.path / "config.json", run.facts)
-            write_lines(run.path / "log.jsonl", run.log[: self.progress.records])
+            self.resume()
         self.log_every = max(1, self.steps // RECORDS)
         self.evaluate_at = _spread(self.steps, training.evaluations)
         self.sample_at = _spread(self.steps, training.samplings) - {self.steps}
         self.mark, self.recorded = time.perf_counter(), self.progress.seconds
+        self.saved = self.mark
+
+    def resume(self) -> None:
+        """Goes to where the last whole state stands; what the log says after it is made again."""
+        path = self.run_.path
+        if saved_step(path) is not None or (path / "model.safetensors").exists():
+            self.progress, told = load_state(path, self.step)
+            if told:
+                self.tell(told)
+        else:
+            self.tell("stopped before its first state was saved: it begins again, to the same end")
+        log = self.run_.log
+        if len(log) < self.progress.records:
+            lost = self.progress.records - len(log)
+            self.tell(f"{path}/log.jsonl: its last {lost} records are gone; the weights are not")
+            self.progress.records = len(log)
+        write_json(path / "config.json", self.run_.facts)
+        write_lines(path / "log.jsonl", log[: self.progress.records])
+        self.losses = [r["loss"] for r in log[: self.progress.records] if r["loss"] is not None]
 
     def run(self) -> None:
         """Trains. Raises Interrupted on the first Ctrl-C or SIGTERM, after saving the state."""
@@ -200,10 +104,17 @@ class _Loop:
             if self.progress.step in self.evaluate_at and self.progress.pending:
                 self.evaluate()  # stopped before it was finished
             while self.progress.step < self.steps and not self.progress.watch.should_stop:
-                self.update()
+                try:
+                    self.update()
+                except (MemoryError, RuntimeError) as error:
+                    if not is_out_of_memory(error):
+                        raise
+                    self.out_of_memory()
                 if caught:
                     self.save()
                     raise Interrupted(self.run_, self.progress.step, caught[0])
+                if time.perf_counter() - self.saved > SAVE_EVERY:
+                    self.save()
         self.save()
 
     def update(self) -> None:
@@ -211,7 +122,16 @@ class _Loop:
         progress = self.progress
         for callback in self.callbacks:
             callback.updating(progress.step)
-        progress.pending.append(self.step(progress.step))
+        generator = torch.get_rng_state() if self.on_cpu else None
+        try:
+            progress.pending.append(self.step(progress.step))
+        except (
+            NotFiniteError
+        ) as error:  # on CPUs, before it was made: the state is the last good one
+            assert generator is not None
+            torch.set_rng_state(generator)
+            self.save()
+            self.diverged(progress.step, error.loss, error.norm)
         for callback in self.callbacks:
             callback.updated(progress.step)
         progress.step += 1
@@ -229,21 +149,31 @@ class _Loop:
         self.progress.seconds += now - self.mark
         self.mark = now
 
-    def flush(self) -> dict[str, Any]:
-        """The record of the updates since the last."""
+    def figures(self) -> tuple[list[float], list[float]]:
+        """Losses and gradient norms since the last record; stops where one is no number.
+
+        On a GPU this is where it is found: no update waits for the device, and no state is saved
+        that has not been through here.
+        """
+        if not self.progress.pending:
+            return [], []
         pairs = torch.stack([torch.stack(pair) for pair in self.progress.pending])
         losses, norms = pairs.double().T.tolist()
+        first = self.progress.step - len(losses)
+        for i, (loss, norm) in enumerate(zip(losses, norms, strict=True)):
+            if not math.isfinite(loss + norm):
+                self.losses += losses[:i]
+                self.diverged(first + i, loss, norm)
+        return losses, norms
+
+    def flush(self) -> dict[str, Any]:
+        """The record of the updates since the last."""
+        losses, norms = self.figures()
         self.clock()
         n, spent = len(losses), self.progress.seconds - self.recorded
         self.recorded = self.progress.seconds
         self.progress.pending = []
-        if not all(map(math.isfinite, losses + norms)):
-            raise RunError(
-                f"{self.run_.path}: the loss or its gradient is no number any more near update "
-                f"{self.progress.step}; lower the learning rate (--optim.learning-rate, now "
-                f"{self.step.learning_rate(self.progress.step - 1):.2g}) or clip harder "
-                "(--optim.grad-clip). The best weights so far are kept"
-            )
+        self.losses.append(sum(losses) / n)
         return {
             "step": self.progress.step,
             "tokens": self.progress.tokens,
@@ -256,7 +186,7 @@ class _Loop:
 
     def log(self, record: dict[str, Any]) -> None:
         """Writes a record and shows it."""
-        _append(self.run_, record)
+        self.write(lambda path: append_line(path / "log.jsonl", record))
         self.progress.records += 1
         for callback in self.callbacks:
             callback.logged(record)
@@ -270,17 +200,16 @@ class _Loop:
         with autocast(self.plan.device, self.plan.precision):
             record["val_loss"] = float(token_nats(model, self.plan.val_part).mean())
         if watch.evaluated(self.progress.step, record["loss"], record["val_loss"]):
-            write_tensors(self.run_.path / "model.safetensors", model.state_dict())
+            weights = model.state_dict()
+            self.write(lambda path: write_tensors(path / "model.safetensors", weights))
         self.log(record)
         if message := watch.message():
-            for callback in self.callbacks:
-                callback.told(message)
+            self.tell(message)
         if watch.should_stop:
-            for callback in self.callbacks:
-                callback.told(
-                    f"stopped at step {self.progress.step}: {watch.since_best} evaluations without "
-                    f"a better validation loss than that of step {watch.best_step}"
-                )
+            self.tell(
+                f"stopped at step {self.progress.step}: {watch.since_best} evaluations without "
+                f"a better validation loss than that of step {watch.best_step}"
+            )
         self.mark = time.perf_counter()
 
     def show_samples(self) -> None:
@@ -299,55 +228,85 @@ class _Loop:
         self.mark = time.perf_counter()
 
     def save(self) -> None:
-        """Saves the state to resume from."""
+        """Saves the state to resume from, after the log that it counts on."""
+        self.figures()
         self.clock()
-        save_state(self.run_.path, self.step, self.progress)
-        self.mark = time.perf_counter()
 
+        def write(path: Path) -> None:
+            sync(path / "log.jsonl")
+            save_state(path, self.step, self.progress)
 
-def _report(plan: Plan, run: Run) -> None:
-    """Measures the best weights and writes report.json."""
-    validation = evaluate(run.model, plan.val_part)
-    log = run.log
-    documents = plan.split.documents
-    samples = sample(
-        run.model,
-        run.tokenizer,
-        n=KEPT if documents else 1,
-        max_tokens=SAMPLE_TOKENS,
-        generator=make_generator(plan.config.training.seed),
-    )
-    known = set(plan.corpus.documents)
-    evaluations = [r for r in log if "val_loss" in r]
-    best = min(evaluations, key=lambda r: r["val_loss"], default={})
-    report: dict[str, Any] = {
-        "steps": log[-1]["step"] if log else 0,
-        "best_step": best.get("step", 0),
-        "tokens": log[-1]["tokens"] if log else 0,
-        "seconds": log[-1]["seconds"] if log else 0,
-        "loss": best.get("loss"),
-        "validation": validation.to_json(),
-        "samples": [s.text for s in samples],
-    }
-    if documents:
-        made = {s.text for s in samples} - {""}
-        report["samples_different"], report["samples_new"] = len(made), len(made - known)
-    others = not plan.model.fitted and report["best_step"] != report["steps"]
-    last = plan.model if others else None
-    report["novelty"] = assess(
-        run.model, last, run.tokenizer, plan.split, report["best_step"], report["steps"]
-    )
-    write_json(run.path / "report.json", report)
+        self.write(write)
+        self.mark = self.saved = time.perf_counter()
+
+    def write(self, write: Callable[[Path], None]) -> None:
+        """Writes into the run directory, wherever it was moved meanwhile.
+
+        Raises RunError that says what is saved and how to go on from there.
+        """
+        self.follow()
+        try:
+            try:
+                write(self.run_.path)
+            except RunError:
+                if not self.follow():
+                    raise
+                write(self.run_.path)
+        except RunError as error:
+            raise RunError(f"{error}. {self.way_on()}") from None
+
+    def follow(self) -> bool:
+        """Whether the run directory was moved; from then on it is written where it is now."""
+        if not self.lock.follow():
+            return False
+        self.tell(f"{self.run_.path} was moved to {self.lock.path}: going on there")
+        self.run_.path = self.lock.path
+        return True
+
+    def way_on(self) -> str:
+        """What is saved, and the command that goes on from there."""
+        saved = saved_step(self.run_.path)
+        what = "Nothing is lost but time" if saved is None else f"Update {saved:,} is saved"
+        return f"{what}; then go on:\n  {resume_command(self.run_.path)}"
+
+    def diverged(self, step: int, loss: float, norm: float) -> NoReturn:
+        """Raises RunError: update `step` (counted from 0) had no number to learn from."""
+        optim, rate = self.plan.config.optim, self.step.learning_rate(step)
+        cause, flags = why_not_finite(
+            self.plan.model, loss, norm, self.losses, rate, optim.grad_clip
+        )
+        saved = saved_step(self.run_.path)
+        kept = f"the state of update {saved:,} is kept" if saved else "no update is kept"
+        command = f"{resume_command(self.run_.path)} {flags}"
+        if not saved:
+            command = f"the same command with another --out and {flags}"
+        raise RunError(
+            f"{self.run_.path}: the loss is no number any more: at update {step + 1:,} it is "
+            f"{loss:.4g} and the norm of its gradient {norm:.4g}, expected finite ones; {cause}. "
+            f"Training stopped, {kept}; go on with\n  {command}"
+        )
+
+    def out_of_memory(self) -> NoReturn:
+        """Raises RunError: what was expected, and what to lower."""
+        needed = ""
+        with suppress(RuntimeError, MemoryError):
+            needed = f"; the estimate was {size(estimate(self.plan).total)}"
+        raise RunError(
+            f"{self.run_.path}: no memory left at update {self.progress.step + 1:,}{needed}; close "
+            f"other programs and go on ({resume_command(self.run_.path)}), or train anew with a "
+            f"lower --training.batch-size (now {self.plan.batches.batch_size}) or "
+            "--model.context-length"
+        )
+
+    def tell(self, message: str) -> None:
+        """Says something in plain words."""
+        for callback in self.callbacks:
+            callback.told(message)
 
 
 def _spread(steps: int, times: int) -> set[int]:
     """`times` steps, evenly spread, the last one among them."""
     return {max(1, round(steps * (i + 1) / times)) for i in range(min(times, steps))}
-
-
-def _append(run: Run, record: Mapping[str, Any]) -> None:
-    with (run.path / "log.jsonl").open("a", encoding="utf-8") as file:
-        file.write(dump(record) + "\n")
 
 
 @contextmanager

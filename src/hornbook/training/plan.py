@@ -35,6 +35,7 @@ from hornbook.models.registry import MODELS, build_model, model_config
 from hornbook.run import parse_config
 from hornbook.tokenizers import Tokenizer, build_tokenizer
 from hornbook.training.device import choose_precision, describe_device, find_device, has_bf16
+from hornbook.training.memory import refuse_too_large
 from hornbook.training.step import TrainStep
 
 DEFAULT_MODEL = "gpt"
@@ -59,6 +60,7 @@ class Plan:
     notes: list[str] = field(default_factory=list)
     precision: str = "fp32"
     why_precision: str = ""
+    memory: str = ""
 
     @cached_property
     def examples(self) -> Literal["sequences", "windows"]:
@@ -127,6 +129,8 @@ class Plan:
         lines.append(("device", f"{describe_device(self.device)}"))
         if not self.model.fitted:
             lines.append(("precision", f"{self.precision} ({self.why_precision})"))
+        if self.memory:
+            lines.append(("memory", self.memory))
         return lines + [("note", note) for note in self.notes]
 
     def facts(self) -> dict[str, Any]:
@@ -155,6 +159,7 @@ class Plan:
                 "machine": platform.machine(),
                 "system": platform.system(),
                 "cores": os.cpu_count(),
+                "threads": torch.get_num_threads(),
             },
             "versions": {
                 "python": platform.python_version(),
@@ -234,6 +239,7 @@ def _assemble(
     notes: list[str],
 ) -> Plan:
     device = find_device(config.training.device)
+    refuse_too_large(config.model, config.optim, tokenizer.vocab_size, tokenizer.end_id, device)
     torch.manual_seed(config.training.seed)
     model = build_model(config.model, tokenizer.vocab_size, tokenizer.end_id).to(device)
     if model.fitted and split.recipe is not None:
@@ -248,6 +254,9 @@ def _assemble(
 def _choose_precision(plan: Plan) -> None:
     """Measures a few gradients of a copy; the generators are left as they were."""
     wanted = plan.config.training.precision
+    if wanted == "auto" and plan.config.training.deterministic:  # a measurement is not
+        plan.why_precision = "deterministic"
+        return
     if wanted != "auto" or not has_bf16(plan.device):
         plan.precision, plan.why_precision = choose_precision(wanted, plan.device, lambda _: None)
         return

@@ -6,13 +6,12 @@ samples copied at an evaluation. Nothing that is trained changes.
 
 from __future__ import annotations
 
-import json
 import math
 from typing import Any
 
 from hornbook.diagnostics.novelty import Training, measure
 from hornbook.diagnostics.probes import Probe
-from hornbook.files import read_lines, write_lines
+from hornbook.files import append_line, read_lines, write_lines
 from hornbook.run import Run
 from hornbook.training.callbacks import Callback
 from hornbook.training.plan import Plan
@@ -35,8 +34,8 @@ class Recorder(Callback):
 
     def started(self, run: Run, step: int, steps: int) -> None:
         """Drops the records after the state that is resumed from."""
-        self.path = run.path / "probes.jsonl"
-        write_lines(self.path, [r for r in read_lines(self.path) if r["step"] <= step])
+        self.run, path = run, run.path / "probes.jsonl"
+        write_lines(path, [r for r in read_lines(path) if r["step"] <= step])
 
     def updating(self, step: int) -> None:
         """Attaches a probe where one is due."""
@@ -57,5 +56,4 @@ class Recorder(Callback):
             self._write({"kind": "novelty", "step": record["step"], **novelty.to_json()})
 
     def _write(self, record: dict[str, Any]) -> None:
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+        append_line(self.run.path / "probes.jsonl", record)

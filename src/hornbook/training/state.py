@@ -1,12 +1,17 @@
-"""The training state in `last/`: weights, optimizer, generators, position, what was best.
+"""The training states in `last/`: weights, optimizer, generators, position, what was best.
 
-`last/state-<step>.safetensors` holds the tensors, `last/state.json` names it and is written last, so
-there is always one whole state. It is saved before each evaluation; one that was not finished is made
-again. Batches and schedule are functions of the step and need no state.
+`last/state-<step>-<n>.safetensors` is one whole state, with its position in the metadata, under one
+checksum. `last/state.json` names the newest and the one before it, and is written last; others are
+removed only then. So there is always a whole state, on a disk that holds three. A newest one that is
+damaged is told, and the one before is taken: the same updates are made again, to the same result.
+Batches and schedule are functions of the step and need no state.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,10 +20,22 @@ import torch
 from torch import Tensor
 
 from hornbook.errors import RunError
-from hornbook.files import read_json, write_json
-from hornbook.run import read_tensors, write_tensors
+from hornbook.files import (
+    Header,
+    dump,
+    read_json,
+    read_tensors,
+    sweep,
+    sync,
+    write_json,
+    write_tensors,
+)
+from hornbook.formats import FORMAT, Pointer, Position, checked
 from hornbook.training.step import TrainStep
 from hornbook.training.watch import Watch
+
+POINTER = "state.json"
+OWN = ("rng.", "pending")  # tensors that are not of the TrainStep
 
 
 @dataclass
@@ -38,66 +55,139 @@ class Progress:
 
 
 def save_state(path: Path, step: TrainStep, progress: Progress) -> None:
-    """Saves the state of a run directory; the one before it is removed only then."""
+    """Saves a state; it and the one before it are kept. Raises RunError where it cannot be written."""
     folder = path / "last"
-    folder.mkdir(exist_ok=True)
-    tensors: dict[str, Tensor] = {
-        f"model.{name}": tensor for name, tensor in step.model.state_dict().items()
-    }
-    for index, state in step.optimizer.state_dict()["state"].items():
-        for name, value in state.items():
-            if value is not None:
-                tensors[f"optim.{index}.{name}"] = torch.as_tensor(value)
-    tensors["rng.cpu"] = torch.get_rng_state()
+    if not folder.is_dir() or folder.is_symlink():
+        try:
+            folder.mkdir()
+        except OSError as error:
+            raise RunError(f"{folder}: cannot be made ({error.strerror})") from None
+        sync(path)
+    tensors = {**step.state_tensors(), **_generators()}
     if progress.pending:
         tensors["pending"] = torch.stack([torch.stack(pair) for pair in progress.pending])
-    if step.model.device.type == "cuda":
-        tensors["rng.cuda"] = torch.cuda.get_rng_state()
-    name = f"state-{progress.step:08d}.safetensors"
-    write_tensors(folder / name, tensors)
-    state = {
-        "file": name,
+    position = {
         "step": progress.step,
         "tokens": progress.tokens,
         "seconds": progress.seconds,
         "records": progress.records,
         "watch": progress.watch.to_json(),
     }
-    write_json(folder / "state.json", state)
+    before, _ = next(_states(folder), ("", None))
+    number = sum(1 for _ in folder.glob(f"state-{progress.step:08d}-*"))
+    name = f"state-{progress.step:08d}-{number}.safetensors"
+    while (folder / name).exists():
+        number += 1
+        name = f"state-{progress.step:08d}-{number}.safetensors"
+    write_tensors(folder / name, tensors, {"position": dump(position)})
+    pointer = {"format": FORMAT, "step": progress.step, "newest": name, "before": before or None}
+    write_json(folder / POINTER, pointer)
     for old in folder.glob("state-*.safetensors"):
-        if old.name != name:
-            old.unlink()
+        if old.name not in (name, before):
+            with suppress(OSError):
+                old.unlink()
 
 
-def load_state(path: Path, step: TrainStep) -> Progress:
-    """Puts a model, its optimizer and the generators back. Raises RunError where it cannot."""
-    pointer = path / "last" / "state.json"
-    if not pointer.exists():
-        raise RunError(f"{path}: found no state to resume from (last/state.json)")
-    facts: dict[str, Any] = read_json(pointer)
+def saved_step(path: Path) -> int | None:
+    """The updates that the newest state has behind it; None where no state was saved."""
+    pointer = path / "last" / POINTER
+    with suppress(RunError, TypeError, ValueError):
+        return int(read_json(pointer)["step"])
+    return None
+
+
+def load_state(path: Path, step: TrainStep) -> tuple[Progress, str]:
+    """Puts a model, its optimizer and the generators back, and what is to be told, if anything.
+
+    Raises RunError where no state is whole.
+    """
+    folder = path / "last"
+    if folder.is_symlink():
+        raise RunError(f"{folder}: is a link, expected a directory; a run holds its own files")
+    sweep(folder)
+    damage: list[str] = []
+    for name, position in _states(folder):
+        try:
+            progress = _load(folder / name, position, step)
+        except RunError as error:
+            damage.append(str(error))
+            continue
+        told = "; ".join(damage)
+        if told:
+            told += f". Going on from the state before it, of update {progress.step:,}"
+        return progress, told
+    raise RunError(
+        "\n".join(damage)
+        or f"{folder}: found no state to resume from; train anew (another --out), or put it back"
+    )
+
+
+def _states(folder: Path) -> Iterator[tuple[str, dict[str, Any] | None]]:
+    """The states of a run, newest first: names, and positions where the pointer has them (format 1)."""
     try:
-        tensors = read_tensors(path / "last" / Path(str(facts["file"])).name)
-        weights = {n.removeprefix("model."): t for n, t in tensors.items() if n[:6] == "model."}
-        step.model.load_weights(weights)
-        states: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in tensors.items():
-            if name.startswith("optim."):
-                _, index, key = name.split(".", 2)
-                states.setdefault(int(index), {})[key] = tensor
-        whole = step.optimizer.state_dict()
-        step.optimizer.load_state_dict({**whole, "state": states})
-        torch.set_rng_state(tensors["rng.cpu"])
-        if "rng.cuda" in tensors and torch.cuda.is_available():
-            torch.cuda.set_rng_state(tensors["rng.cuda"])
+        pointer = read_json(folder / POINTER)
+        if "file" in pointer:
+            keys = ("step", "tokens", "seconds", "records", "watch")
+            yield Path(str(pointer["file"])).name, {k: pointer.get(k) for k in keys}
+            return
+        if pointer.get("format") == FORMAT:
+            checked(folder / POINTER, pointer, Pointer)
+        elif isinstance(pointer.get("format"), int) and pointer["format"] > FORMAT:
+            raise RunError(f"{folder / POINTER}: found format {pointer['format']}")
+        names = [Path(name).name for name in (pointer["newest"], pointer["before"]) if name]
+    except (RunError, KeyError, TypeError):  # each state is whole in itself: the newest come first
+        names = []
+    found = sorted(folder.glob("state-*.safetensors"), key=_order, reverse=True)
+    yield from ((name, None) for name in dict.fromkeys([*names, *(p.name for p in found)]))
+
+
+def _order(path: Path) -> tuple[int, ...]:
+    numbers = path.name.removesuffix(".safetensors").split("-")[1:]
+    return tuple(int(n) if n.isdecimal() else -1 for n in numbers)
+
+
+def _load(place: Path, position: dict[str, Any] | None, step: TrainStep) -> Progress:
+    def check(header: Header) -> None:
+        nonlocal position
+        if position is None:
+            position = json.loads(header.metadata["position"])
+        checked(place, position, Position)
+        own = {n: t for n, t in header.tensors.items() if not n.startswith(OWN)}
+        step.check_state_tensors(own)
+
+    tensors = read_tensors(place, check)
+    assert position is not None
+    try:
+        step.load_state_tensors({n: t for n, t in tensors.items() if not n.startswith(OWN)})
+        _set_generators(tensors)
+        pending = [(pair[0], pair[1]) for pair in tensors.get("pending", ())]
         return Progress(
-            Watch.from_json(facts["watch"]),
-            int(facts["step"]),
-            int(facts["tokens"]),
-            float(facts["seconds"]),
-            int(facts["records"]),
-            [(pair[0], pair[1]) for pair in tensors.get("pending", ())],
+            Watch.from_json(position["watch"]),
+            position["step"],
+            position["tokens"],
+            position["seconds"],
+            position["records"],
+            [(loss.to(step.model.device), norm.to(step.model.device)) for loss, norm in pending],
         )
-    except RunError:
-        raise
-    except (KeyError, TypeError, ValueError) as error:
-        raise RunError(f"{path}/last: damaged: {error}") from None
+    except RunError as error:
+        raise RunError(f"{place}: {error}") from None
+    except (KeyError, TypeError, ValueError, RuntimeError, IndexError) as error:
+        raise RunError(f"{place}: damaged: {error}") from None
+
+
+def _generators() -> dict[str, Tensor]:
+    """The states of the generators that training draws from."""
+    states = {"rng.cpu": torch.get_rng_state()}
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        states["rng.cuda"] = torch.cuda.get_rng_state()
+    if torch.backends.mps.is_available():
+        states["rng.mps"] = torch.mps.get_rng_state()
+    return states
+
+
+def _set_generators(tensors: dict[str, Tensor]) -> None:
+    torch.set_rng_state(tensors["rng.cpu"])
+    if "rng.cuda" in tensors and torch.cuda.is_available():
+        torch.cuda.set_rng_state(tensors["rng.cuda"])
+    if "rng.mps" in tensors and torch.backends.mps.is_available():
+        torch.mps.set_rng_state(tensors["rng.mps"])

@@ -71,4 +71,5 @@ class Watch:
     def from_json(cls, data: dict[str, Any]) -> Self:
         """Back from plain data."""
         best = math.inf if data["best"] is None else data["best"]
-        return cls(**{**data, "best": best, "seen": [tuple(entry) for entry in data["seen"]]})
+        seen = [tuple(math.nan if x is None else x for x in entry) for entry in data["seen"]]
+        return cls(**{**data, "best": best, "seen": seen})

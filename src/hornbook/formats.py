@@ -1,0 +1,189 @@
+"""What the JSON files of a run directory have to look like, and how older ones are read.
+
+Format 2 (2026-11): two states in `last/`, checksums in the files of tensors, threads in the facts.
+Format 1: one state, named by `last/state.json`; no checksums.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from hornbook.errors import RunError
+
+FORMAT = 2
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+
+
+class _Open(BaseModel):  # figures, to which more may come
+    model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
+
+
+class CorpusFacts(_Strict):
+    """Which text it was."""
+
+    name: str
+    source: str
+    kind: str = Field(pattern="^(documents|stream)$")
+    why: str
+    sha256: str
+    bytes: int = Field(ge=0)
+
+
+class SplitFacts(_Strict):
+    """How much of it was trained on."""
+
+    train: int = Field(ge=0)
+    validation: int = Field(ge=0)
+    unit: str
+
+
+class HardwareFacts(_Strict):
+    """Where it was trained, and in what precision."""
+
+    device: str
+    precision: str = Field(pattern="^(fp32|bf16)$")
+    machine: str
+    system: str
+    cores: int | None
+    threads: int | None
+
+
+class Facts(_Strict):
+    """config.json. The settings in `config` are checked by their own classes."""
+
+    format: int
+    hornbook: str
+    created: str
+    corpus: CorpusFacts
+    split: SplitFacts
+    vocab_size: int = Field(gt=0, lt=1 << 24)
+    n_parameters: int = Field(ge=0)
+    hardware: HardwareFacts
+    versions: dict[str, str]
+    config: dict[str, dict[str, Any]]
+    mixed: list[str] = []
+
+
+class Losses(_Open):
+    """The losses over a part."""
+
+    nats: float | None
+    standard_error: float | None
+    bits_per_byte: float | None
+
+
+class Verdict(_Open):
+    """Whether it copies."""
+
+    verdict: str
+
+
+class Report(_Open):
+    """report.json."""
+
+    steps: int
+    best_step: int
+    tokens: int
+    seconds: float
+    loss: float | None
+    validation: Losses
+    samples: list[str]
+    samples_different: int = 0
+    samples_new: int = 0
+    novelty: Verdict | None = None
+
+
+class Record(_Open):
+    """A line of log.jsonl."""
+
+    step: int = Field(ge=0)
+    tokens: int = Field(ge=0)
+    seconds: float
+    loss: float | None
+    tokens_per_second: float
+    val_loss: float | None = None
+    lr: float | None = None
+    grad_norm: float | None = None
+
+
+class Watched(_Strict):
+    """What `training/watch.py` has seen."""
+
+    patience: int = Field(ge=0)
+    best: float | None
+    best_step: int = Field(ge=0)
+    since_best: int = Field(ge=0)
+    told: bool
+    seen: list[Annotated[list[float | None], Field(min_length=3, max_length=3)]]
+
+
+class Position(_Strict):
+    """Where a saved state stands (`training/state.py`)."""
+
+    step: int = Field(ge=0)
+    tokens: int = Field(ge=0)
+    seconds: float
+    records: int = Field(ge=0)
+    watch: Watched
+
+
+class Pointer(_Strict):
+    """last/state.json: the file of the newest state, and of the one before."""
+
+    format: int
+    step: int = Field(ge=0)
+    newest: str
+    before: str | None
+
+
+def checked(path: Path, data: Mapping[str, Any], kind: type[BaseModel]) -> None:
+    """Raises RunError that names the file and field where `data` is not of a kind."""
+    try:
+        kind.model_validate(data)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        field = ".".join(map(str, problem["loc"]))
+        found = repr(problem["input"])
+        found = "nothing" if problem["type"] == "missing" else found[:60]
+        if problem["type"] == "extra_forbidden":
+            raise RunError(
+                f"{path}: {field}: no such field in format {FORMAT}; it was written by another "
+                "version of hornbook, or is damaged"
+            ) from None
+        raise RunError(
+            f"{path}: damaged: {field}: found {found}, expected otherwise: {problem['msg']}"
+        ) from None
+
+
+def migrated(path: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts of config.json in today's format. Raises RunError for a format of the future."""
+    found = facts.get("format")
+    if type(found) is not int or not (found == FORMAT or found in MIGRATIONS):
+        newer = type(found) is int and found > FORMAT
+        raise RunError(
+            f"{path}: found format {found!r}, expected {FORMAT} or older; "
+            + ("install a newer hornbook to read it" if newer else "it is damaged")
+        )
+    facts = dict(facts)
+    while facts["format"] != FORMAT:
+        facts = {**MIGRATIONS[facts["format"]](facts), "format": facts["format"] + 1}
+    return facts
+
+
+def _from_1(facts: dict[str, Any]) -> dict[str, Any]:
+    hardware = facts.get("hardware")
+    return (
+        {**facts, "hardware": {"threads": None, **hardware}}
+        if isinstance(hardware, dict)
+        else facts
+    )
+
+
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1}

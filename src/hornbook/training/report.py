@@ -1,0 +1,68 @@
+"""report.json: what the best weights are worth, measured once at the end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from hornbook.diagnostics.novelty import assess
+from hornbook.evaluate import evaluate
+from hornbook.files import write_json
+from hornbook.generate import sample
+from hornbook.run import Run, make_generator
+from hornbook.training.plan import Plan
+
+KEPT = 20  # samples in the report
+SAMPLE_TOKENS = 200  # of a stream
+
+
+def determinism(plan: Plan) -> str:
+    """What another training with the same settings would equal this one in."""
+    if plan.model.fitted:
+        return "bitwise: counts are the same everywhere"
+    if plan.device.type != "cpu" and not plan.config.training.deterministic:
+        return (
+            f"statistical: a {plan.device.type} device adds in no fixed order (--deterministic "
+            "makes it, slower)"
+        )
+    where = f"on this machine, with torch {torch.__version__} and {torch.get_num_threads()} threads"
+    if plan.precision != "fp32":
+        return f"bitwise {where}; elsewhere statistical, as {plan.precision} is rounded differently"
+    return f"bitwise {where}; elsewhere statistical"
+
+
+def write_report(plan: Plan, run: Run) -> None:
+    """Measures the best weights and writes report.json."""
+    validation = evaluate(run.model, plan.val_part)
+    log = run.log
+    documents = plan.split.documents
+    samples = sample(
+        run.model,
+        run.tokenizer,
+        n=KEPT if documents else 1,
+        max_tokens=SAMPLE_TOKENS,
+        generator=make_generator(plan.config.training.seed),
+    )
+    known = set(plan.corpus.documents)
+    evaluations = [r for r in log if r.get("val_loss") is not None]
+    best = min(evaluations, key=lambda r: r["val_loss"], default={})
+    report: dict[str, Any] = {
+        "steps": log[-1]["step"] if log else 0,
+        "best_step": best.get("step", 0),
+        "tokens": log[-1]["tokens"] if log else 0,
+        "seconds": log[-1]["seconds"] if log else 0,
+        "loss": best.get("loss"),
+        "validation": validation.to_json(),
+        "determinism": determinism(plan),
+        "samples": [s.text for s in samples],
+    }
+    if documents:
+        made = {s.text for s in samples} - {""}
+        report["samples_different"], report["samples_new"] = len(made), len(made - known)
+    others = not plan.model.fitted and report["best_step"] != report["steps"]
+    last = plan.model if others else None
+    report["novelty"] = assess(
+        run.model, last, run.tokenizer, plan.split, report["best_step"], report["steps"]
+    )
+    write_json(run.path / "report.json", report)
