@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from hornbook.errors import ConfigError
 from hornbook.layers.aggregation import (
     Head,
     MultiHeadAttention,
@@ -77,6 +78,12 @@ def test_several_heads_are_those_of_torch(form: str) -> None:
     mask = ~causal_mask(7) if form == "decoder" else None
     expected = theirs(x, source, source, attn_mask=mask, need_weights=False)[0]
     close(ours(x, source if form == "cross" else None), expected)
+
+
+@pytest.mark.parametrize("n_head", [3, 0, 20])
+def test_heads_that_do_not_share_out_the_channels_are_refused(n_head: int) -> None:
+    with pytest.raises(ConfigError, match=rf"n_head: found {n_head}, expected a divisor"):
+        MultiHeadAttention(10, n_head)
 
 
 def test_cross_attention_to_itself_is_the_encoder_form() -> None:

@@ -14,6 +14,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from hornbook.errors import ConfigError
+
 
 def average_loop(x: Tensor) -> Tensor:
     """Version 1: the mean of what is not later, place by place; (B, T, C) -> (B, T, C)."""
@@ -80,10 +82,15 @@ class Head(nn.Module):
 
 
 class MultiHeadAttention(nn.Module):
-    """Several heads side by side, and a product that mixes what they found."""
+    """Several heads side by side, and a product that mixes what they found.
+
+    Raises ConfigError where the channels cannot be shared out among the heads.
+    """
 
     def __init__(self, n_embd: int, n_head: int, *, causal: bool = True) -> None:
         super().__init__()
+        if n_head < 1 or n_embd % n_head:
+            raise ConfigError(f"n_head: found {n_head}, expected a divisor of n_embd ({n_embd})")
         self.heads = nn.ModuleList(
             Head(n_embd, n_embd // n_head, causal=causal) for _ in range(n_head)
         )
