@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from hornbook.config import OptimConfig
+from hornbook.models.registry import MODELS, build_model
 from hornbook.optim import build_optimizer
 from hornbook.optim.muon import orthogonalise
 from tests.conftest import tiny_model
@@ -41,11 +42,13 @@ def test_muon_takes_hidden_matrices_and_adamw_the_rest() -> None:
     for p, q in zip(model.parameters(), reference.parameters(), strict=True):
         p.grad = torch.randn_like(p)
         q.grad = p.grad.clone()
-    optimizer = build_optimizer(model, config)
+    optimizer = build_optimizer(model, config, model.output)
     for group in optimizer.param_groups:
         group["lr"] = config.learning_rate * group.get("scale", 1.0)
     optimizer.step()
-    adamw = build_optimizer(reference, config.model_copy(update={"name": "adamw"}))
+    adamw = build_optimizer(
+        reference, config.model_copy(update={"name": "adamw"}), reference.output
+    )
     adamw.step()
     for (name, p), q in zip(model.named_parameters(), reference.parameters(), strict=True):
         if name.startswith("blocks") and p.ndim == 2:
@@ -55,3 +58,21 @@ def test_muon_takes_hidden_matrices_and_adamw_the_rest() -> None:
             torch.testing.assert_close(p.detach(), before[name] - 0.05 * expected)
         else:
             torch.testing.assert_close(p.detach(), q.detach())
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_muon_takes_no_matrix_whose_rows_or_columns_are_symbols(
+    model_name: str, tied: bool
+) -> None:
+    vocab = 13  # no other size of a small model
+    model = tiny_model(model_name, vocab)
+    if model.fitted or not MODELS[model_name].trained:
+        return
+    if tied and "tie_embeddings" in type(model.config).model_fields:
+        config = model.config.model_copy(update={"tie_embeddings": True})
+        model = build_model(config, vocab, 0)
+    optimizer = build_optimizer(model, OptimConfig(name="muon"), model.output)
+    by_muon = {id(p) for g in optimizer.param_groups if g["muon"] for p in g["params"]}
+    for name, parameter in model.named_parameters():
+        symbols = vocab in parameter.shape or "embedding" in name
+        assert (id(parameter) in by_muon) == (parameter.ndim == 2 and not symbols), name

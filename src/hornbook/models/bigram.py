@@ -31,6 +31,11 @@ class Bigram(LanguageModel):
         super().__init__(config, vocab_size, end_id, context_length=1)
         self.weight = nn.Parameter(torch.randn(vocab_size, vocab_size))
 
+    @property
+    def output(self) -> nn.Module:
+        """Its table is all there is."""
+        return self
+
     def forward(self, ids: Tensor) -> Tensor:
         """(B, T) -> (B, T, V)."""
         # The gradient of a lookup adds its rows one by one in float32: over 228,146 of them the

@@ -47,6 +47,11 @@ class Bow(CachedModel):
         nn.init.zeros_(self.head.weight)  # begins uniform
         nn.init.zeros_(self.head.bias)
 
+    @property
+    def output(self) -> nn.Module:
+        """The head."""
+        return self.head
+
     def forward(self, ids: Tensor) -> Tensor:
         """(B, T) -> (B, T, V)."""
         self.check_length(ids)

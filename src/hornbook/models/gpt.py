@@ -171,6 +171,11 @@ class GPT(CachedModel):
             elif parameter.ndim == 2:
                 nn.init.normal_(parameter, std=parameter.shape[1] ** -0.5)
 
+    @property
+    def output(self) -> nn.Module:
+        """The head, or the embedding that it is tied to."""
+        return self.token_embedding if self.head is None else self.head
+
     def forward(self, ids: Tensor) -> Tensor:
         """(B, T) -> (B, T, V)."""
         self.check_length(ids)

@@ -124,6 +124,11 @@ class GPT2(CachedModel):
                 nn.init.zeros_(module.bias)
         nn.init.normal_(self.head.weight, std=0.01)
 
+    @property
+    def output(self) -> nn.Module:
+        """The head."""
+        return self.head
+
     def forward(self, ids: Tensor) -> Tensor:
         """(B, T) -> (B, T, V)."""
         self.check_length(ids)

@@ -125,6 +125,11 @@ class MLP(LanguageModel):
         elif isinstance(end, nn.LayerNorm):
             end.weight.mul_(0.1)
 
+    @property
+    def output(self) -> nn.Module:
+        """The last product."""
+        return [layer for layer in self.net.layers if isinstance(layer, Linear)][-1]
+
     def forward(self, ids: Tensor) -> Tensor:
         """(B, T) -> (B, T, V): the window of every place."""
         every = windows(ids, self.context_length, self.end_id).flatten(0, 1)  # (B T, context)

@@ -56,6 +56,11 @@ class RNN(LanguageModel):
             x = self.dropout(layer(x, keep))
         return x
 
+    @property
+    def output(self) -> nn.Module:
+        """The head."""
+        return self.head
+
     def forward(self, ids: Tensor) -> Tensor:
         """(B, T) -> (B, T, V)."""
         logits: Tensor = self.head(self.states(ids))

@@ -89,6 +89,11 @@ class WaveNet(LanguageModel):
         with torch.no_grad():
             self.head.weight.mul_(0.1)  # begins unsure, as in the notes
 
+    @property
+    def output(self) -> nn.Module:
+        """The head."""
+        return self.head
+
     def forward(self, ids: Tensor) -> Tensor:
         """(B, T) -> (B, T, V): dilated convolutions.
 

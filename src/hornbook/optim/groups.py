@@ -11,22 +11,25 @@ from hornbook.config import OptimConfig
 from hornbook.optim.muon import Muon
 
 
-def build_optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.Optimizer:
+def build_optimizer(
+    model: nn.Module, config: OptimConfig, output: nn.Module | None = None
+) -> torch.optim.Optimizer:
     """PyTorch's fused AdamW, plain SGD, or Muon with AdamW, over all parameters.
 
+    output: the part of the model that gives the logits (`LanguageModel.output`).
     Decay falls on the matrices that are multiplied with; embeddings, norms and biases go without,
-    unless `decayed` is "all". Muon takes the matrices between hidden channels, not the head, whose
-    rows are symbols. The learning rate is set before each update (`training/step.py`): that of a
-    group is `scale` times the schedule's.
+    unless `decayed` is "all". Muon takes the matrices between hidden channels, not embeddings and
+    the output, whose rows or columns are symbols. The learning rate is set before each update
+    (`training/step.py`): that of a group is `scale` times the schedule's.
     """
     decayed: list[nn.Parameter] = []
     free: list[nn.Parameter] = []
     hidden: list[nn.Parameter] = []
     tables = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
-    heads = {id(p) for name, p in model.named_parameters() if name.startswith("head.")}
+    symbols = tables | {id(p) for p in (output.parameters() if output is not None else ())}
     for parameter in model.parameters():
         is_matrix = parameter.ndim >= 2 and id(parameter) not in tables
-        if config.name == "muon" and parameter.ndim == 2 and not {id(parameter)} & (tables | heads):
+        if config.name == "muon" and parameter.ndim == 2 and id(parameter) not in symbols:
             hidden.append(parameter)
         else:
             (decayed if is_matrix or config.decayed == "all" else free).append(parameter)
