@@ -119,4 +119,4 @@ def test_the_notes_gpt_has_its_parameters_and_starts_uniform(shakespeare: Lectur
     batches = build_batches(shakespeare.part("train"), "sequences", 256, draw)
     with torch.inference_mode():
         loss = batch_loss(model, *batches.batch(0)).item()
-    assert loss == pytest.approx(math.log(65), abs=0.1)
+    assert loss == pytest.approx(math.log(65), abs=0.2)  # the notes' head of 0.02

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from hornbook import presets
 from hornbook.config import RunConfig
 from hornbook.errors import ConfigError
-from hornbook.models.registry import MODELS
+from hornbook.layers.basic import BatchNorm1d, Linear
+from hornbook.models.base import LanguageModel
+from hornbook.models.registry import MODELS, build_model
 from hornbook.optim import learning_rate
 from hornbook.run import parse_config
 
@@ -55,6 +58,42 @@ def test_the_notes_gpt_is_trained_by_adamw_at_its_defaults() -> None:
         "all",
     )
     assert (training.steps, training.batch_size, optim.grad_clip) == (5000, 64, 0.0)
+
+
+def drawn(name: str, vocab: int) -> LanguageModel:
+    """The model of a preset as it begins, drawn from the preset's own seed."""
+    settings = config(name)
+    torch.manual_seed(settings.training.seed)
+    return build_model(settings.model, vocab, None if settings.model.name == "gpt2" else 0)
+
+
+def test_the_notes_gpt_begins_with_their_spread_in_every_product_and_embedding() -> None:
+    assert config("notes-gpt").training.seed == 1337
+    for name, weight in drawn("notes-gpt", 65).named_parameters():
+        if weight.ndim == 2:  # N(0, 0.02), the head too
+            assert weight.std().item() == pytest.approx(0.02, rel=0.02), name
+        else:
+            assert weight.unique().tolist() == [1.0 if "ln" in name and "w" in name else 0.0], name
+
+
+def test_the_notes_mlps_begin_with_their_spread() -> None:
+    # (spread of the hidden weights times sqrt(fan_in), of the last ones, gamma of the last norm)
+    expected = {
+        "notes-mlp": (5 / 3, 0.01, None),
+        "notes-mlp-bn": (5 / 3, 0.01, 1.0),
+        "notes-mlp-deep": (1.0, 100**-0.5, 0.1),  # `weight *= 1.0 #5/3`
+    }
+    for name, (gain, last_std, gamma) in expected.items():
+        modules = list(drawn(name, 27).modules())
+        *hidden, last = [m for m in modules if isinstance(m, Linear)]
+        assert len(hidden) == (5 if name == "notes-mlp-deep" else 1)
+        for layer in hidden:
+            spread = layer.weight.std().item() * layer.weight.shape[0] ** 0.5
+            assert spread == pytest.approx(gain, rel=0.04), name
+        assert last.weight.std().item() == pytest.approx(last_std, rel=0.04), name
+        norms = [m for m in modules if isinstance(m, BatchNorm1d)]
+        assert [norms[-1].gamma.unique().item()] == [pytest.approx(gamma)] if norms else not gamma
+        assert all(m.gamma.eq(1).all() for m in norms[:-1])
 
 
 def test_the_notes_bigram_descends_on_everything_at_once() -> None:

@@ -151,6 +151,7 @@ def notes_gpt() -> Nested:
             "dropout": 0.2,
             "attention_dropout": 0.2,
             "activation": "relu",
+            "head_std": 0.02,
         },
         "optim": {
             "learning_rate": 3e-4,
@@ -164,6 +165,7 @@ def notes_gpt() -> Nested:
             "steps": 5000,
             "batch_size": 64,
             "sampling": "random",
+            "seed": 1337,
         },
     }
 
@@ -250,6 +252,7 @@ def notes_mlp_deep() -> Nested:
             "n_layer": 5,
             "norm": "batchnorm",
             "norm_logits": True,
+            "gain": 1.0,
         },
         **_notes_sgd(decay_start=0.75),
     }

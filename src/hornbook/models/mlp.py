@@ -56,6 +56,9 @@ class MLPConfig(ModelConfig):
     init: Literal["scaled", "naive"] = Field(
         "scaled", description="scaled: tanh gain, small last layer; naive: N(0, 1) everywhere"
     )
+    gain: float = Field(
+        TANH_GAIN, gt=0, description="of scaled hidden weights; 1: as where a norm makes up for it"
+    )
     dropout: float = Field(0.0, ge=0, lt=1, description="on each hidden layer")
 
     @model_validator(mode="after")
@@ -98,7 +101,7 @@ class MLP(LanguageModel):
         | parameter     | scaled                       | naive   |
         | ------------- | ---------------------------- | ------- |
         | embedding     | N(0, 1)                      | N(0, 1) |
-        | hidden weight | N(0, 1 / fan_in) * 5/3       | N(0, 1) |
+        | hidden weight | N(0, 1 / fan_in) * gain      | N(0, 1) |
         | hidden bias   | N(0, 1) * 0.01               | N(0, 1) |
         | last weight   | N(0, 1) * 0.01               | N(0, 1) |
         | last bias     | 0                            | N(0, 1) |
@@ -114,7 +117,7 @@ class MLP(LanguageModel):
                     layer.bias.normal_()
             return
         for layer in linear[:-1]:
-            layer.weight.mul_(TANH_GAIN)
+            layer.weight.mul_(config.gain)
             if layer.bias is not None:
                 layer.bias.normal_(std=0.01)
         end = self.net.layers[-1]
