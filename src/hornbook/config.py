@@ -75,12 +75,18 @@ class DataConfig(Settings):
         "auto", description="documents: one a line; stream: one continuous text"
     )
     encoding: str = Field("utf-8", description="encoding of the file")
-    validation: float = Field(0.1, gt=0, lt=0.5, description="share held out for validation")
+    validation: float = Field(
+        0.1,
+        ge=0,
+        lt=0.5,
+        description="share held out for validation; 0: none, and the training text is scored again",
+    )
     test: float | None = Field(
         None,
         ge=0,
         lt=0.5,
-        description="share held out for the test: 0.1 of documents, 0 of a stream",
+        description="share held out for the test (default: 0.1 of documents, 0 of a stream or "
+        "without validation)",
     )
     split_seed: int = Field(
         42, ge=0, description="shuffles the documents before the split (42: the lectures' split)"
@@ -91,6 +97,11 @@ class DataConfig(Settings):
         description="tokens of a held-out part that are scored, spread over it; 0: all "
         "(default: all, but 1,048,576 of a text over 32 MB)",
     )
+
+    @property
+    def held_out(self) -> bool:
+        """Whether the validation part is apart from the training part, or is that part again."""
+        return self.validation > 0
 
 
 class TokenizerConfig(Settings):
@@ -161,6 +172,16 @@ class TrainingConfig(Settings):
     )
     deterministic: bool = Field(
         False, description="only operations that give the same bits every time, also on a GPU"
+    )
+    ema: float = Field(
+        0.0, ge=0, lt=1, description="memory of averaged weights, which are kept then; 0: none"
+    )
+    plain: bool = Field(
+        False,
+        description="float32, torch's own dropout, nothing compiled: the path to compare with",
+    )
+    compile: Literal["auto", "yes", "no"] = Field(
+        "auto", description="torch.compile; auto: where it pays back within the run"
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where to train")
     precision: Literal["auto", "fp32", "bf16"] = Field(

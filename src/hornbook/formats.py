@@ -49,6 +49,7 @@ class HardwareFacts(_Strict):
 
     device: str
     precision: str = Field(pattern="^(fp32|bf16)$")
+    compiled: str = Field("no", pattern="^(no|loss|updates)$")
     machine: str
     system: str
     cores: int | None
@@ -94,6 +95,7 @@ class Report(_Open):
     seconds: float
     loss: float | None
     validation: Losses
+    held_out: bool = True
     samples: list[str]
     samples_different: int = 0
     samples_new: int = 0

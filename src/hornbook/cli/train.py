@@ -25,6 +25,7 @@ def run(arguments: list[str]) -> int:
         "seed": args.seed,
         "device": args.device,
         "precision": args.precision,
+        "plain": args.plain,
         "patience": args.patience,
         "probe_every": args.probe_every,
     }
@@ -58,7 +59,7 @@ def _resume(args: argparse.Namespace, dotted: list[str]) -> int:
     from hornbook.training import resume
 
     given = ("corpus", "model", "preset", "config", "seed", "out", "device", "precision", "kind",
-             "encoding", "patience", "probe_every")  # fmt: skip
+             "encoding", "plain", "patience", "probe_every")  # fmt: skip
     if extra := [name for name in given if getattr(args, name) is not None] + dotted[:1]:
         raise ConfigError(
             f"--resume: found {extra[0]} beside it; a run goes on with its own settings, only "
@@ -79,7 +80,7 @@ def _summary(path: Path) -> None:
     validation, samples = report["validation"], report["samples"]
     rows = [
         (
-            "validation",
+            "validation" if run.config.data.held_out else "training text",
             f"{with_error(validation['nats'], validation['standard_error'])} nats per token, "
             f"{number(validation['bits_per_byte'])} bits per byte",
         )
@@ -135,6 +136,9 @@ def _parser(*, full_help: bool) -> Parser:
     parser.add_argument("--out", type=Path, help="directory of the run (default: under runs/)")
     parser.add_argument("--device", help="auto, cpu, cuda or mps")
     parser.add_argument("--precision", help="auto, fp32 or bf16")
+    parser.add_argument(
+        "--plain", action="store_const", const=True, help="nothing fast: the path to compare with"
+    )
     parser.add_argument("--patience", help="stop after so many evaluations without a best")
     parser.add_argument(
         "--probe-every", metavar="N", help="look inside every N updates, for `hornbook inspect`"

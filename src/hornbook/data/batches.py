@@ -74,6 +74,11 @@ class Batches:
         """The batch of an update, counted from 0."""
         raise NotImplementedError
 
+    def several(self, step: int, n: int) -> tuple[Tensor, Tensor]:
+        """The batches of n updates from `step` on, one more dimension in front."""
+        ids, targets = zip(*(self.batch(step + i) for i in range(n)), strict=True)
+        return torch.stack(ids), torch.stack(targets)
+
     def take(self, places: Tensor) -> Tensor:
         """The tokens at `places`, as int64."""
         return self.tokens[places].long()
@@ -196,6 +201,13 @@ class WindowBatches(Batches):
         items = np.concatenate([items for _, items in self.items(step)])
         last = torch.from_numpy(items).to(self.tokens.device)
         return self.windows(last), self.take(last + 1)
+
+    def several(self, step: int, n: int) -> tuple[Tensor, Tensor]:
+        """As one batch, cut afterwards: at 32 windows it is the calls that cost."""
+        items = np.concatenate([i for at in range(step, step + n) for _, i in self.items(at)])
+        last = torch.from_numpy(items).to(self.tokens.device)
+        ids, targets = self.windows(last), self.take(last + 1)
+        return ids.unflatten(0, (n, -1)), targets.unflatten(0, (n, -1))
 
     def windows(self, last: Tensor) -> Tensor:
         """The contexts (B, length) that end with the tokens at `last`, (B,)."""

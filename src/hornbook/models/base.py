@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from hornbook.config import ModelConfig
 from hornbook.errors import ConfigError, RunError
 from hornbook.layers.cache import Moves
+from hornbook.layers.dropout import Dropout
 
 
 class LanguageModel(nn.Module, ABC):
@@ -90,6 +91,12 @@ class LanguageModel(nn.Module, ABC):
         (n, context_length) each. A model with nothing to measure leaves it alone.
         """
 
+    def drop_plainly(self, plain: bool) -> None:
+        """Whether dropout's masks are drawn as torch draws them (`layers/dropout.py`)."""
+        for module in self.modules():
+            if isinstance(module, Dropout):
+                module.plain = plain
+
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
         """Takes over the parameters and buffers that `state_dict` gave.
 
@@ -142,7 +149,7 @@ class State:
     """What a model keeps of the rows that it continues (`LanguageModel.start`).
 
     ids: the tokens that it would read again, (B, T). kept: what it computed of them: tensors with
-    the rows first, or what has a `keep` of its own. length: how many places that covers.
+    the rows first, or what has `branch` and `keep` of its own. length: how many places that covers.
     """
 
     def __init__(self, ids: Tensor, kept: Iterable[Any] = (), length: int = 0) -> None:
@@ -152,6 +159,15 @@ class State:
     def append(self, ids: Tensor) -> None:
         """One more token a row, (B,)."""
         self.ids = torch.cat([self.ids, ids[:, None]], dim=1)
+
+    def branch(self, rows: Tensor) -> None:
+        """Makes these rows (n,) the rows: each as often as it is named."""
+        self.ids = self.ids[rows]
+        for i, part in enumerate(self.kept):
+            if isinstance(part, Tensor):
+                self.kept[i] = part[rows]
+            else:
+                part.branch(rows)
 
     def keep(self, moves: Moves) -> None:
         """Lets rows leave."""

@@ -9,12 +9,13 @@ from torch import nn
 
 from hornbook.config import OptimConfig
 from hornbook.optim.muon import Muon
+from hornbook.optim.sgd import SGD
 
 
 def build_optimizer(
     model: nn.Module, config: OptimConfig, output: nn.Module | None = None
 ) -> torch.optim.Optimizer:
-    """PyTorch's fused AdamW, plain SGD, or Muon with AdamW, over all parameters.
+    """PyTorch's fused AdamW, plain descent, or Muon with AdamW, over all parameters.
 
     output: the part of the model that gives the logits (`LanguageModel.output`).
     Decay falls on the matrices that are multiplied with; embeddings, norms and biases go without,
@@ -46,6 +47,6 @@ def build_optimizer(
     ]
     groups = [group for group in groups if group["params"]]
     if config.name == "sgd":
-        return torch.optim.SGD(groups, lr=config.learning_rate)
+        return SGD(groups, lr=config.learning_rate)
     build = Muon if config.name == "muon" else torch.optim.AdamW
     return build(groups, lr=config.learning_rate, betas=(config.beta1, config.beta2), fused=True)

@@ -19,6 +19,10 @@ class Callback:
     def started(self, run: Run, step: int, steps: int) -> None:
         """The run directory is there and updates `step` to `steps` follow."""
 
+    def watches(self, step: int) -> bool:
+        """Whether update `step` is to be made by itself, so that it can be looked at."""
+        return False
+
     def updating(self, step: int) -> None:
         """Right before update `step`, counted from 0."""
 

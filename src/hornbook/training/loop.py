@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
+from torch import Tensor
 
 from hornbook.errors import RunError
 from hornbook.evaluate import token_nats
@@ -64,7 +65,7 @@ class Loop:
         self.plan, self.run_, self.callbacks, self.lock = plan, run, callbacks, lock
         training = plan.config.training
         self.steps = training.steps
-        self.step = TrainStep(plan.model, plan.batches, plan.config, plan.precision)
+        self.step = TrainStep(plan.model, plan.batches, plan.config, plan.precision, plan.compiled)
         self.progress = Progress(Watch(patience=training.patience))
         self.on_cpu = plan.device.type == "cpu"
         self.losses: list[float] = []
@@ -118,30 +119,55 @@ class Loop:
         self.save()
 
     def update(self) -> None:
-        """One update, and what is due after it."""
-        progress = self.progress
-        for callback in self.callbacks:
-            callback.updating(progress.step)
-        generator = torch.get_rng_state() if self.on_cpu else None
-        try:
-            progress.pending.append(self.step(progress.step))
-        except (
-            NotFiniteError
-        ) as error:  # on CPUs, before it was made: the state is the last good one
-            assert generator is not None
-            torch.set_rng_state(generator)
-            self.save()
-            self.diverged(progress.step, error.loss, error.norm)
-        for callback in self.callbacks:
-            callback.updated(progress.step)
-        progress.step += 1
+        """One update, or several at once, and what is due after them."""
+        progress, first = self.progress, self.progress.step
+        pairs = self.step.several(first) if self.together(first) else None
+        if pairs is None:
+            pairs = [self.one(first)]
+        progress.pending += pairs
+        progress.step += len(pairs)
         progress.tokens = round(progress.step * self.plan.tokens_per_step)
         if progress.step in self.evaluate_at:
             self.evaluate()
-        elif progress.step % self.log_every == 0 or progress.step == 1:
+        elif self.logs(progress.step):
             self.log(self.flush())
         if progress.step in self.sample_at:
             self.show_samples()
+
+    def one(self, step: int) -> tuple[Tensor, Tensor]:
+        """One update, which callbacks may look at."""
+        for callback in self.callbacks:
+            callback.updating(step)
+        generator = torch.get_rng_state() if self.on_cpu else None
+        try:
+            pair = self.step(step)
+        except NotFiniteError as error:  # on CPUs, before it was made: the state is the last good
+            assert generator is not None
+            torch.set_rng_state(generator)
+            self.save()
+            self.diverged(step, error.loss, error.norm)
+        for callback in self.callbacks:
+            callback.updated(step)
+        return pair
+
+    def logs(self, step: int) -> bool:
+        """Whether there is a record after so many updates."""
+        return step % self.log_every == 0 or step == 1
+
+    def together(self, first: int) -> bool:
+        """Whether the next `span` updates can be made at once: nothing is due between them.
+
+        It depends on the step alone, so that a run goes on as if it had not been interrupted.
+        """
+        span = self.step.span
+        if span == 1 or first % span or first + span > self.steps:
+            return False
+        between = range(first + 1, first + span)
+        due = self.evaluate_at | self.sample_at
+        return not (
+            any(at in due or self.logs(at) for at in between)
+            or any(c.watches(at) for c in self.callbacks for at in range(first, first + span))
+        )
 
     def clock(self) -> None:
         """Counts the time since it was last looked at as time of updates."""
@@ -196,12 +222,13 @@ class Loop:
         model, watch = self.plan.model, self.progress.watch
         self.save()
         record = self.flush()
-        model.calibrate(self.plan.training_windows)
-        with autocast(self.plan.device, self.plan.precision):
-            record["val_loss"] = float(token_nats(model, self.plan.val_part).mean())
-        if watch.evaluated(self.progress.step, record["loss"], record["val_loss"]):
-            weights = model.state_dict()
-            self.write(lambda path: write_tensors(path / "model.safetensors", weights))
+        with self.step.at_average():
+            model.calibrate(self.plan.training_windows)
+            with autocast(self.plan.device, self.plan.precision):
+                record["val_loss"] = float(token_nats(model, self.plan.val_part).mean())
+            if watch.evaluated(self.progress.step, record["loss"], record["val_loss"]):
+                weights = model.state_dict()
+                self.write(lambda path: write_tensors(path / "model.safetensors", weights))
         self.log(record)
         if message := watch.message():
             self.tell(message)

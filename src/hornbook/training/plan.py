@@ -10,7 +10,10 @@ import copy
 import math
 import os
 import platform
-from collections.abc import Iterator, Mapping
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -34,7 +37,8 @@ from hornbook.models.base import LanguageModel
 from hornbook.models.registry import MODELS, build_model, model_config
 from hornbook.run import parse_config
 from hornbook.tokenizers import Tokenizer, build_tokenizer
-from hornbook.training.device import choose_precision, describe_device, find_device, has_bf16
+from hornbook.training.compiled import SMALL, SPAN, Form, choose_form, pays_from
+from hornbook.training.device import PAYS, choose_precision, describe_device, find_device, has_bf16
 from hornbook.training.memory import refuse_too_large
 from hornbook.training.step import TrainStep
 
@@ -60,6 +64,8 @@ class Plan:
     notes: list[str] = field(default_factory=list)
     precision: str = "fp32"
     why_precision: str = ""
+    compiled: Form = "no"
+    why_compiled: str = ""
     memory: str = ""
 
     @cached_property
@@ -105,13 +111,14 @@ class Plan:
         corpus, training = self.corpus, self.config.training
         unit = "documents" if self.split.documents else "characters"
         sizes = " / ".join(f"{size:,}" for size in self.split.sizes)
+        again = "" if self.split.held_out else "; validation is the training part again"
         number = f", {self.model.n_parameters:,} parameters"
         if self.model.fitted:
             number = ", fitted by counting"
         lines = [
             ("corpus", f"{corpus.source}: {corpus.kind} ({corpus.why_kind})"),
             ("symbols", f"{self.tokenizer.vocab_size} ids, by {self.tokenizer.kind}"),
-            ("split", f"train / validation / test: {sizes} {unit}"),
+            ("split", f"train / validation / test: {sizes} {unit}{again}"),
             ("model", f"{self.config.model.name}{number}"),
             ("context", f"{self.model.context_length} tokens"),
         ]
@@ -129,6 +136,8 @@ class Plan:
         lines.append(("device", f"{describe_device(self.device)}"))
         if not self.model.fitted:
             lines.append(("precision", f"{self.precision} ({self.why_precision})"))
+            compiled = {"no": "no", "loss": "yes", "updates": f"{SPAN} updates a call"}
+            lines.append(("compiled", f"{compiled[self.compiled]} ({self.why_compiled})"))
         if self.memory:
             lines.append(("memory", self.memory))
         return lines + [("note", note) for note in self.notes]
@@ -156,6 +165,7 @@ class Plan:
             "hardware": {
                 "device": describe_device(self.device),
                 "precision": self.precision,
+                "compiled": self.compiled,
                 "machine": platform.machine(),
                 "system": platform.system(),
                 "cores": os.cpu_count(),
@@ -248,26 +258,82 @@ def _assemble(
     plan = Plan(config, corpus, split, tokenizer, train_part, val_part, model, device, notes)
     if not model.fitted:
         _choose_precision(plan)
+        _choose_compilation(plan)
     return plan
 
 
 def _choose_precision(plan: Plan) -> None:
     """Measures a few gradients of a copy; the generators are left as they were."""
     wanted = plan.config.training.precision
+    if wanted == "auto" and plan.config.training.plain:
+        plan.why_precision = "plain"
+        return
     if wanted == "auto" and plan.config.training.deterministic:  # a measurement is not
         plan.why_precision = "deterministic"
         return
     if wanted != "auto" or not has_bf16(plan.device):
         plan.precision, plan.why_precision = choose_precision(wanted, plan.device, lambda _: None)
         return
-    rows = max(1, min(plan.batches.batch_size, TRIAL // plan.length))
-    draw = Draw(batch_size=rows, seed=0)
-    batches = build_batches(plan.train_part, plan.examples, plan.length, draw, plan.device)
-    with torch.random.fork_rng(devices=[plan.device] if plan.device.type == "cuda" else []):
-        trial = TrainStep(copy.deepcopy(plan.model), batches, plan.config, "fp32")
+    with _trial(plan, "fp32") as trial:
         plan.precision, plan.why_precision = choose_precision(
             wanted, plan.device, lambda precision: trial.gradients(0, precision).item()
         )
+
+
+def _choose_compilation(plan: Plan) -> None:
+    """By the time that the run would take without: a few updates of a copy are measured."""
+    training = plan.config.training
+    asked = "no" if training.plain or training.deterministic else training.compile
+    form: Form = "updates" if _in_one_call(plan) else "loss"
+    seconds = 0.0
+    if asked == "auto":
+        with _trial(plan, plan.precision) as trial:
+            updates = training.steps * plan.batches.batch_size / trial.batches.batch_size
+            least = pays_from(form) / updates  # below it nothing more is to be known
+            seconds = updates * _seconds(trial.__call__, plan.device, least)
+    plan.compiled, plan.why_compiled = choose_form(form, asked, seconds, plan.device)
+    if asked == "auto" and plan.compiled == "loss":
+        with _trial(plan, plan.precision) as trial, _trial(plan, plan.precision, "loss") as other:
+            ratio = _seconds(other.__call__, plan.device) / _seconds(trial.__call__, plan.device)
+        plan.compiled = "loss" if ratio < PAYS else "no"
+        plan.why_compiled = f"measured: an update takes {ratio:.2f} of the time"
+
+
+def _in_one_call(plan: Plan) -> bool:
+    """Whether an update is plain gradient descent on few windows, so small that starting its
+    operations is what it costs, and draws nothing at random but its batch."""
+    optim = plan.config.optim
+    random = any(getattr(module, "p", 0.0) for module in plan.model.modules())
+    return (
+        (optim.name, optim.grad_clip, optim.l2, random) == ("sgd", 0.0, 0.0, False)
+        and not plan.config.training.ema
+        and (plan.examples, plan.precision, plan.device.type) == ("windows", "fp32", "cpu")
+        and 6 * plan.model.n_parameters * plan.batches.batch_size < SMALL
+    )
+
+
+@contextmanager
+def _trial(plan: Plan, precision: str, compiled: Form = "no") -> Iterator[TrainStep]:
+    """Updates of a copy, of few rows; the generators are left as they were."""
+    rows = max(2, min(plan.batches.batch_size, TRIAL // plan.length))
+    draw = Draw(batch_size=rows, seed=0)
+    batches = build_batches(plan.train_part, plan.examples, plan.length, draw, plan.device)
+    with torch.random.fork_rng(devices=[plan.device] if plan.device.type == "cuda" else []):
+        yield TrainStep(
+            copy.deepcopy(plan.model).train(), batches, plan.config, precision, compiled
+        )
+
+
+def _seconds(step: Callable[[int], object], device: torch.device, least: float = 0.0) -> float:
+    """Of an update: the median of five after one to warm up; that one where it takes under `least`."""
+    seconds: list[float] = []
+    while len(seconds) < 6 and not (seconds and seconds[0] < least):
+        begin = time.perf_counter()
+        step(len(seconds))
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - begin)
+    return statistics.median(seconds[1:] or seconds)
 
 
 def _fit(merged: Nested, asked: Nested, train_part: Part, val_part: Part) -> list[str]:

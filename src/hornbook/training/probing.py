@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from hornbook.diagnostics.novelty import Training, measure
+from hornbook.diagnostics.novelty import measure
 from hornbook.diagnostics.probes import Probe
+from hornbook.diagnostics.reference import Training
 from hornbook.files import append_line, read_lines, write_lines
 from hornbook.run import Run
 from hornbook.training.callbacks import Callback
@@ -37,9 +38,13 @@ class Recorder(Callback):
         self.run, path = run, run.path / "probes.jsonl"
         write_lines(path, [r for r in read_lines(path) if r["step"] <= step])
 
+    def watches(self, step: int) -> bool:
+        """Every so many updates."""
+        return step % self.every == 0 or step == self.steps - 1
+
     def updating(self, step: int) -> None:
         """Attaches a probe where one is due."""
-        if step % self.every == 0 or step == self.steps - 1:
+        if self.watches(step):
             self._probe = Probe(self.plan.model).__enter__()
 
     def updated(self, step: int) -> None:

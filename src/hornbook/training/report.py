@@ -27,6 +27,8 @@ def determinism(plan: Plan) -> str:
             "makes it, slower)"
         )
     where = f"on this machine, with torch {torch.__version__} and {torch.get_num_threads()} threads"
+    if plan.compiled != "no":
+        return "statistical: compiled, which may add in another order on another day (--plain is exact)"
     if plan.precision != "fp32":
         return f"bitwise {where}; elsewhere statistical, as {plan.precision} is rounded differently"
     return f"bitwise {where}; elsewhere statistical"
@@ -54,6 +56,7 @@ def write_report(plan: Plan, run: Run) -> None:
         "seconds": log[-1]["seconds"] if log else 0,
         "loss": best.get("loss"),
         "validation": validation.to_json(),
+        "held_out": plan.split.held_out,
         "determinism": determinism(plan),
         "samples": [s.text for s in samples],
     }

@@ -115,7 +115,9 @@ def resume(
                 )
             config = config.model_copy(update={"training": training})
         plan = plan_of_run(config, run.corpus(), run.tokenizer)
-        plan.precision, plan.why_precision = run.facts["hardware"]["precision"], "as before"
+        hardware = run.facts["hardware"]
+        plan.precision, plan.why_precision = hardware["precision"], "as before"
+        plan.compiled, plan.why_compiled = hardware.get("compiled", "no"), "as before"
         plan.memory = check_memory(plan)
         plan.notes += [*notes, *_elsewhere(run)]
         if lock.stale:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -14,6 +15,7 @@ from hornbook.errors import RunError
 from hornbook.evaluate import batch_loss
 from hornbook.models.base import LanguageModel
 from hornbook.optim import build_optimizer, learning_rate
+from hornbook.training.compiled import SPAN, Form, Updates
 from hornbook.training.device import autocast
 
 
@@ -33,9 +35,22 @@ class NotFiniteError(RunError):
         self.loss, self.norm = loss, norm
 
 
+def clip(parameters: Sequence[Tensor], limit: float) -> Tensor:
+    """Scales the gradients down to a norm of `limit` (0: leaves them); their norm before, a scalar."""
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+    if limit:
+        torch._foreach_mul_(gradients, (limit / (norm + 1e-6)).clamp(max=1.0))
+    return norm
+
+
 class TrainStep:
     """Updates a model: `step(i)` gives the loss before update i and the norm of its gradient, as
-    tensors, so that nothing waits for the device."""
+    tensors, so that nothing waits for the device.
+
+    span: `several(i)` makes so many updates at once; 1 where they are made one by one.
+    averaged: the exponential average of the parameters, where the settings ask for one.
+    """
 
     def __init__(
         self,
@@ -43,18 +58,24 @@ class TrainStep:
         batches: Batches,
         config: RunConfig,
         precision: str,
+        compiled: Form = "no",
     ) -> None:
         self.model, self.batches, self.config = model, batches, config
         self.precision = precision
         self.optimizer = build_optimizer(model, config.optim, model.output)
         self.parameters = [p for p in model.parameters() if p.requires_grad]
+        model.drop_plainly(config.training.plain)
+        self._loss = torch.compile(batch_loss, dynamic=False) if compiled == "loss" else batch_loss
+        self._updates = Updates(model) if compiled == "updates" else None
+        self.span = SPAN if self._updates is not None else 1
+        self.averaged = [p.detach().clone() for p in self.parameters if config.training.ema]
 
     def gradients(self, step: int, precision: str) -> Tensor:
         """Sets the gradients of update `step` and gives its loss."""
         ids, targets = self.batches.batch(step)
         self.optimizer.zero_grad(set_to_none=True)
         with autocast(ids.device, precision):
-            loss = batch_loss(self.model, ids, targets)
+            loss = self._loss(self.model, ids, targets)
         loss = loss + penalty(self.model, self.config.optim.l2)
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach()
@@ -65,15 +86,52 @@ class TrainStep:
         Raises NotFiniteError, on a CPU, where one of them is no number.
         """
         loss = self.gradients(step, self.precision)
-        clip = self.config.optim.grad_clip
-        norm = torch.nn.utils.clip_grad_norm_(self.parameters, clip or float("inf"))
+        limit = self.config.optim.grad_clip
+        if self.config.training.plain:
+            norm = torch.nn.utils.clip_grad_norm_(self.parameters, limit or float("inf"))
+        else:
+            norm = clip(self.parameters, limit)
         if loss.device.type == "cpu" and not (math.isfinite(loss) and math.isfinite(norm)):
             raise NotFiniteError(loss.item(), norm.item())  # on a GPU asking would wait for it
         rate = self.learning_rate(step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group.get("scale", 1.0)
         self.optimizer.step()
+        self._average(step)
         return loss, norm
+
+    def several(self, step: int) -> list[tuple[Tensor, Tensor]] | None:
+        """Updates `step` to `step + span`, each as a call would give it.
+
+        None, and nothing is updated, where a loss is no number: one by one it is found which.
+        """
+        if self._updates is None:
+            return [self(step)]
+        ids, targets = self.batches.several(step, self.span)
+        rates = torch.tensor([self.learning_rate(step + i) for i in range(self.span)])
+        figures = self._updates(ids, targets, rates)
+        return figures if figures is None else list(zip(*figures.unbind(), strict=True))
+
+    def _average(self, step: int) -> None:
+        """Moves the averages towards the parameters; early ones are forgotten sooner."""
+        if self.averaged:
+            memory = min(self.config.training.ema, (step + 1) / (step + 10))
+            with torch.no_grad():
+                torch._foreach_lerp_(self.averaged, self.parameters, 1 - memory)
+
+    @contextmanager
+    def at_average(self) -> Iterator[None]:
+        """The model with its averaged parameters, where there are any, and back."""
+        before = [p.detach().clone() for p in self.parameters if self.averaged]
+        with torch.no_grad():
+            for parameter, average in zip(self.parameters, self.averaged, strict=False):
+                parameter.copy_(average)
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                for parameter, own in zip(self.parameters, before, strict=False):
+                    parameter.copy_(own)
 
     def learning_rate(self, step: int) -> float:
         """The learning rate of update `step`."""
@@ -86,6 +144,7 @@ class TrainStep:
             for name, value in state.items():
                 if value is not None:
                     tensors[f"optim.{index}.{name}"] = torch.as_tensor(value)
+        tensors |= {f"ema.{i}": t for i, t in enumerate(self.averaged)}
         return tensors
 
     def check_state_tensors(self, tensors: Mapping[str, Tensor]) -> None:
@@ -124,3 +183,4 @@ class TrainStep:
                 states.setdefault(int(index), {})[key] = tensor
         whole = self.optimizer.state_dict()
         self.optimizer.load_state_dict({**whole, "state": states})
+        self.averaged = [tensors[f"ema.{i}"].clone() for i in range(len(self.averaged))]

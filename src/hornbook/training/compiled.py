@@ -1,0 +1,120 @@
+"""torch.compile where it pays back: one update's loss, or several whole updates in one call.
+
+At the notes' sizes an update is a hundred small operations, each of which costs more to start than to
+do. Compiled, they are a few loops; and with several updates in one call Python is hardly there.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+from collections.abc import Callable
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, grad_and_value
+
+from hornbook.evaluate import batch_loss
+from hornbook.models.base import LanguageModel
+
+Form = Literal["no", "loss", "updates"]
+
+SPAN = 8  # updates in one call
+SMALL = 1e8  # operations of an update below which Python is what it costs
+COST = {"loss": 45.0, "updates": 60.0}  # seconds to compile, as measured (docs/logbook.md)
+SAVED = {"loss": 0.1, "updates": 0.6}  # share of the time that it saves, as measured there
+
+
+def compiler(device: torch.device) -> bool:
+    """Whether torch.compile can work here: a C++ compiler, on a GPU Triton."""
+    if device.type == "cuda":
+        import importlib.util
+
+        return importlib.util.find_spec("triton") is not None
+    return any(shutil.which(name) for name in (os.environ.get("CXX") or "g++", "clang++", "cl"))
+
+
+def choose_form(form: Form, asked: str, seconds: float, device: torch.device) -> tuple[Form, str]:
+    """What is compiled, and why. `seconds`: what the run takes if nothing is.
+
+    form: what could be compiled. asked: the setting.
+    """
+    if asked == "no":
+        return "no", "as told"
+    if not compiler(device):
+        return "no", "found no C++ compiler" if device.type == "cpu" else "found no Triton"
+    if asked == "yes":
+        return form, "as told"
+    balance = (
+        f"compiling takes about {COST[form]:.0f} s and would save about {SAVED[form] * seconds:.0f}"
+    )
+    return (form if seconds >= pays_from(form) else "no"), balance
+
+
+def pays_from(form: Form) -> float:
+    """Seconds of a run from which compiling is worth its time twice over."""
+    return 2 * COST[form] / SAVED[form]
+
+
+class _Loss(nn.Module):
+    """The loss as a module, so that its parameters can be given from outside."""
+
+    def __init__(self, model: LanguageModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, ids: Tensor, targets: Tensor) -> Tensor:
+        return batch_loss(self.model, ids, targets)
+
+
+class Updates:
+    """SPAN updates of plain gradient descent in one compiled call.
+
+    `call(ids (SPAN, B, T), targets, rates (SPAN,))` changes the model and gives losses and norms of
+    the gradients, (2, SPAN); or None, and nothing is changed, where one of them is no number.
+    """
+
+    def __init__(self, model: LanguageModel) -> None:
+        self.model, self._loss = model, _Loss(model)
+        self._names = [f"model.{n}" for n, _ in (*model.named_parameters(), *model.named_buffers())]
+        self._compiled: Callable[..., Any] = torch.compile(self._several, dynamic=False)
+
+    def __call__(self, ids: Tensor, targets: Tensor, rates: Tensor) -> Tensor | None:
+        """See above."""
+        parameters, buffers = list(self.model.parameters()), list(self.model.buffers())
+        with torch.no_grad():
+            new, statistics, figures = self._compiled(parameters, buffers, ids, targets, rates)
+            if not math.isfinite(figures.sum()):
+                return None
+            for own, found in zip((*parameters, *buffers), (*new, *statistics), strict=True):
+                own.copy_(found)
+        result: Tensor = figures
+        return result
+
+    def _several(
+        self,
+        parameters: list[Tensor],
+        buffers: list[Tensor],
+        ids: Tensor,
+        targets: Tensor,
+        rates: Tensor,
+    ) -> tuple[list[Tensor], list[Tensor], Tensor]:
+        figures = []
+        for i in range(SPAN):
+            gradients, (loss, buffers) = grad_and_value(self._figure, has_aux=True)(
+                parameters, buffers, ids[i], targets[i]
+            )
+            parameters = [p - rates[i] * g for p, g in zip(parameters, gradients, strict=True)]
+            squares = torch.stack([g.square().sum() for g in gradients])
+            figures.append(torch.stack([loss, squares.sum().sqrt()]))
+        return parameters, buffers, torch.stack(figures, dim=1)
+
+    def _figure(
+        self, parameters: list[Tensor], buffers: list[Tensor], ids: Tensor, targets: Tensor
+    ) -> tuple[Tensor, list[Tensor]]:
+        """The loss, and the statistics that it moved."""
+        buffers = [b.clone() for b in buffers]
+        values = dict(zip(self._names, [*parameters, *buffers], strict=True))
+        return functional_call(self._loss, values, (ids, targets)), buffers

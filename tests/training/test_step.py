@@ -1,0 +1,139 @@
+"""The step: fast ways of doing the same as the plain one, and weights averaged along the way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from hornbook.config import merge
+from hornbook.training import train
+from hornbook.training.compiled import Updates, choose_form, compiler, pays_from
+from hornbook.training.plan import Plan, make_plan
+from hornbook.training.step import TrainStep, clip
+from tests.conftest import TINY_GPT
+
+MLP = {
+    "model": {"name": "mlp", "n_hidden": 20, "norm": "batchnorm"},
+    "optim": {"name": "sgd", "learning_rate": 0.1, "schedule": "constant", "grad_clip": 0.0},
+    "training": {"steps": 40, "batch_size": 16, "sampling": "random", "evaluations": 2},
+}
+CPU = torch.device("cpu")
+
+
+def step_of(plan: Plan) -> TrainStep:
+    plan.model.train()
+    return TrainStep(plan.model, plan.batches, plan.config, "fp32", plan.compiled)
+
+
+@pytest.mark.parametrize("limit", [0.0, 0.5, 1e6])
+def test_clipping_is_torchs(limit: float) -> None:
+    torch.manual_seed(0)
+    ours = [torch.randn(4, 3).requires_grad_(), torch.randn(7).requires_grad_()]
+    theirs = [p.detach().clone().requires_grad_() for p in ours]
+    for a, b in zip(ours, theirs, strict=True):
+        a.grad = torch.randn_like(a)
+        b.grad = a.grad.clone()
+    expected = torch.nn.utils.clip_grad_norm_(theirs, limit or float("inf"))
+    torch.testing.assert_close(clip(ours, limit), expected)
+    for a, b in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(a.grad, b.grad)
+
+
+@pytest.mark.parametrize("name", ["adamw", "muon", "sgd"])
+def test_the_fast_step_follows_the_plain_one(name: str) -> None:
+    """Without dropout, whose masks are other ones, losses are equal but for rounding."""
+    losses = []
+    for plain in (False, True):
+        settings = merge(
+            TINY_GPT,
+            {"optim": {"name": name, "learning_rate": 0.01}, "training": {"plain": plain}},
+            {"model": {"dropout": 0.0}},
+        )
+        step = step_of(make_plan("names", settings=settings))
+        losses.append(torch.stack([step(i)[0] for i in range(20)]))
+    torch.testing.assert_close(*losses, atol=1e-4, rtol=0)
+    assert losses[0][-1] < losses[0][0] - 0.001
+
+
+def test_plain_draws_dropout_as_torch_does() -> None:
+    plan = make_plan("names", settings=merge(TINY_GPT, {"training": {"plain": True}}))
+    step_of(plan)
+    assert (plan.precision, plan.compiled) == ("fp32", "no")
+    drops = [m.plain for m in plan.model.modules() if type(m).__name__ == "Dropout"]
+    assert drops and all(drops)
+
+
+def test_compiling_has_to_pay_back() -> None:
+    for form in ("loss", "updates"):
+        enough = pays_from(form)
+        assert choose_form(form, "no", 10 * enough, CPU)[0] == "no"
+        if compiler(CPU):
+            assert choose_form(form, "auto", 1.01 * enough, CPU)[0] == form
+            assert choose_form(form, "yes", 0.0, CPU)[0] == form
+        form, why = choose_form(form, "auto", 0.5 * enough, CPU)
+        assert form == "no"
+        assert "save" in why or "compiler" in why
+
+
+def test_without_a_compiler_nothing_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    assert choose_form("updates", "yes", 1e9, CPU) == ("no", "found no C++ compiler")
+
+
+def test_several_updates_in_one_call_are_the_same_updates(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Uncompiled here, for compiling takes a minute: benchmarks/training.py compiles."""
+    monkeypatch.setattr(torch, "compile", lambda function, **_: function)
+    monkeypatch.setattr("hornbook.training.compiled.compiler", lambda device: True)
+    runs = []
+    for compiled in ("yes", "no"):
+        settings = merge(MLP, {"training": {"compile": compiled}})
+        runs.append(train("names", out=tmp_path / compiled, settings=settings))
+    assert runs[0].facts["hardware"]["compiled"] == "updates"
+    assert "compiled" in runs[0].report["determinism"]
+    for a, b in zip(runs[0].log, runs[1].log, strict=True):
+        for key in ("step", "tokens", "lr"):
+            assert a[key] == b[key]
+        for key in ("loss", "grad_norm"):
+            assert a[key] == pytest.approx(b[key], abs=1e-5)
+    for ours, theirs in zip(
+        runs[0].model.state_dict().values(), runs[1].model.state_dict().values(), strict=True
+    ):
+        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
+
+
+def test_updates_that_end_in_no_number_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "compile", lambda function, **_: function)
+    plan = make_plan("names", settings=MLP)
+    updates = Updates(plan.model.train())
+    before = {name: t.clone() for name, t in plan.model.state_dict().items()}
+    ids, targets = plan.batches.several(0, 8)
+    assert updates(ids, targets, torch.full((8,), float("inf"))) is None
+    for name, tensor in plan.model.state_dict().items():
+        assert torch.equal(tensor, before[name])
+
+
+def test_averaged_weights_are_the_ones_that_are_kept(tmp_path: Path) -> None:
+    settings = merge(TINY_GPT, {"training": {"ema": 0.9, "steps": 12, "evaluations": 1}})
+    plan = make_plan("names", settings=settings)
+    step = step_of(plan)
+    average = [p.detach().clone() for p in step.parameters]
+    for i in range(12):
+        step(i)
+        memory = min(0.9, (i + 1) / (i + 10))
+        average = [
+            memory * a + (1 - memory) * p.detach()
+            for a, p in zip(average, step.parameters, strict=True)
+        ]
+    own = [p.detach().clone() for p in step.parameters]
+    with step.at_average():
+        for p, a in zip(step.parameters, average, strict=True):
+            torch.testing.assert_close(p.detach(), a)
+    for p, o in zip(step.parameters, own, strict=True):
+        assert torch.equal(p.detach(), o)
+    run = train("names", out=tmp_path / "run", settings=settings)
+    for p, a in zip(run.model.parameters(), average, strict=True):
+        torch.testing.assert_close(p.detach(), a)
