@@ -16,6 +16,7 @@ from hornbook.models.base import LanguageModel
 from hornbook.models.registry import build_model, model_config
 from hornbook.presets import notes_gpt
 from hornbook.run import parse_config
+from hornbook.training.plan import make_plan
 from hornbook.training.step import TrainStep
 from tests.conftest import Lecture
 
@@ -67,21 +68,13 @@ def test_bigram_counts_rate_andrejq_and_sample_the_names_of_the_notes(
 
 
 def test_the_neural_bigram_follows_the_notes(lecture_names: Lecture) -> None:
-    whole = lecture_names.whole()
-    config = parse_config(
-        {
-            "model": {"name": "bigram"},
-            "optim": {"name": "sgd", "learning_rate": 50, "schedule": "constant", "l2": 0.01,
-                      "grad_clip": 0},
-            "training": {"batch_size": "all"},
-        }
-    )  # fmt: skip
-    model = build_model(config.model, 27, 0)
-    generator = torch.Generator().manual_seed(SEED)
-    model.load_weights({"weight": torch.randn((27, 27), generator=generator)})
-    batches = build_batches(whole, "windows", 1, Draw(batch_size="all", seed=0))
-    step = TrainStep(model, batches, config, "fp32")
-    losses = {i: step(i)[0].item() for i in range(101)}
+    plan = make_plan(preset="notes-bigram")
+    model = plan.model
+    assert plan.train_part.n_targets == 228_146
+    first = torch.randn((27, 27), generator=torch.Generator().manual_seed(SEED))
+    assert torch.equal(model.state_dict()["weight"], first)
+    step = TrainStep(model, plan.batches, plan.config, "fp32")
+    losses = {i: step(i)[0].item() for i in range(plan.config.training.steps)}
     expected = {0: 3.768619, 1: 3.378807, 2: 3.161090, 10: 2.696505, 50: 2.509855, 100: 2.489959}
     for i, nats in expected.items():
         assert losses[i] == pytest.approx(nats, abs=2e-5), i

@@ -99,6 +99,7 @@ def test_the_notes_mlps_begin_with_their_spread() -> None:
 def test_the_notes_bigram_descends_on_everything_at_once() -> None:
     settings = config("notes-bigram")
     optim, training = settings.optim, settings.training
+    assert (settings.data.validation, settings.data.test, training.seed) == (0, 0, 2147483647)
     assert (optim.name, optim.learning_rate, optim.l2, optim.grad_clip) == ("sgd", 50.0, 0.01, 0.0)
     assert (optim.schedule, training.batch_size, training.examples) == (
         "constant",

@@ -67,6 +67,7 @@ def mix(runs: Sequence[Run], out: Path, weights: Sequence[float] = ()) -> Run:
             "seconds": sum(r.get("seconds") or 0.0 for r in reports),
             "loss": None,
             "validation": evaluate(model, run.part("val")).to_json(),
+            "held_out": config.data.held_out,
             "samples": [s.text for s in run.sample(20, max_tokens=200, seed=0)],
             "novelty": assess(run.model, None, run.tokenizer, run.split()),
         }

@@ -186,9 +186,9 @@ def bigram() -> Nested:
 
 
 def notes_bigram() -> Nested:
-    """The notes' neural bigram: gradient descent on all examples at once, step 50, 0.01 mean(W^2)."""
+    """The notes' neural bigram: gradient descent on all 228,146 examples, step 50, 0.01 mean(W^2)."""
     return {
-        "data": {"corpus": "makemore-names"},
+        "data": {"corpus": "makemore-names", "validation": 0.0, "test": 0.0},
         "model": {"name": "bigram"},
         "optim": {
             "name": "sgd",
@@ -201,6 +201,7 @@ def notes_bigram() -> Nested:
             "steps": 101,
             "batch_size": "all",
             "examples": "windows",
+            "seed": 2147483647,
         },
     }
 

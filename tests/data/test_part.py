@@ -53,6 +53,33 @@ def test_a_stream_is_cut_by_position_and_every_symbol_predicted(tmp_path: Path) 
             split.part("test", tokenizer)
 
 
+@pytest.mark.parametrize("kind", ["documents", "stream"])
+@pytest.mark.parametrize("large", [False, True])
+def test_without_validation_the_whole_text_is_trained_on_and_scored_again(
+    kind: str, large: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "".join(f"word{i % 90}\n" for i in range(200))
+    (tmp_path / "t.txt").write_text(text)
+    monkeypatch.setenv("HORNBOOK_CACHE", str(tmp_path / "cache"))
+    if large:
+        monkeypatch.setattr("hornbook.data.text.LARGE", 1)
+    corpus = read_corpus(tmp_path / "t.txt", kind=kind)
+    assert (corpus.large is not None) == large
+    tokenizer = build_tokenizer("char", text, documents=kind == "documents")
+    for fields in ({}, {"test": 0.0}, {"test": 0.2}):
+        split = split_corpus(corpus, DataConfig(validation=0, **fields), tokenizer)
+        n = 200 if kind == "documents" else len(text)
+        train = round(n * (1 - fields.get("test", 0.0)))
+        assert split.sizes == (train, train, n - train)
+        assert not split.held_out
+        assert split.validation == split.train
+        ours, again = split.part("train", tokenizer), split.part("val", tokenizer)
+        assert np.array_equal(ours.tokens, again.tokens)
+        assert sum("says nothing of new text" in note for note in split.notes) == 1
+        whole = "\n" if kind == "documents" else ""
+        assert len(whole.join(split.everything)) >= len(text) - 1
+
+
 @pytest.mark.parametrize("n", [1, 2])
 def test_too_few_documents_are_refused(n: int, tmp_path: Path) -> None:
     (tmp_path / "t.txt").write_text("\n".join(f"word{i}" for i in range(n)))

@@ -23,6 +23,8 @@ def run(arguments: list[str]) -> int:
     loaded = Run.load(args.path)
     result = loaded.evaluate(args.split, corpus=args.corpus, unknown=args.unknown)
     where = args.corpus or args.split
+    again = where == "val" and not loaded.config.data.held_out
+    where += " (the training text: none is held out)" if again else ""
     if args.json:
         print(dump({"run": args.path, "part": where, **result.to_json()}))
         return 0

@@ -40,7 +40,7 @@ def run(arguments: list[str]) -> int:
                 f"{report['steps']:,}, {report['seconds']:.1f} s, best {report['best_step']}",
             ),
             (
-                "validation",
+                "validation" if loaded.config.data.held_out else "training text",
                 f"{with_error(validation['nats'], validation['standard_error'])} nats per token, "
                 f"{number(validation['bits_per_byte'])} bits per byte",
             ),

@@ -30,6 +30,10 @@ from hornbook.tokenizers.base import Ids, Unknown
 IntArray = NDArray[np.int64]
 
 SCORED = 1 << 20  # tokens of a held-out part of a large text that are scored, by default
+NOT_HELD_OUT = (
+    "nothing is held out for validation (data.validation 0): what is called validation loss is that "
+    "of the training text, and says nothing of new text"
+)
 SPREAD = 64  # stretches of a stream that they are taken from
 
 
@@ -40,7 +44,8 @@ class Split:
     before: of a stream, the symbol that precedes each part, which its first prediction sees.
     sizes: documents or characters of each part. notes: what is worth knowing, for the user to see.
     recipe: of a large text, whose texts here are excerpts; scored: tokens of a held-out part that
-    are kept of it, 0 for all.
+    are kept of it, 0 for all. held_out: whether validation is apart from training; else it is the
+    training part again.
     """
 
     train: tuple[str, ...]
@@ -51,13 +56,19 @@ class Split:
     notes: tuple[str, ...] = ()
     recipe: Recipe | None = None
     scored: int = 0
+    held_out: bool = True
+
+    @property
+    def everything(self) -> tuple[str, ...]:
+        """The texts of all parts, each once."""
+        return (*self.train, *(self.validation if self.held_out else ()), *self.test)
 
     @property
     def sizes(self) -> tuple[int, int, int]:
         """Documents, or characters of a stream, in train, validation and test."""
         if self.recipe is not None:
             a, b, c, d = self.recipe.bounds
-            return b - a, c - b, d - c
+            return b - a, c - b if self.held_out else b - a, d - c
         texts = (self.train, self.validation, self.test)
         one, two, three = (len(t) if self.documents else sum(map(len, t)) for t in texts)
         return one, two, three
@@ -93,7 +104,8 @@ class Split:
 
     def _stored(self, name: str, tokenizer: Tokenizer, unknown: Unknown) -> Part:
         assert self.recipe is not None
-        stored = prepare(self.recipe, tokenizer, unknown)[0].get(name)
+        place = "train" if name == "validation" and not self.held_out else name
+        stored = prepare(self.recipe, tokenizer, unknown)[0].get(place)
         if stored is None:
             raise _no_such_part(name)
         part = Part(stored.tokens, stored.starts, self.documents, stored.n_bytes)
@@ -120,7 +132,8 @@ def split_corpus(corpus: Corpus, config: DataConfig, tokenizer: Tokenizer | None
         bounds = split_bounds(large.documents or large.characters, corpus, config)
         scored = SCORED if config.validation_tokens is None else config.validation_tokens
         tokenizer = tokenizer or build_tokenizer("char", corpus.symbols, documents=documents)
-        return _large_split(Recipe(large, bounds, config.split_seed), scored, tokenizer)
+        recipe = Recipe(large, bounds, config.split_seed)
+        return _large_split(recipe, scored, tokenizer, held_out=config.held_out)
     units: Sequence[str] = corpus.text
     if documents:
         shuffled = list(corpus.documents)
@@ -131,11 +144,17 @@ def split_corpus(corpus: Corpus, config: DataConfig, tokenizer: Tokenizer | None
     if documents:
         train, validation, held = (tuple(units[a:b]) for a, b in bounds_of)
         split = Split(train, validation, held, documents=True)
-        return replace(split, notes=_describe_repeated(split))
-    text = corpus.text
-    pieces = [(text[a:b],) if b > a else () for a, b in bounds_of]
-    before = ("", text[first - 1], text[second - 1])
-    return Split(pieces[0], pieces[1], pieces[2], documents=False, before=before)
+    else:
+        text = corpus.text
+        train, validation, held = ((text[a:b],) if b > a else () for a, b in bounds_of)
+        before = ("", text[first - 1], text[second - 1])
+        split = Split(train, validation, held, documents=False, before=before)
+    if not config.held_out:
+        before = ("", "", split.before[2])
+        split = replace(
+            split, validation=train, before=before, held_out=False, notes=(NOT_HELD_OUT,)
+        )
+    return replace(split, notes=(*split.notes, *_describe_repeated(split)))
 
 
 def split_bounds(n: int, corpus: Corpus, config: DataConfig) -> tuple[int, int, int, int]:
@@ -144,12 +163,14 @@ def split_bounds(n: int, corpus: Corpus, config: DataConfig) -> tuple[int, int, 
     Raises DataError where a part would be empty.
     """
     documents = corpus.kind == "documents"
-    test = config.test if config.test is not None else (0.1 if documents else 0.0)
+    test = config.test
+    if test is None:
+        test = 0.1 if documents and config.held_out else 0.0
     first = int(round(1 - config.validation - test, 12) * n)
     second = int(round(1 - test, 12) * n) if test else n
     if test and second == n and n >= 3:  # few documents: one each, at the cost of training
         second = n - 1
-    first = min(first, second - 1)
+    first = min(first, second - 1) if config.held_out else second
     if first < (1 if documents else 2) or second > n:
         unit = "documents" if documents else "characters"
         raise DataError(
@@ -160,32 +181,43 @@ def split_bounds(n: int, corpus: Corpus, config: DataConfig) -> tuple[int, int, 
 
 
 def _large_split(
-    recipe: Recipe, scored: int, tokenizer: Tokenizer, unknown: Unknown = "error"
+    recipe: Recipe,
+    scored: int,
+    tokenizer: Tokenizer,
+    unknown: Unknown = "error",
+    *,
+    held_out: bool = True,
 ) -> Split:
     stored, note = prepare(recipe, tokenizer, unknown)
     documents, notes = recipe.large.kind == "documents", [note]
+    if not held_out:
+        stored = {**stored, "validation": stored["train"]}
+        notes.append(NOT_HELD_OUT)
     texts = []
     for name in PARTS:
         excerpt = stored[name].excerpt if name in stored else ""
         units = excerpt.split("\n")[:-1] if documents else [excerpt]
         texts.append(tuple(units if excerpt else ()))
-    held_out = len(stored["validation"].tokens) - 1 if "validation" in stored else 0
-    if 0 < scored < held_out:
+    whole = len(stored["validation"].tokens) - 1 if "validation" in stored else 0
+    if 0 < scored < whole:
         notes.append(
-            f"validation by about {scored:,} of its {held_out:,} tokens, spread over the part; "
+            f"validation by about {scored:,} of its {whole:,} tokens, spread over the part; "
             "--data.validation-tokens 0 scores all of them"
         )
     train, validation, test = texts
     return Split(
-        train, validation, test, documents, notes=tuple(notes), recipe=recipe, scored=scored
-    )
+        train, validation, test, documents, notes=tuple(notes), recipe=recipe, scored=scored,
+        held_out=held_out,
+    )  # fmt: skip
 
 
 def _describe_repeated(split: Split) -> tuple[str, ...]:
-    everything = [*split.train, *split.validation, *split.test]
+    everything = split.everything
     repeated = len(everything) - len(set(everything))
-    if not repeated:
+    if not repeated or not split.documents:
         return ()
+    if not split.held_out:
+        return (f"{repeated:,} documents stand more than once",)
     known = set(split.train)
     shared = sum(text in known for text in split.validation) / len(split.validation)
     return (

@@ -100,7 +100,9 @@ def summary(run: Run) -> str:
     rows = {"model": f"{run.config.model.name}, {run.facts['n_parameters']:,} parameters"}
     rows["corpus"] = run.facts["corpus"]["name"]
     if report:
-        rows["validation"] = f"{report['validation']['nats']:.4f} nats per token"
+        rows["validation" if run.config.data.held_out else "training text"] = (
+            f"{report['validation']['nats']:.4f} nats per token"
+        )
         rows["verdict"] = report.get("novelty", {}).get("verdict", "")
         rows["samples"] = ", ".join(report["samples"][:10])
     cells = "".join(
@@ -139,7 +141,8 @@ def _page(run: Run, report: Report, sections: list[str]) -> str:
     facts = [f"{config.model.name}, {run.facts['n_parameters']:,} parameters"]
     facts.append(f"trained on {corpus['name']}")
     if nats := run.report.get("validation", {}).get("nats"):
-        facts.append(f"validation loss {nats:.4f} nats per token")
+        part = "validation" if run.config.data.held_out else "training"
+        facts.append(f"{part} loss {nats:.4f} nats per token")
     missing = source(run).missing
     links = "".join(f'<a href="#{n}">{FIGURES[n].title}</a>' for n in report.written)
     left_out = "".join(

@@ -97,7 +97,7 @@ def _whole(run: Run) -> Part:
     found = source(run)
     if found.split is None:
         return found.part
-    everything = (*found.split.train, *found.split.validation, *found.split.test)
+    everything = found.split.everything
     if run.documents:
         return Part.of_documents(everything, run.tokenizer, unknown="skip")
     return Part.of_stream("".join(everything), run.tokenizer, unknown="skip")
