@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from hornbook.data.part import Split
-from hornbook.diagnostics.novelty import SuffixArray, Training, compare, measure, suffix_order
+from hornbook.diagnostics.novelty import compare, measure
+from hornbook.diagnostics.reference import Training
+from hornbook.diagnostics.suffixes import SuffixArray, suffix_order
+from hornbook.models.registry import build_model, model_config
 from hornbook.run import Run
 from hornbook.training import train
 
@@ -67,12 +73,107 @@ def test_copies_are_called_memorising_and_chance_is_not() -> None:
     assert copied.samples.verbatim == 1
     assert copied.samples.distance == 0
     assert copied.verdict.startswith("memorising: 100% of 100 samples")
+    assert copied.by_chance
     # a model that has learned draws old and new alike: half of its samples are in training
     learned = compare(every[150:250], training)
     assert learned.samples.verbatim == 0.5
     assert learned.expected == pytest.approx(0.5, rel=0.05)
+    assert learned.error < 0.1
     assert not learned.memorising
     assert learned.verdict.startswith("learned")
+
+
+def log_lines(n: int, seed: int) -> tuple[str, ...]:
+    """Lines of which most come again and again, as in logs and games."""
+    draw = random.Random(seed)
+    known = texts("abcdefgh ", 300, 20, 8)
+    return tuple(
+        draw.choice(known[: 1 + int(300 * draw.random() ** 3)]) + ("!" * draw.randint(1, 9))
+        if draw.random() < 0.1 else draw.choice(known[: 1 + int(300 * draw.random() ** 3)])
+        for _ in range(n)
+    )  # fmt: skip
+
+
+def test_real_text_is_not_called_a_copy_where_a_corpus_repeats_itself() -> None:
+    lines = log_lines(6000, 1)
+    training = Training(Split(lines[:4800], lines[4800:5400], (), documents=True))
+    real = compare(lines[5400:], training)
+    assert real.samples.verbatim > 0.7
+    assert real.expected == pytest.approx(real.samples.verbatim, abs=0.06)
+    assert not real.by_chance
+    assert real.word == "learned"
+    # the same of a stream, whose stretches stand in the training part as well
+    stream = ["".join(f"{line}\n" for line in part) for part in (lines[:4800], lines[4800:5400])]
+    training = Training(Split((stream[0],), (stream[1],), (), documents=False))
+    fresh = "".join(f"{line}\n" for line in lines[5400:])
+    places = range(0, len(fresh) - 60, len(fresh) // 16)
+    assert compare([fresh[i : i + 50] for i in places], training).word == "learned"
+    copied = [stream[0][i : i + 50] for i in range(0, 4000, 250)]
+    assert compare(copied, training).memorising
+
+
+def test_a_few_hits_are_no_fact() -> None:
+    every = list(dict.fromkeys(texts("abcdefgh", 3000, 6, 9)))[:1300]
+    training = Training(Split(tuple(every[:1000]), tuple(every[1000:1100]), (), documents=True))
+    # 6 of 20 copies, one hit of 100 held-out documents: 5% +- 7% would be 50% +- 70%
+    few = compare([*every[:10], every[1000], *every[1100:1109]], training)
+    assert few.expected == pytest.approx(0.5)
+    assert few.error > 0.3
+    assert not few.memorising
+    assert f"(± {100 * few.error:.1f})" in few.verdict
+    many = compare(every[:1000], training)
+    assert many.memorising
+    assert many.error < 0.02
+    # the error is that of repeating the measurement
+    draw = random.Random(1)
+    seen = [
+        compare(draw.choices(every, k=400), training, close=0).expected for _ in range(200)
+    ]  # fmt: skip
+    told = compare(draw.choices(every, k=400), training, close=0).error
+    assert told == pytest.approx(float(np.std(seen)), rel=0.3)
+
+
+def test_a_model_that_has_learned_nothing_is_not_praised(tmp_path: Path) -> None:
+    (tmp_path / "lines.txt").write_text("\n".join(log_lines(600, 2)), "utf-8")
+    settings = {"model.n_layer": 1, "model.n_embd": 16, "model.n_head": 2, "data.kind": "documents"}
+    run = train(
+        str(tmp_path / "lines.txt"), model="gpt2", steps=3, out=tmp_path / "run", precision="fp32",
+        settings={**settings, "training.batch_size": 4},
+    )  # fmt: skip
+    novelty = measure(run.model, run.tokenizer, Training(run.split()))
+    assert novelty.word == "has not learned much yet"
+    assert novelty.level is not None
+    assert novelty.level.symbols > novelty.level.pairs
+    assert run.report["novelty"]["verdict"].startswith("has not learned much yet: its loss of ")
+
+
+def test_counted_symbols_are_worth_what_they_are_by_hand(names_run: Run) -> None:
+    training = Training(names_run.split())
+    part, symbols, pairs = training.level(names_run.tokenizer)
+    text = "".join(f"{name}." for name in training.split.train)
+    nats = [-math.log(text.count(names_run.tokenizer.symbol(t)) / len(text))
+            for t in part.tokens[1:].tolist()]  # fmt: skip
+    assert symbols == pytest.approx(sum(nats) / len(nats), abs=0.01)
+    assert 2.4 < pairs < 2.6  # the notes: 2.45 of all names
+
+
+def test_both_sets_are_of_one_size_and_cut_alike() -> None:
+    lines = tuple(texts("abcdefgh", 80, 300, 10))
+    training = Training(Split(lines[:50], lines[50:80], (), documents=True))
+    found = compare([*lines[:70], "", ""], training, cut=lambda text: text[:40])
+    assert found.samples.compared == found.held_out.compared == 30
+    assert found.samples.empty == 2
+    assert "; 2 of 72 samples empty" in found.verdict
+    assert found.held_out.longest <= 40
+    assert compare([""] * 5, training).word == "has not learned much yet"
+
+
+def test_without_held_out_text_nothing_is_claimed() -> None:
+    lines = tuple(texts("abcdefgh", 50, 30, 11))
+    for split in (Split(lines, lines, (), True, held_out=False), Split(("abab",), (), (), False)):
+        found = compare(["ab", "aba"], Training(split))
+        assert found.verdict.startswith("nothing is held out")
+        assert "held-out text" not in found.verdict
 
 
 def test_a_stream_is_judged_by_its_spans() -> None:
@@ -125,12 +226,7 @@ def test_training_far_too_long_on_300_names_is_called_memorising(overtrained: Ru
 
 
 def test_a_model_of_all_names_has_learned(names_run: Run) -> None:
-    assert names_run.report["novelty"]["verdict"].startswith("learned")
-    from hornbook.models.registry import build_model, model_config
-
     ngram = build_model(model_config({"name": "ngram"}), 27, 0)
-    import torch
-
     part = names_run.part("train")
     ngram.fit(torch.from_numpy(part.tokens.astype("int64")), torch.from_numpy(part.starts))
-    assert not measure(ngram, names_run.tokenizer, Training(names_run.split())).memorising
+    assert measure(ngram, names_run.tokenizer, Training(names_run.split())).word == "learned"

@@ -11,7 +11,7 @@ from hornbook.cli.common import Parser, add_unknown
 from hornbook.errors import HornbookError
 
 if TYPE_CHECKING:
-    from hornbook.diagnostics.novelty import Training
+    from hornbook.diagnostics.reference import Training
     from hornbook.run import Run
 
 COPIED = "in the training part"
@@ -88,7 +88,7 @@ def run(arguments: list[str]) -> int:
 
 def _training(run: Run, *, needed: bool) -> Training | None:
     """The training part to look for copies in; None, and said so, where the corpus is gone."""
-    from hornbook.diagnostics.novelty import Training
+    from hornbook.diagnostics.reference import Training
 
     try:
         return Training(run.split())

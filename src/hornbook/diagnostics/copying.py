@@ -10,7 +10,6 @@ from matplotlib.axes import Axes
 
 from hornbook.diagnostics import style
 from hornbook.diagnostics.novelty import Novelty, measure, together
-from hornbook.diagnostics.probes import Verdict
 from hornbook.diagnostics.source import DoesNotApplyError, records, source
 from hornbook.diagnostics.style import Figure, panels, styled
 from hornbook.files import read_tensors
@@ -80,10 +79,9 @@ def copies(run: Run) -> Figure:
     bars.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     if over_time:
         _draw_time(axes[-1], over_time, documents=kept.documents)
-    words, memorising = together(
+    figure.verdict = together(
         kept, last, run.report.get("best_step", 0), run.report.get("steps", 0)
     )
-    figure.verdict = Verdict(words, not memorising)
     return figure
 
 

@@ -2,150 +2,58 @@
 
 Of each set of texts: how many stand verbatim in the training part, the longest span copied from it
 (suffix array), the nearest training document (edit distance), and how much repeats. Held-out text
-of the same size is the yardstick, for new text shares spans with old text as well. A document that
-a model makes anew may stand in the training part by chance; how often that is to be expected says
-the share of samples that hit the held-out documents, which the model cannot have copied.
+of the same size is the yardstick, for new text shares spans with old text as well, and whole lines
+where a corpus repeats itself. In a list without repetitions no held-out document stands in the
+training part, yet what a model makes anew may, by chance; how often says the share of samples that
+hit the held-out documents, which it cannot have copied. Shares have standard errors, and nothing is
+called memorising within them.
 """
 
 from __future__ import annotations
 
-import bisect
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hornbook.data.part import Split
+from hornbook.diagnostics.probes import Verdict
+from hornbook.diagnostics.reference import Training, room
+from hornbook.evaluate import token_nats
 from hornbook.generate import sample
 from hornbook.models.base import LanguageModel
 from hornbook.run import make_generator
 from hornbook.tokenizers import Tokenizer
 
-TEXTS = 100  # documents sampled to measure novelty
-STRETCHES = 4  # stretches of a stream sampled, and tokens of each
+DRAWN = 1000  # documents sampled to measure novelty, of which
+TEXTS = 100  # are looked at closely, as many as of held-out text
+TOKENS = 20_000  # sampled at most, where these are more than TEXTS documents
+STRETCHES = 8  # stretches of a stream sampled, and tokens of each
 STRETCH = 200
-LONGEST = 500  # symbols beyond which no edit distance is measured
-SEARCHED = 4_000_000  # symbols of the training text that spans are looked for in
 EXCESS = 0.3  # verbatim samples beyond the expected share from which a model is memorising
 SPANS = 2.0  # times the held-out text's copied span from which a model is memorising
-
-Ints = NDArray[np.int64]
-
-
-class SuffixArray:
-    """The places of a text in the order of what follows them: any substring is found by bisection.
-
-    Built by prefix doubling (Manber and Myers 1990) on whole arrays.
-    """
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.places = suffix_order(text)
-
-    def __contains__(self, piece: str) -> bool:
-        i = bisect.bisect_left(
-            self.places, piece, key=lambda place: self.text[place : place + len(piece)]
-        )
-        return i < len(self.places) and self.text.startswith(piece, int(self.places[i]))
-
-    def longest_span(self, text: str) -> tuple[int, int]:
-        """Where the longest stretch of `text` that stands in the array begins, and its length."""
-        start = length = 0
-        for i in range(len(text)):
-            while i + length < len(text) and text[i : i + length + 1] in self:
-                start, length = i, length + 1
-        return start, length
-
-
-def suffix_order(text: str) -> Ints:
-    """The places of a text sorted by their suffixes, (len(text),).
-
-    >>> suffix_order("banana").tolist()
-    [5, 3, 1, 0, 4, 2]
-    """
-    points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
-    n = len(points)
-    rank: Ints = np.unique(points, return_inverse=True)[1].astype(np.int64) + 1  # 0: past the end
-    order, length = np.argsort(rank, kind="stable"), 1
-    while n > 1:
-        later = np.zeros(n, dtype=np.int64)
-        later[: max(0, n - length)] = rank[length:]
-        key = rank * (int(rank.max()) + 1) + later
-        order = np.argsort(key, kind="stable")
-        changes = np.concatenate([[1], np.diff(key[order]) != 0]).cumsum()
-        rank = np.empty(n, dtype=np.int64)
-        rank[order] = changes
-        length *= 2
-        if changes[-1] == n:
-            break
-    return order
-
-
-class Training:
-    """The training part, ready to be asked for copies."""
-
-    def __init__(self, split: Split) -> None:
-        self.split = split
-        self.known = frozenset(split.train) if split.documents else frozenset()
-
-    def holds(self, text: str) -> bool:
-        """Whether a text stands there whole: as a document, or as a stretch of the stream."""
-        return text in self.known if self.split.documents else text in self.split.train[0]
-
-    @cached_property
-    def spans(self) -> SuffixArray:
-        """Of the training text, its first SEARCHED symbols; a line break, which no document holds,
-        parts the documents."""
-        return SuffixArray("\n".join(self.split.train)[:SEARCHED])
-
-    @cached_property
-    def _table(self) -> tuple[list[str], NDArray[np.unsignedinteger[Any]], Ints]:
-        """The different documents that are short enough, as code points (longest, n), lengths."""
-        documents = [d for d in dict.fromkeys(self.split.train) if len(d) <= LONGEST]
-        lengths = np.array([len(d) for d in documents])
-        symbols = np.frombuffer("".join(documents).encode("utf-32-le", "surrogatepass"), "<u4")
-        dtype = np.min_scalar_type(int(symbols.max(initial=0)))
-        points = np.zeros((len(documents), int(lengths.max(initial=0))), dtype=dtype)
-        points[np.arange(points.shape[1]) < lengths[:, None]] = symbols
-        return documents, np.ascontiguousarray(points.T), lengths
-
-    def nearest(self, text: str) -> tuple[str, int] | None:
-        """The nearest training document and its edit distance (insert, delete, replace: 1 each).
-
-        None for a stream, or where text or documents are longer than LONGEST. Levenshtein 1966, by
-        the table of Wagner and Fischer 1974, for all documents at once.
-        """
-        if not self.split.documents or len(text) > LONGEST or not self._table[0]:
-            return None
-        documents, points, lengths = self._table
-        dtype = np.int8 if len(points) + len(text) < 127 else np.int16
-        distance = np.repeat(np.arange(len(points) + 1, dtype=dtype)[:, None], len(lengths), axis=1)
-        for symbol in text:
-            replaced = distance[:-1] + (points != ord(symbol))
-            distance = distance + 1  # deleted
-            np.minimum(distance[1:], replaced, out=distance[1:])
-            for i in range(1, len(distance)):  # inserted
-                np.minimum(distance[i], distance[i - 1] + 1, out=distance[i])
-        distances = distance[lengths, np.arange(len(lengths))]
-        best = int(distances.argmin())
-        return documents[best], int(distances[best])
+SHORT = 0.4  # times the held-out text's copied span up to which a model has not learned much
+SURE = 2.0  # standard errors
 
 
 @dataclass(frozen=True)
 class Copying:
     """How a set of texts stands to the training part.
 
-    texts: how many. verbatim: share that stands there whole. span, longest: symbols of the longest
-    copied stretch, mean and largest; covered: its share of the text, mean. distance: mean edit
-    distance to the nearest training document (None for a stream). distinct: share of different
-    1-, 2-, 3- and 4-grams. different: share of texts that are not a repetition of another.
+    texts: how many, `empty` ones not among them. verbatim: share of all that stands there whole;
+    the rest is of the first `compared`. span, longest: symbols of the longest copied stretch, mean
+    and largest; covered: its share of the text, mean. distance: mean edit distance to the nearest
+    training document (None for a stream). distinct: share of different 1-, 2-, 3- and 4-grams, which
+    falls with the size of a set: compare sets of the same. different: share of texts that are not a
+    repetition of another.
     """
 
     texts: int
+    empty: int
     verbatim: float
+    compared: int
     span: float
     longest: int
     covered: float
@@ -155,21 +63,29 @@ class Copying:
     spans: tuple[int, ...]
     distances: tuple[int, ...]
 
+    @property
+    def span_error(self) -> float:
+        """The standard error of the mean span."""
+        return float(np.std(self.spans or (0,))) / math.sqrt(max(1, self.compared - 1))
 
-def copying(texts: Sequence[str], training: Training) -> Copying:
-    """The statistics of some texts; empty ones are left out."""
-    texts = [text for text in texts if text]
-    spans = [training.spans.longest_span(text)[1] for text in texts]
-    nearest = [found for text in texts if (found := training.nearest(text))]
+
+def copying(texts: Sequence[str], training: Training, compared: int = TEXTS) -> Copying:
+    """The statistics of some texts; empty ones are counted and left out."""
+    full = [text for text in texts if text]
+    some = full[:compared]
+    spans = [training.spans.longest_span(text)[1] for text in some]
+    nearest = [found for text in some if (found := training.nearest(text))]
     return Copying(
-        texts=len(texts),
-        verbatim=_mean([training.holds(text) for text in texts]),
+        texts=len(full),
+        empty=len(texts) - len(full),
+        verbatim=_mean([training.holds(text) for text in full]),
+        compared=len(some),
         span=_mean(spans),
         longest=max(spans, default=0),
-        covered=_mean([span / len(text) for span, text in zip(spans, texts, strict=True)]),
+        covered=_mean([span / len(text) for span, text in zip(spans, some, strict=True)]),
         distance=_mean([d for _, d in nearest]) if nearest else None,
-        distinct=tuple(_distinct(texts, n) for n in range(1, 5)),
-        different=len(set(texts)) / max(1, len(texts)),
+        distinct=tuple(_distinct(some, n) for n in range(1, 5)),
+        different=len(set(some)) / max(1, len(some)),
         spans=tuple(spans),
         distances=tuple(d for _, d in nearest),
     )
@@ -184,44 +100,109 @@ def _distinct(texts: Sequence[str], n: int) -> float:
     return len(set(grams)) / max(1, len(grams))
 
 
+def share_error(share: float, n: int) -> float:
+    """The standard error of a share seen in n draws; not 0 for none or all of few (Agresti and Coull
+    1998: as if two more had been drawn, one of each kind)."""
+    share = (share * n + 1) / (n + 2)
+    return math.sqrt(share * (1 - share) / max(1, n))
+
+
+@dataclass(frozen=True)
+class Level:
+    """What a model's loss is worth: nats per token on the same held-out text.
+
+    symbols, pairs: of counts of single symbols and of pairs in the training part.
+    """
+
+    loss: float
+    symbols: float
+    pairs: float
+
+    @property
+    def reached(self) -> bool:
+        """Whether the model is nearer counts of pairs, or beyond them, than counts of symbols."""
+        return self.loss < (self.symbols + min(self.symbols, self.pairs)) / 2
+
+
 @dataclass(frozen=True)
 class Novelty:
     """Samples beside held-out text, and what follows from it.
 
-    expected: share of the samples that would stand in the training part by chance: the share that
-        hits the held-out documents, for as many documents as are in the training part.
-    excerpt: it was compared with excerpts of a large text.
+    expected: share of samples that would stand in the training part without copying, with its
+        standard error `error`: that of held-out text where documents repeat; where they do not, what
+        hits the held-out documents, for as many documents as are in the training part (`by_chance`).
+    level: None where the model is not at hand.
+    excerpt: it was compared with excerpts of a large text, or spans with its beginning alone.
     """
 
     samples: Copying
     held_out: Copying
     expected: float
+    error: float
+    by_chance: bool
     documents: bool
+    level: Level | None = None
     excerpt: bool = False
 
     @property
     def memorising(self) -> bool:
-        """Whether the samples are copies more than new text could be, by EXCESS and SPANS."""
-        return (
-            self.samples.verbatim - self.expected > EXCESS
-            or self.samples.span > SPANS * self.held_out.span
-        )
+        """Whether the samples are copies more than new text is, by EXCESS or SPANS and by more than
+        SURE standard errors."""
+        own, held = self.samples, self.held_out
+        if not held.texts:
+            return False
+        if own.texts:
+            error = math.hypot(share_error(own.verbatim, own.texts), self.error)
+            if own.verbatim - self.expected - SURE * error > EXCESS:
+                return True
+        error = math.hypot(own.span_error, SPANS * held.span_error)
+        enough = min(own.compared, held.compared) > 1
+        return enough and own.span - SPANS * held.span > SURE * error
+
+    @property
+    def short(self) -> bool:
+        """Whether the samples share far less with the training part than new text does."""
+        own, held = self.samples, self.held_out
+        error = math.hypot(own.span_error, SHORT * held.span_error)
+        return not own.texts or SHORT * held.span - own.span > SURE * error
+
+    @property
+    def word(self) -> str:
+        """memorising, learned, or has not learned much yet; or that it cannot be told."""
+        if not self.held_out.texts:
+            return "nothing is held out, so copying cannot be told from learning"
+        if self.memorising:
+            return "memorising"
+        much = (self.level is None or self.level.reached) and not self.short
+        return "learned" if much else "has not learned much yet"
 
     @property
     def verdict(self) -> str:
         """In plain words."""
-        word = "memorising" if self.memorising else "learned"
-        word += " (by an excerpt of the training part)" if self.excerpt else ""
-        span = (
-            f"the longest copied span is {self.samples.span:.1f} symbols on average, "
-            f"{self.held_out.span:.1f} in held-out text"
-        )
-        if not self.documents:
-            return f"{word}: {span}"
-        return (
-            f"{word}: {self.samples.verbatim:.0%} of {self.samples.texts} samples stand verbatim in "
-            f"the training part, {self.expected:.0%} are to be expected by chance; {span}"
-        )
+        own, held = self.samples, self.held_out
+        told = [f"{self.word}{' (by an excerpt of the training part)' if self.excerpt else ''}: "]
+        if self.word.startswith("has") and self.level is not None and not self.level.reached:
+            told.append(
+                f"its loss of {self.level.loss:.2f} nats is not nearer that of counted pairs of "
+                f"symbols ({self.level.pairs:.2f}) than of single ones ({self.level.symbols:.2f}); "
+            )
+        if own.verbatim or self.documents:
+            told.append(
+                f"{percent(own.verbatim)} of {own.texts:,} samples stand verbatim in the training "
+                "part"
+            )
+            told.append(
+                f", {percent(self.expected)} (± {100 * self.error:.1f}) "
+                + ("are to be expected by chance; " if self.by_chance else "of held-out text do; ")
+                if held.texts
+                else "; "
+            )
+        told.append(f"the longest copied span is {own.span:.1f} symbols on average")
+        if held.texts:
+            told.append(f", {held.span:.1f} in held-out text")
+        if own.empty:
+            told.append(f"; {own.empty:,} of {own.empty + own.texts:,} samples empty")
+        return "".join(told)
 
     def to_json(self) -> dict[str, Any]:
         """As plain data, without the figures of single texts."""
@@ -232,59 +213,109 @@ class Novelty:
         return {
             "verdict": self.verdict,
             "memorising": self.memorising,
+            "word": self.word,
             "expected": self.expected,
+            "error": self.error,
+            "level": asdict(self.level) if self.level is not None else None,
             **sets,
         }
 
 
-def together(kept: Novelty, last: Novelty | None, best_step: int, steps: int) -> tuple[str, bool]:
-    """What follows from the kept weights and those of the last update, in words, and whether one of
-    the two memorises."""
-    if last is None or last.memorising == kept.memorising:
-        return kept.verdict, kept.memorising
-    return (
+def percent(share: float) -> str:
+    """A share in per cent; <1% and >99% where 0% and 100% would be wrong.
+
+    >>> percent(0.0), percent(0.0004), percent(0.25), percent(0.999), percent(1.0)
+    ('0%', '<1%', '25%', '>99%', '100%')
+    """
+    text = f"{share:.0%}"
+    if text == "0%" and share > 0:
+        return "<1%"
+    return ">99%" if text == "100%" and share < 1 else text
+
+
+def together(kept: Novelty, last: Novelty | None, best_step: int, steps: int) -> Verdict:
+    """What follows from the kept weights and those of the last update, in words; good where both
+    have learned."""
+    if last is None or last.word == kept.word:
+        return Verdict(kept.verdict, kept.word == "learned")
+    return Verdict(
         f"kept weights (update {best_step:,}): {kept.verdict}. Trained on to update {steps:,}: "
-        f"{last.verdict}"
-    ), True
+        f"{last.verdict}",
+        False,
+    )
 
 
-def compare(samples: Sequence[str], training: Training) -> Novelty:
-    """Samples against the training part, beside as many held-out texts of the same length."""
+def compare(
+    samples: Sequence[str],
+    training: Training,
+    level: Level | None = None,
+    cut: Callable[[str], str] = str,
+    close: int = TEXTS,
+) -> Novelty:
+    """Samples against the training part, beside as many held-out texts, cut as the samples are.
+
+    Shares of whole documents are those of all samples and all held-out texts; `close` of them at
+    most are compared in the rest.
+    """
     split = training.split
-    held = (*split.validation, *split.test)
-    expected = 0.0
+    held = [*(split.validation if split.held_out else ()), *split.test]
+    by_chance, full = False, [text for text in samples if text]
     if split.documents:
-        unseen = set(held) - training.known
-        hits = _mean([text in unseen for text in samples])
-        expected = min(1.0, hits * len(training.known) / max(1, len(unseen)))
-        rest = list(held[: len(samples)])
+        rest = [cut(text) for text in held]
     else:
         length = max(1, max((len(text) for text in samples), default=1))
-        places = np.linspace(0, max(0, len(held[0]) - length), len(samples)).astype(int).tolist()
-        rest = [held[0][place : place + length] for place in places]
-    sets = copying(samples, training), copying(rest, training)
-    return Novelty(*sets, expected, split.documents, excerpt=split.recipe is not None)
+        rest = [
+            text[place : place + length]
+            for text in held[:1]
+            for place in dict.fromkeys(
+                np.linspace(0, max(0, len(text) - length), len(samples)).astype(int).tolist()
+            )
+        ]
+    compared = min(close, len(full), len(rest) or close)
+    sets = copying(samples, training, compared), copying(rest, training, compared)
+    expected, error = sets[1].verbatim, share_error(sets[1].verbatim, len(rest))
+    unseen = set(held) - training.known
+    if split.documents and unseen and full:
+        ratio, hits = len(training.known) / len(unseen), _mean([text in unseen for text in full])
+        chance = min(1.0, hits * ratio)
+        if chance > expected or not expected:
+            by_chance, expected = True, chance
+            error = min(1.0, share_error(hits, len(full)) * ratio)
+    excerpt = split.recipe is not None or training.cut
+    return Novelty(*sets, expected, error, by_chance, split.documents, level, excerpt)
 
 
 def measure(
-    model: LanguageModel, tokenizer: Tokenizer, training: Training, texts: int = TEXTS
+    model: LanguageModel, tokenizer: Tokenizer, training: Training, texts: int = DRAWN
 ) -> Novelty:
     """The novelty of fresh samples of a model; the same model gives the same figures.
 
-    Documents are cut at twice the longest of the training part, and at STRETCH tokens. The model is
-    left as it was, and no generator but its own is touched.
+    Documents are cut at twice the longest of the training part, and at STRETCH tokens; of long ones
+    fewer are drawn (TOKENS), TEXTS at least. The model is left as it was, and no generator but its
+    own is touched.
     """
     documents, was_training = training.split.documents, model.training
-    longest = 2 * max(map(len, training.known), default=STRETCH)
+    length = min(STRETCH, 2 * max(map(len, training.known), default=STRETCH))
     made = sample(
         model,
         tokenizer,
-        n=texts if documents else STRETCHES,
-        max_tokens=min(STRETCH, longest),
+        n=max(TEXTS, min(texts, TOKENS // max(1, length))) if documents else STRETCHES,
+        max_tokens=length,
         generator=make_generator(0),
     )
     model.train(was_training)
-    return compare([s.text for s in made], training)
+
+    def cut(text: str) -> str:
+        return (
+            text
+            if len(text) * 4 <= length
+            else tokenizer.decode(tokenizer.encode(text, unknown="skip")[:length])
+        )
+
+    part, symbols, pairs = training.level(tokenizer)
+    nats = token_nats(model, part, batch_tokens=room(tokenizer))
+    level = Level(float(nats.mean()), symbols, pairs)
+    return compare([s.text for s in made], training, level, cut)
 
 
 def assess(
@@ -296,13 +327,15 @@ def assess(
     steps: int = 0,
 ) -> dict[str, Any]:
     """What report.json says: of the kept weights, and of those of the last update if others."""
+    if not split.held_out and not split.test:
+        verdict = "not judged: no text is held out that samples could be compared with"
+        return {"verdict": verdict, "memorising": False, "kept": None, "last": None}
     training = Training(split)
     of_kept = measure(kept, tokenizer, training)
     of_last = measure(last, tokenizer, training) if last is not None else None
-    verdict, memorising = together(of_kept, of_last, best_step, steps)
     return {
-        "verdict": verdict,
-        "memorising": memorising,
+        "verdict": together(of_kept, of_last, best_step, steps).text,
+        "memorising": of_kept.memorising or (of_last is not None and of_last.memorising),
         "kept": of_kept.to_json(),
         "last": of_last.to_json() if of_last is not None else None,
     }

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from hornbook.data.batches import Draw, build_batches
 from hornbook.data.part import Part, Split
-from hornbook.diagnostics.novelty import Training
 from hornbook.diagnostics.probes import Probe
+from hornbook.diagnostics.reference import Training
 from hornbook.errors import HornbookError
 from hornbook.evaluate import batch_loss
 from hornbook.generate.decode import prompt_ids

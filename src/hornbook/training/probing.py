@@ -38,6 +38,10 @@ class Recorder(Callback):
         self.run, path = run, run.path / "probes.jsonl"
         write_lines(path, [r for r in read_lines(path) if r["step"] <= step])
 
+    def counted(self, steps: int) -> None:
+        """The last update is another one."""
+        self.steps = steps
+
     def watches(self, step: int) -> bool:
         """Every so many updates."""
         return step % self.every == 0 or step == self.steps - 1
