@@ -9,11 +9,16 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+LONGEST = 1000  # characters of a line of a message
+
 
 class HornbookError(ValueError):
     """Base of every error that a user can cause and mend."""
 
     exit_code = 1
+
+    def __init__(self, message: str) -> None:
+        super().__init__(legible(message))
 
 
 class ConfigError(HornbookError):
@@ -28,6 +33,21 @@ class DataError(HornbookError):
 
 class RunError(HornbookError):
     """A run directory that is missing, damaged, or not one."""
+
+
+def legible(message: str) -> str:
+    """A message that may quote a stranger's file: control characters written out, long lines cut.
+
+    >>> legible("found \\x1b[2J")
+    'found \\x1b[2J'
+    """
+    lines = []
+    for line in message.split("\n"):
+        line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
+        if len(line) > LONGEST:
+            line = f"{line[: LONGEST // 2]} ... {line[-LONGEST // 2 :]}"
+        lines.append(line)
+    return "\n".join(lines)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

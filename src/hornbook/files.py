@@ -199,32 +199,31 @@ def read_tensors(path: Path, check: Callable[[Header], None] | None = None) -> d
     """The tensors of a safetensors file.
 
     Its size, header and checksum are verified, and `check` may refuse names, shapes and dtypes,
-    before memory is taken. Raises RunError where it is missing, damaged or refused.
+    before memory is taken. They are read, not mapped: what happens to the file later does not
+    reach them. Raises RunError where it is missing, damaged or refused.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    import torch
 
     try:
-        header = _header(path)
-        if check is not None:
-            check(header)
-        n_bytes, room = path.stat().st_size, available_memory()
-        if room is not None and n_bytes > room:
-            raise RunError(f"needs {size(n_bytes)} of memory, found {size(room)} available")
-        return load_file(path)
+        with _opened(path) as file:
+            header = _header(path, file)
+            if check is not None:
+                check(header)
+            needed, room = sum(t.nbytes for t in header.tensors.values()), available_memory()
+            if room is not None and needed > room:
+                raise RunError(f"needs {size(needed)} of memory, found {size(room)} available")
+            tensors = {}
+            for name, outline in header.tensors.items():
+                tensors[name] = torch.empty(outline.shape, dtype=outline.dtype)
+                if outline.nbytes and file.readinto(  # type: ignore[attr-defined]
+                    tensors[name].reshape(-1).view(torch.uint8).numpy()
+                ) != (outline.nbytes):
+                    raise RunError(f"{path}: damaged: it was cut while it was read")
+            return tensors
     except RunError as error:
         told = str(error)
         raise RunError(told if str(path) in told else f"{path}: {told}") from None
-    except OSError as error:
-        raise RunError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except (
-        SafetensorError,
-        ValueError,
-        LookupError,
-        TypeError,
-        RuntimeError,
-        AttributeError,
-    ) as error:
+    except (ValueError, LookupError, TypeError, RuntimeError, AttributeError) as error:
         raise RunError(f"{path}: damaged: {error}") from None
 
 
@@ -246,35 +245,35 @@ def write_tensors(
     write_bytes(path, head + raw[end:])
 
 
-def _header(path: Path) -> Header:
-    """The header of a safetensors file, after its checksum was found to be right.
-
-    A file without any metadata is of format 1, which had no checksum.
-    """
+def _header(path: Path, file: BinaryIO) -> Header:
+    """The header of a safetensors file, after its checksum was found to be right; `file` then stands
+    at the first tensor. A file without any metadata is of format 1, which had no checksum."""
     import torch
 
-    with _opened(path) as file:
-        n_bytes = os.fstat(file.fileno()).st_size
-        length = int.from_bytes(file.read(8), "little")
-        if n_bytes < 8 or length > min(n_bytes - 8, LARGEST_JSON):
-            raise RunError(f"{path}: damaged: cut off, or no file of tensors")
-        header = _parsed(path, file.read(length))
-        if not isinstance(header, dict):
-            raise RunError(f"{path}: damaged: its header is no object")
-        if "__metadata__" in header:
-            digest = _start_digest(header)
-            while chunk := file.read(CHUNK):
-                digest.update(chunk)
-            if digest.hexdigest() != header["__metadata__"].get(DIGEST):
-                raise RunError(f"{path}: damaged: its checksum is not that of what it holds")
+    n_bytes = os.fstat(file.fileno()).st_size
+    length = int.from_bytes(file.read(8), "little")
+    if n_bytes < 8 or length > min(n_bytes - 8, LARGEST_JSON):
+        raise RunError(f"{path}: damaged: cut off, or no file of tensors")
+    header = _parsed(path, file.read(length))
+    if not isinstance(header, dict):
+        raise RunError(f"{path}: damaged: its header is no object")
+    if "__metadata__" in header:
+        digest = _start_digest(header)
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+        if digest.hexdigest() != header["__metadata__"].get(DIGEST):
+            raise RunError(f"{path}: damaged: its checksum is not that of what it holds")
+    file.seek(8 + length)
     metadata = header.pop("__metadata__", {})
-    tensors = {}
-    for name, entry in header.items():
+    tensors, end = {}, 0
+    for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
         dtype = getattr(torch, DTYPES[entry["dtype"]])
         tensors[name] = torch.empty(entry["shape"], dtype=dtype, device="meta")
-        begin, end = entry["data_offsets"]
-        if end - begin != tensors[name].nbytes or end > n_bytes - 8 - length:
-            raise RunError(f"{path}: damaged: {name} has not the size of its shape")
+        if entry["data_offsets"] != [end, end + tensors[name].nbytes]:
+            raise RunError(f"{path}: damaged: {name} does not lie where its shape says")
+        end += tensors[name].nbytes
+    if end != n_bytes - 8 - length:
+        raise RunError(f"{path}: damaged: found {size(n_bytes)}, expected {size(end + 8 + length)}")
     return Header(metadata, tensors)
 
 

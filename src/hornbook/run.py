@@ -290,9 +290,11 @@ def check_free(path: Path) -> None:
 def _what_stands(path: Path) -> str:
     try:
         run = Run.load(path)
-        done = run.log[-1]["step"] if run.log else 0
-        finished = bool(run.report)
-    except RunError:
+        finished, pointer = run.report, path / "last" / "state.json"
+        done = finished["steps"] if finished else 0
+        if pointer.exists():
+            done = int(read_json(pointer)["step"])
+    except (RunError, LookupError, TypeError, ValueError):
         return "exists already; "
     steps = run.config.training.steps
     command = f"hornbook train --resume {shlex.quote(str(path))}"

@@ -62,6 +62,8 @@ def _decode(
         return decoder.decode(chunk, final)
     except UnicodeDecodeError as error:
         raise WrongByte(offset - begun + error.start, error.object[error.start]) from None
+    except (UnicodeError, LookupError):  # codecs such as punycode do not say where
+        raise WrongByte(offset, chunk[0] if chunk else 0) from None
 
 
 def fits(chunks: Iterable[bytes], encoding: str) -> bool:
@@ -73,7 +75,7 @@ def fits(chunks: Iterable[bytes], encoding: str) -> bool:
                 return False
             decoder.decode(chunk)
         decoder.decode(b"", True)
-    except UnicodeError:
+    except (UnicodeError, LookupError):
         return False
     return True
 

@@ -1,0 +1,485 @@
+"""What a fault costs: each is done for real, many times, and what is lost is counted.
+
+    python benchmarks/reliability.py [--only FAULT] [--times N] [--seed S]
+
+Small runs of every model are killed, starved of disk, moved and damaged, and resumed; what comes out
+is compared bit for bit with a run that nothing happened to: weights, the newest state, the log and the
+report, times aside. Results are kept in runs/reliability, and the table of docs/reliability.md is
+printed from them. A child process is a fork, so that torch is imported once. Linux; the full disk and
+the read-only directory need root.
+"""
+
+# ruff: noqa: B023, PT017 (children run at once, inside their turn of the loop)
+from __future__ import annotations
+
+import argparse
+import ctypes
+import json
+import os
+import random
+import resource
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import hornbook
+from hornbook.cli.main import main as cli
+from hornbook.errors import HornbookError, RunError
+from hornbook.files import read_tensors
+from hornbook.models.registry import MODELS
+from hornbook.training import Callback, Interrupted
+
+ROOT = Path(__file__).parent.parent
+KEPT = Path(os.environ.get("RELIABILITY_OUT", ROOT / "runs" / "reliability"))
+SIZES = {"context_length": 16, "n_layer": 1, "n_head": 2, "n_kv_head": 1, "n_embd": 16,
+         "n_hidden": 24, "order": 3}  # fmt: skip
+TIMES = {"seconds", "tokens_per_second"}
+NAMES = [name for name, entry in MODELS.items() if entry.trained]
+
+
+class Bench:
+    """A folder with a small corpus, and the whole run of each model to compare with."""
+
+    def __init__(self, folder: Path, rng: random.Random) -> None:
+        self.folder, self.rng = folder, rng
+        self.corpus = folder / "words.txt"
+        parts = ["ba", "ko", "mi", "tu", "re", "la"]
+        self.corpus.write_text("\n".join(a + b + c for a in parts for b in parts for c in parts))
+        self._whole: dict[str, tuple[Any, float]] = {}
+        self._count = 0
+
+    def place(self) -> Path:
+        self._count += 1
+        return self.folder / f"run{self._count}"
+
+    def train(self, name: str, out: Path, callbacks: tuple[Callback, ...] = ()) -> None:
+        fields = MODELS[name].load(MODELS[name].config).model_fields
+        settings = {
+            "model": {field: value for field, value in SIZES.items() if field in fields},
+            "training": {"steps": 24, "batch_size": 8, "evaluations": 4, "samplings": 2},
+            "optim": {"name": "muon" if name == "gpt" else "adamw"},
+        }
+        hornbook.train(
+            str(self.corpus), model=name, out=out, settings=settings, callbacks=callbacks
+        )
+
+    def go_on(self, name: str, out: Path, callbacks: tuple[Callback, ...] = ()) -> None:
+        """Begins, or goes on with what is there: the next command of whoever sat before it."""
+        if out.exists():
+            hornbook.resume(out, callbacks=callbacks)
+        else:
+            self.train(name, out, callbacks)
+
+    def whole(self, name: str) -> tuple[Any, float]:
+        """What a run without faults comes to, and its seconds."""
+        if name not in self._whole:
+            out = self.place()
+            begin = time.perf_counter()
+            assert child(lambda: self.train(name, out)) == 0
+            self._whole[name] = (outcome(out), time.perf_counter() - begin)
+        return self._whole[name]
+
+    def same(self, name: str, out: Path) -> bool:
+        """Whether a run came to the same as one without faults; it is removed then."""
+        if outcome(out) != self.whole(name)[0]:
+            return False
+        shutil.rmtree(out)
+        return True
+
+
+def outcome(path: Path) -> Any:
+    """All that a run came to, times aside, as something to compare."""
+    run = hornbook.load(path)
+    files = [path / "model.safetensors", *sorted((path / "last").glob("state-*"))[-1:]]
+    tensors = [
+        {name: (t.shape, t.numpy(force=True).tobytes()) for name, t in read_tensors(file).items()}
+        for file in files
+    ]
+    log = [{k: v for k, v in record.items() if k not in TIMES} for record in run.log]
+    report = {k: v for k, v in run.report.items() if k not in TIMES}
+    return tensors, log, report
+
+
+def child(work: Callable[[], object], kill_after: float | None = None, number: int = 9) -> int:
+    """The exit code of a forked process, or minus the signal that ended it."""
+    pid = os.fork()
+    if not pid:
+        code = 1
+        try:
+            sink = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(sink, 1), os.dup2(sink, 2)
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            work()
+            code = 0
+        except Interrupted as stop:
+            code = 128 + stop.signal
+        except RunError:
+            code = 3
+        finally:
+            os._exit(code)
+    if kill_after is not None:
+        time.sleep(kill_after)
+        os.kill(pid, number)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+class At(Callback):
+    """Does something after an update."""
+
+    def __init__(self, step: int, do: Callable[[], object]) -> None:
+        self.step, self.do = step, do
+
+    def updated(self, step: int) -> None:
+        if step == self.step:
+            self.do()
+
+
+def killed(bench: Bench, times: int) -> tuple[int, int]:
+    """SIGKILL at a random moment, resumed, often killed again"""
+    tried = lost = 0
+    while tried < times:
+        name = NAMES[tried % len(NAMES)]
+        out, seconds = bench.place(), bench.whole(name)[1]
+        while True:
+            code = child(lambda: bench.go_on(name, out), bench.rng.uniform(0, 1.1 * seconds))
+            if code == 0:
+                break
+            tried += code == -9
+            if bench.rng.random() < 0.5:
+                assert child(lambda: bench.go_on(name, out)) == 0
+                break
+        lost += not bench.same(name, out)
+    return tried, lost
+
+
+def killed_at_files(bench: Bench, times: int) -> tuple[int, int]:
+    """Death before the first, second, third ... file is opened, renamed or removed"""
+    tried = lost = 0
+    for n in range(1, times + 1):
+        out = bench.place()
+
+        def work(n: int = n, out: Path = out) -> None:
+            seen = 0
+
+            def hook(event: str, arguments: tuple[Any, ...]) -> None:
+                nonlocal seen
+                if event in ("open", "os.rename", "os.remove", "os.mkdir") and out.name in str(
+                    arguments[0]
+                ):
+                    seen += 1
+                    if seen == n:
+                        os._exit(9)
+
+            sys.addaudithook(hook)
+            bench.go_on("bigram", out)
+
+        if child(work) == 0:
+            break
+        tried += 1
+        assert child(lambda out=out: bench.go_on("bigram", out)) == 0, n
+        lost += not bench.same("bigram", out)
+    return tried, lost
+
+
+def _stopped(bench: Bench, times: int, number: int) -> tuple[int, int]:
+    tried = lost = 0
+    while tried < times:
+        name = NAMES[1:][tried % (len(NAMES) - 1)]
+        out, step = bench.place(), bench.rng.randrange(24)
+        stop = At(step, lambda: os.kill(os.getpid(), number))
+        assert child(lambda: bench.train(name, out, (stop,))) == 128 + number
+        assert child(lambda: bench.go_on(name, out)) == 0
+        tried, lost = tried + 1, lost + (not bench.same(name, out))
+    return tried, lost
+
+
+def interrupted(bench: Bench, times: int) -> tuple[int, int]:
+    """Ctrl-C, exit code 130"""
+    return _stopped(bench, times, signal.SIGINT)
+
+
+def terminated(bench: Bench, times: int) -> tuple[int, int]:
+    """SIGTERM, exit code 143"""
+    return _stopped(bench, times, signal.SIGTERM)
+
+
+def disk_full(bench: Bench, times: int) -> tuple[int, int]:
+    """Disk full (a tmpfs of random size), then more of it"""
+    tried = lost = 0
+    libc = ctypes.CDLL(None, use_errno=True)
+    disk = bench.folder / "disk"
+    disk.mkdir(exist_ok=True)
+    while tried < times:
+        name = NAMES[1:][tried % (len(NAMES) - 1)]
+        pages = bench.rng.randrange(2, 120)
+
+        def mount(options: str, flags: int) -> None:
+            code = libc.mount(b"none", str(disk).encode(), b"tmpfs", flags, options.encode())
+            if code:
+                raise OSError(ctypes.get_errno(), "mount: needs root")
+
+        try:
+            mount(f"size={4 * pages}k", 0)
+        except OSError as error:
+            print(f"disk-full: {error}", file=sys.stderr)
+            break
+        try:
+            code = child(lambda: bench.train(name, disk / "run"))
+            if code == 0:
+                continue
+            assert code == 3, code
+            tried += 1
+            mount("size=64m", 32)  # MS_REMOUNT
+            assert child(lambda: bench.go_on(name, disk / "run")) == 0
+            lost += outcome(disk / "run") != bench.whole(name)[0]
+        finally:
+            libc.umount(str(disk).encode())
+    return tried, lost
+
+
+def too_large(bench: Bench, times: int) -> tuple[int, int]:
+    """A limit on the size of files (ulimit -f), then a higher one"""
+    tried = lost = 0
+    while tried < times:
+        name = NAMES[1:][tried % (len(NAMES) - 1)]
+        out, largest = bench.place(), bench.rng.randrange(1000, 60_000)
+
+        def work(name: str = name, out: Path = out, largest: int = largest) -> None:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (largest, -1))
+            bench.train(name, out)
+
+        if child(work) == 3:
+            tried += 1
+            assert child(lambda: bench.go_on(name, out)) == 0
+        lost += not bench.same(name, out)
+    return tried, lost
+
+
+def read_only(bench: Bench, times: int) -> tuple[int, int]:
+    """The directory becomes read-only, and writable again"""
+    tried = lost = 0
+    bench.folder.chmod(0o777)
+    while tried < times:
+        name = NAMES[1:][tried % (len(NAMES) - 1)]
+        out, step = bench.place(), bench.rng.randrange(23)
+
+        def lock(out: Path = out) -> None:
+            for folder in (out / "last", out):
+                if folder.exists():
+                    folder.chmod(0o555)
+            for log in out.glob("log.jsonl"):
+                log.chmod(0o444)
+
+        def work(name: str = name, out: Path = out, step: int = step, lock: Any = lock) -> None:
+            os.setuid(65534)  # root may write everywhere
+            bench.train(name, out, (At(step, lock),))
+
+        assert child(work) == 3
+        for path in (out, *out.rglob("*")):
+            path.chmod(0o777)
+        assert child(lambda: bench.go_on(name, out)) == 0
+        tried, lost = tried + 1, lost + (not bench.same(name, out))
+    return tried, lost
+
+
+def moved(bench: Bench, times: int) -> tuple[int, int]:
+    """The run directory renamed while it is trained"""
+    tried = lost = 0
+    while tried < times:
+        name = NAMES[1:][tried % (len(NAMES) - 1)]
+        out, step = bench.place(), bench.rng.randrange(24)
+        there = out.with_name(f"{out.name}-moved")
+        move = At(step, lambda out=out, there=there: out.rename(there))
+        assert child(lambda: bench.train(name, out, (move,))) == 0
+        assert not out.exists()
+        tried, lost = tried + 1, lost + (not bench.same(name, there))
+    return tried, lost
+
+
+def clock(bench: Bench, times: int) -> tuple[int, int]:
+    """The clocks jump by up to a day, forwards and back"""
+    tried = lost = 0
+    while tried < times:
+        name = NAMES[1:][tried % (len(NAMES) - 1)]
+        out, seed = bench.place(), bench.rng.random()
+
+        def work(name: str = name, out: Path = out, seed: float = seed) -> None:
+            rng = random.Random(seed)
+            time.time = lambda: rng.uniform(0, 2e9)
+            time.perf_counter = lambda: rng.uniform(0, 86_400)
+            bench.train(name, out)
+
+        assert child(work) == 0
+        tried, lost = tried + 1, lost + (not bench.same(name, out))
+    return tried, lost
+
+
+def _half(bench: Bench, name: str) -> Path:
+    out = bench.place()
+    stop = At(17, lambda: os.kill(os.getpid(), signal.SIGINT))
+    assert child(lambda: bench.train(name, out, (stop,))) == 130
+    return out
+
+
+def damaged(bench: Bench, times: int) -> tuple[int, int]:
+    """The newest state bit-flipped, cut, zeroed, swapped or removed: the one before is taken"""
+    tried = lost = 0
+    halves = {name: _half(bench, name) for name in NAMES[1:]}
+    while tried < times:
+        name = NAMES[1:][tried % len(halves)]
+        out = bench.place()
+        shutil.copytree(halves[name], out)
+        newest = out / "last" / json.loads((out / "last" / "state.json").read_text())["newest"]
+        raw = bytearray(newest.read_bytes())
+        at = bench.rng.randrange(len(raw))
+        kind = tried % 5
+        if kind == 0:
+            raw[at] ^= 1 << bench.rng.randrange(8)
+        elif kind == 1:
+            del raw[at:]
+        elif kind == 2:
+            raw[at : at + 4096] = bytes(len(raw[at : at + 4096]))
+        newest.write_bytes(raw)
+        if kind == 3:
+            newest.write_bytes((out / "model.safetensors").read_bytes())
+        if kind == 4:
+            newest.unlink()
+        assert child(lambda: bench.go_on(name, out)) == 0
+        tried, lost = tried + 1, lost + (not bench.same(name, out))
+    return tried, lost
+
+
+def both(bench: Bench, times: int) -> tuple[int, int]:
+    """A second process on the same run is refused; the first goes on"""
+    tried = lost = 0
+    while tried < times:
+        name = NAMES[1:][tried % (len(NAMES) - 1)]
+        out, step = bench.place(), bench.rng.randrange(24)
+        refused: list[int] = []
+
+        def second(name: str = name, out: Path = out, refused: list[int] = refused) -> None:
+            if child(lambda: bench.go_on(name, out)) != 3:
+                os._exit(7)
+
+        assert child(lambda: bench.train(name, out, (At(step, second),))) == 0
+        tried, lost = tried + 1, lost + (not bench.same(name, out))
+    return tried, lost
+
+
+def corpus(bench: Bench, times: int) -> tuple[int, int]:
+    """The corpus changed, then gone, then back: refused, refused, gone on with"""
+    tried = lost = 0
+    text = bench.corpus.read_text()
+    while tried < times:
+        name = NAMES[1:][tried % (len(NAMES) - 1)]
+        bench.whole(name)
+        out = _half(bench, name)
+        place = bench.rng.randrange(len(text))
+        for change in (text[:place] + "x" + text[place + 1 :], None):
+            bench.corpus.unlink() if change is None else bench.corpus.write_text(change)
+            assert cli(["train", "--resume", str(out)]) == 1
+        bench.corpus.write_text(text)
+        assert child(lambda out=out: hornbook.resume(out)) == 0
+        tried, lost = tried + 1, lost + (not bench.same(name, out))
+    return tried, lost
+
+
+def diverged(bench: Bench, times: int) -> tuple[int, int]:
+    """A weight becomes NaN: stopped before the update, the last good state kept"""
+    tried = lost = 0
+
+    class Poison(Callback):
+        def __init__(self, step: int) -> None:
+            self.step = step
+
+        def planned(self, plan: Any) -> None:
+            self.model = plan.model
+
+        def updating(self, step: int) -> None:
+            if step == self.step:
+                with torch.no_grad():
+                    next(self.model.parameters()).flatten()[0] = float("nan")
+
+    while tried < times:
+        name = NAMES[1:][tried % (len(NAMES) - 1)]
+        out, step = bench.place(), bench.rng.randrange(7, 24)
+        try:
+            bench.train(name, out, (Poison(step),))
+        except HornbookError as error:
+            assert f"at update {step + 1}" in str(error), error
+        else:
+            lost += 1
+        newest = out / "last" / json.loads((out / "last" / "state.json").read_text())["newest"]
+        weights = read_tensors(out / "model.safetensors")
+        lost += any(not t.isfinite().all() for t in weights.values() if t.is_floating_point())
+        lost += not newest.exists()
+        tried += 1
+        shutil.rmtree(out)
+    return tried, lost
+
+
+FAULTS: dict[str, tuple[Callable[[Bench, int], tuple[int, int]], int]] = {
+    "sigkill": (killed, 200),
+    "files": (killed_at_files, 1000),
+    "sigint": (interrupted, 50),
+    "sigterm": (terminated, 50),
+    "disk-full": (disk_full, 50),
+    "file-size": (too_large, 30),
+    "read-only": (read_only, 30),
+    "moved": (moved, 30),
+    "damaged": (damaged, 200),
+    "clock": (clock, 20),
+    "two": (both, 20),
+    "corpus": (corpus, 20),
+    "nan": (diverged, 30),
+}
+
+
+def table() -> str:
+    rows = ["| fault | tried | runs that lost anything |", "| --- | ---: | ---: |"]
+    for name, (fault, _) in FAULTS.items():
+        place = KEPT / f"{name}.json"
+        if place.exists():
+            result = json.loads(place.read_text())
+            rows.append(f"| {fault.__doc__} | {result['tried']} | {result['lost']} |")
+    return "\n".join(rows)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--only", choices=FAULTS, action="append")
+    parser.add_argument("--times", type=int)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--models", help="a few only, separated by commas (default: all)")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    if args.models:
+        NAMES[:] = ["ngram", *args.models.split(",")]
+    KEPT.mkdir(parents=True, exist_ok=True)
+    lost_any = 0
+    for name in args.only or FAULTS:
+        fault, times = FAULTS[name]
+        with tempfile.TemporaryDirectory() as folder:
+            begin = time.monotonic()
+            bench = Bench(Path(folder), random.Random(args.seed))
+            bench.train("bigram", bench.place())  # imports what the children are going to need
+            tried, lost = fault(bench, args.times or times)
+            seconds = time.monotonic() - begin
+        result = {"fault": name, "tried": tried, "lost": lost, "seconds": round(seconds, 1)}
+        (KEPT / f"{name}.json").write_text(json.dumps(result))
+        print(json.dumps(result), file=sys.stderr, flush=True)
+        lost_any += lost
+    print(table())
+    return int(bool(lost_any))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

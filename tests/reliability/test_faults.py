@@ -1,0 +1,406 @@
+"""Faults, one by one, in the process itself; `benchmarks/reliability.py` does them from outside."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import hornbook
+from hornbook.errors import ConfigError, DataError, RunError
+from hornbook.files import Header, read_json, read_tensors, write_tensors
+from hornbook.models.registry import MODELS, build_model, model_config, outline
+from hornbook.run import Run
+from hornbook.training import Callback
+from hornbook.training.lock import Lock
+from hornbook.training.memory import estimate
+from hornbook.training.plan import make_plan
+
+SETTINGS: dict[str, Any] = {
+    "model": {"n_layer": 1, "n_head": 2, "n_kv_head": 2, "n_embd": 8, "n_hidden": 8},
+    "training": {"steps": 12, "batch_size": 8, "evaluations": 3, "samplings": 0},
+}
+
+
+class At(Callback):
+    """Does something right before an update."""
+
+    def __init__(self, step: int, do: Callable[[Any], object]) -> None:
+        self.step, self.do = step, do
+
+    def planned(self, plan: Any) -> None:
+        self.plan = plan
+
+    def updating(self, step: int) -> None:
+        if step == self.step:
+            self.do(self.plan)
+
+
+class Listen(Callback):
+    """Keeps what was told."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def planned(self, plan: Any) -> None:
+        self.heard += [how for _, how in plan.lines()]
+
+    def told(self, message: str) -> None:
+        self.heard.append(message)
+
+
+def interrupt(_: object) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("corpus") / "words.txt"
+    parts = ["ba", "ko", "mi", "tu", "re", "la"]
+    path.write_text("\n".join(a + b + c for a in parts for b in parts for c in parts))
+    return path
+
+
+@pytest.fixture(scope="module")
+def half(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that died in update 10, with states of updates 4 and 8."""
+    out = tmp_path_factory.mktemp("half") / "run"
+    with pytest.raises(KeyboardInterrupt):
+        hornbook.train(str(corpus), out=out, settings=SETTINGS, callbacks=[At(10, interrupt)])
+    return out
+
+
+@pytest.fixture
+def copy(half: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(half, tmp_path / "run")
+
+
+def read(path: Path) -> None:
+    run = Run.load(path)
+    _ = run.log, run.report, run.model
+
+
+def states(path: Path) -> list[Path]:
+    return sorted((path / "last").glob("state-*.safetensors"))
+
+
+def test_the_newest_state_and_the_one_before_are_kept(half: Path, copy: Path) -> None:
+    assert [p.name[:14] for p in states(half)] == ["state-00000004", "state-00000008"]
+    hornbook.resume(copy)
+    assert [p.name[:14] for p in states(copy)] == ["state-00000012"] * 2
+    pointer = read_json(copy / "last" / "state.json")
+    assert {pointer["newest"], pointer["before"]} == {p.name for p in states(copy)}
+    assert not [p for p in copy.rglob("*") if "partial" in p.name or p.name == "lock"]
+
+
+@pytest.mark.parametrize("damage", ["flipped", "cut", "swapped", "gone", "pointer"])
+def test_a_damaged_state_falls_back_to_the_one_before(damage: str, copy: Path) -> None:
+    newest, heard = states(copy)[-1], Listen()
+    raw = bytearray(newest.read_bytes())
+    if damage == "flipped":
+        raw[len(raw) // 2] ^= 1
+        newest.write_bytes(raw)
+    elif damage == "cut":
+        newest.write_bytes(raw[:-1])
+    elif damage == "swapped":
+        shutil.copy(copy / "model.safetensors", newest)
+    elif damage == "gone":
+        newest.unlink()
+    else:
+        (copy / "last" / "state.json").write_text("{")
+    run = hornbook.resume(copy, callbacks=[heard])
+    assert run.report["steps"] == 12
+    if damage != "pointer":
+        assert any(
+            newest.name in line and "Going on from the state before it, of update 4" in line
+            for line in heard.heard
+        )
+
+
+def test_two_damaged_states_are_refused_by_name(copy: Path) -> None:
+    for state in states(copy):
+        state.write_bytes(b"")
+    with pytest.raises(RunError) as error:
+        hornbook.resume(copy)
+    assert all(state.name in str(error.value) for state in states(copy))
+
+
+def test_a_run_that_died_before_its_first_state_begins_again(corpus: Path, tmp_path: Path) -> None:
+    whole = hornbook.train(str(corpus), out=tmp_path / "whole", settings=SETTINGS)
+    out, heard = tmp_path / "cut", Listen()
+    with pytest.raises(KeyboardInterrupt):
+        hornbook.train(str(corpus), out=out, settings=SETTINGS, callbacks=[At(2, interrupt)])
+    run = hornbook.resume(out, callbacks=[heard])
+    assert any("it begins again, to the same end" in line for line in heard.heard)
+    expected, found = (read_tensors(r.path / "model.safetensors") for r in (whole, run))
+    assert all(torch.equal(expected[name], found[name]) for name in expected | found)
+
+
+def test_the_same_command_again_offers_to_go_on(corpus: Path, copy: Path) -> None:
+    command = f"hornbook train --resume {copy}"
+    with pytest.raises(ConfigError, match="gpt on words, 8 of 12 updates done; go on") as error:
+        hornbook.train(str(corpus), out=copy, settings=SETTINGS)
+    assert f"\n  {command}\n" in str(error.value)
+    hornbook.resume(copy)
+    with pytest.raises(ConfigError, match="finished after 12 updates; go on") as error:
+        hornbook.train(str(corpus), out=copy, settings=SETTINGS)
+    assert f"\n  {command} --steps 24\n" in str(error.value)
+
+
+def test_the_second_process_is_refused_and_told_who_the_first_is(copy: Path) -> None:
+    program = (
+        "import sys, hornbook\n"
+        "from hornbook.training.lock import Lock\n"
+        "from pathlib import Path\n"
+        f"with Lock(Path({str(copy)!r})):\n"
+        "    print('held', flush=True)\n"
+        "    sys.stdin.read()\n"
+    )
+    first = subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert first.stdin is not None
+    assert first.stdout is not None
+    assert first.stdout.readline() == "held\n"
+    with pytest.raises(RunError, match=rf"process {first.pid} on .*since 20.* is training it"):
+        hornbook.resume(copy)
+    first.kill()
+    first.wait()
+    first.stdin.close()
+    first.stdout.close()
+    heard = Listen()
+    assert hornbook.resume(copy, callbacks=[heard]).report["steps"] == 12
+    assert any(f"process {first.pid} on" in line and "was killed" in line for line in heard.heard)
+
+
+def test_a_lock_of_another_boot_is_stale(copy: Path) -> None:
+    (copy / "lock").write_text('{"pid": 1, "host": "elsewhere", "boot": "x", "since": "then"}')
+    with Lock(copy) as lock:
+        assert (
+            lock.stale == "process 1 on elsewhere (since then) was killed while it trained this run"
+        )
+        assert read_json(copy / "lock")["pid"] == os.getpid()
+    assert not (copy / "lock").exists()
+
+
+def test_a_run_that_is_moved_goes_on_where_it_is_now(corpus: Path, tmp_path: Path) -> None:
+    out, there, heard = tmp_path / "here", tmp_path / "there", Listen()
+
+    def move(_: object) -> None:
+        out.rename(there)
+        out.mkdir()  # somebody else's
+
+    run = hornbook.train(str(corpus), out=out, settings=SETTINGS, callbacks=[At(6, move), heard])
+    assert run.path == there
+    assert run.report["steps"] == 12
+    assert not list(out.iterdir())
+    assert any(f"was moved to {there}" in line for line in heard.heard)
+    assert [r["step"] for r in run.log] == list(range(1, 13))
+
+
+def test_a_run_that_is_removed_says_so(corpus: Path, tmp_path: Path) -> None:
+    out = tmp_path / "r"
+    with pytest.raises(RunError, match="was removed or moved to another disk"):
+        hornbook.train(
+            str(corpus),
+            out=out,
+            settings=SETTINGS,
+            callbacks=[At(6, lambda _: shutil.rmtree(out))],
+        )
+
+
+@pytest.mark.parametrize("where", ["weights", "loss"])
+def test_a_loss_that_is_no_number_stops_before_its_update(
+    where: str, corpus: Path, tmp_path: Path
+) -> None:
+    def poison(plan: Any) -> None:
+        for parameter in plan.model.parameters():
+            parameter.data.fill_(float("nan") if where == "weights" else 1e30)
+
+    out = tmp_path / "r"
+    with pytest.raises(RunError, match="no number any more: at update 7 it is") as error:
+        hornbook.train(str(corpus), out=out, settings=SETTINGS, callbacks=[At(6, poison)])
+    assert "expected finite ones" in str(error.value)
+    assert "--optim.learning-rate" in str(error.value)
+    assert error.value.exit_code == 1
+    assert all(t.isfinite().all() for t in read_tensors(out / "model.safetensors").values())
+
+
+def test_after_a_divergence_it_goes_on_with_a_lower_rate(corpus: Path, tmp_path: Path) -> None:
+    settings = {**SETTINGS, "optim": {"name": "sgd", "learning_rate": 1e30, "grad_clip": 0.0}}
+    out = tmp_path / "r"
+    with pytest.raises(RunError, match="no number any more"):
+        hornbook.train(str(corpus), out=out, settings=settings)
+    heard = Listen()
+    with pytest.raises(ConfigError, match=r"optim\.beta1: found it beside --resume"):
+        hornbook.resume(out, settings={"optim.beta1": 0.5})
+    with pytest.raises(RunError, match=r"weights overflowed|no number any more"):
+        hornbook.resume(out, settings={"optim.learning_rate": 0.01}, callbacks=[heard])
+    assert "optim.learning_rate is 0.01 from here on" in heard.heard
+
+
+def test_a_corpus_that_changed_or_is_gone_is_told(
+    half: Path, copy: Path, corpus: Path, tmp_path: Path
+) -> None:
+    text = corpus.read_text()
+    try:
+        corpus.write_text(text.replace("bako", "baka"))
+        with pytest.raises(DataError, match=r"has changed since .*\(sha256 .*, was "):
+            hornbook.resume(copy)
+        corpus.unlink()
+        with pytest.raises(DataError, match=r"no such file.*This run was trained on it"):
+            hornbook.resume(copy)
+    finally:
+        corpus.write_text(text)
+    assert hornbook.resume(copy).report["steps"] == 12
+
+
+def test_memory_is_estimated_before_anything_is_written(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hornbook.training.memory.available_memory", lambda: 12_000_000)
+    with pytest.raises(ConfigError, match=r"memory: training needs about .*found 12.0 MB avail"):
+        hornbook.train(
+            str(corpus),
+            out=tmp_path / "r",
+            settings={
+                **SETTINGS,
+                "training": {"batch_size": 60, "steps": 5},
+                "model": {"n_layer": 4},
+            },
+        )
+    with pytest.raises(ConfigError, match=r"weights, gradients and the optimizer need .* found 12"):
+        hornbook.train(
+            str(corpus), out=tmp_path / "r", settings={"model": {"n_embd": 4096, "n_head": 64}}
+        )
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_estimate_of_activations_grows_with_the_batch(corpus: Path) -> None:
+    small, large = (
+        estimate(make_plan(str(corpus), settings={**SETTINGS, "training": {"batch_size": n}}))
+        for n in (4, 16)
+    )
+    assert small.weights == large.weights
+    assert 3 < large.activations / small.activations < 4.5
+
+
+def test_running_out_of_memory_says_what_to_lower(corpus: Path, tmp_path: Path) -> None:
+    def exhaust(_: object) -> None:
+        torch.empty(1 << 60, dtype=torch.uint8)
+
+    with pytest.raises(
+        RunError, match=r"no memory left at update 6.*--training.batch-size \(now 8"
+    ):
+        hornbook.train(
+            str(corpus), out=tmp_path / "r", settings=SETTINGS, callbacks=[At(5, exhaust)]
+        )
+
+
+def test_a_disk_without_room_is_told_before(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(tmp_path)._replace(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(RunError, match=r"needs .* of disk, found 1\.0 kB free"):
+        hornbook.train(str(corpus), out=tmp_path / "r", settings=SETTINGS)
+
+
+def test_links_and_pipes_are_refused(copy: Path, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    for name in ("config.json", "tokenizer.json", "model.safetensors", "report.json", "log.jsonl"):
+        place = copy / name
+        if place.exists():
+            place.rename(secret)
+        place.symlink_to(secret)
+        with pytest.raises(RunError, match=rf"{name}: is a link"):
+            read(copy)
+        place.unlink()
+        os.mkfifo(place)
+        with pytest.raises(RunError, match=rf"{name}: is no plain file|found no config.json"):
+            read(copy)
+        place.unlink()
+        if secret.exists():
+            secret.rename(place)
+    (copy / "last").rename(tmp_path / "elsewhere")
+    (copy / "last").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(RunError, match="last: is a link"):
+        hornbook.resume(copy)
+
+
+def test_a_run_of_format_1_is_read_and_gone_on_with(copy: Path) -> None:
+    facts = read_json(copy / "config.json")
+    del facts["hardware"]["threads"]
+    (copy / "config.json").write_text(json.dumps({**facts, "format": 1}))
+    from safetensors import safe_open
+    from safetensors.torch import save_file
+
+    newest = states(copy)[-1]
+    with safe_open(newest, "pt") as file:
+        position = json.loads(file.metadata()["position"])
+    tensors = read_tensors(newest)
+    shutil.rmtree(copy / "last")
+    (copy / "last").mkdir()
+    save_file(tensors, copy / "last" / "state-00000008.safetensors")
+    (copy / "last" / "state.json").write_text(
+        json.dumps({"file": "state-00000008.safetensors", **position})
+    )
+    run = hornbook.resume(copy)
+    assert run.report["steps"] == 12
+    assert read_json(copy / "config.json")["format"] == 2
+
+
+def test_tensors_are_refused_before_memory_is_taken(tmp_path: Path) -> None:
+    path = tmp_path / "x.safetensors"
+    write_tensors(path, {"a": torch.zeros(3), "b": torch.ones(2, 2, dtype=torch.bfloat16)})
+    seen: list[Header] = []
+
+    def refuse(header: Header) -> None:
+        seen.append(header)
+        raise RunError("not these")
+
+    with pytest.raises(RunError, match=r"x\.safetensors: not these"):
+        read_tensors(path, refuse)
+    assert {n: (t.device.type, tuple(t.shape)) for n, t in seen[0].tensors.items()} == {
+        "a": ("meta", (3,)),
+        "b": ("meta", (2, 2)),
+    }
+    from safetensors.torch import load_file
+
+    for name, tensor in load_file(path).items():
+        assert torch.equal(tensor, read_tensors(path)[name])
+    huge = '{"a":{"dtype":"F32","shape":[250000000000],"data_offsets":[0,1000000000000]}}'
+    path.write_bytes(len(huge).to_bytes(8, "little") + huge.encode() + bytes(64))
+    with pytest.raises(RunError, match=r"damaged: found 149 B, expected 1\.0 TB"):
+        read_tensors(path)
+
+
+def test_the_outline_of_a_model_has_its_names_and_takes_nothing(model_name: str) -> None:
+    fields = MODELS[model_name].load(MODELS[model_name].config).model_fields
+    sizes = {k: v for k, v in {"n_embd": 8, "n_head": 2, "n_kv_head": 2}.items() if k in fields}
+    config = model_config({"name": model_name, **sizes})
+    torch.manual_seed(1)
+    generator = torch.get_rng_state()
+    shadow = outline(config, 11, 0)
+    assert torch.equal(generator, torch.get_rng_state())
+    real = build_model(config, 11, 0)
+    assert {n: t.shape for n, t in shadow.state_dict().items()} == {
+        n: t.shape for n, t in real.state_dict().items()
+    }
+    assert all(t.is_meta for t in shadow.state_dict().values())
+    shadow.check_weights(real.state_dict())
+
+
+def test_the_report_says_what_is_bitwise_equal(corpus: Path, tmp_path: Path) -> None:
+    settings = {**SETTINGS, "training": {**SETTINGS["training"], "deterministic": True}}
+    run = hornbook.train(str(corpus), out=tmp_path / "r", settings=settings)
+    assert run.report["determinism"].startswith("bitwise on this machine, with torch")
+    assert not torch.are_deterministic_algorithms_enabled()
