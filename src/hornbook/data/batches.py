@@ -207,7 +207,7 @@ class WindowBatches(Batches):
         items = np.concatenate([i for at in range(step, step + n) for _, i in self.items(at)])
         last = torch.from_numpy(items).to(self.tokens.device)
         ids, targets = self.windows(last), self.take(last + 1)
-        return ids.unflatten(0, (n, -1)), targets.unflatten(0, (n, -1))
+        return ids.view(n, -1, self.length), targets.view(n, -1)
 
     def windows(self, last: Tensor) -> Tensor:
         """The contexts (B, length) that end with the tokens at `last`, (B,)."""

@@ -1,4 +1,7 @@
-"""What is kept on disk and can be made again: fetched corpora, and the tokens of large texts."""
+"""What is kept on disk and can be made again: fetched corpora, and the tokens of large texts.
+
+Where it lies, how it gets there whole, and the thread that works beside the one that reads.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,18 @@ import os
 import shutil
 import time
 import zlib
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
 
 from hornbook.errors import DataError
 
 STRETCHES, STRETCH = 64, 4096  # of a file that are looked at again when it is opened
+BEHIND = 4  # calls that may wait at a time
 ABANDONED = 24 * 3600  # seconds after which a folder that was never finished is removed
 
 
@@ -63,3 +71,31 @@ def unwritable(path: Path, error: OSError) -> DataError:
         f"{path}: cannot be written ({error.strerror}). The tokens of a large text are kept there, "
         "1 to 2 bytes each; make room, or set HORNBOOK_CACHE to a folder that has it"
     )
+
+
+class Behind:
+    """Calls made in order in a thread of their own, at most BEHIND of them waiting.
+
+    What a call raises is raised by a later one, or at the end.
+    """
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(1)
+        self._waiting: deque[Future[Any]] = deque()
+
+    def __call__(self, function: Callable[..., Any], *arguments: Any) -> None:
+        """Calls a function later."""
+        self._waiting.append(self._pool.submit(function, *arguments))
+        if len(self._waiting) > BEHIND:
+            self._waiting.popleft().result()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
+    ) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=kind is not None)
+        if kind is None:
+            for waiting in self._waiting:
+                waiting.result()

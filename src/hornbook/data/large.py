@@ -9,17 +9,16 @@ from __future__ import annotations
 import codecs
 import hashlib
 import re
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 
 import numpy as np
 
-from hornbook.data.cache import cache_directory, unwritable
+from hornbook.data.cache import Behind, cache_directory, unwritable
 from hornbook.data.decoding import (
     ENCODINGS_TO_TRY,
     WrongByte,
@@ -31,9 +30,9 @@ from hornbook.data.decoding import (
 from hornbook.data.kind import Kind, detect_kind
 from hornbook.errors import DataError, RunError
 from hornbook.files import read_json, write_json
-from hornbook.tokenizers.char import code_points
+from hornbook.tokenizers.char import code_points, latin_1
 
-CHUNK = 1 << 20  # bytes read at a time
+CHUNK = 1 << 18  # bytes read at a time: with what is made of them they stay in the cache
 EXCERPT = 1 << 20  # characters of a large text, or a part of it, that are held in memory
 LONGEST_LINE = 1 << 24  # characters of a document
 FORMAT = 1
@@ -48,7 +47,7 @@ class Large:
     """What one pass over a large text found.
 
     modified: when the file was changed last, in nanoseconds. old_mac: its line ends are CR alone.
-    characters, documents: how many, the latter without blank lines (0 of a stream).
+    characters, documents: how many, the latter without blank lines (0 of a stream). blank: those.
     symbols: each one once, and the spellings of an end of document. seconds: what the pass took.
     """
 
@@ -62,6 +61,7 @@ class Large:
     n_bytes: int
     characters: int
     documents: int
+    blank: int
     symbols: str
     notes: tuple[str, ...]
     seconds: float
@@ -73,7 +73,9 @@ class Large:
         """
         pieces = _Pieces(Path(self.path), self.encoding, self.old_mac, self.kind == "documents")
         for piece in pieces:
-            yield filled(piece)[0] if pieces.lines else piece
+            if self.blank:
+                piece, _, _ = filled(piece)
+            yield piece if piece.endswith("\n") or not pieces.lines else piece + "\n"
         if _changed(Path(self.path)) != (self.n_bytes, self.modified):
             raise DataError(f"{self.path}: has changed while it was read; start again")
 
@@ -104,7 +106,7 @@ def read_large(path: Path, kind: str, encoding: str) -> Large:
 
 def scan(path: Path, kind: str, encoding: str) -> Large:
     """One pass over a text. Raises DataError where it cannot be read or learned from."""
-    begin, (_, modified) = perf_counter(), _changed(path)
+    begin, (n_bytes, modified) = perf_counter(), _changed(path)
     old_mac = _old_mac(path, encoding)
     head = _excerpt(_Pieces(path, encoding, old_mac, lines=False), whole_lines=True)
     found, why = detect_kind(head)
@@ -112,23 +114,23 @@ def scan(path: Path, kind: str, encoding: str) -> Large:
     if kind != "auto":
         found, why = ("documents" if kind == "documents" else "stream"), "as told"
     symbols, characters, documents, blank = _Symbols(), 0, 0, 0
-    with ThreadPoolExecutor(1) as pool:
-        digest = _Digest(pool)
-        pieces = _Pieces(path, encoding, old_mac, found == "documents", digest.update)
+    digest = hashlib.sha256()
+    with Behind() as behind:  # hashing lets go of Python's lock, decoding does not
+        see = partial(behind, digest.update)
+        pieces = _Pieces(path, encoding, old_mac, found == "documents", see)
         for piece in pieces:
             characters += len(piece)
             symbols.add(piece)
             if pieces.lines:
                 _, here, left_out = filled(piece)
                 documents, blank = documents + here, blank + left_out
-        sha256 = digest.hexdigest()
     if not set(str(symbols)) - set(" \t\n\r\v\f"):
         raise DataError(f"{path}: is empty; expected a text to learn from")
     if len(set(str(symbols)) - {"\n"}) < 2:
         raise DataError(
             f"{path}: found 1 different symbol, expected at least 2; there is nothing to learn in it"
         )
-    if _changed(path) != (digest.n_bytes, modified):
+    if _changed(path) != (n_bytes, modified):
         raise DataError(f"{path}: has changed while it was read; start again")
     notes = {
         "byte order mark left out": pieces.mark,
@@ -143,10 +145,11 @@ def scan(path: Path, kind: str, encoding: str) -> Large:
         why_kind=why,
         modified=modified,
         old_mac=old_mac,
-        sha256=sha256,
-        n_bytes=digest.n_bytes,
+        sha256=digest.hexdigest(),
+        n_bytes=n_bytes,
         characters=characters,
         documents=documents,
+        blank=blank,
         symbols=str(symbols),
         notes=tuple(note for note, holds in notes.items() if holds),
         seconds=perf_counter() - begin,
@@ -282,17 +285,17 @@ class _Symbols:
     """The symbols of a text that comes in pieces, and the spellings of an end of document."""
 
     def __init__(self) -> None:
-        self._ascii = b""
+        self._latin = b""
         self._seen = np.zeros(0x110000, dtype=np.bool_)
         self._ends: set[str] = set()
         self._last = ""
 
     def add(self, text: str) -> None:
-        if text.isascii():
-            self._ascii += bytes(set(text.encode("ascii").translate(None, self._ascii)))
+        if (latin := latin_1(text)) is not None:
+            self._latin += bytes(set(latin.translate(None, self._latin)))
         else:
             points = code_points(text)
-            if not self._seen.take(points).all():
+            if not self._seen.take(points, mode="clip").all():
                 self._seen[points] = True
         around = self._last + text
         if "<|endoftext" in around:
@@ -300,26 +303,6 @@ class _Symbols:
         self._last = around[-LONGEST_END:]
 
     def __str__(self) -> str:
-        self._seen[list(self._ascii)] = True
+        self._seen[list(self._latin)] = True
         points = np.flatnonzero(self._seen).tolist()
         return "".join([*map(chr, points), *sorted(self._ends)])
-
-
-class _Digest:
-    """sha256 in a thread of its own beside the decoding, a few chunks behind."""
-
-    def __init__(self, pool: ThreadPoolExecutor) -> None:
-        self._hash, self._pool = hashlib.sha256(), pool
-        self._waiting: deque[Future[None]] = deque()
-        self.n_bytes = 0
-
-    def update(self, chunk: bytes) -> None:
-        self.n_bytes += len(chunk)
-        self._waiting.append(self._pool.submit(self._hash.update, chunk))
-        if len(self._waiting) > 4:
-            self._waiting.popleft().result()
-
-    def hexdigest(self) -> str:
-        for waiting in self._waiting:
-            waiting.result()
-        return self._hash.hexdigest()

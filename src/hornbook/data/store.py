@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hornbook.data.cache import cache_directory, mark, whole_folder
+from hornbook.data.cache import Behind, cache_directory, mark, whole_folder
 from hornbook.data.large import EXCERPT, Large
 from hornbook.errors import RunError
 from hornbook.files import dump, read_json, write_json
@@ -79,8 +79,9 @@ def prepare(
         writers = [_Writer(partial / name, tokenizer) for name in PARTS]
         try:
             write = _write_documents if tokenizer.end_id is not None else _write_stream
-            write(recipe, tokenizer, unknown, writers)
-            facts = {w.path.name: w.finish() for w in writers if w.n}
+            with Behind() as behind:
+                write(recipe, tokenizer, unknown, writers, behind)
+            facts = {w.path.name: w.finish() for w in writers if w.n > 1}  # one predicts nothing
         finally:
             for writer in writers:
                 writer.close()
@@ -119,14 +120,14 @@ class _Writer:
         suffixes = ["tokens"] + (["starts"] if tokenizer.end_id is not None else [])
         self.files = {s: path.with_suffix(f".{s}").open("wb", buffering=0) for s in suffixes}
 
-    def write(self, ids: Ids) -> None:
-        """Tokens that follow those before; the very first is not predicted."""
+    def write(self, ids: Ids, ends: NDArray[np.int64] | None = None) -> None:
+        """Tokens that follow those before; the very first is not predicted. ends: the places after
+        the ends of documents among them."""
         if not len(ids):
             return
         self.dtype = ids.dtype.str
-        if "starts" in self.files:
-            starts = self.n + np.flatnonzero(ids == self.tokenizer.end_id)
-            _write_all(self.files["starts"], starts)
+        if ends is not None:
+            _write_all(self.files["starts"], self.n + ends - 1)
         self.n_bytes += self.tokenizer.count_bytes(ids if self.n else ids[1:])
         _write_all(self.files["tokens"], ids)
         self.n += len(ids)
@@ -160,7 +161,11 @@ def _write_all(file: Any, values: NDArray[Any]) -> None:
 
 
 def _write_stream(
-    recipe: Recipe, tokenizer: Tokenizer, unknown: Unknown, writers: list[_Writer]
+    recipe: Recipe,
+    tokenizer: Tokenizer,
+    unknown: Unknown,
+    writers: list[_Writer],
+    behind: Behind,
 ) -> None:
     place, last = 0, ""
     for piece in recipe.large.pieces():
@@ -170,45 +175,57 @@ def _write_stream(
                 continue
             if place <= begin and begin > 0:  # what the first prediction of a part sees
                 before = (last + piece)[begin - place + len(last) - 1]
-                writer.write(tokenizer.encode(before, unknown=unknown)[-1:])
-            writer.write(tokenizer.encode(text, unknown=unknown))
+                behind(writer.write, tokenizer.encode(before, unknown=unknown)[-1:])
+            behind(writer.write, tokenizer.encode(text, unknown=unknown))
             if not writer.full:
                 writer.show(text)
         place, last = place + len(piece), piece[-1]
 
 
 def _write_documents(
-    recipe: Recipe, tokenizer: Tokenizer, unknown: Unknown, writers: list[_Writer]
+    recipe: Recipe,
+    tokenizer: Tokenizer,
+    unknown: Unknown,
+    writers: list[_Writer],
+    behind: Behind,
 ) -> None:
     part_of, place = assign(recipe.bounds, recipe.seed), 0
     for writer in writers:
-        writer.write(tokenizer.encode_lines("\n"))
+        writer.write(tokenizer.encode_lines("\n"), np.array([1]))
     for piece in recipe.large.pieces():
+        here = part_of[place : place + piece.count("\n")]
+        place += len(here)
         ids = tokenizer.encode_lines(piece, unknown=unknown)
-        ends = np.flatnonzero(ids == tokenizer.end_id)
-        here = part_of[place : place + len(ends)]
-        place += len(ends)
-        parts = np.repeat(here, np.diff(ends, prepend=-1))
+        sizes = np.diff(np.flatnonzero(ids == tokenizer.end_id), prepend=-1)
+        behind(_deal, ids, sizes, here, writers)
         for p, writer in enumerate(writers):
-            writer.write(ids[parts == p])
             if not writer.full:
                 lines = piece.split("\n")
                 writer.show("".join(f"{lines[i]}\n" for i in np.flatnonzero(here == p).tolist()))
-    for writer in writers:
-        writer.n -= writer.n == 1  # the end id alone: an empty part
+
+
+def _deal(
+    ids: Ids, sizes: NDArray[np.int64], part_of: NDArray[np.uint8], writers: list[_Writer]
+) -> None:
+    """Writes whole documents, each to its part."""
+    parts = np.repeat(part_of, sizes)
+    for p, writer in enumerate(writers):
+        writer.write(ids[parts == p], np.cumsum(sizes[part_of == p]))
 
 
 def assign(bounds: tuple[int, int, int, int], seed: int) -> NDArray[np.uint8]:
     """The part of each document, (n,), as `random.Random(seed).shuffle` deals them out.
 
-    The shuffle swaps from the end down (Fisher and Yates 1938), so places are final once they are
-    passed: the training part's own order is left out.
+    The shuffle swaps from the end down (Fisher and Yates 1938) with a place drawn by rejection, so
+    places are final once they are passed: the training part's own order is left out.
     """
     n = bounds[-1]
-    order, generator = array("I"), random.Random(seed)
+    order, draw = array("I"), random.Random(seed).getrandbits
     order.frombytes(np.arange(n, dtype=np.uint32).data.cast("B"))
     for i in range(n - 1, max(bounds[1], 1) - 1, -1):
-        j = generator.randrange(i + 1)
+        bits = (i + 1).bit_length()
+        while (j := draw(bits)) > i:
+            pass
         order[i], order[j] = order[j], order[i]
     view, parts = np.frombuffer(order, dtype=np.uint32), np.zeros(n, dtype=np.uint8)
     for p, (begin, end) in enumerate(pairwise(bounds)):

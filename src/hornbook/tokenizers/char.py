@@ -1,7 +1,7 @@
 """One id a character (a Unicode code point), sorted, after the end of document where there is one.
 
-Encoding is one table lookup over the UTF-32 form of the text (ASCII: over its bytes), no Python a
-character.
+Encoding is one table lookup over the code points of the text (up to U+00FF: over bytes), no Python
+a character.
 """
 
 from __future__ import annotations
@@ -73,9 +73,9 @@ class CharTokenizer(Tokenizer):
         return self._lookup(text, table, unknown)
 
     def _lookup(self, text: str, table: Ids, unknown: Unknown) -> Ids:
-        if text.isascii() and table.dtype == np.uint8:
-            translated = text.encode("ascii").translate(table[:256].tobytes())
-            ids: Ids = np.frombuffer(translated, dtype=np.uint8)
+        latin = latin_1(text) if table.dtype == np.uint8 else None
+        if latin is not None:
+            ids: Ids = np.frombuffer(latin.translate(table[:256].tobytes()), dtype=np.uint8)
         else:
             points = code_points(text)
             ids = np.empty(len(points), dtype=table.dtype)
@@ -142,8 +142,20 @@ def added_tokens(end_id: int | None, end: str) -> list[dict[str, Any]]:
     ]
 
 
+def latin_1(text: str) -> bytes | None:
+    """A byte for each character, where none lies beyond U+00FF."""
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:
+        return None
+
+
 def code_points(text: str) -> Ids:
-    """The Unicode code points of a text, (N,) uint32; of ASCII alone uint8."""
-    if text.isascii():
-        return np.frombuffer(text.encode("ascii"), dtype=np.uint8)
+    """The Unicode code points of a text, (N,) of the smallest unsigned dtype that its kind allows."""
+    latin = latin_1(text)
+    if latin is not None:
+        return np.frombuffer(latin, dtype=np.uint8)
+    pairs = text.encode("utf-16-le", "surrogatepass")
+    if len(pairs) == 2 * len(text):
+        return np.frombuffer(pairs, dtype="<u2")
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
