@@ -95,7 +95,7 @@ class DataConfig(Settings):
         None,
         ge=0,
         description="tokens of a held-out part that are scored, spread over it; 0: all "
-        "(default: all, but 1,048,576 of a text over 32 MB)",
+        "(default: all, but 262,144 of a text over 32 MB)",
     )
 
     @property
