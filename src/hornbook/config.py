@@ -148,6 +148,9 @@ class TrainingConfig(Settings):
     """How long, on what batches, and how it is watched."""
 
     steps: int = Field(1000, gt=0, description="updates in all")
+    minutes: float | None = Field(
+        None, gt=0, description="end after so many: chooses size, context, batch and updates"
+    )
     batch_size: Annotated[int, Field(gt=0)] | Literal["all"] = Field(
         64, description="sequences (or windows) an update; all: the whole training part"
     )
@@ -264,7 +267,7 @@ def read_toml(path: Path) -> Nested:
             data = tomllib.load(file)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); give a TOML file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, numbers or nesting too long
         raise ConfigError(f"{path}: not valid TOML: {error}") from None
     for section, fields in data.items():
         if section not in SECTIONS:

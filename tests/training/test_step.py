@@ -15,7 +15,7 @@ from hornbook.training.step import TrainStep, clip
 from tests.conftest import TINY_GPT
 
 MLP = {
-    "model": {"name": "mlp", "n_hidden": 20, "norm": "batchnorm"},
+    "model": {"name": "mlp", "n_hidden": 20, "norm": "batchnorm", "dropout": 0.0},
     "optim": {"name": "sgd", "learning_rate": 0.1, "schedule": "constant", "grad_clip": 0.0},
     "training": {"steps": 40, "batch_size": 16, "sampling": "random", "evaluations": 2},
 }
@@ -62,7 +62,8 @@ def test_plain_draws_dropout_as_torch_does() -> None:
     step_of(plan)
     assert (plan.precision, plan.compiled) == ("fp32", "no")
     drops = [m.plain for m in plan.model.modules() if type(m).__name__ == "Dropout"]
-    assert drops and all(drops)
+    assert drops
+    assert all(drops)
 
 
 def test_compiling_has_to_pay_back() -> None:

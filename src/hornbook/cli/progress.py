@@ -58,6 +58,12 @@ class Progress(Callback):
         self.bar.start()
         self.task = self.bar.add_task("", total=steps, completed=step)
 
+    def counted(self, steps: int) -> None:
+        """Another end of the bar."""
+        self.steps = steps
+        if self.bar is not None:
+            self.bar.update(self.task, total=steps)
+
     def logged(self, record: dict[str, Any]) -> None:
         """One line: losses and speed."""
         if "val_loss" in record:

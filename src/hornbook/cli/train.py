@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import time
 from pathlib import Path
 
 from hornbook.cli.common import Parser, split_dotted
 from hornbook.config import SECTIONS, merge, parse_overrides, read_toml
 from hornbook.errors import ConfigError
+
+BEGAN = time.monotonic()  # --minutes counts from here, the import of torch included
 
 
 def run(arguments: list[str]) -> int:
@@ -22,6 +25,7 @@ def run(arguments: list[str]) -> int:
     toml = read_toml(args.config) if args.config is not None else {}
     flags = {
         "steps": args.steps,
+        "minutes": args.minutes,
         "seed": args.seed,
         "device": args.device,
         "precision": args.precision,
@@ -47,6 +51,7 @@ def run(arguments: list[str]) -> int:
         model=args.model,
         preset=args.preset,
         out=args.out,
+        began=BEGAN,
         settings=settings,
         callbacks=[Progress()],
     )
@@ -58,8 +63,8 @@ def _resume(args: argparse.Namespace, dotted: list[str]) -> int:
     from hornbook.cli.progress import Progress
     from hornbook.training import resume
 
-    given = ("corpus", "model", "preset", "config", "seed", "out", "device", "precision", "kind",
-             "encoding", "plain", "patience", "probe_every")  # fmt: skip
+    given = ("corpus", "model", "preset", "config", "minutes", "seed", "out", "device", "precision",
+             "kind", "encoding", "plain", "patience", "probe_every")  # fmt: skip
     if extra := [name for name in given if getattr(args, name) is not None] + dotted[:1]:
         raise ConfigError(
             f"--resume: found {extra[0]} beside it; a run goes on with its own settings, only "
@@ -132,6 +137,9 @@ def _parser(*, full_help: bool) -> Parser:
     parser.add_argument("--model", help="a name from `hornbook models` (default: gpt)")
     parser.add_argument("--preset", help="a whole configuration by name")
     parser.add_argument("--steps", help="updates in all")
+    parser.add_argument(
+        "--minutes", help="the one dial: size, batch and updates that end after so many minutes"
+    )
     parser.add_argument("--seed", help="every generator is derived from it")
     parser.add_argument("--out", type=Path, help="directory of the run (default: under runs/)")
     parser.add_argument("--device", help="auto, cpu, cuda or mps")

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from hornbook.layers.dropped import dropped_attention
+
 
 def document_mask(starts: Tensor) -> Tensor:
     """What each place may look at: itself and what is before it in its document.
@@ -19,13 +21,22 @@ def document_mask(starts: Tensor) -> Tensor:
 
 
 def causal_attention(
-    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout: float = 0.0
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    mask: Tensor | None,
+    dropout: float = 0.0,
+    *,
+    plain: bool = False,
 ) -> Tensor:
     """softmax(q k^T / sqrt(D)) v over what is not later; (B, H, T, D) each -> (B, H, T, D).
 
     mask: None for plain causal, else (B, 1, T, T) bool. k and v may have fewer heads than q
-    (grouped queries). Vaswani et al. 2017; dropout falls on the weights, as in the notes.
+    (grouped queries). Vaswani et al. 2017; dropout falls on the weights, as in the notes. plain: by
+    PyTorch's own masks.
     """
+    if dropout and not plain and q.device.type == "cpu" and q.shape[1] == k.shape[1]:
+        return dropped_attention(q, k, v, mask, dropout)
     out: Tensor = F.scaled_dot_product_attention(
         q, k, v, attn_mask=mask, is_causal=mask is None, dropout_p=dropout,
         enable_gqa=k.shape[1] != q.shape[1],
@@ -34,13 +45,18 @@ def causal_attention(
 
 
 class CausalAttention(nn.Module):
-    """`causal_attention` as a module, so that a hook sees queries, keys and mask."""
+    """`causal_attention` as a module, so that a hook sees queries, keys and mask.
 
-    def forward(
-        self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout: float = 0.0
-    ) -> Tensor:
+    p: dropout of the weights in training; `plain` as in `Dropout`.
+    """
+
+    def __init__(self, p: float = 0.0) -> None:
+        super().__init__()
+        self.p, self.plain = p, False
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
         """(B, H, T, D) each -> (B, H, T, D)."""
-        return causal_attention(q, k, v, mask, dropout)
+        return causal_attention(q, k, v, mask, self.p if self.training else 0.0, plain=self.plain)
 
 
 def attention_weights(q: Tensor, k: Tensor, mask: Tensor | None) -> Tensor:

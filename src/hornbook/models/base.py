@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from hornbook.config import ModelConfig
 from hornbook.errors import ConfigError, RunError
+from hornbook.layers.attention import CausalAttention
 from hornbook.layers.cache import Moves
 from hornbook.layers.dropout import Dropout
 
@@ -94,7 +95,7 @@ class LanguageModel(nn.Module, ABC):
     def drop_plainly(self, plain: bool) -> None:
         """Whether dropout's masks are drawn as torch draws them (`layers/dropout.py`)."""
         for module in self.modules():
-            if isinstance(module, Dropout):
+            if isinstance(module, Dropout | CausalAttention):
                 module.plain = plain
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
@@ -168,6 +169,12 @@ class State:
                 self.kept[i] = part[rows]
             else:
                 part.branch(rows)
+
+    def leave(self, going: Tensor) -> Moves:
+        """Lets the rows leave where `going` (B,) bool does not hold -> where the others moved."""
+        moves = Moves.of(going)
+        self.keep(moves)
+        return moves
 
     def keep(self, moves: Moves) -> None:
         """Lets rows leave."""

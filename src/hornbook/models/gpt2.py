@@ -51,10 +51,9 @@ class CausalSelfAttention(nn.Module):
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
         self.n_head = config.n_head
-        self.attention_dropout = config.attention_dropout
         self.qkv = Linear(config.n_embd, 3 * config.n_embd, bias=False)
         self.proj = Linear(config.n_embd, config.n_embd)
-        self.attend = CausalAttention()
+        self.attend = CausalAttention(config.attention_dropout)
         self.dropout = Dropout(config.dropout)
 
     def forward(self, x: Tensor, mask: Tensor | None, cache: KVCache | None = None) -> Tensor:
@@ -63,7 +62,7 @@ class CausalSelfAttention(nn.Module):
         if cache is not None:
             y = cache.attend(q, k, v)
         else:
-            y = self.attend(q, k, v, mask, self.attention_dropout if self.training else 0.0)
+            y = self.attend(q, k, v, mask)
         out: Tensor = self.dropout(self.proj(merge_heads(y)))
         return out
 

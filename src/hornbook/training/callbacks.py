@@ -19,6 +19,9 @@ class Callback:
     def started(self, run: Run, step: int, steps: int) -> None:
         """The run directory is there and updates `step` to `steps` follow."""
 
+    def counted(self, steps: int) -> None:
+        """The updates in all are other ones from here on (`--minutes`)."""
+
     def watches(self, step: int) -> bool:
         """Whether update `step` is to be made by itself, so that it can be looked at."""
         return False

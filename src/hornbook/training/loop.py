@@ -24,6 +24,7 @@ from hornbook.files import append_line, sync, write_json, write_lines, write_ten
 from hornbook.generate import sample
 from hornbook.machine import size
 from hornbook.run import Run, make_generator
+from hornbook.training.budget import Budget, with_horizon
 from hornbook.training.callbacks import Callback
 from hornbook.training.device import autocast
 from hornbook.training.faults import is_out_of_memory, why_not_finite
@@ -71,11 +72,36 @@ class Loop:
         self.losses: list[float] = []
         if not fresh:
             self.resume()
+        self.set_horizon()
+        self.mark, self.recorded = time.perf_counter(), self.progress.seconds
+        self.saved = self.mark
+
+    def set_horizon(self) -> None:
+        """When what is due, by the number of updates in all."""
+        training = self.plan.config.training
+        self.steps = training.steps
         self.log_every = max(1, self.steps // RECORDS)
         self.evaluate_at = _spread(self.steps, training.evaluations)
         self.sample_at = _spread(self.steps, training.samplings) - {self.steps}
-        self.mark, self.recorded = time.perf_counter(), self.progress.seconds
-        self.saved = self.mark
+        budget = self.plan.budget
+        self.turn = round(self.plan.config.optim.decay_start * self.steps) if budget else 0
+
+    def count_anew(self, budget: Budget) -> None:
+        """The updates that are left, by the time that they took so far; then the rate falls."""
+        done, spent = self.progress.step, time.perf_counter() - self.began
+        left = budget.left(0.0)
+        if done == 0 or spent <= 0:
+            return
+        config = with_horizon(
+            self.plan.config, max(done + 1, done + int(left * done / spent)), done
+        )
+        self.plan.config = self.step.config = config
+        facts = {**self.run_.facts, "config": config.model_dump(mode="json")}
+        self.run_ = Run(self.run_.path, facts, config)
+        self.write(lambda path: write_json(path / "config.json", facts))
+        self.set_horizon()
+        for callback in self.callbacks:
+            callback.counted(self.steps)
 
     def resume(self) -> None:
         """Goes to where the last whole state stands; what the log says after it is made again."""
@@ -101,7 +127,7 @@ class Loop:
             callback.started(self.run_, self.progress.step, self.steps)
         self.plan.model.train()
         with _signals() as caught:
-            self.mark = time.perf_counter()
+            self.mark = self.began = time.perf_counter()
             if self.progress.step in self.evaluate_at and self.progress.pending:
                 self.evaluate()  # stopped before it was finished
             while self.progress.step < self.steps and not self.progress.watch.should_stop:
@@ -121,6 +147,8 @@ class Loop:
     def update(self) -> None:
         """One update, or several at once, and what is due after them."""
         progress, first = self.progress, self.progress.step
+        if self.plan.budget is not None and first == self.turn:
+            self.count_anew(self.plan.budget)
         pairs = self.step.several(first) if self.together(first) else None
         if pairs is None:
             pairs = [self.one(first)]

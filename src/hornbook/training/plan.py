@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -41,6 +41,9 @@ from hornbook.training.compiled import SMALL, SPAN, Form, choose_form, pays_from
 from hornbook.training.device import PAYS, choose_precision, describe_device, find_device, has_bf16
 from hornbook.training.memory import refuse_too_large
 from hornbook.training.step import TrainStep
+
+if TYPE_CHECKING:
+    from hornbook.training.budget import Budget
 
 DEFAULT_MODEL = "gpt"
 LONGEST_DEFAULT = 256  # tokens of context for long documents, where nobody asks for more
@@ -67,6 +70,7 @@ class Plan:
     compiled: Form = "no"
     why_compiled: str = ""
     memory: str = ""
+    budget: Budget | None = None
 
     @cached_property
     def examples(self) -> Literal["sequences", "windows"]:
@@ -183,15 +187,16 @@ def make_plan(
     corpus: str | None = None,
     *,
     model: str | None = None,
-    preset: str | None = None,
+    preset: str | Nested | None = None,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Plan:
     """Resolves settings against a corpus. `settings`: sections of fields, as from TOML and flags.
 
+    preset: a name, or a configuration that is none of them (of a rung of the ladder).
     Raises ConfigError or DataError, before anything is written.
     """
     asked: Nested = merge(settings or {})
-    base = presets.named(preset) if preset else {}
+    base = presets.named(preset) if isinstance(preset, str) else preset or {}
     named = asked.get("model", {}).get("name")
     refuse_two("--model", model, "model.name", named)
     refuse_two("CORPUS", corpus, "data.corpus", asked.get("data", {}).get("corpus"))
@@ -200,8 +205,9 @@ def make_plan(
     if not MODELS[name].trained:
         raise ConfigError(f"model: {name} is not trained; make one of runs with `hornbook mix`")
     if preset and base["model"]["name"] != name:
+        what = f"preset {preset!r}" if isinstance(preset, str) else "this rung"
         raise ConfigError(
-            f"model: found {name!r}, but preset {preset!r} is of {base['model']['name']!r}; "
+            f"model: found {name!r}, but {what} is of {base['model']['name']!r}; "
             "leave one of the two out"
         )
     data = merge({"data": base.get("data", {})}, {"data": asked.get("data", {})})["data"]
@@ -212,7 +218,7 @@ def make_plan(
     if text.source != text.name:  # a file: its path holds from anywhere
         data["corpus"] = str(Path(data_config.corpus).expanduser().resolve())
     documents = text.kind == "documents"
-    if not preset:
+    if preset is None:
         base = presets.default(name, documents=documents)
     asked.setdefault("model", {})["name"] = name
     merged: Nested = parse_config(merge(base, asked, {"data": data})).model_dump()
@@ -290,11 +296,11 @@ def _choose_compilation(plan: Plan) -> None:
         with _trial(plan, plan.precision) as trial:
             updates = training.steps * plan.batches.batch_size / trial.batches.batch_size
             least = pays_from(form) / updates  # below it nothing more is to be known
-            seconds = updates * _seconds(trial.__call__, plan.device, least)
+            seconds = updates * seconds_of(trial, plan.device, least)
     plan.compiled, plan.why_compiled = choose_form(form, asked, seconds, plan.device)
     if asked == "auto" and plan.compiled == "loss":
         with _trial(plan, plan.precision) as trial, _trial(plan, plan.precision, "loss") as other:
-            ratio = _seconds(other.__call__, plan.device) / _seconds(trial.__call__, plan.device)
+            ratio = seconds_of(other, plan.device) / seconds_of(trial, plan.device)
         plan.compiled = "loss" if ratio < PAYS else "no"
         plan.why_compiled = f"measured: an update takes {ratio:.2f} of the time"
 
@@ -324,10 +330,12 @@ def _trial(plan: Plan, precision: str, compiled: Form = "no") -> Iterator[TrainS
         )
 
 
-def _seconds(step: Callable[[int], object], device: torch.device, least: float = 0.0) -> float:
-    """Of an update: the median of five after one to warm up; that one where it takes under `least`."""
+def seconds_of(
+    step: Callable[[int], object], device: torch.device, least: float = 0.0, times: int = 5
+) -> float:
+    """Of an update: the median of `times` after one to warm up; that one where it is under `least`."""
     seconds: list[float] = []
-    while len(seconds) < 6 and not (seconds and seconds[0] < least):
+    while len(seconds) <= times and not (seconds and seconds[0] < least):
         begin = time.perf_counter()
         step(len(seconds))
         if device.type == "cuda":

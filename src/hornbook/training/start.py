@@ -12,12 +12,13 @@ from typing import Any
 
 import torch
 
-from hornbook.config import OptimConfig, TrainingConfig, parse_overrides
+from hornbook.config import Nested, OptimConfig, TrainingConfig, parse_overrides
 from hornbook.errors import ConfigError, RunError
 from hornbook.evaluate import evaluate
 from hornbook.files import write_json, write_lines, write_tensors
 from hornbook.machine import size
 from hornbook.run import Run, check_free, create, free_path
+from hornbook.training.budget import plan_in_time
 from hornbook.training.callbacks import Callback
 from hornbook.training.lock import Lock
 from hornbook.training.loop import Loop
@@ -35,23 +36,30 @@ def train(
     corpus: str | None = None,
     *,
     model: str | None = None,
-    preset: str | None = None,
+    preset: str | Nested | None = None,
     steps: int | None = None,
     seed: int | None = None,
     out: str | Path | None = None,
     device: str | None = None,
     precision: str | None = None,
+    minutes: float | None = None,
+    began: float | None = None,
     settings: Mapping[str, Any] | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> Run:
     """Trains a model on a corpus (a registry name or a path) and returns its run.
 
+    preset: a name, or sections of fields in place of one.
     settings: dotted fields, such as `{"model.n_layer": 4}`, or sections of fields, as in TOML.
+    minutes: ends after so many, and chooses size, context, batch and updates for it, unless they are
+        asked for. They count from `began` (time.monotonic()), by default from this call.
     out: the run directory to make; `runs/<corpus>-<model>` if left out.
     Seeds torch's global generator. Raises ConfigError, DataError or RunError; Interrupted after the
     state was saved on Ctrl-C.
     """
-    flags = {"steps": steps, "seed": seed, "device": device, "precision": precision}
+    flags = {
+        "steps": steps, "minutes": minutes, "seed": seed, "device": device, "precision": precision,
+    }  # fmt: skip
     training = {name: value for name, value in flags.items() if value is not None}
     sections = _sections(settings or {})
     for name, value in training.items():
@@ -59,7 +67,13 @@ def train(
     sections["training"] = {**sections.get("training", {}), **training}
     if out is not None:
         check_free(Path(out))
-    plan = make_plan(corpus, model=model, preset=preset, settings=sections)
+    if (minutes := sections["training"].get("minutes")) is not None:
+        checked = TrainingConfig.parse({"minutes": minutes}, "training").minutes
+        assert checked is not None
+        began = time.monotonic() if began is None else began
+        plan = plan_in_time(checked, began, corpus, model=model, preset=preset, settings=sections)
+    else:
+        plan = make_plan(corpus, model=model, preset=preset, settings=sections)
     plan.memory = check_memory(plan)
     callbacks = _told(plan, callbacks)
     path = (
@@ -185,7 +199,9 @@ def _run(plan: Plan, run: Run, callbacks: Sequence[Callback], lock: Lock, *, fre
             if plan.model.fitted:
                 _fit(plan, run, callbacks)
             else:
-                Loop(plan, run, callbacks, lock, fresh=fresh).run()
+                loop = Loop(plan, run, callbacks, lock, fresh=fresh)
+                loop.run()
+                run = loop.run_
             write_report(plan, run)
         for callback in callbacks:
             callback.finished(run)

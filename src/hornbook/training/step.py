@@ -38,7 +38,7 @@ class NotFiniteError(RunError):
 def clip(parameters: Sequence[Tensor], limit: float) -> Tensor:
     """Scales the gradients down to a norm of `limit` (0: leaves them); their norm before, a scalar."""
     gradients = [p.grad for p in parameters if p.grad is not None]
-    norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+    norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
     if limit:
         torch._foreach_mul_(gradients, (limit / (norm + 1e-6)).clamp(max=1.0))
     return norm
@@ -117,7 +117,7 @@ class TrainStep:
         if self.averaged:
             memory = min(self.config.training.ema, (step + 1) / (step + 10))
             with torch.no_grad():
-                torch._foreach_lerp_(self.averaged, self.parameters, 1 - memory)
+                torch._foreach_lerp_(self.averaged, list[Tensor](self.parameters), 1 - memory)
 
     @contextmanager
     def at_average(self) -> Iterator[None]:

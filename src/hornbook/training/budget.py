@@ -1,0 +1,230 @@
+"""The one dial is time: from minutes to a model, its batches and its updates.
+
+The machine is measured for a second or two: how long an update of each size takes here. What a size
+reaches after how many updates was measured before, on the names and on Shakespeare
+(`benchmarks/budget.py`), and is kept here as a law, loss = a + b * updates^-c. The size that promises
+the lowest loss within the minutes is taken. Two fifths of the way the updates that are left are
+counted anew, by the time that they took so far; then the rate begins to fall.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from hornbook.config import Nested, RunConfig, merge
+from hornbook.data.batches import Draw, build_batches
+from hornbook.data.part import fitting_context
+from hornbook.errors import ConfigError
+from hornbook.models.registry import build_model
+from hornbook.run import parse_config
+from hornbook.training.plan import DEFAULT_MODEL, Plan, make_plan, seconds_of
+from hornbook.training.step import TrainStep
+
+END = 3.0  # seconds of the report, besides its evaluation
+FORWARD = 3.0  # how much faster tokens are scored than trained on
+EVALUATING = 0.1  # share of the minutes at most
+MEASURING = 0.1  # share of the minutes after which no larger size is tried
+FEWEST = 60  # updates below which a size is not worth trying
+
+
+@dataclass(frozen=True)
+class Size:
+    """A size of the GPT: blocks, channels, heads, context in tokens, rows of a batch."""
+
+    n_layer: int
+    n_embd: int
+    n_head: int
+    context_length: int
+    batch_size: int
+
+
+SIZES = {
+    "tiny": Size(2, 48, 2, 64, 16),
+    "small": Size(3, 64, 2, 64, 16),
+    "medium": Size(4, 128, 2, 64, 24),
+    "large": Size(4, 192, 3, 128, 24),
+    "huge": Size(6, 256, 4, 256, 24),
+}
+
+
+LAWS: dict[tuple[str, str], tuple[float, float, float]] = {  # a, b, c: see above
+    ("documents", "tiny"): (1.794, 2.25, 0.35),
+    ("documents", "small"): (1.755, 2.29, 0.35),
+    ("stream", "tiny"): (1.658, 64.33, 0.90),
+    ("stream", "small"): (1.575, 62.31, 0.90),
+    ("stream", "medium"): (1.539, 35.74, 0.90),
+    ("stream", "large"): (1.415, 34.11, 0.90),
+}
+
+
+def dropout_for(epochs: float) -> float:
+    """More of it the more often each token is seen."""
+    for most, share in ((2, 0.0), (6, 0.05), (20, 0.1)):
+        if epochs < most:
+            return share
+    return 0.2
+
+
+def settings_of(size: Size, steps: int, epochs: float) -> dict[str, dict[str, Any]]:
+    """A whole training of a size: `steps` updates that see each token `epochs` times."""
+    return {
+        "model": {
+            "name": "gpt",
+            "context_length": size.context_length,
+            "n_layer": size.n_layer,
+            "n_head": size.n_head,
+            "n_kv_head": size.n_head,
+            "n_embd": size.n_embd,
+            "n_hidden": 3 * size.n_embd,
+            "dropout": dropout_for(epochs),
+        },
+        "optim": {
+            "name": "muon",
+            "learning_rate": 5e-3,
+            "muon_learning_rate": 0.02 if size.n_embd > 64 else 0.015,
+            "schedule": "linear",
+            "warmup": min(40, max(1, steps // 10)),
+            "decay_start": 0.4,
+            "final": 0.0,
+            "beta2": 0.98,
+            "weight_decay": 0.1,
+        },
+        "training": {"steps": steps, "batch_size": size.batch_size},
+    }
+
+
+def promised(kind: str, size: str, updates: float) -> float:
+    """The validation loss of a size after so many updates, by its law."""
+    a, b, c = LAWS[kind, size]
+    return a + b * float(max(updates, 1.0) ** -c)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Seconds to end within, from `began` (time.monotonic()) on."""
+
+    seconds: float
+    began: float
+
+    def left(self, end: float) -> float:
+        """Seconds for updates, if the end of the run takes so many."""
+        return max(0.0, self.seconds - (time.monotonic() - self.began) - end)
+
+
+def plan_in_time(
+    minutes: float,
+    began: float,
+    corpus: str | None,
+    *,
+    model: str | None,
+    preset: str | Nested | None,
+    settings: Mapping[str, Mapping[str, Any]],
+) -> Plan:
+    """The plan that ends after so many minutes, `began` (time.monotonic()) included.
+
+    The size is chosen where nothing is asked of the model but that it be the default; else its
+    updates alone. Raises ConfigError where updates are asked for as well, or the time is too short.
+    """
+    asked: Nested = merge(settings)
+    if "steps" in asked.get("training", {}):
+        raise ConfigError("minutes: found it beside steps; give one of them")
+    budget = Budget(60 * minutes, began)
+    plan = make_plan(corpus, model=model, preset=preset, settings=asked)
+    if plan.model.fitted:
+        return plan
+    free = preset is None and plan.config.model.name == DEFAULT_MODEL
+    free = free and not asked["model"].keys() - {"name"} if "model" in asked else free
+    if free:
+        name, seconds, why = _best_size(plan, budget)
+        chosen = _of_size(SIZES[name], plan, max(1, round(budget.left(END) / seconds)))
+        plan = make_plan(corpus, preset=chosen, settings=asked)
+        plan.notes.append(why)
+    else:
+        with_copy = TrainStep(plan.model, plan.batches, plan.config, plan.precision)
+        seconds = seconds_of(with_copy, plan.device)
+        plan = make_plan(corpus, model=model, preset=preset, settings=asked)
+    return _with_updates(plan, asked, minutes, budget, seconds)
+
+
+def _best_size(plan: Plan, budget: Budget) -> tuple[str, float, str]:
+    """The size of the lowest loss promised, seconds of its update, and why, in words."""
+    kind, best, seconds = plan.corpus.kind, "", {}
+    losses: dict[str, float] = {}
+    begin = time.monotonic()
+    for name, size in SIZES.items():
+        if (kind, name) not in LAWS:
+            continue
+        if losses and time.monotonic() - begin > MEASURING * budget.seconds:
+            break
+        seconds[name] = _measure(size, plan)
+        updates = budget.left(END) / seconds[name]
+        if losses and updates < FEWEST:
+            break
+        losses[name] = promised(kind, name, updates)
+        best = min(losses, key=losses.__getitem__)
+    updates = budget.left(END) / seconds[best]
+    others = ", ".join(
+        f"{name} {loss:.2f} ({seconds[name] * 1e3:.0f} ms an update)"
+        for name, loss in losses.items()
+    )
+    why = f"size {best}, about {updates:,.0f} updates; promised on a text of this kind: {others}"
+    return best, seconds[best], why
+
+
+def _measure(size: Size, plan: Plan) -> float:
+    """Seconds of an update of a size here."""
+    config = parse_config(merge(plan.config.model_dump(), _of_size(size, plan, 1000)))
+    model = build_model(config.model, plan.tokenizer.vocab_size, plan.tokenizer.end_id)
+    training, length = config.training, model.context_length
+    draw = Draw(batch_size=training.batch_size, seed=0)
+    batches = build_batches(plan.train_part, "sequences", length, draw, plan.device)
+    step = TrainStep(model.to(plan.device).train(), batches, config, plan.precision)
+    return seconds_of(step, plan.device, times=3)
+
+
+def _of_size(size: Size, plan: Plan, updates: int) -> Nested:
+    """The settings of a size on the text of a plan: its context fits the text."""
+    rows, length = size.batch_size, size.context_length
+    if plan.corpus.kind == "documents":
+        fitted = plan.model.context_length
+    else:
+        fitted = fitting_context(plan.val_part.n_targets, length)
+    rows = max(1, rows * length // fitted)
+    tokens = max(1, updates) * rows * fitted
+    epochs = tokens / plan.train_part.n_targets
+    return settings_of(replace(size, context_length=fitted, batch_size=rows), updates, epochs)
+
+
+def _with_updates(
+    plan: Plan, asked: Nested, minutes: float, budget: Budget, seconds: float
+) -> Plan:
+    """The plan with as many updates as fit."""
+    score = plan.val_part.n_targets * seconds / plan.tokens_per_step / FORWARD
+    left = budget.left(END + score)
+    evaluations = plan.config.training.evaluations
+    if "evaluations" not in asked.get("training", {}):
+        evaluations = max(2, min(evaluations, int(EVALUATING * left / max(score, 1e-9))))
+    steps = int((left - evaluations * score) / seconds)
+    if steps < 2:
+        raise ConfigError(
+            f"minutes: found {minutes:g}, in which this machine makes no two updates; give more"
+        )
+    plan.config = with_horizon(plan.config, steps)
+    training = plan.config.training.model_copy(
+        update={"evaluations": evaluations, "minutes": minutes}
+    )
+    plan.config = plan.config.model_copy(update={"training": training})
+    plan.budget = Budget(budget.seconds - END - score, budget.began)
+    return plan
+
+
+def with_horizon(config: RunConfig, steps: int, turn: int | None = None) -> RunConfig:
+    """The settings with so many updates in all; the rate begins to fall after `turn` of them."""
+    training = config.training.model_copy(update={"steps": steps})
+    update: dict[str, object] = {"training": training}
+    if turn is not None:
+        update["optim"] = config.optim.model_copy(update={"decay_start": turn / steps})
+    return config.model_copy(update=update)

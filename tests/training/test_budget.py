@@ -1,0 +1,88 @@
+"""The dial of minutes: what it chooses, and that what came of it can be repeated."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from hornbook.data.part import Part
+from hornbook.errors import ConfigError
+from hornbook.training import budget, train
+from hornbook.training.budget import LAWS, SIZES, Budget, dropout_for, promised
+from hornbook.training.plan import make_plan
+
+SPEED = {name: 1e-3 * 4**i for i, name in enumerate(SIZES)}  # seconds of an update, as if
+
+
+def test_every_law_promises_less_for_more_updates() -> None:
+    for kind, size in LAWS:
+        losses = [promised(kind, size, updates) for updates in (50, 200, 1000, 5000)]
+        assert losses == sorted(losses, reverse=True)
+        assert 1.0 < losses[-1] < losses[0] < 6.0
+
+
+@pytest.mark.parametrize("kind", ["documents", "stream"])
+def test_more_minutes_promise_no_worse_and_no_smaller_a_model(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(budget, "_measure", lambda size, plan: speed[size])
+    speed = {size: SPEED[name] for name, size in SIZES.items()}
+    plan = make_plan("names", settings={"training": {"steps": 1}})
+    plan.corpus = type("Text", (), {"kind": kind})()  # type: ignore[assignment]
+    chosen, losses = [], []
+    for minutes in (0.25, 0.5, 1, 2, 4, 60):
+        name, seconds, why = budget._best_size(plan, Budget(60 * minutes, time.monotonic()))
+        chosen.append(list(SIZES).index(name))
+        losses.append(promised(kind, name, 60 * minutes / seconds))
+        assert name in why
+    assert chosen == sorted(chosen)
+    assert losses == sorted(losses, reverse=True)
+
+
+def test_what_is_seen_more_often_is_dropped_more() -> None:
+    shares = [dropout_for(epochs) for epochs in (0.5, 3, 10, 50)]
+    assert shares == sorted(set(shares))
+
+
+def test_minutes_and_updates_are_not_both_asked_for() -> None:
+    with pytest.raises(ConfigError, match="minutes: found it beside steps"):
+        train("names", minutes=1, steps=10)
+    with pytest.raises(ConfigError, match="greater than 0"):
+        train("names", minutes=0)
+
+
+def test_too_short_a_time_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no two updates"):
+        train("names", minutes=0.001, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("model", ["gpt", "mlp"])
+def test_a_run_of_minutes_says_what_it_did_and_is_repeated_by_it(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(budget, "END", 0.0)
+    small = {"data.corpus": str(tmp_path / "words.txt"), "training.evaluations": 2}
+    (tmp_path / "words.txt").write_text("\n".join(f"word{i % 7}{i % 5}" for i in range(200)))
+    settings = {**small, "model.name": model}
+    run = train(minutes=0.03, out=tmp_path / "run", settings=settings)
+    training, optim = run.config.training, run.config.optim
+    assert training.minutes == 0.03
+    assert run.log[-1]["step"] == training.steps
+    turn = round(optim.decay_start * training.steps)
+    rates = {r["step"]: r["lr"] for r in run.log}
+    assert all(rate == optim.learning_rate for step, rate in rates.items() if 60 < step <= turn)
+    assert rates[training.steps] < optim.learning_rate
+    sections = run.config.model_dump()
+    sections["training"] |= {"minutes": None}
+    again = train(out=tmp_path / "again", settings=sections)
+    assert [r["loss"] for r in again.log if r["step"] == training.steps] == [run.log[-1]["loss"]]
+
+
+def test_a_text_too_short_for_a_context_gets_a_shorter_one(tmp_path: Path, words: Part) -> None:
+    path = tmp_path / "text.txt"
+    path.write_text("to be or not to be, that is the question\n" * 30)
+    run = train(str(path), minutes=0.1, out=tmp_path / "run")
+    assert run.model.context_length < 64
