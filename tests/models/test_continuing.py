@@ -124,6 +124,22 @@ def test_rows_that_leave_do_not_disturb_the_others(model_name: str) -> None:
     assert len(alive) < 40
 
 
+@torch.inference_mode()
+def test_rows_branch(model_name: str) -> None:
+    model = double(model_name, 0)
+    ids = rows(model, 3, 12)
+    _, state = model.start(ids[:1, :1])
+    state.branch(torch.tensor([0, 0, 0]))
+    ids[1:, 0] = ids[0, 0]
+    for t in range(1, 6):
+        model.step(ids[:, t], state)
+    order = torch.tensor([2, 0, 2, 1])
+    state.branch(order)
+    ids = torch.cat([ids[order, :6], rows(model, 4, 5)[:, 1:]], dim=1)
+    for t in range(6, 10):
+        same(model.step(ids[:, t], state), model.next_logits(ids[:, : t + 1]))
+
+
 def test_moves_keep_exactly_the_rows_that_go_on() -> None:
     generator = torch.Generator().manual_seed(0)
     for n in range(12):

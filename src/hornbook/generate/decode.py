@@ -1,28 +1,34 @@
 """Decoding: a stream of tokens from any model, and whole samples made from it.
 
-Works on the contract alone: `next_logits` of the last `context_length` tokens. A document ends with
-the end id; a stream goes on past the context, which then slides.
+Works on the contract alone: a model starts rows and goes on with them token by token. A document
+ends with the end id; a stream goes on past the context, as its model says (`models/cached.py`).
 """
 
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from hornbook.errors import ConfigError
-from hornbook.generate.sampling import Sampling
+from hornbook.generate.sampling import Sampling, uniforms
 from hornbook.models.base import LanguageModel
 from hornbook.tokenizers import Tokenizer
 from hornbook.tokenizers.base import Unknown
 
-BATCH = 512  # samples made side by side
+BATCH = 4096  # samples made side by side at most
+BATCH_TOKENS = 1 << 18  # tokens kept of them at most
+SHARED = 0.9  # beginnings are shared while there are fewer than this share of the samples
+
+# logits (B, V), the samples' numbers (B,) and the place of the draw -> tokens (B,)
+Draw = Callable[[Tensor, Tensor, int], Tensor]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Sample:
     """One sample: prompt and continuation. finished: it ended by itself or at a stop."""
 
@@ -34,32 +40,39 @@ class Sample:
 
 @torch.inference_mode()
 def generate_ids(
-    model: LanguageModel,
-    prompt: Sequence[int],
-    n: int,
-    max_tokens: int,
-    sampling: Sampling,
-    generator: torch.Generator,
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Continues a prompt n times side by side: yields (which samples, their next tokens), (k,) each.
+    model: LanguageModel, prompt: Sequence[int], samples: Tensor, max_tokens: int, draw: Draw
+) -> Generator[tuple[Tensor, Tensor], Tensor | None, None]:
+    """Continues a prompt once for each of `samples` (n,) side by side: yields which of them got
+    which tokens, (k,) each.
 
-    Samples that reached the end of their document are left out from then on. A document longer than
-    the context goes on from its last `context_length` tokens, like a stream.
+    Samples that reached the end of their document leave, as do those where a bool (k,) that is sent
+    back does not hold. While many are the same so far, what is the same is computed once.
     """
     model.eval()
-    device = model.device
-    ids = torch.tensor([list(prompt)] * n, device=device)
-    alive = torch.arange(n, device=device)
-    for _ in range(max_tokens):
-        logits = model.next_logits(ids[:, -model.context_length :])
-        chosen = sampling.choose(logits, generator)
-        yield alive, chosen
-        ids = torch.cat([ids, chosen[:, None]], dim=1)[:, -model.context_length :]
-        if model.end_id is not None:
-            going = chosen != model.end_id
-            alive, ids = alive[going], ids[going]
-            if not len(alive):
-                return
+    logits, state = model.start(torch.tensor([list(prompt)], device=model.device))
+    row = torch.zeros_like(samples)  # which of the model's rows each sample goes on with
+    shared = True
+    for place in range(max_tokens):
+        chosen = draw(logits[row] if shared else logits, samples, place)
+        wanted = yield samples, chosen
+        going = chosen != (-1 if model.end_id is None else model.end_id)
+        if wanted is not None:
+            going &= wanted
+        if place + 1 == max_tokens or not going.any():
+            return
+        if shared:
+            samples, row, chosen = samples[going], row[going], chosen[going]
+            pairs, where = torch.unique(row * model.vocab_size + chosen, return_inverse=True)
+            shared = len(pairs) < SHARED * len(samples)
+            if shared:
+                state.branch(pairs // model.vocab_size)
+                row, chosen = where, pairs % model.vocab_size
+            else:
+                state.branch(row)
+        elif not going.all():
+            moves = state.leave(going)
+            samples, chosen = moves(samples.clone()), moves(chosen.clone())
+        logits = model.step(chosen, state)
 
 
 def prompt_ids(tokenizer: Tokenizer, prompt: str, unknown: Unknown = "error") -> list[int]:
@@ -81,41 +94,81 @@ def sample(
     sampling: Sampling | None = None,
     stop: Sequence[str] = (),
     generator: torch.Generator | None = None,
-    batch: int = BATCH,
+    batch: int | None = None,
     unknown: Unknown = "error",
 ) -> list[Sample]:
     """n samples that begin with the prompt, up to `max_tokens` new tokens or a stop each.
 
-    The text keeps the prompt and loses the stop. With batch=1 samples are drawn one after the other
-    from the generator, as in the notes.
+    The text keeps the prompt and loses the stop. The generator gives one number, a key: token t of
+    sample i depends on the key, i and t, and on neither n nor the batch (but for the rounding of
+    logits, which are not the same to the last bit in a batch of another size). With batch=1 samples
+    are drawn one after the other from the generator itself, as in the notes.
     """
     _check(n, max_tokens, stop)
+    sampling = sampling or Sampling()
     generator = generator if generator is not None else torch.Generator()
     start = prompt_ids(tokenizer, prompt, unknown)
     if unknown == "skip":  # what is shown is what the model has read
         prompt = tokenizer.decode(tokenizer.encode(prompt, unknown="skip"))
-    samples = []
+    draw = _from(generator, sampling) if batch == 1 else _keyed(generator, sampling)
+    room = min(len(start) + max_tokens, model.context_length)
+    batch = batch or max(1, min(BATCH, BATCH_TOKENS // room))
+    made: list[Sample] = []
     for first in range(0, n, batch):
-        count = min(batch, n - first)
-        made: list[list[int]] = [[] for _ in range(count)]
-        finished = [False] * count
-        stopped: set[int] = set()
-        for alive, chosen in generate_ids(
-            model, start, count, max_tokens, sampling or Sampling(), generator
-        ):
-            for i, token in zip(alive.tolist(), chosen.tolist(), strict=True):
-                if token == tokenizer.end_id:
-                    finished[i] = True
-                else:
-                    made[i].append(token)
-                    if stop and i not in stopped and _cut(tokenizer.decode(made[i]), stop)[1]:
-                        stopped.add(i)
-            if len(stopped) + sum(finished) >= count and stop:
-                break
-        for tokens, ended in zip(made, finished, strict=True):
-            text, cut = _cut(tokenizer.decode(tokens), stop)
-            samples.append(Sample(prompt + text, prompt, len(tokens), ended or cut))
-    return samples
+        numbers = torch.arange(first, min(first + batch, n), device=model.device)
+        rows = generate_ids(model, start, numbers, max_tokens, draw)
+        for tokens, stopped in _collect(rows, tokenizer, stop, first, len(numbers)):
+            ended = bool(len(tokens)) and tokens[-1] == tokenizer.end_id
+            text, _ = _cut(tokenizer.decode(tokens), stop)
+            made.append(Sample(prompt + text, prompt, len(tokens) - ended, ended or stopped))
+    return made
+
+
+def _collect(
+    rows: Generator[tuple[Tensor, Tensor], Tensor | None, None],
+    tokenizer: Tokenizer,
+    stop: Sequence[str],
+    first: int,
+    n: int,
+) -> Iterator[tuple[np.ndarray, bool]]:
+    """The tokens of each sample in order, and whether it met a stop."""
+    which, tokens = [], []
+    written: list[list[int]] = [[] for _ in range(n if stop else 0)]
+    stopped = np.zeros(n, dtype=bool)
+    step = next(rows, None)
+    while step is not None:
+        numbers, chosen = step[0].cpu().numpy() - first, step[1].cpu().numpy()
+        which.append(numbers)
+        tokens.append(chosen)
+        for i, token in zip(numbers.tolist(), chosen.tolist(), strict=True) if stop else ():
+            written[i].append(token)
+            stopped[i] = _cut(tokenizer.decode(written[i]), stop)[1]
+        wanted = torch.from_numpy(~stopped[numbers]).to(step[0].device) if stop else None
+        try:
+            step = rows.send(wanted)
+        except StopIteration:
+            break
+    sample_of = np.concatenate(which)
+    order = sample_of.argsort(kind="stable")
+    ends = np.bincount(sample_of, minlength=n).cumsum()
+    yield from zip(
+        np.split(np.concatenate(tokens)[order], ends[:-1]), stopped.tolist(), strict=True
+    )
+
+
+def _from(generator: torch.Generator, sampling: Sampling) -> Draw:
+    return lambda logits, samples, place: sampling.choose(logits, generator)
+
+
+def _keyed(generator: torch.Generator, sampling: Sampling) -> Draw:
+    key = int(torch.randint(2**63 - 1, (), generator=generator))
+
+    def draw(logits: Tensor, samples: Tensor, place: int) -> Tensor:
+        if logits.device.type not in ("cpu", "cuda"):  # which have float64
+            samples = samples.cpu()
+        return sampling.pick(logits, uniforms(key, samples, place))
+
+    return draw
 
 
 def stream(
@@ -129,15 +182,17 @@ def stream(
     generator: torch.Generator | None = None,
     unknown: Unknown = "error",
 ) -> Iterator[str]:
-    """One sample piece by piece, the prompt left out. Never splits a character, nor shows part of a
-    stop."""
+    """The first of `sample`'s piece by piece, the prompt left out. Never splits a character, nor
+    shows part of a stop."""
     _check(1, max_tokens, stop)
     generator = generator if generator is not None else torch.Generator()
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     held = ""  # what may be the beginning of a stop
     keep = max((len(s) for s in stop), default=1) - 1
     start = prompt_ids(tokenizer, prompt, unknown)
-    for _, chosen in generate_ids(model, start, 1, max_tokens, sampling or Sampling(), generator):
+    draw = _keyed(generator, sampling or Sampling())
+    number = torch.zeros(1, dtype=torch.int64, device=model.device)
+    for _, chosen in generate_ids(model, start, number, max_tokens, draw):
         held += decoder.decode(tokenizer.decode_bytes(chosen.tolist()))
         held, found = _cut(held, stop)
         if found:

@@ -1,4 +1,4 @@
-"""From logits to the next token: pure functions (B, V) -> (B, V), and the draw."""
+"""From logits to the next token: pure functions (B, V) -> (B, V), and the draws."""
 
 from __future__ import annotations
 
@@ -56,6 +56,54 @@ class Sampling:
         p = self.filter(logits).softmax(dim=-1).cpu()
         drawn = torch.multinomial(p, 1, replacement=True, generator=generator)
         return drawn[:, 0].to(logits.device)
+
+    def pick(self, logits: Tensor, u: Tensor) -> Tensor:
+        """The token at the share u of each row's probability, (B, V), (B,) in [0, 1) -> (B,).
+
+        The inverse of the cumulative distribution: with u from `uniforms`, a draw. In float64, so
+        that no token of probability 0 is met by rounding.
+        """
+        logits = logits.float()
+        if self.temperature == 0:
+            return logits.argmax(dim=-1)
+        cumulative = (
+            self.filter(logits).softmax(dim=-1).to(u.device).cumsum(-1, dtype=torch.float64)
+        )
+        share = u * cumulative[:, -1]
+        return torch.searchsorted(cumulative, share[:, None], right=True)[:, 0].to(logits.device)
+
+
+GOLDEN = 0x9E3779B97F4A7C15  # 2^64 / the golden ratio
+BITS = (1 << 64) - 1
+ROUNDS = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB))
+
+
+def uniforms(key: int, samples: Tensor, place: int) -> Tensor:
+    """A number for the draw of each sample at a place, (B,) int64 -> (B,) float64 in [0, 1).
+
+    It depends on (key, sample, place) alone, so a sample does not depend on its company: SplitMix64
+    (Steele, Lea and Flood 2014), counted instead of run (Salmon et al. 2011).
+    """
+    base = _mix_int((_mix_int(key) + place * GOLDEN) & BITS)
+    z = samples * _signed(GOLDEN) + _signed(base)  # int64 wraps around, as is meant
+    for shift, factor in ROUNDS:
+        z = (z ^ _right(z, shift)) * _signed(factor)
+    z = z ^ _right(z, 31)
+    return _right(z, 12).double() * 2.0**-52  # 52 bits: u * total stays below total
+
+
+def _right(z: Tensor, shift: int) -> Tensor:
+    return (z >> shift) & ((1 << (64 - shift)) - 1)  # the sign does not come along
+
+
+def _signed(x: int) -> int:
+    return x - (1 << 64) if x >> 63 else x
+
+
+def _mix_int(z: int) -> int:
+    for shift, factor in ROUNDS:
+        z = ((z ^ (z >> shift)) * factor) & BITS
+    return z ^ (z >> 31)
 
 
 def top_k(logits: Tensor, k: int) -> Tensor:

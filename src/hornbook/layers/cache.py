@@ -77,6 +77,15 @@ class KVCache:
         self.length = end
         return self._kept[0, :end], self._kept[1, :end]
 
+    def branch(self, rows: Tensor) -> None:
+        """Makes these rows (n,) the rows."""
+        if self._kept is not None:
+            _, room, _, H, D = self._kept.shape  # noqa: N806
+            kept = self._kept.new_empty(2, room, len(rows), H, D)
+            for old, new in zip(self._kept, kept, strict=True):
+                torch.index_select(old[: self.length], 1, rows, out=new[: self.length])
+            self._kept = kept
+
     def keep(self, moves: Moves) -> None:
         """Lets rows leave."""
         if self._kept is not None:
@@ -90,7 +99,7 @@ def attend_last(q: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     G divides H (grouped queries).
     """
     T, B, G, D = keys.shape  # noqa: N806
-    q = q.unflatten(1, (G, -1)) / math.sqrt(D)  # (B, G, H / G, D)
+    q = q.reshape(B, G, -1, D) / math.sqrt(D)  # (B, G, H / G, D)
     if T * D < SMALL:
         scores = (q * keys[:, :, :, None]).sum(-1, keepdim=True)  # (T, B, G, H / G, 1)
         return (scores.softmax(0) * values[:, :, :, None]).sum(0).flatten(1, 2)

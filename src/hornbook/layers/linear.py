@@ -25,6 +25,6 @@ class Linear(nn.Linear):
             or self.out_features % pieces
         ):
             return super().forward(x)
-        weight = self.weight.unflatten(0, (pieces, -1))  # (pieces, out / pieces, in)
+        weight = self.weight.view(pieces, -1, self.in_features)  # (pieces, out / pieces, in)
         out = torch.bmm(weight, x.reshape(1, -1, 1).expand(pieces, -1, 1)).view(*x.shape[:-1], -1)
         return out if self.bias is None else out.add_(self.bias)
