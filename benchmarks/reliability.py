@@ -23,6 +23,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,8 @@ class Bench:
 
     def go_on(self, name: str, out: Path, callbacks: tuple[Callback, ...] = ()) -> None:
         """Begins, or goes on with what is there: the next command of whoever sat before it."""
+        if (out / "report.json").exists():
+            return
         if out.exists():
             hornbook.resume(out, callbacks=callbacks)
         else:
@@ -120,8 +123,11 @@ def child(work: Callable[[], object], kill_after: float | None = None, number: i
             code = 0
         except Interrupted as stop:
             code = 128 + stop.signal
-        except RunError:
+        except RunError as error:
             code = 3
+            (KEPT / "refused.txt").write_text(str(error))
+        except Exception:
+            (KEPT / "failed.txt").write_text(traceback.format_exc())
         finally:
             os._exit(code)
     if kill_after is not None:
