@@ -55,9 +55,9 @@ class Evaluation:
 def batch_loss(model: LanguageModel, ids: Tensor, targets: Tensor) -> Tensor:
     """Mean cross-entropy in nats of a batch, a scalar that gradients flow from.
 
-    Targets (B, T) are those of every place, (B,) those after the last place alone.
+    Targets (B, T) are those of every place, (B,) those after full windows.
     """
-    logits = model(ids) if targets.ndim == 2 else model.next_logits(ids)
+    logits = model(ids) if targets.ndim == 2 else model.window_logits(ids)
     if logits.dtype == torch.bfloat16:
         logits = logits.float()
     return F.cross_entropy(logits.flatten(0, -2), targets.flatten(), ignore_index=IGNORE)

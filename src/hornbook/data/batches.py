@@ -19,6 +19,7 @@ from torch import Tensor
 from hornbook.data.part import IntArray, Part, Rows
 from hornbook.tokenizers.base import Ids
 
+TABLE = 1 << 22  # ids of windows that are made once and kept
 IGNORE = -1  # a target that is not scored
 PASS = 1 << 22  # items that are put in order at a time
 PACKED = 1 << 18  # documents (or pieces of them) that are packed at a time
@@ -195,19 +196,27 @@ class WindowBatches(Batches):
     ) -> None:
         super().__init__(part, length, draw, part.n_targets, device, -(-part.n_targets // PASS))
         self._starts = torch.from_numpy(part.starts).to(self.tokens.device)
+        self._n, self._table = part.n_targets, torch.empty(0)
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
         """ids (B, length) and targets (B,)."""
-        items = np.concatenate([items for _, items in self.items(step)])
-        last = torch.from_numpy(items).to(self.tokens.device)
-        return self.windows(last), self.take(last + 1)
+        return self._examples([items for _, items in self.items(step)])
 
     def several(self, step: int, n: int) -> tuple[Tensor, Tensor]:
         """As one batch, cut afterwards: at 32 windows it is the calls that cost."""
-        items = np.concatenate([i for at in range(step, step + n) for _, i in self.items(at)])
-        last = torch.from_numpy(items).to(self.tokens.device)
-        ids, targets = self.windows(last), self.take(last + 1)
+        ids, targets = self._examples(
+            [items for at in range(step, step + n) for _, items in self.items(at)]
+        )
         return ids.view(n, -1, self.length), targets.view(n, -1)
+
+    def _examples(self, items: list[IntArray]) -> tuple[Tensor, Tensor]:
+        last = torch.from_numpy(np.concatenate(items)).to(self.tokens.device)
+        targets = self.take(last + 1)
+        if self._n * self.length > TABLE:
+            return self.windows(last), targets
+        if not len(self._table):  # the notes' X: at 32 windows an update, one operation for six
+            self._table = self.windows(torch.arange(self._n, device=last.device))
+        return self._table[last], targets
 
     def windows(self, last: Tensor) -> Tensor:
         """The contexts (B, length) that end with the tokens at `last`, (B,)."""

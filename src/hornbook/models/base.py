@@ -55,6 +55,11 @@ class LanguageModel(nn.Module, ABC):
         logits: Tensor = super().__call__(ids)
         return logits
 
+    def window_logits(self, windows: Tensor) -> Tensor:
+        """The logits after full windows, (B, context_length) -> (B, V): `next_logits` of rows in
+        which what stands before a document repeats the id that starts it."""
+        return self.next_logits(windows)
+
     def next_logits(self, ids: Tensor) -> Tensor:
         """The logits after the last place alone, (B, T) -> (B, V).
 

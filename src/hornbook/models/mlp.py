@@ -141,7 +141,11 @@ class MLP(LanguageModel):
 
     def next_logits(self, ids: Tensor) -> Tensor:
         """(B, T) -> (B, V): one window a row."""
-        logits: Tensor = self.net(last_window(ids, self.context_length, self.end_id))
+        return self.window_logits(last_window(ids, self.context_length, self.end_id))
+
+    def window_logits(self, windows: Tensor) -> Tensor:
+        """(B, context) -> (B, V)."""
+        logits: Tensor = self.net(windows)
         return logits
 
     def calibrate(self, windows: Callable[[], Iterable[Tensor]]) -> None:

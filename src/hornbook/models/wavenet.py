@@ -115,10 +115,11 @@ class WaveNet(LanguageModel):
 
     def next_logits(self, ids: Tensor) -> Tensor:
         """(B, T) -> (B, V): the last window, joined two by two as in the notes."""
-        return self._join(last_window(ids, self.context_length, self.end_id))
+        return self.window_logits(last_window(ids, self.context_length, self.end_id))
 
-    def _join(self, window: Tensor) -> Tensor:
-        x = self.embedding(window)  # (B, context, C)
+    def window_logits(self, windows: Tensor) -> Tensor:
+        """(B, context) -> (B, V)."""
+        x = self.embedding(windows)  # (B, context, C)
         for level, join in enumerate(self.levels):
             joined = join(self.flatten(x))  # half as many places, at last none: (B, C)
             if self.residual and level:

@@ -73,7 +73,8 @@ class TrainStep:
     def gradients(self, step: int, precision: str) -> Tensor:
         """Sets the gradients of update `step` and gives its loss."""
         ids, targets = self.batches.batch(step)
-        self.optimizer.zero_grad(set_to_none=True)
+        for parameter in self.parameters:
+            parameter.grad = None
         with autocast(ids.device, precision):
             loss = self._loss(self.model, ids, targets)
         loss = loss + penalty(self.model, self.config.optim.l2)
