@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test lint types clean
+.PHONY: demo test lint types fuzz clean
 
 demo: $(VENV)/.ready
 	$(BIN)/hornbook train names
@@ -32,6 +32,13 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 $(VENV)/.ready-dev: $(VENV)/.ready
 	$(PIP) --editable '.[dev]'
 	touch $@
+
+# an hour by default: FUZZ=60 make fuzz; coverage-guided where atheris has a wheel for this Python
+FUZZ ?= 3600
+fuzz: $(VENV)/.ready-dev
+	HORNBOOK_FUZZ=2000 $(BIN)/python -m pytest -n auto tests/fuzz
+	$(PIP) 'atheris>=3'
+	$(BIN)/python -m tests.fuzz.guided $(FUZZ)
 
 clean:
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache

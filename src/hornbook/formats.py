@@ -97,6 +97,7 @@ class Report(_Open):
     validation: Losses
     held_out: bool = True
     samples: list[str]
+    determinism: str = ""
     samples_different: int = 0
     samples_new: int = 0
     novelty: Verdict | None = None

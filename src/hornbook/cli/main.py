@@ -25,6 +25,7 @@ VERBS = {
     "mix": "one run of several: their probabilities averaged",
     "lr-find": "look for a learning rate",
     "inspect": "figures of what a run learned, how it trained, and whether it copied",
+    "doctor": "what this machine is to hornbook, and whether its device can be trusted",
     "data": "the corpora, or the statistics of one or of a file",
     "models": "what can be trained, and the settings of one",
 }

@@ -44,6 +44,7 @@ def run(arguments: list[str]) -> int:
                 f"{with_error(validation['nats'], validation['standard_error'])} nats per token, "
                 f"{number(validation['bits_per_byte'])} bits per byte",
             ),
+            ("again", report.get("determinism", "not told by the hornbook that trained it")),
             ("samples", "  ".join(visible(s)[:60] for s in report["samples"][:8])),
         ]
     elif log:

@@ -30,6 +30,7 @@ def run(arguments: list[str]) -> int:
         "device": args.device,
         "precision": args.precision,
         "plain": args.plain,
+        "deterministic": args.deterministic,
         "patience": args.patience,
         "probe_every": args.probe_every,
     }
@@ -64,13 +65,18 @@ def _resume(args: argparse.Namespace, dotted: list[str]) -> int:
     from hornbook.training import resume
 
     given = ("corpus", "model", "preset", "config", "minutes", "seed", "out", "device", "precision",
-             "kind", "encoding", "plain", "patience", "probe_every")  # fmt: skip
-    if extra := [name for name in given if getattr(args, name) is not None] + dotted[:1]:
+             "kind", "encoding", "plain", "deterministic", "patience", "probe_every")  # fmt: skip
+    if extra := [name for name in given if getattr(args, name) is not None]:
         raise ConfigError(
             f"--resume: found {extra[0]} beside it; a run goes on with its own settings, only "
-            "--steps (updates in all) can be raised"
+            "--steps (updates in all) and the rates of --optim can be changed"
         )
-    finished = resume(args.resume, steps=args.steps, callbacks=[Progress()])
+    changes = {
+        f"{section}.{name}": value
+        for section, fields in parse_overrides(dotted).items()
+        for name, value in fields.items()
+    }
+    finished = resume(args.resume, steps=args.steps, settings=changes, callbacks=[Progress()])
     _summary(finished.path)
     return 0
 
@@ -113,6 +119,7 @@ def _summary(path: Path) -> None:
     first = samples[0] if samples and samples[0] and run.documents else "some text"
     rows += [
         ("time", f"{report['seconds']:.1f} s of training"),
+        ("again", report["determinism"]),
         ("run", str(path)),
         ("next", f"hornbook sample {path} -n 20"),
         ("", f"hornbook score {path} {_quoted(visible(first[:40]))} --tokens"),
@@ -146,6 +153,12 @@ def _parser(*, full_help: bool) -> Parser:
     parser.add_argument("--precision", help="auto, fp32 or bf16")
     parser.add_argument(
         "--plain", action="store_const", const=True, help="nothing fast: the path to compare with"
+    )
+    parser.add_argument(
+        "--deterministic",
+        action="store_const",
+        const=True,
+        help="the same bits every time, also on a GPU; refuses what cannot give them",
     )
     parser.add_argument("--patience", help="stop after so many evaluations without a best")
     parser.add_argument(

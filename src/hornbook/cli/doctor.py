@@ -1,0 +1,150 @@
+"""`hornbook doctor`: what this machine is to hornbook, measured; whether its device can be trusted."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hornbook.cli.common import Parser, table
+
+if TYPE_CHECKING:
+    import torch
+
+LIBRARIES = ("torch", "numpy", "safetensors", "pydantic", "tokenizers", "rich", "matplotlib")
+SIDE = 1024  # of the matrices that are multiplied
+TOLERANCE = 1e-3  # of loss and gradients on a device, relative to the largest, against the CPU
+LITTLE = 1 << 30  # bytes of memory or disk that are said to be little
+
+
+def run(arguments: list[str]) -> int:
+    """Prints what was found; 1 where something cannot be relied on."""
+    parser = Parser("doctor")
+    parser.add_argument("--device", help="auto, cpu, cuda or mps (default: auto)")
+    args = parser.parse_args(arguments)
+
+    import torch
+
+    import hornbook
+    from hornbook.data.corpora import cache_directory
+    from hornbook.machine import available_memory, size
+    from hornbook.training.device import describe_device, find_device, has_bf16
+
+    device = find_device(args.device or "auto")
+    versions = ", ".join(f"{name} {_version(name)}" for name in LIBRARIES)
+    rows = [
+        ("hornbook", f"{hornbook.__version__} in {Path(hornbook.__file__).parent}"),
+        ("python", f"{platform.python_version()} ({sys.executable})"),
+        ("libraries", versions),
+        ("system", f"{platform.system()} {platform.release()}, {platform.machine()}"),
+        ("device", describe_device(device)),
+        ("threads", f"{torch.get_num_threads()} of {os.cpu_count()} cores, {_waiting()}"),
+    ]
+    rows += [
+        (f"{name} products", f"{_speed(device, name):,.0f} GFLOP/s") for name in _dtypes(device)
+    ]
+    rows.append(
+        ("bf16", "has instructions for it" if has_bf16(device) else "no instructions for it")
+    )
+    compiler = next(
+        (c for c in (os.environ.get("CXX"), "g++", "clang++") if c and shutil.which(c)), ""
+    )
+    rows.append(("compiler", compiler or "none: torch.compile cannot be used on the CPU"))
+    memory = available_memory()
+    rows.append(("memory", f"{size(memory)} available" if memory is not None else "unknown"))
+    wrong = []
+    for what, path in (("disk", Path.cwd()), ("cache", cache_directory())):
+        there = next(p for p in (path, *path.absolute().parents) if p.exists())
+        free, writable = shutil.disk_usage(there).free, os.access(there, os.W_OK)
+        rows.append((what, f"{path}: {size(free)} free" + ("" if writable else ", not writable")))
+        if not writable:
+            wrong.append(f"{there} cannot be written; give another --out, or set HORNBOOK_CACHE")
+        if free < LITTLE:
+            wrong.append(f"{there} has only {size(free)} free")
+    if memory is not None and memory < LITTLE:
+        wrong.append(f"only {size(memory)} of memory available; close other programs")
+    told, trusted = check_device(device)
+    rows.append(("check", told))
+    if not trusted:
+        wrong.append(f"{device.type} computes otherwise than the CPU; train with --device cpu")
+    print(table(rows))
+    for line in wrong:
+        print(f"\nwrong: {line}")
+    return int(bool(wrong))
+
+
+def check_device(device: torch.device) -> tuple[str, bool]:
+    """A small GPT's loss and gradients, twice on a device and once on the CPU: in words, and whether
+    the device can be trusted."""
+    import torch
+
+    from hornbook.evaluate import batch_loss
+    from hornbook.models.registry import build_model, model_config
+
+    sizes = {"n_layer": 2, "n_head": 2, "n_kv_head": 2, "n_embd": 32, "n_hidden": 64}
+    ids = torch.randint(1, 40, (4, 33), generator=torch.Generator().manual_seed(0))
+    found: list[list[torch.Tensor]] = []
+    for where in (torch.device("cpu"), device, device):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            model = build_model(model_config({"name": "gpt", **sizes}), 40, 0).to(where)
+        there = ids.to(where)
+        loss = batch_loss(model, there[:, :-1], there[:, 1:])
+        loss.backward()  # type: ignore[no-untyped-call]
+        gradients = [p.grad for p in model.parameters() if p.grad is not None]
+        found.append([t.detach().cpu() for t in (loss, *gradients)])
+    first, second, third = found
+    apart = max(
+        float((a - b).abs().max() / a.abs().max().clamp(min=1e-12))
+        for a, b in zip(first, second, strict=True)
+    )
+    same = all(torch.equal(a, b) for a, b in zip(second, third, strict=True))
+    twice = (
+        "twice the same bits" if same else "not twice the same bits (--training.deterministic true)"
+    )
+    if device.type == "cpu":
+        return f"forward and gradients of a small GPT: {twice}", same
+    trusted = apart <= TOLERANCE
+    verdict = "can be trusted" if trusted else "cannot be trusted"
+    return (
+        f"forward and gradients of a small GPT differ by {apart:.1e} of the largest from the CPU's "
+        f"(at most {TOLERANCE:g}): {device.type} {verdict}; {twice}"
+    ), trusted
+
+
+def _dtypes(device: torch.device) -> list[str]:
+    return ["float32"] if device.type == "mps" else ["float32", "bfloat16"]
+
+
+def _speed(device: torch.device, dtype: str) -> float:
+    """GFLOP/s of products of square matrices: the best of three, after one to warm up."""
+    import torch
+
+    from hornbook.training.device import has_bf16
+
+    side = SIDE if dtype == "float32" or has_bf16(device) else SIDE // 8  # slow where emulated
+    a = torch.ones(side, side, device=device, dtype=getattr(torch, dtype))
+    best = float("inf")
+    for attempt in range(4):
+        begin = time.perf_counter()
+        (a @ a).sum().item()
+        if attempt:
+            best = min(best, time.perf_counter() - begin)
+    return 2 * side**3 / best / 1e9
+
+
+def _waiting() -> str:
+    policy = os.environ.get("OMP_WAIT_POLICY", "passive")
+    return f"which wait {'asleep' if policy.lower() == 'passive' else 'spinning'}"
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "missing"
