@@ -4,15 +4,23 @@
 
 Both begin from the same weights and see the same batches, in float32 and without dropout (two ways
 of drawing masks cannot agree). The textbook side is the notes' algorithm: one product for each head
-and each of its three parts, a written-out softmax over a masked matrix, torch's AdamW. Prints a
-table, then one JSON line.
+and each of its three parts, a written-out softmax over a masked matrix, torch's AdamW.
+
+    ... --dropout 0.2 --updates 5
+
+compares speed and peak memory instead, with dropout where the notes have it, hornbook in whatever
+precision pays here. Each side runs in a process of its own, in turns. Prints a table, then one JSON
+line.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import resource
 import statistics
+import subprocess
+import sys
 import time
 
 import torch
@@ -28,8 +36,9 @@ from hornbook.training.step import TrainStep
 class Head(nn.Module):
     """One head of self-attention, as in the notes."""
 
-    def __init__(self, channels: int, size: int, length: int) -> None:
+    def __init__(self, channels: int, size: int, length: int, dropout: float) -> None:
         super().__init__()
+        self.dropout = nn.Dropout(dropout)
         self.query, self.key, self.value = (nn.Linear(channels, size, bias=False) for _ in range(3))
         self.register_buffer("tril", torch.tril(torch.ones(length, length)))
 
@@ -38,37 +47,48 @@ class Head(nn.Module):
         q, k, v = self.query(x), self.key(x), self.value(x)
         wei = q @ k.transpose(-2, -1) * k.shape[-1] ** -0.5
         wei = wei.masked_fill(self.tril[:length, :length] == 0, float("-inf"))
-        return F.softmax(wei, dim=-1) @ v
+        return self.dropout(F.softmax(wei, dim=-1)) @ v
 
 
 class TextbookBlock(nn.Module):
     """Communication, then computation."""
 
-    def __init__(self, channels: int, n_head: int, length: int) -> None:
+    def __init__(self, channels: int, n_head: int, length: int, dropout: float) -> None:
         super().__init__()
         size = channels // n_head
-        self.heads = nn.ModuleList(Head(channels, size, length) for _ in range(n_head))
-        self.proj = nn.Linear(channels, channels)
+        self.heads = nn.ModuleList(Head(channels, size, length, dropout) for _ in range(n_head))
+        self.proj, self.dropout = nn.Linear(channels, channels), nn.Dropout(dropout)
         self.net = nn.Sequential(
-            nn.Linear(channels, 4 * channels), nn.ReLU(), nn.Linear(4 * channels, channels)
+            nn.Linear(channels, 4 * channels),
+            nn.ReLU(),
+            nn.Linear(4 * channels, channels),
+            nn.Dropout(dropout),
         )
         self.ln1, self.ln2 = nn.LayerNorm(channels), nn.LayerNorm(channels)
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.ln1(x)
-        x = x + self.proj(torch.cat([head(y) for head in self.heads], dim=-1))
+        x = x + self.dropout(self.proj(torch.cat([head(y) for head in self.heads], dim=-1)))
         return x + self.net(self.ln2(x))
 
 
 class TextbookGPT(nn.Module):
-    """The notes' GPTLanguageModel, without dropout."""
+    """The notes' GPTLanguageModel."""
 
-    def __init__(self, vocab: int, length: int, channels: int, n_head: int, n_layer: int) -> None:
+    def __init__(
+        self,
+        vocab: int,
+        length: int,
+        channels: int,
+        n_head: int,
+        n_layer: int,
+        dropout: float = 0.0,
+    ) -> None:
         super().__init__()
         self.token = nn.Embedding(vocab, channels)
         self.position = nn.Embedding(length, channels)
         self.blocks = nn.Sequential(
-            *(TextbookBlock(channels, n_head, length) for _ in range(n_layer))
+            *(TextbookBlock(channels, n_head, length, dropout) for _ in range(n_layer))
         )
         self.ln_f = nn.LayerNorm(channels)
         self.head = nn.Linear(channels, vocab)
@@ -95,12 +115,79 @@ class TextbookGPT(nn.Module):
         self.load_state_dict({**own, **tril})
 
 
+def one_side(side: str, dropout: float, batch: int, updates: int, device: str) -> None:
+    """Prints seconds of each update and the peak of memory above that of the imports, in MiB."""
+    settings = {
+        "model": {"dropout": dropout, "attention_dropout": dropout},
+        "training": {"batch_size": batch, "device": device, "compile": "no"},
+    }
+    plan = make_plan(preset="notes-gpt", settings=settings)
+    sizes = presets.notes_gpt()["model"]
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    if side == "hornbook":
+        update = TrainStep(plan.model.train(), plan.batches, plan.config, plan.precision)
+    else:
+        book = TextbookGPT(65, sizes["context_length"], sizes["n_embd"], sizes["n_head"],
+                           sizes["n_layer"], dropout).to(plan.device)  # fmt: skip
+        optimizer = torch.optim.AdamW(book.parameters(), lr=3e-4)
+
+        def update(i: int) -> None:
+            ids, targets = plan.batches.batch(i)
+            loss = F.cross_entropy(book(ids).flatten(0, 1), targets.flatten())
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            loss.item()
+
+    seconds = []
+    for i in range(updates + 1):
+        begin = time.perf_counter()
+        update(i)
+        if plan.device.type == "cuda":
+            torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - begin)
+    peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    if plan.device.type == "cuda":
+        peak = torch.cuda.max_memory_allocated() / 2**20
+    print(json.dumps({"seconds": seconds[1:], "peak_mib": peak, "precision": plan.precision}))
+
+
+def speed(dropout: float, batch: int, updates: int, device: str) -> None:
+    """Both sides in turns, each in its own process."""
+    found: dict[str, list[dict[str, object]]] = {"textbook": [], "hornbook": []}
+    for _ in range(2):
+        for side, results in found.items():
+            command = [sys.executable, __file__, "--side", side, "--dropout", str(dropout)]
+            command += ["--batch", str(batch), "--updates", str(updates), "--device", device]
+            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            results.append(json.loads(done.stdout.splitlines()[-1]))
+    row: dict[str, object] = {"benchmark": "notes-gpt", "batch": batch, "dropout": dropout}
+    for side, results in found.items():
+        row[f"{side}_s"] = statistics.median(s for r in results for s in r["seconds"])
+        row[f"{side}_peak_mib"] = round(max(r["peak_mib"] for r in results))
+    row["times_as_fast"] = round(row["textbook_s"] / row["hornbook_s"], 2)
+    row["memory_share"] = round(row["hornbook_peak_mib"] / row["textbook_peak_mib"], 2)
+    row["precision"] = found["hornbook"][0]["precision"]
+    tokens = batch * 256
+    flops = tokens * (6 * 10.6e6 + 6 * 12 * 256 * 384 / 2)  # causal attention: half of T x T
+    row["hornbook_gflops"] = round(flops / row["hornbook_s"] / 1e9)
+    for name, value in row.items():
+        print(f"{name:>20}  {value}")
+    print(json.dumps(row))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--updates", type=int, default=200)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--dropout", type=float, default=0.0)
+    parser.add_argument("--side", choices=("textbook", "hornbook"))
     args = parser.parse_args()
+    if args.side:
+        return one_side(args.side, args.dropout, args.batch, args.updates, args.device)
+    if args.dropout:
+        return speed(args.dropout, args.batch, args.updates, args.device)
     plain = {
         "model": {"dropout": 0.0, "attention_dropout": 0.0},
         "training": {"batch_size": args.batch, "device": args.device, "precision": "fp32"},

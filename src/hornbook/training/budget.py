@@ -51,12 +51,13 @@ SIZES = {
 
 
 LAWS: dict[tuple[str, str], tuple[float, float, float]] = {  # a, b, c: see above
-    ("documents", "tiny"): (1.794, 2.25, 0.35),
-    ("documents", "small"): (1.755, 2.29, 0.35),
-    ("stream", "tiny"): (1.658, 64.33, 0.90),
-    ("stream", "small"): (1.575, 62.31, 0.90),
-    ("stream", "medium"): (1.539, 35.74, 0.90),
-    ("stream", "large"): (1.415, 34.11, 0.90),
+    ("documents", "tiny"): (1.931, 22.79, 0.85),
+    ("documents", "small"): (1.893, 23.23, 0.85),
+    ("documents", "medium"): (1.884, 11.83, 0.85),
+    ("stream", "tiny"): (1.628, 14.08, 0.65),
+    ("stream", "small"): (1.527, 16.11, 0.65),
+    ("stream", "medium"): (1.440, 12.72, 0.65),
+    ("stream", "large"): (1.274, 13.60, 0.65),
 }
 
 
