@@ -21,6 +21,9 @@ lint: $(VENV)/.ready-dev
 types: $(VENV)/.ready-dev
 	$(BIN)/mypy
 
+bench: $(VENV)/.ready-dev
+	$(BIN)/python benchmarks/reading.py
+
 # torch first: what comes after it would otherwise choose its version
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("hornbook needs Python 3.11 or newer" if sys.version_info < (3, 11) else 0)'

@@ -29,7 +29,7 @@ from hornbook.tokenizers.base import Ids, Unknown
 
 IntArray = NDArray[np.int64]
 
-SCORED = 1 << 20  # tokens of a held-out part of a large text that are scored, by default
+SCORED = 1 << 18  # tokens of a held-out part of a large text that are scored, by default
 NOT_HELD_OUT = (
     "nothing is held out for validation (data.validation 0): what is called validation loss is that "
     "of the training text, and says nothing of new text"
