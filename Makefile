@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test lint types fuzz clean
+.PHONY: demo test lint types bench fuzz clean
 
 demo: $(VENV)/.ready
 	$(BIN)/hornbook train names
