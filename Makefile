@@ -22,7 +22,11 @@ types: $(VENV)/.ready-dev
 	$(BIN)/mypy
 
 bench: $(VENV)/.ready-dev
+	$(BIN)/python benchmarks/autograd.py
+	$(BIN)/python benchmarks/generation.py
 	$(BIN)/python benchmarks/reading.py
+	$(BIN)/python benchmarks/targets.py names
+	if [ -n "$$HORNBOOK_DATA" ]; then $(BIN)/python benchmarks/updates.py; fi
 
 # torch first: what comes after it would otherwise choose its version
 $(VENV)/.ready: pyproject.toml constraints.txt

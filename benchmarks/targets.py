@@ -1,0 +1,105 @@
+"""Seconds of training until a validation loss is reached, over the whole validation part.
+
+    python benchmarks/targets.py names                                   2.10 nats, the package's list
+    HORNBOOK_DATA=... python benchmarks/targets.py makemore-names        2.00 and 1.93
+    HORNBOOK_DATA=... python benchmarks/targets.py shakespeare [--peer]  1.88
+
+A horizon is fixed beforehand, since the rate falls to nothing at its end: the loss is measured there
+and must be below the target. `--peer` trains nanoGPT's recipe for a CPU (4 blocks of 128 channels,
+context 64, batch 12, AdamW) in a plain float32 loop as well, measured every 250 updates, evaluations
+not counted. Prints a table, then one JSON line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from typing import Any
+
+from hornbook import presets
+from hornbook.config import Nested, merge
+from hornbook.evaluate import evaluate
+from hornbook.training.budget import SIZES, settings_of
+from hornbook.training.plan import make_plan
+from hornbook.training.step import TrainStep
+
+# target, settings, updates
+SPRINTS: dict[str, list[tuple[float, Nested]]] = {
+    "names": [(2.10, settings_of(SIZES["small"], 400, 1.0))],
+    "makemore-names": [
+        (2.00, settings_of(SIZES["small"], 600, 3.0)),
+        (1.93, merge(presets.gpt_names(), {"training": {"steps": 600}})),
+    ],
+    "shakespeare": [(1.88, settings_of(SIZES["small"], 380, 0.4))],
+}
+PEER_EVERY = 250
+
+
+def sprint(corpus: str, target: float, settings: Nested, device: str) -> dict[str, Any]:
+    """One training to its horizon."""
+    begin = time.perf_counter()
+    asked = merge(settings, {"data": {"corpus": corpus}, "training": {"device": device}})
+    plan = make_plan(corpus, settings=asked)
+    step = TrainStep(plan.model.train(), plan.batches, plan.config, plan.precision, plan.compiled)
+    ready = time.perf_counter()
+    for i in range(plan.config.training.steps):
+        loss = step(i)[0]
+    loss.item()
+    done = time.perf_counter()
+    return {
+        "target": target,
+        "loss": round(evaluate(plan.model, plan.val_part).nats, 4),
+        "training_s": round(done - ready, 1),
+        "setup_s": round(ready - begin, 1),
+        "updates": plan.config.training.steps,
+        "precision": plan.precision,
+    }
+
+
+def peer(target: float, device: str) -> dict[str, Any]:
+    """nanoGPT's settings for a CPU, plainly, until the target is reached or its 2,000 updates are."""
+    settings = merge(
+        presets.gpt2_stream(),
+        {"training": {"plain": True, "device": device}, "optim": {"final": 0.1}},
+    )
+    plan = make_plan("shakespeare", settings=settings)
+    step = TrainStep(plan.model.train(), plan.batches, plan.config, "fp32")
+    spent, steps = 0.0, plan.config.training.steps
+    for first in range(0, steps, PEER_EVERY):
+        begin = time.perf_counter()
+        for i in range(first, min(first + PEER_EVERY, steps)):
+            step(i)[0].item()
+        spent += time.perf_counter() - begin
+        loss = evaluate(plan.model, plan.val_part).nats
+        if loss <= target:
+            break
+    return {
+        "target": target,
+        "loss": round(loss, 4),
+        "training_s": round(spent, 1),
+        "updates": i + 1,
+        "precision": "fp32",
+    }
+
+
+def main() -> None:
+    """Measures the corpora that are named."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("corpora", nargs="*", default=["names"], choices=list(SPRINTS))
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--peer", action="store_true")
+    arguments = parser.parse_args()
+    rows = []
+    for corpus in arguments.corpora:
+        for target, settings in SPRINTS[corpus]:
+            rows.append({"what": corpus, **sprint(corpus, target, settings, arguments.device)})
+    if arguments.peer:
+        rows.append({"what": "nanoGPT's CPU recipe", **peer(1.88, arguments.device)})
+    for row in rows:
+        print("  ".join(f"{name} {value}" for name, value in row.items()), flush=True)
+    print(json.dumps({"benchmark": "targets", "rows": rows}))
+
+
+if __name__ == "__main__":
+    main()
