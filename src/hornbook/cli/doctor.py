@@ -31,7 +31,7 @@ def run(arguments: list[str]) -> int:
     import torch
 
     import hornbook
-    from hornbook.data.corpora import cache_directory
+    from hornbook.data.cache import cache_directory
     from hornbook.machine import available_memory, size
     from hornbook.training.device import describe_device, find_device, has_bf16
 
