@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
+import signal
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,10 +16,11 @@ import pytest
 import hornbook
 from hornbook import presets
 from hornbook.cli.main import main
-from hornbook.diagnostics.compare import Difference, compare, differences, measure
+from hornbook.diagnostics.compare import Difference, compare, differences, measure, t_quantile
+from hornbook.diagnostics.standings import standings as draw
 from hornbook.errors import ConfigError, DataError, RunError
 from hornbook.evaluate import token_nats
-from hornbook.ladder import climb, passed
+from hornbook.ladder import _mixture, climb, passed
 from hornbook.mixing import mix
 from hornbook.run import Run
 from hornbook.training.lr_finder import find_learning_rate, suggest
@@ -56,7 +60,8 @@ def test_paired_differences_are_those_computed_by_hand(words_file: Path, tmp_pat
     assert found.mean == pytest.approx(sign * mean)
     assert found.standard_error == pytest.approx(error)
     assert found.unit == "nats per token"
-    assert ("real" in found.sentence) == (abs(mean) > 2 * error)
+    assert len(d) == found.units == 22
+    assert ("real" in found.sentence) == (abs(mean) > 2.080 * error  # Student, 21 degrees)
 
 
 def test_a_run_does_not_differ_from_itself(names_run: Run) -> None:
@@ -71,6 +76,108 @@ def test_sentences_say_whether_a_difference_is_real() -> None:
     unclear = replace(real, mean=0.015)
     assert "cannot be told apart" in unclear.sentence
     assert "1.5 standard errors" in unclear.sentence
+
+
+@pytest.mark.parametrize(
+    ("freedom", "expected"), [(9, 2.262157), (19, 2.093024), (29, 2.045230), (99, 1.984217),
+                              (10**9, 1.959964)],
+)  # fmt: skip
+def test_the_quantile_is_students(freedom: int, expected: float) -> None:
+    assert t_quantile(freedom) == pytest.approx(expected, abs=1e-4)  # as in printed tables
+    if freedom < 1000:  # and 2.5% of the density lie beyond it, by summing
+        x = np.linspace(t_quantile(freedom), 1000, 2_000_001)
+        log_c = math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2)
+        c = math.exp(log_c) / math.sqrt(freedom * math.pi)
+        density = c * (1 + x**2 / freedom) ** (-(freedom + 1) / 2)
+        assert np.trapezoid(density, x) == pytest.approx(0.025, abs=1e-5)
+
+
+def test_few_units_need_more_standard_errors_and_very_few_judge_nothing() -> None:
+    many = Difference("a", "b", "nats per token", 0.021, 0.01, 1000)
+    assert "real, 2.1 standard errors over 1,000 units" in many.sentence
+    assert "cannot be told apart" in replace(many, units=10).sentence  # 2.26 are needed
+    assert "over 10 units" in replace(many, units=10).sentence
+    for units in (1, 2, 9):
+        sentence = replace(many, mean=1.0, units=units).sentence
+        assert "too few to judge" in sentence
+        assert "real, " not in sentence
+
+
+def strict(text: str) -> Any:
+    """JSON as its standard has it, without NaN and Infinity."""
+
+    def refuse(word: str) -> None:
+        raise ValueError(word)
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def test_infinite_losses_are_said_in_words_and_are_null_in_json(
+    words_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Counts without smoothing give new names no probability."""
+    paths = []
+    for name, fields in (
+        ("none", {"order": 6, "smoothing": "add-k", "k": 0}),
+        ("nothing", {"order": 7, "smoothing": "add-k", "k": 0}),
+        ("some", {"order": 2}),
+    ):
+        settings = {f"model.{field}": value for field, value in fields.items()}
+        hornbook.train(str(words_file), model="ngram", out=tmp_path / name, settings=settings)
+        paths.append(str(tmp_path / name))
+    capsys.readouterr()
+    picture = tmp_path / "p.png"
+    assert main(["compare", *paths, "--out", str(picture)]) == 0
+    out = capsys.readouterr().out
+    assert "none has an infinite loss: it gives some of the validation text no probability" in out
+    assert "real" not in out
+    assert "inf " not in out
+    assert "nan" not in out
+    assert main(["compare", *paths, "--json"]) == 0
+    found = strict(capsys.readouterr().out)
+    assert [row["validation"] for row in found["standings"][:2]] == [None, None]
+    assert [pair["mean"] for pair in found["differences"]] == [None, None]
+    _, (both,) = compare([Run.load(path) for path in paths[:2]])
+    assert "cannot be compared: both have an infinite loss" in both.sentence
+
+
+def test_the_picture_ranks_different_tokenizers_by_bits_per_byte(names_run: Run) -> None:
+    base = measure(names_run, "base").standing
+    bad = replace(base, name="bad", tokenizer="x", validation=1.0, bits_per_byte=4.0, test=1.0)
+    good = replace(base, name="good", tokenizer="y", validation=3.0, bits_per_byte=2.0, test=3.0)
+    losses, times = draw([bad, good]).axes
+    assert [t.get_text() for t in losses.get_yticklabels()] == ["bad", "good"]  # the best on top
+    assert "bits per byte" in losses.get_xlabel()
+    assert "bits per byte" in times.get_ylabel()
+    marks = losses.containers[0].lines[0].get_xdata()
+    assert list(marks) == [4.0, 2.0]
+    losses, _ = draw([replace(bad, tokenizer="y"), good]).axes
+    assert [t.get_text() for t in losses.get_yticklabels()] == ["good", "bad"]
+    assert "nats per token" in losses.get_xlabel()
+
+
+def test_the_labels_of_costs_do_not_overprint_and_times_are_true(names_run: Run) -> None:
+    base = measure(names_run, "base").standing
+    costs = [(0.0004, 2.45), (15.0, 1.968), (15.5, 1.967), (58.0, 1.932), (58.1, 1.905)]
+    costs += [(16.0 + i / 10, 1.969) for i in range(10)]
+    rows = [
+        replace(base, name=f"rung-{i}", seconds=s, validation=v) for i, (s, v) in enumerate(costs)
+    ]
+    figure = draw(rows)
+    figure.png()
+    _, times = figure.axes
+    boxes = [text.get_window_extent() for text in times.texts]
+    assert len(boxes) == len(costs)
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+    drawn = {float(x) for line in times.lines for x in line.get_xdata()[:1]}
+    assert drawn == {s for s, _ in costs}
+    (left, right), (low, high) = times.get_xlim(), times.get_ylim()
+    assert left < 0.0004 < right
+    assert all(low < v < high for _, v in costs)
+    figure.draw_without_rendering()
+    labels = [t.get_text() for t in times.get_xticklabels()]
+    assert "0.001" in labels
+    assert not any("$" in label for label in labels)
 
 
 def test_different_tokenizers_are_compared_in_bits_per_byte(
@@ -132,7 +239,9 @@ def test_the_ladder_trains_every_rung_once(
         str(words_file), rungs=["bigram"], out=out, settings={"training": {"steps": "4"}}
     )
     assert (out / "bigram" / "model.safetensors").stat().st_mtime_ns == before
-    assert ladder.standings[0].name == "bigram"
+    assert [s.name for s in ladder.standings] == ["counts-2", "counts-4", "bigram"]
+    again = json.loads((out / "ladder.json").read_text())
+    assert [row["name"] for row in again["standings"]] == ["counts-2", "counts-4", "bigram"]
 
 
 def test_a_ladder_goes_on_after_an_interruption(words_file: Path, tmp_path: Path) -> None:
@@ -160,11 +269,100 @@ def test_a_ladder_goes_on_after_an_interruption(words_file: Path, tmp_path: Path
     assert [r["step"] for r in log] == [1, 2, 3, 4]
 
 
+def test_an_interrupted_ladder_names_its_own_command(
+    words_file: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from hornbook.cli.progress import Progress
+
+    def stop(self: Progress, record: dict[str, object]) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Progress, "logged", stop)
+    words = [str(words_file), "--rungs", "counts-2, bigram", "--out", str(tmp_path / "a b")]
+    assert main(["ladder", *words, "--training.steps", "3"]) == 130
+    told = capsys.readouterr().err.strip().splitlines()
+    assert "--resume" not in "".join(told)
+    assert shlex.split(told[-1]) == ["hornbook", "ladder", *words, "--training.steps", "3"]
+    monkeypatch.undo()
+    assert main(shlex.split(told[-1])[1:]) == 0
+
+
+def test_a_ladder_killed_while_mixing_goes_on(words_file: Path, tmp_path: Path) -> None:
+    counts, net = (
+        hornbook.train(str(words_file), model=model, out=tmp_path / rung, settings=FAST)
+        for model, rung in (("ngram", "counts-4"), ("bigram", "bigram"))
+    )
+    mix([counts, net], tmp_path / "mixture")
+    (tmp_path / "mixture" / "report.json").unlink()
+    rows = [measure(run, run.path.name).standing for run in (counts, net)]
+    assert _mixture(tmp_path, rows).standing.name == "mixture"
+    assert (tmp_path / "mixture" / "report.json").exists()
+
+
+@pytest.mark.parametrize("text", ["stream", "few", "long"])
+def test_rungs_are_trained_as_hornbook_train_would(text: str, tmp_path: Path) -> None:
+    """What nobody asked for is fitted to a text that is small, or whose documents are long."""
+    content = {
+        "stream": ("to be or not to be\n\nthat is the question. " * 30)[:1000],
+        "few": "anna\nberta\nclara",
+        "long": "\n".join(f"{'lorem ipsum ' * 15}{i}" for i in range(12)),
+    }[text]
+    (tmp_path / "t.txt").write_text(content)
+    corpus, documents = str(tmp_path / "t.txt"), text != "stream"
+    settings = {"data": {"kind": "documents" if documents else "stream"},
+                "training": {"steps": 1, "evaluations": 1, "samplings": 0}}  # fmt: skip
+    ladder = climb(corpus, rungs=["bow", "gpt2"], out=tmp_path / "l", settings=settings)
+    for standing in ladder.standings:
+        found = Run.load(standing.path).config
+        if documents or standing.name != "gpt2":  # the stream's gpt2 is smaller than the notes'
+            assert found == make_plan(corpus, model=standing.name, settings=settings).config
+        asked = presets.ladder(documents=documents)[standing.name]["model"]
+        length = asked.get("context_length", type(found.model)().context_length)
+        assert found.model.context_length != length
+
+
+def test_rungs_may_be_named_with_spaces_and_twice(
+    words_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["ladder", str(words_file), "--out", str(tmp_path / "l"), "--rungs"]
+    assert main([*command, "counts-2, counts-4,counts-2"]) == 0
+    captured = capsys.readouterr()
+    assert captured.err.count("counts-2  validation") == 1
+    assert main([*command, "counts-2,,"]) == 2
+    assert "expected names with commas" in capsys.readouterr().err
+
+
+def test_a_ladder_without_held_out_text_says_so(
+    words_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["ladder", str(words_file), "--out", str(tmp_path / "l"), "--rungs", "counts-2,bow"]
+    assert main([*command, "--training.steps", "2", "--data.validation", "0"]) == 0
+    assert "nothing is held out of the text that counts-2, bow" in capsys.readouterr().out
+    runs = [str(tmp_path / "l" / name) for name in ("counts-2", "bow")]
+    assert main(["compare", *runs]) == 0
+    assert "nothing is held out" in capsys.readouterr().out
+    for command in (["show"], ["eval"]):
+        assert main([*command, runs[1]]) == 0
+        assert "training text" in capsys.readouterr().out
+    plan = make_plan(str(words_file), model="bow", settings={"data": {"validation": 0}})
+    assert "the training part again" in dict(plan.lines())["split"]
+    report = Run.load(runs[1]).report
+    assert report["held_out"] is False
+    assert report["novelty"]["verdict"].startswith("not judged")
+
+
 def test_a_ladder_is_not_mixed_with_something_else(words_file: Path, tmp_path: Path) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").write_text("x")
     with pytest.raises(RunError, match="is no ladder"):
         climb(str(words_file), out=tmp_path / "full")
+    with pytest.raises(RunError, match="is a file, expected a directory"):
+        climb(str(words_file), out=tmp_path / "full" / "file")
+    with pytest.raises(RunError, match="cannot be written"):
+        climb(str(words_file), out=tmp_path / "full" / "file" / "inside")
     climb(str(words_file), rungs=["counts-2"], out=tmp_path / "l")
     with pytest.raises(RunError, match="another text or with other settings"):
         climb(str(words_file), rungs=["counts-2"], out=tmp_path / "l", settings=FAST)

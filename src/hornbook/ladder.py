@@ -6,13 +6,14 @@ there already is not done again: finished rungs are kept, an interrupted one goe
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hornbook import presets
-from hornbook.config import DataConfig, merge
+from hornbook.config import DataConfig, Nested
 from hornbook.data.corpora import load_corpus
 from hornbook.diagnostics.compare import (
     Difference,
@@ -20,11 +21,13 @@ from hornbook.diagnostics.compare import (
     Standing,
     check_same_text,
     differences,
+    in_words,
     measure,
+    not_held_out,
 )
 from hornbook.diagnostics.standings import standings
 from hornbook.errors import ConfigError, RunError, did_you_mean
-from hornbook.files import read_json, write_bytes, write_json
+from hornbook.files import not_written, read_json, write_bytes, write_json
 from hornbook.mixing import mix
 from hornbook.run import Run
 from hornbook.training.callbacks import Callback
@@ -45,7 +48,8 @@ class Ladder:
     @property
     def sentences(self) -> list[str]:
         """What the figures say, in plain words."""
-        return [difference.sentence for difference in self.differences] + passed(self.standings)
+        told = [difference.sentence for difference in self.differences] + passed(self.standings)
+        return not_held_out(self.standings) + told
 
 
 def climb(
@@ -59,8 +63,10 @@ def climb(
 ) -> Ladder:
     """Trains each rung of the ladder for this kind of text (or only those named) and measures it.
 
-    report: called with each rung's standing as soon as it is known.
-    Raises ConfigError for an unknown rung, RunError where `out` holds another ladder.
+    The table is of these rungs and of all others that were finished in the same directory before.
+    report: called with the standing of each rung asked for, as soon as it is known.
+    Raises ConfigError for an unknown rung, RunError where `out` holds another ladder, is a file, or
+    cannot be written.
     """
     data = DataConfig.parse({**(settings or {}).get("data", {}), "corpus": corpus}, "data")
     text = load_corpus(data)
@@ -71,14 +77,18 @@ def climb(
     path = out or Path("runs") / f"ladder-{text.name}"
     facts = {"ladder": 1, "corpus": text.source, "sha256": text.sha256, "settings": settings or {}}
     _claim(path, facts)
-    measured: list[Measured] = []
-    for rung in rungs or whole:
-        run = _rung(path / rung, corpus, merge(whole[rung], settings or {}), callbacks)
-        measured.append(measure(run, rung))
-        report(measured[-1].standing)
+    known: dict[str, Measured] = {}
+    for rung in dict.fromkeys(rungs or whole):
+        run = _rung(path / rung, corpus, whole[rung], settings or {}, callbacks)
+        known[rung] = measure(run, rung)
+        report(known[rung].standing)
     if not rungs:
-        measured.append(_mixture(path, [m.standing for m in measured]))
-        report(measured[-1].standing)
+        known[MIXTURE] = _mixture(path, [m.standing for m in known.values()])
+        report(known[MIXTURE].standing)
+    for name in (*whole, MIXTURE):
+        if name not in known and (path / name / "report.json").exists():
+            known[name] = measure(Run.load(path / name), name)
+    measured = [known[name] for name in (*whole, MIXTURE) if name in known]
     check_same_text(measured)
     rows = tuple(m.standing for m in measured)
     found = tuple(differences(measured))
@@ -102,26 +112,30 @@ def _claim(path: Path, facts: dict[str, Any]) -> None:
                 f"{path}: holds a ladder on another text or with other settings; give another "
                 "place (--out) or remove it"
             )
+    elif path.exists() and not path.is_dir():
+        raise RunError(f"{path}: is a file, expected a directory; give another place (--out)")
     elif path.exists() and any(path.iterdir()):
         raise RunError(f"{path}: exists already and is no ladder; give another place (--out)")
-    path.mkdir(parents=True, exist_ok=True)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise not_written(path, error) from None
     if not known.exists():
         write_json(known, facts)
 
 
 def _rung(
-    path: Path, corpus: str, settings: dict[str, dict[str, Any]], callbacks: Sequence[Callback]
+    path: Path, corpus: str, preset: Nested, settings: Nested, callbacks: Sequence[Callback]
 ) -> Run:
+    """The run of a rung, trained as `hornbook train` would: what nobody asked for is fitted to the
+    text."""
     if (path / "report.json").exists():
         return Run.load(path)
     if (path / "last" / "state.json").exists():
         return resume(path, callbacks=callbacks)
     if path.exists():  # stopped before its first state: nothing is lost by beginning again
-        import shutil
-
         shutil.rmtree(path)
-    model = settings["model"]["name"]
-    return train(corpus, model=model, out=path, settings=settings, callbacks=callbacks)
+    return train(corpus, preset=preset, out=path, settings=settings, callbacks=callbacks)
 
 
 def _mixture(path: Path, rows: Sequence[Standing]) -> Measured:
@@ -132,6 +146,8 @@ def _mixture(path: Path, rows: Sequence[Standing]) -> Measured:
     ]
     out = path / MIXTURE
     if not (out / "report.json").exists():
+        if out.exists():  # killed while mixing
+            shutil.rmtree(out)
         mix([Run.load(s.path) for s in best], out, [2.0, 1.0])
     return measure(Run.load(out), MIXTURE)
 
@@ -154,7 +170,7 @@ def passed(rows: Sequence[Standing]) -> list[str]:
         best = min(known, key=lambda s: loss(s) or 0.0)
         better = [s.name for s in others if (loss(s) or 0.0) < (loss(best) or 0.0)]
         names = ", ".join(better) if better else "none of the trained rungs"
-        sentences.append(f"{what}: below {best.name} ({loss(best):.4f} nats): {names}")
+        sentences.append(f"{what}: below {best.name} ({in_words(loss(best))} nats): {names}")
     return sentences
 
 

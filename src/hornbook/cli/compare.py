@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
@@ -25,8 +24,8 @@ def run(arguments: list[str]) -> int:
         )
 
     from hornbook.cli.ladder import show
-    from hornbook.diagnostics.compare import compare
-    from hornbook.files import write_bytes
+    from hornbook.diagnostics.compare import compare, not_held_out
+    from hornbook.files import dump, write_bytes
     from hornbook.run import Run
 
     measured, found = compare([Run.load(path) for path in args.paths])
@@ -40,7 +39,7 @@ def run(arguments: list[str]) -> int:
     if args.json:
         pairs = [{**asdict(d), "sentence": d.sentence} for d in found]
         rows = [s.to_json() for s in standings]
-        print(json.dumps({"standings": rows, "differences": pairs}, ensure_ascii=False))
+        print(dump({"standings": rows, "differences": pairs}))
         return 0
-    show(standings, [d.sentence for d in found])
+    show(standings, not_held_out(standings) + [d.sentence for d in found])
     return 0

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-import json
+import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from hornbook.cli.common import Parser, split_dotted, table, visible
+from hornbook.cli.common import Parser, number, split_dotted, table, visible
 from hornbook.config import parse_overrides
+from hornbook.errors import ConfigError
+
+if TYPE_CHECKING:
+    from hornbook.diagnostics.compare import Standing
 
 
 def run(arguments: list[str]) -> int:
@@ -21,38 +27,52 @@ def run(arguments: list[str]) -> int:
     args = parser.parse_args(rest)
 
     from hornbook.cli.progress import Progress
-    from hornbook.diagnostics.compare import Standing
+    from hornbook.files import dump
     from hornbook.ladder import climb
 
     def report(standing: Standing) -> None:
         print(
-            f"{standing.name:>14}  validation {standing.validation:.4f}  "
+            f"{standing.name:>14}  validation {number(standing.validation)}  "
             f"{standing.seconds:.1f} s  {'  '.join(map(visible, standing.samples[:5]))[:70]}",
             file=sys.stderr,
         )
 
-    ladder = climb(
-        args.corpus,
-        rungs=args.rungs.split(",") if args.rungs else (),
-        out=args.out,
-        settings=parse_overrides(dotted),
-        callbacks=[Progress(brief=True)],
-        report=report,
-    )
+    try:
+        ladder = climb(
+            args.corpus,
+            rungs=_names(args.rungs) if args.rungs is not None else (),
+            out=args.out,
+            settings=parse_overrides(dotted),
+            callbacks=[Progress(brief=True)],
+            report=report,
+        )
+    except KeyboardInterrupt as stop:
+        stop.args = (
+            "interrupted; finished rungs are kept, and the one in training is saved. To go on:\n"
+            f"  hornbook ladder {shlex.join(arguments)}".rstrip(),
+        )
+        raise
     if args.json:
         rows = [standing.to_json() for standing in ladder.standings]
-        print(json.dumps({"standings": rows, "sentences": ladder.sentences}, ensure_ascii=False))
+        print(dump({"standings": rows, "sentences": ladder.sentences}))
         return 0
     show(ladder.standings, ladder.sentences)
     print(f"\n{ladder.path}/ladder.png  {ladder.path}/ladder.json")
     return 0
 
 
-def show(standings: object, sentences: list[str]) -> None:
-    """Table, sentences and samples side by side, on stdout."""
-    from hornbook.diagnostics.compare import columns
+def _names(listed: str) -> list[str]:
+    names = [name.strip() for name in listed.split(",")]
+    if not all(names):
+        raise ConfigError(f"rungs: found {listed!r}, expected names with commas between them")
+    return names
 
-    rows = sorted(standings, key=lambda s: s.bits_per_byte)  # type: ignore[call-overload]
+
+def show(standings: Sequence[Standing], sentences: list[str]) -> None:
+    """Table, sentences and samples side by side, on stdout."""
+    from hornbook.diagnostics.compare import columns, rank
+
+    rows = sorted(standings, key=rank)
     print(table(columns(rows), right=range(1, 9)))
     print()
     for sentence in sentences:

@@ -24,7 +24,7 @@ from hornbook.run import Run
 STRETCH = 1000  # bytes of a stream that make a unit
 SAMPLES = 200  # documents sampled for the share of new ones
 PIECE = 20  # characters of a stream's samples that are looked up in its training part
-REAL = 2.0  # standard errors from which a difference is called real
+FEWEST = 10  # units below which a standard error says too little to call a difference real
 TOKENS = 500  # of a stream's sample
 
 Floats = NDArray[np.float64]
@@ -35,13 +35,19 @@ class Standing:
     """One run's row in a comparison. Losses in nats per token with their standard errors.
 
     fitted: counted in one pass, not trained.
+    tokenizer: the same for runs whose nats per token can be compared.
+    held_out: whether the validation part is apart from the training part, or is that part again.
     unseen: validation loss over the documents that do not stand in the training part as well.
+    unseen_bits, test_bits: bits per byte of those. Losses are infinite where a model gives some of
+    the text no probability.
     new: share of its samples that are not in the training part (of a stream: of their pieces).
     """
 
     name: str
     model: str
     path: str
+    tokenizer: str
+    held_out: bool
     fitted: bool
     parameters: int
     seconds: float
@@ -52,6 +58,8 @@ class Standing:
     test: float | None
     test_error: float | None
     bits_per_byte: float
+    unseen_bits: float | None
+    test_bits: float | None
     new: float
     samples: tuple[str, ...]
 
@@ -66,7 +74,6 @@ class Measured:
 
     standing: Standing
     fingerprint: str
-    tokenizer: str
     nats: Floats
     tokens: Floats
     bytes: Floats
@@ -74,7 +81,10 @@ class Measured:
 
 @dataclass(frozen=True)
 class Difference:
-    """How much worse `other` is than `best`, in `unit`, paired by validation unit."""
+    """How much worse `other` is than `best`, in `unit`, paired by validation unit.
+
+    mean: infinite where only `other` has an infinite loss, NaN where both have.
+    """
 
     best: str
     other: str
@@ -85,18 +95,57 @@ class Difference:
 
     @property
     def sentence(self) -> str:
-        """Whether the difference is real, in plain words."""
+        """Whether the difference is real, in plain words: by Student's t, 19 times of 20."""
+        if math.isnan(self.mean):
+            return f"{self.best} and {self.other} cannot be compared: both have an infinite loss"
+        if math.isinf(self.mean):
+            return (
+                f"{self.other} has an infinite loss: it gives some of the validation text no "
+                f"probability; {self.best} does not"
+            )
         if self.mean == 0 and self.standard_error == 0:
             return f"{self.best} and {self.other} predict exactly alike"
-        size = f"{abs(self.mean):.4f} {self.unit} (standard error {self.standard_error:.4f})"
-        ratio = abs(self.mean) / self.standard_error if self.standard_error else math.inf
-        if ratio < REAL:
-            return (
-                f"{self.best} and {self.other} cannot be told apart: {size}, "
-                f"{ratio:.1f} standard errors over {self.units:,} units"
-            )
         better, worse = (self.best, self.other) if self.mean > 0 else (self.other, self.best)
-        return f"{better} is better than {worse} by {size}: real, {ratio:.1f} standard errors"
+        size = f"{abs(self.mean):.4f} {self.unit}"
+        if self.units < FEWEST:
+            return (
+                f"{better} has a lower loss than {worse} by {size}, over {self.units} units: too few "
+                f"to judge whether that is real (expected {FEWEST} or more)"
+            )
+        size += f" (standard error {self.standard_error:.4f})"
+        ratio = abs(self.mean) / self.standard_error if self.standard_error else math.inf
+        needed = t_quantile(self.units - 1)
+        told = f"{ratio:.1f} standard errors over {self.units:,} units, {needed:.2f} are needed"
+        if ratio < needed:
+            return f"{self.best} and {self.other} cannot be told apart: {size}, {told}"
+        return f"{better} is better than {worse} by {size}: real, {told}"
+
+
+def t_quantile(freedom: int) -> float:
+    """What Student's t exceeds in 2.5% of cases, for 9 degrees of freedom or more (to 0.0001).
+
+    The expansion about the normal quantile in 1 / freedom (Abramowitz and Stegun 1964, 26.7.5).
+    """
+    z = 1.959964
+    terms = (
+        z,
+        (z**3 + z) / 4,
+        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
+        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
+        (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
+    )
+    return sum(term / freedom**power for power, term in enumerate(terms))
+
+
+def not_held_out(standings: Sequence[Standing]) -> list[str]:
+    """A sentence on the runs whose validation text is the one they were trained on."""
+    names = [s.name for s in standings if not s.held_out]
+    if not names:
+        return []
+    return [
+        f"nothing is held out of the text that {', '.join(names)} learned from: what is called "
+        "validation loss there is a training loss, and says nothing of new text"
+    ]
 
 
 def fingerprint(split: Split) -> str:
@@ -114,24 +163,29 @@ def measure(run: Run, name: str) -> Measured:
     edges, widths = _units(part, run)
     sums = np.add.reduceat(nats, edges)
     tokens = np.diff(np.append(edges, len(nats))).astype(np.float64)
-    unseen = test = test_error = None
+    unseen = unseen_bits = test = test_error = test_bits = None
     if split.documents and split.recipe is None:  # of a large text only excerpts are at hand
         known = set(split.train)
         new_ones = np.array([text not in known for text in split.validation])
         if new_ones.any() and not new_ones.all():
-            unseen = float(sums[new_ones].sum() / tokens[new_ones].sum())
+            own = float(sums[new_ones].sum())
+            unseen = own / float(tokens[new_ones].sum())
+            unseen_bits = own / math.log(2) / float(widths[new_ones].sum())
         elif new_ones.all():
-            unseen = validation.nats
+            unseen, unseen_bits = validation.nats, validation.bits_per_byte
     if split.test:
         held = split.part("test", tokenizer)
         evaluation = summarise(token_nats(model, held), held, model.context_length)
         test, test_error = evaluation.nats, evaluation.standard_error
+        test_bits = evaluation.bits_per_byte
     samples, new = _sample(run, split)
     report, log = run.report, run.log
     standing = Standing(
         name=name,
         model=run.config.model.name,
         path=str(run.path),
+        tokenizer=_identity(run),
+        held_out=split.held_out,
         fitted=model.fitted,
         parameters=int(run.facts["n_parameters"]) or model.n_parameters,
         seconds=float(report.get("seconds") or (log[-1]["seconds"] if log else 0.0)),
@@ -142,10 +196,12 @@ def measure(run: Run, name: str) -> Measured:
         test=test,
         test_error=test_error,
         bits_per_byte=validation.bits_per_byte,
+        unseen_bits=unseen_bits,
+        test_bits=test_bits,
         new=new,
         samples=samples,
     )
-    return Measured(standing, fingerprint(split), _identity(run), sums, tokens, widths)
+    return Measured(standing, fingerprint(split), sums, tokens, widths)
 
 
 def _identity(run: Run) -> str:
@@ -189,9 +245,14 @@ def differences(measured: Sequence[Measured]) -> list[Difference]:
     Raises DataError where the validation texts differ.
     """
     check_same_text(measured)
-    same_tokens = len({m.tokenizer for m in measured}) == 1
-    ranked = sorted(measured, key=lambda m: m.standing.bits_per_byte)
+    same_tokens = len({m.standing.tokenizer for m in measured}) == 1
+    ranked = sorted(measured, key=lambda m: rank(m.standing))
     return [_difference(ranked[0], other, same_tokens=same_tokens) for other in ranked[1:]]
+
+
+def rank(standing: Standing) -> float:
+    """What runs are put in order by: bits per byte, infinite where they are no number."""
+    return math.inf if math.isnan(standing.bits_per_byte) else standing.bits_per_byte
 
 
 def check_same_text(measured: Sequence[Measured]) -> None:
@@ -217,29 +278,39 @@ def different_texts(first: str, first_print: str, second: str, second_print: str
 
 def _difference(best: Measured, other: Measured, *, same_tokens: bool) -> Difference:
     n = min(len(best.nats), len(other.nats))  # a last stretch may belong to one only
-    d = other.nats[:n] - best.nats[:n]
-    weight = best.tokens[:n]
-    unit = "nats per token"
+    finite = [bool(np.isfinite(m.nats).all()) for m in (best, other)]
+    unit = "nats per token" if same_tokens else "bits per byte"
+    if not all(finite):
+        mean = math.inf if finite[0] else math.nan
+        return Difference(best.standing.name, other.standing.name, unit, mean, math.nan, n)
+    d, weight = other.nats[:n] - best.nats[:n], best.tokens[:n]
     if not same_tokens:
-        d, weight, unit = d / math.log(2), best.bytes[:n], "bits per byte"
+        d, weight = d / math.log(2), best.bytes[:n]
     mean = float(d.sum() / weight.sum())
     spread = float(np.sum((d - mean * weight) ** 2))
     error = math.sqrt(spread * n / (n - 1)) / float(weight.sum()) if n > 1 else math.inf
     return Difference(best.standing.name, other.standing.name, unit, mean, error, n)
 
 
-def with_error(loss: float, error: float | None) -> str:
+def in_words(loss: float | None) -> str:
+    """A loss; those that are none in words."""
+    if loss is None:
+        return "-"
+    if math.isnan(loss):
+        return "no number"
+    return "infinite" if math.isinf(loss) else f"{loss:.4f}"
+
+
+def with_error(loss: float | None, error: float | None) -> str:
     """A loss with its standard error, where there is one."""
-    return f"{loss:.4f}" if error is None else f"{loss:.4f} ± {error:.4f}"
+    return in_words(loss) if error is None else f"{in_words(loss)} ± {error:.4f}"
 
 
 def columns(standings: Sequence[Standing]) -> list[list[str]]:
     """A table of standings, best first, the header before them."""
     rows = [["run", "parameters", "seconds", "tokens", "validation", "unseen", "test", "bits/byte",
              "new"]]  # fmt: skip
-    for s in sorted(standings, key=lambda s: s.bits_per_byte):
-        unseen = "-" if s.unseen is None else f"{s.unseen:.4f}"
-        test = "-" if s.test is None else with_error(s.test, s.test_error)
+    for s in sorted(standings, key=rank):
         rows.append(
             [
                 s.name,
@@ -247,9 +318,9 @@ def columns(standings: Sequence[Standing]) -> list[list[str]]:
                 f"{s.seconds:.1f}",
                 f"{s.tokens:,}",
                 with_error(s.validation, s.validation_error),
-                unseen,
-                test,
-                f"{s.bits_per_byte:.4f}",
+                in_words(s.unseen),
+                with_error(s.test, s.test_error),
+                in_words(s.bits_per_byte),
                 f"{s.new:.0%}",
             ]
         )
