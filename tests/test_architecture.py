@@ -37,7 +37,9 @@ ARROWS: dict[str, set[str]] = {
     | {"hornbook"},
     "diagnostics": READING | {"evaluate", "generate", "run", "layers"},
     "mixing": BASE | {"diagnostics", "evaluate", "models", "run"},
-    "ladder": BASE | {"data", "diagnostics", "mixing", "presets", "run", "training"} | {"hornbook"},
+    "ladder": BASE
+    | {"data", "diagnostics", "mixing", "models", "presets", "run", "training"}
+    | {"hornbook"},
     "hornbook": {"errors", "run", "training"},  # the public names, loaded on first use
 }
 EVERYTHING = {*ARROWS, "cli"}
@@ -82,7 +84,11 @@ def test_imports_run_in_the_direction_of_the_arrows(room: str, path: Path) -> No
 
 
 def test_no_model_imports_another() -> None:
-    shared = {"base", "cached", "registry"}  # a mixture finds its components by name, in the registry
+    shared = {
+        "base",
+        "cached",
+        "registry",
+    }  # a mixture finds its components by name, in the registry
     own = {p.stem for p in (ROOT / "models").glob("*.py")} - shared - {"__init__"}
     for name in own:
         tree = ast.parse((ROOT / "models" / f"{name}.py").read_text("utf-8"))

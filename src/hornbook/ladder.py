@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hornbook import presets
-from hornbook.config import DataConfig, Nested
+from hornbook.config import DataConfig, Nested, TrainingConfig, merge
 from hornbook.data.corpora import load_corpus
 from hornbook.diagnostics.compare import (
     Difference,
@@ -29,6 +29,7 @@ from hornbook.diagnostics.standings import standings
 from hornbook.errors import ConfigError, RunError, did_you_mean
 from hornbook.files import not_written, read_json, write_bytes, write_json
 from hornbook.mixing import mix
+from hornbook.models.registry import MODELS
 from hornbook.run import Run
 from hornbook.training.callbacks import Callback
 from hornbook.training.start import resume, train
@@ -60,11 +61,13 @@ def climb(
     settings: dict[str, dict[str, Any]] | None = None,
     callbacks: Sequence[Callback] = (),
     report: Callable[[Standing], None] = lambda _: None,
+    minutes: float | None = None,
 ) -> Ladder:
     """Trains each rung of the ladder for this kind of text (or only those named) and measures it.
 
     The table is of these rungs and of all others that were finished in the same directory before.
     report: called with the standing of each rung asked for, as soon as it is known.
+    minutes: for all rungs that are trained; each makes the updates that fit into its share.
     Raises ConfigError for an unknown rung, RunError where `out` holds another ladder, is a file, or
     cannot be written.
     """
@@ -76,10 +79,18 @@ def climb(
             raise ConfigError(f"rung: found {rung!r}, no such rung{did_you_mean(rung, whole)}")
     path = out or Path("runs") / f"ladder-{text.name}"
     facts = {"ladder": 1, "corpus": text.source, "sha256": text.sha256, "settings": settings or {}}
+    shares: dict[str, float] = {}
+    if minutes is not None:
+        checked = TrainingConfig.parse({"minutes": minutes}, "training").minutes
+        facts["minutes"] = checked
+        shares = _shares(checked or 0.0, {rung: whole[rung] for rung in rungs or whole})
     _claim(path, facts)
     known: dict[str, Measured] = {}
     for rung in dict.fromkeys(rungs or whole):
-        run = _rung(path / rung, corpus, whole[rung], settings or {}, callbacks)
+        asked = settings or {}
+        if rung in shares:
+            asked = merge(asked, {"training": {"minutes": shares[rung]}})
+        run = _rung(path / rung, corpus, whole[rung], asked, callbacks)
         known[rung] = measure(run, rung)
         report(known[rung].standing)
     if not rungs:
@@ -103,11 +114,22 @@ def climb(
     return ladder
 
 
+def _shares(minutes: float, rungs: dict[str, Nested]) -> dict[str, float]:
+    """Minutes of each rung that is trained: the last, which gains most by them, gets a third."""
+    entries = {rung: MODELS[preset["model"]["name"]] for rung, preset in rungs.items()}
+    trained = [rung for rung, entry in entries.items() if not entry.load(entry.model).fitted]
+    if not trained:
+        return {}
+    weights = dict.fromkeys(trained, 1.0)
+    weights[trained[-1]] = max(1.0, len(trained) / 2)
+    return {rung: minutes * weight / sum(weights.values()) for rung, weight in weights.items()}
+
+
 def _claim(path: Path, facts: dict[str, Any]) -> None:
     known = path / "ladder.json"
     if known.exists():
         before = read_json(known)
-        if any(before.get(key) != facts[key] for key in ("sha256", "settings")):
+        if any(before.get(key) != facts.get(key) for key in ("sha256", "settings", "minutes")):
             raise RunError(
                 f"{path}: holds a ladder on another text or with other settings; give another "
                 "place (--out) or remove it"

@@ -86,3 +86,14 @@ def test_a_text_too_short_for_a_context_gets_a_shorter_one(tmp_path: Path, words
     path.write_text("to be or not to be, that is the question\n" * 30)
     run = train(str(path), minutes=0.1, out=tmp_path / "run")
     assert run.model.context_length < 64
+
+
+def test_the_minutes_of_a_ladder_are_shared_out() -> None:
+    from hornbook import presets
+    from hornbook.ladder import _shares
+
+    rungs = presets.ladder(documents=True)
+    shares = _shares(3.0, rungs)
+    assert sum(shares.values()) == pytest.approx(3.0)
+    assert set(shares) == {name for name in rungs if not name.startswith("counts")}
+    assert max(shares, key=shares.__getitem__) == "gpt"

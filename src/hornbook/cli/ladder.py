@@ -22,6 +22,7 @@ def run(arguments: list[str]) -> int:
     parser = Parser("ladder")
     parser.add_argument("corpus", nargs="?", default="names", help="(default: names)")
     parser.add_argument("--rungs", help="only these, with commas between them")
+    parser.add_argument("--minutes", help="for all rungs together: each makes what fits")
     parser.add_argument("--out", type=Path, help="directory (default: runs/ladder-CORPUS)")
     parser.add_argument("--json", action="store_true", help="the standings as JSON")
     args = parser.parse_args(rest)
@@ -43,6 +44,7 @@ def run(arguments: list[str]) -> int:
             rungs=_names(args.rungs) if args.rungs is not None else (),
             out=args.out,
             settings=parse_overrides(dotted),
+            minutes=args.minutes,
             callbacks=[Progress(brief=True)],
             report=report,
         )

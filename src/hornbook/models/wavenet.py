@@ -156,4 +156,4 @@ class WaveNet(LanguageModel):
     def calibrate(self, windows: Callable[[], Iterable[Tensor]]) -> None:
         """Measures BatchNorm's statistics over the training part, where the settings say so."""
         if self.statistics == "calibrated":
-            calibrate_batchnorm(self, self._join, windows)
+            calibrate_batchnorm(self, self.window_logits, windows)

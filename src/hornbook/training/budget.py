@@ -183,7 +183,7 @@ def _measure(size: Size, plan: Plan) -> float:
     draw = Draw(batch_size=training.batch_size, seed=0)
     batches = build_batches(plan.train_part, "sequences", length, draw, plan.device)
     step = TrainStep(model.to(plan.device).train(), batches, config, plan.precision)
-    return seconds_of(step, plan.device, times=3)
+    return seconds_of(step, plan.device, times=5)
 
 
 def _of_size(size: Size, plan: Plan, updates: int) -> Nested:
