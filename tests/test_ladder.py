@@ -61,7 +61,7 @@ def test_paired_differences_are_those_computed_by_hand(words_file: Path, tmp_pat
     assert found.standard_error == pytest.approx(error)
     assert found.unit == "nats per token"
     assert len(d) == found.units == 22
-    assert ("real" in found.sentence) == (abs(mean) > 2.080 * error  # Student, 21 degrees)
+    assert ("real" in found.sentence) == (abs(mean) > 2.080 * error)  # Student, 21 degrees
 
 
 def test_a_run_does_not_differ_from_itself(names_run: Run) -> None:
