@@ -231,6 +231,7 @@ class Run:
             sampling=sampling,
             stop=stop,
             generator=make_generator(seed),
+            unknown=unknown,
         )
 
     def _repr_html_(self) -> str:
