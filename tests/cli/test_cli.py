@@ -119,6 +119,7 @@ def test_score_marks_the_most_surprising(
 
 def test_show_draws_the_curve(capsys: Cap, names_run: Run) -> None:
     code, out, _ = run(capsys, "show", names_run.path)
+    assert f"verdict     {names_run.report['novelty']['verdict']}" in out
     assert code == 0
     for word in ("gpt", "names", "nats per token", "updates", "o", "|"):
         assert word in out
@@ -204,7 +205,11 @@ BAD = [
     ("train names --seed -1", 2, r"training.seed"),
     ("train {dir}/tiny.txt --model.context-length 256", 1, r"validation part has only"),
     ("train {dir}/two.txt", 1, r"too few"),
-    ("train names --out {run}", 2, r"exists already; go on with it \(hornbook train --resume"),
+    (
+        "train names --out {run}",
+        2,
+        r"exists already: gpt on names, finished.*hornbook train --resume",
+    ),
     ("train names --config {dir}/none.toml", 2, r"none.toml: cannot be read"),
     ("train names --config {dir}/bad.toml", 2, r"bad.toml: not valid TOML"),
     ("train names --config {dir}/section.toml", 2, r"no section \[modle\]; did you mean 'model'"),

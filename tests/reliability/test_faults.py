@@ -267,7 +267,7 @@ def test_memory_is_estimated_before_anything_is_written(
     corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hornbook.training.memory.available_memory", lambda: 12_000_000)
-    with pytest.raises(ConfigError, match=r"memory: training needs about .*found 12.0 MB avail"):
+    with pytest.raises(ConfigError, match=r"memory: training needs at least .*found 12.0 MB avail"):
         hornbook.train(
             str(corpus),
             out=tmp_path / "r",

@@ -172,7 +172,8 @@ class Loop:
         except NotFiniteError as error:  # on CPUs, before it was made: the state is the last good
             assert generator is not None
             torch.set_rng_state(generator)
-            self.save()
+            if self.is_whole():
+                self.save()
             self.diverged(step, error.loss, error.norm)
         for callback in self.callbacks:
             callback.updated(step)
@@ -285,6 +286,8 @@ class Loop:
     def save(self) -> None:
         """Saves the state to resume from, after the log that it counts on."""
         self.figures()
+        if not self.is_whole():
+            self.diverged(self.progress.step, math.nan, math.nan)
         self.clock()
 
         def write(path: Path) -> None:
@@ -293,6 +296,10 @@ class Loop:
 
         self.write(write)
         self.mark = self.saved = time.perf_counter()
+
+    def is_whole(self) -> bool:
+        """Whether all weights are numbers: an update may overflow them where its gradient did not."""
+        return all(bool(p.isfinite().all()) for p in self.plan.model.parameters())
 
     def write(self, write: Callable[[Path], None]) -> None:
         """Writes into the run directory, wherever it was moved meanwhile.

@@ -24,23 +24,31 @@ from hornbook.models.registry import outline
 if TYPE_CHECKING:
     from hornbook.training.plan import Plan
 
-MEMORIES = {"adamw": 2, "muon": 2, "sgd": 0}  # numbers the optimizer keeps for each parameter
-OVERHEAD = 1.25  # of what is kept: temporaries of the backward pass, and what the allocator holds
+MEMORIES = {"adamw": 3, "muon": 3, "sgd": 1}  # numbers for each parameter, one while it updates
+OVERHEAD = 2.0  # at most, of what is kept: temporaries of the backward pass, the allocator
 EVALUATED = 4  # copies of the logits while a part is scored
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Bytes of training: weights with gradients and memories, an update's activations, scoring."""
+    """Bytes of training: weights with gradients and memories, an update's activations, scoring.
+
+    activations: what is kept for the backward pass; up to OVERHEAD times that is taken.
+    """
 
     weights: int
     activations: int
     scoring: int
 
     @property
-    def total(self) -> int:
-        """The peak."""
+    def least(self) -> int:
+        """What it takes in any case."""
         return self.weights + max(self.activations, self.scoring)
+
+    @property
+    def total(self) -> int:
+        """The peak, cautiously."""
+        return self.weights + max(round(OVERHEAD * self.activations), self.scoring)
 
 
 def room(device: torch.device) -> int | None:
@@ -74,7 +82,7 @@ def estimate(plan: Plan) -> Estimate:
     activations = kept[0] + each * (rows - 2)
     return Estimate(
         weights=_of_weights(model, plan.config.optim),
-        activations=round(OVERHEAD * activations),
+        activations=activations,
         scoring=EVALUATED * 4 * BATCH_TOKENS * model.vocab_size,
     )
 
@@ -87,15 +95,18 @@ def check_memory(plan: Plan) -> str:
     told = f"about {size(needed.total)}"
     if there is None:
         return told
+    told += f" of {size(there)} available"
     if needed.total <= there:
-        return f"{told} of {size(there)} available"
+        return told
+    if needed.least <= there:
+        return f"{told}: it may run out; to be safe, {remedy(plan, needed, there)}"
     parts = (
         f"weights with optimizer {size(needed.weights)}, activations of an update "
         f"{size(needed.activations)}, scoring {size(needed.scoring)}"
     )
     raise ConfigError(
-        f"memory: training needs {told} ({parts}), found {size(there)} available; "
-        + remedy(plan, needed, there)
+        f"memory: training needs at least {size(needed.least)} ({parts}), found {size(there)} "
+        "available; " + remedy(plan, needed, there)
     )
 
 
@@ -104,7 +115,7 @@ def remedy(plan: Plan, needed: Estimate, there: int) -> str:
     rows, left = plan.batches.batch_size, there - needed.weights
     if needed.scoring > needed.activations:
         return "use a tokenizer with fewer ids"
-    fits = int(rows * 0.9 * left / max(1, needed.activations))
+    fits = int(rows * left / max(1, OVERHEAD * needed.activations))
     if rows > 1 and fits >= 1:
         return f"lower the batch: --training.batch-size {fits} (now {rows})"
     return (
