@@ -77,7 +77,7 @@ def gpt_documents() -> Nested:
 
 def gpt_names() -> Nested:
     """A larger GPT with a table of pairs for the names of the lectures: about a minute."""
-    return merge(_with_pairs(), {"data": {"corpus": "makemore-names"}, "training": {"steps": 750}})
+    return merge(_with_pairs(), {"data": {"corpus": "makemore-names"}, "training": {"steps": 850}})
 
 
 def _with_pairs() -> Nested:
