@@ -14,15 +14,16 @@ from torch import Tensor, nn
 from hornbook.data.batches import Draw, WindowBatches, build_batches
 from hornbook.diagnostics import style
 from hornbook.diagnostics.probes import Verdict, watched
-from hornbook.diagnostics.source import DoesNotApplyError, read, source, symbols
+from hornbook.diagnostics.source import DoesNotApplyError, layer_names, read, source, symbols
 from hornbook.diagnostics.style import Figure, panels, styled
 from hornbook.generate.decode import prompt_ids
 from hornbook.layers.attention import CausalAttention, attention_weights
 from hornbook.layers.recurrent import Recurrent
 from hornbook.run import Run
 
-MAP_TOKENS = 14  # of a text in an attention map
-STATE_TOKENS = 40
+MAP_TOKENS = 14  # of a text in an attention map, four in a row; twice as many, two in a row
+STATE_TOKENS = 60
+SEEN = 1e-6  # a change of a probability, or of outputs relative to their size; less is rounding
 STATE_UNITS = 40
 REACH = 64  # symbols back that are tried
 READ = 6000  # tokens that the units are searched in
@@ -75,13 +76,14 @@ def attention_maps(run: Run, ids: list[int]) -> list[Tensor]:
 
 @styled
 def attention(run: Run, text: str | None = None) -> Figure:
-    """What each symbol looks at, in every layer and head. The text is cut to 14 symbols."""
-    ids = read(run, first_line(run, text), MAP_TOKENS)
+    """What each symbol looks at, in every layer and head. The text is cut to 28 symbols."""
+    whole = read(run, first_line(run, text), READ)
+    ids = whole[: 2 * MAP_TOKENS if text is not None else MAP_TOKENS]
     maps = attention_maps(run, ids)
     if not maps:
         raise DoesNotApplyError("no attention in this model")
     most = max(len(weights) for weights in maps)  # heads
-    columns = min(4, most)
+    columns = min(4 if len(ids) <= MAP_TOKENS else 2, most)
     rows = [-(-len(weights) // columns) for weights in maps]
     side = style.WIDTH / columns
     figure, axes = panels([side] * sum(rows), columns=columns)
@@ -90,15 +92,19 @@ def attention(run: Run, text: str | None = None) -> Figure:
     for axis in axes:
         axis.set_visible(False)
     decided = (0.0, "")
+    if text is not None and len(ids) < len(whole):
+        figure.note = f"the first {len(ids)} of {len(whole)} symbols are shown"
+    modules = [n for n, m in run.model.named_modules() if isinstance(m, CausalAttention)]
+    layer_of = layer_names(run, modules)
     for layer, weights in enumerate(maps):
         for head, weight in enumerate(weights):
-            name = f"layer {layer + 1}, head {head + 1}"
+            name = f"{layer_of[layer]}, head {head + 1}"
             axis = axes[sum(rows[:layer]) * columns + head]
             axis.set_visible(True)
             picture = axis.imshow(weight.numpy(), cmap=style.AMOUNT, vmin=0, vmax=1)
             labels = [(i, len(names), c) for i, c in enumerate(names)]
             labels += [(-1, i, c) for i, c in enumerate(names)]
-            style.numbers(axis, labels, min(8.0, 0.8 * cell), cell, style.BLACK)
+            style.numbers(axis, labels, min(8.0, 0.8 * cell), (cell, cell), style.BLACK)
             style.square_cells(axis, [], [])
             axis.set(xlim=(-1.5, len(names) - 0.5), ylim=(len(names) + 0.5, -0.5))
             axis.set_title(name, fontsize=9)
@@ -182,7 +188,7 @@ def receptive_field(run: Run) -> Figure:
     change, layers = reach(run)
     figure, axes = panels([2.6] + ([0.5 + 0.33 * len(layers)] if layers else []), sharex=True)
     back = np.arange(len(change))
-    seen = change > 1e-9  # below: rounding
+    seen = change > SEEN
     axes[0].bar(back[seen], 100 * change[seen], color=style.BLUE, width=0.8)
     axes[0].set_yscale("log")
     axes[0].set(ylabel="prediction changed by\n(% of probability, log)")
@@ -198,20 +204,23 @@ def receptive_field(run: Run) -> Figure:
                      fontsize=9, transform=axes[0].get_xaxis_transform())  # fmt: skip
     if layers:
         table = np.array(list(layers.values()))
-        table = np.where(table > 1e-6, np.log10(np.maximum(table, 1e-6)), np.nan)
+        table = np.where(table > SEEN, np.log10(np.maximum(table, SEEN)), np.nan)
         picture = axes[1].imshow(table, cmap=style.AMOUNT, vmin=-3, vmax=0.3, aspect="auto")
-        axes[1].set_yticks(range(len(layers)), [f"layer {i + 1}" for i in range(len(layers))])
+        axes[1].set_yticks(range(len(layers)), layer_names(run, layers))
         axes[1].set_title("What each layer's units at the last place see (white: nothing)")
         bar = figure.colorbar(picture, ax=axes[1], label="relative\nchange")
         bar.set_ticks([-3, -2, -1, 0], labels=["0.1%", "1%", "10%", "100%"])
     axes[-1].set_xlabel("symbols back from the last (0: the last symbol)")
+    style.whole_numbers(axes[-1])
     farthest = int(back[seen].max()) + 1 if seen.any() else 0
     strong = int(back[change > 0.05 * change.max()].max()) + 1 if seen.any() else 0
-    sees = ", ".join(str(int((values > 1e-6).nonzero()[0].max()) + 1 if (values > 1e-6).any() else 0)
-                     for values in layers.values())  # fmt: skip
+    sees = ", ".join(
+        str(int((values > SEEN).nonzero()[0].max(initial=-1)) + 1) for values in layers.values()
+    )
     figure.verdict = Verdict(
-        f"the prediction depends on the last {farthest} symbols tried; beyond {strong} by less than a "
-        "twentieth of the strongest" + (f"; layers see {sees}" if layers else "")
+        f"the prediction depends on the last {farthest} symbols tried (by more than {SEEN:.0e}); "
+        f"beyond {strong} by less than a twentieth of the strongest"
+        + (f"; layers see {sees}" if layers else "")
     )
     if len(change) < context:
         figure.note = f"{len(change)} of the {context} symbols of its context were tried"
@@ -227,20 +236,23 @@ def hidden_states(run: Run, text: str | None = None) -> Figure:
     lines = source(run).text if text is None else text
     ids: list[int] = []
     for line in lines.split("\n") if run.documents else [lines]:
-        ids += read(run, line, STATE_TOKENS)
-    ids = ids[: min(STATE_TOKENS, run.model.context_length)]
+        ids += read(run, line, READ)
+    whole, ids = len(ids), ids[: min(STATE_TOKENS, run.model.context_length)]
     _, found = outputs(modules, run.model, torch.tensor([ids]))
     figure, axes = panels([3.6] * len(found))
-    for number, (panel, states) in enumerate(zip(axes, found.values(), strict=True), 1):
+    if text is not None and len(ids) < whole:
+        figure.note = f"the first {len(ids)} of {whole} symbols are shown"
+    layers = layer_names(run, found)
+    for layer, panel, states in zip(layers, axes, found.values(), strict=True):
         h = states[0].float().numpy().T  # (units, T)
         lively = np.argsort(-h.std(1))[:STATE_UNITS]
         lively = lively[np.argsort(np.abs(h[lively]).argmax(1), kind="stable")]
         picture = panel.imshow(
             h[lively], cmap=style.DIFFERENCE, vmin=-1, vmax=1, aspect="auto", interpolation="none"
         )
-        style.square_cells(panel, [], symbols(run, ids))
+        style.square_cells(panel, [], symbols(run, ids), 8 if len(ids) <= 40 else 6)
         panel.set(
-            title=f"State of layer {number} along the text",
+            title=f"State of {layer} along the text",
             xlabel="symbols, in order", ylabel=f"{len(lively)} of {len(h)} units",
         )  # fmt: skip
         figure.colorbar(picture, ax=panel, label="state")
@@ -248,9 +260,9 @@ def hidden_states(run: Run, text: str | None = None) -> Figure:
 
 
 @torch.inference_mode()
-def excited(run: Run) -> tuple[NDArray[np.float32], list[str], list[str]]:
+def excited(run: Run) -> tuple[NDArray[np.float32], list[str], list[tuple[str, ...]]]:
     """The outputs of all units on held-out text, (examples, units), the units' names, and for each
-    example the text up to it, its last symbol being the one that was read."""
+    example the symbols up to it, the last being the one that was read."""
     model, part, tokenizer = run.model, source(run).part, run.tokenizer
     modules = dict(watched(model))
     if not modules:
@@ -272,7 +284,9 @@ def excited(run: Run) -> tuple[NDArray[np.float32], list[str], list[str]]:
         values = [h.reshape(-1, h.shape[-1]) for h in found.values()]
         ends = [(row, t + 1) for row in ids.tolist() for t in range(len(row))]
     names = [
-        f"layer {i}, unit {unit}" for i, h in enumerate(values, 1) for unit in range(h.shape[1])
+        f"{layer}, unit {unit}"
+        for layer, h in zip(layer_names(run, found), values, strict=True)
+        for unit in range(h.shape[1])
     ]
     texts = []
     for row, end in ends:
@@ -280,7 +294,7 @@ def excited(run: Run) -> tuple[NDArray[np.float32], list[str], list[str]]:
         if tokenizer.end_id is not None:  # nothing before the start of its own document
             starts = [i for i, token in enumerate(span) if token == tokenizer.end_id]
             span = span[starts[-1] :] if starts else span
-        texts.append("".join(map(tokenizer.symbol, span)))
+        texts.append(tuple(map(tokenizer.symbol, span)))
     return torch.cat(values, dim=1).float().numpy(), names, texts
 
 
@@ -299,7 +313,7 @@ def neurons(run: Run) -> Figure:
     low = -np.sort(centred, axis=0)[:top].mean(0)
     sign = np.where(high >= low, 1, -1)
     chosen: list[int] = []
-    places: set[str] = set()
+    places: set[tuple[str, ...]] = set()
     for unit in np.argsort(-np.maximum(high, low)).tolist():
         strongest = texts[int((centred[:, unit] * sign[unit]).argmax())][-3:]
         if strongest not in places:
@@ -307,6 +321,7 @@ def neurons(run: Run) -> Figure:
             chosen.append(unit)
         if len(chosen) == UNITS:
             break
+    mono = ["DejaVu Sans Mono", *style.families()]
     figure, (axes,) = panels([0.62 * len(chosen) + 0.2])
     axes.axis("off")
     axes.set(xlim=(0, 100), ylim=(len(chosen), 0))
@@ -317,7 +332,7 @@ def neurons(run: Run) -> Figure:
         axes.text(0, row + 0.3, f"{names[unit]}{mark}", fontsize=9, va="center", fontweight="bold")
         axes.text(0, row + 0.68, f"up to {z.max():.1f} deviations", fontsize=8, va="center",
                   color=style.GREY)  # fmt: skip
-        spans: list[tuple[str, float]] = []
+        spans: list[tuple[tuple[str, ...], float]] = []
         for i in np.argsort(-z).tolist():
             if texts[i] not in (text for text, _ in spans):
                 spans.append((texts[i], float(z[i])))
@@ -325,11 +340,13 @@ def neurons(run: Run) -> Figure:
                 break
         for column, (text, strength) in enumerate(spans):
             x = 26 + column * 15 + 13
-            body = "".join(map(style.shown, text))
-            axes.text(x - 1.3, row + 0.3, body[:-1][-8:], family="DejaVu Sans Mono", fontsize=8.5,
+            *before, last = map(style.shown, text)
+            while sum(map(len, before)) > 9 - len(last):
+                before.pop(0)
+            axes.text(x - 1.3 * len(last), row + 0.3, "".join(before), family=mono, fontsize=8.5,
                       ha="right", va="center")  # fmt: skip
-            axes.text(x, row + 0.3, body[-1:], family="DejaVu Sans Mono", fontsize=9.5, ha="right",
-                      va="center", fontweight="bold", color=style.VERMILION)  # fmt: skip
+            axes.text(x, row + 0.3, last, family=mono, fontsize=9 if len(last) > 1 else 9.5,
+                      ha="right", va="center", fontweight="bold", color=style.VERMILION)  # fmt: skip
             axes.text(x, row + 0.68, f"{strength:.1f}", fontsize=7.5, ha="right", va="center",
                       color=style.GREY)  # fmt: skip
     return figure

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from hornbook.diagnostics import style
+from hornbook.diagnostics.novelty import percent
 from hornbook.diagnostics.probes import Verdict
-from hornbook.diagnostics.source import DoesNotApplyError, next_probabilities, source
+from hornbook.diagnostics.source import DoesNotApplyError, next_probabilities, readable, source
 from hornbook.diagnostics.style import Figure, panels, shown, styled
+from hornbook.evaluate import score
 from hornbook.generate.decode import prompt_ids
 from hornbook.run import Run
 
 COLUMNS = 12  # symbols in a line of the surprise figure
-SYMBOLS = 60  # at most
+SYMBOLS = 60  # up to which the alternatives are shown as well
+NARROW, WHOLE = 40, 1600  # symbols in a line without them, and in all
+PROMPT = 24  # symbols of a prompt that are written before what follows it
 ALTERNATIVES = 5
 BITS = 8.0  # the darkest shade
 BEAM = 4  # times as many beginnings go on as are shown in the end
@@ -27,14 +33,19 @@ DEPTH = 6
 
 @styled
 def surprise(run: Run, text: str | None = None) -> Figure:
-    """Each symbol of a text shaded by its bits, with the model's top five below it.
+    """Each symbol of a text shaded by its bits, up to 60 with the model's top five below.
 
-    Documents are given one a line; each is read from its start to its end. At most 60 symbols.
+    Documents are given one a line; each is read from its start to its end. The average is that of
+    the whole text, of which at most WHOLE symbols are drawn.
     """
+    given = text is not None
     text = source(run).text if text is None else text
+    pieces = text.split("\n") if run.documents else [text]
+    if given and len(text) > SYMBOLS:
+        return _narrow(run, [piece for piece in pieces if piece])
     lines: list[list[tuple[str, float, list[tuple[str, float]]]]] = []
     room, bits = SYMBOLS, []
-    for piece in text.split("\n") if run.documents else [text]:
+    for piece in pieces:
         cells = _read(run, piece)[:room]
         room -= len(cells)
         bits += [cost for _, cost, _ in cells]
@@ -51,10 +62,57 @@ def surprise(run: Run, text: str | None = None) -> Figure:
     scale = axes.imshow([[0.0]], cmap=style.AMOUNT, vmin=0, vmax=BITS, extent=(-2, -1, -2, -1))
     axes.set(xlim=(-0.02, COLUMNS), ylim=(len(lines) + 0.02, -0.02), aspect="auto")
     figure.colorbar(scale, ax=axes, label="surprise (bits)", location="bottom", aspect=50, pad=0.02)
-    uniform = math.log2(run.facts["vocab_size"])
-    figure.verdict = Verdict(
-        f"{sum(bits) / len(bits):.2f} bits a symbol on average; knowing nothing: {uniform:.2f}"
-    )
+    figure.verdict = _judge(run, bits)
+    return figure
+
+
+def _judge(run: Run, bits: Sequence[float]) -> Verdict:
+    uniform, mean = math.log2(run.facts["vocab_size"]), sum(bits) / len(bits)
+    words = f"{mean:.2f} bits a symbol on average; knowing nothing: {uniform:.2f}"
+    if mean < uniform:
+        return Verdict(words)
+    return Verdict(f"{words}: worse than a guess; the text is unlike what it was trained on", False)
+
+
+def _narrow(run: Run, texts: list[str]) -> Figure:
+    """A longer text, shaded alone."""
+    scores = score(run.model, run.tokenizer, texts, unknown="skip")
+    bits = [nats / math.log(2) for one in scores for nats in one.token_nats]
+    rows: list[list[tuple[str, float]]] = []
+    room = WHOLE
+    for one in scores:
+        cells = [
+            (shown(s), n / math.log(2)) for s, n in zip(one.symbols, one.token_nats, strict=True)
+        ]
+        cells = cells[:room]
+        room -= len(cells)
+        rows += [cells[i : i + NARROW] for i in range(0, len(cells), NARROW)]
+    figure, (axes,) = panels([0.24 * len(rows) + 0.9])
+    table = np.full((len(rows), NARROW), np.nan)
+    cell = (66 * style.WIDTH / NARROW, 72 * 0.24)
+    inks: dict[str, list[tuple[float, float, str]]] = {"white": [], style.BLACK: []}
+    small: dict[str, list[tuple[float, float, str]]] = {"white": [], style.BLACK: []}
+    for y, row in enumerate(rows):
+        for x, (symbol, cost) in enumerate(row):
+            table[y, x] = cost
+            ink = "white" if cost > 0.45 * BITS else style.BLACK
+            (inks if len(symbol) < 3 else small)[ink].append((x, y, symbol))
+    picture = axes.imshow(table, cmap=style.AMOUNT, vmin=0, vmax=BITS, aspect="auto")
+    for ink in inks:
+        style.numbers(axes, inks[ink], 9.0, cell, ink)
+        style.numbers(axes, small[ink], 3.6, cell, ink)
+    style.square_cells(axes, [], [])
+    axes.set_title("Surprise, symbol by symbol")
+    figure.colorbar(picture, ax=axes, label="surprise (bits)", location="bottom", aspect=50)
+    figure.verdict = _judge(run, bits)
+    notes = ["a text of 60 symbols or fewer is drawn with what was held likelier"]
+    if len(bits) > WHOLE:
+        notes.insert(
+            0, f"the first {WHOLE:,} of {len(bits):,} symbols are drawn; the average is of all"
+        )
+    if not run.model.sliding and max(one.tokens for one in scores) > run.model.context_length:
+        notes.append(f"read in blocks of {run.model.context_length} symbols, the model's context")
+    figure.note = "; ".join(notes)
     return figure
 
 
@@ -89,12 +147,13 @@ def _cell(
                   edgecolor=style.PALE)
     )  # fmt: skip
     ink = "white" if bits > 0.45 * BITS else style.BLACK
-    style.written(axes, x + 0.5, y + 0.13, symbol, fontsize=12, color=ink, fontweight="bold")
+    size = style.fitting(symbol, 12, 3)
+    style.written(axes, x + 0.5, y + 0.13, symbol, fontsize=size, color=ink, fontweight="bold")
     style.written(axes, x + 0.5, y + 0.285, f"{bits:.1f}", fontsize=7, color=ink)
     for i, (other, p) in enumerate(best):
-        same = other == symbol
+        same, words = other == symbol, f"{other} {100 * p:.0f}%"
         style.written(
-            axes, x + 0.5, y + 0.43 + 0.1 * i, f"{other} {100 * p:.0f}%", fontsize=7,
+            axes, x + 0.5, y + 0.43 + 0.1 * i, words, fontsize=style.fitting(words, 7, 9),
             color=style.VERMILION if same else style.BLACK,
             fontweight="bold" if same else "normal",
         )  # fmt: skip
@@ -121,7 +180,8 @@ def grow(run: Run, prompt: str, leaves: int = LEAVES, depth: int = DEPTH) -> Nod
     stay as they are; in the end the `leaves` most probable are left.
     """
     tokenizer, model = run.tokenizer, run.model
-    root = Node(prompt_ids(tokenizer, prompt, "skip"), "".join(map(shown, prompt)) or "start", 1, 0)
+    prompt = tokenizer.decode(tokenizer.encode(prompt, unknown="skip"))
+    root = Node(prompt_ids(tokenizer, prompt, "skip"), shown(prompt) or "start", 1, 0)
     beam = [root]
     for _ in range(depth):
         alive = [node for node in beam if not node.ended]
@@ -163,6 +223,7 @@ def continuations(run: Run, text: str | None = None) -> Figure:
     prompt = (text or "").split("\n")[0]
     if text is None and not run.documents:
         prompt = source(run).text[:20]
+    prompt, left_out = readable(run, prompt)
     root = grow(run, prompt)
     rows: dict[int, float] = {}
     ends: list[Node] = []
@@ -171,17 +232,25 @@ def continuations(run: Run, text: str | None = None) -> Figure:
     _branch(axes, root, rows)
     for row, node in enumerate(ends):
         path = "".join(run.tokenizer.symbol(i) for i in node.ids[len(root.ids) :])
-        label = f"{prompt}{path}"[-26:]
-        axes.text(
-            node.depth + 0.25, row, f"{''.join(map(shown, label))}  {100 * node.p:.2g}%",
-            va="center", fontsize=8.5, color=style.GREY,
-        )  # fmt: skip
-    axes.set(xlim=(-0.1, DEPTH + 2.6), ylim=(max(4, len(ends)) - 0.4, -0.6))
+        label = style.shortened(shown(f"{prompt}{path}"), PROMPT)
+        # apart, as letters that run from right to left would carry the number with them
+        for x, words in ((0.25, f"{100 * node.p:.2g}%"), (1.15, label)):
+            axes.text(node.depth + x, row, words, va="center", fontsize=8.5, color=style.GREY)
+    axes.set(xlim=(-0.1, DEPTH + 3.7), ylim=(max(4, len(ends)) - 0.4, -0.6))
     axes.axis("off")
-    start = f"“{''.join(map(shown, prompt))}”" if prompt else "the start of a document"
+    start = (
+        f"“{style.shortened(shown(prompt), 2 * PROMPT)}”" if prompt else "the start of a document"
+    )
     axes.set_title(f"What comes next after {start}")
     total = sum(node.p for node in ends)
-    figure.verdict = Verdict(f"these {len(ends)} continuations hold {total:.0%} of the probability")
+    figure.verdict = Verdict(
+        f"these {len(ends)} continuations hold {percent(total)} of the probability"
+    )
+    notes = [left_out] if left_out else []
+    read = min(len(root.ids), run.model.context_length)
+    if read < len(root.ids):
+        notes.append(f"of the prompt the model sees the last {read} symbols, its context")
+    figure.note = "; ".join(notes)
     return figure
 
 
@@ -206,8 +275,8 @@ def _branch(axes: Axes, node: Node, rows: dict[int, float]) -> None:
         )  # fmt: skip
         _branch(axes, child, rows)
     axes.text(
-        x, y, node.symbol if node.depth else ("…" + node.symbol[-8:] if len(node.symbol) > 8 else
-        node.symbol), ha="center", va="center", fontsize=10, fontweight="bold", zorder=2,
+        x, y, node.symbol if node.depth else style.shortened(node.symbol, 8), ha="center",
+        va="center", fontsize=style.fitting(node.symbol[:8], 10, 5), fontweight="bold", zorder=2,
         bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": style.GREY,
               "lw": 0.6},
     )  # fmt: skip

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from hornbook.diagnostics.figures import FIGURES, DoesNotApplyError
 from hornbook.diagnostics.probes import Verdict
-from hornbook.diagnostics.source import source
+from hornbook.diagnostics.source import readable, source
 from hornbook.errors import RunError
 from hornbook.files import write_bytes
 from hornbook.run import Run
@@ -43,12 +43,14 @@ class Report:
     """What came of an inspection.
 
     written: names of the figures. left_out: figure -> why, in one line. verdicts: figure -> words.
+    text_note: what of the given text could not be read.
     """
 
     folder: Path
     written: list[str] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
     verdicts: dict[str, Verdict] = field(default_factory=dict)
+    text_note: str = ""
 
     @property
     def page(self) -> Path:
@@ -64,7 +66,8 @@ def inspect(
 ) -> Report:
     """Writes every figure that applies as PNG and SVG, and the page; says each line to `tell`.
 
-    text: what is read, looked at and continued. Raises RunError where the folder cannot be made.
+    text: what is read, looked at and continued. Raises RunError where the folder cannot be made,
+    DataError where the model knows no symbol of the text.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -73,6 +76,10 @@ def inspect(
             f"{folder}: cannot be made ({error.strerror}); give another (--out)"
         ) from None
     report, sections = Report(folder), []
+    if text is not None:
+        text, report.text_note = readable(run, text)
+        if report.text_note:
+            tell(report.text_note)
     if missing := source(run).missing:
         tell(f"{missing}; the model's own samples stand in for it")
     for name, entry in FIGURES.items():
@@ -143,7 +150,7 @@ def _page(run: Run, report: Report, sections: list[str]) -> str:
     if nats := run.report.get("validation", {}).get("nats"):
         part = "validation" if run.config.data.held_out else "training"
         facts.append(f"{part} loss {nats:.4f} nats per token")
-    missing = source(run).missing
+    missing, name = source(run).missing, run.path.resolve().name
     links = "".join(f'<a href="#{n}">{FIGURES[n].title}</a>' for n in report.written)
     left_out = "".join(
         f"<p><b>{FIGURES[name].title}</b>: {html.escape(why)}.</p>"
@@ -155,9 +162,13 @@ def _page(run: Run, report: Report, sections: list[str]) -> str:
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<link rel="icon" href="data:,">'
-        f"<title>{html.escape(run.path.name)}: look inside</title><style>{STYLE}</style></head>"
-        f"<body><main><h1>{html.escape(run.path.name)}</h1>"
+        f"<title>{html.escape(name)}: look inside</title><style>{STYLE}</style></head>"
+        f"<body><main><h1>{html.escape(name)}</h1>"
         f'<p class="soft">{html.escape("; ".join(facts))}.</p>'
-        + (f'<p class="bad">{html.escape(missing)}.</p>' if missing else "")
+        + "".join(
+            f'<p class="bad">{html.escape(words)}.</p>'
+            for words in (missing, report.text_note)
+            if words
+        )
         + f"<nav><p>{links}</p></nav>{''.join(sections)}{left_out}</main></body></html>\n"
     )

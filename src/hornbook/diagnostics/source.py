@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,9 +18,10 @@ from hornbook.data.batches import Draw, build_batches
 from hornbook.data.part import Part, Split
 from hornbook.diagnostics.probes import Probe
 from hornbook.diagnostics.reference import Training
-from hornbook.errors import HornbookError
+from hornbook.errors import DataError, HornbookError
 from hornbook.evaluate import batch_loss
 from hornbook.generate.decode import prompt_ids
+from hornbook.models.base import LanguageModel
 from hornbook.run import Run
 
 PROBED = 2048  # predictions
@@ -59,6 +62,16 @@ class Source:
         """The held-out texts as tokens."""
         split = self.split or Split((), self.held_out, (), documents=self.run.documents)
         return split.part("val", self.run.tokenizer, unknown="skip")
+
+    @cached_property
+    def whole(self) -> Part:
+        """All texts as tokens; the held-out ones where the corpus is gone."""
+        if self.split is None:
+            return self.part
+        everything = self.split.everything
+        if self.run.documents:
+            return Part.of_documents(everything, self.run.tokenizer, unknown="skip")
+        return Part.of_stream("".join(everything), self.run.tokenizer, unknown="skip")
 
     @cached_property
     def text(self) -> str:
@@ -129,6 +142,8 @@ def records(run: Run, kind: str) -> list[dict[str, Any]]:
     lines = path.read_text("utf-8").splitlines() if path.exists() else []
     found = [record for line in lines if (record := json.loads(line))["kind"] == kind]
     if not found:
+        if run.facts.get("mixed"):
+            raise DoesNotApplyError("it was mixed, not trained: inspect the runs it was mixed from")
         raise DoesNotApplyError(
             "nothing was kept while it trained: hornbook train ... --probe-every 20"
         )
@@ -140,6 +155,41 @@ def read(run: Run, text: str, limit: int) -> list[int]:
     and as many as the model takes. Unknown symbols are left out."""
     ids = prompt_ids(run.tokenizer, text, "skip")
     return ids[: limit if run.model.sliding else min(limit, run.model.context_length)]
+
+
+def readable(run: Run, text: str) -> tuple[str, str]:
+    """A text without the symbols that the model does not know, and in words what was left out.
+
+    Raises DataError where nothing is left of it.
+    """
+    tokenizer, lines = run.tokenizer, text.split("\n") if run.documents else [text]
+    known = "\n".join(tokenizer.decode(tokenizer.encode(one, unknown="skip")) for one in lines)
+    if known == text:
+        return text, ""
+    strange = [c for c in dict.fromkeys(text) if c not in known]
+    named = ", ".join(f"{c!r} (U+{ord(c):04X})" for c in strange[:5])
+    named += f" and {len(strange) - 5} more" if len(strange) > 5 else ""
+    if not known.strip("\n"):
+        raise DataError(f"text: found only symbols that the model does not know: {named}")
+    return known, f"left out of the text, for the model does not know them: {named}"
+
+
+def layer_names(run: Run, modules: Iterable[str]) -> list[str]:
+    """Modules counted as layers, in a mixture member by member: `layer 1`, `gpt: layer 1`."""
+    members = {
+        name: part.config.name
+        for name, part in run.model.named_modules()
+        if name and isinstance(part, LanguageModel)
+    }
+    twice = {kind for kind, n in Counter(members.values()).items() if n > 1}
+    names, seen = [], Counter[str]()
+    for module in modules:
+        place = next((name for name in members if module.startswith(f"{name}.")), "")
+        seen[place] += 1
+        kind = members.get(place, "")
+        own = f"{kind} {[*members].index(place) + 1}" if kind in twice else kind
+        names.append(f"{own}: layer {seen[place]}" if own else f"layer {seen[place]}")
+    return names
 
 
 def symbols(run: Run, ids: list[int]) -> list[str]:

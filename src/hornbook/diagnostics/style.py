@@ -8,6 +8,8 @@ are objects: no pyplot, no state outside of them.
 from __future__ import annotations
 
 import io
+import re
+import unicodedata
 from collections.abc import Callable, Sequence
 from functools import cache, wraps
 from typing import Any, ParamSpec
@@ -18,7 +20,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure as BaseFigure
-from matplotlib.font_manager import FontProperties
+from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 from matplotlib.path import Path
 from matplotlib.textpath import TextPath, text_to_path
 from matplotlib.transforms import IdentityTransform
@@ -36,7 +38,7 @@ WIDTH = 7.0  # inches; figures grow downwards, so that they stay readable on a p
 DPI = 130
 
 STYLE: Any = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib
+    "text.parse_math": False,  # a $ is a dollar
     "font.size": 10,
     "axes.titlesize": 11,
     "axes.titleweight": "bold",
@@ -59,6 +61,17 @@ STYLE: Any = {
 # matplotlib's own settings, whatever a session has set; its backend is left alone
 BASE: Any = {k: v for k, v in dict.items(matplotlib.rcParamsDefault) if k != "backend"}
 
+FONT = "DejaVu Sans"  # comes with matplotlib; for what it lacks, those of these that are there
+OTHERS = (
+    "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans SC", "Noto Sans JP", "Source Han Sans SC",
+    "WenQuanYi Zen Hei", "WenQuanYi Micro Hei", "PingFang SC", "Hiragino Sans", "Microsoft YaHei",
+    "SimHei", "Yu Gothic", "Malgun Gothic", "Apple SD Gothic Neo", "Noto Sans", "Noto Sans Hebrew",
+    "Noto Sans Arabic", "Noto Sans Devanagari", "Noto Sans Thai", "Noto Sans Symbols2",
+    "Noto Emoji", "Symbola", "Segoe UI Symbol", "Segoe UI Emoji", "Apple Symbols",
+    "Arial Unicode MS",
+)  # fmt: skip
+NOT_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
 P = ParamSpec("P")
 
 
@@ -73,7 +86,7 @@ class Figure(BaseFigure):
 
     def svg(self) -> str:
         """The figure as an SVG document."""
-        return self._saved("svg", metadata={"Date": None}).decode("utf-8")
+        return NOT_XML.sub("", self._saved("svg", metadata={"Date": None}).decode("utf-8"))
 
     def png(self) -> bytes:
         """The figure as a PNG file."""
@@ -81,7 +94,7 @@ class Figure(BaseFigure):
 
     def _saved(self, kind: str, **options: Any) -> bytes:
         buffer = io.BytesIO()
-        with matplotlib.rc_context(BASE | STYLE):
+        with matplotlib.rc_context(look()):
             self.savefig(buffer, format=kind, **options)
         return buffer.getvalue()
 
@@ -95,7 +108,7 @@ def styled(make: Callable[P, Figure]) -> Callable[P, Figure]:
 
     @wraps(make)
     def make_styled(*args: P.args, **kwargs: P.kwargs) -> Figure:
-        with matplotlib.rc_context(BASE | STYLE):
+        with matplotlib.rc_context(look()):
             figure = make(*args, **kwargs)
             engine = figure.get_layout_engine()
             if engine is not None:
@@ -123,14 +136,58 @@ def depth_colours(n: int) -> list[Any]:
     return [scale(place) for place in np.linspace(0.0, 0.85, max(n, 2))[:n]]
 
 
-def shown(symbol: str) -> str:
-    """A symbol as it can be seen in a figure: blanks and line breaks by signs of their own."""
-    return {" ": "␣", "\n": "⏎", "\t": "⇥"}.get(symbol, symbol.replace("$", r"\$"))
+@cache
+def families() -> tuple[str, ...]:
+    """The fonts that text is looked up in, one after the other."""
+    installed = {font.name for font in fontManager.ttflist}
+    return (FONT, *(name for name in OTHERS if name in installed))
+
+
+def look() -> Any:
+    """matplotlib's settings of all figures."""
+    return BASE | STYLE | {"font.family": list(families())}
+
+
+@cache
+def _charmap(family: str) -> frozenset[int]:
+    return frozenset(get_font(findfont(FontProperties(family=family))).get_charmap())
+
+
+@cache
+def _visible(character: str) -> str:
+    """A character, or what stands for one that cannot be seen or that no font here has."""
+    point, category = ord(character), unicodedata.category(character)
+    if character in SIGNS:
+        return SIGNS[character]
+    if category[0] in "CZ":  # control, format, surrogate, private, unassigned; spaces
+        return f"<{point:02X}>"
+    if not any(point in _charmap(family) for family in families()):
+        return f"U+{point:04X}"
+    return "◌" + character if category[0] == "M" else character
+
+
+SIGNS = {" ": "␣", "\n": "⏎", "\t": "⇥"}
+
+
+def shown(text: str) -> str:
+    """A text as it can be seen in a figure: blanks by signs of their own, code points for what
+    cannot be seen or drawn."""
+    return "".join(map(_visible, text))
+
+
+def fitting(text: str, size: float, letters: int) -> float:
+    """The font size at which a text takes no more room than so many letters of `size`."""
+    return size * min(1.0, letters / max(1, len(text)))
+
+
+def shortened(text: str, length: int) -> str:
+    """The end of a text, with an ellipsis before it where it is longer."""
+    return text if len(text) <= length else "…" + text[-length + 1 :]
 
 
 def whole_numbers(axes: Axes) -> None:
     """Whole numbers along x, thousands apart."""
-    axes.locator_params(axis="x", integer=True)
+    axes.locator_params(axis="x", integer=True, nbins=6)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
 
 
@@ -141,19 +198,24 @@ def written(axes: Axes, x: float, y: float, text: str, **options: Any) -> None:
 
 
 def numbers(
-    axes: Axes, entries: Sequence[tuple[float, float, str]], size: float, cell: float, colour: str
+    axes: Axes,
+    entries: Sequence[tuple[float, float, str]],
+    size: float,
+    cell: tuple[float, float],
+    colour: str,
 ) -> None:
     """Numbers in the cells of a table: one marker a digit, so that thousands are drawn in a moment.
 
-    entries: (x, y, number), centred there. size, cell: of the font and of a cell, in points; a cell
-    is 1 wide and 1 high in the units of the axes.
+    entries: (x, y, number), centred there. size: of the font; cell: width and height of a cell, all
+    in points; a cell is 1 wide and 1 high in the units of the axes.
     """
+    width, height = cell
     places: dict[str, list[tuple[float, float]]] = {}
     for x, y, text in entries:
-        left = x - sum(_glyph(symbol)[1] for symbol in text) * size / cell / 2
+        left = x - sum(_glyph(symbol)[1] for symbol in text) * size / width / 2
         for symbol in text:
-            places.setdefault(symbol, []).append((left, y + 0.36 * size / cell))
-            left += _glyph(symbol)[1] * size / cell
+            places.setdefault(symbol, []).append((left, y + 0.36 * size / height))
+            left += _glyph(symbol)[1] * size / width
     for symbol, at in places.items():
         marks = PathCollection(
             [_glyph(symbol)[0]], [size**2], offsets=at, offset_transform=axes.transData,
@@ -168,15 +230,17 @@ def numbers(
 @cache
 def _glyph(symbol: str) -> tuple[Path, float]:
     """The outline of a symbol in a font of size 1, and how far it moves on."""
-    font = FontProperties(family="DejaVu Sans", size=100)
+    font = FontProperties(family=list(families()), size=100)
     width, _, _ = text_to_path.get_text_width_height_descent(symbol, font, ismath=False)
     path = TextPath((0, 0), symbol, prop=font)
     return Path(np.asarray(path.vertices) / 100, path.codes), float(width) / 100
 
 
 def square_cells(axes: Axes, rows: Sequence[str], columns: Sequence[str], size: float = 8) -> None:
-    """Names the rows and columns of an image, one a cell, without tick marks."""
-    axes.set_xticks(range(len(columns)), columns, fontsize=size)
+    """Names the rows and columns of an image, one a cell, without tick marks; long names of columns
+    stand upright."""
+    upright = 90 if any(len(name) > 2 for name in columns) else 0
+    axes.set_xticks(range(len(columns)), columns, fontsize=size, rotation=upright)
     axes.set_yticks(range(len(rows)), rows, fontsize=size)
     axes.tick_params(length=0)
     for spine in axes.spines.values():

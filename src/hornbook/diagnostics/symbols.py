@@ -10,7 +10,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from hornbook.data.part import Part, Rows
 from hornbook.diagnostics import style
@@ -20,8 +20,11 @@ from hornbook.diagnostics.style import Figure, panels, styled
 from hornbook.run import Run
 
 SYMBOLS = 30  # at most in the bigram picture: the most frequent
+LAID_OUT = 80  # at most among the embeddings
+ROOM = 1 << 22  # probabilities kept at once
 MODEL_TOKENS = 16_000  # of the corpus on which the model's own bigrams are averaged
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 KINDS = {  # a class of symbols: colour, marker
     "vowel": (style.VERMILION, "o"),
@@ -29,7 +32,10 @@ KINDS = {  # a class of symbols: colour, marker
     "capital": (style.GREEN, "^"),
     "digit": (style.PURPLE, "D"),
     "mark": (style.BLACK, "X"),
+    "other letter": (style.ORANGE, "P"),
+    "byte": (style.GREY, "d"),
 }
+ALPHABETS = ("LATIN ", "GREEK ", "CYRILLIC ")  # with vowels and consonants apart
 
 
 @styled
@@ -39,9 +45,8 @@ def bigrams(run: Run) -> Figure:
     The model's counts: its mean prediction after each symbol, in context, times how often the symbol
     occurs. The notes, "Bigram".
     """
-    counts, expected = bigram_counts(run)
-    order = np.sort(np.argsort(-(counts.sum(0) + counts.sum(1)), kind="stable")[:SYMBOLS])
-    counts, expected = counts[np.ix_(order, order)], expected[np.ix_(order, order)]
+    order = frequent(run, SYMBOLS)
+    counts, expected = bigram_counts(run, order)
     names = symbols(run, order.tolist())
     side = 0.235 * len(order) + 0.6
     figure, axes = panels([side] * 3)
@@ -53,8 +58,9 @@ def bigrams(run: Run) -> Figure:
     ):
         _matrix(panel, table, names, title, float(counts.max()))
     far = np.abs(expected - counts).sum() / max(1.0, float(counts.sum()))
+    which = f" of {len(order)} symbols" if len(order) < run.facts["vocab_size"] else ""
     figure.verdict = Verdict(
-        f"{far / 2:.1%} of the pairs would have to change to agree", bool(far < 0.2)
+        f"{far / 2:.1%} of the pairs{which} would have to change to agree", bool(far < 0.2)
     )
     if run.facts["vocab_size"] > SYMBOLS:
         figure.note = f"the {SYMBOLS} most frequent of {run.facts['vocab_size']} symbols"
@@ -67,12 +73,12 @@ def _matrix(axes: Axes, table: Floats, names: list[str], title: str, most: float
     scale = style.DIFFERENCE if signed else style.AMOUNT
     axes.imshow(shade, cmap=scale, vmin=-1 if signed else 0, vmax=1, aspect="auto")
     dark = np.abs(shade) > (0.75 if signed else 0.6)
-    cell = 68 * style.WIDTH / len(table)  # points
+    width, height = 68 * style.WIDTH / len(table), 72 * 0.235  # points
     for ink, chosen in (("white", dark), (style.BLACK, ~dark)):
         places = np.argwhere(chosen & (np.abs(table) >= 0.5)).tolist()
         entries = [(j, i, _short(float(table[i, j]))) for i, j in places]
-        style.numbers(axes, entries, min(9.0, 0.36 * cell), cell, ink)
-    style.square_cells(axes, names, names, 7)
+        style.numbers(axes, entries, min(9.0, 0.36 * width), (width, height), ink)
+    style.square_cells(axes, names, names, 7 if max(map(len, names)) < 3 else 6)
     axes.xaxis.tick_top()
     axes.xaxis.set_label_position("top")
     axes.set(title=title, xlabel="next symbol", ylabel="symbol")
@@ -82,72 +88,80 @@ def _short(count: float) -> str:
     return f"{count / 1000:.0f}k" if abs(count) >= 9999.5 else f"{count:.0f}"
 
 
-def bigram_counts(run: Run) -> tuple[Floats, Floats]:
-    """Counts of each pair in the whole corpus and the model's expected counts, (V, V) each."""
-    part = _whole(run)
-    size = run.tokenizer.vocab_size
-    pairs = part.tokens[:-1].astype(np.int64) * size + part.tokens[1:]
-    counts = np.bincount(pairs, minlength=size * size).reshape(size, size).astype(np.float64)
-    sums, seen = _mean_predictions(run, part)
-    row = counts.sum(1, keepdims=True)
-    return counts, row * sums / np.maximum(seen, 1e-12)[:, None]
+def frequent(run: Run, most: int) -> Ints:
+    """The most frequent symbols, at most so many, in the order of their ids."""
+    often = np.bincount(source(run).whole.tokens, minlength=run.tokenizer.vocab_size)
+    return np.sort(np.argsort(-often, kind="stable")[:most])
 
 
-def _whole(run: Run) -> Part:
-    found = source(run)
-    if found.split is None:
-        return found.part
-    everything = found.split.everything
-    if run.documents:
-        return Part.of_documents(everything, run.tokenizer, unknown="skip")
-    return Part.of_stream("".join(everything), run.tokenizer, unknown="skip")
+def bigram_counts(run: Run, chosen: Ints | None = None) -> tuple[Floats, Floats]:
+    """Counts of each pair of some symbols (left out: of all) in the whole corpus and the model's
+    expected counts, (n, n) each."""
+    part, size = source(run).whole, run.tokenizer.vocab_size
+    chosen = np.arange(size) if chosen is None else chosen
+    place, n = np.full(size, -1), len(chosen)
+    place[chosen] = np.arange(n)
+    first, second = place[part.tokens[:-1]], place[part.tokens[1:]]
+    both = (first >= 0) & (second >= 0)
+    pairs = np.bincount(first[both] * n + second[both], minlength=n * n)
+    occur = np.bincount(first[first >= 0], minlength=n).astype(np.float64)
+    sums, seen = _mean_predictions(run, part, torch.from_numpy(place), torch.from_numpy(chosen))
+    expected = occur[:, None] * sums / np.maximum(seen, 1e-12)[:, None]
+    return pairs.reshape(n, n).astype(np.float64), expected
 
 
 @torch.inference_mode()
-def _mean_predictions(run: Run, part: Part) -> tuple[Floats, Floats]:
-    """The summed predictions after each symbol, (V, V), and how often it was predicted after."""
-    model, size = run.model, run.tokenizer.vocab_size
+def _mean_predictions(run: Run, part: Part, place: Tensor, chosen: Tensor) -> tuple[Floats, Floats]:
+    """The summed predictions of the chosen symbols after each of them, (n, n), and how often it was
+    predicted after. place: of each id among the chosen, or -1."""
+    model, n = run.model, len(chosen)
     length = min(256 if model.sliding else model.context_length, part.n_targets)
     chunks = part.chunks(length)
     rows = Rows(chunks, np.arange(len(chunks.start)), length)
     tokens = torch.from_numpy(part.tokens.astype(np.int64))
     wanted = np.linspace(0, len(rows) - 1, max(1, min(len(rows), MODEL_TOKENS // length)))
-    sums, seen = torch.zeros(size, size), torch.zeros(size)
-    chosen = np.unique(wanted.astype(np.int64)).tolist()
-    for first in range(0, len(chosen), 64):
+    sums, seen = torch.zeros(n, n), torch.zeros(n)
+    at_once = min(64, max(1, ROOM // (length * len(place))))
+    rows_of = np.unique(wanted.astype(np.int64)).tolist()
+    for first in range(0, len(rows_of), at_once):
         positions = np.concatenate(
-            [rows.positions(i, i + 1)[0] for i in chosen[first : first + 64]]
+            [rows.positions(i, i + 1)[0] for i in rows_of[first : first + at_once]]
         )
         places, real = torch.from_numpy(positions.clip(min=0)), torch.from_numpy(positions >= 0)
         ids = tokens[places]
         if model.end_id is not None:
             ids = ids.masked_fill(~real, model.end_id)
-        p = model(ids).float().softmax(-1)[real]
-        sums.index_add_(0, ids[real], p)
-        seen += torch.bincount(ids[real], minlength=size)
+        real &= place[ids] >= 0
+        p = model(ids)[real].float().softmax(-1)[:, chosen]
+        sums.index_add_(0, place[ids[real]], p)
+        seen += torch.bincount(place[ids[real]], minlength=n)
     return sums.double().numpy(), seen.double().numpy()
 
 
 def kind_of(symbol: str, *, is_end: bool = False) -> str:
-    """vowel, consonant, capital, digit or mark."""
+    """vowel, consonant, capital, digit, mark, a letter of another alphabet, or a byte of one."""
     if is_end or len(symbol) != 1:
-        return "mark"
+        return "mark" if is_end else "byte"
     category = unicodedata.category(symbol)
     if category in {"Lu", "Lt"}:
         return "capital"
     if category.startswith("L"):
         base = unicodedata.normalize("NFD", symbol)[0]
+        if not unicodedata.name(base, "").startswith(ALPHABETS):
+            return "other letter"
         return "vowel" if base in "aeiouаеёиоуыэюяαεηιουω" else "consonant"
     return "digit" if category.startswith("N") else "mark"
 
 
-def symbol_vectors(run: Run) -> tuple[Floats, str]:
-    """One vector a symbol, (V, C), and what it is: the embedding, or what the model expects next."""
+def symbol_vectors(run: Run, chosen: Ints) -> tuple[Floats, str]:
+    """One vector for each of some symbols, (n, C), and what it is: the embedding, or what the model
+    expects next."""
     size = run.tokenizer.vocab_size
     for name, module in run.model.named_modules():
         if isinstance(module, nn.Embedding) and module.num_embeddings == size:
-            return module.weight.detach().double().numpy(), f"Embedding ({name})"
-    after = [next_probabilities(run, [i])[0].clamp(min=1e-9).log() for i in range(size)]
+            vectors = module.weight.detach()[torch.from_numpy(chosen)]
+            return vectors.double().numpy(), f"Embedding ({name})"
+    after = [next_probabilities(run, [i])[0].clamp(min=1e-9).log() for i in chosen.tolist()]
     return torch.stack(after).double().numpy(), "No embedding: log p of what follows"
 
 
@@ -189,7 +203,8 @@ def apart(places: Floats, least: float = 0.045) -> Floats:
 @styled
 def embeddings(run: Run) -> Figure:
     """Symbols, and learned positions where there are any, in their first two principal components."""
-    vectors, what = symbol_vectors(run)
+    chosen = frequent(run, LAID_OUT)
+    vectors, what = symbol_vectors(run, chosen)
     if len(vectors) < 3:
         raise DoesNotApplyError("fewer than three symbols: nothing to lay out")
     positions = position_vectors(run)
@@ -198,17 +213,17 @@ def embeddings(run: Run) -> Figure:
     _components(axes[0], share, f"{what}, two of {vectors.shape[1]} directions")
     end = run.tokenizer.end_id
     known = Counter[str]()
-    for token, ((x, y), (px, py)) in enumerate(zip(apart(places), places, strict=True)):
+    names = symbols(run, chosen.tolist())
+    moved = apart(places, 0.045 if sum(len(name) > 3 for name in names) < 5 else 0.08)
+    for token, name, (x, y), (px, py) in zip(chosen.tolist(), names, moved, places, strict=True):
         axes[0].plot([px, x], [py, y], color=style.GREY, lw=0.6, zorder=0)
         symbol = run.tokenizer.symbol(token)
         kind = kind_of(symbol, is_end=token == end)
         known[kind] += 1
         axes[0].plot(x, y, KINDS[kind][1], color=KINDS[kind][0], ms=14, alpha=0.25, mew=0)
-        size = 14 if kind == "mark" else 9
-        style.written(
-            axes[0], x, y, style.shown(symbol), fontsize=size, color=KINDS[kind][0],
-            fontweight="bold",
-        )  # fmt: skip
+        size = 14 if kind == "mark" and len(name) == 1 else style.fitting(name, 9, 3)
+        ink = style.BLACK if kind == "other letter" else KINDS[kind][0]  # orange is too pale
+        style.written(axes[0], x, y, name, fontsize=size, color=ink, fontweight="bold")
     handles = [
         Line2D([], [], marker=marker, color=colour, ls="", alpha=0.6, label=f"{kind}s")
         for kind, (colour, marker) in KINDS.items()
@@ -216,6 +231,8 @@ def embeddings(run: Run) -> Figure:
     ]
     axes[0].legend(handles=handles, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     axes[0].margins(0.08)
+    if len(chosen) < run.tokenizer.vocab_size:
+        figure.note = f"the {len(chosen)} most frequent of {run.tokenizer.vocab_size:,} symbols"
     if positions is not None:
         places, share = principal(positions)
         _components(axes[1], share, "Position embeddings, joined in order")
@@ -233,3 +250,4 @@ def _components(axes: Axes, share: Floats, title: str) -> None:
         xlabel=f"first component ({share[0]:.0%} of the variance)",
         ylabel=f"second ({share[1]:.0%})",
     )
+    axes.locator_params(axis="x", nbins=6)
