@@ -54,14 +54,16 @@ def draw(probes: dict[str, Probe]) -> style.Figure:
     figure, axes = style.panels([2.3, 2.3], columns=len(probes), width=10.0)
     for column, (name, probe) in enumerate(probes.items()):
         top, bottom = axes[column], axes[column + len(probes)]
+        top.set_yscale("log")
+        bottom.set_yscale("log")
         colours = style.depth_colours(len(probe.activations))
         for number, (key, units) in enumerate(probe.activations.items(), 1):
             label = f"{number}: {units.saturated:.0%} saturated"
             histogram(top, units.spread, colours[number - 1], label)
             gradient = probe.gradients[key]
             histogram(bottom, gradient, colours[number - 1], f"{number}: ± {gradient.std:.0e}")
-        top.set(title=name, xlabel="output of the layer", yscale="log", ylim=(0.02, 15))
-        bottom.set(xlabel="gradient (nats per unit)", yscale="log")
+        top.set(title=name, xlabel="output of the layer", ylim=(0.02, 15))
+        bottom.set(xlabel="gradient (nats per unit)")
         bottom.locator_params(axis="x", nbins=3)
         bottom.ticklabel_format(axis="x", style="sci", scilimits=(0, 0))
         for panel in (top, bottom):

@@ -24,13 +24,13 @@ def small_run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     return small(str(request.param), folder, folder / "run")
 
 
-def small(model: str, folder: Path, out: Path) -> Run:
+def small(model: str, folder: Path, out: Path, probe_every: int = 2) -> Run:
     """A run of a small model."""
     fields = MODELS[model].load(MODELS[model].config).model_fields
     sizes = {f"model.{field}": size for field, size in TINY.items() if field in fields}
     training = {
         "training.batch_size": 8, "training.evaluations": 2, "training.samplings": 0,
-        "training.probe_every": 2,
+        "training.probe_every": probe_every,
     }  # fmt: skip
     return train(
         str(folder / "words.txt"), model=model, steps=4, out=out, precision="fp32",

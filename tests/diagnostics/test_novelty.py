@@ -225,6 +225,44 @@ def test_training_far_too_long_on_300_names_is_called_memorising(overtrained: Ru
     )
 
 
+def test_the_moment_is_looked_for_before_the_first_evaluation(overtrained: Run) -> None:
+    from hornbook.diagnostics.source import records
+
+    steps = [r["step"] for r in records(overtrained, "novelty")]
+    assert steps[:2] == [8, 16]
+    assert steps[2:] == [r["step"] for r in overtrained.log if "val_loss" in r]
+
+
+@pytest.mark.parametrize(
+    ("losses", "since"),
+    [
+        ([(3.0, 3.0), (2.5, 2.6), (2.0, 2.7), (1.5, 2.8)], 20),
+        ([(3.0, 3.0), (2.5, 2.6), (2.0, 2.7)], None),  # one rise, against a few batches' loss
+        ([(3.0, 3.0), (2.5, 2.6), (2.6, 2.7), (2.7, 2.8)], None),  # the training loss rises too
+        ([(3.0, 3.0), (2.5, 2.6), (2.0, 2.7), (1.5, 2.8), (1.4, 2.601)], 20),
+        ([(3.0, math.nan), (2.5, 2.6), (2.0, 2.6005), (1.5, 2.6009)], None),
+    ],
+)
+def test_the_watch_and_the_figure_agree_on_overfitting(
+    losses: list[tuple[float, float]], since: int | None, names_run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    from hornbook.diagnostics.figures import losses as draw
+    from hornbook.training.watch import Watch
+
+    watch, log, told = Watch(), [], ""
+    for i, (loss, val_loss) in enumerate(losses, 1):
+        watch.evaluated(10 * i, loss, val_loss)
+        told += watch.message()
+        log.append({"step": 10 * i, "loss": loss, "val_loss": val_loss, "lr": 0.1})
+    monkeypatch.setattr(Run, "log", log)
+    verdict = draw(names_run).verdict
+    assert watch.overfitting_since == since
+    assert verdict is not None
+    assert ("overfitting since update 20" in verdict.text) == bool(told) == (since is not None)
+    assert verdict.good == (since is None)
+
+
 def test_a_model_of_all_names_has_learned(names_run: Run) -> None:
     ngram = build_model(model_config({"name": "ngram"}), 27, 0)
     part = names_run.part("train")

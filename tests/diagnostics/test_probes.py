@@ -2,21 +2,42 @@
 
 from __future__ import annotations
 
+import json
 import math
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from matplotlib.patches import StepPatch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from hornbook.diagnostics.probes import ELEMENTS, Probe, Units, judge, matrices, thin, watched
+from hornbook.diagnostics.learning import _judge_ratios, histogram
+from hornbook.diagnostics.probes import (
+    ELEMENTS,
+    OUTPUTS,
+    WIDE,
+    Probe,
+    Spread,
+    Units,
+    judge,
+    matrices,
+    thin,
+    units_from,
+    watched,
+)
+from hornbook.diagnostics.style import panels
+from hornbook.files import dump, read_tensors
 from hornbook.layers.attention import attention_weights, causal_attention
 from hornbook.models.base import LanguageModel
-from hornbook.models.registry import build_model, model_config
-from hornbook.files import read_tensors
+from hornbook.models.registry import MODELS, build_model, model_config
+from hornbook.run import Run
 from hornbook.training import train
 from tests.conftest import WORDS, tiny_model
+from tests.diagnostics.conftest import small
 
 
 def deep_mlp(init: str = "scaled", norm: str = "batchnorm") -> LanguageModel:
@@ -134,6 +155,88 @@ def test_a_probe_keeps_no_tensor_and_thins_what_is_large() -> None:
         model.next_logits(torch.randint(27, (4096, 3))).sum().backward()
     assert not probe._before
     assert len(repr(probe.record())) < 20_000
+
+
+class NewStorage(TorchDispatchMode):
+    """The largest tensor that is made, in elements; views make none."""
+
+    largest = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        known = {a.untyped_storage().data_ptr() for a in args if isinstance(a, Tensor)}
+        if isinstance(out, Tensor) and out.untyped_storage().data_ptr() not in known:
+            self.largest = max(self.largest, out.numel())
+        return out
+
+
+def test_a_large_activation_is_not_copied_to_be_looked_at() -> None:
+    relu = torch.nn.ReLU()
+    output = torch.rand(512, 64, 256) + 0.01  # 8 million values
+    output[..., :64] = 0
+    with NewStorage() as made:
+        units = Units.of(relu, output)
+    assert made.largest <= OUTPUTS
+    assert units.dead == 0.25
+    assert units.saturated == pytest.approx(0.25, abs=1e-3)
+    assert units.spread.mean == pytest.approx(output[:64].mean().item(), rel=0.01)
+
+
+def test_gradients_are_counted_over_what_is_drawn() -> None:
+    x = torch.randn(10_000)
+    x[0] = 1000.0  # alone in the last of 50 bins over the whole range
+    wide = Spread.of(x, WIDE)
+    assert wide.high == pytest.approx(WIDE * wide.std)
+    x[0] = 12.0
+    spread = Spread.of(x, WIDE)
+    assert sum(count > 0 for count in spread.counts) >= 35
+    assert sum(spread.counts) >= 9_998
+
+
+def test_a_bin_alone_is_drawn() -> None:
+    _, (axes,) = panels([2.0])
+    axes.set_yscale("log")
+    counts = [0] * 50
+    counts[10] = counts[30] = 4
+    histogram(axes, Spread(0.0, 1.0, -1.0, 1.0, tuple(counts)), "black", "two")
+    (steps,) = axes.patches
+    assert isinstance(steps, StepPatch)
+    heights = steps.get_data().values
+    assert [i for i, h in enumerate(heights) if h > 0] == [10, 30]
+    assert 0 < axes.get_ylim()[0] < heights[10]
+
+
+def test_what_is_no_number_is_no_clean_bill() -> None:
+    nothing = Units.of(torch.nn.Tanh(), torch.full((50, 8), math.nan))
+    verdict = judge({"a": Units.of(torch.nn.Tanh(), torch.rand(50, 8)), "b": nothing}, first=False)
+    assert not verdict.good
+    assert verdict.text.startswith("layer 2: tanh outputs are no numbers after training")
+    read = units_from(json.loads(dump(asdict(nothing))))  # NaN is null in a file
+    assert not judge({"a": read}, first=True).good
+    for wrong in (math.nan, None):
+        found = [
+            {"parameters": {"w": {"update_ratio": 1e-3}}},
+            {"parameters": {"w": {"update_ratio": wrong}}},
+        ]
+        verdict = _judge_ratios(found, ["w"])  # type: ignore[arg-type]
+        assert not verdict.good
+        assert "w has values that are no numbers" in verdict.text
+
+
+def test_every_model_trains_the_same_with_and_without_probes(
+    small_run: Run, tmp_path: Path
+) -> None:
+    if not MODELS[small_run.config.model.name].trained:
+        pytest.skip("a mixture is not trained")
+    (tmp_path / "words.txt").write_text("\n".join(WORDS * 3), "utf-8")
+    plain = small(small_run.config.model.name, tmp_path, tmp_path / "run", probe_every=0)
+    assert not (plain.path / "probes.jsonl").exists()
+    probed = read_tensors(small_run.path / "model.safetensors")
+    for name, tensor in read_tensors(plain.path / "model.safetensors").items():
+        torch.testing.assert_close(probed[name], tensor, atol=0, rtol=0)
+    assert [(r["loss"], r.get("val_loss")) for r in plain.log] == [
+        (r["loss"], r.get("val_loss")) for r in small_run.log
+    ]
 
 
 def test_a_probed_run_gives_the_same_weights(tmp_path: Path) -> None:

@@ -63,17 +63,15 @@ def copies(run: Run) -> Figure:
         place = np.arange(len(values)) + (i - (len(sets) - 1) / 2) * width
         bars.bar(place, [100 * v for v in values], 0.94 * width, color=colour, label=name)
         for x, value in zip(place, values, strict=True):
-            bars.text(x, 100 * value, f"{100 * value:.0f}", ha="center", va="bottom", fontsize=7)
+            bars.text(
+                x, 100 * value, f"{100 * value:.0f}", ha="center", va="bottom", fontsize=7, zorder=4,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
+            )  # fmt: skip
     if kept.documents:
-        expected = 100 * kept.expected
-        bars.plot(
-            [-0.45, 0.45],
-            [expected] * 2,
-            color=style.BLACK,
-            ls="--",
-            lw=1.2,
-            label="copies by chance",
-        )
+        bars.errorbar(
+            [0.44], [100 * kept.expected], yerr=[100 * kept.error], fmt="_", ms=10, capsize=3,
+            color=style.BLACK, label="expected copies\n± standard error",
+        )  # fmt: skip
     bars.set_xticks(range(len(shares)), shares)
     bars.set(ylabel="share (%)", ylim=(0, 118), title="Copies, and what is not a repetition")
     bars.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
@@ -98,6 +96,10 @@ def _spread(axes: Axes, sets: Sequence[tuple[str, str, Sequence[int]]], label: s
                 label=f"{name}: mean {np.mean(values):.1f}",
             )  # fmt: skip
     axes.set(xlabel=label, ylabel="share of texts (%)", ylim=(0, None))
+    if not any(values for _, _, values in sets):
+        axes.set(xticks=[], yticks=[])
+        axes.text(0.5, 0.5, "no text short enough", transform=axes.transAxes, ha="center")
+        return
     style.whole_numbers(axes)
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
@@ -117,7 +119,7 @@ def _draw_time(axes: Axes, found: Sequence[dict[str, Any]], *, documents: bool) 
         shares = [100 * s["verbatim"] for s in samples]
         chance = [100 * r["expected"] for r in found]
         axes.plot(steps, shares, "o-", color=style.BLUE, ms=4, label="verbatim samples")
-        axes.plot(steps, chance, "--", color=style.BLACK, lw=1.2, label="by chance")
+        axes.plot(steps, chance, "--", color=style.BLACK, lw=1.2, label="expected")
         axes.set(ylabel="share (%)", ylim=(0, 105))
     else:
         spans = [s["span"] for s in samples]
@@ -130,6 +132,6 @@ def _draw_time(axes: Axes, found: Sequence[dict[str, Any]], *, documents: bool) 
         axes.axvline(
             begins[0], color=style.VERMILION, lw=1.2, label=f"memorising from {begins[0]:,}"
         )
-    axes.set(xlabel="updates", title="Copies over training")
-    style.whole_numbers(axes)
+    axes.set(xlabel="updates (log)", title="Copies over training", xscale="log")
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))

@@ -9,9 +9,11 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from hornbook.diagnostics import style
+from hornbook.diagnostics.overfitting import overfitting
 from hornbook.diagnostics.probes import (
     BINS,
     TANH_SATURATED,
+    WIDE,
     Spread,
     Units,
     Verdict,
@@ -19,13 +21,12 @@ from hornbook.diagnostics.probes import (
     spread_from,
     units_from,
 )
-from hornbook.diagnostics.source import DoesNotApplyError, records, source, trained
+from hornbook.diagnostics.source import DoesNotApplyError, layer_names, records, source, trained
 from hornbook.diagnostics.style import Figure, depth_colours, panels, styled
 from hornbook.run import Run
 
 AIM = 1e-3  # update : data, the notes' rule of thumb
 NAMED = 9  # lines that get a name of their own in a legend
-NOTICEABLE = 0.002  # nats
 
 
 @styled
@@ -37,23 +38,23 @@ def losses(run: Run) -> Figure:
     figure, (top, bottom) = panels([3.4, 1.2], sharex=True)
     steps = [r["step"] for r in log]
     top.plot(steps, [r["loss"] for r in log], color=style.SKY, lw=1.2, label="training (batches)")
-    seen = [(r["step"], r["val_loss"], r["loss"]) for r in log if "val_loss" in r]
+    seen = [(r["step"], r["val_loss"], r["loss"]) for r in log if r.get("val_loss") is not None]
     uniform = math.log(run.facts["vocab_size"])
     top.axhline(uniform, color=style.GREY, ls=":", lw=1)
     left = False
     if seen:
         x, y, _ = zip(*seen, strict=True)
         top.plot(x, y, "o-", color=style.VERMILION, ms=4, lw=1.5, label="validation (whole part)")
-        best_step, best, at_best = min(seen, key=lambda point: point[1])
+        best_step, best, _ = min(seen, key=lambda point: point[1])
         top.axvline(best_step, color=style.BLACK, ls="--", lw=1)
-        _, last, last_loss = seen[-1]
         figure.verdict = Verdict(f"best validation loss {best:.4f} nats at update {best_step:,}")
         label = f" best, kept: {best:.3f}"
-        if last > best + NOTICEABLE and last_loss < at_best:
+        if overfitting([(step, loss, val_loss) for step, val_loss, loss in seen]):
+            _, last, last_loss = max(seen, key=lambda one: (one[0] > best_step, one[1]))
             label = f" overfitting from here\n (best, kept: {best:.3f})"
             figure.verdict = Verdict(
                 f"overfitting since update {best_step:,}: the validation loss rose from {best:.4f} "
-                f"to {last:.4f} while the training loss fell to {last_loss:.4f}; the weights of "
+                f"to {last:.4f} as the training loss fell to {last_loss:.4f}; the weights of "
                 f"update {best_step:,} are kept",
                 False,
             )
@@ -92,7 +93,8 @@ def _plain_log_ticks(axes: Axes) -> None:
 def activations(run: Run) -> Figure:
     """Histograms of what the layers of the kept weights give on held-out text, and of gradients."""
     probe = source(run).probe
-    return _flow(probe.activations, probe.gradients, first=False)
+    names = layer_names(run, probe.activations)
+    return _flow(probe.activations, probe.gradients, first=False, names=names)
 
 
 @styled
@@ -113,40 +115,50 @@ def flow(
     return _flow(units, gradients, first=first)
 
 
-def _flow(units: Mapping[str, Units], gradients: Mapping[str, Spread], *, first: bool) -> Figure:
+def _flow(
+    units: Mapping[str, Units],
+    gradients: Mapping[str, Spread],
+    *,
+    first: bool,
+    names: Sequence[str] = (),
+) -> Figure:
     if not units:
         raise DoesNotApplyError(
             "no layer of units (tanh, ReLU, GELU, SiLU, recurrent) in this model"
         )
+    names = list(names) or [f"layer {i}" for i in range(1, len(units) + 1)]
     figure, (top, bottom) = panels([2.7, 2.5])
+    bottom.set_yscale("log")
+    if not any(layer.bounded for layer in units.values()):
+        top.set_yscale("log")
     colours = depth_colours(len(units))
-    for number, (colour, layer) in enumerate(zip(colours, units.values(), strict=True), 1):
+    for name, colour, layer in zip(names, colours, units.values(), strict=True):
         spread = layer.spread
         idle = f"{layer.saturated:.1%} " + ("saturated" if layer.bounded else "below 0")
-        label = f"{number} {layer.kind}: {spread.mean:+.2f} ± {spread.std:.2f}, {idle}"
+        label = f"{name} {layer.kind}: {spread.mean:+.2f} ± {spread.std:.2f}, {idle}"
         histogram(top, spread, colour, label)
     if any(layer.bounded for layer in units.values()):
         for edge in (-TANH_SATURATED, TANH_SATURATED):
             top.axvline(edge, color=style.VERMILION, lw=0.8, ls="--")
         top.set_ylabel("density")
     else:
-        top.set(ylabel="density (log)", yscale="log")
+        top.set_ylabel("density (log)")
     when = "at the first update" if first else "after training, on held-out text"
     top.set(title=f"Activations {when}", xlabel="output of the layer")
     _legend(top, "layer: mean ± deviation")
-    for number, (colour, name) in enumerate(zip(colours, units, strict=True), 1):
-        if name in gradients:
-            spread = gradients[name]
-            histogram(bottom, spread, colour, f"{number}: {spread.mean:+.1e} ± {spread.std:.1e}")
+    for name, colour, module in zip(names, colours, units, strict=True):
+        if module in gradients:
+            spread = gradients[module]
+            histogram(bottom, spread, colour, f"{name}: {spread.mean:+.1e} ± {spread.std:.1e}")
     widest = max((s.std for s in gradients.values()), default=1.0) or 1.0
     bottom.set(
         title="Gradients of the loss with respect to them", xlabel="gradient (nats per unit)",
-        ylabel="density (log)", yscale="log", xlim=(-4 * widest, 4 * widest),
+        ylabel="density (log)", xlim=(-WIDE * widest, WIDE * widest),
     )  # fmt: skip
     bottom.ticklabel_format(axis="x", style="sci", scilimits=(0, 0))
     bottom.locator_params(axis="x", nbins=5)
     _legend(bottom, "layer: mean ± deviation")
-    figure.verdict = judge(units, first=first)
+    figure.verdict = judge(units, first=first, names=names)
     return figure
 
 
@@ -156,11 +168,14 @@ def _legend(axes: Axes, title: str) -> None:
 
 
 def histogram(axes: Axes, spread: Spread, colour: object, label: str) -> None:
-    """The histogram of a spread as a line, empty bins left out."""
+    """The histogram of a spread as steps, so that a bin alone shows as well."""
     width = (spread.high - spread.low) / BINS or 1.0
-    centres = spread.low + width * (np.arange(BINS) + 0.5)
+    edges = spread.low + width * np.arange(BINS + 1)
     density = np.array(spread.counts) / max(1, sum(spread.counts)) / width
-    axes.plot(centres, np.where(density > 0, density, np.nan), color=colour, lw=1.4, label=label)
+    axes.stairs(density, edges, color=colour, lw=1.4, label=label)
+    if axes.get_yscale() == "log" and density.any():  # steps go down to less than the rarest bin
+        bottom, lowest = axes.get_ylim()[0], float(density[density > 0].min()) / 2
+        axes.set_ylim(bottom=min(lowest, bottom if len(axes.patches) > 1 else math.inf))
 
 
 @styled
@@ -173,7 +188,8 @@ def idle_units(run: Run) -> Figure:
         )
     figure, (axes,) = panels([0.7 + 0.45 * len(units)])
     places = np.arange(len(units))
-    names = [f"{i} {layer.kind}" for i, layer in enumerate(units.values(), 1)]
+    layers = layer_names(run, units)
+    names = [f"{name} {layer.kind}" for name, layer in zip(layers, units.values(), strict=True)]
     quiet = [100 * layer.saturated for layer in units.values()]
     dead = [100 * layer.dead for layer in units.values()]
     bounded = next(iter(units.values())).bounded
@@ -187,7 +203,7 @@ def idle_units(run: Run) -> Figure:
     axes.set_yticks(places, names)
     axes.invert_yaxis()
     axes.legend(loc="upper left", bbox_to_anchor=(0.0, -0.35 / (0.2 * len(units) + 0.5)), ncols=2)
-    figure.verdict = judge(units, first=False)
+    figure.verdict = judge(units, first=False, names=layers)
     return figure
 
 
@@ -226,6 +242,15 @@ def _judge_ratios(
 ) -> Verdict:
     """Median update:data over the second half of training, when weights that began as 0 have grown;
     within a factor of 10 of 1e-3 is called good."""
+    for name in names:
+        for r in found:
+            ratio = r["parameters"].get(name, {}).get("update_ratio")
+            if name in r["parameters"] and (ratio is None or not math.isfinite(ratio)):
+                return Verdict(
+                    f"{name} has values that are no numbers: training diverged; lower the learning "
+                    "rate",
+                    False,
+                )
     found = found[len(found) // 2 :]
     median = {
         name: float(np.median([r["parameters"][name]["update_ratio"] for r in found]))
@@ -271,5 +296,6 @@ def lr_sweep(rates: Sequence[float], losses: Sequence[float], best: float | None
         axes.set_ylim(finite.min() - 0.1, min(finite.max(), 2 * float(finite[0])) + 0.1)
     axes.set(xscale="log", xlabel="learning rate (log)", ylabel="loss of the batch (nats)",
              title="Learning-rate sweep")  # fmt: skip
+    axes.xaxis.set_major_formatter(lambda rate, _: f"{rate:g}")
     axes.legend()
     return figure

@@ -9,7 +9,7 @@ The statistics and their thresholds are those of the notes, "Activation, gradien
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -23,6 +23,8 @@ from hornbook.layers.recurrent import Recurrent
 TANH_SATURATED = 0.97  # |tanh x| beyond which the notes call a unit saturated
 BINS = 50
 ELEMENTS = 1 << 16  # of a parameter or gradient that are looked at; larger ones are thinned evenly
+OUTPUTS = 1 << 20  # of a layer's outputs, and of the gradient there
+WIDE = 4.0  # deviations on either side of 0 within which gradients are counted and drawn
 
 BOUNDED = (nn.Tanh, basic.Tanh, Recurrent)  # between -1 and 1
 ONE_SIDED = (nn.ReLU, nn.GELU, nn.SiLU)  # next to nothing below 0
@@ -32,7 +34,7 @@ ONE_SIDED = (nn.ReLU, nn.GELU, nn.SiLU)  # next to nothing below 0
 class Spread:
     """How a tensor's values lie: mean, standard deviation (over n - 1), and a histogram.
 
-    counts: values in each of BINS bins of equal width from `low` to `high`.
+    counts: values in each of BINS bins of equal width from `low` to `high`; beyond, none are counted.
     """
 
     mean: float
@@ -42,15 +44,21 @@ class Spread:
     counts: tuple[int, ...]
 
     @classmethod
-    def of(cls, x: Tensor) -> Spread:
-        """The spread of all values of a tensor; not-a-number where a value is none."""
+    def of(cls, x: Tensor, wide: float = math.inf) -> Spread:
+        """The spread of all values of a tensor; not-a-number where a value is none.
+
+        wide: only what is so many deviations from 0 at most is counted in the histogram, so that a
+        few far values do not put all others into one bin.
+        """
         x = x.detach().float().flatten()
-        low, high = x.aminmax()
-        if not math.isfinite(float(high - low)):
+        low, high = (float(edge) for edge in x.aminmax())
+        if not math.isfinite(high - low):
             return cls(math.nan, math.nan, -1.0, 1.0, (0,) * BINS)
-        counts = torch.histc(x, BINS, float(low), float(high))
         std = float(x.std()) if len(x) > 1 else 0.0
-        return cls(float(x.mean()), std, float(low), float(high), tuple(map(int, counts.tolist())))
+        if std > 0 and math.isfinite(wide):
+            low, high = max(low, -wide * std), min(high, wide * std)
+        counts = torch.histc(x, BINS, low, high)
+        return cls(float(x.mean()), std, low, high, tuple(map(int, counts.tolist())))
 
 
 @dataclass(frozen=True)
@@ -75,8 +83,8 @@ class Units:
 
     @classmethod
     def of(cls, module: nn.Module, output: Tensor) -> Units:
-        """The statistics of a layer's output, (..., units)."""
-        x = output.detach().float().flatten(0, -2)  # (examples, units)
+        """The statistics of a layer's output, (..., units); of OUTPUTS of them, whole examples."""
+        x = _some_examples(output).float()
         flat = x.abs() > TANH_SATURATED if isinstance(module, BOUNDED) else x <= 0
         return cls(
             type(module).__name__.lower(),
@@ -148,7 +156,7 @@ class Probe:
                 output.register_hook(keep)  # type: ignore[no-untyped-call]
 
         def keep(gradient: Tensor) -> None:
-            self.gradients[name] = Spread.of(gradient)
+            self.gradients[name] = Spread.of(_some_examples(gradient), WIDE)
 
         return look
 
@@ -181,6 +189,12 @@ def thin(x: Tensor) -> Tensor:
     return flat[:: math.ceil(len(flat) / ELEMENTS)].float()
 
 
+def _some_examples(x: Tensor) -> Tensor:
+    """At most about OUTPUTS values of (..., units), evenly spread over the examples, (n, units)."""
+    rows = x.detach().reshape(-1, x.shape[-1])
+    return rows[:: math.ceil(rows.numel() / OUTPUTS)]
+
+
 def moved(parameter: nn.Parameter, before: Tensor) -> Moved:
     """A parameter after an update, with its gradient, against what it was before."""
     assert parameter.grad is not None
@@ -196,8 +210,9 @@ def units_from(data: Mapping[str, Any]) -> Units:
 
 
 def spread_from(data: Mapping[str, Any]) -> Spread:
-    """A spread from its plain data."""
-    return Spread(**{**data, "counts": tuple(data["counts"])})
+    """A spread from its plain data, where null stands for not-a-number."""
+    mean, std = (math.nan if data[name] is None else data[name] for name in ("mean", "std"))
+    return Spread(**{**data, "mean": mean, "std": std, "counts": tuple(data["counts"])})
 
 
 @dataclass(frozen=True)
@@ -211,7 +226,7 @@ class Verdict:
 SATURATED, ASLEEP, DEAD = 0.25, 0.1, 0.10  # thresholds of `judge`
 
 
-def judge(layers: Mapping[str, Units], *, first: bool) -> Verdict:
+def judge(layers: Mapping[str, Units], *, first: bool, names: Sequence[str] = ()) -> Verdict:
     """The state of the activations in plain words; the worst kind first, then the first layer.
 
     A tanh layer with more than a share SATURATED of its outputs beyond 0.97 has lost its gradients
@@ -219,10 +234,19 @@ def judge(layers: Mapping[str, Units], *, first: bool) -> Verdict:
     a deviation below ASLEEP is nearly linear and passes little on; units are dead where they are
     saturated, or below 0, on every example of the batch: more than a share DEAD of them is too many.
 
-    first: at the first update, where initialisation is to blame; else of trained weights.
+    first: at the first update, where initialisation is to blame; else of trained weights. names: of
+    the layers, left out: their numbers.
     """
     when = "at the first update" if first else "after training"
-    for number, units in enumerate(layers.values(), 1):
+    names = names or [f"layer {i}" for i in range(1, len(layers) + 1)]
+    for name, units in zip(names, layers.values(), strict=True):
+        if not math.isfinite(units.spread.std):
+            return Verdict(
+                f"{name}: {units.kind} outputs are no numbers {when}: training diverged; lower the "
+                "learning rate",
+                False,
+            )
+    for name, units in zip(names, layers.values(), strict=True):
         if units.bounded and units.saturated > SATURATED:
             cause = (
                 "initialisation too large; scale the weights by gain / sqrt(fan_in), or put a norm "
@@ -231,23 +255,22 @@ def judge(layers: Mapping[str, Units], *, first: bool) -> Verdict:
                 else "weights have grown too large; lower the learning rate, or put a norm before it"
             )
             return Verdict(
-                f"layer {number}: {units.saturated:.0%} of {units.kind} outputs saturated {when}: "
-                f"{cause}",
+                f"{name}: {units.saturated:.0%} of {units.kind} outputs saturated {when}: {cause}",
                 False,
             )
-    for number, units in enumerate(layers.values(), 1):
+    for name, units in zip(names, layers.values(), strict=True):
         if units.bounded and units.spread.std < ASLEEP:
             cause = "initialisation too small" if first else "it was hardly trained"
             return Verdict(
-                f"layer {number}: {units.kind} outputs deviate by only {units.spread.std:.3f} "
+                f"{name}: {units.kind} outputs deviate by only {units.spread.std:.3f} "
                 f"{when}: {cause}",
                 False,
             )
-    for number, units in enumerate(layers.values(), 1):
+    for name, units in zip(names, layers.values(), strict=True):
         if units.dead > DEAD:
             cause = "initialisation" if first else "learning rate"
             return Verdict(
-                f"layer {number}: {units.dead:.0%} of the {units.kind} units are dead {when}: "
+                f"{name}: {units.dead:.0%} of the {units.kind} units are dead {when}: "
                 f"{cause} too large",
                 False,
             )

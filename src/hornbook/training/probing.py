@@ -1,11 +1,12 @@
 """Looks inside while it trains: `--probe-every N` keeps what the figures need in probes.jsonl.
 
 A record of kind "probe" holds the statistics of one update, one of kind "novelty" how much a few
-samples copied at an evaluation. Nothing that is trained changes.
+samples copied, early on and at each evaluation. Nothing that is trained changes.
 """
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any
 
@@ -18,6 +19,8 @@ from hornbook.training.callbacks import Callback
 from hornbook.training.plan import Plan
 
 RECORDS = 500  # probes of a whole run at most
+EARLY = 3  # from update 2^3 on copies are looked for at powers of two, until the first evaluation
+SAMPLES = 200  # documents sampled to look for them
 
 
 class Recorder(Callback):
@@ -32,6 +35,8 @@ class Recorder(Callback):
         self.plan, self.steps = plan, training.steps
         self.every = max(training.probe_every, math.ceil(training.steps / RECORDS))
         self.training = Training(plan.split)
+        first = training.steps // max(1, training.evaluations)  # evaluation
+        self.early = {2**i for i in range(EARLY, 40) if 2**i < first}
 
     def started(self, run: Run, step: int, steps: int) -> None:
         """Drops the records after the state that is resumed from."""
@@ -57,12 +62,19 @@ class Recorder(Callback):
             self._probe.__exit__(None, None, None)
             self._write({"kind": "probe", "step": step + 1, **self._probe.record()})
             self._probe = None
+        if step + 1 in self.early:
+            self._measure(step + 1)
 
     def logged(self, record: dict[str, Any]) -> None:
         """At evaluations: how much samples copy."""
-        if "val_loss" in record:
-            novelty = measure(self.plan.model, self.plan.tokenizer, self.training)
-            self._write({"kind": "novelty", "step": record["step"], **novelty.to_json()})
+        if "val_loss" in record and record["step"] not in self.early:
+            self._measure(record["step"])
+
+    def _measure(self, step: int) -> None:
+        model = copy.deepcopy(self.plan.model)  # calibrated on its own: nothing trained changes
+        model.calibrate(self.plan.training_windows)
+        novelty = measure(model, self.plan.tokenizer, self.training, SAMPLES)
+        self._write({"kind": "novelty", "step": step, **novelty.to_json()})
 
     def _write(self, record: dict[str, Any]) -> None:
         append_line(self.run.path / "probes.jsonl", record)

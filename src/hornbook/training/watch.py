@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
-NOTICEABLE = 0.002  # nats by which the validation loss has to rise to be called worse
+from hornbook.diagnostics.overfitting import overfitting
 
 
 @dataclass
@@ -36,13 +36,7 @@ class Watch:
     def overfitting_since(self) -> int | None:
         """The step after which the validation loss rose, twice in a row, while the training loss
         fell; None where it did not."""
-        if self.since_best < 2:
-            return None
-        at_best = next(loss for step, loss, _ in self.seen if step == self.best_step)
-        last = self.seen[-2:]
-        rises = all(val > self.best + NOTICEABLE for _, _, val in last)
-        falls = self.seen[-1][1] < at_best
-        return self.best_step if rises and falls else None
+        return None if overfitting(self.seen) is None else self.best_step
 
     def message(self) -> str:
         """Overfitting in plain words, once for each best; else empty."""
