@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hornbook.cli.common import Parser, split_dotted, table
 from hornbook.config import parse_overrides
 from hornbook.errors import ConfigError
+
+if TYPE_CHECKING:
+    from hornbook.training.lr_finder import Sweep
 
 
 def run(arguments: list[str]) -> int:
@@ -42,6 +48,7 @@ def run(arguments: list[str]) -> int:
         figure = lr_sweep(sweep.rates, sweep.losses, sweep.best)
         data = figure.png() if args.out.suffix == ".png" else figure.svg().encode()
         write_bytes(args.out, data)
+        print(f"drawn: {args.out}", file=sys.stderr)
     if args.json:
         print(json.dumps(sweep.to_json()))
         return 0
@@ -50,13 +57,36 @@ def run(arguments: list[str]) -> int:
     points = [
         {"step": i + 1, "loss": min(loss, 2 * sweep.losses[0])}
         for i, loss in enumerate(sweep.losses)
+        if math.isfinite(loss)
     ]
-    print(f"sweep from {args.low:g} to {args.high:g} (logarithmic), loss of each batch:")
-    print(plot(points))
-    rows = [(f"{rate:.3g}", f"{loss:.4f}") for rate, loss in sweep.confirmed]
-    print(f"\nthe sweep suggests {sweep.suggested:.3g}; tried for {args.updates} updates each:")
-    print(table([("rate", "loss"), *rows], right=(0, 1)))
-    print(f"\nbest: --optim.learning-rate {sweep.best:.2g}")
-    if sweep.best != sweep.suggested:
-        print("the confirmation disagrees with the sweep: look further in its direction")
+    low, high = (f"{rate:.3g}" for rate in (sweep.rates[0], sweep.rates[max(len(points) - 1, 0)]))
+    curve = plot(points, legend=". loss of each batch", ends=(low, f"{high} learning rate (log)"))
+    print(f"sweep from {args.low:g} to {args.high:g}:")
+    print(curve or "(no curve)")
+    if len(points) < len(sweep.losses):
+        print(f"diverged at update {len(points) + 1}, rate {sweep.rates[len(points)]:.3g}")
+    if sweep.suggested is not None:
+        rows = [(f"{rate:.3g}", _in_words(loss)) for rate, loss in sweep.confirmed]
+        print(f"\nthe sweep suggests {sweep.suggested:.3g}; tried for {args.updates} updates each:")
+        print(table([("rate", "loss"), *rows], right=(0, 1)))
+    print(f"\n{_advice(sweep, args.low)}")
     return 0
+
+
+def _advice(sweep: Sweep, low: float) -> str:
+    if sweep.best is None:
+        if sweep.diverged:
+            return f"every rate diverged: no rate is suggested; sweep lower ones (--high {low:g})"
+        return (
+            f"no rate came below the loss it began with ({sweep.losses[0]:.4f}): none is suggested; "
+            "sweep others (--low, --high), or longer (--updates)"
+        )
+    advice = f"best: --optim.learning-rate {sweep.best:.2g}"
+    if sweep.best != sweep.suggested:
+        advice += "\nthe confirmation disagrees with the sweep: look further in its direction"
+    return advice
+
+
+def _in_words(loss: float) -> str:
+    """The loss of a rate that was tried."""
+    return f"{loss:.4f}" if math.isfinite(loss) else "diverged"

@@ -45,21 +45,32 @@ def run(arguments: list[str]) -> int:
                 f"{number(validation['bits_per_byte'])} bits per byte",
             ),
             ("again", report.get("determinism", "not told by the hornbook that trained it")),
+            ("verdict", (report.get("novelty") or {}).get("verdict", "")),
             ("samples", "  ".join(visible(s)[:60] for s in report["samples"][:8])),
         ]
     elif log:
         rows.append(
             ("updates", f"{log[-1]['step']:,}: not finished; hornbook train --resume {args.path}")
         )
-    print(table(rows))
+    print(table([row for row in rows if row[1]]))
     curve = plot(log)
     if curve:
         print("\n" + curve)
     return 0
 
 
-def plot(log: list[dict[str, Any]], width: int = 64, height: int = 12) -> str:
-    """The training (.) and validation (o) losses over the updates, as text."""
+def plot(
+    log: list[dict[str, Any]],
+    width: int = 64,
+    height: int = 12,
+    *,
+    legend: str = ". training  o validation",
+    ends: tuple[str, str] | None = None,
+) -> str:
+    """The training (.) and validation (o) losses over the updates, as text.
+
+    ends: what stands at the two ends of the axis; the updates if left out.
+    """
     points = [(r["step"], r["loss"], ".") for r in log if "loss" in r]
     points += [(r["step"], r["val_loss"], "o") for r in log if "val_loss" in r]
     points = [(x, y, mark) for x, y, mark in points if y is not None and math.isfinite(y)]
@@ -75,5 +86,6 @@ def plot(log: list[dict[str, Any]], width: int = 64, height: int = 12) -> str:
             grid[row][column] = mark
     labels = {0: f"{high:.3f}", height - 1: f"{low:.3f}"}
     lines = [f"{labels.get(i, ''):>8} |{''.join(row).rstrip()}" for i, row in enumerate(grid)]
-    axis = f"{'':>8} +{'-' * width}\n{'':>9} 0{f'{last:,} updates':>{width - 1}}"
-    return "\n".join([f"{'nats':>8}  . training  o validation", *lines, axis])
+    left, right = ends or ("0", f"{last:,} updates")
+    axis = f"{'':>8} +{'-' * width}\n{'':>9} {left}{right:>{width - len(left)}}"
+    return "\n".join([f"{'nats':>8}  {legend}", *lines, axis])
