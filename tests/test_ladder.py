@@ -23,7 +23,7 @@ from hornbook.evaluate import token_nats
 from hornbook.ladder import _mixture, climb, passed
 from hornbook.mixing import mix
 from hornbook.run import Run
-from hornbook.training.lr_finder import find_learning_rate, suggest
+from hornbook.training.lr_finder import Sweep, find_learning_rate, suggest
 from hornbook.training.plan import make_plan
 
 FAST = {"training": {"steps": 4, "evaluations": 1, "samplings": 0}}
@@ -403,11 +403,49 @@ def test_the_finder_finds_a_rate_that_learns(words_file: Path) -> None:
     before = plan.model.state_dict()["weight"].clone()
     sweep = find_learning_rate(plan, updates=40)
     assert len(sweep.rates) == len(sweep.losses) == 40
+    assert sweep.best is not None
     assert sweep.best in [rate for rate, _ in sweep.confirmed]
     assert 1e-3 <= sweep.best <= 1
     assert (plan.model.state_dict()["weight"] == before).all()
     again = find_learning_rate(plan, updates=40)
     assert again == sweep
+
+
+def test_a_sweep_that_only_diverges_suggests_nothing(
+    words_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["lr-find", str(words_file), "--model", "mlp", "--updates", "20", "--optim.name", "sgd",
+             "--optim.grad-clip", "0", "--model.init", "naive", "--low", "1e30", "--high", "1e38",
+             "--model.norm", "layernorm"]  # fmt: skip
+    assert main([*words, "--out", str(tmp_path / "p.png")]) == 0
+    told = capsys.readouterr().out
+    assert "every rate diverged: no rate is suggested" in told
+    assert "best" not in told
+    assert "inf" not in told
+    assert main([*words, "--json"]) == 0
+    found = strict(capsys.readouterr().out)
+    assert found["best"] is None
+
+
+def test_a_rate_that_learns_nothing_is_not_suggested() -> None:
+    none = Sweep((1e-9, 1e-8), (2.0, 2.0), 1e-9, ((1e-9, 2.1), (2e-9, 2.0), (3e-9, math.inf)))
+    assert none.best is None
+    assert not none.diverged
+    assert replace(none, confirmed=((1e-9, 1.9), (1e-8, 1.8))).best == 1e-8
+
+
+def test_the_curve_of_a_sweep_shows_rates(
+    words_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["lr-find", str(words_file), "--model", "bigram", "--updates", "40"]
+    assert main([*words, "--low", "0.01", "--high", "10"]) == 0
+    told = capsys.readouterr().out
+    axis = next(line for line in told.splitlines() if "learning rate (log)" in line)
+    assert axis.split()[:2] == ["0.01", "10"]
+    assert "validation" not in told
+    for high in ("inf", "nan", "0.001"):
+        assert main([*words, "--high", high]) == 2
+        assert "expected 0 < low < high" in capsys.readouterr().err
 
 
 def test_the_finder_refuses_counts(words_file: Path) -> None:

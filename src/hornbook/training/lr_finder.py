@@ -18,8 +18,9 @@ import torch
 
 from hornbook.errors import ConfigError
 from hornbook.training.plan import Plan
-from hornbook.training.step import TrainStep
+from hornbook.training.step import NotFiniteError, TrainStep
 
+DIVERGED = 1e9  # nats that stand for infinity in the smoothed curve
 SMOOTH = 25  # the curve is averaged over a 25th of its length
 AROUND = 3.0  # the rates confirmed are this factor apart
 TAIL = 5  # the loss of a confirmation is the mean over its last fifth
@@ -27,20 +28,27 @@ TAIL = 5  # the loss of a confirmation is the mean over its last fifth
 
 @dataclass(frozen=True)
 class Sweep:
-    """rates and losses of the sweep; `suggested` by its curve; (rate, loss) of the confirmation.
+    """rates and losses of the sweep, inf from where it diverged; what it suggests by its curve.
 
-    best: the confirmed rate with the lowest loss; inf losses are runs that diverged.
+    suggested: None where the sweep diverged too soon for a curve.
+    confirmed: (rate, loss) of the rates tried; inf losses are runs that diverged.
     """
 
     rates: tuple[float, ...]
     losses: tuple[float, ...]
-    suggested: float
+    suggested: float | None
     confirmed: tuple[tuple[float, float], ...]
 
     @property
-    def best(self) -> float:
-        """The rate that did best in the confirmation."""
-        return min(self.confirmed, key=lambda pair: pair[1])[0]
+    def best(self) -> float | None:
+        """The rate that did best in the confirmation; None where none came below the first loss."""
+        learned = [pair for pair in self.confirmed if pair[1] < self.losses[0]]
+        return min(learned, key=lambda pair: pair[1])[0] if learned else None
+
+    @property
+    def diverged(self) -> bool:
+        """Whether every rate that was tried diverged."""
+        return not any(math.isfinite(loss) for _, loss in self.confirmed)
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
@@ -68,29 +76,32 @@ def find_learning_rate(
         raise ConfigError(
             f"model: {plan.config.model.name} is fitted by counting; it has no learning rate"
         )
-    if not 0 < low < high:
-        raise ConfigError(f"low, high: found {low} and {high}, expected 0 < low < high")
+    if not 0 < low < high < math.inf:
+        raise ConfigError(
+            f"low, high: found {low} and {high}, expected 0 < low < high, both finite"
+        )
     if updates < 20:
         raise ConfigError(f"updates: found {updates}, expected at least 20")
     rates = np.geomspace(low, high, updates)
     losses = _train(plan, rates.tolist())
     suggested = suggest(rates, losses)
-    confirmed = [
-        (rate, _tail(_train(plan, [rate] * updates)))
-        for rate in (suggested / AROUND, suggested, suggested * AROUND)
-    ]
+    tried = [suggested / AROUND, suggested, suggested * AROUND] if suggested is not None else []
+    confirmed = [(rate, _tail(_train(plan, [rate] * updates))) for rate in tried]
     return Sweep(tuple(rates.tolist()), tuple(losses), suggested, tuple(confirmed))
 
 
-def suggest(rates: np.ndarray[Any, Any], losses: list[float]) -> float:
-    """A third of the rate at which the smoothed loss is lowest.
+def suggest(rates: np.ndarray[Any, Any], losses: list[float]) -> float | None:
+    """A third of the rate at which the smoothed loss is lowest; None where it diverged before there
+    was anything to smooth.
 
     Beyond the lowest point the loss is already on its way up; the steepest slope, which others take,
     says where learning began.
     """
     window = max(1, len(losses) // SMOOTH)
     finite = np.nan_to_num(np.array(losses), nan=np.inf)
-    smooth = np.convolve(np.minimum(finite, 1e9), np.ones(window) / window, "valid")
+    smooth = np.convolve(np.minimum(finite, DIVERGED), np.ones(window) / window, "valid")
+    if smooth.min() >= DIVERGED / window:
+        return None
     return float(rates[window // 2 + int(np.argmin(smooth))]) / AROUND
 
 
@@ -103,12 +114,14 @@ def _train(plan: Plan, rates: list[float]) -> list[float]:
         step.model.train()
         for i, rate in enumerate(rates):
             step.learning_rate = lambda _, rate=rate: rate  # type: ignore[method-assign,misc]
-            losses.append(step(i)[0].item())
-            if not math.isfinite(losses[-1]):
-                losses += [math.inf] * (len(rates) - len(losses))
-                losses[i] = math.inf
+            try:
+                loss = step(i)[0].item()
+            except NotFiniteError:
+                loss = math.nan
+            if not math.isfinite(loss):
                 break
-    return losses
+            losses.append(loss)
+    return losses + [math.inf] * (len(rates) - len(losses))
 
 
 def _tail(losses: list[float]) -> float:
