@@ -10,7 +10,7 @@ from html import escape
 from pathlib import Path
 
 from hornbook.autograd.layout import layered
-from hornbook.autograd.node import graph
+from hornbook.autograd.node import Node, graph
 from hornbook.autograd.value import Value
 
 CHARACTER, LINE, PADDING, MARGIN = 7.5, 16.0, 8.0, 12.0  # of 12-pixel monospace text
@@ -23,7 +23,7 @@ LARGEST = 1000
 class Drawing:
     """A graph with its numbers as they were when drawn. A notebook shows it as a picture."""
 
-    def __init__(self, root: Value) -> None:
+    def __init__(self, root: Node) -> None:
         """Raises ValueError for a graph too large to read."""
         nodes = graph(root)
         if len(nodes) > LARGEST:
@@ -127,9 +127,9 @@ def draw(value: Value) -> Drawing:
     return Drawing(value)
 
 
-def _operands_first(root: Value) -> list[Value]:
+def _operands_first(root: Node) -> list[Node]:
     """The graph with every node after its operands, left operands first."""
-    order: dict[Value, None] = {}
+    order: dict[Node, None] = {}
     stack = [root]
     while stack:
         waiting = [x for x in stack[-1]._operands if x not in order]

@@ -10,6 +10,8 @@ from typing import Any
 
 from hornbook.autograd.functions import is_number, number
 
+SHOWN = 200  # nodes of a graph that shows itself; `draw` takes more
+
 
 class Node:
     """A number, its gradient, and the operands it was computed from."""
@@ -98,6 +100,12 @@ class Node:
     def __bool__(self) -> bool:
         return bool(self.data)
 
+    def _repr_svg_(self) -> str | None:
+        """The graph as a picture, for notebooks; None where it is too large to read."""
+        from hornbook.autograd.drawing import Drawing
+
+        return None if is_larger(self, SHOWN) else Drawing(self).svg()
+
     def __repr__(self) -> str:
         label = f", label={self.label!r}" if self.label else ""
         return f"Value(data={self.data}, grad={self.grad}{label})"
@@ -121,6 +129,16 @@ def graph(root: Any) -> list[Any]:
                 found[operand] = None
                 stack.append(operand)
     return list(found)
+
+
+def is_larger(root: Node, most: int) -> bool:
+    """Whether a graph has more nodes than that; looks at no more."""
+    found, stack = {root}, [root]
+    while stack and len(found) <= most:
+        new = [operand for operand in stack.pop()._operands if operand not in found]
+        found.update(new)
+        stack += new
+    return len(found) > most
 
 
 def _data(other: Any) -> Any:
