@@ -129,7 +129,7 @@ def gpt2_documents() -> Nested:
             "dropout": 0.0,
         },
         "optim": {"learning_rate": 2e-3, "warmup": 40, "weight_decay": 0.1},
-        "training": {"steps": 700, "batch_size": 32},
+        "training": {"steps": 450, "batch_size": 32},
     }
 
 
@@ -325,7 +325,7 @@ def wavenet_documents() -> Nested:
             "dropout": 0.05,
         },
         "optim": _falling(0.008),
-        "training": {"steps": 1300, "batch_size": 32, "examples": "sequences"},
+        "training": {"steps": 1050, "batch_size": 32, "examples": "sequences"},
     }
 
 
@@ -346,7 +346,7 @@ def wavenet_stream() -> Nested:
 
 def recurrent(name: str, *, documents: bool) -> Nested:
     """rnn, lstm or gru: one layer of 128 units, along packed names or pieces of a book."""
-    steps = {"rnn": 500, "lstm": 400, "gru": 400}[name]
+    steps = {"rnn": 400, "lstm": 320, "gru": 320}[name]
     return {
         "model": {"name": name, "n_embd": 48, "n_hidden": 128},
         "optim": _falling(0.005 if name == "rnn" else 0.01),
