@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
+from dataclasses import asdict
 
 import pytest
 import torch
@@ -210,6 +212,12 @@ def test_greedy_takes_the_most_probable(names_run: Run) -> None:
 def test_the_same_seed_gives_the_same_samples(names_run: Run) -> None:
     assert names_run.sample(5, seed=3) == names_run.sample(5, seed=3)
     assert names_run.sample(5, seed=3) != names_run.sample(5, seed=4)
+
+
+def test_samples_are_plain_data(names_run: Run) -> None:
+    (made,) = names_run.sample(1, seed=0)
+    assert json.loads(json.dumps(asdict(made))) == asdict(made)
+    assert made.tokens == len(made.text)
 
 
 def test_documents_begin_with_the_prompt_and_end_by_themselves(names_run: Run) -> None:

