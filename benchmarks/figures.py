@@ -3,7 +3,8 @@
     HORNBOOK_DATA=<folder of names.txt and shakespeare.txt> python benchmarks/figures.py [ROW ...]
 
 Trains what has not been trained yet into runs/figures/ (the rows named, or all but those marked
-slow), then writes the page from all that is there. Whole validation parts, every token once, block
+slow), measures it, and writes the page. What was measured is kept in figures.json beside this file,
+so that rows whose runs are not at hand stay. Whole validation parts, every token once, block
 protocol; the exact rows are computed anew each time. Timings want a quiet machine.
 """
 
@@ -11,8 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,9 +29,12 @@ from hornbook.generate import sample
 from hornbook.models.registry import build_model, model_config
 from hornbook.run import Run
 from hornbook.tokenizers import build_tokenizer
+from hornbook.training.plan import make_plan
+from hornbook.training.step import TrainStep
 
 RUNS = Path("runs/figures")
 PAGE = Path(__file__).parent.parent / "docs" / "figures.md"
+KEPT = Path(__file__).with_suffix(".json")
 
 
 @dataclass(frozen=True)
@@ -69,11 +72,27 @@ ROWS = [
     ("MLP with better initialisation", "2.10", "notes-mlp", "mlp"),
     ("MLP with BatchNorm", "2.1057 (train 2.0674)", "notes-mlp-bn", "mlp"),
     ("WaveNet, context 8", "1.9937 (train 1.7690)", "notes-wavenet", "wavenet"),
-    ("4-gram counts", "2.11 (another split)", None, "counts-4"),
+    ("4-gram counts with smoothing", "2.11 (another split)", None, "counts-4"),
     ("6-gram counts", "-", None, "counts-6"),
-    ("small transformer, about 200k parameters", "1.92 test (another split)", None, "gpt"),
-    ("GPT 10.8M on Shakespeare, 5,000 updates", "1.4697", "notes-gpt", "gpt-stream"),
-    ("GPT 0.8M on Shakespeare, laptop CPU", "1.88 (random batches)", "gpt2-stream", "gpt-stream"),
+    (
+        "small transformer, about 200k parameters",
+        "about 1.92 test (another split, 1,000 names)",
+        None,
+        "gpt",
+    ),
+    ("GPT 10.8M on Shakespeare, 5,000 updates", "1.4697 best", "notes-gpt", "gpt-stream"),
+    (
+        "GPT 0.8M on Shakespeare, 2,000 updates of 12 x 64, laptop CPU, about 3 minutes",
+        "1.88 (random batches)",
+        "gpt2-stream",
+        "gpt-stream",
+    ),
+    (
+        "lowest credible on Shakespeare found anywhere",
+        "1.4578 one seed, 1.4603 mean of 3",
+        None,
+        "gpt-stream",
+    ),
 ]
 
 
@@ -82,7 +101,7 @@ def make(name: str) -> Run:
     path = RUNS / name
     if (path / "report.json").exists():
         return hornbook.load(path)
-    if (path / "last" / "state.json").exists():
+    if (path / "config.json").exists():
         return hornbook.resume(path)
     return hornbook.train(
         training.corpus,
@@ -93,6 +112,33 @@ def make(name: str) -> Run:
     )
 
 
+def bigram() -> list[tuple[str, str, str]]:
+    """The neural bigram by its preset: losses as they fall, and what it samples in the end."""
+    plan = make_plan(preset="notes-bigram")
+    step = TrainStep(plan.model, plan.batches, plan.config, "fp32")
+    losses = [step(i)[0].item() for i in range(plan.config.training.steps)]
+    published = {0: 3.768619, 1: 3.378807, 2: 3.161090, 10: 2.696505, 50: 2.509855, 100: 2.489959}
+    generator = torch.Generator().manual_seed(plan.config.training.seed)
+    made = sample(plan.model, plan.tokenizer, n=5, generator=generator, batch=1)
+    rows = [
+        (f"neural bigram, loss at update {i}", f"{nats:.6f}", f"{losses[i]:.6f}")
+        for i, nats in published.items()
+    ]
+    names = "cexze momasurailezityha konimittain llayn ka"
+    return [*rows, ("its samples after 101 updates", names, " ".join(s.text for s in made))]
+
+
+def plays() -> list[tuple[str, str, str]]:
+    """Shakespeare's characters, symbols and parts."""
+    corpus = load_corpus(DataConfig(corpus=PLAYS))
+    train, validation, _ = split_corpus(corpus, DataConfig()).sizes
+    symbols = build_tokenizer("char", corpus.text, documents=False).vocab_size
+    return [
+        ("Shakespeare: characters; symbols", "1,115,394; 65", f"{len(corpus.text):,}; {symbols}"),
+        ("its training / validation part", "1,003,854 / 111,540", f"{train:,} / {validation:,}"),
+    ]
+
+
 def exact() -> list[tuple[str, str, str]]:
     """The exact figures: what, published, found."""
     corpus = load_corpus(DataConfig(corpus=NAMES))
@@ -100,6 +146,8 @@ def exact() -> list[tuple[str, str, str]]:
     whole = Part.of_documents(corpus.documents, tokenizer)
     split = split_corpus(corpus, DataConfig())
     sizes = [split.part(part, tokenizer).n_targets for part in ("train", "val", "test")]
+    training = set(split.train)
+    known = sum(name in training for name in split.validation) / len(split.validation)
     rows = [
         (
             "examples in names; symbols",
@@ -107,6 +155,7 @@ def exact() -> list[tuple[str, str, str]]:
             f"{whole.n_targets:,}; {tokenizer.vocab_size}",
         ),
         ("lecture split", "182,625 / 22,655 / 22,866", " / ".join(f"{n:,}" for n in sizes)),
+        ("its validation names that also stand in its training part", "13.2%", f"{known:.1%}"),
     ]
     for k, published in ((0, "2.454014"), (1, "2.454577"), (5, "2.457683")):
         settings = {"name": "ngram", "order": 2, "smoothing": "add-k", "k": k}
@@ -125,6 +174,7 @@ def exact() -> list[tuple[str, str, str]]:
                     " ".join(s.text for s in made),
                 )
             )
+    rows += [*bigram(), *plays()]
     for what, name, fields, vocab, published in (
         ("MLP", "mlp", {"context_length": 3, "n_embd": 10, "n_hidden": 200}, 27, 11_897),
         (
@@ -148,44 +198,60 @@ def exact() -> list[tuple[str, str, str]]:
     return rows
 
 
-def cell(name: str | None) -> tuple[str, str]:
-    """Loss and seconds of a training, where it has been made."""
-    if name is None:
-        return "-", "-"
-    if not (RUNS / name / "report.json").exists():
-        return "not run", "-"
+def machine(run: Run) -> str:
+    """Where a row was trained."""
+    facts, torch_version = run.facts["hardware"], run.facts["versions"]["torch"]
+    return f"{facts['cores']} cores, {facts['machine']}, {facts['device']}, torch {torch_version}"
+
+
+def measured(name: str) -> dict[str, Any]:
+    """The figures of a training that has been made."""
     run = hornbook.load(RUNS / name)
-    standing = measure(run, name).standing
-    loss = f"{standing.validation:.4f} ± {standing.validation_error:.4f}"
-    if run.log and run.log[-1].get("loss") is not None:
-        loss += f" (train {run.evaluate('train').nats:.4f})"
-    if standing.test is not None:
-        loss += f"; test {standing.test:.4f}"
-    if standing.unseen is not None and standing.unseen != standing.validation:
-        loss += f"; unseen {standing.unseen:.4f}"
-    return loss, f"{standing.seconds:.1f}"
+    s = measure(run, name).standing
+    found = {"validation": s.validation, "error": s.validation_error, "test": s.test,
+             "unseen": s.unseen, "seconds": s.seconds, "machine": machine(run)}  # fmt: skip
+    if not s.fitted:
+        found["last"] = run.log[-1].get("val_loss")
+    return {**found, "train": run.evaluate("train").nats}
 
 
-def page() -> str:
+def cell(found: dict[str, Any] | None, usual: str, *, last: bool) -> tuple[str, str]:
+    """Loss and seconds of a training in words. last: with the loss of the last weights as well."""
+    if found is None:
+        return "not run", "-"
+    loss = f"{found['validation']:.4f} ± {found['error']:.4f}"
+    if last and found.get("last") is not None:
+        loss += f", last {found['last']:.4f}"
+    loss += f" (train {found['train']:.4f})"
+    if found["test"] is not None:
+        loss += f"; test {found['test']:.4f}"
+    if found["unseen"] is not None and found["unseen"] != found["validation"]:
+        loss += f"; unseen {found['unseen']:.4f}"
+    other = [word for word in found["machine"].split(", ") if word not in usual.split(", ")]
+    return loss, f"{found['seconds']:.1f}" + (f" ({', '.join(other)})" if other else "")
+
+
+def page(kept: dict[str, dict[str, Any]], rows: list[tuple[str, str, str]]) -> str:
+    """The page of what was measured and of the exact rows."""
+    machines = Counter(found["machine"] for found in kept.values())
+    usual = machines.most_common(1)[0][0] if machines else "none measured"
     lines = [
         "# Figures",
         "",
         "Made by `python benchmarks/figures.py`; the runs behind it are made anew by the same command",
         "where they are missing. Losses are mean nats per token over the whole validation part, every",
-        "token once (block protocol), with their standard error; `unseen` is the loss over the",
-        "validation names that do not stand in the training part as well. Seconds are those of",
-        "training, without evaluation.",
+        "token once (block protocol), with their standard error, of the weights that did best in an",
+        "evaluation during training; `last` is the loss of the last weights, which is what the notes",
+        "measure. `unseen` is the loss over the validation names that do not stand in the training",
+        "part as well. Seconds are those of training, without evaluation.",
         "",
-        f"Machine: {os.cpu_count()} cores, {platform.machine()}, "
-        f"{torch.backends.cpu.get_cpu_capability()}, torch {torch.__version__}.",
+        f"Machine, but for what a row says otherwise: {usual}.",
         "",
         "## Exact",
         "",
         "| what | published | hornbook |",
         "| --- | --- | --- |",
-        *(f"| {what} | {published} | {found} |" for what, published, found in exact()),
-        "",
-        "The neural bigram's six losses and its samples are a test (`tests/test_figures.py`).",
+        *(f"| {what} | {published} | {found} |" for what, published, found in rows),
         "",
         "## Published, met or beaten",
         "",
@@ -193,27 +259,36 @@ def page() -> str:
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for what, published, notes, own in ROWS:
-        a, b = cell(notes), cell(own)
+        a, b = (
+            cell(kept.get(name), usual, last=name == notes) if name else ("-", "-")
+            for name in (notes, own)
+        )
         lines.append(f"| {what} | {published} | {a[0]} | {a[1]} | {b[0]} | {b[1]} |")
     return "\n".join(lines) + "\n"
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
+    """Trains, measures and writes the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("rows", nargs="*", choices=[*TRAININGS, []], help="trainings to make")
-    parser.add_argument("--none", action="store_true", help="train nothing, only write the page")
-    args = parser.parse_args()
+    parser.add_argument(
+        "--none", action="store_true", help="train nothing; measure the runs at hand"
+    )
+    args = parser.parse_args(arguments)
     wanted = args.rows or [name for name, training in TRAININGS.items() if not training.slow]
-    results = {}
     for name in () if args.none else wanted:
         run = make(name)
-        results[name] = run.report["validation"]["nats"]
-        print(f"{name:>16}  {results[name]:.4f}  {run.report['seconds']:.1f} s", flush=True)
-    text = page()
-    kept = PAGE.read_text("utf-8") if PAGE.exists() else ""
-    _, marker, own_words = kept.partition("<!-- by hand -->")
+        print(f"{name:>16}  {run.report['seconds']:.1f} s of training", flush=True)
+    kept: dict[str, dict[str, Any]] = json.loads(KEPT.read_text("utf-8")) if KEPT.exists() else {}
+    for name in TRAININGS if args.none else wanted:
+        if (RUNS / name / "report.json").exists():
+            kept[name] = measured(name)
+    KEPT.write_text(json.dumps(kept, indent=1) + "\n", "utf-8")
+    written = PAGE.read_text("utf-8") if PAGE.exists() else ""
+    _, marker, own_words = written.partition("<!-- by hand -->")
+    text = page(kept, exact())
     PAGE.write_text(text + ("\n" + marker + own_words if marker else ""), "utf-8")
-    print(json.dumps(results))
+    print(json.dumps({name: found["validation"] for name, found in kept.items()}))
 
 
 if __name__ == "__main__":

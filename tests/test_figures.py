@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import math
+import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,7 +20,7 @@ from hornbook.generate import sample
 from hornbook.models.base import LanguageModel
 from hornbook.models.registry import build_model, model_config
 from hornbook.presets import notes_gpt
-from hornbook.run import parse_config
+from hornbook.run import Run, parse_config
 from hornbook.training.plan import make_plan
 from hornbook.training.step import TrainStep
 from tests.conftest import Lecture
@@ -113,3 +118,52 @@ def test_the_notes_gpt_has_its_parameters_and_starts_uniform(shakespeare: Lectur
     with torch.inference_mode():
         loss = batch_loss(model, *batches.batch(0)).item()
     assert loss == pytest.approx(math.log(65), abs=0.2)  # the notes' head of 0.02
+
+
+def figures_command() -> Any:
+    """benchmarks/figures.py as a module of its own."""
+    path = Path(__file__).parents[1] / "benchmarks" / "figures.py"
+    spec = importlib.util.spec_from_file_location("figures_command", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look there
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_figures_command_keeps_the_rows_that_it_does_not_measure(
+    tmp_path: Path, names_run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = figures_command()
+    kept = {"validation": 2.1577, "error": 0.0084, "train": 2.1, "test": 2.16, "unseen": 2.17,
+            "seconds": 12.3, "last": 2.1599, "machine": "another"}  # fmt: skip
+    (tmp_path / "figures.json").write_text(json.dumps({"notes-mlp-naive": kept}))
+    for name, value in {
+        "KEPT": tmp_path / "figures.json", "PAGE": tmp_path / "figures.md", "RUNS": tmp_path,
+        "exact": list, "make": lambda _: names_run,
+    }.items():  # fmt: skip
+        monkeypatch.setattr(command, name, value)
+    (tmp_path / "gpt").symlink_to(names_run.path)
+    (tmp_path / "figures.md").write_text("old\n<!-- by hand -->\nmy words\n")
+    command.main(["gpt"])
+    page = (tmp_path / "figures.md").read_text()
+    assert "2.1577 ± 0.0084, last 2.1599 (train 2.1000)" in page
+    assert "12.3" in page
+    assert page.endswith("<!-- by hand -->\nmy words\n")
+    loss = names_run.report["validation"]["nats"]
+    assert f"{loss:.4f} ±" in page
+    assert set(json.loads((tmp_path / "figures.json").read_text())) == {"notes-mlp-naive", "gpt"}
+
+
+def test_the_figures_page_has_every_published_figure() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "figures.md").read_text("utf-8")
+    for figure in (
+        "228,146", "2.454014", "2.454577", "3.48340", "2.457683", "momasurailezitynn", "3.768619",
+        "3.378807", "3.161090", "2.696505", "2.509855", "2.489959", "momasurailezityha",
+        "1,115,394", "1,003,854", "111,540", "11,897", "12,097", "76,579", "10,788,929", "2.17",
+        "2.10 ", "2.1057", "2.0674", "1.9937", "1.7690", "2.11 ", "about 1.92", "1.4697", "1.88 ",
+        "1.4578", "1.4603", "13.2%", "182,625", "22,655", "22,866",
+    ):  # fmt: skip
+        assert figure in page, figure
+    assert page.count(", last ") >= 4
