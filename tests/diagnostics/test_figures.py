@@ -247,3 +247,12 @@ def test_a_sweep_is_drawn_from_rates_and_losses() -> None:
     figure = figures.lr_sweep(rates.tolist(), losses, best=0.1)
     assert figure.axes[0].get_xscale() == "log"
     assert figure.axes[0].get_xlabel()
+
+
+def test_ticks_and_dollars_are_written_as_they_are_meant(names_run: Run) -> None:
+    figure = figures.activations(names_run)
+    figure.canvas.draw()
+    labels = [t for axes in figure.axes for t in axes.get_yticklabels()]
+    assert any("10^{" in t.get_text() for t in labels)  # as formulas, which Text reads
+    assert all(t.get_parse_math() for t in labels)
+    assert style.shown("a$b$") == r"a\$b\$"

@@ -64,8 +64,8 @@ def copies(run: Run) -> Figure:
         bars.bar(place, [100 * v for v in values], 0.94 * width, color=colour, label=name)
         for x, value in zip(place, values, strict=True):
             bars.text(
-                x, 100 * value, f"{100 * value:.0f}", ha="center", va="bottom", fontsize=7, zorder=4,
-                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
+                x, 100 * value, f"{100 * value:.0f}", ha="center", va="bottom",
+                fontsize=7 if len(sets) < 3 else 6,
             )  # fmt: skip
     if kept.documents:
         bars.errorbar(
@@ -134,4 +134,5 @@ def _draw_time(axes: Axes, found: Sequence[dict[str, Any]], *, documents: bool) 
         )
     axes.set(xlabel="updates (log)", title="Copies over training", xscale="log")
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    axes.xaxis.set_minor_formatter(lambda value, _: "")
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))

@@ -127,12 +127,13 @@ def _flow(
             "no layer of units (tanh, ReLU, GELU, SiLU, recurrent) in this model"
         )
     names = list(names) or [f"layer {i}" for i in range(1, len(units) + 1)]
+    shorts = [name.removeprefix("layer ") for name in names]
     figure, (top, bottom) = panels([2.7, 2.5])
     bottom.set_yscale("log")
     if not any(layer.bounded for layer in units.values()):
         top.set_yscale("log")
     colours = depth_colours(len(units))
-    for name, colour, layer in zip(names, colours, units.values(), strict=True):
+    for name, colour, layer in zip(shorts, colours, units.values(), strict=True):
         spread = layer.spread
         idle = f"{layer.saturated:.1%} " + ("saturated" if layer.bounded else "below 0")
         label = f"{name} {layer.kind}: {spread.mean:+.2f} ± {spread.std:.2f}, {idle}"
@@ -146,7 +147,7 @@ def _flow(
     when = "at the first update" if first else "after training, on held-out text"
     top.set(title=f"Activations {when}", xlabel="output of the layer")
     _legend(top, "layer: mean ± deviation")
-    for name, colour, module in zip(names, colours, units, strict=True):
+    for name, colour, module in zip(shorts, colours, units, strict=True):
         if module in gradients:
             spread = gradients[module]
             histogram(bottom, spread, colour, f"{name}: {spread.mean:+.1e} ± {spread.std:.1e}")

@@ -46,7 +46,7 @@ def surprise(run: Run, text: str | None = None) -> Figure:
     lines: list[list[tuple[str, float, list[tuple[str, float]]]]] = []
     room, bits = SYMBOLS, []
     for piece in pieces:
-        cells = _read(run, piece)[:room]
+        cells = _read(run, piece, room)
         room -= len(cells)
         bits += [cost for _, cost, _ in cells]
         lines += [cells[i : i + COLUMNS] for i in range(0, len(cells), COLUMNS)]
@@ -116,12 +116,16 @@ def _narrow(run: Run, texts: list[str]) -> Figure:
     return figure
 
 
-def _read(run: Run, text: str) -> list[tuple[str, float, list[tuple[str, float]]]]:
-    """For each symbol of a text (a document's end too): how it is shown, bits, the top five."""
+def _read(
+    run: Run, text: str, most: int = SYMBOLS
+) -> list[tuple[str, float, list[tuple[str, float]]]]:
+    """For each symbol of a text (a document's end too), `most` at most: how it is shown, bits, the
+    top five."""
     tokenizer = run.tokenizer
     ids = [tokenizer.start_id, *tokenizer.encode(text, unknown="skip").tolist()]
     if tokenizer.end_id is not None:
         ids.append(tokenizer.end_id)
+    ids = ids[: most + 1]
     if len(ids) < 2:
         return []
     p = next_probabilities(run, ids[:-1])
@@ -238,9 +242,7 @@ def continuations(run: Run, text: str | None = None) -> Figure:
             axes.text(node.depth + x, row, words, va="center", fontsize=8.5, color=style.GREY)
     axes.set(xlim=(-0.1, DEPTH + 3.7), ylim=(max(4, len(ends)) - 0.4, -0.6))
     axes.axis("off")
-    start = (
-        f"“{style.shortened(shown(prompt), 2 * PROMPT)}”" if prompt else "the start of a document"
-    )
+    start = f"“{style.shortened(shown(prompt), PROMPT)}”" if prompt else "the start of a document"
     axes.set_title(f"What comes next after {start}")
     total = sum(node.p for node in ends)
     figure.verdict = Verdict(

@@ -38,7 +38,6 @@ WIDTH = 7.0  # inches; figures grow downwards, so that they stay readable on a p
 DPI = 130
 
 STYLE: Any = {
-    "text.parse_math": False,  # a $ is a dollar
     "font.size": 10,
     "axes.titlesize": 11,
     "axes.titleweight": "bold",
@@ -166,7 +165,7 @@ def _visible(character: str) -> str:
     return "◌" + character if category[0] == "M" else character
 
 
-SIGNS = {" ": "␣", "\n": "⏎", "\t": "⇥"}
+SIGNS = {" ": "␣", "\n": "⏎", "\t": "⇥", "$": r"\$"}  # a plain $ would begin a formula
 
 
 def shown(text: str) -> str:
@@ -211,7 +210,7 @@ def numbers(
     """
     width, height = cell
     places: dict[str, list[tuple[float, float]]] = {}
-    for x, y, text in entries:
+    for x, y, text in ((x, y, text.replace(r"\$", "$")) for x, y, text in entries):
         left = x - sum(_glyph(symbol)[1] for symbol in text) * size / width / 2
         for symbol in text:
             places.setdefault(symbol, []).append((left, y + 0.36 * size / height))
