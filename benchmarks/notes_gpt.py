@@ -185,9 +185,15 @@ def main() -> None:
     parser.add_argument("--side", choices=("textbook", "hornbook"))
     args = parser.parse_args()
     if args.side:
-        return one_side(args.side, args.dropout, args.batch, args.updates, args.device)
-    if args.dropout:
-        return speed(args.dropout, args.batch, args.updates, args.device)
+        one_side(args.side, args.dropout, args.batch, args.updates, args.device)
+    elif args.dropout:
+        speed(args.dropout, args.batch, args.updates, args.device)
+    else:
+        follow(args)
+
+
+def follow(args: argparse.Namespace) -> None:
+    """Both sides update by update, from the same weights on the same batches."""
     plain = {
         "model": {"dropout": 0.0, "attention_dropout": 0.0},
         "training": {"batch_size": args.batch, "device": args.device, "precision": "fp32"},

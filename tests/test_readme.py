@@ -26,6 +26,7 @@ FEW = ["--training.evaluations", "1", "--training.samplings", "0"]
 def test_the_tour_works_as_printed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr("hornbook.training.budget.END", 0.0)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "README.md").write_bytes(README.read_bytes())
     assert len(COMMANDS) > 12
@@ -36,7 +37,7 @@ def test_the_tour_works_as_printed(
             rest += [] if "--minutes" in rest else ["--steps", steps]
             rest += [] if "--resume" in rest else FEW
         if "--minutes" in rest:
-            rest[rest.index("--minutes") + 1] = "0.1"
+            rest[rest.index("--minutes") + 1] = "0.15"
         if verb == "ladder":
             rest += ["--training.steps", "2", *FEW]
         if verb == "lr-find":

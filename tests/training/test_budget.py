@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from hornbook.data.part import Part
 from hornbook.errors import ConfigError
 from hornbook.training import budget, train
 from hornbook.training.budget import LAWS, SIZES, Budget, dropout_for, promised
@@ -81,7 +80,10 @@ def test_a_run_of_minutes_says_what_it_did_and_is_repeated_by_it(
     assert [r["loss"] for r in again.log if r["step"] == training.steps] == [run.log[-1]["loss"]]
 
 
-def test_a_text_too_short_for_a_context_gets_a_shorter_one(tmp_path: Path, words: Part) -> None:
+def test_a_text_too_short_for_a_context_gets_a_shorter_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(budget, "END", 0.0)
     path = tmp_path / "text.txt"
     path.write_text("to be or not to be, that is the question\n" * 30)
     run = train(str(path), minutes=0.1, out=tmp_path / "run")

@@ -10,11 +10,10 @@ from hornbook.cli.common import Parser, split_dotted
 from hornbook.config import SECTIONS, merge, parse_overrides, read_toml
 from hornbook.errors import ConfigError
 
-BEGAN = time.monotonic()  # --minutes counts from here, the import of torch included
-
 
 def run(arguments: list[str]) -> int:
     """Trains a model, or goes on with a run."""
+    began = time.monotonic()  # --minutes counts from here, the import of torch included
     rest, dotted = split_dotted(arguments)
     args = _parser(full_help=bool({"-h", "--help"} & set(rest))).parse_args(rest)
     if args.resume is not None:
@@ -52,7 +51,7 @@ def run(arguments: list[str]) -> int:
         model=args.model,
         preset=args.preset,
         out=args.out,
-        began=BEGAN,
+        began=began,
         settings=settings,
         callbacks=[Progress()],
     )

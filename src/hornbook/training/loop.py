@@ -97,7 +97,7 @@ class Loop:
         )
         self.plan.config = self.step.config = config
         facts = {**self.run_.facts, "config": config.model_dump(mode="json")}
-        self.run_ = Run(self.run_.path, facts, config)
+        self.run_.facts, self.run_.config = facts, config
         self.write(lambda path: write_json(path / "config.json", facts))
         self.set_horizon()
         for callback in self.callbacks:
