@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator
 
 from hornbook.diagnostics import style
 from hornbook.diagnostics.novelty import Novelty, measure, together
@@ -133,6 +134,7 @@ def _draw_time(axes: Axes, found: Sequence[dict[str, Any]], *, documents: bool) 
             begins[0], color=style.VERMILION, lw=1.2, label=f"memorising from {begins[0]:,}"
         )
     axes.set(xlabel="updates (log)", title="Copies over training", xscale="log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     axes.xaxis.set_minor_formatter(lambda value, _: "")
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))

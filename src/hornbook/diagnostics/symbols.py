@@ -214,7 +214,8 @@ def embeddings(run: Run) -> Figure:
     end = run.tokenizer.end_id
     known = Counter[str]()
     names = symbols(run, chosen.tolist())
-    moved = apart(places, 0.045 if sum(len(name) > 3 for name in names) < 5 else 0.08)
+    long = sum(len(name) > 3 for name in names) / len(names)
+    moved = apart(places, 0.08 if long > 0.3 else 0.06 if long else 0.045)
     for token, name, (x, y), (px, py) in zip(chosen.tolist(), names, moved, places, strict=True):
         axes[0].plot([px, x], [py, y], color=style.GREY, lw=0.6, zorder=0)
         symbol = run.tokenizer.symbol(token)
