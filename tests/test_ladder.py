@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shlex
+import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -290,6 +291,20 @@ def test_an_interrupted_ladder_names_its_own_command(
     assert main(shlex.split(told[-1])[1:]) == 0
 
 
+@pytest.mark.parametrize("rung", ["counts-2", "bigram"])
+def test_a_rung_killed_before_its_first_state_begins_again(
+    rung: str, words_file: Path, tmp_path: Path
+) -> None:
+    whole = climb(str(words_file), rungs=[rung], out=tmp_path / "l", settings=FAST)
+    for path in (tmp_path / "l" / rung).iterdir():
+        if path.name == "last":
+            shutil.rmtree(path)
+        elif path.name not in ("config.json", "tokenizer.json"):
+            path.unlink()
+    (again,) = climb(str(words_file), rungs=[rung], out=tmp_path / "l", settings=FAST).standings
+    assert again.validation == whole.standings[0].validation
+
+
 def test_a_ladder_killed_while_mixing_goes_on(words_file: Path, tmp_path: Path) -> None:
     counts, net = (
         hornbook.train(str(words_file), model=model, out=tmp_path / rung, settings=FAST)
@@ -473,6 +488,8 @@ def test_a_mixture_averages_probabilities(words_file: Path, tmp_path: Path) -> N
         assert main([command, str(tmp_path / "m")]) == 0
     with pytest.raises(ConfigError, match="expected one above 0 for each run"):
         mix(runs, tmp_path / "x", [1, 0])
+    with pytest.raises(ConfigError, match="expected one above 0 for each run"):
+        mix(runs, tmp_path / "x", [1, math.inf])
     assert main(["mix", str(runs[0].path), str(runs[1].path), "--out", str(tmp_path / "m")]) == 2
     assert main(["train", str(words_file), "--model", "mixture"]) == 2
 

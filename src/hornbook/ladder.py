@@ -153,10 +153,8 @@ def _rung(
     text."""
     if (path / "report.json").exists():
         return Run.load(path)
-    if (path / "last" / "state.json").exists():
+    if path.exists():
         return resume(path, callbacks=callbacks)
-    if path.exists():  # stopped before its first state: nothing is lost by beginning again
-        shutil.rmtree(path)
     return train(corpus, preset=preset, out=path, settings=settings, callbacks=callbacks)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,7 +25,7 @@ def mix(runs: Sequence[Run], out: Path, weights: Sequence[float] = ()) -> Run:
     if len(runs) < 2:
         raise ConfigError(f"RUN: found {len(runs)}, expected two or more to mix")
     weights = list(weights) or [1.0] * len(runs)
-    if len(weights) != len(runs) or min(weights) <= 0:
+    if len(weights) != len(runs) or not all(0 < weight < math.inf for weight in weights):
         raise ConfigError(f"weights: found {weights}, expected one above 0 for each run")
     check_free(out)
     first = runs[0]

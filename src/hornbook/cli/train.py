@@ -116,13 +116,15 @@ def _summary(path: Path) -> None:
     if not run.model.fitted and best < report["steps"]:
         rows.append(("best", f"the weights of update {best} of {report['steps']}"))
     first = samples[0] if samples and samples[0] and run.documents else "some text"
+    data = run.config.data
+    tested = run.documents and (data.held_out if data.test is None else data.test > 0)
     rows += [
         ("time", f"{report['seconds']:.1f} s of training"),
         ("again", report["determinism"]),
         ("run", str(path)),
         ("next", f"hornbook sample {path} -n 20"),
         ("", f"hornbook score {path} {_quoted(visible(first[:40]))} --tokens"),
-        ("", f"hornbook eval {path}" + (" --split test" if run.documents else "")),
+        ("", f"hornbook eval {path}" + (" --split test" if tested else "")),
         ("", f"hornbook show {path}"),
     ]
     print()
