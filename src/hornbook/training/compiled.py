@@ -47,6 +47,8 @@ def choose_form(form: Form, asked: str, seconds: float, device: torch.device) ->
         return "no", "found no C++ compiler" if device.type == "cpu" else "found no Triton"
     if asked == "yes":
         return form, "as told"
+    if form == "loss" and device.type == "cpu":  # 7% after 35 s and more (docs/logbook.md)
+        return "no", "on a CPU a compiled loss gains too little, as measured"
     balance = (
         f"compiling takes about {COST[form]:.0f} s and would save about {SAVED[form] * seconds:.0f}"
     )

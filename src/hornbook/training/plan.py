@@ -292,7 +292,7 @@ def _choose_compilation(plan: Plan) -> None:
     asked = "no" if training.plain or training.deterministic else training.compile
     form: Form = "updates" if _in_one_call(plan) else "loss"
     seconds = 0.0
-    if asked == "auto":
+    if asked == "auto" and (form == "updates" or plan.device.type != "cpu"):
         with _trial(plan, plan.precision) as trial:
             updates = training.steps * plan.batches.batch_size / trial.batches.batch_size
             least = pays_from(form) / updates  # below it nothing more is to be known
