@@ -179,6 +179,10 @@ def test_the_labels_of_costs_do_not_overprint_and_times_are_true(names_run: Run)
     labels = [t.get_text() for t in times.get_xticklabels()]
     assert "0.001" in labels
     assert not any("$" in label for label in labels)
+    _, times = draw([replace(base, seconds=s) for s in (2.1, 3.9)]).axes  # less than a decade
+    labels = [t.get_text() for t in times.get_xticklabels(minor=True)]
+    assert "3" in labels
+    assert not any("$" in label for label in labels)
 
 
 def test_different_tokenizers_are_compared_in_bits_per_byte(

@@ -298,5 +298,6 @@ def lr_sweep(rates: Sequence[float], losses: Sequence[float], best: float | None
     axes.set(xscale="log", xlabel="learning rate (log)", ylabel="loss of the batch (nats)",
              title="Learning-rate sweep")  # fmt: skip
     axes.xaxis.set_major_formatter(lambda rate, _: f"{rate:g}")
+    axes.xaxis.set_minor_formatter(lambda rate, _: "")
     axes.legend()
     return figure

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogFormatter
 
 from hornbook.diagnostics import style
 from hornbook.diagnostics.compare import Standing
@@ -52,6 +53,7 @@ def standings(rows: Sequence[Standing], title: str = "The ladder") -> Figure:
     times.set(xscale="log", xlabel="training time (s, log)", ylabel=f"loss ({unit})",
               title="What a lower loss costs")  # fmt: skip
     times.xaxis.set_major_formatter(lambda seconds, _: f"{seconds:g}")
+    times.xaxis.set_minor_formatter(LogFormatter())  # in plain digits, where a decade is not full
     return figure
 
 
