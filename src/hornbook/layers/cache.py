@@ -11,11 +11,12 @@ from typing import Self
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from hornbook.layers.attention import causal_attention
 
 FIRST = 16  # places that a cache has room for at first; then it doubles
-SMALL = 400  # torch.bmm takes its slow way below this many products a row
+SHORT = 32  # places up to which many rows take 2 to 4 times as long in the fused kernel
 
 
 class Moves:
@@ -61,7 +62,7 @@ class KVCache:
         keys, values = self._append(k, v)
         if first:
             return causal_attention(q, k, v, None)
-        return attend_last(q[:, :, 0], keys, values)[:, :, None]
+        return attend_last(q, keys, values)
 
     def _append(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         B, H, T, D = k.shape  # noqa: N806
@@ -72,10 +73,11 @@ class KVCache:
             if self._kept is not None:
                 kept[:, : self.length] = self._kept[:, : self.length]
             self._kept = kept
-        self._kept[0, self.length : end] = k.permute(2, 0, 1, 3)
-        self._kept[1, self.length : end] = v.permute(2, 0, 1, 3)
+        keys, values = self._kept[:, :end].unbind()
+        keys[self.length :] = k.permute(2, 0, 1, 3)
+        values[self.length :] = v.permute(2, 0, 1, 3)
         self.length = end
-        return self._kept[0, :end], self._kept[1, :end]
+        return keys, values
 
     def branch(self, rows: Tensor) -> None:
         """Makes these rows (n,) the rows."""
@@ -94,15 +96,15 @@ class KVCache:
 
 
 def attend_last(q: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    """Attention of the last place alone: q (B, H, D), keys and values (T, B, G, D) -> (B, H, D).
+    """Attention of the last place alone: q (B, H, 1, D), keys and values (T, B, G, D) -> like q.
 
     G divides H (grouped queries).
     """
     T, B, G, D = keys.shape  # noqa: N806
+    if T > SHORT:
+        k, v = keys.permute(1, 2, 0, 3), values.permute(1, 2, 0, 3)  # (B, G, T, D)
+        return F.scaled_dot_product_attention(q, k, v, enable_gqa=q.shape[1] != G)
     q = q.reshape(B, G, -1, D) / math.sqrt(D)  # (B, G, H / G, D)
-    if T * D < SMALL:
-        scores = (q * keys[:, :, :, None]).sum(-1, keepdim=True)  # (T, B, G, H / G, 1)
-        return (scores.softmax(0) * values[:, :, :, None]).sum(0).flatten(1, 2)
-    scores = torch.bmm(q.flatten(0, 1), keys.flatten(1, 2).permute(1, 2, 0))  # (B G, H / G, T)
-    out = torch.bmm(scores.softmax(-1), values.flatten(1, 2).transpose(0, 1))
-    return out.view(B, -1, D)
+    scores = (q * keys[:, :, :, None]).sum(-1, keepdim=True)  # (T, B, G, H / G, 1)
+    out = (scores.softmax(0) * values[:, :, :, None]).sum(0)
+    return out.view(B, -1, 1, D)
