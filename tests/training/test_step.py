@@ -11,6 +11,7 @@ from hornbook.config import merge
 from hornbook.training import train
 from hornbook.training.compiled import Updates, choose_form, compiler, pays_from
 from hornbook.training.plan import Plan, make_plan
+from hornbook.training.replay import Replay
 from hornbook.training.step import TrainStep, clip
 from tests.conftest import TINY_GPT
 
@@ -115,6 +116,53 @@ def test_updates_that_end_in_no_number_change_nothing(monkeypatch: pytest.Monkey
     assert updates(ids, targets, torch.full((8,), float("inf"))) is None
     for name, tensor in plan.model.state_dict().items():
         assert torch.equal(tensor, before[name])
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"name": "mlp", "n_hidden": 20, "norm": "none", "dropout": 0.0},
+        {"name": "mlp", "n_hidden": 20, "n_layer": 3, "norm": "batchnorm", "dropout": 0.0},
+        {"name": "wavenet", "n_embd": 4, "n_hidden": 8, "dropout": 0.0},
+    ],
+    ids=lambda model: f"{model['name']}-{model.get('norm', 'batchnorm')}",
+)
+@pytest.mark.parametrize("l2", [0.0, 0.01])
+def test_replayed_updates_are_the_same_to_the_bit(
+    model: dict[str, object], l2: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where one of them is watched in between, and computed by the model itself."""
+    replayed = []
+
+    def call(self: Replay, ids: torch.Tensor, targets: torch.Tensor) -> torch.Tensor | None:
+        replayed.append(plain_call(self, ids, targets))
+        return replayed[-1]
+
+    plain_call = Replay.__call__
+    monkeypatch.setattr(Replay, "__call__", call)
+    settings = merge(MLP, {"optim": {"l2": l2, "grad_clip": 1.0}})
+    settings["training"] |= {"examples": "windows", "compile": "no"}
+    settings["model"] = model
+    ends = []
+    for watched in ({7}, set(range(20))):
+        step = step_of(make_plan("names", settings=settings))
+        figures = [step(i, watched=i in watched) for i in range(20)]
+        ends.append([*(x for pair in figures for x in pair), *step.model.state_dict().values()])
+    assert len(replayed) == 19
+    assert None not in replayed
+    assert all(torch.equal(a, b) for a, b in zip(*ends, strict=True))
+
+
+def test_what_depends_on_the_batch_is_not_replayed(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = make_plan("names", settings=MLP)
+    model, compute = plan.model.train(), plan.model.window_logits
+    monkeypatch.setattr(
+        model, "window_logits", lambda w: compute(w) * float(1 + int(w.numpy()[0].sum()))
+    )
+    replay = Replay(model, 0.0)
+    before = [t.clone() for t in model.state_dict().values()]
+    assert replay(*plan.batches.batch(0)) is None
+    assert all(torch.equal(a, b) for a, b in zip(before, model.state_dict().values(), strict=True))
 
 
 def test_averaged_weights_are_the_ones_that_are_kept(tmp_path: Path) -> None:

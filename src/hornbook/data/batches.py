@@ -19,6 +19,7 @@ from torch import Tensor
 from hornbook.data.part import IntArray, Part, Rows
 from hornbook.tokenizers.base import Ids
 
+FEW, AHEAD = 256, 32  # so few windows are gathered for so many updates at once
 TABLE = 1 << 22  # ids of windows that are made once and kept
 IGNORE = -1  # a target that is not scored
 PASS = 1 << 22  # items that are put in order at a time
@@ -197,10 +198,17 @@ class WindowBatches(Batches):
         super().__init__(part, length, draw, part.n_targets, device, -(-part.n_targets // PASS))
         self._starts = torch.from_numpy(part.starts).to(self.tokens.device)
         self._n, self._table = part.n_targets, torch.empty(0)
+        self._ahead: tuple[int, list[tuple[Tensor, Tensor]]] = (-1, [])
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
         """ids (B, length) and targets (B,)."""
-        return self._examples([items for _, items in self.items(step)])
+        if self.full or self.batch_size > FEW:
+            return self._examples([items for _, items in self.items(step)])
+        block, i = divmod(step, AHEAD)
+        if self._ahead[0] != block:
+            ids, targets = self.several(block * AHEAD, AHEAD)
+            self._ahead = (block, list(zip(ids.unbind(), targets.unbind(), strict=True)))
+        return self._ahead[1][i]
 
     def several(self, step: int, n: int) -> tuple[Tensor, Tensor]:
         """As one batch, cut afterwards: at 32 windows it is the calls that cost."""

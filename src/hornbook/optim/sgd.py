@@ -21,3 +21,6 @@ class SGD(torch.optim.SGD):
             if found:
                 gradients = [p.grad for p in found]
                 torch._foreach_add_(found, gradients, alpha=-group["lr"])
+
+    # torch times each step for its profiler, unless this says that it is done: half of the time here
+    step.hooked = True  # type: ignore[attr-defined]

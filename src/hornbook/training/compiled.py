@@ -13,18 +13,17 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
-from torch.func import functional_call, grad_and_value
+from torch import Tensor
+from torch.func import grad_and_value
 
-from hornbook.evaluate import batch_loss
 from hornbook.models.base import LanguageModel
+from hornbook.training.loss import Functional
 
 Form = Literal["no", "loss", "updates"]
 
 SPAN = 8  # updates in one call
-SMALL = 1e8  # operations of an update below which Python is what it costs
 COST = {"loss": 45.0, "updates": 60.0}  # seconds to compile, as measured (docs/logbook.md)
-SAVED = {"loss": 0.1, "updates": 0.6}  # share of the time that it saves, as measured there
+SAVED = {"loss": 0.1, "updates": 0.4}  # share of the time that it saves, as measured there
 
 
 def compiler(device: torch.device) -> bool:
@@ -60,17 +59,6 @@ def pays_from(form: Form) -> float:
     return 2 * COST[form] / SAVED[form]
 
 
-class _Loss(nn.Module):
-    """The loss as a module, so that its parameters can be given from outside."""
-
-    def __init__(self, model: LanguageModel) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, ids: Tensor, targets: Tensor) -> Tensor:
-        return batch_loss(self.model, ids, targets)
-
-
 class Updates:
     """SPAN updates of plain gradient descent in one compiled call.
 
@@ -79,8 +67,7 @@ class Updates:
     """
 
     def __init__(self, model: LanguageModel) -> None:
-        self.model, self._loss = model, _Loss(model)
-        self._names = [f"model.{n}" for n, _ in (*model.named_parameters(), *model.named_buffers())]
+        self.model, self._loss = model, Functional(model)
         self._compiled: Callable[..., Any] = torch.compile(self._several, dynamic=False)
 
     def __call__(self, ids: Tensor, targets: Tensor, rates: Tensor) -> Tensor | None:
@@ -105,18 +92,10 @@ class Updates:
     ) -> tuple[list[Tensor], list[Tensor], Tensor]:
         figures = []
         for i in range(SPAN):
-            gradients, (loss, buffers) = grad_and_value(self._figure, has_aux=True)(
+            gradients, (loss, buffers) = grad_and_value(self._loss.figure, has_aux=True)(
                 parameters, buffers, ids[i], targets[i]
             )
             parameters = [p - rates[i] * g for p, g in zip(parameters, gradients, strict=True)]
             squares = torch.stack([g.square().sum() for g in gradients])
             figures.append(torch.stack([loss, squares.sum().sqrt()]))
         return parameters, buffers, torch.stack(figures, dim=1)
-
-    def _figure(
-        self, parameters: list[Tensor], buffers: list[Tensor], ids: Tensor, targets: Tensor
-    ) -> tuple[Tensor, list[Tensor]]:
-        """The loss, and the statistics that it moved."""
-        buffers = [b.clone() for b in buffers]
-        values = dict(zip(self._names, [*parameters, *buffers], strict=True))
-        return functional_call(self._loss, values, (ids, targets)), buffers

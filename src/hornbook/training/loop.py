@@ -164,11 +164,12 @@ class Loop:
 
     def one(self, step: int) -> tuple[Tensor, Tensor]:
         """One update, which callbacks may look at."""
+        watched = any(callback.watches(step) for callback in self.callbacks)
         for callback in self.callbacks:
             callback.updating(step)
         generator = torch.get_rng_state() if self.on_cpu else None
         try:
-            pair = self.step(step)
+            pair = self.step(step, watched=watched)
         except NotFiniteError as error:  # on CPUs, before it was made: the state is the last good
             assert generator is not None
             torch.set_rng_state(generator)

@@ -37,9 +37,10 @@ from hornbook.models.base import LanguageModel
 from hornbook.models.registry import MODELS, build_model, model_config
 from hornbook.run import parse_config
 from hornbook.tokenizers import Tokenizer, build_tokenizer
-from hornbook.training.compiled import SMALL, SPAN, Form, choose_form, pays_from
+from hornbook.training.compiled import SPAN, Form, choose_form, pays_from
 from hornbook.training.device import PAYS, choose_precision, describe_device, find_device, has_bf16
 from hornbook.training.memory import refuse_too_large
+from hornbook.training.replay import is_small
 from hornbook.training.step import TrainStep
 
 if TYPE_CHECKING:
@@ -306,15 +307,12 @@ def _choose_compilation(plan: Plan) -> None:
 
 
 def _in_one_call(plan: Plan) -> bool:
-    """Whether an update is plain gradient descent on few windows, so small that starting its
-    operations is what it costs, and draws nothing at random but its batch."""
+    """Whether an update is plain gradient descent, and small."""
     optim = plan.config.optim
-    random = any(getattr(module, "p", 0.0) for module in plan.model.modules())
     return (
-        (optim.name, optim.grad_clip, optim.l2, random) == ("sgd", 0.0, 0.0, False)
+        (optim.name, optim.grad_clip, optim.l2) == ("sgd", 0.0, 0.0)
         and not plan.config.training.ema
-        and (plan.examples, plan.precision, plan.device.type) == ("windows", "fp32", "cpu")
-        and 6 * plan.model.n_parameters * plan.batches.batch_size < SMALL
+        and is_small(plan.model, plan.batches, plan.precision)
     )
 
 

@@ -17,14 +17,8 @@ from hornbook.models.base import LanguageModel
 from hornbook.optim import build_optimizer, learning_rate
 from hornbook.training.compiled import SPAN, Form, Updates
 from hornbook.training.device import autocast
-
-
-def penalty(model: LanguageModel, l2: float) -> Tensor | float:
-    """l2 times the mean square of each matrix, summed (the notes' 0.01 * (W**2).mean())."""
-    if not l2:
-        return 0.0
-    squares = [p.square().mean() for p in model.parameters() if p.ndim >= 2]
-    return l2 * torch.stack(squares).sum()
+from hornbook.training.loss import penalty
+from hornbook.training.replay import Replay, is_small
 
 
 class NotFiniteError(RunError):
@@ -69,24 +63,32 @@ class TrainStep:
         self._updates = Updates(model) if compiled == "updates" else None
         self.span = SPAN if self._updates is not None else 1
         self.averaged = [p.detach().clone() for p in self.parameters if config.training.ema]
+        small = not config.training.plain and is_small(model, batches, precision)
+        self._replay = Replay(model, config.optim.l2) if small else None
 
-    def gradients(self, step: int, precision: str) -> Tensor:
+    def gradients(self, step: int, precision: str, *, watched: bool = False) -> Tensor:
         """Sets the gradients of update `step` and gives its loss."""
         ids, targets = self.batches.batch(step)
+        if self._replay is not None and not watched:
+            loss = self._replay(ids, targets)
+            if loss is not None:
+                return loss
         for parameter in self.parameters:
             parameter.grad = None
         with autocast(ids.device, precision):
             loss = self._loss(self.model, ids, targets)
-        loss = loss + penalty(self.model, self.config.optim.l2)
+        if self.config.optim.l2:
+            loss = loss + penalty(self.model, self.config.optim.l2)
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach()
 
-    def __call__(self, step: int) -> tuple[Tensor, Tensor]:
+    def __call__(self, step: int, *, watched: bool = False) -> tuple[Tensor, Tensor]:
         """Update `step`: (loss, norm of the gradient before clipping), scalars.
 
-        Raises NotFiniteError, on a CPU, where one of them is no number.
+        watched: hooks are to see the model compute. Raises NotFiniteError, on a CPU, where one of
+        them is no number.
         """
-        loss = self.gradients(step, self.precision)
+        loss = self.gradients(step, self.precision, watched=watched)
         limit = self.config.optim.grad_clip
         if self.config.training.plain:
             norm = torch.nn.utils.clip_grad_norm_(self.parameters, limit or float("inf"))

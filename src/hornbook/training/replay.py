@@ -1,0 +1,91 @@
+"""Small models: the operations of an update, recorded once and replayed without Python.
+
+At the notes' sizes an update is some thirty small operations. Python and autograd, which finds out anew
+each time what the gradient of each is, take longer over them than the operations themselves. But they
+are the same in every update: they are recorded once, as torch.fx sees them, gradients and all, and
+TorchScript's interpreter runs through them in half the time, to the same bits. A quarter of a second,
+where compiling takes a minute.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.func import grad_and_value
+from torch.fx.experimental.proxy_tensor import make_fx
+
+from hornbook.data.batches import Batches, WindowBatches
+from hornbook.models.base import LanguageModel
+from hornbook.training.loss import Functional
+
+SMALL = 1e8  # operations of an update below which starting them is what it costs
+
+
+def is_small(model: LanguageModel, batches: Batches, precision: str) -> bool:
+    """Whether an update is of few windows, draws nothing at random but its batch, and is on a CPU."""
+    random = any(getattr(module, "p", 0.0) for module in model.modules())
+    return (
+        isinstance(batches, WindowBatches)
+        and (precision, model.device.type, random) == ("fp32", "cpu", False)
+        and 6 * model.n_parameters * batches.batch_size < SMALL
+    )
+
+
+class Replay:
+    """`replay(ids, targets)` sets the gradients of a batch and gives its loss.
+
+    None where the batch is not of the shape that was recorded, or the recording does not give what
+    the model gives, to the bit, for another batch than its own: then nothing is changed.
+    """
+
+    def __init__(self, model: LanguageModel, l2: float) -> None:
+        self.model, self._loss = model, Functional(model, l2)
+        self._parameters, self._buffers = list(model.parameters()), list(model.buffers())
+        self._shape: torch.Size | None = None
+        self._run: Callable[..., tuple[Tensor, ...]] | None = None
+
+    @torch.no_grad()
+    def __call__(self, ids: Tensor, targets: Tensor) -> Tensor | None:
+        """See above."""
+        if self._shape is None:
+            self._shape, self._run = ids.shape, self._record(ids, targets)
+        if self._run is None or ids.shape != self._shape:
+            return None
+        n = len(self._parameters)
+        loss, *found = self._run(ids, targets, *self._parameters, *self._buffers)
+        for parameter, gradient in zip(self._parameters, found, strict=False):
+            parameter.grad = gradient
+        if self._buffers:
+            torch._foreach_copy_(self._buffers, found[n:])
+        return loss
+
+    def _figures(self, ids: Tensor, targets: Tensor, *values: Tensor) -> tuple[Tensor, ...]:
+        """Loss, gradients and moved statistics, from the values of parameters and buffers."""
+        n = len(self._parameters)
+        gradients, (loss, buffers) = grad_and_value(self._loss.figure, has_aux=True)(
+            list(values[:n]), list(values[n:]), ids, targets
+        )
+        return (loss, *gradients, *buffers)
+
+    def _record(self, ids: Tensor, targets: Tensor) -> Callable[..., Any] | None:
+        """The operations of this batch's update; None where they are not those of any other."""
+        values = [t.detach().clone() for t in (*self._parameters, *self._buffers)]
+        other = ids.flip(0), targets.flip(0)
+        try:
+            with (
+                warnings.catch_warnings()
+            ):  # TorchScript is deprecated, and nothing else as fast yet
+                warnings.simplefilter("ignore")
+                graph = make_fx(self._figures)(*other, *values)
+                run = torch.jit.trace(  # type: ignore[no-untyped-call]
+                    graph, (*other, *values), check_trace=False
+                )
+            found, expected = run(ids, targets, *values), self._figures(ids, targets, *values)
+        except (RuntimeError, SyntaxError, TypeError, NotImplementedError):
+            return None  # torch cannot record it: it is computed as any other
+        same = all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+        return run if same else None
