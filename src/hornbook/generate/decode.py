@@ -20,8 +20,10 @@ from hornbook.models.base import LanguageModel
 from hornbook.tokenizers import Tokenizer
 from hornbook.tokenizers.base import Unknown
 
-BATCH = 4096  # samples made side by side at most
-BATCH_TOKENS = 1 << 18  # tokens kept of them at most
+BATCH = 8192  # samples made side by side at most
+BATCH_TOKENS = 1 << 19  # tokens kept of them at most
+BATCH_WORK = 1 << 37  # the same times parameters: a larger model keeps more of each token
+BATCH_LEAST = 16  # rows from which on even a large model reads its weights often enough
 SHARED = 0.9  # beginnings are shared while there are fewer than this share of the samples
 
 # logits (B, V), the samples' numbers (B,) and the place of the draw -> tokens (B,)
@@ -112,7 +114,8 @@ def sample(
         prompt = tokenizer.decode(tokenizer.encode(prompt, unknown="skip"))
     draw = _from(generator, sampling) if batch == 1 else _keyed(generator, sampling)
     room = min(len(start) + max_tokens, model.context_length)
-    batch = batch or max(1, min(BATCH, BATCH_TOKENS // room))
+    tokens = min(BATCH_TOKENS, BATCH_WORK // max(1, model.n_parameters))
+    batch = batch or min(BATCH, max(BATCH_LEAST, tokens // room))
     made: list[Sample] = []
     for first in range(0, n, batch):
         numbers = torch.arange(first, min(first + batch, n), device=model.device)
