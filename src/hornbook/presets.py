@@ -325,7 +325,7 @@ def wavenet_documents() -> Nested:
             "dropout": 0.05,
         },
         "optim": _falling(0.008),
-        "training": {"steps": 1050, "batch_size": 32, "examples": "sequences"},
+        "training": {"steps": 1300, "batch_size": 32, "examples": "sequences"},
     }
 
 

@@ -62,7 +62,7 @@ def test_too_short_a_time_is_told(tmp_path: Path) -> None:
 def test_a_run_of_minutes_says_what_it_did_and_is_repeated_by_it(
     model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(budget, "END", 0.0)
+    monkeypatch.setattr(budget, "END", {"documents": 0.0, "stream": 0.0})
     small = {"data.corpus": str(tmp_path / "words.txt"), "training.evaluations": 2}
     (tmp_path / "words.txt").write_text("\n".join(f"word{i % 7}{i % 5}" for i in range(200)))
     settings = {**small, "model.name": model}
@@ -83,7 +83,7 @@ def test_a_run_of_minutes_says_what_it_did_and_is_repeated_by_it(
 def test_a_text_too_short_for_a_context_gets_a_shorter_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(budget, "END", 0.0)
+    monkeypatch.setattr(budget, "END", {"documents": 0.0, "stream": 0.0})
     path = tmp_path / "text.txt"
     path.write_text("to be or not to be, that is the question\n" * 30)
     run = train(str(path), minutes=0.1, out=tmp_path / "run")

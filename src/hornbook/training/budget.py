@@ -23,7 +23,7 @@ from hornbook.run import parse_config
 from hornbook.training.plan import DEFAULT_MODEL, Plan, make_plan, seconds_of
 from hornbook.training.step import TrainStep
 
-END = 3.0  # seconds of the report, besides its evaluation
+END = {"documents": 1.0, "stream": 3.0}  # seconds of the report, besides its evaluation
 FORWARD = 3.0  # how much faster tokens are scored than trained on
 EVALUATING = 0.1  # share of the minutes at most
 MEASURING = 0.1  # share of the minutes after which no larger size is tried
@@ -140,7 +140,8 @@ def plan_in_time(
     free = free and not asked["model"].keys() - {"name"} if "model" in asked else free
     if free:
         name, seconds, why = _best_size(plan, budget)
-        chosen = _of_size(SIZES[name], plan, max(1, round(budget.left(END) / seconds)))
+        updates = round(budget.left(END[plan.corpus.kind]) / seconds)
+        chosen = _of_size(SIZES[name], plan, max(1, updates))
         plan = make_plan(corpus, preset=chosen, settings=asked)
         plan.notes.append(why)
     else:
@@ -161,12 +162,12 @@ def _best_size(plan: Plan, budget: Budget) -> tuple[str, float, str]:
         if losses and time.monotonic() - begin > MEASURING * budget.seconds:
             break
         seconds[name] = _measure(size, plan)
-        updates = budget.left(END) / seconds[name]
+        updates = budget.left(END[kind]) / seconds[name]
         if losses and updates < FEWEST:
             break
         losses[name] = promised(kind, name, updates)
         best = min(losses, key=losses.__getitem__)
-    updates = budget.left(END) / seconds[best]
+    updates = budget.left(END[kind]) / seconds[best]
     others = ", ".join(
         f"{name} {loss:.2f} ({seconds[name] * 1e3:.0f} ms an update)"
         for name, loss in losses.items()
@@ -204,7 +205,8 @@ def _with_updates(
 ) -> Plan:
     """The plan with as many updates as fit."""
     score = plan.val_part.n_targets * seconds / plan.tokens_per_step / FORWARD
-    left = budget.left(END + score)
+    end = END[plan.corpus.kind] + score
+    left = budget.left(end)
     evaluations = plan.config.training.evaluations
     if "evaluations" not in asked.get("training", {}):
         evaluations = max(2, min(evaluations, int(EVALUATING * left / max(score, 1e-9))))
@@ -218,7 +220,7 @@ def _with_updates(
         update={"evaluations": evaluations, "minutes": minutes}
     )
     plan.config = plan.config.model_copy(update={"training": training})
-    plan.budget = Budget(budget.seconds - END - score, budget.began)
+    plan.budget = Budget(budget.seconds - end, budget.began)
     return plan
 
 
