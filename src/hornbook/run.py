@@ -331,9 +331,20 @@ def create(path: Path, facts: Mapping[str, Any], config: RunConfig, tokenizer: T
     return Run(path, facts, config)
 
 
-def free_path(name: str) -> Path:
-    """runs/<name>, or runs/<name>-2 and so on where that is taken."""
-    path, n = Path("runs") / name, 2
+def free_path(name: str) -> tuple[Path, Path | None]:
+    """runs/<name>, or runs/<name>-2 and so on where that is taken; and the last that was taken."""
+    path, taken, n = Path("runs") / name, None, 2
     while path.exists():
-        path, n = Path("runs") / f"{name}-{n}", n + 1
-    return path
+        path, taken, n = Path("runs") / f"{name}-{n}", path, n + 1
+    return path, taken
+
+
+def unfinished(path: Path) -> str | None:
+    """That a run was stopped before its end, and how to go on with it; None of any other path."""
+    try:
+        if Run.load(path).report:
+            return None
+    except RunError:
+        return None
+    command = f"hornbook train --resume {shlex.quote(str(path))}"
+    return f"{path} is not finished; to go on with it instead: {command}"

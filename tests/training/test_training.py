@@ -20,6 +20,7 @@ from hornbook.models.registry import MODELS
 from hornbook.optim import build_optimizer, learning_rate
 from hornbook.run import Run
 from hornbook.training import Callback, Interrupted
+from hornbook.training.plan import Plan
 from hornbook.training.watch import Watch
 from tests.conftest import TINY, TINY_GPT, tiny_model
 
@@ -109,6 +110,29 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
     for name in ("model.safetensors", "last/state-00000012-*.safetensors"):
         expected, found = (read_tensors(sorted(r.path.glob(name))[-1]) for r in (whole, resumed))
         assert all(torch.equal(expected[key], found[key]) for key in expected | found)
+
+
+def test_an_unfinished_run_is_offered_where_another_one_is_begun(
+    words_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    notes: list[str] = []
+
+    class Notes(Callback):
+        def planned(self, plan: Plan) -> None:
+            notes.append(" ".join(plan.notes))
+
+    settings = small("bigram")
+    with pytest.raises(Interrupted):
+        hornbook.train(str(words_file), model="bigram", settings=settings, callbacks=[Interrupt(3)])
+    for _ in range(2):
+        run = hornbook.train(
+            str(words_file), model="bigram", settings=settings, callbacks=[Notes()]
+        )
+    first = f"runs/{words_file.stem}-bigram"
+    assert run.path == Path(f"{first}-3")
+    assert f"{first} is not finished; to go on with it instead: hornbook train --resume" in notes[0]
+    assert "not finished" not in notes[1]  # the one before this is
 
 
 def test_more_steps_continue_a_finished_run(words_file: Path, tmp_path: Path) -> None:

@@ -114,8 +114,8 @@ def sample(
         prompt = tokenizer.decode(tokenizer.encode(prompt, unknown="skip"))
     draw = _from(generator, sampling) if batch == 1 else _keyed(generator, sampling)
     room = min(len(start) + max_tokens, model.context_length)
-    tokens = min(BATCH_TOKENS, BATCH_WORK // max(1, model.n_parameters))
-    batch = batch or min(BATCH, max(BATCH_LEAST, tokens // room))
+    kept = min(BATCH_TOKENS, BATCH_WORK // max(1, model.n_parameters))
+    batch = batch or min(BATCH, max(BATCH_LEAST, kept // room))
     made: list[Sample] = []
     for first in range(0, n, batch):
         numbers = torch.arange(first, min(first + batch, n), device=model.device)

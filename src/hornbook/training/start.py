@@ -17,7 +17,7 @@ from hornbook.errors import ConfigError, RunError
 from hornbook.evaluate import evaluate
 from hornbook.files import write_json, write_lines, write_tensors
 from hornbook.machine import size
-from hornbook.run import Run, check_free, create, free_path
+from hornbook.run import Run, check_free, create, free_path, unfinished
 from hornbook.training.budget import plan_in_time
 from hornbook.training.callbacks import Callback
 from hornbook.training.lock import Lock
@@ -75,10 +75,13 @@ def train(
     else:
         plan = make_plan(corpus, model=model, preset=preset, settings=sections)
     plan.memory = check_memory(plan)
+    if out is not None:
+        path = Path(out)
+    else:
+        path, taken = free_path(f"{plan.corpus.name}-{plan.config.model.name}")
+        if taken is not None and (note := unfinished(taken)):
+            plan.notes.append(note)
     callbacks = _told(plan, callbacks)
-    path = (
-        Path(out) if out is not None else free_path(f"{plan.corpus.name}-{plan.config.model.name}")
-    )
     _check_disk(plan, path)
     run = create(path, plan.facts(), plan.config, plan.tokenizer)
     with Lock(path) as lock:
