@@ -1,6 +1,6 @@
 """The one dial: what more minutes buy, and whether a run ends when it said.
 
-    HORNBOOK_DATA=... python benchmarks/minutes.py [CORPUS ...] [--minutes 0.25 0.5 1 2 4]
+    HORNBOOK_DATA=... python benchmarks/minutes.py [CORPUS ...] [--minutes 0.5 1 2] [--device cuda]
 
 Each corpus is trained as by `hornbook train CORPUS --minutes M`, once for each M. `spent`: minutes from
 the call to the report. Prints a table, whether a longer run was ever worse than a shorter one, then one
@@ -20,11 +20,11 @@ from hornbook.training import train
 from hornbook.training.budget import SIZES
 
 
-def trained(corpus: str, minutes: float) -> dict[str, Any]:
+def trained(corpus: str, minutes: float, device: str) -> dict[str, Any]:
     """One run."""
     with tempfile.TemporaryDirectory() as folder:
         begin = time.perf_counter()
-        run = train(corpus, out=Path(folder) / "run", minutes=minutes)
+        run = train(corpus, out=Path(folder) / "run", minutes=minutes, device=device)
         spent = time.perf_counter() - begin
         model, report = run.facts["config"]["model"], run.report
     sizes = {(s.n_layer, s.n_embd): name for name, s in SIZES.items()}
@@ -44,12 +44,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("corpora", nargs="*", default=["makemore-names", "shakespeare"])
     parser.add_argument("--minutes", nargs="+", type=float, default=[0.25, 0.5, 1, 2, 4])
+    parser.add_argument("--device", default="auto")
     arguments = parser.parse_args()
     rows, worse = [], []
     for corpus in arguments.corpora:
         losses: list[float] = []
         for minutes in sorted(arguments.minutes):
-            row = trained(corpus, minutes)
+            row = trained(corpus, minutes, arguments.device)
             if losses and row["val_loss"] > min(losses):
                 worse.append(f"{corpus} {minutes:g}")
             losses.append(row["val_loss"])

@@ -1,6 +1,6 @@
 """Updates of the notes' MLP, BatchNorm MLP and WaveNet: hornbook against the notes' own loops.
 
-    HORNBOOK_DATA=... python benchmarks/updates.py [mlp] [mlp-bn] [wavenet] [--compile]
+    HORNBOOK_DATA=... python benchmarks/updates.py [mlp] [mlp-bn] [wavenet] [--compile] [--device cuda]
 
 Batch 32, plain gradient descent, the same mathematics on both sides. Both are timed in turns within
 one run, microseconds an update, medians. `--compile` also times several updates in one compiled call
@@ -46,7 +46,7 @@ class BatchNorm:
 
 def textbook(name: str, X: Tensor, Y: Tensor) -> Callable[[int], None]:  # noqa: N803
     """One update of the notes' loop."""
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator(X.device).manual_seed(0)
     block = X.shape[1]
     size, hidden = (24, 128) if name == "wavenet" else (10, 200)
     C = torch.randn(27, size)  # noqa: N806
@@ -73,7 +73,7 @@ def textbook(name: str, X: Tensor, Y: Tensor) -> Callable[[int], None]:  # noqa:
         return h @ W2 + b2
 
     def update(i: int) -> None:
-        ix = torch.randint(0, X.shape[0], (32,), generator=generator)
+        ix = torch.randint(0, X.shape[0], (32,), generator=generator, device=X.device)
         loss = F.cross_entropy(forward(X[ix]), Y[ix])
         for p in parameters:
             p.grad = None
@@ -88,18 +88,18 @@ def textbook(name: str, X: Tensor, Y: Tensor) -> Callable[[int], None]:  # noqa:
 def rows_of(plan: Plan) -> tuple[Tensor, Tensor]:
     """The notes' X and Y."""
     X = torch.cat(list(plan.training_windows()))  # noqa: N806
-    return X, torch.from_numpy(plan.train_part.tokens[1 : len(X) + 1].astype("int64"))
+    Y = torch.from_numpy(plan.train_part.tokens[1 : len(X) + 1].astype("int64"))  # noqa: N806
+    return X.to(plan.device), Y.to(plan.device)
 
 
-def compare(name: str, *, compiled: bool) -> dict[str, float]:
+def compare(name: str, device: str, *, compiled: bool) -> dict[str, float]:
     """Microseconds an update of each side."""
-    settings = {"training": {"compile": "no"}}
+    settings = {"training": {"compile": "no", "device": device}}
     plan = make_plan(preset=f"notes-{name}", settings=settings)
     eager = TrainStep(plan.model.train(), plan.batches, plan.config, "fp32")
-    sides: dict[str, Callable[[int], object]] = {
-        "textbook": textbook(name, *rows_of(plan)),
-        "hornbook": eager,
-    }
+    with torch.device(plan.device):
+        book = textbook(name, *rows_of(plan))
+    sides: dict[str, Callable[[int], object]] = {"textbook": book, "hornbook": eager}
     compiling = 0.0
     if compiled:
         other = make_plan(preset=f"notes-{name}", settings=settings)
@@ -115,6 +115,8 @@ def compare(name: str, *, compiled: bool) -> dict[str, float]:
             begin = time.perf_counter()
             for i in range(0, UPDATES, each):
                 update(i)
+            if plan.device.type == "cuda":
+                torch.cuda.synchronize()
             times[side].append((time.perf_counter() - begin) / UPDATES * 1e6)
     result = {side: round(statistics.median(taken[1:]), 1) for side, taken in times.items()}
     for side in sides:
@@ -129,8 +131,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("models", nargs="*", default=["mlp", "mlp-bn", "wavenet"])
     parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     arguments = parser.parse_args()
-    found = {name: compare(name, compiled=arguments.compile) for name in arguments.models}
+    found = {
+        name: compare(name, arguments.device, compiled=arguments.compile)
+        for name in arguments.models
+    }
     columns = list(next(iter(found.values())))
     print("".join(f"{c:>24}" for c in ["update", *columns]))
     for name, row in found.items():
