@@ -7,7 +7,9 @@ where another says it already.
 
 from __future__ import annotations
 
+import errno
 import json
+import math
 import os
 import re
 import shutil
@@ -16,9 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from torch import Tensor
 
 from hornbook.cli.main import main
+from hornbook.files import not_written
 from hornbook.run import Run
+from hornbook.training import state
+from hornbook.training.step import TrainStep
 
 Write = Callable[[str, bytes | str], Path]
 
@@ -68,6 +74,20 @@ def all_states(run: Path) -> None:
         place.write_bytes(b"")
 
 
+def other_corpus(run: Path) -> object:
+    known = json.loads((run / "config.json").read_text())["corpus"]
+    return facts(corpus={**known, "sha256": "0" * 64})(run)
+
+
+def written(name: str, text: str) -> Callable[[Path], object]:
+    return lambda run: (run / name).write_text(text)
+
+
+def linked_states(run: Path) -> None:
+    (run / "last").rename(run / "elsewhere")
+    (run / "last").symlink_to(run / "elsewhere")
+
+
 def link(run: Path) -> None:
     (run / "report.json").unlink()
     (run / "report.json").symlink_to("/etc/hostname")
@@ -94,6 +114,8 @@ MESSAGES = [
     Message("train nmaes", 1, "nmaes", "no corpus of this name", do="did you mean 'names'"),
     Message("train {dir}/tiny.txt --model.context-length 256", 1, "model.context_length", "found 256",
             "only", "ask for at most"),
+    Message("train {dir}/lines.txt --data.validation 0.5", 2, "data.validation", "found '0.5'",
+            "should be less than 0.5"),
     Message("train {dir}/latin.txt --encoding klingon", 2, "encoding", "found 'klingon'",
             "expected one that Python knows", "such as utf-8"),
     # settings
@@ -122,7 +144,25 @@ MESSAGES = [
     Message("train names --out {run}", 2, "{run}", "exists already: gpt on names",
             do="hornbook train --resume {run}"),
     Message("train names --out {dir}/same.txt/r", 1, "r", "cannot be made", do="give another place"),
+    Message("train names --minutes 1 --steps 5", 2, "minutes", "found it beside steps",
+            do="give one of them"),
+    Message("train names --minutes 0.001", 2, "minutes", "found 0.001", "no two updates", "give more"),
+    Message("train names --model gpt --preset notes-mlp", 2, "model", "found 'gpt'",
+            "preset 'notes-mlp' is of 'mlp'", "leave one of the two out"),
+    Message("train names --model gpt --model.name gpt2", 2, "--model", "found 'gpt'",
+            "model.name is 'gpt2'", "give one of them"),
+    Message("train names --seed 1 --training.seed 2", 2, "--seed", "found", "training.seed is",
+            "give one"),
+    Message("lr-find names --model ngram", 2, "model", "ngram is fitted by counting",
+            "it has no learning rate"),
+    Message("ladder names --rungs ,", 2, "rungs", "found ','", "expected names with commas"),
+    Message("ladder names --rungs gtp", 2, "gtp", do="did you mean 'gpt'"),
     # reading and writing runs
+    Message("compare {run}", 2, "RUN", "found 1 run", "expected two or more"),
+    Message("compare {run} {run} --out {dir}/x.pdf", 2, "out", "found 'x.pdf'",
+            "expected a name that ends in .png or .svg"),
+    Message("mix {run} {run} --weights a,b --out {dir}/m", 2, "weights", "found 'a,b'",
+            "expected numbers"),
     Message("sample {dir}", 1, "{dir}", "found no config.json", "expected a run directory"),
     Message("sample {run}s", 1, "{run}s", "found nothing", "expected a run", "did you mean 'names'"),
     Message("sample {run} --prompt Åse", 1, "unknown symbols", "'Å' (U+00C5)", "the model knows 26",
@@ -149,7 +189,16 @@ MESSAGES = [
     Message("score {copy} emma", 1, "model.safetensors", "damaged", spoil=cut("model.safetensors")),
     Message("score {copy} emma", 1, "model.safetensors", "cannot be read",
             spoil=lambda run: (run / "model.safetensors").unlink()),
+    Message("show {copy}", 1, "log.jsonl", "damaged", "expected one object a line",
+            spoil=written("log.jsonl", "[1]\n")),
+    Message("show {copy}", 1, "report.json", "damaged: found list", "expected an object",
+            spoil=written("report.json", "[]")),
+    Message("eval {copy}", 1, "names", "has changed since this run was trained on it", "was 0000",
+            spoil=other_corpus),
     # going on
+    Message("train --resume {copy} --steps 40", 1, "names", "has changed since", spoil=other_corpus),
+    Message("train --resume {copy} --steps 40", 1, "last", "is a link", "expected a directory",
+            "a run holds its own files", linked_states),
     Message("train --resume {dir}", 1, "{dir}", "found no config.json", "expected a run directory"),
     Message("train --resume {run} --seed 3", 2, "--resume", "found seed beside it",
             "with its own settings", "--steps"),
@@ -179,6 +228,7 @@ def test_a_message_says_place_found_expected_and_what_to_do(
     write("latin.txt", "æøå er bogstaver\n".encode("latin-1") * 20)
     write("tiny.txt", "a short text, too short for a long context. " * 5)
     write("two.txt", "ab")
+    write("lines.txt", "one\ntwo\nthree\nfour\n")
     write("bad.toml", "model = [")
     write("section.toml", "[modle]\nn_layer = 2\n")
     copy = shutil.copytree(names_run.path, tmp_path / "copy")
@@ -192,3 +242,65 @@ def test_a_message_says_place_found_expected_and_what_to_do(
         assert getattr(message, part).format(**places) in said, f"{part}: {said}"
     assert "Traceback" not in err
     assert not re.search(r"\bNone\b|Errno|<class|object at 0x", said), said
+
+
+def no_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = TrainStep.gradients
+
+    def gradients(self: TrainStep, step: int, *args: str, **more: bool) -> Tensor:
+        loss = plain(self, step, *args, **more)
+        return loss * math.nan if step == 12 else loss
+
+    monkeypatch.setattr(TrainStep, "gradients", gradients)
+
+
+def no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = TrainStep.__call__
+
+    def call(self: TrainStep, step: int, **more: bool) -> tuple[Tensor, Tensor]:
+        if step == 12:
+            raise MemoryError
+        return plain(self, step, **more)
+
+    monkeypatch.setattr(TrainStep, "__call__", call)
+
+
+def no_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = state.write_tensors
+
+    def write(path: Path, *args: object) -> None:
+        if "00000020" in path.name:
+            raise not_written(path, OSError(errno.ENOSPC, "No space left on device"))
+        plain(path, *args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(state, "write_tensors", write)
+
+
+FAULTS = [
+    (no_number, ["{out}", "is no number any more: at update 13", "expected finite ones",
+                 "the state of update 12 is kept", "hornbook train --resume {out}"]),
+    (no_memory, ["{out}", "no memory left at update 13", "the estimate was",
+                 "--training.batch-size (now 8)"]),
+    (no_disk, ["{out}/last/state-", "No space left on device", "Update 10 is saved",
+               "hornbook train --resume {out}"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("fault", "parts"), FAULTS, ids=lambda f: getattr(f, "__name__", ""))
+def test_a_fault_in_training_says_what_is_kept_and_how_to_go_on(
+    fault: Callable[[pytest.MonkeyPatch], None],
+    parts: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Met for real in tests/reliability; here by what the system would answer."""
+    fault(monkeypatch)
+    out = tmp_path / "run"
+    line = f"train names --model bigram --steps 20 --training.batch-size 8 --out {out}"
+    assert main([*line.split(), "--training.evaluations", "2"]) == 1
+    said = capsys.readouterr().err
+    said = said[said.index("hornbook: ") :]
+    for part in parts:
+        assert part.format(out=out) in said, said
+    assert "Traceback" not in said
