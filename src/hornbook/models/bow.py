@@ -25,7 +25,7 @@ class BowConfig(ModelConfig):
     """Sizes of a bag of words."""
 
     name: Literal["bow"] = "bow"
-    context_length: int = Field(64, gt=0, description="longest sequence, in tokens")
+    context_length: int = Field(64, gt=0, le=1 << 24, description="longest sequence, in tokens")
     n_embd: int = Field(64, gt=0, description="channels")
     n_hidden: int = Field(256, gt=0, description="units of the MLP")
     dropout: float = Field(0.0, ge=0, lt=1, description="on average and MLP")

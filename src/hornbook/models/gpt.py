@@ -39,7 +39,7 @@ class GPTConfig(ModelConfig):
     """Sizes of today's GPT."""
 
     name: Literal["gpt"] = "gpt"
-    context_length: int = Field(64, gt=0, description="longest sequence, in tokens")
+    context_length: int = Field(64, gt=0, le=1 << 24, description="longest sequence, in tokens")
     n_layer: int = Field(4, gt=0, le=512, description="blocks")
     n_head: int = Field(4, gt=0, description="attention heads")
     n_kv_head: int = Field(4, gt=0, description="heads of keys and values, shared by groups")

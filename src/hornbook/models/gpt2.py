@@ -28,7 +28,7 @@ class GPTConfig(ModelConfig):
     """Sizes of the notes' GPT."""
 
     name: Literal["gpt2"] = "gpt2"
-    context_length: int = Field(256, gt=0, description="longest sequence, in tokens")
+    context_length: int = Field(256, gt=0, le=1 << 24, description="longest sequence, in tokens")
     n_layer: int = Field(6, gt=0, le=512, description="blocks")
     n_head: int = Field(6, gt=0, description="attention heads")
     n_embd: int = Field(384, gt=0, description="channels")

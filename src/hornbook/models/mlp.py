@@ -36,7 +36,7 @@ class MLPConfig(ModelConfig):
     """Sizes of the notes' MLP, its norm and its first weights."""
 
     name: Literal["mlp"] = "mlp"
-    context_length: int = Field(3, gt=0, description="symbols it sees")
+    context_length: int = Field(3, gt=0, le=1 << 24, description="symbols it sees")
     n_embd: int = Field(10, gt=0, description="channels of a symbol")
     n_hidden: int = Field(200, gt=0, description="units of a hidden layer")
     n_layer: int = Field(1, gt=0, le=512, description="hidden layers")

@@ -21,7 +21,7 @@ class RNNConfig(ModelConfig):
     """Sizes of a recurrent network; its name chooses the cell."""
 
     name: Literal["rnn", "lstm", "gru"] = "rnn"
-    context_length: int = Field(64, gt=0, description="longest sequence, in tokens")
+    context_length: int = Field(64, gt=0, le=1 << 24, description="longest sequence, in tokens")
     n_embd: int = Field(64, gt=0, description="channels of a symbol")
     n_hidden: int = Field(128, gt=0, description="units of the state")
     n_layer: int = Field(

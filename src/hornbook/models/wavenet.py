@@ -37,7 +37,7 @@ class WaveNetConfig(ModelConfig):
     """Sizes of the notes' WaveNet."""
 
     name: Literal["wavenet"] = "wavenet"
-    context_length: int = Field(8, gt=1, description="symbols it sees, a power of 2")
+    context_length: int = Field(8, gt=1, le=1 << 24, description="symbols it sees, a power of 2")
     n_embd: int = Field(24, gt=0, description="channels of a symbol")
     n_hidden: int = Field(128, gt=0, description="units of a level")
     norm: Literal["none", "batchnorm", "layernorm"] = Field(
