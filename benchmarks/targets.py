@@ -59,11 +59,8 @@ def sprint(corpus: str, target: float, settings: Nested, device: str) -> dict[st
 
 def peer(target: float, device: str) -> dict[str, Any]:
     """nanoGPT's settings for a CPU, plainly, until the target is reached or its 2,000 updates are."""
-    settings = merge(
-        presets.gpt2_stream(),
-        {"training": {"plain": True, "device": device}, "optim": {"final": 0.1}},
-    )
-    plan = make_plan("shakespeare", settings=settings)
+    settings = {"training": {"plain": True, "device": device}}
+    plan = make_plan("shakespeare", preset="gpt2-stream", settings=settings)
     step = TrainStep(plan.model.train(), plan.batches, plan.config, "fp32")
     spent, steps = 0.0, plan.config.training.steps
     for first in range(0, steps, PEER_EVERY):

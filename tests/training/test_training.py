@@ -20,7 +20,7 @@ from hornbook.models.registry import MODELS
 from hornbook.optim import build_optimizer, learning_rate
 from hornbook.run import Run
 from hornbook.training import Callback, Interrupted
-from hornbook.training.plan import Plan
+from hornbook.training.plan import Plan, make_plan
 from hornbook.training.watch import Watch
 from tests.conftest import TINY, TINY_GPT, tiny_model
 
@@ -339,3 +339,13 @@ def test_counts_without_smoothing_can_be_infinitely_surprised(tmp_path: Path) ->
     from hornbook.cli.main import main
 
     assert main(["show", str(run.path)]) == main(["eval", str(run.path)]) == 0
+
+
+@pytest.mark.parametrize("sampling", ["epochs", "random"])
+def test_a_batch_of_a_stream_predicts_all_its_tokens(sampling: str, tmp_path: Path) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("the quick brown fox jumps over the lazy dog. " * 100)
+    training = {"batch_size": 4, "sampling": sampling}
+    settings = {"model": {"context_length": 16}, "training": training, "data": {"kind": "stream"}}
+    plan = make_plan(str(text), settings=settings)
+    assert plan.tokens_per_step == pytest.approx(4 * 16, rel=0.02)

@@ -50,8 +50,10 @@ class Batches:
 
     items_per_epoch: rows or windows in the part. batch_size: of them, how many make a batch.
     An epoch of a large part is made of several passes, each over every n-th item, so that no order
-    of them all has to be held; else an epoch is one pass.
+    of them all has to be held; else an epoch is one pass. overlapping: its rows begin at any token.
     """
+
+    overlapping = False
 
     def __init__(
         self,
@@ -119,7 +121,7 @@ class StreamBatches(Batches):
     def __init__(
         self, part: Part, length: int, draw: Draw, device: torch.device | str = "cpu"
     ) -> None:
-        self._random = draw.sampling == "random" and draw.batch_size != "all"
+        self._random = self.overlapping = draw.sampling == "random" and draw.batch_size != "all"
         n = part.n_targets
         blocks = n - length + 1 if self._random else max(1, n // length - 1)
         self._shifts = n - blocks * length + 1  # how far the blocks of an epoch can be shifted

@@ -108,6 +108,7 @@ class Plan:
     def tokens_per_step(self) -> float:
         """Tokens predicted in an update, on average."""
         share = self.batches.batch_size / self.batches.items_per_epoch
+        share *= self.length if self.batches.overlapping else 1
         full_rows = self.batches.batch_size * (self.length if self.examples == "sequences" else 1)
         return min(self.train_part.n_targets * share, full_rows)
 
