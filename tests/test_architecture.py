@@ -35,7 +35,7 @@ ARROWS: dict[str, set[str]] = {
     "training": READING
     | {"evaluate", "generate", "optim", "presets", "run", "diagnostics", "formats", "machine"}
     | {"hornbook"},
-    "diagnostics": READING | {"evaluate", "generate", "run", "layers"},
+    "diagnostics": READING | {"evaluate", "generate", "run", "layers", "formats"},
     "mixing": BASE | {"diagnostics", "evaluate", "models", "run"},
     "ladder": BASE
     | {"data", "diagnostics", "mixing", "models", "presets", "run", "training"}

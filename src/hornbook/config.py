@@ -262,6 +262,8 @@ def read_toml(path: Path) -> Nested:
 
     Raises ConfigError where the file cannot be read, is no TOML, or has another section.
     """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise ConfigError(f"{path}: is a pipe or a device, expected a plain file; give a TOML file")
     try:
         with path.open("rb") as file:
             data = tomllib.load(file)

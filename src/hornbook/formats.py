@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -103,17 +103,27 @@ class Report(_Open):
     novelty: Verdict | None = None
 
 
+Loss = Annotated[float, Field(ge=-1e30, le=1e30)] | None  # further out, sums of them overflow
+
+
 class Record(_Open):
     """A line of log.jsonl."""
 
-    step: int = Field(ge=0)
+    step: int = Field(ge=0, lt=1 << 62)
     tokens: int = Field(ge=0)
     seconds: float
-    loss: float | None
+    loss: Loss
     tokens_per_second: float
-    val_loss: float | None = None
+    val_loss: Loss = None
     lr: float | None = None
     grad_norm: float | None = None
+
+
+class Seen(_Open):
+    """A line of probes.jsonl: what a probe saw of an update, or how much samples copied then."""
+
+    kind: Literal["probe", "novelty"]
+    step: int = Field(ge=0, lt=1 << 62)
 
 
 class Watched(_Strict):

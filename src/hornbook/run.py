@@ -295,7 +295,7 @@ def _what_stands(path: Path) -> str:
         done = finished["steps"] if finished else 0
         if pointer.exists():
             done = int(read_json(pointer)["step"])
-    except (RunError, LookupError, TypeError, ValueError):
+    except (RunError, LookupError, TypeError, ValueError, OverflowError):
         return "exists already; "
     steps = run.config.training.steps
     command = f"hornbook train --resume {shlex.quote(str(path))}"

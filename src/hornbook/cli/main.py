@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
+import io
 import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from hornbook import __version__
 from hornbook.errors import ConfigError, HornbookError, did_you_mean
@@ -34,6 +37,9 @@ VERBS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command line and returns its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):  # what a stream cannot say is written out
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     if len(arguments) == 2 and arguments[0] == "help":
         arguments = [arguments[1], "--help"]
     try:
@@ -47,6 +53,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of a pipe went away: nobody to tell
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EIO):
+            raise
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        fail(f"the output cannot be written ({error.strerror})")
+        return 1
 
 
 def _run(arguments: list[str]) -> int:

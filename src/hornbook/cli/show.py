@@ -52,7 +52,7 @@ def run(arguments: list[str]) -> int:
         rows.append(
             ("updates", f"{log[-1]['step']:,}: not finished; hornbook train --resume {args.path}")
         )
-    print(table([row for row in rows if row[1]]))
+    print(table([(name, visible(row)) for name, row in rows if row]))
     curve = plot(log)
     if curve:
         print("\n" + curve)

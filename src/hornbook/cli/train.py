@@ -118,14 +118,15 @@ def _summary(path: Path) -> None:
     first = samples[0] if samples and samples[0] and run.documents else "some text"
     data = run.config.data
     tested = run.documents and (data.held_out if data.test is None else data.test > 0)
+    place = _quoted(str(path))
     rows += [
         ("time", f"{report['seconds']:.1f} s of training"),
         ("again", report["determinism"]),
         ("run", str(path)),
-        ("next", f"hornbook sample {path} -n 20"),
-        ("", f"hornbook score {path} {_quoted(visible(first[:40]))} --tokens"),
-        ("", f"hornbook eval {path}" + (" --split test" if tested else "")),
-        ("", f"hornbook show {path}"),
+        ("next", f"hornbook sample {place} -n 20"),
+        ("", f"hornbook score {place} {_quoted(visible(first[:40]))} --tokens"),
+        ("", f"hornbook eval {place}" + (" --split test" if tested else "")),
+        ("", f"hornbook show {place}"),
     ]
     print()
     print(table(rows))

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import codecs
 import hashlib
+import re
+import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -92,9 +94,19 @@ def read_corpus(
     )
 
 
+def refuse_special(path: Path) -> None:
+    """Raises DataError for a pipe or a device, which may never end and cannot be read twice."""
+    mode = path.stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise DataError(
+            f"{path}: is a pipe or a device, expected a plain file; save the text into one first"
+        )
+
+
 def read_file(path: Path) -> bytes:
     """The bytes of a text file. Raises DataError that says what stands in the way."""
     try:
+        refuse_special(path)
         raw = path.read_bytes()
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; give the path of a text file") from None
@@ -118,6 +130,11 @@ def decode(raw: bytes, encoding: str, place: str) -> tuple[str, list[str]]:
     except WrongByte as wrong:
         others = [e for e in ENCODINGS_TO_TRY if e != codec and fits([raw], e)]
         raise explain(wrong, place, encoding, others) from None
+    if codec != "utf-8" and (half := re.search("[\ud800-\udfff]", text)):
+        raise DataError(
+            f"{place}: found U+{ord(half[0]):04X} as character {half.start():,}, half of a pair, "
+            f"which is no character; expected text in {encoding}. Name the right one (--encoding)"
+        )
     notes = []
     if raw.startswith(codecs.BOM_UTF8) and codec == "utf-8":
         notes.append("byte order mark left out")

@@ -32,7 +32,7 @@ NAMED = 9  # lines that get a name of their own in a legend
 @styled
 def losses(run: Run) -> Figure:
     """Training and validation loss and the learning rate over the updates."""
-    log = [r for r in run.log if math.isfinite(r.get("loss", math.nan))]
+    log = [r for r in run.log if r["loss"] is not None and math.isfinite(r["loss"])]
     if len(log) < 2:
         raise DoesNotApplyError("it was not trained update by update: there is no curve")
     figure, (top, bottom) = panels([3.4, 1.2], sharex=True)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import copy
-import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -20,6 +20,8 @@ from hornbook.diagnostics.probes import Probe
 from hornbook.diagnostics.reference import Training
 from hornbook.errors import DataError, HornbookError
 from hornbook.evaluate import batch_loss
+from hornbook.files import read_lines
+from hornbook.formats import Seen, checked
 from hornbook.generate.decode import prompt_ids
 from hornbook.models.base import LanguageModel
 from hornbook.run import Run
@@ -133,14 +135,20 @@ def batch(run: Run, tokens: int) -> tuple[Tensor, Tensor]:
     return build_batches(part, examples, length, Draw(batch_size=rows, seed=0)).batch(0)
 
 
+def read_seen(path: Path) -> list[dict[str, Any]]:
+    """The lines of probes.jsonl. Raises RunError where one is none."""
+    lines = read_lines(path)
+    for line in lines:
+        checked(path, line, Seen)
+    return lines
+
+
 def records(run: Run, kind: str) -> list[dict[str, Any]]:
     """The records of probes.jsonl of one kind, probe or novelty.
 
     Raises DoesNotApplyError without any.
     """
-    path = run.path / "probes.jsonl"
-    lines = path.read_text("utf-8").splitlines() if path.exists() else []
-    found = [record for line in lines if (record := json.loads(line))["kind"] == kind]
+    found = [record for record in read_seen(run.path / "probes.jsonl") if record["kind"] == kind]
     if not found:
         if run.facts.get("mixed"):
             raise DoesNotApplyError("it was mixed, not trained: inspect the runs it was mixed from")

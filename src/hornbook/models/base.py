@@ -31,11 +31,14 @@ class LanguageModel(nn.Module, ABC):
         `context_length` tokens; otherwise rows are at most `context_length` long.
     examples: the batches it is trained on unless told otherwise (`data/batches.py`).
     fitted: it is fitted by `fit` in one pass (counts), not trained by gradients.
+    replayed: its update is the same few operations whatever the batch, each parameter in one of them,
+        so that they may be recorded (`training/replay.py`).
     """
 
     sliding: ClassVar[bool] = False
     examples: ClassVar[Literal["sequences", "windows"]] = "sequences"
     fitted: ClassVar[bool] = False
+    replayed: ClassVar[bool] = False
 
     def __init__(
         self, config: ModelConfig, vocab_size: int, end_id: int | None, context_length: int

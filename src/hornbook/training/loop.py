@@ -32,7 +32,7 @@ from hornbook.training.lock import Lock
 from hornbook.training.memory import estimate
 from hornbook.training.plan import Plan
 from hornbook.training.report import SAMPLE_TOKENS
-from hornbook.training.state import Progress, load_state, save_state, saved_step
+from hornbook.training.state import Progress, has_state, load_state, save_state, saved_step
 from hornbook.training.step import NotFiniteError, TrainStep
 from hornbook.training.watch import Watch
 
@@ -106,10 +106,16 @@ class Loop:
     def resume(self) -> None:
         """Goes to where the last whole state stands; what the log says after it is made again."""
         path = self.run_.path
-        if saved_step(path) is not None or (path / "model.safetensors").exists():
+        if has_state(path) or (path / "model.safetensors").exists():
             self.progress, told = load_state(path, self.step)
             if told:
                 self.tell(told)
+            if self.plan.extended and self.progress.watch.should_stop:
+                self.progress.watch.since_best = 0
+                self.tell(
+                    f"stopped early at update {self.progress.step:,}: going on, "
+                    "with patience counted anew"
+                )
         else:
             self.tell("stopped before its first state was saved: it begins again, to the same end")
         log = self.run_.log
@@ -130,6 +136,7 @@ class Loop:
             self.mark = self.began = time.perf_counter()
             if self.progress.step in self.evaluate_at and self.progress.pending:
                 self.evaluate()  # stopped before it was finished
+            self.stop_if(caught)
             while self.progress.step < self.steps and not self.progress.watch.should_stop:
                 try:
                     self.update()
@@ -137,12 +144,16 @@ class Loop:
                     if not is_out_of_memory(error):
                         raise
                     self.out_of_memory()
-                if caught:
-                    self.save()
-                    raise Interrupted(self.run_, self.progress.step, caught[0])
+                self.stop_if(caught)
                 if time.perf_counter() - self.saved > SAVE_EVERY:
                     self.save()
         self.save()
+
+    def stop_if(self, caught: list[int]) -> None:
+        """Saves and raises Interrupted where a signal was caught."""
+        if caught:
+            self.save()
+            raise Interrupted(self.run_, self.progress.step, caught[0])
 
     def update(self) -> None:
         """One update, or several at once, and what is due after them."""
@@ -176,8 +187,13 @@ class Loop:
             if self.is_whole():
                 self.save()
             self.diverged(step, error.loss, error.norm)
-        for callback in self.callbacks:
-            callback.updated(step)
+        if watched:
+            self.follow()  # a probe writes into the run
+        try:
+            for callback in self.callbacks:
+                callback.updated(step)
+        except RunError as error:
+            raise RunError(f"{error}. {self.way_on()}") from None
         return pair
 
     def logs(self, step: int) -> bool:
@@ -381,6 +397,8 @@ def _signals() -> Iterator[list[int]]:
         return
 
     def note(number: int, frame: object) -> None:
+        if caught and number == signal.SIGTERM:
+            raise SystemExit(128 + number)
         if caught:
             raise KeyboardInterrupt
         caught.append(number)

@@ -70,6 +70,7 @@ class Plan:
     why_precision: str = ""
     compiled: Form = "no"
     why_compiled: str = ""
+    extended: bool = False  # a run goes on to more updates than it was given
     memory: str = ""
     budget: Budget | None = None
 

@@ -13,7 +13,8 @@ from typing import Any
 from hornbook.diagnostics.novelty import measure
 from hornbook.diagnostics.probes import Probe
 from hornbook.diagnostics.reference import Training
-from hornbook.files import append_line, read_lines, write_lines
+from hornbook.diagnostics.source import read_seen
+from hornbook.files import append_line, write_lines
 from hornbook.run import Run
 from hornbook.training.callbacks import Callback
 from hornbook.training.plan import Plan
@@ -41,7 +42,7 @@ class Recorder(Callback):
     def started(self, run: Run, step: int, steps: int) -> None:
         """Drops the records after the state that is resumed from."""
         self.run, path = run, run.path / "probes.jsonl"
-        write_lines(path, [r for r in read_lines(path) if r["step"] <= step])
+        write_lines(path, [r for r in read_seen(path) if r["step"] <= step])
 
     def counted(self, steps: int) -> None:
         """The last update is another one."""

@@ -29,7 +29,8 @@ def is_small(model: LanguageModel, batches: Batches, precision: str) -> bool:
     """Whether an update is of few windows, draws nothing at random but its batch, and is on a CPU."""
     random = any(getattr(module, "p", 0.0) for module in model.modules())
     return (
-        isinstance(batches, WindowBatches)
+        model.replayed
+        and isinstance(batches, WindowBatches)
         and (precision, model.device.type, random) == ("fp32", "cpu", False)
         and 6 * model.n_parameters * batches.batch_size < SMALL
     )
@@ -39,7 +40,7 @@ class Replay:
     """`replay(ids, targets)` sets the gradients of a batch and gives its loss.
 
     None where the batch is not of the shape that was recorded, or the recording does not give what
-    the model gives, to the bit, for another batch than its own: then nothing is changed.
+    the model and autograd give, to the bit, for another batch than its own: then nothing is changed.
     """
 
     def __init__(self, model: LanguageModel, l2: float) -> None:
@@ -71,10 +72,19 @@ class Replay:
         )
         return (loss, *gradients, *buffers)
 
+    @torch.enable_grad()
+    def _computed(self, ids: Tensor, targets: Tensor, values: list[Tensor]) -> tuple[Tensor, ...]:
+        """The same by autograd."""
+        n = len(self._parameters)
+        parameters = [p.requires_grad_() for p in (v.clone() for v in values[:n])]
+        loss, buffers = self._loss.figure(parameters, values[n:], ids, targets)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return (loss, *(p.grad for p in parameters if p.grad is not None), *buffers)
+
     def _record(self, ids: Tensor, targets: Tensor) -> Callable[..., Any] | None:
         """The operations of this batch's update; None where they are not those of any other."""
         values = [t.detach().clone() for t in (*self._parameters, *self._buffers)]
-        other = ids.flip(0), targets.flip(0)
+        other = (ids + 1) % self.model.vocab_size, (targets + 1) % self.model.vocab_size
         try:
             with (
                 warnings.catch_warnings()
@@ -84,7 +94,8 @@ class Replay:
                 run = torch.jit.trace(  # type: ignore[no-untyped-call]
                     graph, (*other, *values), check_trace=False
                 )
-            found, expected = run(ids, targets, *values), self._figures(ids, targets, *values)
+            found = run(ids, targets, *values)
+            expected = self._computed(ids, targets, values)
         except (RuntimeError, SyntaxError, TypeError, NotImplementedError):
             return None  # torch cannot record it: it is computed as any other
         same = all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))

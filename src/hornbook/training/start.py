@@ -26,7 +26,7 @@ from hornbook.training.memory import check_memory, weights_bytes
 from hornbook.training.plan import Plan, make_plan, plan_of_run, refuse_two
 from hornbook.training.probing import Recorder
 from hornbook.training.report import write_report
-from hornbook.training.state import saved_step
+from hornbook.training.state import has_state, saved_step
 
 CHANGEABLE = ("learning_rate", "muon_learning_rate", "grad_clip")  # of a run that goes on
 STATES = 3  # on the disk at once, while one is written
@@ -136,6 +136,12 @@ def resume(
         plan.precision, plan.why_precision = hardware["precision"], "as before"
         plan.compiled, plan.why_compiled = hardware.get("compiled", "no"), "as before"
         plan.memory = check_memory(plan)
+        plan.extended = config.training.steps > run.config.training.steps
+        if config.training.minutes is not None:
+            notes.append(
+                f"its {config.training.minutes:g} minutes are not counted any more: "
+                f"{config.training.steps:,} updates in all, as planned"
+            )
         plan.notes += [*notes, *_elsewhere(run)]
         if lock.stale:
             plan.notes.append(lock.stale)
@@ -146,7 +152,7 @@ def resume(
 
 def _check_resumable(run: Run) -> None:
     """Raises RunError where there is nothing to go on to, or the state is gone."""
-    if (run.path / "last" / "state.json").exists():
+    if has_state(run.path):
         return
     if run.config.model.name == "mixture" or run.report:
         raise RunError(

@@ -91,9 +91,14 @@ def save_state(path: Path, step: TrainStep, progress: Progress) -> None:
 def saved_step(path: Path) -> int | None:
     """The updates that the newest state has behind it; None where no state was saved."""
     pointer = path / "last" / POINTER
-    with suppress(RunError, TypeError, ValueError):
+    with suppress(RunError, LookupError, TypeError, ValueError, OverflowError):
         return int(read_json(pointer)["step"])
     return None
+
+
+def has_state(path: Path) -> bool:
+    """Whether anything was saved to resume from, whole or not, with a pointer or without."""
+    return (path / "last" / POINTER).exists() or any((path / "last").glob("state-*.safetensors"))
 
 
 def load_state(path: Path, step: TrainStep) -> tuple[Progress, str]:
@@ -135,7 +140,11 @@ def _states(folder: Path) -> Iterator[tuple[str, dict[str, Any] | None]]:
         elif isinstance(pointer.get("format"), int) and pointer["format"] > FORMAT:
             raise RunError(f"{folder / POINTER}: found format {pointer['format']}")
         names = [Path(name).name for name in (pointer["newest"], pointer["before"]) if name]
-    except (RunError, KeyError, TypeError):  # each state is whole in itself: the newest come first
+    except (
+        RunError,
+        LookupError,
+        TypeError,
+    ):  # each state is whole in itself: the newest come first
         names = []
     found = sorted(folder.glob("state-*.safetensors"), key=_order, reverse=True)
     yield from ((name, None) for name in dict.fromkeys([*names, *(p.name for p in found)]))
