@@ -110,6 +110,12 @@ MESSAGES = [
     Message("train {dir}/binary", 1, "binary", "null byte at offset 0", "expected text", "--encoding"),
     Message("train {dir}/latin.txt", 1, "latin.txt", "found byte 0xe6 at offset 0", "not valid utf-8",
             "Name the right one (--encoding)"),
+    Message("train {dir}/pipe", 1, "pipe", "is a pipe or a device", "expected a plain file",
+            "save the text into one first"),
+    Message("train {dir}/halves --encoding raw_unicode_escape", 1, "halves", "found U+D800",
+            "half of a pair", "--encoding"),
+    Message("train names --config {dir}/pipe", 2, "pipe", "is a pipe or a device",
+            "expected a plain file", "give a TOML file"),
     Message("train {dir}/two.txt", 1, "two.txt", "found 2 characters", "too few", "give more text"),
     Message("train nmaes", 1, "nmaes", "no corpus of this name", do="did you mean 'names'"),
     Message("train {dir}/tiny.txt --model.context-length 256", 1, "model.context_length", "found 256",
@@ -228,6 +234,8 @@ def test_a_message_says_place_found_expected_and_what_to_do(
     write("latin.txt", "æøå er bogstaver\n".encode("latin-1") * 20)
     write("tiny.txt", "a short text, too short for a long context. " * 5)
     write("two.txt", "ab")
+    write("halves", b"a\\ud800b\nccc\n")
+    os.mkfifo(tmp_path / "pipe")
     write("lines.txt", "one\ntwo\nthree\nfour\n")
     write("bad.toml", "model = [")
     write("section.toml", "[modle]\nn_layer = 2\n")

@@ -12,10 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from hornbook.diagnostics import figures, style
 from hornbook.diagnostics.figures import FIGURES, DoesNotApplyError
 from hornbook.diagnostics.looking import attention_maps, excited, reach
+from hornbook.diagnostics.probes import WIDE, Spread, Units
 from hornbook.diagnostics.reading import Node, _read, grow
 from hornbook.diagnostics.report import inspect
 from hornbook.diagnostics.source import source
@@ -256,3 +258,14 @@ def test_ticks_and_dollars_are_written_as_they_are_meant(names_run: Run) -> None
     assert any("10^{" in t.get_text() for t in labels)  # as formulas, which Text reads
     assert all(t.get_parse_math() for t in labels)
     assert style.shown("a$b$") == r"a\$b\$"
+
+
+@pytest.mark.parametrize(("value", "kind"), [(0.0, nn.ReLU()), (1.0, nn.Tanh())])
+def test_a_layer_of_one_value_is_drawn_where_it_is(value: float, kind: nn.Module) -> None:
+    units = Units.of(kind, torch.full((100, 20), value))
+    figure = figures.flow({"a": units}, {"a": Spread.of(torch.zeros(100), WIDE)})
+    for axes, at in zip(figure.axes, (value, 0.0), strict=False):
+        (drawn,) = axes.patches
+        heights, edges = drawn.get_data().values, drawn.get_data().edges
+        assert abs(edges[int(heights.argmax())] - at) < 0.05
+        assert axes.get_ylim()[1] > heights.max()

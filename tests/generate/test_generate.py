@@ -281,3 +281,9 @@ def test_prompts_with_unknown_symbols_are_told(names_run: Run) -> None:
 def test_the_coldest_draw_is_greedy(names_run: Run) -> None:
     cold = names_run.sample(3, temperature=1e-45, seed=0)
     assert [s.text for s in cold] == [names_run.sample(1, temperature=0)[0].text] * 3
+
+
+def test_logits_that_are_no_numbers_still_name_a_token() -> None:
+    logits = torch.tensor([[float("nan"), 0.0, 1.0], [float("inf"), 0.0, 1.0]])
+    drawn = Sampling().pick(logits, torch.tensor([0.3, 0.9], dtype=torch.float64))
+    assert all(0 <= token < 3 for token in drawn.tolist())

@@ -6,6 +6,7 @@ import json
 import math
 import shutil
 import signal
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -349,3 +350,34 @@ def test_a_batch_of_a_stream_predicts_all_its_tokens(sampling: str, tmp_path: Pa
     settings = {"model": {"context_length": 16}, "training": training, "data": {"kind": "stream"}}
     plan = make_plan(str(text), settings=settings)
     assert plan.tokens_per_step == pytest.approx(4 * 16, rel=0.02)
+
+
+@pytest.mark.parametrize("finished", [False, True])
+def test_states_without_their_pointer_are_found(
+    finished: bool, words_file: Path, tmp_path: Path
+) -> None:
+    callbacks = [] if finished else [Interrupt(3)]
+    with nullcontext() if finished else pytest.raises(Interrupted):
+        hornbook.train(
+            str(words_file), model="bigram", out=tmp_path / "r", settings=small("bigram"),
+            callbacks=callbacks,
+        )  # fmt: skip
+    (tmp_path / "r" / "last" / "state.json").write_text("{")
+    told: list[str] = []
+
+    class Told(Callback):
+        def told(self, message: str) -> None:
+            told.append(message)
+
+    assert hornbook.resume(tmp_path / "r", steps=20, callbacks=[Told()]).report["steps"] == 20
+    assert not any("begins again" in message for message in told)
+
+
+def test_a_run_that_stopped_early_goes_on_to_more_steps(words_file: Path, tmp_path: Path) -> None:
+    settings = small("bigram")
+    settings["training"] |= {"patience": 1, "steps": 12, "evaluations": 12}
+    settings["optim"] = {"name": "sgd", "learning_rate": 300.0, "schedule": "constant"}
+    run = hornbook.train(str(words_file), model="bigram", out=tmp_path / "r", settings=settings)
+    done = run.report["steps"]
+    assert done < 12
+    assert hornbook.resume(tmp_path / "r", steps=24).report["steps"] > done

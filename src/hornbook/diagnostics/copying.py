@@ -42,7 +42,10 @@ def measured(run: Run) -> tuple[Novelty, Novelty | None]:
 def copies(run: Run) -> Figure:
     """How much samples copy the training part, beside held-out text of the same size."""
     kept, last = measured(run)
-    sets = [("held-out text", style.GREY, kept.held_out), ("samples", style.BLUE, kept.samples)]
+    sets = [("samples", style.BLUE, kept.samples)]
+    held_out = run.config.data.held_out
+    if held_out:
+        sets.insert(0, ("held-out text", style.GREY, kept.held_out))
     if last is not None:
         sets.append(("samples, last update", style.VERMILION, last.samples))
     over_time = _over_time(run)
@@ -68,7 +71,7 @@ def copies(run: Run) -> Figure:
                 x, 100 * value, f"{100 * value:.0f}", ha="center", va="bottom",
                 fontsize=7 if len(sets) < 3 else 6,
             )  # fmt: skip
-    if kept.documents:
+    if kept.documents and held_out:
         bars.errorbar(
             [0.44], [100 * kept.expected], yerr=[100 * kept.error], fmt="_", ms=10, capsize=3,
             color=style.BLACK, label="expected copies\n± standard error",
@@ -77,7 +80,7 @@ def copies(run: Run) -> Figure:
     bars.set(ylabel="share (%)", ylim=(0, 118), title="Copies, and what is not a repetition")
     bars.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     if over_time:
-        _draw_time(axes[-1], over_time, documents=kept.documents)
+        _draw_time(axes[-1], over_time, documents=kept.documents, held_out=held_out)
     figure.verdict = together(
         kept, last, run.report.get("best_step", 0), run.report.get("steps", 0)
     )
@@ -113,20 +116,24 @@ def _over_time(run: Run) -> list[dict[str, Any]]:
     return found if len(found) > 1 else []
 
 
-def _draw_time(axes: Axes, found: Sequence[dict[str, Any]], *, documents: bool) -> None:
+def _draw_time(
+    axes: Axes, found: Sequence[dict[str, Any]], *, documents: bool, held_out: bool
+) -> None:
     steps = [r["step"] for r in found]
     samples = [r["samples"] for r in found]
     if documents:
         shares = [100 * s["verbatim"] for s in samples]
         chance = [100 * r["expected"] for r in found]
         axes.plot(steps, shares, "o-", color=style.BLUE, ms=4, label="verbatim samples")
-        axes.plot(steps, chance, "--", color=style.BLACK, lw=1.2, label="expected")
+        if held_out:
+            axes.plot(steps, chance, "--", color=style.BLACK, lw=1.2, label="expected")
         axes.set(ylabel="share (%)", ylim=(0, 105))
     else:
         spans = [s["span"] for s in samples]
         held = [r["held_out"]["span"] for r in found]
         axes.plot(steps, spans, "o-", color=style.BLUE, ms=4, label="samples")
-        axes.plot(steps, held, "--", color=style.GREY, lw=1.2, label="held-out text")
+        if held_out:
+            axes.plot(steps, held, "--", color=style.GREY, lw=1.2, label="held-out text")
         axes.set(ylabel="longest copied\nspan (symbols)", ylim=(0, None))
     if begins := [r["step"] for r in found if r["memorising"]]:
         axes.axvspan(begins[0], steps[-1], color=style.VERMILION, alpha=0.12, lw=0)

@@ -169,7 +169,7 @@ FIGURES: dict[str, Entry] = {
     "neurons": Entry(
         "Units and what excites them",
         neurons,
-        "For the most selective units the spans of held-out text with the strongest outputs; the "
+        "For the most selective units the spans of text with the strongest outputs; the "
         "last symbol, in colour, is the one that was just read. A unit whose spans have something in "
         "common has found a feature; one without a pattern is shared by several.",
     ),

@@ -44,10 +44,11 @@ def losses(run: Run) -> Figure:
     left = False
     if seen:
         x, y, _ = zip(*seen, strict=True)
-        top.plot(x, y, "o-", color=style.VERMILION, ms=4, lw=1.5, label="validation (whole part)")
+        what = "validation" if run.config.data.held_out else "training text"
+        top.plot(x, y, "o-", color=style.VERMILION, ms=4, lw=1.5, label=f"{what} (whole part)")
         best_step, best, _ = min(seen, key=lambda point: point[1])
         top.axvline(best_step, color=style.BLACK, ls="--", lw=1)
-        figure.verdict = Verdict(f"best validation loss {best:.4f} nats at update {best_step:,}")
+        figure.verdict = Verdict(f"best {what} loss {best:.4f} nats at update {best_step:,}")
         label = f" best, kept: {best:.3f}"
         if overfitting([(step, loss, val_loss) for step, val_loss, loss in seen]):
             _, last, last_loss = max(seen, key=lambda one: (one[0] > best_step, one[1]))
@@ -58,17 +59,17 @@ def losses(run: Run) -> Figure:
                 f"update {best_step:,} are kept",
                 False,
             )
-        left = best_step < 0.6 * steps[-1]
+        left = best_step < 0.4 * steps[-1]
         top.annotate(
             label if left else label.strip().replace("\n ", "\n") + " ",
             (best_step, 0.97 if left else 0.85), xycoords=("data", "axes fraction"),
             ha="left" if left else "right", va="top", fontsize=8.5,
-            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1.5},
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1.5}, zorder=0.5,
         )  # fmt: skip
     top.text(
-        0.62 if left else 0.2, uniform, f"knowing nothing: ln {run.facts['vocab_size']} = "
+        0.99 if left else 0.02, uniform, f"knowing nothing: ln {run.facts['vocab_size']} = "
         f"{uniform:.2f}", transform=top.get_yaxis_transform(), va="bottom", fontsize=8.5,
-        color=style.GREY,
+        ha="right" if left else "left", color=style.GREY,
     )  # fmt: skip
     top.set_yscale("log")
     _plain_log_ticks(top)
@@ -82,7 +83,13 @@ def losses(run: Run) -> Figure:
 
 def _plain_log_ticks(axes: Axes) -> None:
     low, high = axes.get_ylim()
-    choices = [a * 10.0**b for b in range(-3, 3) for a in (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 7)]
+    lowest, highest = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    decades = math.log10(high / low)
+    within = (
+        (1.0, 1.2, 1.5, 2, 2.5, 3, 4, 5, 7) if decades < 1 else (1, 2, 5) if decades < 3 else (1,)
+    )
+    step = max(1, (highest - lowest) // 6)
+    choices = [a * 10.0**b for b in range(lowest, highest + 1, step) for a in within]
     axes.set_yticks([c for c in choices if low <= c <= high])
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.yaxis.set_minor_formatter(lambda value, _: "")
@@ -94,7 +101,8 @@ def activations(run: Run) -> Figure:
     """Histograms of what the layers of the kept weights give on held-out text, and of gradients."""
     probe = source(run).probe
     names = layer_names(run, probe.activations)
-    return _flow(probe.activations, probe.gradients, first=False, names=names)
+    on = "held-out text" if run.config.data.held_out else "the training text"
+    return _flow(probe.activations, probe.gradients, first=False, names=names, on=on)
 
 
 @styled
@@ -121,6 +129,7 @@ def _flow(
     *,
     first: bool,
     names: Sequence[str] = (),
+    on: str = "held-out text",
 ) -> Figure:
     if not units:
         raise DoesNotApplyError(
@@ -144,7 +153,7 @@ def _flow(
         top.set_ylabel("density")
     else:
         top.set_ylabel("density (log)")
-    when = "at the first update" if first else "after training, on held-out text"
+    when = "at the first update" if first else f"after training, on {on}"
     top.set(title=f"Activations {when}", xlabel="output of the layer")
     _legend(top, "layer: mean ± deviation")
     for name, colour, module in zip(shorts, colours, units, strict=True):
@@ -152,8 +161,9 @@ def _flow(
             spread = gradients[module]
             histogram(bottom, spread, colour, f"{name}: {spread.mean:+.1e} ± {spread.std:.1e}")
     widest = max((s.std for s in gradients.values()), default=1.0) or 1.0
+    none = "" if any(s.std for s in gradients.values()) else ": all are 0"
     bottom.set(
-        title="Gradients of the loss with respect to them", xlabel="gradient (nats per unit)",
+        title=f"Gradients of the loss with respect to them{none}", xlabel="gradient (nats per unit)",
         ylabel="density (log)", xlim=(-WIDE * widest, WIDE * widest),
     )  # fmt: skip
     bottom.ticklabel_format(axis="x", style="sci", scilimits=(0, 0))
@@ -170,13 +180,18 @@ def _legend(axes: Axes, title: str) -> None:
 
 def histogram(axes: Axes, spread: Spread, colour: object, label: str) -> None:
     """The histogram of a spread as steps, so that a bin alone shows as well."""
-    width = (spread.high - spread.low) / BINS or 1.0
-    edges = spread.low + width * np.arange(BINS + 1)
+    low, high = spread.low, spread.high
+    if low >= high:  # one value alone, which was counted in the middle
+        low, high = low - 0.02 * (abs(low) or 1.0), high + 0.02 * (abs(high) or 1.0)
+    width = (high - low) / BINS
+    edges = low + width * np.arange(BINS + 1)
     density = np.array(spread.counts) / max(1, sum(spread.counts)) / width
     axes.stairs(density, edges, color=colour, lw=1.4, label=label)
     if axes.get_yscale() == "log" and density.any():  # steps go down to less than the rarest bin
-        bottom, lowest = axes.get_ylim()[0], float(density[density > 0].min()) / 2
-        axes.set_ylim(bottom=min(lowest, bottom if len(axes.patches) > 1 else math.inf))
+        low, high = float(density[density > 0].min()) / 2, 2 * float(density.max())
+        if len(axes.patches) > 1:
+            low, high = min(low, axes.get_ylim()[0]), max(high, axes.get_ylim()[1])
+        axes.set_ylim(low, high)
 
 
 @styled
@@ -187,23 +202,25 @@ def idle_units(run: Run) -> Figure:
         raise DoesNotApplyError(
             "no layer of units (tanh, ReLU, GELU, SiLU, recurrent) in this model"
         )
-    figure, (axes,) = panels([0.7 + 0.45 * len(units)])
+    figure, (axes,) = panels([1.1 + 0.45 * len(units)])
     places = np.arange(len(units))
     layers = layer_names(run, units)
     names = [f"{name} {layer.kind}" for name, layer in zip(layers, units.values(), strict=True)]
     quiet = [100 * layer.saturated for layer in units.values()]
     dead = [100 * layer.dead for layer in units.values()]
     bounded = next(iter(units.values())).bounded
-    label = "outputs beyond 0.97: saturated" if bounded else "outputs below 0: switched off"
+    label = "outputs beyond 0.97:\nsaturated" if bounded else "outputs below 0:\nswitched off"
     axes.barh(places - 0.19, quiet, 0.36, color=style.SKY, label=label)
-    axes.barh(places + 0.19, dead, 0.36, color=style.VERMILION, label="units so all the time: dead")
+    axes.barh(
+        places + 0.19, dead, 0.36, color=style.VERMILION, label="units so all\nthe time: dead"
+    )
     for place, (a, b) in enumerate(zip(quiet, dead, strict=True)):
         axes.text(a, place - 0.19, f" {a:.1f}", va="center", fontsize=8.5)
         axes.text(b, place + 0.19, f" {b:.1f}", va="center", fontsize=8.5)
     axes.set(xlabel="share (%)", xlim=(0, 110), title="Saturated outputs and dead units")
     axes.set_yticks(places, names)
     axes.invert_yaxis()
-    axes.legend(loc="upper left", bbox_to_anchor=(0.0, -0.35 / (0.2 * len(units) + 0.5)), ncols=2)
+    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     figure.verdict = judge(units, first=False, names=layers)
     return figure
 
@@ -230,12 +247,28 @@ def ratios(run: Run) -> Figure:
     top.set(ylabel="update : data", title="How far an update moves each matrix (std / std)")
     bottom.set(xlabel="updates", ylabel="gradient : data", title="Gradients against the weights")
     style.whole_numbers(bottom)
-    if len(names) <= NAMED:
-        top.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
-    else:
-        figure.note = "dark: near the input, light: near the output"
+    handles = dict(zip(names, top.get_lines(), strict=False))
+    if len(names) > NAMED:  # those farthest apart
+        medians = _medians(found[len(found) // 2 :], names)
+        order = sorted(medians, key=lambda name: medians[name])
+        handles = {name: handles[name] for name in dict.fromkeys([*order[:-4:-1], *order[2::-1]])}
+        figure.note = (
+            "dark: near the input, light: near the output; the highest and lowest are named"
+        )
+    top.legend(handles=list(handles.values()), loc="upper left", bbox_to_anchor=(1.0, 1.0))
     figure.verdict = _judge_ratios(found, names)
     return figure
+
+
+def _medians(
+    found: Sequence[Mapping[str, dict[str, dict[str, float]]]], names: list[str]
+) -> dict[str, float]:
+    """Median update:data of each matrix that all records have."""
+    return {
+        name: float(np.median([r["parameters"][name]["update_ratio"] or 0.0 for r in found]))
+        for name in names
+        if all(name in r["parameters"] for r in found)
+    }
 
 
 def _judge_ratios(
@@ -253,11 +286,7 @@ def _judge_ratios(
                     False,
                 )
     found = found[len(found) // 2 :]
-    median = {
-        name: float(np.median([r["parameters"][name]["update_ratio"] for r in found]))
-        for name in names
-        if all(name in r["parameters"] for r in found)
-    }
+    median = _medians(found, names)
     fast = max(median, key=lambda name: median[name])
     slow = min(median, key=lambda name: median[name])
     if median[fast] > 10 * AIM:

@@ -74,6 +74,12 @@ def _judge(run: Run, bits: Sequence[float]) -> Verdict:
     return Verdict(f"{words}: worse than a guess; the text is unlike what it was trained on", False)
 
 
+def _percent(p: float) -> str:
+    """A probability in two digits; tiny ones as such."""
+    share = 100 * p
+    return f"{share:.0f}%" if share >= 9.5 else f"{share:.2g}%" if share >= 0.01 else "<0.01%"
+
+
 def _narrow(run: Run, texts: list[str]) -> Figure:
     """A longer text, shaded alone."""
     scores = score(run.model, run.tokenizer, texts, unknown="skip")
@@ -238,7 +244,7 @@ def continuations(run: Run, text: str | None = None) -> Figure:
         path = "".join(run.tokenizer.symbol(i) for i in node.ids[len(root.ids) :])
         label = style.shortened(shown(f"{prompt}{path}"), PROMPT)
         # apart, as letters that run from right to left would carry the number with them
-        for x, words in ((0.25, f"{100 * node.p:.2g}%"), (1.15, label)):
+        for x, words in ((0.25, _percent(node.p)), (1.15, label)):
             axes.text(node.depth + x, row, words, va="center", fontsize=8.5, color=style.GREY)
     axes.set(xlim=(-0.1, DEPTH + 3.7), ylim=(max(4, len(ends)) - 0.4, -0.6))
     axes.axis("off")

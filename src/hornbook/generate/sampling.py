@@ -70,7 +70,8 @@ class Sampling:
             self.filter(logits).softmax(dim=-1).to(u.device).cumsum(-1, dtype=torch.float64)
         )
         share = u * cumulative[:, -1]
-        return torch.searchsorted(cumulative, share[:, None], right=True)[:, 0].to(logits.device)
+        found = torch.searchsorted(cumulative, share[:, None], right=True)[:, 0]
+        return found.clamp(max=logits.shape[1] - 1).to(logits.device)  # logits that are no numbers
 
 
 GOLDEN = 0x9E3779B97F4A7C15  # 2^64 / the golden ratio
