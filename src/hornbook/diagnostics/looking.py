@@ -110,9 +110,7 @@ def attention(run: Run, text: str | None = None) -> Figure:
             axis.set_title(name, fontsize=9)
             decided = max(decided, (float(weight[-1].max()), name))
     axes[0].set(xlabel="looked at", ylabel="looking symbol")
-    figure.colorbar(
-        picture, ax=axes, location="bottom", aspect=50, label="share of a row's attention"
-    )
+    style.colour_bar(figure, picture, axes, "share of a row's attention")
     figure.verdict = Verdict(
         f"most decided at the last symbol: {decided[1]}, {decided[0]:.0%} on one place"
     )

@@ -232,7 +232,8 @@ def judge(layers: Mapping[str, Units], *, first: bool, names: Sequence[str] = ()
     A tanh layer with more than a share SATURATED of its outputs beyond 0.97 has lost its gradients
     (the notes' good initialisation has 20% in its first layer and about 6% in the others); one with
     a deviation below ASLEEP is nearly linear and passes little on; units are dead where they are
-    saturated, or below 0, on every example of the batch: more than a share DEAD of them is too many.
+    saturated, or below 0, on every example of the batch: more than a share DEAD of them is too many,
+    but for SiLU and GELU at the first update, whose gradients still pass there.
 
     first: at the first update, where initialisation is to blame; else of trained weights. names: of
     the layers, left out: their numbers.
@@ -267,7 +268,7 @@ def judge(layers: Mapping[str, Units], *, first: bool, names: Sequence[str] = ()
                 False,
             )
     for name, units in zip(names, layers.values(), strict=True):
-        if units.dead > DEAD:
+        if units.dead > DEAD and not (first and units.kind in ("silu", "gelu")):
             cause = "initialisation" if first else "learning rate"
             return Verdict(
                 f"{name}: {units.dead:.0%} of the {units.kind} units are dead {when}: "

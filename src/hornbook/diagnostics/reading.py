@@ -61,7 +61,7 @@ def surprise(run: Run, text: str | None = None) -> Figure:
     axes.set_title("Surprise, symbol by symbol, and what the model thought likelier")
     scale = axes.imshow([[0.0]], cmap=style.AMOUNT, vmin=0, vmax=BITS, extent=(-2, -1, -2, -1))
     axes.set(xlim=(-0.02, COLUMNS), ylim=(len(lines) + 0.02, -0.02), aspect="auto")
-    figure.colorbar(scale, ax=axes, label="surprise (bits)", location="bottom", aspect=50, pad=0.02)
+    style.colour_bar(figure, scale, axes, "surprise (bits)")
     figure.verdict = _judge(run, bits)
     return figure
 
@@ -109,7 +109,7 @@ def _narrow(run: Run, texts: list[str]) -> Figure:
         style.numbers(axes, small[ink], 3.6, cell, ink)
     style.square_cells(axes, [], [])
     axes.set_title("Surprise, symbol by symbol")
-    figure.colorbar(picture, ax=axes, label="surprise (bits)", location="bottom", aspect=50)
+    style.colour_bar(figure, picture, axes, "surprise (bits)")
     figure.verdict = _judge(run, bits)
     notes = ["a text of 60 symbols or fewer is drawn with what was held likelier"]
     if len(bits) > WHOLE:
@@ -228,9 +228,10 @@ def grow(run: Run, prompt: str, leaves: int = LEAVES, depth: int = DEPTH) -> Nod
 def continuations(run: Run, text: str | None = None) -> Figure:
     """The most probable continuations of a prompt as a tree; lines as thick as they are probable.
 
-    text: the prompt; the first line of it. None: nothing for documents, a stretch for a stream.
+    text: the prompt; of documents the first line. None: nothing for documents, a stretch for a
+    stream.
     """
-    prompt = (text or "").split("\n")[0]
+    prompt, *more = (text or "").split("\n") if run.documents else [text or ""]
     if text is None and not run.documents:
         prompt = source(run).text[:20]
     prompt, left_out = readable(run, prompt)
@@ -255,6 +256,8 @@ def continuations(run: Run, text: str | None = None) -> Figure:
         f"these {len(ends)} continuations hold {percent(total)} of the probability"
     )
     notes = [left_out] if left_out else []
+    if more:
+        notes.append("of the text its first line is continued")
     read = min(len(root.ids), run.model.context_length)
     if read < len(root.ids):
         notes.append(f"of the prompt the model sees the last {read} symbols, its context")

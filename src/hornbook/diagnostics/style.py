@@ -17,6 +17,7 @@ from typing import Any, ParamSpec
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.collections import PathCollection
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure as BaseFigure
@@ -127,6 +128,17 @@ def panels(
         len(heights), columns, squeeze=False, height_ratios=list(heights), **options
     )
     return figure, list(axes.flat)
+
+
+def colour_bar(
+    figure: Figure, shown: ScalarMappable, axes: Axes | Sequence[Axes], label: str
+) -> None:
+    """A bar below the axes, as high and as far away in inches however tall the figure is."""
+    height = figure.get_figheight()
+    bar = figure.colorbar(
+        shown, ax=axes, location="bottom", fraction=0.14 / height, pad=0.1 / height, aspect=50
+    )
+    bar.set_label(label)
 
 
 def depth_colours(n: int) -> list[Any]:
