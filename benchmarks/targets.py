@@ -29,7 +29,7 @@ SPRINTS: dict[str, list[tuple[float, Nested]]] = {
     "names": [(2.10, settings_of(SIZES["small"], 400, 1.0))],
     "makemore-names": [
         (2.00, settings_of(SIZES["small"], 600, 3.0)),
-        (1.93, merge(presets.gpt_names(), {"training": {"steps": 600}})),
+        (1.93, merge(presets.gpt_names(), {"model": {"dropout": 0.1}, "training": {"steps": 600}})),
     ],
     "shakespeare": [(1.88, settings_of(SIZES["small"], 380, 0.4))],
 }
