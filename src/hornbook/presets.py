@@ -77,7 +77,7 @@ def gpt_documents() -> Nested:
 
 def gpt_names() -> Nested:
     """A larger GPT with a table of pairs for the names of the lectures: about two minutes."""
-    longer = {"model": {"dropout": 0.13}, "training": {"steps": 1050}}
+    longer: Nested = {"model": {"dropout": 0.13}, "training": {"steps": 1050}}
     return merge(_with_pairs(), {"data": {"corpus": "makemore-names"}}, longer)
 
 
