@@ -86,10 +86,8 @@ class Replay:
         values = [t.detach().clone() for t in (*self._parameters, *self._buffers)]
         other = (ids + 1) % self.model.vocab_size, (targets + 1) % self.model.vocab_size
         try:
-            with (
-                warnings.catch_warnings()
-            ):  # TorchScript is deprecated, and nothing else as fast yet
-                warnings.simplefilter("ignore")
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # TorchScript is deprecated, but none is as fast
                 graph = make_fx(self._figures)(*other, *values)
                 run = torch.jit.trace(  # type: ignore[no-untyped-call]
                     graph, (*other, *values), check_trace=False

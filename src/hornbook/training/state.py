@@ -140,12 +140,8 @@ def _states(folder: Path) -> Iterator[tuple[str, dict[str, Any] | None]]:
         elif isinstance(pointer.get("format"), int) and pointer["format"] > FORMAT:
             raise RunError(f"{folder / POINTER}: found format {pointer['format']}")
         names = [Path(name).name for name in (pointer["newest"], pointer["before"]) if name]
-    except (
-        RunError,
-        LookupError,
-        TypeError,
-    ):  # each state is whole in itself: the newest come first
-        names = []
+    except (RunError, LookupError, TypeError):
+        names = []  # each state is whole in itself: the newest come first
     found = sorted(folder.glob("state-*.safetensors"), key=_order, reverse=True)
     yield from ((name, None) for name in dict.fromkeys([*names, *(p.name for p in found)]))
 
