@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 import torch
+from torch import Tensor
 
 from hornbook.config import merge
+from hornbook.evaluate import batch_loss
 from hornbook.training import train
 from hornbook.training.compiled import Updates, choose_form, compiler, pays_from
 from hornbook.training.plan import Plan, make_plan
@@ -84,10 +87,37 @@ def test_without_a_compiler_nothing_is_compiled(monkeypatch: pytest.MonkeyPatch)
     assert choose_form("updates", "yes", 1e9, CPU) == ("no", "found no C++ compiler")
 
 
+def test_a_loss_that_cannot_be_compiled_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(device: torch.device) -> NoReturn:
+        raise torch.OutOfMemoryError("no room for graphs")
+
+    monkeypatch.setattr("hornbook.training.plan.choose_form", lambda *_: ("loss", "it would save"))
+    monkeypatch.setattr("hornbook.training.step.compiled_loss", failing)
+    plan = make_plan("names", settings=TINY_GPT)
+    assert (plan.compiled, plan.why_compiled) == ("no", "it failed here: OutOfMemoryError")
+
+
+def test_losses_outlast_the_memory_of_a_replayed_graph(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[Tensor] = []
+
+    def overwriting(*arguments: Any) -> Tensor:
+        for loss in given:
+            loss.data.fill_(float("nan"))
+        given.append(batch_loss(*arguments))
+        return given[-1]
+
+    monkeypatch.setattr("hornbook.training.step.compiled_loss", lambda device: overwriting)
+    plan = make_plan("names", settings=TINY_GPT)
+    plan.compiled = "loss"
+    step = step_of(plan)
+    losses = torch.stack([step(i)[0] for i in range(3)])
+    assert losses.isfinite().all()
+
+
 def test_several_updates_in_one_call_are_the_same_updates(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Uncompiled here, for compiling takes a minute: benchmarks/training.py compiles."""
+    """Uncompiled here, for compiling takes a minute: benchmarks/updates.py compiles."""
     monkeypatch.setattr(torch, "compile", lambda function, **_: function)
     monkeypatch.setattr("hornbook.training.compiled.compiler", lambda device: True)
     runs = []

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.func import grad_and_value
 
+from hornbook.evaluate import batch_loss
 from hornbook.models.base import LanguageModel
 from hornbook.training.loss import Functional
 
@@ -57,6 +58,14 @@ def choose_form(form: Form, asked: str, seconds: float, device: torch.device) ->
 def pays_from(form: Form) -> float:
     """Seconds of a run from which compiling is worth its time twice over."""
     return 2 * COST[form] / SAVED[form]
+
+
+def compiled_loss(device: torch.device) -> Callable[..., Tensor]:
+    """The loss of a batch compiled; on a GPU its kernels and those of its gradients are recorded too
+    and started as one (CUDA graphs). What a call gives is overwritten by the next."""
+    mode = "reduce-overhead" if device.type == "cuda" else None
+    compiled: Callable[..., Tensor] = torch.compile(batch_loss, dynamic=False, mode=mode)
+    return compiled
 
 
 class Updates:

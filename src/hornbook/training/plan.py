@@ -302,10 +302,20 @@ def _choose_compilation(plan: Plan) -> None:
             seconds = updates * seconds_of(trial, plan.device, least)
     plan.compiled, plan.why_compiled = choose_form(form, asked, seconds, plan.device)
     if asked == "auto" and plan.compiled == "loss":
+        _compare_compiled(plan)
+
+
+def _compare_compiled(plan: Plan) -> None:
+    """Keeps the compiled loss where it can be compiled and an update takes less time with it."""
+    plan.compiled = "no"
+    try:
         with _trial(plan, plan.precision) as trial, _trial(plan, plan.precision, "loss") as other:
             ratio = seconds_of(other, plan.device) / seconds_of(trial, plan.device)
-        plan.compiled = "loss" if ratio < PAYS else "no"
-        plan.why_compiled = f"measured: an update takes {ratio:.2f} of the time"
+    except RuntimeError as error:  # torch's compilers raise many kinds of it
+        plan.why_compiled = f"it failed here: {type(error).__name__}"
+        return
+    plan.compiled = "loss" if ratio < PAYS else "no"
+    plan.why_compiled = f"measured: an update takes {ratio:.2f} of the time"
 
 
 def _in_one_call(plan: Plan) -> bool:

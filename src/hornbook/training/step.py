@@ -15,7 +15,7 @@ from hornbook.errors import RunError
 from hornbook.evaluate import batch_loss
 from hornbook.models.base import LanguageModel
 from hornbook.optim import build_optimizer, learning_rate
-from hornbook.training.compiled import SPAN, Form, Updates
+from hornbook.training.compiled import SPAN, Form, Updates, compiled_loss
 from hornbook.training.device import autocast
 from hornbook.training.loss import penalty
 from hornbook.training.replay import Replay, is_small
@@ -59,7 +59,8 @@ class TrainStep:
         self.optimizer = build_optimizer(model, config.optim, model.output)
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         model.drop_plainly(config.training.plain)
-        self._loss = torch.compile(batch_loss, dynamic=False) if compiled == "loss" else batch_loss
+        device = self.parameters[0].device
+        self._loss = compiled_loss(device) if compiled == "loss" else batch_loss
         self._updates = Updates(model) if compiled == "updates" else None
         self.span = SPAN if self._updates is not None else 1
         self.averaged = [p.detach().clone() for p in self.parameters if config.training.ema]
@@ -80,7 +81,7 @@ class TrainStep:
         if self.config.optim.l2:
             loss = loss + penalty(self.model, self.config.optim.l2)
         loss.backward()  # type: ignore[no-untyped-call]
-        return loss.detach()
+        return loss.detach().clone()
 
     def __call__(self, step: int, *, watched: bool = False) -> tuple[Tensor, Tensor]:
         """Update `step`: (loss, norm of the gradient before clipping), scalars.
