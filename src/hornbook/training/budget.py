@@ -20,7 +20,7 @@ from hornbook.data.part import fitting_context
 from hornbook.errors import ConfigError
 from hornbook.models.registry import build_model
 from hornbook.run import parse_config
-from hornbook.training.plan import DEFAULT_MODEL, Plan, make_plan, seconds_of
+from hornbook.training.plan import DEFAULT_MODEL, EPOCHS, Plan, make_plan, seconds_of
 from hornbook.training.step import TrainStep
 
 END = {"documents": 1.0, "stream": 3.0}  # seconds of the report, besides its evaluation
@@ -28,6 +28,7 @@ FORWARD = 3.0  # how much faster tokens are scored than trained on
 EVALUATING = 0.1  # share of the minutes at most
 MEASURING = 0.1  # share of the minutes after which no larger size is tried
 FEWEST = 60  # updates below which a size is not worth trying
+PER_TOKEN = 25  # parameters for each token of a small text, beyond which sizes were worse
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,11 @@ def _best_size(plan: Plan, budget: Budget) -> tuple[str, float, str]:
             continue
         if losses and time.monotonic() - begin > MEASURING * budget.seconds:
             break
-        seconds[name] = _measure(size, plan)
+        step = _step_of(size, plan)
+        parameters, tokens = step.model.n_parameters, plan.train_part.n_targets
+        if losses and parameters > PER_TOKEN * tokens:
+            break
+        seconds[name] = seconds_of(step, plan.device, times=5)
         updates = budget.left(END[kind]) / seconds[name]
         if losses and updates < FEWEST:
             break
@@ -176,15 +181,14 @@ def _best_size(plan: Plan, budget: Budget) -> tuple[str, float, str]:
     return best, seconds[best], why
 
 
-def _measure(size: Size, plan: Plan) -> float:
-    """Seconds of an update of a size here."""
+def _step_of(size: Size, plan: Plan) -> TrainStep:
+    """The updates of a size on the text of a plan."""
     config = parse_config(merge(plan.config.model_dump(), _of_size(size, plan, 1000)))
     model = build_model(config.model, plan.tokenizer.vocab_size, plan.tokenizer.end_id)
     training, length = config.training, model.context_length
     draw = Draw(batch_size=training.batch_size, seed=0)
     batches = build_batches(plan.train_part, "sequences", length, draw, plan.device)
-    step = TrainStep(model.to(plan.device).train(), batches, config, plan.precision)
-    return seconds_of(step, plan.device, times=5)
+    return TrainStep(model.to(plan.device).train(), batches, config, plan.precision)
 
 
 def _of_size(size: Size, plan: Plan, updates: int) -> Nested:
@@ -215,12 +219,19 @@ def _with_updates(
         raise ConfigError(
             f"minutes: found {minutes:g}, in which this machine makes no two updates; give more"
         )
-    plan.config = with_horizon(plan.config, steps)
+    most = plan.most_updates
+    if most is not None and steps > most:
+        plan.notes.append(
+            f"takes less than {minutes:g} minutes: after {EPOCHS} times through a small text more "
+            "updates would learn it by heart"
+        )
+    plan.config = with_horizon(plan.config, min(steps, most or steps))
     training = plan.config.training.model_copy(
         update={"evaluations": evaluations, "minutes": minutes}
     )
     plan.config = plan.config.model_copy(update={"training": training})
-    plan.budget = Budget(budget.seconds - end, budget.began)
+    if most is None or steps <= most:
+        plan.budget = Budget(budget.seconds - end, budget.began)
     return plan
 
 

@@ -51,6 +51,10 @@ LONGEST_DEFAULT = 256  # tokens of context for long documents, where nobody asks
 LOOKED_AT = 1 << 24  # windows of a large part that statistics are taken of, tokens counted of it
 WINDOWS = 1 << 14  # contexts of the training part computed at once
 TRIAL = 1 << 12  # tokens of the steps by which precisions are compared
+EPOCHS = 12  # through a small text: after more models learned it by heart (benchmarks/small.py)
+NEAR = 1.25  # times as many are left alone
+SHARE = 6  # updates in an epoch of a small text, at least
+DROPOUT = 0.2  # with so many epochs
 
 
 @dataclass
@@ -112,6 +116,14 @@ class Plan:
         share *= self.length if self.batches.overlapping else 1
         full_rows = self.batches.batch_size * (self.length if self.examples == "sequences" else 1)
         return min(self.train_part.n_targets * share, full_rows)
+
+    @property
+    def most_updates(self) -> int | None:
+        """Updates after which the training part begins to be learned by heart; None of a model that
+        has fewer parameters than the part has tokens."""
+        if self.model.n_parameters < self.train_part.n_targets:
+            return None
+        return max(2, round(EPOCHS * self.train_part.n_targets / self.tokens_per_step))
 
     def lines(self) -> list[tuple[str, str]]:
         """The plan in words: (what, how) pairs for a reader."""
@@ -232,7 +244,12 @@ def make_plan(
     entry = MODELS[name]
     if "context_length" in merged["model"] and not entry.load(entry.model).sliding:
         notes += _fit(merged, asked, train_part, val_part)
-    return _assemble(parse_config(merged), text, split, tokenizer, train_part, val_part, notes)
+    parts = train_part, val_part
+    plan = _assemble(parse_config(merged), text, split, tokenizer, *parts, notes)
+    if not isinstance(preset, str) and (note := _fit_updates(plan, merged, asked)):
+        notes.append(note)
+        plan = _assemble(parse_config(merged), text, split, tokenizer, *parts, notes)
+    return plan
 
 
 def refuse_two(flag: str, first: Any, field: str, second: Any) -> None:
@@ -352,6 +369,31 @@ def seconds_of(
             torch.cuda.synchronize()
         seconds.append(time.perf_counter() - begin)
     return statistics.median(seconds[1:] or seconds)
+
+
+def _fit_updates(plan: Plan, merged: Nested, asked: Nested) -> str:
+    """Fits updates, batch and dropout to a small text where nobody asked for them; says so."""
+    model, training, optim = merged["model"], merged["training"], merged["optim"]
+    told = asked.get("training", {})
+    if plan.model.fitted or "steps" in told or training["batch_size"] == "all":
+        return ""
+    steps, batch, most = training["steps"], training["batch_size"], plan.most_updates
+    if most is None or steps <= NEAR * most:
+        return ""
+    if "batch_size" not in told:
+        training["batch_size"] = max(1, min(batch, batch * most // (SHARE * EPOCHS)))
+    training["steps"] = round(most * batch / training["batch_size"])
+    if "warmup" not in asked.get("optim", {}):
+        optim["warmup"] = min(optim["warmup"], training["steps"] // 10)
+    note = f"{training['steps']:,} updates of {training['batch_size']:,} instead of {steps:,}"
+    note += f" of {batch:,}"
+    if "dropout" not in asked["model"] and model.get("dropout", DROPOUT) < DROPOUT:
+        model["dropout"] = DROPOUT
+        note += f", dropout {DROPOUT}"
+    return (
+        f"{note}: {EPOCHS} times through a small text; more of them would learn it by heart "
+        "(--steps trains longer)"
+    )
 
 
 def _fit(merged: Nested, asked: Nested, train_part: Part, val_part: Part) -> list[str]:
