@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from hornbook.config import Nested
 from hornbook.errors import ConfigError
 from hornbook.training import budget, train
 from hornbook.training.budget import LAWS, SIZES, Budget, dropout_for, promised
-from hornbook.training.plan import make_plan
+from hornbook.training.plan import DROPOUT, EPOCHS, SHARE, make_plan
 
 SPEED = {name: 1e-3 * 4**i for i, name in enumerate(SIZES)}  # seconds of an update, as if
 
@@ -99,3 +100,53 @@ def test_the_minutes_of_a_ladder_are_shared_out() -> None:
     assert sum(shares.values()) == pytest.approx(3.0)
     assert set(shares) == {name for name in rungs if not name.startswith("counts")}
     assert max(shares, key=shares.__getitem__) == "gpt"
+
+
+@pytest.fixture
+def few_names(tmp_path: Path) -> Path:
+    """A thousand names: a text with fewer tokens than the default GPT has parameters."""
+    path = tmp_path / "few.txt"
+    path.write_text("\n".join(make_plan("names").split.train[:1000]))
+    return path
+
+
+def test_a_small_text_is_gone_through_twelve_times(few_names: Path) -> None:
+    plan = make_plan(str(few_names))
+    seen = plan.tokens_per_step * plan.config.training.steps / plan.train_part.n_targets
+    assert seen == pytest.approx(EPOCHS, rel=0.05)
+    assert plan.batches.batch_size * SHARE <= plan.batches.items_per_epoch
+    assert plan.model.config.dropout == DROPOUT
+    assert any("12 times through a small text" in note for note in plan.notes)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"training": {"steps": 500}}, {"model": {"name": "bigram"}}],
+    ids=["steps that are asked for", "a model too small to learn it by heart"],
+)
+def test_what_a_small_text_does_not_change(few_names: Path, settings: Nested) -> None:
+    plan = make_plan(str(few_names), settings=settings)
+    assert plan.config.training.steps == 500
+    assert not any("small text" in note for note in plan.notes)
+
+
+def test_a_preset_that_is_asked_for_is_not_fitted(few_names: Path) -> None:
+    plan = make_plan(str(few_names), preset="notes-mlp")
+    assert plan.config.training.steps == 200_000
+
+
+def test_dropout_and_batch_that_are_asked_for_stay(few_names: Path) -> None:
+    settings = {"model": {"dropout": 0.01}, "training": {"batch_size": 16}}
+    plan = make_plan(str(few_names), settings=settings)
+    assert plan.model.config.dropout == 0.01
+    assert plan.batches.batch_size == 16
+
+
+def test_more_minutes_than_a_small_text_needs_are_not_used(few_names: Path) -> None:
+    plan = budget.plan_in_time(
+        60, time.monotonic(), str(few_names), model=None, preset=None, settings={}
+    )
+    assert plan.config.training.steps <= plan.most_updates < 500
+    assert plan.budget is None
+    assert "ends before its 60 minutes are over" in plan.notes[-1]
+    assert "medium" not in plan.notes[0]  # eight times the parameters

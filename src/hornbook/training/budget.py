@@ -18,7 +18,7 @@ from hornbook.config import Nested, RunConfig, merge
 from hornbook.data.batches import Draw, build_batches
 from hornbook.data.part import fitting_context
 from hornbook.errors import ConfigError
-from hornbook.models.registry import build_model
+from hornbook.models.registry import build_model, outline
 from hornbook.run import parse_config
 from hornbook.training.plan import DEFAULT_MODEL, EPOCHS, Plan, make_plan, seconds_of
 from hornbook.training.step import TrainStep
@@ -28,7 +28,7 @@ FORWARD = 3.0  # how much faster tokens are scored than trained on
 EVALUATING = 0.1  # share of the minutes at most
 MEASURING = 0.1  # share of the minutes after which no larger size is tried
 FEWEST = 60  # updates below which a size is not worth trying
-PER_TOKEN = 25  # parameters for each token of a small text, beyond which sizes were worse
+PER_TOKEN = 30  # parameters for each token of a small text, beyond which larger sizes were worse
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def plan_in_time(
         updates = round(budget.left(END[plan.corpus.kind]) / seconds)
         chosen = _of_size(SIZES[name], plan, max(1, updates))
         plan = make_plan(corpus, preset=chosen, settings=asked)
-        plan.notes.append(why)
+        plan.notes.insert(0, why)
     else:
         with_copy = TrainStep(plan.model, plan.batches, plan.config, plan.precision)
         seconds = seconds_of(with_copy, plan.device)
@@ -162,11 +162,9 @@ def _best_size(plan: Plan, budget: Budget) -> tuple[str, float, str]:
             continue
         if losses and time.monotonic() - begin > MEASURING * budget.seconds:
             break
-        step = _step_of(size, plan)
-        parameters, tokens = step.model.n_parameters, plan.train_part.n_targets
-        if losses and parameters > PER_TOKEN * tokens:
+        if losses and _parameters(size, plan) > PER_TOKEN * plan.train_part.n_targets:
             break
-        seconds[name] = seconds_of(step, plan.device, times=5)
+        seconds[name] = _measure(size, plan)
         updates = budget.left(END[kind]) / seconds[name]
         if losses and updates < FEWEST:
             break
@@ -181,14 +179,21 @@ def _best_size(plan: Plan, budget: Budget) -> tuple[str, float, str]:
     return best, seconds[best], why
 
 
-def _step_of(size: Size, plan: Plan) -> TrainStep:
-    """The updates of a size on the text of a plan."""
+def _parameters(size: Size, plan: Plan) -> int:
+    """Parameters of a size, for the symbols of a plan."""
+    config = parse_config(merge(plan.config.model_dump(), _of_size(size, plan, 1)))
+    return outline(config.model, plan.tokenizer.vocab_size, plan.tokenizer.end_id).n_parameters
+
+
+def _measure(size: Size, plan: Plan) -> float:
+    """Seconds of an update of a size here."""
     config = parse_config(merge(plan.config.model_dump(), _of_size(size, plan, 1000)))
     model = build_model(config.model, plan.tokenizer.vocab_size, plan.tokenizer.end_id)
     training, length = config.training, model.context_length
     draw = Draw(batch_size=training.batch_size, seed=0)
     batches = build_batches(plan.train_part, "sequences", length, draw, plan.device)
-    return TrainStep(model.to(plan.device).train(), batches, config, plan.precision)
+    step = TrainStep(model.to(plan.device).train(), batches, config, plan.precision)
+    return seconds_of(step, plan.device, times=5)
 
 
 def _of_size(size: Size, plan: Plan, updates: int) -> Nested:
@@ -219,18 +224,18 @@ def _with_updates(
         raise ConfigError(
             f"minutes: found {minutes:g}, in which this machine makes no two updates; give more"
         )
-    most = plan.most_updates
-    if most is not None and steps > most:
+    most = plan.most_updates or steps
+    if steps > most:
         plan.notes.append(
-            f"takes less than {minutes:g} minutes: after {EPOCHS} times through a small text more "
-            "updates would learn it by heart"
+            f"ends before its {minutes:g} minutes are over: {EPOCHS} times through a small text "
+            "are enough"
         )
-    plan.config = with_horizon(plan.config, min(steps, most or steps))
+    plan.config = with_horizon(plan.config, min(steps, most))
     training = plan.config.training.model_copy(
         update={"evaluations": evaluations, "minutes": minutes}
     )
     plan.config = plan.config.model_copy(update={"training": training})
-    if most is None or steps <= most:
+    if steps <= most:
         plan.budget = Budget(budget.seconds - end, budget.began)
     return plan
 

@@ -51,7 +51,8 @@ LONGEST_DEFAULT = 256  # tokens of context for long documents, where nobody asks
 LOOKED_AT = 1 << 24  # windows of a large part that statistics are taken of, tokens counted of it
 WINDOWS = 1 << 14  # contexts of the training part computed at once
 TRIAL = 1 << 12  # tokens of the steps by which precisions are compared
-EPOCHS = 12  # through a small text: after more models learned it by heart (benchmarks/small.py)
+CROWDED = 3  # parameters for each token of a text: from there on it is a small text
+EPOCHS = 12  # through a small text: after more, models learned it by heart (benchmarks/small.py)
 NEAR = 1.25  # times as many are left alone
 SHARE = 6  # updates in an epoch of a small text, at least
 DROPOUT = 0.2  # with so many epochs
@@ -119,9 +120,9 @@ class Plan:
 
     @property
     def most_updates(self) -> int | None:
-        """Updates after which the training part begins to be learned by heart; None of a model that
-        has fewer parameters than the part has tokens."""
-        if self.model.n_parameters < self.train_part.n_targets:
+        """Updates after which a small training part begins to be learned by heart; None where it is
+        not small for this model."""
+        if self.model.n_parameters < CROWDED * self.train_part.n_targets:
             return None
         return max(2, round(EPOCHS * self.train_part.n_targets / self.tokens_per_step))
 
