@@ -17,10 +17,18 @@ import pytest
 import hornbook
 from hornbook import presets
 from hornbook.cli.main import main
-from hornbook.diagnostics.compare import Difference, compare, differences, measure, t_quantile
+from hornbook.diagnostics.compare import (
+    Difference,
+    Measured,
+    compare,
+    differences,
+    measure,
+    t_quantile,
+)
 from hornbook.diagnostics.standings import standings as draw
 from hornbook.errors import ConfigError, DataError, RunError
 from hornbook.evaluate import token_nats
+from hornbook.generate import Sample
 from hornbook.ladder import _mixture, climb, passed
 from hornbook.mixing import mix
 from hornbook.run import Run
@@ -321,6 +329,39 @@ def test_a_ladder_killed_while_mixing_goes_on(words_file: Path, tmp_path: Path) 
     assert (tmp_path / "mixture" / "report.json").exists()
 
 
+def test_rungs_on_documents_can_be_trained_by_themselves() -> None:
+    for name, preset in presets.ladder(documents=True).items():
+        if "counts" not in name:
+            own = presets.named("gpt-pairs") if name == "gpt" else None
+            assert preset == (own or presets.default(name, documents=True))
+
+
+def test_a_mixture_is_made_anew_when_its_members_have_changed(
+    words_file: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "ladder"
+    settings = {"training": {"steps": 2, "evaluations": 1, "samplings": 0}}
+    rows = [
+        climb(str(words_file), rungs=[rung], out=out, settings=settings).standings[-1]
+        for rung in ("counts-2", "bow")
+    ]
+    before = _mixture(out, rows).standing.validation
+    marked = (out / "mixture" / "report.json").stat().st_mtime_ns
+    assert _mixture(out, rows).standing.validation == before
+    assert (out / "mixture" / "report.json").stat().st_mtime_ns == marked
+    hornbook.resume(out / "bow", steps=30)
+    assert _mixture(out, rows).standing.validation != before
+
+
+def test_a_ladder_without_a_rung_yet_takes_other_settings(words_file: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="stepz"):
+        climb(
+            str(words_file), rungs=["bow"], out=tmp_path / "l", settings={"training": {"stepz": 1}}
+        )
+    settings = {"training": {"steps": 2, "evaluations": 1, "samplings": 0}}
+    assert climb(str(words_file), rungs=["bow"], out=tmp_path / "l", settings=settings).standings
+
+
 @pytest.mark.parametrize("text", ["stream", "few", "long"])
 def test_rungs_are_trained_as_hornbook_train_would(text: str, tmp_path: Path) -> None:
     """What nobody asked for is fitted to a text that is small, or whose documents are long."""
@@ -399,14 +440,33 @@ def test_the_ladder_has_every_model(documents: bool) -> None:
     }
 
 
-def test_the_sentences_name_the_rungs_that_pass_the_counts(names_run: Run) -> None:
-    base = measure(names_run, "gpt").standing
-    counts = replace(base, name="counts", fitted=True, validation=2.0, unseen=2.1)
-    better = replace(base, name="net", validation=1.9, unseen=2.2)
-    assert passed([counts, better]) == [
-        "validation: below counts (2.0000 nats): net",
-        "documents not in the training part: below counts (2.1000 nats): none of the trained rungs",
+def test_the_sentences_name_the_rungs_that_really_pass_the_counts(names_run: Run) -> None:
+    base = measure(names_run, "gpt")
+    units = len(base.nats)
+
+    def rung(name: str, on_old: float, on_new: float, **facts: Any) -> Measured:
+        nats = np.where(np.arange(units) % 2, on_new, on_old) * base.tokens
+        nats += 0.1 * np.random.default_rng(len(name)).standard_normal(units)
+        standing = replace(base.standing, name=name, **facts)
+        return replace(base, standing=standing, nats=nats, new=np.arange(units) % 2 == 1)
+
+    counts = rung("counts", 2.0, 2.0, fitted=True, validation=2.0, unseen=2.1)
+    rungs = [counts, rung("copier", 1.0, 2.5), rung("learner", 1.9, 1.9), rung("twin", 2.0, 2.0)]
+    assert passed([*rungs, rung("mixture", 1.0, 1.0)]) == [
+        "validation: below counts (2.0000 nats): copier, learner; not told apart from it: twin",
+        "documents not in the training part: below counts (2.1000 nats): learner; "
+        "not told apart from it: twin",
     ]
+
+
+def test_empty_samples_are_no_new_documents(
+    words_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = hornbook.train(str(words_file), model="ngram", out=tmp_path / "run")
+    texts = ["", "", run.split().train[0], "xyzzy"]
+    samples = [Sample(text, "", len(text), True) for text in texts]
+    monkeypatch.setattr(Run, "sample", lambda self, *_, **__: samples)
+    assert measure(run, "run").standing.new == 0.5
 
 
 def test_the_suggestion_lies_below_the_lowest_point() -> None:

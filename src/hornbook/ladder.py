@@ -6,20 +6,23 @@ there already is not done again: finished rungs are kept, an interrupted one goe
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from hornbook import presets
 from hornbook.config import DataConfig, Nested, TrainingConfig, merge
 from hornbook.data.corpora import load_corpus
 from hornbook.diagnostics.compare import (
-    Difference,
     Measured,
     Standing,
     check_same_text,
+    difference,
     differences,
     in_words,
     measure,
@@ -28,7 +31,7 @@ from hornbook.diagnostics.compare import (
 from hornbook.diagnostics.standings import standings
 from hornbook.errors import ConfigError, RunError, did_you_mean
 from hornbook.files import not_written, read_json, write_bytes, write_json
-from hornbook.mixing import mix
+from hornbook.mixing import members_weights, mix
 from hornbook.models.registry import MODELS
 from hornbook.run import Run
 from hornbook.training.callbacks import Callback
@@ -39,18 +42,22 @@ MIXTURE = "mixture"
 
 @dataclass(frozen=True)
 class Ladder:
-    """A climbed ladder: standings in the order of the rungs, and the best against each other."""
+    """A climbed ladder: what was measured, in the order of the rungs."""
 
     path: Path
     corpus: str
-    standings: tuple[Standing, ...]
-    differences: tuple[Difference, ...]
+    measured: tuple[Measured, ...]
+
+    @property
+    def standings(self) -> tuple[Standing, ...]:
+        """The rows of its table."""
+        return tuple(m.standing for m in self.measured)
 
     @property
     def sentences(self) -> list[str]:
         """What the figures say, in plain words."""
-        told = [difference.sentence for difference in self.differences] + passed(self.standings)
-        return not_held_out(self.standings) + told
+        told = [difference.sentence for difference in differences(self.measured)]
+        return not_held_out(self.standings) + told + passed(self.measured)
 
 
 def climb(
@@ -101,9 +108,8 @@ def climb(
             known[name] = measure(Run.load(path / name), name)
     measured = [known[name] for name in (*whole, MIXTURE) if name in known]
     check_same_text(measured)
-    rows = tuple(m.standing for m in measured)
-    found = tuple(differences(measured))
-    ladder = Ladder(path, text.source, rows, found)
+    ladder = Ladder(path, text.source, tuple(measured))
+    rows = ladder.standings
     write_json(
         path / "ladder.json",
         {**facts, "standings": [row.to_json() for row in rows], "sentences": ladder.sentences},
@@ -127,7 +133,8 @@ def _shares(minutes: float, rungs: dict[str, Nested]) -> dict[str, float]:
 
 def _claim(path: Path, facts: dict[str, Any]) -> None:
     known = path / "ladder.json"
-    if known.exists():
+    climbed = path.is_dir() and any(place.is_dir() for place in path.iterdir())
+    if known.exists() and climbed:
         before = read_json(known)
         if any(before.get(key) != facts.get(key) for key in ("sha256", "settings", "minutes")):
             raise RunError(
@@ -136,21 +143,21 @@ def _claim(path: Path, facts: dict[str, Any]) -> None:
             )
     elif path.exists() and not path.is_dir():
         raise RunError(f"{path}: is a file, expected a directory; give another place (--out)")
-    elif path.exists() and any(path.iterdir()):
+    elif path.exists() and not known.exists() and any(path.iterdir()):
         raise RunError(f"{path}: exists already and is no ladder; give another place (--out)")
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise not_written(path, error) from None
-    if not known.exists():
+    if not climbed:
         write_json(known, facts)
 
 
 def _rung(
     path: Path, corpus: str, preset: Nested, settings: Nested, callbacks: Sequence[Callback]
 ) -> Run:
-    """The run of a rung, trained as `hornbook train` would: what nobody asked for is fitted to the
-    text."""
+    """The run of a rung, trained as `hornbook train` would train these settings: what nobody asked
+    for is fitted to the text."""
     if (path / "report.json").exists():
         return Run.load(path)
     if path.exists():
@@ -164,39 +171,39 @@ def _mixture(path: Path, rows: Sequence[Standing]) -> Measured:
         min((s for s in rows if s.fitted == fitted), key=lambda s: s.validation)
         for fitted in (False, True)
     ]
-    out = path / MIXTURE
-    if not (out / "report.json").exists():
-        if out.exists():  # killed while mixing
-            shutil.rmtree(out)
-        mix([Run.load(s.path) for s in best], out, [2.0, 1.0])
+    out, members = path / MIXTURE, [Run.load(s.path) for s in best]
+    if out.exists() and not _is_of(out, members):  # they were trained on, or it was killed mixing
+        shutil.rmtree(out)
+    if not out.exists():
+        mix(members, out, [2.0, 1.0])
     return measure(Run.load(out), MIXTURE)
 
 
-def passed(rows: Sequence[Standing]) -> list[str]:
-    """Where trained rungs pass the best counts, in all and on documents that are new."""
-    counts = [s for s in rows if s.fitted]
-    trained = [s for s in rows if not s.fitted]
+def _is_of(out: Path, members: Sequence[Run]) -> bool:
+    """Whether a mixture is whole, and of what these runs are now."""
+    if not (out / "report.json").exists():
+        return False
+    kept, now = Run.load(out).model.state_dict(), members_weights(members)
+    return kept.keys() == now.keys() and all(torch.equal(kept[name], now[name]) for name in now)
+
+
+def passed(measured: Sequence[Measured]) -> list[str]:
+    """Where trained rungs really pass the best counts, in all and on documents that are new."""
+    counts = [m for m in measured if m.standing.fitted]
+    trained = [m for m in measured if not m.standing.fitted and m.standing.name != MIXTURE]
     if not counts or not trained:
         return []
+    best = min(counts, key=lambda m: m.standing.validation)
+    losses = {"validation": (best.standing.validation, False)}
+    if best.standing.unseen is not None and not best.new.all():
+        losses["documents not in the training part"] = (best.standing.unseen, True)
     sentences = []
-    for what, loss in (
-        ("validation", _validation),
-        ("documents not in the training part", _unseen),
-    ):
-        known = [s for s in counts if loss(s) is not None]
-        others = [s for s in trained if loss(s) is not None]
-        if not known or not others:
-            continue
-        best = min(known, key=lambda s: loss(s) or 0.0)
-        better = [s.name for s in others if (loss(s) or 0.0) < (loss(best) or 0.0)]
-        names = ", ".join(better) if better else "none of the trained rungs"
-        sentences.append(f"{what}: below {best.name} ({in_words(loss(best))} nats): {names}")
+    for what, (loss, new) in losses.items():
+        found = [difference(best, m, new=new) for m in trained]
+        below = [d.other for d in found if d.mean < 0 and d.is_real]
+        alike = [d.other for d in found if math.isfinite(d.mean) and not d.is_real]
+        names = ", ".join(below) if below else "none of the trained rungs"
+        names += f"; not told apart from it: {', '.join(alike)}" if alike else ""
+        name = best.standing.name
+        sentences.append(f"{what}: below {name} ({in_words(loss)} nats): {names}")
     return sentences
-
-
-def _validation(standing: Standing) -> float | None:
-    return standing.validation
-
-
-def _unseen(standing: Standing) -> float | None:
-    return standing.unseen

@@ -7,6 +7,8 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from torch import Tensor
+
 from hornbook.config import RunConfig
 from hornbook.diagnostics.novelty import assess
 from hornbook.errors import ConfigError, DataError
@@ -45,11 +47,7 @@ def mix(runs: Sequence[Run], out: Path, weights: Sequence[float] = ()) -> Run:
         "weights": [weight / sum(weights) for weight in weights],
     }
     config: RunConfig = first.config.model_copy(update={"model": model_config(settings)})
-    tensors = {
-        f"models.{i}.{name}": tensor
-        for i, run in enumerate(runs)
-        for name, tensor in run.model.state_dict().items()
-    }
+    tensors = members_weights(runs)
     model = build_model(config.model, first.tokenizer.vocab_size, first.tokenizer.end_id)
     model.load_weights(tensors)
     facts = {
@@ -77,6 +75,15 @@ def mix(runs: Sequence[Run], out: Path, weights: Sequence[float] = ()) -> Run:
         shutil.rmtree(out)
         raise
     return run
+
+
+def members_weights(runs: Sequence[Run]) -> dict[str, Tensor]:
+    """The weights of runs under the names that they have in their mixture."""
+    return {
+        f"models.{i}.{name}": tensor
+        for i, run in enumerate(runs)
+        for name, tensor in run.model.state_dict().items()
+    }
 
 
 def _split(run: Run) -> tuple[float, float | None, int]:

@@ -37,7 +37,7 @@ def ladder(*, documents: bool) -> dict[str, Nested]:
     }
     trained = {name: preset() for name, preset in (_DOCUMENTS if documents else _STREAM).items()}
     if documents:
-        trained["gpt"] = _with_pairs()
+        trained["gpt"] = gpt_pairs()
     else:
         trained["gpt2"] = gpt2_stream()  # the notes' own takes hours without a GPU
     return counts | trained
@@ -78,10 +78,10 @@ def gpt_documents() -> Nested:
 def gpt_names() -> Nested:
     """A larger GPT with a table of pairs for the names of the lectures: about two minutes."""
     longer: Nested = {"model": {"dropout": 0.13}, "training": {"steps": 1050}}
-    return merge(_with_pairs(), {"data": {"corpus": "makemore-names"}}, longer)
+    return merge(gpt_pairs(), {"data": {"corpus": "makemore-names"}}, longer)
 
 
-def _with_pairs() -> Nested:
+def gpt_pairs() -> Nested:
     """Four blocks of 128 channels and the embedding of pairs, which is worth 0.015 nats on names."""
     return {
         "model": {
@@ -389,6 +389,7 @@ _STREAM: dict[str, Callable[[], Nested]] = {
 PRESETS: dict[str, Callable[[], Nested]] = {
     "gpt-documents": gpt_documents,
     "gpt-names": gpt_names,
+    "gpt-pairs": gpt_pairs,
     "gpt-stream": gpt_stream,
     "gpt2-stream": gpt2_stream,
     "notes-bigram": notes_bigram,

@@ -40,7 +40,8 @@ class Standing:
     unseen: validation loss over the documents that do not stand in the training part as well.
     unseen_bits, test_bits: bits per byte of those. Losses are infinite where a model gives some of
     the text no probability.
-    new: share of its samples that are not in the training part (of a stream: of their pieces).
+    new: share of its samples that are not in the training part (of a stream: of their pieces);
+    empty samples are not counted.
     """
 
     name: str
@@ -70,13 +71,17 @@ class Standing:
 
 @dataclass(frozen=True)
 class Measured:
-    """A run's standing with the losses of each validation unit: nats, tokens and bytes, (units,)."""
+    """A run's standing with the losses of each validation unit: nats, tokens and bytes, (units,).
+
+    new: which units are documents that do not stand in the training part, (units,) bool.
+    """
 
     standing: Standing
     fingerprint: str
     nats: Floats
     tokens: Floats
     bytes: Floats
+    new: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,13 @@ class Difference:
     mean: float
     standard_error: float
     units: int
+
+    @property
+    def is_real(self) -> bool:
+        """Whether it would come by chance less than once in twenty times, by Student's t."""
+        if not math.isfinite(self.mean) or self.units < FEWEST or self.mean == 0:
+            return False
+        return abs(self.mean) >= t_quantile(self.units - 1) * self.standard_error
 
     @property
     def sentence(self) -> str:
@@ -116,7 +128,7 @@ class Difference:
         ratio = abs(self.mean) / self.standard_error if self.standard_error else math.inf
         needed = t_quantile(self.units - 1)
         told = f"{ratio:.1f} standard errors over {self.units:,} units, {needed:.2f} are needed"
-        if ratio < needed:
+        if not self.is_real:
             return f"{self.best} and {self.other} cannot be told apart: {size}, {told}"
         return f"{better} is better than {worse} by {size}: real, {told}"
 
@@ -164,6 +176,7 @@ def measure(run: Run, name: str) -> Measured:
     sums = np.add.reduceat(nats, edges)
     tokens = np.diff(np.append(edges, len(nats))).astype(np.float64)
     unseen = unseen_bits = test = test_error = test_bits = None
+    new_ones = np.ones(len(sums), dtype=np.bool_)
     if split.documents and split.recipe is None:  # of a large text only excerpts are at hand
         known = set(split.train)
         new_ones = np.array([text not in known for text in split.validation])
@@ -201,7 +214,7 @@ def measure(run: Run, name: str) -> Measured:
         new=new,
         samples=samples,
     )
-    return Measured(standing, fingerprint(split), sums, tokens, widths)
+    return Measured(standing, fingerprint(split), sums, tokens, widths, new_ones)
 
 
 def _identity(run: Run) -> str:
@@ -233,7 +246,8 @@ def _sample(run: Run, split: Split) -> tuple[tuple[str, ...], float]:
     if split.documents:
         known = set(split.train)
         texts = [s.text for s in run.sample(SAMPLES, max_tokens=200, seed=seed)]
-        return tuple(texts[:20]), sum(text not in known for text in texts) / len(texts)
+        said = [text for text in texts if text]  # an empty one is no document
+        return tuple(texts[:20]), sum(text not in known for text in said) / max(1, len(said))
     text = run.sample(1, max_tokens=TOKENS, seed=seed)[0].text
     pieces = [text[i : i + PIECE] for i in range(0, max(1, len(text) - PIECE), PIECE)]
     return (text,), sum(piece not in split.train[0] for piece in pieces) / len(pieces)
@@ -247,7 +261,7 @@ def differences(measured: Sequence[Measured]) -> list[Difference]:
     check_same_text(measured)
     same_tokens = len({m.standing.tokenizer for m in measured}) == 1
     ranked = sorted(measured, key=lambda m: rank(m.standing))
-    return [_difference(ranked[0], other, same_tokens=same_tokens) for other in ranked[1:]]
+    return [difference(ranked[0], other, same_tokens=same_tokens) for other in ranked[1:]]
 
 
 def rank(standing: Standing) -> float:
@@ -276,16 +290,24 @@ def different_texts(first: str, first_print: str, second: str, second_print: str
     )
 
 
-def _difference(best: Measured, other: Measured, *, same_tokens: bool) -> Difference:
+def difference(
+    best: Measured, other: Measured, *, same_tokens: bool = True, new: bool = False
+) -> Difference:
+    """Two runs paired by validation unit, in nats per token, or bits per byte unless `same_tokens`.
+
+    new: over the documents alone that do not stand in the training part.
+    """
     n = min(len(best.nats), len(other.nats))  # a last stretch may belong to one only
-    finite = [bool(np.isfinite(m.nats).all()) for m in (best, other)]
+    units = best.new[:n] if new else np.ones(n, dtype=np.bool_)
+    finite = [bool(np.isfinite(m.nats[:n][units]).all()) for m in (best, other)]
     unit = "nats per token" if same_tokens else "bits per byte"
     if not all(finite):
         mean = math.inf if finite[0] else math.nan
         return Difference(best.standing.name, other.standing.name, unit, mean, math.nan, n)
-    d, weight = other.nats[:n] - best.nats[:n], best.tokens[:n]
+    d, weight = (other.nats[:n] - best.nats[:n])[units], best.tokens[:n][units]
     if not same_tokens:
-        d, weight = d / math.log(2), best.bytes[:n]
+        d, weight = d / math.log(2), best.bytes[:n][units]
+    n = len(d)
     mean = float(d.sum() / weight.sum())
     spread = float(np.sum((d - mean * weight) ** 2))
     error = math.sqrt(spread * n / (n - 1)) / float(weight.sum()) if n > 1 else math.inf

@@ -55,7 +55,7 @@ CROWDED = 3  # parameters for each token of a text: from there on it is a small 
 EPOCHS = 12  # through a small text: after more, models learned it by heart (benchmarks/small.py)
 NEAR = 1.25  # times as many are left alone
 SHARE = 6  # updates in an epoch of a small text, at least
-DROPOUT = 0.2  # with so many epochs
+DROPOUT = 0.3  # with so many epochs
 
 
 @dataclass
