@@ -10,6 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 
 demo: $(VENV)/.ready
 	$(BIN)/hornbook train names
+	@echo 'hornbook lies in $(BIN): . $(BIN)/activate'
 
 test: $(VENV)/.ready-dev
 	$(BIN)/python -m pytest -n auto

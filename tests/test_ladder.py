@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import hornbook
 from hornbook import presets
@@ -34,6 +35,7 @@ from hornbook.mixing import mix
 from hornbook.run import Run
 from hornbook.training.lr_finder import Sweep, find_learning_rate, suggest
 from hornbook.training.plan import make_plan
+from hornbook.training.step import TrainStep
 
 FAST = {"training": {"steps": 4, "evaluations": 1, "samplings": 0}}
 
@@ -525,6 +527,34 @@ def test_the_curve_of_a_sweep_shows_rates(
     for high in ("inf", "nan", "0.001"):
         assert main([*words, "--high", high]) == 2
         assert "expected 0 < low < high" in capsys.readouterr().err
+
+
+def test_what_the_finder_advises_is_what_it_tried(
+    words_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tried = []
+
+    def step(self: TrainStep, i: int) -> tuple[torch.Tensor, torch.Tensor]:
+        rate = self.learning_rate(i)
+        groups = self.optimizer.param_groups
+        tried.append({g.get("muon", False): rate * g.get("scale", 1.0) for g in groups})
+        return torch.tensor(9.0 - i / 100), torch.tensor(1.0)
+
+    monkeypatch.setattr(TrainStep, "__call__", step)
+    words = ["lr-find", str(words_file), "--updates", "20", "--optim.muon-learning-rate", "0.04"]
+    assert main(words) == 0
+    words = capsys.readouterr().out.split()
+    rates = [float(words[words.index(f"--optim.{m}learning-rate") + 1]) for m in ("", "muon-")]
+    assert any(rates == pytest.approx([t[False], t[True]], rel=0.05) for t in tried)
+
+
+@pytest.mark.parametrize("verb", ["lr-find", "compare"])
+def test_a_picture_with_no_place_is_refused_before_anything_is_computed(
+    verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["names"] if verb == "lr-find" else ["no", "runs"]
+    assert main([verb, *asked, "--out", str(tmp_path / "none" / "x.png")]) == 2
+    assert "is no directory" in capsys.readouterr().err
 
 
 def test_the_finder_refuses_counts(words_file: Path) -> None:

@@ -122,7 +122,10 @@ def test_mlp(init: str) -> None:
 
 
 def test_batchnorm_mlp() -> None:
-    """The notes' first BatchNorm: standard deviations, no eps, a thousandth of each batch."""
+    """The notes' first BatchNorm: standard deviations, no eps, a thousandth of each batch.
+
+    They average its deviations, the library its variances, as their later class does.
+    """
     part, stoi = names()
     step = library(presets.notes_mlp_bn, part, len(stoi), 0)
     (norm,) = (m for m in step.model.modules() if isinstance(m, BatchNorm1d))
@@ -130,9 +133,10 @@ def test_batchnorm_mlp() -> None:
     parameters = C, W1, bngain, bnbias, W2, b2 = copies(step.model)  # noqa: N806
     X, Y = build_dataset(stoi, 3)  # noqa: N806
     mean_running = torch.zeros(1, 200, dtype=torch.float64)
+    var_running = torch.ones_like(mean_running)
 
     def textbook() -> Iterator[Tensor]:
-        nonlocal mean_running
+        nonlocal mean_running, var_running
         for i in range(STEPS):
             ix = drawn(step, i)
             hpreact = C[X[ix]].view(32, -1) @ W1
@@ -141,12 +145,14 @@ def test_batchnorm_mlp() -> None:
             hpreact = bngain * (hpreact - bnmeani) / bnstdi + bnbias
             with torch.no_grad():
                 mean_running = 0.999 * mean_running + 0.001 * bnmeani
+                var_running = 0.999 * var_running + 0.001 * bnstdi**2
             loss = F.cross_entropy(torch.tanh(hpreact) @ W2 + b2, Y[ix])
             descend(parameters, loss, notes_rate(i))
             yield loss
 
     assert_same(step, textbook(), parameters)
     torch.testing.assert_close(norm.running_mean, mean_running[0], atol=1e-10, rtol=0)
+    torch.testing.assert_close(norm.running_var, var_running[0], atol=1e-10, rtol=0)
 
 
 class PlainBatchNorm:

@@ -381,3 +381,10 @@ def test_a_run_that_stopped_early_goes_on_to_more_steps(words_file: Path, tmp_pa
     done = run.report["steps"]
     assert done < 12
     assert hornbook.resume(tmp_path / "r", steps=24).report["steps"] > done
+
+
+def test_a_batch_too_small_for_batchnorm_leaves_no_run(words_file: Path, tmp_path: Path) -> None:
+    settings = {"model": {"name": "mlp", "norm": "batchnorm"}, "training": {"batch_size": 1}}
+    with pytest.raises(ConfigError, match="batch of one example"):
+        hornbook.train(str(words_file), settings=settings, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()

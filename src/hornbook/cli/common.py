@@ -5,10 +5,14 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Iterable, Sequence
-from typing import NoReturn
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
 from hornbook.cli.main import VERBS
 from hornbook.errors import ConfigError, did_you_mean
+
+if TYPE_CHECKING:
+    from hornbook.diagnostics.style import Figure
 
 
 class Parser(argparse.ArgumentParser):
@@ -59,6 +63,23 @@ def add_unknown(parser: argparse.ArgumentParser) -> None:
         default="error",
         help="what to do with symbols that the model does not know (default: error)",
     )
+
+
+def check_picture(path: Path | None) -> None:
+    """Raises ConfigError where no picture can be written there, before it is computed."""
+    if path is None:
+        return
+    if path.suffix not in (".png", ".svg"):
+        raise ConfigError(f"out: found {path.name!r}, expected a name that ends in .png or .svg")
+    if not path.absolute().parent.is_dir():
+        raise ConfigError(f"out: {path.parent} is no directory; make it, or give another place")
+
+
+def write_picture(path: Path, figure: Figure) -> None:
+    """Writes a figure in the form that the name asks for."""
+    from hornbook.files import write_bytes
+
+    write_bytes(path, figure.png() if path.suffix == ".png" else figure.svg().encode())
 
 
 def table(rows: Iterable[Sequence[str]], *, right: Sequence[int] = ()) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-from hornbook.cli.common import Parser
+from hornbook.cli.common import Parser, check_picture, write_picture
 from hornbook.errors import ConfigError
 
 
@@ -18,14 +18,11 @@ def run(arguments: list[str]) -> int:
     args = parser.parse_args(arguments)
     if len(args.paths) < 2:
         raise ConfigError("RUN: found 1 run, expected two or more to compare")
-    if args.out is not None and args.out.suffix not in (".png", ".svg"):
-        raise ConfigError(
-            f"out: found {args.out.name!r}, expected a name that ends in .png or .svg"
-        )
+    check_picture(args.out)
 
     from hornbook.cli.ladder import show
     from hornbook.diagnostics.compare import compare, not_held_out
-    from hornbook.files import dump, write_bytes
+    from hornbook.files import dump
     from hornbook.run import Run
 
     measured, found = compare([Run.load(path) for path in args.paths])
@@ -33,9 +30,7 @@ def run(arguments: list[str]) -> int:
     if args.out is not None:
         from hornbook.diagnostics.standings import standings as draw
 
-        figure = draw(standings, "Comparison")
-        data = figure.png() if args.out.suffix == ".png" else figure.svg().encode()
-        write_bytes(args.out, data)
+        write_picture(args.out, draw(standings, "Comparison"))
     if args.json:
         pairs = [{**asdict(d), "sentence": d.sentence} for d in found]
         rows = [s.to_json() for s in standings]

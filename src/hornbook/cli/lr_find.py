@@ -8,9 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hornbook.cli.common import Parser, split_dotted, table
+from hornbook.cli.common import Parser, check_picture, split_dotted, table, write_picture
 from hornbook.config import parse_overrides
-from hornbook.errors import ConfigError
 
 if TYPE_CHECKING:
     from hornbook.training.lr_finder import Sweep
@@ -29,12 +28,8 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--out", type=Path, help="a picture of it: FILE.png or FILE.svg")
     parser.add_argument("--json", action="store_true", help="as one JSON object")
     args = parser.parse_args(rest)
-    if args.out is not None and args.out.suffix not in (".png", ".svg"):
-        raise ConfigError(
-            f"out: found {args.out.name!r}, expected a name that ends in .png or .svg"
-        )
+    check_picture(args.out)
 
-    from hornbook.files import write_bytes
     from hornbook.training.lr_finder import find_learning_rate
     from hornbook.training.plan import make_plan
 
@@ -45,9 +40,7 @@ def run(arguments: list[str]) -> int:
     if args.out is not None:
         from hornbook.diagnostics.learning import lr_sweep
 
-        figure = lr_sweep(sweep.rates, sweep.losses, sweep.best)
-        data = figure.png() if args.out.suffix == ".png" else figure.svg().encode()
-        write_bytes(args.out, data)
+        write_picture(args.out, lr_sweep(sweep.rates, sweep.losses, sweep.best))
         print(f"drawn: {args.out}", file=sys.stderr)
     if args.json:
         print(json.dumps(sweep.to_json()))
@@ -82,6 +75,8 @@ def _advice(sweep: Sweep, low: float) -> str:
             "sweep others (--low, --high), or longer (--updates)"
         )
     advice = f"best: --optim.learning-rate {sweep.best:.2g}"
+    if sweep.muon is not None:  # the sweep moved both, as they stand to each other
+        advice += f" --optim.muon-learning-rate {sweep.best * sweep.muon:.2g}"
     if sweep.best != sweep.suggested:
         advice += "\nthe confirmation disagrees with the sweep: look further in its direction"
     return advice

@@ -81,7 +81,8 @@ def _losses(axes: Axes, rows: Sequence[_Row]) -> None:
     if tested:
         axes.errorbar(
             [t for _, t, _ in tested], [p for p, _, _ in tested],
-            xerr=[2 * e for _, _, e in tested], fmt="s", color=style.ORANGE, ms=4, label="test",
+            xerr=[2 * e for _, _, e in tested], fmt="s", color=style.ORANGE, ms=4,
+            label="test (2 standard errors)",
         )  # fmt: skip
     unseen = [(p - 0.36, r.unseen) for p, r in zip(places, rows, strict=True)
               if r.unseen is not None and r.unseen != r.validation]  # fmt: skip
@@ -110,6 +111,9 @@ def _times(axes: Axes, rows: Sequence[_Row]) -> None:
                   color=style.VERMILION if r.fitted else style.BLUE)  # fmt: skip
         axes.annotate(r.name, (column, place), xytext=(3, 0), textcoords="offset points",
                       va="center", fontsize=8)  # fmt: skip
+    axes.plot([], [], "^", ms=6, color=style.VERMILION, label="counted")
+    axes.plot([], [], "o", ms=6, color=style.BLUE, label="trained")
+    axes.legend(loc="best")
     axes.set_xlim(first, column * (last / first) ** 0.2)
     axes.set_ylim(low, high)
 

@@ -15,6 +15,11 @@ from torch.nn import functional as F
 
 from hornbook.errors import ConfigError
 
+ONE_EXAMPLE = (
+    "batchnorm: found a batch of one example, which has no variance; expected 2 or more "
+    "(--training.batch-size), or another norm (--model.norm layernorm)"
+)
+
 
 class Linear(nn.Module):
     """x W + b, (..., fan_in) -> (..., fan_out).
@@ -66,10 +71,7 @@ class BatchNorm1d(nn.Module):
             return (x - self.running_mean) * scale + self.beta
         n = x.numel() // x.shape[-1]
         if n < 2:
-            raise ConfigError(
-                "batchnorm: found a batch of one example, which has no variance; expected 2 or "
-                "more (--training.batch-size), or another norm (--model.norm layernorm)"
-            )
+            raise ConfigError(ONE_EXAMPLE)
         rest = tuple(range(x.ndim - 1))  # batch, or batch and time
         mean = x.mean(rest)
         centred = x - mean

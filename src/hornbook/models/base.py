@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from hornbook.config import ModelConfig
 from hornbook.errors import ConfigError, RunError
 from hornbook.layers.attention import CausalAttention
+from hornbook.layers.basic import ONE_EXAMPLE, BatchNorm1d
 from hornbook.layers.cache import Moves
 from hornbook.layers.dropout import Dropout
 
@@ -99,6 +100,11 @@ class LanguageModel(nn.Module, ABC):
         `windows()` gives the contexts of all predictions of the training part, piece by piece,
         (n, context_length) each. A model with nothing to measure leaves it alone.
         """
+
+    def check_windows(self, n: int) -> None:
+        """Raises ConfigError where batches of n windows are too small to train on."""
+        if n == 1 and any(isinstance(module, BatchNorm1d) for module in self.modules()):
+            raise ConfigError(ONE_EXAMPLE)
 
     def drop_plainly(self, plain: bool) -> None:
         """Whether dropout's masks are drawn as torch draws them (`layers/dropout.py`)."""

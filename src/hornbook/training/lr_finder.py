@@ -32,12 +32,14 @@ class Sweep:
 
     suggested: None where the sweep diverged too soon for a curve.
     confirmed: (rate, loss) of the rates tried; inf losses are runs that diverged.
+    muon: how many times each rate Muon's matrices had; None without Muon.
     """
 
     rates: tuple[float, ...]
     losses: tuple[float, ...]
     suggested: float | None
     confirmed: tuple[tuple[float, float], ...]
+    muon: float | None = None
 
     @property
     def best(self) -> float | None:
@@ -61,6 +63,7 @@ class Sweep:
                 for rate, loss in self.confirmed
             ],
             "best": self.best,
+            "muon": self.muon,
         }
 
 
@@ -87,7 +90,9 @@ def find_learning_rate(
     suggested = suggest(rates, losses)
     tried = [suggested / AROUND, suggested, suggested * AROUND] if suggested is not None else []
     confirmed = [(rate, _tail(_train(plan, [rate] * updates))) for rate in tried]
-    return Sweep(tuple(rates.tolist()), tuple(losses), suggested, tuple(confirmed))
+    optim = plan.config.optim
+    muon = optim.muon_learning_rate / optim.learning_rate if optim.name == "muon" else None
+    return Sweep(tuple(rates.tolist()), tuple(losses), suggested, tuple(confirmed), muon)
 
 
 def suggest(rates: np.ndarray[Any, Any], losses: list[float]) -> float | None:

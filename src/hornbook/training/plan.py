@@ -284,6 +284,8 @@ def _assemble(
         notes.append(f"counts {train_part.n_targets:,} tokens, spread over the training part")
     plan = Plan(config, corpus, split, tokenizer, train_part, val_part, model, device, notes)
     if not model.fitted:
+        if plan.examples == "windows":
+            model.check_windows(plan.batches.batch_size)
         _choose_precision(plan)
         _choose_compilation(plan)
     return plan

@@ -154,7 +154,7 @@ def _check_resumable(run: Run) -> None:
     """Raises RunError where there is nothing to go on to, or the state is gone."""
     if has_state(run.path):
         return
-    if run.config.model.name == "mixture" or run.report:
+    if run.report:
         raise RunError(
             f"{run.path}: found no state to resume from (last/state.json); it is finished"
         )
