@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -143,3 +145,21 @@ def write(tmp_path: Path) -> Callable[[str, bytes | str], Path]:
         return path
 
     return _write
+
+
+@pytest.fixture
+def words_file(tmp_path: Path) -> Path:
+    """A small corpus of documents: 216 words of three syllables."""
+    path = tmp_path / "words.txt"
+    parts = ["ba", "ko", "mi", "tu", "re", "la"]
+    path.write_text("\n".join(a + b + c for a in parts for b in parts for c in parts))
+    return path
+
+
+def strict(text: str) -> Any:
+    """JSON as its standard has it, without NaN and Infinity."""
+
+    def refuse(word: str) -> None:
+        raise ValueError(word)
+
+    return json.loads(text, parse_constant=refuse)
