@@ -11,6 +11,9 @@ import pytest
 import torch
 
 from hornbook.data.part import Split
+from hornbook.diagnostics import nearest
+from hornbook.diagnostics.copying import copies
+from hornbook.diagnostics.nearest import Nearest
 from hornbook.diagnostics.novelty import compare, measure
 from hornbook.diagnostics.reference import Training
 from hornbook.diagnostics.suffixes import SuffixArray, suffix_order
@@ -56,11 +59,59 @@ def levenshtein(a: str, b: str) -> int:
 def test_the_nearest_document_is_that_of_the_plain_table() -> None:
     documents = tuple(texts("abcé", 60, 12, 4))
     training = Training(Split(documents, ("x",), (), documents=True))
-    for query in [*texts("abcd", 30, 12, 5), "a" * 200]:
-        found = training.nearest(query)
-        assert found is not None
-        assert found[1] == min(levenshtein(query, d) for d in documents)
-        assert found[1] == levenshtein(query, found[0])
+    queries = [*texts("abcd", 30, 12, 5), "é", "a" * 200]
+    expected = [min(levenshtein(query, d) for d in documents) for query in queries]
+    assert training.nearest.distances([*queries, "a" * 501]) == expected
+
+
+def test_edit_distances_are_bounded_in_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    documents = tuple(texts("abcdefgh ", 400, 100, 12))
+    queries = [*texts("abcdefgh ", 10, 60, 13), *(d[:-1] + "x" for d in documents[:20])]
+    exact = Training(Split(documents, ("x",), (), documents=True)).nearest
+    assert exact.among == len(exact.documents)
+    cells: list[int] = []
+    plain = nearest._nearest
+
+    def counted(text: str, points: nearest.Points, lengths: nearest.Ints) -> int:
+        cells.append(points.size * len(text))
+        return plain(text, points, lengths)
+
+    monkeypatch.setattr(nearest, "_nearest", counted)
+    monkeypatch.setattr(nearest, "PROFILED", 150)
+    monkeypatch.setattr(nearest, "CELLS", 100 * 100 * 200 * 25)
+    bounded = Training(Split(documents, ("x",), (), documents=True)).nearest
+    assert bounded.among == 25
+    found = bounded.distances(queries)
+    assert sum(cells) <= nearest.CELLS
+    true = exact.distances(queries)
+    assert all(a >= b for a, b in zip(found, true, strict=True))
+    assert found[10:] == true[10:] == [1] * 20  # near copies are not missed
+    assert sum(found) < 1.1 * sum(true)
+
+
+def test_the_figure_says_with_how_many_documents_texts_were_compared(
+    names_run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nearest, "CELLS", 100 * 30 * 15 * 7)
+    figure = copies(Run.load(names_run.path))
+    assert "the 7 of 23,928 training documents" in figure.note
+
+
+def test_held_out_text_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = tuple(texts("abcdefgh", 80, 30, 10))
+    training = Training(Split(lines[:50], lines[50:80], (), documents=True))
+    measured: list[str] = []
+    distances = Nearest.distances
+
+    def counted(self: Nearest, some: list[str]) -> list[int]:
+        measured.extend(some)
+        return distances(self, some)
+
+    monkeypatch.setattr(Nearest, "distances", counted)
+    first, second = (compare(samples, training) for samples in (lines[:30], lines[20:50]))
+    assert first.held_out == second.held_out
+    assert sum(text in lines[50:] for text in measured) == 30
+    assert first.to_json()["samples"]["among"] == len(set(lines[:50]))
 
 
 def test_copies_are_called_memorising_and_chance_is_not() -> None:
@@ -184,7 +235,7 @@ def test_a_stream_is_judged_by_its_spans() -> None:
     assert compare([text[100:300], text[900:1100]], training).memorising
     fresh = " ".join(draw.choices(words, k=200))
     assert not compare([fresh[:200], fresh[300:500]], training).memorising
-    assert training.nearest("anything") is None
+    assert training.nearest.distances(["anything"]) == []
 
 
 @pytest.fixture(scope="module")
@@ -210,7 +261,6 @@ def test_training_far_too_long_on_300_names_is_called_memorising(overtrained: Ru
     assert novelty["memorising"]
     assert "memorising: " in novelty["verdict"]
     assert novelty["last"]["samples"]["verbatim"] > 0.5
-    from hornbook.diagnostics.figures import copies
     from hornbook.diagnostics.source import records
 
     moments = [r["memorising"] for r in records(overtrained, "novelty")]
