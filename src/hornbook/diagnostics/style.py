@@ -191,6 +191,13 @@ def fitting(text: str, size: float, letters: int) -> float:
     return size * min(1.0, letters / max(1, len(text)))
 
 
+def width(text: str, size: float, weight: str = "normal") -> float:
+    """How wide a text is in a font of some size, in points."""
+    font = FontProperties(family=list(families()), size=size, weight=weight)
+    plain = text.replace(r"\$", "$")
+    return float(text_to_path.get_text_width_height_descent(plain, font, ismath=False)[0])
+
+
 def shortened(text: str, length: int) -> str:
     """The end of a text, with an ellipsis before it where it is longer."""
     return text if len(text) <= length else "…" + text[-length + 1 :]
