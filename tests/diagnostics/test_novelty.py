@@ -13,6 +13,7 @@ import torch
 from hornbook.data.part import Split
 from hornbook.diagnostics import nearest
 from hornbook.diagnostics.copying import copies
+from hornbook.diagnostics.learning import losses
 from hornbook.diagnostics.nearest import Nearest
 from hornbook.diagnostics.novelty import compare, measure
 from hornbook.diagnostics.reference import Training
@@ -284,7 +285,7 @@ def test_the_moment_is_looked_for_before_the_first_evaluation(overtrained: Run) 
 
 
 @pytest.mark.parametrize(
-    ("losses", "since"),
+    ("seen", "since"),
     [
         ([(3.0, 3.0), (2.5, 2.6), (2.0, 2.7), (1.5, 2.8)], 20),
         ([(3.0, 3.0), (2.5, 2.6), (2.0, 2.7)], None),  # one rise, against a few batches' loss
@@ -294,23 +295,52 @@ def test_the_moment_is_looked_for_before_the_first_evaluation(overtrained: Run) 
     ],
 )
 def test_the_watch_and_the_figure_agree_on_overfitting(
-    losses: list[tuple[float, float]], since: int | None, names_run: Run,
+    seen: list[tuple[float, float]], since: int | None, names_run: Run,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    from hornbook.diagnostics.figures import losses as draw
     from hornbook.training.watch import Watch
 
     watch, log, told = Watch(), [], ""
-    for i, (loss, val_loss) in enumerate(losses, 1):
+    for i, (loss, val_loss) in enumerate(seen, 1):
         watch.evaluated(10 * i, loss, val_loss)
         told += watch.message()
         log.append({"step": 10 * i, "loss": loss, "val_loss": val_loss, "lr": 0.1})
     monkeypatch.setattr(Run, "log", log)
-    verdict = draw(names_run).verdict
+    verdict = losses(names_run).verdict
     assert watch.overfitting_since == since
     assert verdict is not None
     assert ("overfitting since update 20" in verdict.text) == bool(told) == (since is not None)
     assert verdict.good == (since is None)
+
+
+@pytest.mark.parametrize(
+    ("held", "words"),
+    [
+        ([2.0, 2.1, 2.2, 2.4, 2.6], "overfitting from here or before\n(best, kept: 2.000)"),
+        ([2.2, 2.0, 2.2, 2.4, 2.6], "overfitting from here\n(best, kept: 2.000)"),
+        ([3.2, 2.5, 2.2, 2.0, 1.9], "best, kept: 1.900"),
+    ],
+)
+def test_the_mark_of_overfitting_says_what_is_known_where_no_line_runs(
+    held: list[float], words: str, names_run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = [
+        {"step": step, "loss": 0.5 + 2.8 * math.exp(-step / 40), "lr": 0.1}
+        for step in range(1, 201)
+    ]
+    for i, val_loss in enumerate(held, 1):
+        log[40 * i - 1]["val_loss"] = val_loss
+    monkeypatch.setattr(Run, "log", log)
+    figure = losses(names_run)
+    assert figure.verdict is not None
+    assert ("since update 40 or before: " in figure.verdict.text) == ("or before" in words)
+    figure.canvas.draw()
+    top = figure.axes[0]
+    (mark,) = [text for text in top.texts if text.get_text() == words]
+    box = mark.get_window_extent()
+    for line in top.get_lines():
+        path = line.get_transform().transform_path(line.get_path())
+        assert not path.intersects_bbox(box, filled=False), line.get_label()
 
 
 def test_a_model_of_all_names_has_learned(names_run: Run) -> None:

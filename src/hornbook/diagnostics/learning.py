@@ -41,7 +41,6 @@ def losses(run: Run) -> Figure:
     seen = [(r["step"], r["val_loss"], r["loss"]) for r in log if r.get("val_loss") is not None]
     uniform = math.log(run.facts["vocab_size"])
     top.axhline(uniform, color=style.GREY, ls=":", lw=1)
-    left = False
     if seen:
         x, y, _ = zip(*seen, strict=True)
         what = "validation" if run.config.data.held_out else "training text"
@@ -49,29 +48,30 @@ def losses(run: Run) -> Figure:
         best_step, best, _ = min(seen, key=lambda point: point[1])
         top.axvline(best_step, color=style.BLACK, ls="--", lw=1)
         figure.verdict = Verdict(f"best {what} loss {best:.4f} nats at update {best_step:,}")
-        label = f" best, kept: {best:.3f}"
+        label = f"best, kept: {best:.3f}"
         if overfitting([(step, loss, val_loss) for step, val_loss, loss in seen]):
             _, last, last_loss = max(seen, key=lambda one: (one[0] > best_step, one[1]))
-            label = f" overfitting from here\n (best, kept: {best:.3f})"
+            before = " or before" if best_step == x[0] else ""  # where nobody looked
+            label = f"overfitting from here{before}\n(best, kept: {best:.3f})"
             figure.verdict = Verdict(
-                f"overfitting since update {best_step:,}: the validation loss rose from {best:.4f} "
-                f"to {last:.4f} as the training loss fell to {last_loss:.4f}; the weights of "
-                f"update {best_step:,} are kept",
+                f"overfitting since update {best_step:,}{before}: the validation loss rose from "
+                f"{best:.4f} to {last:.4f} as the training loss fell to {last_loss:.4f}; the weights "
+                f"of update {best_step:,} are kept",
                 False,
             )
         left = best_step < 0.4 * steps[-1]
         top.annotate(
-            label if left else label.strip().replace("\n ", "\n") + " ",
-            (best_step, 0.97 if left else 0.85), xycoords=("data", "axes fraction"),
-            ha="left" if left else "right", va="top", fontsize=8.5,
-            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1.5}, zorder=0.5,
+            label, (best_step, 0.98), xycoords=("data", "axes fraction"), va="top", fontsize=8.5,
+            xytext=(5 if left else -5, 0), textcoords="offset points", ha="left" if left else "right",
         )  # fmt: skip
     top.text(
-        0.99 if left else 0.02, uniform, f"knowing nothing: ln {run.facts['vocab_size']} = "
-        f"{uniform:.2f}", transform=top.get_yaxis_transform(), va="bottom", fontsize=8.5,
-        ha="right" if left else "left", color=style.GREY,
+        0.99, uniform, f"knowing nothing: ln {run.facts['vocab_size']} = {uniform:.2f}",
+        transform=top.get_yaxis_transform(), va="bottom", ha="right", fontsize=8.5, color=style.GREY,
     )  # fmt: skip
     top.set_yscale("log")
+    if seen:  # room above all lines for the label
+        low, high = top.get_ylim()
+        top.set_ylim(low, high * (high / low) ** 0.25)
     _plain_log_ticks(top)
     top.set(ylabel="loss (nats per token, log)", title="Loss")
     top.legend(loc="lower right", bbox_to_anchor=(1.0, 0.98), ncols=2)
