@@ -6,6 +6,7 @@ import json
 import math
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +16,9 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from hornbook.config import merge
 from hornbook.diagnostics.learning import _judge_ratios, histogram
+from hornbook.diagnostics.novelty import Novelty, measure
 from hornbook.diagnostics.probes import (
     ELEMENTS,
     OUTPUTS,
@@ -34,9 +37,10 @@ from hornbook.files import dump, read_tensors
 from hornbook.layers.attention import attention_weights, causal_attention
 from hornbook.models.base import LanguageModel
 from hornbook.models.registry import MODELS, build_model, model_config
-from hornbook.run import Run
-from hornbook.training import train
-from tests.conftest import WORDS, tiny_model
+from hornbook.run import Run, parse_config
+from hornbook.training import probing, train
+from hornbook.training.probing import Recorder
+from tests.conftest import TINY_GPT, WORDS, tiny_model
 from tests.diagnostics.conftest import small
 
 
@@ -259,6 +263,39 @@ def test_a_probed_run_gives_the_same_weights(tmp_path: Path) -> None:
     for name, tensor in weights[0].items():
         torch.testing.assert_close(tensor, weights[1][name], atol=0, rtol=0)
     assert (tmp_path / "3" / "probes.jsonl").stat().st_size < 50_000
+
+
+def test_copies_are_those_of_the_weights_that_are_evaluated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Tensor] = []
+
+    def watched_measure(model: LanguageModel, *rest: Any) -> Novelty:
+        seen.append(next(model.parameters()).detach().clone())
+        return measure(model, *rest)
+
+    monkeypatch.setattr(probing, "measure", watched_measure)
+    run = train(
+        "names", out=tmp_path / "run", precision="fp32",
+        settings=merge(TINY_GPT, {
+            "training": {"ema": 0.9, "steps": 20, "evaluations": 1, "probe_every": 10}
+        }),
+    )  # fmt: skip
+    kept = next(run.model.parameters())  # averaged, by the one evaluation
+    assert len(seen) == 1
+    torch.testing.assert_close(seen[0], kept.detach(), atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("steps", [1, 499, 500, 501, 998, 1000, 1001, 12_345])
+def test_a_run_has_at_most_500_probes(names_run: Run, steps: int) -> None:
+    config = merge(names_run.facts["config"], {"training": {"steps": steps, "probe_every": 1}})
+    recorder = Recorder()
+    plan = SimpleNamespace(config=parse_config(config), split=names_run.split())
+    recorder.planned(plan)  # type: ignore[arg-type]
+    due = [step for step in range(steps) if recorder.watches(step)]
+    assert min(steps, 250) <= len(due) <= 500
+    assert due[0] == 0
+    assert due[-1] == steps - 1
 
 
 def test_attention_weights_are_those_of_the_fused_kernel() -> None:
