@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
 from hornbook.diagnostics import style
 from hornbook.diagnostics.overfitting import overfitting
@@ -26,7 +27,9 @@ from hornbook.diagnostics.style import Figure, depth_colours, panels, styled
 from hornbook.run import Run
 
 AIM = 1e-3  # update : data, the notes' rule of thumb
-NAMED = 9  # lines that get a name of their own in a legend
+COLOURS = (style.BLUE, style.ORANGE, style.GREEN, style.PURPLE, style.SKY, style.BLACK)
+LINES = [(colour, line) for line in ("-", ":") for colour in COLOURS]
+NAMED = 9  # lines up to which each has a colour and a name of its own
 
 
 @styled
@@ -232,32 +235,49 @@ def ratios(run: Run) -> Figure:
     found = records(run, "probe")
     names = list(found[0]["parameters"])
     steps = [r["step"] for r in found]
+    named = names
+    if len(names) > NAMED:  # the verdict's among them
+        medians = _medians(found[len(found) // 2 :], names)
+        order = sorted(medians, key=lambda name: medians[name])
+        named = list(dict.fromkeys([*order[:-3:-1], *_apart(found, names), *order[:1]]))
     figure, axes = panels([3.0, 2.4], sharex=True)
-    colours = depth_colours(len(names))
     for panel, key in zip(axes, ("update_ratio", "grad_ratio"), strict=True):
-        for name, colour in zip(names, colours, strict=True):
-            values = [r["parameters"].get(name, {}).get(key, math.nan) for r in found]
-            label = name.removesuffix(".weight")
-            panel.plot(steps, [v or math.nan for v in values], color=colour, lw=1.2, label=label)
+        for name in names:
+            values = [r["parameters"].get(name, {}).get(key) or math.nan for r in found]
+            colour, line = LINES[named.index(name)] if name in named else (style.LIGHT, "-")
+            panel.plot(
+                steps, values, line, color=colour, lw=1.2, label=name.removesuffix(".weight"),
+                zorder=2 if name in named else 1,
+            )  # fmt: skip
         panel.set_yscale("log")
     top, bottom = axes
-    top.axhline(AIM, color=style.VERMILION, lw=1.2, ls="--")
-    top.text(steps[-1], AIM, "1e-3", color=style.VERMILION, va="bottom", ha="right", fontsize=9,
-             bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5})  # fmt: skip
+    aim = top.axhline(AIM, color=style.VERMILION, lw=1.2, ls="--", label="1e-3, the aim")
     top.set(ylabel="update : data", title="How far an update moves each matrix (std / std)")
     bottom.set(xlabel="updates", ylabel="gradient : data", title="Gradients against the weights")
     style.whole_numbers(bottom)
-    handles = dict(zip(names, top.get_lines(), strict=False))
-    if len(names) > NAMED:  # those farthest apart
-        medians = _medians(found[len(found) // 2 :], names)
-        order = sorted(medians, key=lambda name: medians[name])
-        handles = {name: handles[name] for name in dict.fromkeys([*order[:-4:-1], *order[2::-1]])}
-        figure.note = (
-            "dark: near the input, light: near the output; the highest and lowest are named"
-        )
-    top.legend(handles=list(handles.values()), loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    lines = dict(zip(names, top.get_lines(), strict=False))
+    handles = [lines[name] for name in named]
+    if len(named) < len(names):
+        handles.append(Line2D([], [], color=style.LIGHT, label=f"{len(names) - len(named)} others"))
+        figure.note = "named are the highest and the lowest of both pictures"
+    top.legend(handles=[*handles, aim], loc="upper left", bbox_to_anchor=(1.0, 1.0))
     figure.verdict = _judge_ratios(found, names)
     return figure
+
+
+def _apart(
+    found: Sequence[Mapping[str, dict[str, dict[str, float]]]], names: list[str]
+) -> list[str]:
+    """The two matrices whose gradient : data rises furthest above the others' median at any time,
+    and the one that falls furthest below it."""
+    table = np.array(
+        [[r["parameters"].get(n, {}).get("grad_ratio") or math.nan for r in found] for n in names]
+    )
+    logs = np.ma.log10(np.ma.masked_invalid(table))
+    away = logs - np.ma.median(logs, axis=0)  # type: ignore[no-untyped-call]
+    high = np.argsort(-away.max(axis=1).filled(-math.inf), kind="stable")
+    low = np.argsort(away.min(axis=1).filled(math.inf), kind="stable")
+    return [names[i] for i in (*high[:2], low[0])]
 
 
 def _medians(

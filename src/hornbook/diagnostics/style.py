@@ -30,7 +30,7 @@ from hornbook.diagnostics.probes import Verdict
 
 BLACK, ORANGE, SKY, GREEN = "#1a1a1a", "#E69F00", "#56B4E9", "#009E73"
 BLUE, VERMILION, PURPLE, GREY = "#0072B2", "#D55E00", "#CC79A7", "#767676"
-PALE = "#e4e4e4"
+PALE, LIGHT = "#e4e4e4", "#bcbcbc"
 SEQUENCE = "cividis"
 AMOUNT = LinearSegmentedColormap.from_list("amount", ["#ffffff", SKY, BLUE, "#00324f"])
 DIFFERENCE = LinearSegmentedColormap.from_list("difference", [BLUE, "#ffffff", VERMILION])
