@@ -15,6 +15,7 @@ import pytest
 
 from hornbook.cli.main import VERBS, main
 from hornbook.run import Run
+from tests.conftest import WORDS
 
 Write = Callable[[str, bytes | str], Path]
 TOWNS = "Ærø Ålborg Århus Ærøskøbing Kolding Købenavn Nørresundby Rønne Sæby Tønder Vejle Åbenrå"
@@ -125,6 +126,17 @@ def test_show_draws_the_curve(capsys: Cap, names_run: Run) -> None:
         assert word in out
     code, out, _ = run(capsys, "show", names_run.path, "--json")
     assert json.loads(out)["report"]["steps"] == 30
+
+
+def test_the_curve_says_what_it_is_of(capsys: Cap, names_run: Run, write: Write) -> None:
+    assert "o validation" in run(capsys, "show", names_run.path)[1]
+    path = write("w.txt", "\n".join(WORDS))
+    flags = ["--model", "bow", "--data.kind", "documents", "--data.validation", "0"]
+    out = path.parent / "run"
+    assert run(capsys, "train", path, *flags, "--training.steps", "4", "--out", out)[0] == 0
+    shown = run(capsys, "show", out)[1]
+    assert "o training text" in shown
+    assert "o validation" not in shown
 
 
 def test_data_describes_a_corpus(capsys: Cap, write: Write) -> None:

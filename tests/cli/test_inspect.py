@@ -49,6 +49,41 @@ def test_inspect_tells_wrong_places(capsys: Cap, parrot: Run, tmp_path: Path) ->
     assert "cannot be made" in capsys.readouterr().err
 
 
+def test_inspect_does_not_follow_a_link_out_of_the_run(
+    capsys: Cap, parrot: Run, tmp_path: Path
+) -> None:
+    run, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
+    shutil.copytree(parrot.path, run, ignore=shutil.ignore_patterns("inspect"))
+    elsewhere.mkdir()
+    (run / "inspect").symlink_to(elsewhere)
+    assert main(["inspect", str(run), "--text", "emma"]) == 1
+    err = capsys.readouterr().err
+    assert f"{run / 'inspect'}: is a link" in err
+    assert "remove it, or give another folder (--out)" in err
+    assert not list(elsewhere.iterdir())
+
+
+def test_figures_of_a_former_page_do_not_outlive_it(parrot: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "o"
+    folder.mkdir()
+    (folder / "index.html").write_text("a former page")
+    for name in ("attention.png", "ratios.svg", "notes.png", "attention.txt"):
+        (folder / name).write_text("old")
+    (tmp_path / "kept.png").write_text("another's")
+    (folder / "neurons.png").symlink_to(tmp_path / "kept.png")
+    assert main(["inspect", str(parrot.path), "--text", "emma", "--out", str(folder)]) == 0
+    left = {path.name for path in folder.iterdir()}
+    assert not left & {"attention.png", "ratios.svg", "neurons.png"}
+    assert {"notes.png", "attention.txt", "surprise.png"} <= left
+    assert (tmp_path / "kept.png").exists()
+
+
+def test_a_folder_without_a_page_keeps_its_files(parrot: Run, tmp_path: Path) -> None:
+    (tmp_path / "attention.png").write_text("somebody's own")
+    assert main(["inspect", str(parrot.path), "--text", "emma", "--out", str(tmp_path)]) == 0
+    assert (tmp_path / "attention.png").read_text() == "somebody's own"
+
+
 def test_a_run_whose_corpus_is_gone_is_still_looked_into(
     capsys: Cap, parrot: Run, tmp_path: Path
 ) -> None:

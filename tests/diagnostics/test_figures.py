@@ -18,7 +18,7 @@ from hornbook.diagnostics import figures, style
 from hornbook.diagnostics.figures import FIGURES, DoesNotApplyError
 from hornbook.diagnostics.looking import attention_maps, excited, reach
 from hornbook.diagnostics.probes import WIDE, Spread, Units
-from hornbook.diagnostics.reading import Node, _read, grow
+from hornbook.diagnostics.reading import Node, grow, likeliest
 from hornbook.diagnostics.report import inspect
 from hornbook.diagnostics.source import source
 from hornbook.diagnostics.style import Figure
@@ -27,6 +27,7 @@ from hornbook.generate.decode import prompt_ids
 from hornbook.layers.attention import CausalAttention
 from hornbook.layers.recurrent import Recurrent
 from hornbook.run import Run
+from hornbook.training import train
 from tests.conftest import Lecture
 
 
@@ -114,16 +115,86 @@ def test_the_notes_picture_has_its_counts(lecture_names: Lecture) -> None:
     assert pairs[0, 1] == 4410  # `.a`
 
 
+def words_of(figure: Figure) -> list[str]:
+    return [text.get_text() for text in figure.axes[0].texts]
+
+
 @torch.inference_mode()
 def test_surprise_is_the_score_in_bits(names_run: Run) -> None:
-    cells = _read(names_run, "emma")
     score = names_run.score("emma")[0]
-    assert [symbol for symbol, _, _ in cells] == list(score.symbols)
-    np.testing.assert_allclose(
-        [bits for _, bits, _ in cells], np.array(score.token_nats) / math.log(2), rtol=1e-4
-    )
+    bits = np.array(score.token_nats) / math.log(2)
+    written = words_of(figures.surprise(names_run, "emma"))
+    assert [word for word in written if word in score.symbols] == list(score.symbols)
+    assert [word for word in written if "%" not in word][1::2] == [f"{b:.1f}" for b in bits]
+    likely = likeliest(names_run, "emma")
     p = names_run.model(torch.tensor([prompt_ids(names_run.tokenizer, "em")]))[0, -1].softmax(-1)
-    np.testing.assert_allclose([q for _, q in cells[2][2]], p.topk(5).values, rtol=1e-5)
+    np.testing.assert_allclose([q for _, q in likely[2]], p.topk(5).values, rtol=1e-5)
+    # longer than the context: read in the blocks of the score, whose cheapest symbols are likeliest
+    text = names_run.score("ab" * 20)[0]
+    for nats, best in zip(text.token_nats, likeliest(names_run, "ab" * 20), strict=True):
+        assert math.exp(-nats) <= best[0][1] * 1.001
+
+
+@pytest.mark.parametrize("text", ["qqxqz", "qqxqz" * 13])
+def test_what_a_model_holds_impossible_is_dark_and_infinite(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {"model.smoothing": "add-k", "model.k": 0.0}
+    run = train("names", model="ngram", out=tmp_path / "run", settings=settings)
+    assert math.isinf(run.score(text)[0].mean)
+    figure = figures.surprise(run, text)
+    assert figure.verdict is not None
+    assert figure.verdict.text.startswith("inf bits a symbol")
+    assert "held impossible" in figure.verdict.text
+    assert not figure.verdict.good
+    if len(text) > 60:
+        table = figure.axes[0].images[0].get_array()
+        assert np.isfinite(np.ma.getdata(table)[0]).all()  # what is not would be a white hole
+        assert table[0, 1] == table.max() == 8
+    else:
+        assert "∞" in words_of(figure)
+        assert not any(word.endswith(" 0%") for word in words_of(figure))
+
+
+def test_all_predictions_are_counted_and_what_is_cut_is_said(
+    names_run: Run, stream_run: Run, tmp_path: Path
+) -> None:
+    text = "emmaoliviaa\n" * 4 + "emmaoliviaab"  # 60 characters, 61 predictions
+    assert len(text) == 60
+    scores = names_run.score(text.split("\n"))
+    assert sum(one.tokens for one in scores) == 61
+    mean = sum(one.total for one in scores) / 61 / math.log(2)
+    figure = figures.surprise(names_run, text)
+    assert str(figure.verdict.text).startswith(f"{mean:.2f} bits")  # type: ignore[union-attr]
+    assert np.isfinite(np.ma.filled(figure.axes[0].images[0].get_array(), np.nan)).sum() == 61
+    folder = tmp_path / "han.txt"
+    folder.write_text("漢字仮名" * 300, "utf-8")
+    small = {"data.kind": "stream", "tokenizer.kind": "byte", "model.n_hidden": 8}
+    run = train(str(folder), model="mlp", steps=2, out=tmp_path / "run", settings=small)
+    text = "漢字仮" * 11 + "名"
+    (score,) = run.score(text)
+    assert score.tokens == 102
+    figure = figures.surprise(run, text)
+    bits = score.mean / math.log(2)
+    assert str(figure.verdict.text).startswith(f"{bits:.2f} bits")  # type: ignore[union-attr]
+    assert np.isfinite(np.ma.filled(figure.axes[0].images[0].get_array(), np.nan)).sum() == 102
+    # what is shown where no text is given is cut, and its average is that of the whole
+    default = figures.surprise(stream_run)
+    (score,) = stream_run.score(source(stream_run).text)
+    assert f"the first 60 of {score.tokens} symbols are drawn" in default.note
+    bits = score.mean / math.log(2)
+    assert str(default.verdict.text).startswith(f"{bits:.2f} bits")  # type: ignore[union-attr]
+
+
+def test_boxes_of_the_tree_hide_no_number(names_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(names_run.tokenizer), "symbol", lambda self, token: "<end>")
+    figure = figures.continuations(names_run, "em")
+    figure.canvas.draw()
+    texts = figure.axes[0].texts
+    boxes = [b.get_window_extent() for t in texts if (b := t.get_bbox_patch()) is not None]
+    numbers = [t.get_window_extent() for t in texts if t.get_text().endswith("%")]
+    assert len(numbers) > 4
+    assert not any(box.overlaps(number) for box in boxes for number in numbers)
 
 
 @torch.inference_mode()

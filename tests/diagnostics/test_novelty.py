@@ -11,6 +11,10 @@ import pytest
 import torch
 
 from hornbook.data.part import Split
+from hornbook.diagnostics import nearest
+from hornbook.diagnostics.copying import copies
+from hornbook.diagnostics.learning import losses
+from hornbook.diagnostics.nearest import Nearest
 from hornbook.diagnostics.novelty import compare, measure
 from hornbook.diagnostics.reference import Training
 from hornbook.diagnostics.suffixes import SuffixArray, suffix_order
@@ -56,11 +60,59 @@ def levenshtein(a: str, b: str) -> int:
 def test_the_nearest_document_is_that_of_the_plain_table() -> None:
     documents = tuple(texts("abcé", 60, 12, 4))
     training = Training(Split(documents, ("x",), (), documents=True))
-    for query in [*texts("abcd", 30, 12, 5), "a" * 200]:
-        found = training.nearest(query)
-        assert found is not None
-        assert found[1] == min(levenshtein(query, d) for d in documents)
-        assert found[1] == levenshtein(query, found[0])
+    queries = [*texts("abcd", 30, 12, 5), "é", "a" * 200]
+    expected = [min(levenshtein(query, d) for d in documents) for query in queries]
+    assert training.nearest.distances([*queries, "a" * 501]) == expected
+
+
+def test_edit_distances_are_bounded_in_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    documents = tuple(texts("abcdefgh ", 400, 100, 12))
+    queries = [*texts("abcdefgh ", 10, 60, 13), *(d[:-1] + "x" for d in documents[:20])]
+    exact = Training(Split(documents, ("x",), (), documents=True)).nearest
+    assert exact.among == len(exact.documents)
+    cells: list[int] = []
+    plain = nearest._nearest
+
+    def counted(text: str, points: nearest.Points, lengths: nearest.Ints) -> int:
+        cells.append(points.size * len(text))
+        return plain(text, points, lengths)
+
+    monkeypatch.setattr(nearest, "_nearest", counted)
+    monkeypatch.setattr(nearest, "PROFILED", 150)
+    monkeypatch.setattr(nearest, "CELLS", 100 * 100 * 200 * 25)
+    bounded = Training(Split(documents, ("x",), (), documents=True)).nearest
+    assert bounded.among == 25
+    found = bounded.distances(queries)
+    assert sum(cells) <= nearest.CELLS
+    true = exact.distances(queries)
+    assert all(a >= b for a, b in zip(found, true, strict=True))
+    assert found[10:] == true[10:] == [1] * 20  # near copies are not missed
+    assert sum(found) < 1.1 * sum(true)
+
+
+def test_the_figure_says_with_how_many_documents_texts_were_compared(
+    names_run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nearest, "CELLS", 100 * 30 * 15 * 7)
+    figure = copies(Run.load(names_run.path))
+    assert "the 7 of 23,928 training documents" in figure.note
+
+
+def test_held_out_text_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = tuple(texts("abcdefgh", 80, 30, 10))
+    training = Training(Split(lines[:50], lines[50:80], (), documents=True))
+    measured: list[str] = []
+    distances = Nearest.distances
+
+    def counted(self: Nearest, some: list[str]) -> list[int]:
+        measured.extend(some)
+        return distances(self, some)
+
+    monkeypatch.setattr(Nearest, "distances", counted)
+    first, second = (compare(samples, training) for samples in (lines[:30], lines[20:50]))
+    assert first.held_out == second.held_out
+    assert sum(text in lines[50:] for text in measured) == 30
+    assert first.to_json()["samples"]["among"] == len(set(lines[:50]))
 
 
 def test_copies_are_called_memorising_and_chance_is_not() -> None:
@@ -184,7 +236,7 @@ def test_a_stream_is_judged_by_its_spans() -> None:
     assert compare([text[100:300], text[900:1100]], training).memorising
     fresh = " ".join(draw.choices(words, k=200))
     assert not compare([fresh[:200], fresh[300:500]], training).memorising
-    assert training.nearest("anything") is None
+    assert training.nearest.distances(["anything"]) == []
 
 
 @pytest.fixture(scope="module")
@@ -210,7 +262,6 @@ def test_training_far_too_long_on_300_names_is_called_memorising(overtrained: Ru
     assert novelty["memorising"]
     assert "memorising: " in novelty["verdict"]
     assert novelty["last"]["samples"]["verbatim"] > 0.5
-    from hornbook.diagnostics.figures import copies
     from hornbook.diagnostics.source import records
 
     moments = [r["memorising"] for r in records(overtrained, "novelty")]
@@ -234,7 +285,7 @@ def test_the_moment_is_looked_for_before_the_first_evaluation(overtrained: Run) 
 
 
 @pytest.mark.parametrize(
-    ("losses", "since"),
+    ("seen", "since"),
     [
         ([(3.0, 3.0), (2.5, 2.6), (2.0, 2.7), (1.5, 2.8)], 20),
         ([(3.0, 3.0), (2.5, 2.6), (2.0, 2.7)], None),  # one rise, against a few batches' loss
@@ -244,23 +295,52 @@ def test_the_moment_is_looked_for_before_the_first_evaluation(overtrained: Run) 
     ],
 )
 def test_the_watch_and_the_figure_agree_on_overfitting(
-    losses: list[tuple[float, float]], since: int | None, names_run: Run,
+    seen: list[tuple[float, float]], since: int | None, names_run: Run,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    from hornbook.diagnostics.figures import losses as draw
     from hornbook.training.watch import Watch
 
     watch, log, told = Watch(), [], ""
-    for i, (loss, val_loss) in enumerate(losses, 1):
+    for i, (loss, val_loss) in enumerate(seen, 1):
         watch.evaluated(10 * i, loss, val_loss)
         told += watch.message()
         log.append({"step": 10 * i, "loss": loss, "val_loss": val_loss, "lr": 0.1})
     monkeypatch.setattr(Run, "log", log)
-    verdict = draw(names_run).verdict
+    verdict = losses(names_run).verdict
     assert watch.overfitting_since == since
     assert verdict is not None
     assert ("overfitting since update 20" in verdict.text) == bool(told) == (since is not None)
     assert verdict.good == (since is None)
+
+
+@pytest.mark.parametrize(
+    ("held", "words"),
+    [
+        ([2.0, 2.1, 2.2, 2.4, 2.6], "overfitting from here or before\n(best, kept: 2.000)"),
+        ([2.2, 2.0, 2.2, 2.4, 2.6], "overfitting from here\n(best, kept: 2.000)"),
+        ([3.2, 2.5, 2.2, 2.0, 1.9], "best, kept: 1.900"),
+    ],
+)
+def test_the_mark_of_overfitting_says_what_is_known_where_no_line_runs(
+    held: list[float], words: str, names_run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = [
+        {"step": step, "loss": 0.5 + 2.8 * math.exp(-step / 40), "lr": 0.1}
+        for step in range(1, 201)
+    ]
+    for i, val_loss in enumerate(held, 1):
+        log[40 * i - 1]["val_loss"] = val_loss
+    monkeypatch.setattr(Run, "log", log)
+    figure = losses(names_run)
+    assert figure.verdict is not None
+    assert ("since update 40 or before: " in figure.verdict.text) == ("or before" in words)
+    figure.canvas.draw()
+    top = figure.axes[0]
+    (mark,) = [text for text in top.texts if text.get_text() == words]
+    box = mark.get_window_extent()
+    for line in top.get_lines():
+        path = line.get_transform().transform_path(line.get_path())
+        assert not path.intersects_bbox(box, filled=False), line.get_label()
 
 
 def test_a_model_of_all_names_has_learned(names_run: Run) -> None:

@@ -90,6 +90,18 @@ def test_of_many_symbols_the_most_frequent_are_drawn(tmp_path: Path) -> None:
     assert "of 30 symbols" in str(figures.bigrams(run).verdict)
 
 
+def test_bytes_that_do_not_occur_are_not_drawn(tmp_path: Path) -> None:
+    (tmp_path / "words.txt").write_text("\n".join(["abc", "cab", "bad"] * 20), "utf-8")
+    run = train(
+        str(tmp_path / "words.txt"), model="mlp", steps=2, out=tmp_path / "run",
+        settings={**SETTINGS, "tokenizer.kind": "byte", "training.probe_every": 0},
+    )  # fmt: skip
+    assert {run.tokenizer.symbol(i) for i in frequent(run, 80).tolist()} == {*"abcd", "<end>"}
+    for figure in (figures.embeddings(run), figures.bigrams(run)):
+        assert figure.note == "the 5 of 257 symbols that occur"
+    assert len([t for t in figures.embeddings(run).axes[0].texts if t.get_text()]) == 5
+
+
 def test_what_is_cut_or_unknown_is_said(names_run: Run, tmp_path: Path) -> None:
     text = "emma\nabcdefghijklmnopqrstuvwxyz" + "z" * 3000
     long = figures.surprise(names_run, text)
@@ -103,7 +115,9 @@ def test_what_is_cut_or_unknown_is_said(names_run: Run, tmp_path: Path) -> None:
     assert not bad.good
     assert "worse than a guess" in bad.text
     assert figures.surprise(names_run, "emma\nolivia").verdict.good  # type: ignore[union-attr]
-    assert "the first 28 of" in figures.attention(names_run, "ann" * 12).note
+    assert "the first 28 of 37 symbols" in figures.attention(names_run, "ann" * 12).note
+    assert names_run.model.context_length < 200  # at which the text is not cut unsaid
+    assert "the first 28 of 201 symbols" in figures.attention(names_run, "e" * 200).note
     tree = figures.continuations(names_run, "Ω" + "anna" * 40)
     assert "'Ω' (U+03A9)" in tree.note
     for words in tree.findobj(Text):
@@ -118,6 +132,13 @@ def test_what_is_cut_or_unknown_is_said(names_run: Run, tmp_path: Path) -> None:
     assert "does not know them: &#x27;9&#x27;" in report.page.read_text("utf-8")
     with pytest.raises(DataError, match="found only symbols"):
         inspect(names_run, tmp_path / "look", "999")
+
+
+def test_hidden_states_say_how_long_a_text_is(tmp_path: Path) -> None:
+    run = odd_run(tmp_path, **{"model.context_length": 16})
+    note = figures.hidden_states(run, "abc" * 20 + "\n" + "b" * 40).note
+    assert note == "the first 16 of 102 symbols are shown, starts of documents counted"
+    assert not figures.hidden_states(run, "abc").note
 
 
 def test_labels_stay_within_their_cells() -> None:

@@ -6,6 +6,7 @@ import json
 import math
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +16,10 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from hornbook.config import merge
+from hornbook.diagnostics import learning
 from hornbook.diagnostics.learning import _judge_ratios, histogram
+from hornbook.diagnostics.novelty import Novelty, measure
 from hornbook.diagnostics.probes import (
     ELEMENTS,
     OUTPUTS,
@@ -34,9 +38,10 @@ from hornbook.files import dump, read_tensors
 from hornbook.layers.attention import attention_weights, causal_attention
 from hornbook.models.base import LanguageModel
 from hornbook.models.registry import MODELS, build_model, model_config
-from hornbook.run import Run
-from hornbook.training import train
-from tests.conftest import WORDS, tiny_model
+from hornbook.run import Run, parse_config
+from hornbook.training import probing, train
+from hornbook.training.probing import Recorder
+from tests.conftest import TINY_GPT, WORDS, tiny_model
 from tests.diagnostics.conftest import small
 
 
@@ -223,6 +228,39 @@ def test_what_is_no_number_is_no_clean_bill() -> None:
         assert "w has values that are no numbers" in verdict.text
 
 
+@pytest.mark.parametrize("n", [5, 9, 23])
+def test_ratios_of_many_matrices_name_the_outliers_of_both_pictures(
+    n: int, names_run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ratio(i: int, step: int) -> dict[str, float | None]:
+        update = {0: 1e-5, 1: 1e-1}.get(i, 1e-3) * (1 + i / 100)
+        gradient = 1e2 / step if i == n - 1 else {2: 1e-7}.get(i, 1e-2) * (1 + i / 100)
+        return {"update_ratio": update, "grad_ratio": gradient if step > 1 or i == n - 1 else 0.0}
+
+    found = [
+        {"step": step, "parameters": {f"m{i}.weight": ratio(i, step) for i in range(n)}}
+        for step in range(1, 40)
+    ]
+    monkeypatch.setattr(learning, "records", lambda run, kind: found)
+    figure = learning.ratios(names_run)
+    legend = figure.axes[0].get_legend()
+    assert legend is not None
+    words = [text.get_text() for text in legend.get_texts()]
+    assert "1e-3, the aim" in words  # in no box that hides lines
+    assert not any(text.get_bbox_patch() for text in figure.axes[0].texts)
+    named = [word for word in words if word.startswith("m")]
+    assert len(named) == n if n <= 9 else {"m0", "m1", "m2", f"m{n - 1}"} <= set(named)
+    assert (f"{n - len(named)} others" in words) == (n > 9)
+    for axes in figure.axes:  # told apart, and the same in both
+        looks = {
+            line.get_label(): (line.get_color(), line.get_linestyle()) for line in axes.get_lines()
+        }
+        assert len({looks[name] for name in named}) == len(named)
+        if axes is figure.axes[0]:
+            upper = {name: looks[name] for name in named}
+        assert upper == {name: looks[name] for name in named}
+
+
 def test_every_model_trains_the_same_with_and_without_probes(
     small_run: Run, tmp_path: Path
 ) -> None:
@@ -259,6 +297,39 @@ def test_a_probed_run_gives_the_same_weights(tmp_path: Path) -> None:
     for name, tensor in weights[0].items():
         torch.testing.assert_close(tensor, weights[1][name], atol=0, rtol=0)
     assert (tmp_path / "3" / "probes.jsonl").stat().st_size < 50_000
+
+
+def test_copies_are_those_of_the_weights_that_are_evaluated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Tensor] = []
+
+    def watched_measure(model: LanguageModel, *rest: Any) -> Novelty:
+        seen.append(next(model.parameters()).detach().clone())
+        return measure(model, *rest)
+
+    monkeypatch.setattr(probing, "measure", watched_measure)
+    run = train(
+        "names", out=tmp_path / "run", precision="fp32",
+        settings=merge(TINY_GPT, {
+            "training": {"ema": 0.9, "steps": 20, "evaluations": 1, "probe_every": 10}
+        }),
+    )  # fmt: skip
+    kept = next(run.model.parameters())  # averaged, by the one evaluation
+    assert len(seen) == 1
+    torch.testing.assert_close(seen[0], kept.detach(), atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("steps", [1, 499, 500, 501, 998, 1000, 1001, 12_345])
+def test_a_run_has_at_most_500_probes(names_run: Run, steps: int) -> None:
+    config = merge(names_run.facts["config"], {"training": {"steps": steps, "probe_every": 1}})
+    recorder = Recorder()
+    plan = SimpleNamespace(config=parse_config(config), split=names_run.split())
+    recorder.planned(plan)  # type: ignore[arg-type]
+    due = [step for step in range(steps) if recorder.watches(step)]
+    assert min(steps, 250) <= len(due) <= 500
+    assert due[0] == 0
+    assert due[-1] == steps - 1
 
 
 def test_attention_weights_are_those_of_the_fused_kernel() -> None:

@@ -19,9 +19,7 @@ def run(arguments: list[str]) -> int:
     from hornbook.diagnostics.report import inspect
     from hornbook.run import Run
 
-    loaded = Run.load(args.path)
-    folder = args.out if args.out is not None else loaded.path / "inspect"
-    report = inspect(loaded, folder, args.text, tell=_tell)
+    report = inspect(Run.load(args.path), args.out, args.text, tell=_tell)
     print(report.page)
     return 0
 

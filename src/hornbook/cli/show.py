@@ -25,6 +25,7 @@ def run(arguments: list[str]) -> int:
         return 0
     corpus, hardware = facts["corpus"], facts["hardware"]
     settings = loaded.config.model.model_dump(exclude={"name"})
+    held_out = loaded.config.data.held_out
     kept = "probabilities" if loaded.model.fitted else "parameters"
     rows = [
         ("model", f"{loaded.config.model.name}, {facts['n_parameters']:,} {kept}"),
@@ -40,7 +41,7 @@ def run(arguments: list[str]) -> int:
                 f"{report['steps']:,}, {report['seconds']:.1f} s, best {report['best_step']}",
             ),
             (
-                "validation" if loaded.config.data.held_out else "training text",
+                "validation" if held_out else "training text",
                 f"{with_error(validation['nats'], validation['standard_error'])} nats per token, "
                 f"{number(validation['bits_per_byte'])} bits per byte",
             ),
@@ -53,7 +54,7 @@ def run(arguments: list[str]) -> int:
             ("updates", f"{log[-1]['step']:,}: not finished; hornbook train --resume {args.path}")
         )
     print(table([(name, visible(row)) for name, row in rows if row]))
-    curve = plot(log)
+    curve = plot(log, legend=f". training  o {'validation' if held_out else 'training text'}")
     if curve:
         print("\n" + curve)
     return 0
@@ -64,10 +65,10 @@ def plot(
     width: int = 64,
     height: int = 12,
     *,
-    legend: str = ". training  o validation",
+    legend: str,
     ends: tuple[str, str] | None = None,
 ) -> str:
-    """The training (.) and validation (o) losses over the updates, as text.
+    """The training (.) and validation (o) losses over the updates, as text, under a legend.
 
     ends: what stands at the two ends of the axis; the updates if left out.
     """

@@ -32,8 +32,7 @@ def last_model(run: Run) -> LanguageModel | None:
 
 def measured(run: Run) -> tuple[Novelty, Novelty | None]:
     """The novelty of the kept weights, and of those of the last update where they are others."""
-    training = source(run).training
-    last = last_model(run)
+    training, last = source(run).training, last_model(run)
     kept = measure(run.model, run.tokenizer, training)
     return kept, measure(last, run.tokenizer, training) if last is not None else None
 
@@ -81,6 +80,12 @@ def copies(run: Run) -> Figure:
     bars.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     if over_time:
         _draw_time(axes[-1], over_time, documents=kept.documents, held_out=held_out)
+    nearest = source(run).training.nearest
+    if nearest.among < len(nearest.documents):
+        figure.note = (
+            f"distances are those to the {nearest.among:,} of {len(nearest.documents):,} training "
+            "documents whose symbols and pairs of symbols are most like a text's"
+        )
     figure.verdict = together(
         kept, last, run.report.get("best_step", 0), run.report.get("steps", 0)
     )

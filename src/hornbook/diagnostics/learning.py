@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
 from hornbook.diagnostics import style
 from hornbook.diagnostics.overfitting import overfitting
@@ -26,7 +27,9 @@ from hornbook.diagnostics.style import Figure, depth_colours, panels, styled
 from hornbook.run import Run
 
 AIM = 1e-3  # update : data, the notes' rule of thumb
-NAMED = 9  # lines that get a name of their own in a legend
+COLOURS = (style.BLUE, style.ORANGE, style.GREEN, style.PURPLE, style.SKY, style.BLACK)
+LINES = [(colour, line) for line in ("-", ":") for colour in COLOURS]
+NAMED = 9  # lines up to which each has a colour and a name of its own
 
 
 @styled
@@ -41,7 +44,6 @@ def losses(run: Run) -> Figure:
     seen = [(r["step"], r["val_loss"], r["loss"]) for r in log if r.get("val_loss") is not None]
     uniform = math.log(run.facts["vocab_size"])
     top.axhline(uniform, color=style.GREY, ls=":", lw=1)
-    left = False
     if seen:
         x, y, _ = zip(*seen, strict=True)
         what = "validation" if run.config.data.held_out else "training text"
@@ -49,29 +51,30 @@ def losses(run: Run) -> Figure:
         best_step, best, _ = min(seen, key=lambda point: point[1])
         top.axvline(best_step, color=style.BLACK, ls="--", lw=1)
         figure.verdict = Verdict(f"best {what} loss {best:.4f} nats at update {best_step:,}")
-        label = f" best, kept: {best:.3f}"
+        label = f"best, kept: {best:.3f}"
         if overfitting([(step, loss, val_loss) for step, val_loss, loss in seen]):
             _, last, last_loss = max(seen, key=lambda one: (one[0] > best_step, one[1]))
-            label = f" overfitting from here\n (best, kept: {best:.3f})"
+            before = " or before" if best_step == x[0] else ""  # where nobody looked
+            label = f"overfitting from here{before}\n(best, kept: {best:.3f})"
             figure.verdict = Verdict(
-                f"overfitting since update {best_step:,}: the validation loss rose from {best:.4f} "
-                f"to {last:.4f} as the training loss fell to {last_loss:.4f}; the weights of "
-                f"update {best_step:,} are kept",
+                f"overfitting since update {best_step:,}{before}: the validation loss rose from "
+                f"{best:.4f} to {last:.4f} as the training loss fell to {last_loss:.4f}; the weights "
+                f"of update {best_step:,} are kept",
                 False,
             )
         left = best_step < 0.4 * steps[-1]
         top.annotate(
-            label if left else label.strip().replace("\n ", "\n") + " ",
-            (best_step, 0.97 if left else 0.85), xycoords=("data", "axes fraction"),
-            ha="left" if left else "right", va="top", fontsize=8.5,
-            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1.5}, zorder=0.5,
+            label, (best_step, 0.98), xycoords=("data", "axes fraction"), va="top", fontsize=8.5,
+            xytext=(5 if left else -5, 0), textcoords="offset points", ha="left" if left else "right",
         )  # fmt: skip
     top.text(
-        0.99 if left else 0.02, uniform, f"knowing nothing: ln {run.facts['vocab_size']} = "
-        f"{uniform:.2f}", transform=top.get_yaxis_transform(), va="bottom", fontsize=8.5,
-        ha="right" if left else "left", color=style.GREY,
+        0.99, uniform, f"knowing nothing: ln {run.facts['vocab_size']} = {uniform:.2f}",
+        transform=top.get_yaxis_transform(), va="bottom", ha="right", fontsize=8.5, color=style.GREY,
     )  # fmt: skip
     top.set_yscale("log")
+    if seen:  # room above all lines for the label
+        low, high = top.get_ylim()
+        top.set_ylim(low, high * (high / low) ** 0.25)
     _plain_log_ticks(top)
     top.set(ylabel="loss (nats per token, log)", title="Loss")
     top.legend(loc="lower right", bbox_to_anchor=(1.0, 0.98), ncols=2)
@@ -232,32 +235,49 @@ def ratios(run: Run) -> Figure:
     found = records(run, "probe")
     names = list(found[0]["parameters"])
     steps = [r["step"] for r in found]
+    named = names
+    if len(names) > NAMED:  # the verdict's among them
+        medians = _medians(found[len(found) // 2 :], names)
+        order = sorted(medians, key=lambda name: medians[name])
+        named = list(dict.fromkeys([*order[:-3:-1], *_apart(found, names), *order[:1]]))
     figure, axes = panels([3.0, 2.4], sharex=True)
-    colours = depth_colours(len(names))
     for panel, key in zip(axes, ("update_ratio", "grad_ratio"), strict=True):
-        for name, colour in zip(names, colours, strict=True):
-            values = [r["parameters"].get(name, {}).get(key, math.nan) for r in found]
-            label = name.removesuffix(".weight")
-            panel.plot(steps, [v or math.nan for v in values], color=colour, lw=1.2, label=label)
+        for name in names:
+            values = [r["parameters"].get(name, {}).get(key) or math.nan for r in found]
+            colour, line = LINES[named.index(name)] if name in named else (style.LIGHT, "-")
+            panel.plot(
+                steps, values, line, color=colour, lw=1.2, label=name.removesuffix(".weight"),
+                zorder=2 if name in named else 1,
+            )  # fmt: skip
         panel.set_yscale("log")
     top, bottom = axes
-    top.axhline(AIM, color=style.VERMILION, lw=1.2, ls="--")
-    top.text(steps[-1], AIM, "1e-3", color=style.VERMILION, va="bottom", ha="right", fontsize=9,
-             bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5})  # fmt: skip
+    aim = top.axhline(AIM, color=style.VERMILION, lw=1.2, ls="--", label="1e-3, the aim")
     top.set(ylabel="update : data", title="How far an update moves each matrix (std / std)")
     bottom.set(xlabel="updates", ylabel="gradient : data", title="Gradients against the weights")
     style.whole_numbers(bottom)
-    handles = dict(zip(names, top.get_lines(), strict=False))
-    if len(names) > NAMED:  # those farthest apart
-        medians = _medians(found[len(found) // 2 :], names)
-        order = sorted(medians, key=lambda name: medians[name])
-        handles = {name: handles[name] for name in dict.fromkeys([*order[:-4:-1], *order[2::-1]])}
-        figure.note = (
-            "dark: near the input, light: near the output; the highest and lowest are named"
-        )
-    top.legend(handles=list(handles.values()), loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    lines = dict(zip(names, top.get_lines(), strict=False))
+    handles = [lines[name] for name in named]
+    if len(named) < len(names):
+        handles.append(Line2D([], [], color=style.LIGHT, label=f"{len(names) - len(named)} others"))
+        figure.note = "named are the highest and the lowest of both pictures"
+    top.legend(handles=[*handles, aim], loc="upper left", bbox_to_anchor=(1.0, 1.0))
     figure.verdict = _judge_ratios(found, names)
     return figure
+
+
+def _apart(
+    found: Sequence[Mapping[str, dict[str, dict[str, float]]]], names: list[str]
+) -> list[str]:
+    """The two matrices whose gradient : data rises furthest above the others' median at any time,
+    and the one that falls furthest below it."""
+    table = np.array(
+        [[r["parameters"].get(n, {}).get("grad_ratio") or math.nan for r in found] for n in names]
+    )
+    logs = np.ma.log10(np.ma.masked_invalid(table))
+    away = logs - np.ma.median(logs, axis=0)  # type: ignore[no-untyped-call]
+    high = np.argsort(-away.max(axis=1).filled(-math.inf), kind="stable")
+    low = np.argsort(away.min(axis=1).filled(math.inf), kind="stable")
+    return [names[i] for i in (*high[:2], low[0])]
 
 
 def _medians(

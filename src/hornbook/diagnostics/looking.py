@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from hornbook.data.batches import Draw, WindowBatches, build_batches
 from hornbook.diagnostics import style
 from hornbook.diagnostics.probes import Verdict, watched
-from hornbook.diagnostics.source import DoesNotApplyError, layer_names, read, source, symbols
+from hornbook.diagnostics.source import DoesNotApplyError, layer_names, source, symbols
 from hornbook.diagnostics.style import Figure, panels, styled
 from hornbook.generate.decode import prompt_ids
 from hornbook.layers.attention import CausalAttention, attention_weights
@@ -34,6 +34,12 @@ def first_line(run: Run, text: str | None) -> str:
     """The text that is shown: a document, or a stretch of a stream."""
     text = source(run).text if text is None else text
     return text.split("\n")[0] if run.documents else text
+
+
+def _cut(run: Run, drawn: int, whole: int) -> str:
+    """What of a text is left out, in words."""
+    starts = ", starts of documents counted" if run.documents else ""
+    return f"the first {drawn} of {whole:,} symbols are shown{starts}" if drawn < whole else ""
 
 
 @torch.inference_mode()
@@ -77,8 +83,8 @@ def attention_maps(run: Run, ids: list[int]) -> list[Tensor]:
 @styled
 def attention(run: Run, text: str | None = None) -> Figure:
     """What each symbol looks at, in every layer and head. The text is cut to 28 symbols."""
-    whole = read(run, first_line(run, text), READ)
-    ids = whole[: 2 * MAP_TOKENS if text is not None else MAP_TOKENS]
+    whole = prompt_ids(run.tokenizer, first_line(run, text), "skip")
+    ids = whole[: 2 * MAP_TOKENS if text is not None else MAP_TOKENS][: run.model.context_length]
     maps = attention_maps(run, ids)
     if not maps:
         raise DoesNotApplyError("no attention in this model")
@@ -92,8 +98,8 @@ def attention(run: Run, text: str | None = None) -> Figure:
     for axis in axes:
         axis.set_visible(False)
     decided = (0.0, "")
-    if text is not None and len(ids) < len(whole):
-        figure.note = f"the first {len(ids)} of {len(whole)} symbols are shown"
+    if text is not None:
+        figure.note = _cut(run, len(ids), len(whole))
     modules = [n for n, m in run.model.named_modules() if isinstance(m, CausalAttention)]
     layer_of = layer_names(run, modules)
     for layer, weights in enumerate(maps):
@@ -234,12 +240,12 @@ def hidden_states(run: Run, text: str | None = None) -> Figure:
     lines = source(run).text if text is None else text
     ids: list[int] = []
     for line in lines.split("\n") if run.documents else [lines]:
-        ids += read(run, line, READ)
+        ids += prompt_ids(run.tokenizer, line, "skip")
     whole, ids = len(ids), ids[: min(STATE_TOKENS, run.model.context_length)]
     _, found = outputs(modules, run.model, torch.tensor([ids]))
     figure, axes = panels([3.6] * len(found))
-    if text is not None and len(ids) < whole:
-        figure.note = f"the first {len(ids)} of {whole} symbols are shown"
+    if text is not None:
+        figure.note = _cut(run, len(ids), whole)
     layers = layer_names(run, found)
     for layer, panel, states in zip(layers, axes, found.values(), strict=True):
         h = states[0].float().numpy().T  # (units, T)

@@ -20,18 +20,16 @@ import numpy as np
 
 from hornbook.data.part import Split
 from hornbook.diagnostics.probes import Verdict
-from hornbook.diagnostics.reference import Training, room
+from hornbook.diagnostics.reference import TEXTS, Training, room
 from hornbook.evaluate import token_nats
 from hornbook.generate import sample
 from hornbook.models.base import LanguageModel
 from hornbook.run import make_generator
 from hornbook.tokenizers import Tokenizer
 
-DRAWN = 1000  # documents sampled to measure novelty, of which
-TEXTS = 100  # are looked at closely, as many as of held-out text
+DRAWN = 1000  # documents sampled to measure novelty
 TOKENS = 20_000  # sampled at most, where these are more than TEXTS documents
-STRETCHES = 8  # stretches of a stream sampled, and tokens of each
-STRETCH = 200
+STRETCHES = 8  # stretches of a stream sampled
 EXCESS = 0.3  # verbatim samples beyond the expected share from which a model is memorising
 SPANS = 2.0  # times the held-out text's copied span from which a model is memorising
 SHORT = 0.4  # times the held-out text's copied span up to which a model has not learned much
@@ -45,9 +43,9 @@ class Copying:
     texts: how many, `empty` ones not among them. verbatim: share of all that stands there whole;
     the rest is of the first `compared`. span, longest: symbols of the longest copied stretch, mean
     and largest; covered: its share of the text, mean. distance: mean edit distance to the nearest
-    training document (None for a stream). distinct: share of different 1-, 2-, 3- and 4-grams, which
-    falls with the size of a set: compare sets of the same. different: share of texts that are not a
-    repetition of another.
+    training document (None for a stream), of all or of the `among` that are most alike. distinct:
+    share of different 1-, 2-, 3- and 4-grams, which falls with the size of a set: compare sets of
+    the same. different: share of texts that are not a repetition of another.
     """
 
     texts: int
@@ -58,6 +56,7 @@ class Copying:
     longest: int
     covered: float
     distance: float | None
+    among: int
     distinct: tuple[float, ...]
     different: float
     spans: tuple[int, ...]
@@ -74,7 +73,7 @@ def copying(texts: Sequence[str], training: Training, compared: int = TEXTS) -> 
     full = [text for text in texts if text]
     some = full[:compared]
     spans = [training.spans.longest_span(text)[1] for text in some]
-    nearest = [found for text in some if (found := training.nearest(text))]
+    distances = training.nearest.distances(some)
     return Copying(
         texts=len(full),
         empty=len(texts) - len(full),
@@ -83,11 +82,12 @@ def copying(texts: Sequence[str], training: Training, compared: int = TEXTS) -> 
         span=_mean(spans),
         longest=max(spans, default=0),
         covered=_mean([span / len(text) for span, text in zip(spans, some, strict=True)]),
-        distance=_mean([d for _, d in nearest]) if nearest else None,
+        distance=_mean(distances) if distances else None,
+        among=training.nearest.among,
         distinct=tuple(_distinct(some, n) for n in range(1, 5)),
         different=len(set(some)) / max(1, len(some)),
         spans=tuple(spans),
-        distances=tuple(d for _, d in nearest),
+        distances=tuple(distances),
     )
 
 
@@ -132,7 +132,7 @@ class Novelty:
         standard error `error`: that of held-out text where documents repeat; where they do not, what
         hits the held-out documents, for as many documents as are in the training part (`by_chance`).
     level: None where the model is not at hand.
-    excerpt: it was compared with excerpts of a large text, or spans with its beginning alone.
+    excerpt: it was compared with excerpts of a large text, or with its beginning alone.
     """
 
     samples: Copying
@@ -272,7 +272,10 @@ def compare(
             )
         ]
     compared = min(close, len(full), len(rest) or close)
-    sets = copying(samples, training, compared), copying(rest, training, compared)
+    key = tuple(rest), compared
+    if key not in training.yardsticks:  # the same for all weights that are measured
+        training.yardsticks[key] = copying(rest, training, compared)
+    sets = copying(samples, training, compared), training.yardsticks[key]
     expected, error = sets[1].verbatim, share_error(sets[1].verbatim, len(rest))
     unseen = set(held) - training.known
     if split.documents and unseen and full:
@@ -290,12 +293,11 @@ def measure(
 ) -> Novelty:
     """The novelty of fresh samples of a model; the same model gives the same figures.
 
-    Documents are cut at twice the longest of the training part, and at STRETCH tokens; of long ones
-    fewer are drawn (TOKENS), TEXTS at least. The model is left as it was, and no generator but its
-    own is touched.
+    Of long documents fewer are drawn (TOKENS), TEXTS at least. The model is left as it was, and no
+    generator but its own is touched.
     """
     documents, was_training = training.split.documents, model.training
-    length = min(STRETCH, 2 * max(map(len, training.known), default=STRETCH))
+    length = training.length
     made = sample(
         model,
         tokenizer,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,7 +16,7 @@ from hornbook.diagnostics.novelty import percent
 from hornbook.diagnostics.probes import Verdict
 from hornbook.diagnostics.source import DoesNotApplyError, next_probabilities, readable, source
 from hornbook.diagnostics.style import Figure, panels, shown, styled
-from hornbook.evaluate import score
+from hornbook.evaluate import Score, score
 from hornbook.generate.decode import prompt_ids
 from hornbook.run import Run
 
@@ -33,42 +33,72 @@ DEPTH = 6
 
 @styled
 def surprise(run: Run, text: str | None = None) -> Figure:
-    """Each symbol of a text shaded by its bits, up to 60 with the model's top five below.
+    """Each symbol of a text shaded by its bits, up to SYMBOLS with the model's top five below.
 
-    Documents are given one a line; each is read from its start to its end. The average is that of
-    the whole text, of which at most WHOLE symbols are drawn.
+    Documents are given one a line; each is read from its start to its end, which counts as a
+    symbol. The bits are those of `score`, and the average is that of the whole text, of which at
+    most WHOLE symbols are drawn, SYMBOLS where no text is given.
     """
-    given = text is not None
+    long = text is not None
     text = source(run).text if text is None else text
     pieces = text.split("\n") if run.documents else [text]
-    if given and len(text) > SYMBOLS:
-        return _narrow(run, [piece for piece in pieces if piece])
-    lines: list[list[tuple[str, float, list[tuple[str, float]]]]] = []
-    room, bits = SYMBOLS, []
-    for piece in pieces:
-        cells = _read(run, piece, room)
-        room -= len(cells)
-        bits += [cost for _, cost, _ in cells]
-        lines += [cells[i : i + COLUMNS] for i in range(0, len(cells), COLUMNS)]
-    if not bits:
+    pieces = [piece for piece in pieces if len(run.tokenizer.encode(piece, unknown="skip"))]
+    if not pieces:
         raise DoesNotApplyError("the text holds no symbol that the model knows")
+    scores = score(run.model, run.tokenizer, pieces, unknown="skip")
+    bits = [nats / math.log(2) for one in scores for nats in one.token_nats]
+    long = long and len(bits) > SYMBOLS
+    figure = _narrow(scores) if long else _wide(run, scores)
+    figure.verdict = _judge(run, bits)
+    drawn, notes = WHOLE if long else SYMBOLS, []
+    if len(bits) > drawn:
+        notes.append(
+            f"the first {drawn:,} of {len(bits):,} symbols are drawn; the average is of all"
+        )
+    if long:
+        notes.append(
+            f"a text of {SYMBOLS} symbols or fewer, ends counted, is drawn with what was held likelier"
+        )
+    if not run.model.sliding and max(one.tokens for one in scores) > run.model.context_length:
+        notes.append(f"read in blocks of {run.model.context_length} symbols, the model's context")
+    figure.note = "; ".join(notes)
+    return figure
+
+
+def _lines(
+    scores: Sequence[Score], most: int, columns: int
+) -> Iterator[list[tuple[Score, int, str, float]]]:
+    """The first symbols of some texts in lines: text, place in it, how it is shown, bits."""
+    for one in scores:
+        n = min(most, one.tokens)
+        most -= n
+        cells = [(one, i, shown(one.symbols[i]), one.token_nats[i] / math.log(2)) for i in range(n)]
+        yield from (cells[i : i + columns] for i in range(0, n, columns))
+
+
+def _wide(run: Run, scores: Sequence[Score]) -> Figure:
+    """A short text, or the beginning of one, with what the model held likelier."""
+    lines = list(_lines(scores, SYMBOLS, COLUMNS))
     figure, (axes,) = panels([1.3 * len(lines) + 0.2])
+    likely: dict[int, list[list[tuple[str, float]]]] = {}
     for row, cells in enumerate(lines):
-        for column, cell in enumerate(cells):
-            _cell(axes, column, row, *cell)
-    axes.set(xlim=(-0.02, COLUMNS), ylim=(len(lines) + 0.02, -0.02))
+        for column, (one, place, symbol, cost) in enumerate(cells):
+            if id(one) not in likely:
+                likely[id(one)] = likeliest(run, one.text)
+            _cell(axes, column, row, symbol, cost, likely[id(one)][place])
     axes.axis("off")
     axes.set_title("Surprise, symbol by symbol, and what the model thought likelier")
     scale = axes.imshow([[0.0]], cmap=style.AMOUNT, vmin=0, vmax=BITS, extent=(-2, -1, -2, -1))
     axes.set(xlim=(-0.02, COLUMNS), ylim=(len(lines) + 0.02, -0.02), aspect="auto")
     style.colour_bar(figure, scale, axes, "surprise (bits)")
-    figure.verdict = _judge(run, bits)
     return figure
 
 
 def _judge(run: Run, bits: Sequence[float]) -> Verdict:
     uniform, mean = math.log2(run.facts["vocab_size"]), sum(bits) / len(bits)
     words = f"{mean:.2f} bits a symbol on average; knowing nothing: {uniform:.2f}"
+    if impossible := sum(map(math.isinf, bits)):
+        return Verdict(f"{words}: {impossible:,} of {len(bits):,} symbols held impossible", False)
     if mean < uniform:
         return Verdict(words)
     return Verdict(f"{words}: worse than a guess; the text is unlike what it was trained on", False)
@@ -80,27 +110,17 @@ def _percent(p: float) -> str:
     return f"{share:.0f}%" if share >= 9.5 else f"{share:.2g}%" if share >= 0.01 else "<0.01%"
 
 
-def _narrow(run: Run, texts: list[str]) -> Figure:
+def _narrow(scores: Sequence[Score]) -> Figure:
     """A longer text, shaded alone."""
-    scores = score(run.model, run.tokenizer, texts, unknown="skip")
-    bits = [nats / math.log(2) for one in scores for nats in one.token_nats]
-    rows: list[list[tuple[str, float]]] = []
-    room = WHOLE
-    for one in scores:
-        cells = [
-            (shown(s), n / math.log(2)) for s, n in zip(one.symbols, one.token_nats, strict=True)
-        ]
-        cells = cells[:room]
-        room -= len(cells)
-        rows += [cells[i : i + NARROW] for i in range(0, len(cells), NARROW)]
+    rows = list(_lines(scores, WHOLE, NARROW))
     figure, (axes,) = panels([0.24 * len(rows) + 0.9])
     table = np.full((len(rows), NARROW), np.nan)
     cell = (66 * style.WIDTH / NARROW, 72 * 0.24)
     inks: dict[str, list[tuple[float, float, str]]] = {"white": [], style.BLACK: []}
     small: dict[str, list[tuple[float, float, str]]] = {"white": [], style.BLACK: []}
     for y, row in enumerate(rows):
-        for x, (symbol, cost) in enumerate(row):
-            table[y, x] = cost
+        for x, (_, _, symbol, cost) in enumerate(row):
+            table[y, x] = min(cost, BITS)  # what is infinite would be left white
             ink = "white" if cost > 0.45 * BITS else style.BLACK
             (inks if len(symbol) < 3 else small)[ink].append((x, y, symbol))
     picture = axes.imshow(table, cmap=style.AMOUNT, vmin=0, vmax=BITS, aspect="auto")
@@ -110,43 +130,27 @@ def _narrow(run: Run, texts: list[str]) -> Figure:
     style.square_cells(axes, [], [])
     axes.set_title("Surprise, symbol by symbol")
     style.colour_bar(figure, picture, axes, "surprise (bits)")
-    figure.verdict = _judge(run, bits)
-    notes = ["a text of 60 symbols or fewer is drawn with what was held likelier"]
-    if len(bits) > WHOLE:
-        notes.insert(
-            0, f"the first {WHOLE:,} of {len(bits):,} symbols are drawn; the average is of all"
-        )
-    if not run.model.sliding and max(one.tokens for one in scores) > run.model.context_length:
-        notes.append(f"read in blocks of {run.model.context_length} symbols, the model's context")
-    figure.note = "; ".join(notes)
     return figure
 
 
-def _read(
-    run: Run, text: str, most: int = SYMBOLS
-) -> list[tuple[str, float, list[tuple[str, float]]]]:
-    """For each symbol of a text (a document's end too), `most` at most: how it is shown, bits, the
-    top five."""
-    tokenizer = run.tokenizer
+def likeliest(run: Run, text: str) -> list[list[tuple[str, float]]]:
+    """What the model holds likeliest at each place of a text, read in blocks as `score` reads it."""
+    tokenizer, model = run.tokenizer, run.model
     ids = [tokenizer.start_id, *tokenizer.encode(text, unknown="skip").tolist()]
-    if tokenizer.end_id is not None:
-        ids.append(tokenizer.end_id)
-    ids = ids[: most + 1]
-    if len(ids) < 2:
-        return []
-    p = next_probabilities(run, ids[:-1])
+    if tokenizer.end_id is None:
+        ids.pop()
+    ids = ids[:SYMBOLS]
+    block = len(ids) if model.sliding else model.context_length
+    p = torch.cat([next_probabilities(run, ids[i : i + block]) for i in range(0, len(ids), block)])
     best = p.topk(min(ALTERNATIVES, p.shape[1]))
     return [
-        (
-            shown(tokenizer.symbol(token)),
-            -math.log2(max(float(p[i, token]), 1e-12)),
-            [
-                (shown(tokenizer.symbol(int(t))), float(q))
-                for q, t in zip(best.values[i], best.indices[i], strict=True)
-            ],
-        )
-        for i, token in enumerate(ids[1:])
+        [(shown(tokenizer.symbol(t)), q) for q, t in zip(shares, tokens, strict=True) if q > 0]
+        for shares, tokens in zip(best.values.tolist(), best.indices.tolist(), strict=True)
     ]
+
+
+def _bits(bits: float) -> str:
+    return "∞" if math.isinf(bits) else f"{bits:.1f}"
 
 
 def _cell(
@@ -159,7 +163,7 @@ def _cell(
     ink = "white" if bits > 0.45 * BITS else style.BLACK
     size = style.fitting(symbol, 12, 3)
     style.written(axes, x + 0.5, y + 0.13, symbol, fontsize=size, color=ink, fontweight="bold")
-    style.written(axes, x + 0.5, y + 0.285, f"{bits:.1f}", fontsize=7, color=ink)
+    style.written(axes, x + 0.5, y + 0.285, _bits(bits), fontsize=7, color=ink)
     for i, (other, p) in enumerate(best):
         same, words = other == symbol, f"{other} {100 * p:.0f}%"
         style.written(
@@ -244,9 +248,13 @@ def continuations(run: Run, text: str | None = None) -> Figure:
     for row, node in enumerate(ends):
         path = "".join(run.tokenizer.symbol(i) for i in node.ids[len(root.ids) :])
         label = style.shortened(shown(f"{prompt}{path}"), PROMPT)
+        beside = style.width(*_label(node), "bold") / 2 + 6  # points: past its box
         # apart, as letters that run from right to left would carry the number with them
-        for x, words in ((0.25, _percent(node.p)), (1.15, label)):
-            axes.text(node.depth + x, row, words, va="center", fontsize=8.5, color=style.GREY)
+        for x, words in ((beside, _percent(node.p)), (beside + 44, label)):
+            axes.annotate(
+                words, (node.depth, row), xytext=(x, 0), textcoords="offset points", va="center",
+                fontsize=8.5, color=style.GREY,
+            )  # fmt: skip
     axes.set(xlim=(-0.1, DEPTH + 3.7), ylim=(max(4, len(ends)) - 0.4, -0.6))
     axes.axis("off")
     start = f"“{style.shortened(shown(prompt), PROMPT)}”" if prompt else "the start of a document"
@@ -285,9 +293,15 @@ def _branch(axes: Axes, node: Node, rows: dict[int, float]) -> None:
             solid_capstyle="round", solid_joinstyle="round",
         )  # fmt: skip
         _branch(axes, child, rows)
+    symbol, size = _label(node)
     axes.text(
-        x, y, node.symbol if node.depth else style.shortened(node.symbol, 8), ha="center",
-        va="center", fontsize=style.fitting(node.symbol[:8], 10, 5), fontweight="bold", zorder=2,
+        x, y, symbol, ha="center", va="center", fontsize=size, fontweight="bold", zorder=2,
         bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": style.GREY,
               "lw": 0.6},
     )  # fmt: skip
+
+
+def _label(node: Node) -> tuple[str, float]:
+    """What stands in the box of a node, and the size of its font."""
+    symbol = node.symbol if node.depth else style.shortened(node.symbol, 8)
+    return symbol, style.fitting(symbol, 10, 5)

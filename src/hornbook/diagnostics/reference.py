@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from hornbook.data.part import Part, Split
-from hornbook.diagnostics.suffixes import Ints, SuffixArray
+from hornbook.diagnostics.nearest import Nearest
+from hornbook.diagnostics.suffixes import SuffixArray
 from hornbook.evaluate import token_nats
 from hornbook.models.ngram import NGram, NGramConfig
 from hornbook.tokenizers import Tokenizer
 
-LONGEST = 500  # symbols beyond which no edit distance is measured
-SEARCHED = 4_000_000  # symbols of the training text that spans are looked for in
+TEXTS = 100  # looked at closely, samples and held-out ones
+STRETCH = 200  # tokens of a sample at most
+SEARCHED = 4_000_000  # symbols of the training text that spans and near copies are looked for in
 SCORED = 8192  # symbols of held-out text that losses are compared on
 ROOM = 1 << 23  # probabilities kept at once
 
@@ -29,6 +30,7 @@ class Training:
     def __init__(self, split: Split) -> None:
         self.split = split
         self.known = frozenset(split.train) if split.documents else frozenset()
+        self.yardsticks: dict[Hashable, Any] = {}  # what was measured of held-out texts
         self._level: tuple[Part, float, float] | None = None
 
     def holds(self, text: str) -> bool:
@@ -69,36 +71,15 @@ class Training:
         return self._level
 
     @cached_property
-    def _table(self) -> tuple[list[str], NDArray[np.unsignedinteger[Any]], Ints]:
-        """The different documents that are short enough, as code points (longest, n), lengths."""
-        documents = [d for d in dict.fromkeys(self.split.train) if len(d) <= LONGEST]
-        lengths = np.array([len(d) for d in documents])
-        symbols = np.frombuffer("".join(documents).encode("utf-32-le", "surrogatepass"), "<u4")
-        dtype = np.min_scalar_type(int(symbols.max(initial=0)))
-        points = np.zeros((len(documents), int(lengths.max(initial=0))), dtype=dtype)
-        points[np.arange(points.shape[1]) < lengths[:, None]] = symbols
-        return documents, np.ascontiguousarray(points.T), lengths
+    def length(self) -> int:
+        """Tokens at which samples are cut: twice the longest document, STRETCH at most."""
+        return min(STRETCH, 2 * max(map(len, self.known), default=STRETCH))
 
-    def nearest(self, text: str) -> tuple[str, int] | None:
-        """The nearest training document and its edit distance (insert, delete, replace: 1 each).
-
-        None for a stream, or where text or documents are longer than LONGEST. Levenshtein 1966, by
-        the table of Wagner and Fischer 1974, for all documents at once.
-        """
-        if not self.split.documents or len(text) > LONGEST or not self._table[0]:
-            return None
-        documents, points, lengths = self._table
-        dtype = np.int8 if len(points) + len(text) < 127 else np.int16
-        distance = np.repeat(np.arange(len(points) + 1, dtype=dtype)[:, None], len(lengths), axis=1)
-        for symbol in text:
-            replaced = distance[:-1] + (points != ord(symbol))
-            distance = distance + 1  # deleted
-            np.minimum(distance[1:], replaced, out=distance[1:])
-            for i in range(1, len(distance)):  # inserted
-                np.minimum(distance[i], distance[i - 1] + 1, out=distance[i])
-        distances = distance[lengths, np.arange(len(lengths))]
-        best = int(distances.argmin())
-        return documents[best], int(distances[best])
+    @cached_property
+    def nearest(self) -> Nearest:
+        """The documents of its first SEARCHED symbols, to find the nearest of; none of a stream."""
+        documents = _some(self.split.train, SEARCHED) if self.split.documents else ()
+        return Nearest(documents, TEXTS * self.length)
 
 
 def room(tokenizer: Tokenizer) -> int:

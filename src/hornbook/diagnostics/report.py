@@ -16,7 +16,7 @@ from hornbook.diagnostics.figures import FIGURES, DoesNotApplyError
 from hornbook.diagnostics.probes import Verdict
 from hornbook.diagnostics.source import readable, source
 from hornbook.errors import RunError
-from hornbook.files import write_bytes
+from hornbook.files import not_written, write_bytes
 from hornbook.run import Run
 
 STYLE = """
@@ -60,15 +60,23 @@ class Report:
 
 def inspect(
     run: Run,
-    folder: Path,
+    folder: Path | None = None,
     text: str | None = None,
     tell: Callable[[str], None] = lambda line: None,
 ) -> Report:
     """Writes every figure that applies as PNG and SVG, and the page; says each line to `tell`.
 
-    text: what is read, looked at and continued. Raises RunError where the folder cannot be made,
-    DataError where the model knows no symbol of the text.
+    folder: left out, `inspect` in the run directory. text: what is read, looked at and continued.
+    Figures of a former page there that this one does not have are removed. Raises RunError where the
+    folder cannot be made, DataError where the model knows no symbol of the text.
     """
+    if folder is None:
+        folder = run.path / "inspect"
+        if folder.is_symlink():  # a run may come from a stranger, and lead anywhere
+            raise RunError(
+                f"{folder}: is a link, expected a folder of the run's own; remove it, or give "
+                "another folder (--out)"
+            )
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -87,6 +95,8 @@ def inspect(
             figure = entry.draw(run, text)
         except DoesNotApplyError as error:
             report.left_out[name] = str(error)
+            if report.page.exists():
+                _remove(folder / f"{name}.svg", folder / f"{name}.png")
             tell(f"{name}: left out: {error}")
             continue
         svg = figure.svg()
@@ -99,6 +109,14 @@ def inspect(
         sections.append(_section(name, svg, figure.verdict, figure.note))
     write_bytes(report.page, _page(run, report, sections).encode())
     return report
+
+
+def _remove(*paths: Path) -> None:
+    for path in paths:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise not_written(path, error) from None
 
 
 def summary(run: Run) -> str:

@@ -22,7 +22,6 @@ from hornbook.errors import DataError, HornbookError
 from hornbook.evaluate import batch_loss
 from hornbook.files import read_lines
 from hornbook.formats import Seen, checked
-from hornbook.generate.decode import prompt_ids
 from hornbook.models.base import LanguageModel
 from hornbook.run import Run
 
@@ -156,13 +155,6 @@ def records(run: Run, kind: str) -> list[dict[str, Any]]:
             "nothing was kept while it trained: hornbook train ... --probe-every 20"
         )
     return found
-
-
-def read(run: Run, text: str, limit: int) -> list[int]:
-    """The ids of a text as the model reads it, the start of a document before it; at most `limit`
-    and as many as the model takes. Unknown symbols are left out."""
-    ids = prompt_ids(run.tokenizer, text, "skip")
-    return ids[: limit if run.model.sliding else min(limit, run.model.context_length)]
 
 
 def readable(run: Run, text: str) -> tuple[str, str]:

@@ -30,7 +30,7 @@ from hornbook.diagnostics.probes import Verdict
 
 BLACK, ORANGE, SKY, GREEN = "#1a1a1a", "#E69F00", "#56B4E9", "#009E73"
 BLUE, VERMILION, PURPLE, GREY = "#0072B2", "#D55E00", "#CC79A7", "#767676"
-PALE = "#e4e4e4"
+PALE, LIGHT = "#e4e4e4", "#bcbcbc"
 SEQUENCE = "cividis"
 AMOUNT = LinearSegmentedColormap.from_list("amount", ["#ffffff", SKY, BLUE, "#00324f"])
 DIFFERENCE = LinearSegmentedColormap.from_list("difference", [BLUE, "#ffffff", VERMILION])
@@ -189,6 +189,13 @@ def shown(text: str) -> str:
 def fitting(text: str, size: float, letters: int) -> float:
     """The font size at which a text takes no more room than so many letters of `size`."""
     return size * min(1.0, letters / max(1, len(text)))
+
+
+def width(text: str, size: float, weight: str = "normal") -> float:
+    """How wide a text is in a font of some size, in points."""
+    font = FontProperties(family=list(families()), size=size, weight=weight)
+    plain = text.replace(r"\$", "$")
+    return float(text_to_path.get_text_width_height_descent(plain, font, ismath=False)[0])
 
 
 def shortened(text: str, length: int) -> str:

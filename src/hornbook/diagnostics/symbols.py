@@ -62,8 +62,7 @@ def bigrams(run: Run) -> Figure:
     figure.verdict = Verdict(
         f"{far / 2:.1%} of the pairs{which} would have to change to agree", bool(far < 0.2)
     )
-    if run.facts["vocab_size"] > SYMBOLS:
-        figure.note = f"the {SYMBOLS} most frequent of {run.facts['vocab_size']} symbols"
+    figure.note = _which(run, len(order), SYMBOLS)
     return figure
 
 
@@ -89,9 +88,22 @@ def _short(count: float) -> str:
 
 
 def frequent(run: Run, most: int) -> Ints:
-    """The most frequent symbols, at most so many, in the order of their ids."""
+    """The most frequent symbols that occur, at most so many, in the order of their ids."""
     often = np.bincount(source(run).whole.tokens, minlength=run.tokenizer.vocab_size)
-    return np.sort(np.argsort(-often, kind="stable")[:most])
+    order = np.argsort(-often, kind="stable")[:most]
+    return np.sort(order[often[order] > 0])
+
+
+def _which(run: Run, n: int, most: int) -> str:
+    """Which n symbols are drawn, in words; nothing where it is all of them."""
+    size = run.tokenizer.vocab_size
+    if n == size:
+        return ""
+    return (
+        f"the {n} most frequent of {size:,} symbols"
+        if n == most
+        else (f"the {n} of {size:,} symbols that occur")
+    )
 
 
 def bigram_counts(run: Run, chosen: Ints | None = None) -> tuple[Floats, Floats]:
@@ -232,8 +244,7 @@ def embeddings(run: Run) -> Figure:
     ]
     axes[0].legend(handles=handles, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     axes[0].margins(0.08)
-    if len(chosen) < run.tokenizer.vocab_size:
-        figure.note = f"the {len(chosen)} most frequent of {run.tokenizer.vocab_size:,} symbols"
+    figure.note = _which(run, len(chosen), LAID_OUT)
     if positions is not None:
         places, share = principal(positions)
         _components(axes[1], share, "Position embeddings, joined in order")

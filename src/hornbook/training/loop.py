@@ -275,7 +275,7 @@ class Loop:
             if watch.evaluated(self.progress.step, record["loss"], record["val_loss"]):
                 weights = model.state_dict()
                 self.write(lambda path: write_tensors(path / "model.safetensors", weights))
-        self.log(record)
+            self.log(record)  # here, so that callbacks look at the weights that were evaluated
         if message := watch.message():
             self.tell(message)
         if watch.should_stop:

@@ -19,7 +19,7 @@ from hornbook.run import Run
 from hornbook.training.callbacks import Callback
 from hornbook.training.plan import Plan
 
-RECORDS = 500  # probes of a whole run at most
+RECORDS = 500  # probes at most of the updates that a start has before it
 EARLY = 3  # from update 2^3 on copies are looked for at powers of two, until the first evaluation
 SAMPLES = 200  # documents sampled to look for them
 
@@ -34,10 +34,11 @@ class Recorder(Callback):
         """Keeps what is watched."""
         training = plan.config.training
         self.plan, self.steps = plan, training.steps
-        self.every = max(training.probe_every, math.ceil(training.steps / RECORDS))
+        self.every = max(training.probe_every, math.ceil(training.steps / (RECORDS - 1)))
         self.training = Training(plan.split)
         first = training.steps // max(1, training.evaluations)  # evaluation
-        self.early = {2**i for i in range(EARLY, 40) if 2**i < first}
+        # averaged weights are there at evaluations alone
+        self.early = {2**i for i in range(EARLY, 40) if 2**i < first and not training.ema}
 
     def started(self, run: Run, step: int, steps: int) -> None:
         """Drops the records after the state that is resumed from."""
