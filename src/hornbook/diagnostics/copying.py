@@ -84,7 +84,7 @@ def copies(run: Run) -> Figure:
     if nearest.among < len(nearest.documents):
         figure.note = (
             f"distances are those to the {nearest.among:,} of {len(nearest.documents):,} training "
-            "documents whose symbols and pairs of symbols are most like a text's"
+            "documents looked through whose symbols and pairs of symbols are most like a text's"
         )
     figure.verdict = together(
         kept, last, run.report.get("best_step", 0), run.report.get("steps", 0)
