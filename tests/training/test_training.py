@@ -194,8 +194,12 @@ def test_overfitting_is_told_once_and_only_when_the_training_loss_falls() -> Non
     for step, (loss, val) in enumerate([(2.0, 2.0), (1.8, 1.9), (1.6, 1.95), (1.4, 2.0)], 1):
         watch.evaluated(step, loss, val)
     assert watch.overfitting_since == 2
-    assert "since step 2" in watch.message()
+    assert "since step 2:" in watch.message()
     assert watch.message() == ""
+    at_once = Watch()
+    for step, (loss, val) in enumerate([(1.8, 1.9), (1.6, 1.95), (1.4, 2.0)], 1):
+        at_once.evaluated(step, loss, val)
+    assert "since step 1 or before:" in at_once.message()
     noisy = Watch()
     for step, (loss, val) in enumerate([(2.0, 1.9), (2.1, 1.95), (2.2, 2.0)], 1):
         noisy.evaluated(step, loss, val)

@@ -45,8 +45,9 @@ class Watch:
             return ""
         self.told = True
         _, loss, val_loss = self.seen[-1]
+        before = " or before" if since == self.seen[0][0] else ""  # where nobody looked
         return (
-            f"overfitting since step {since}: the validation loss rose from {self.best:.4f} to "
+            f"overfitting since step {since}{before}: the validation loss rose from {self.best:.4f} to "
             f"{val_loss:.4f} while the training loss fell to {loss:.4f}: the model learns its "
             f"training text by heart. The weights of step {since} are kept; more text, a smaller "
             "model, dropout or fewer steps help"
