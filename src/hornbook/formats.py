@@ -144,6 +144,7 @@ class Position(_Strict):
     tokens: int = Field(ge=0)
     seconds: float
     records: int = Field(ge=0)
+    steps: int | None = Field(None, ge=0)
     watch: Watched
 
 

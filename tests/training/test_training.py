@@ -381,3 +381,22 @@ def test_a_run_that_stopped_early_goes_on_to_more_steps(words_file: Path, tmp_pa
     done = run.report["steps"]
     assert done < 12
     assert hornbook.resume(tmp_path / "r", steps=24).report["steps"] > done
+
+
+def test_more_steps_for_a_run_that_stopped_early_outlive_a_death_before_their_first_state(
+    words_file: Path, tmp_path: Path
+) -> None:
+    settings = small("bigram")
+    settings["training"] |= {"patience": 1, "steps": 12, "evaluations": 6}
+    settings["optim"] = {"name": "sgd", "learning_rate": 300.0, "schedule": "constant"}
+    run = hornbook.train(str(words_file), model="bigram", out=tmp_path / "r", settings=settings)
+    done = run.report["steps"]
+    assert done < 12
+
+    class Die(Callback):
+        def updated(self, step: int) -> None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        hornbook.resume(run.path, steps=24, callbacks=[Die()])
+    assert hornbook.resume(run.path).report["steps"] > done

@@ -110,7 +110,9 @@ class Loop:
             self.progress, told = load_state(path, self.step)
             if told:
                 self.tell(told)
-            if self.plan.extended and self.progress.watch.should_stop:
+            before = self.progress.steps  # config.json may already hold the new number
+            extended = self.plan.extended if before is None else self.steps > before
+            if extended and self.progress.watch.should_stop:
                 self.progress.watch.since_best = 0
                 self.tell(
                     f"stopped early at update {self.progress.step:,}: going on, "

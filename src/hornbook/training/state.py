@@ -44,6 +44,8 @@ class Progress:
 
     pending: (loss, norm of the gradient) of the updates since the last record of the log.
     records: entries in the log; what stands after them is going to be made again.
+    steps: the updates in all under which the state was saved; None where it does not say.
+    file: the state it was loaded from, or last saved as, which is known to be whole.
     """
 
     watch: Watch
@@ -52,6 +54,8 @@ class Progress:
     seconds: float = 0.0
     records: int = 0
     pending: list[tuple[Tensor, Tensor]] = field(default_factory=list)
+    steps: int | None = None
+    file: str | None = None
 
 
 def save_state(path: Path, step: TrainStep, progress: Progress) -> None:
@@ -71,6 +75,7 @@ def save_state(path: Path, step: TrainStep, progress: Progress) -> None:
         "tokens": progress.tokens,
         "seconds": progress.seconds,
         "records": progress.records,
+        "steps": step.config.training.steps,
         "watch": progress.watch.to_json(),
     }
     before, _ = next(_states(folder), ("", None))
@@ -114,6 +119,7 @@ def load_state(path: Path, step: TrainStep) -> tuple[Progress, str]:
     for name, position in _states(folder):
         try:
             progress = _load(folder / name, position, step)
+            progress.file = name
         except RunError as error:
             damage.append(str(error))
             continue
@@ -173,6 +179,7 @@ def _load(place: Path, position: dict[str, Any] | None, step: TrainStep) -> Prog
             position["seconds"],
             position["records"],
             [(loss.to(step.model.device), norm.to(step.model.device)) for loss, norm in pending],
+            position.get("steps"),
         )
     except RunError as error:
         raise RunError(f"{place}: {error}") from None
