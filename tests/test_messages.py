@@ -286,7 +286,7 @@ def no_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 
 FAULTS = [
     (no_number, ["{out}", "is no number any more: at update 13", "expected finite ones",
-                 "the state of update 12 is kept", "hornbook train --resume {out}"]),
+                 "the state of update 10 is kept", "hornbook train --resume {out}"]),
     (no_memory, ["{out}", "no memory left at update 13", "the estimate was",
                  "--training.batch-size (now 8)"]),
     (no_disk, ["{out}/last/state-", "No space left on device", "Update 10 is saved",

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,11 +18,14 @@ import pytest
 import torch
 
 import hornbook
+from hornbook.cli.main import main
+from hornbook.config import OptimConfig
 from hornbook.errors import ConfigError, DataError, RunError
 from hornbook.files import Header, read_json, read_tensors, write_tensors
 from hornbook.models.registry import MODELS, build_model, model_config, outline
 from hornbook.run import Run
-from hornbook.training import Callback
+from hornbook.training import Callback, Interrupted
+from hornbook.training.faults import why_not_finite
 from hornbook.training.lock import Lock
 from hornbook.training.memory import estimate
 from hornbook.training.plan import make_plan
@@ -55,6 +61,16 @@ class Listen(Callback):
 
     def told(self, message: str) -> None:
         self.heard.append(message)
+
+
+def overflow(plan: Any) -> None:
+    """Weights that are numbers, and give a loss that is none."""
+    for parameter in plan.model.parameters():
+        parameter.data.fill_(1e30)
+
+
+def stop(_: object) -> None:
+    os.kill(os.getpid(), signal.SIGINT)
 
 
 def interrupt(_: object) -> None:
@@ -234,17 +250,58 @@ def test_a_loss_that_is_no_number_stops_before_its_update(
     assert all(t.isfinite().all() for t in read_tensors(out / "model.safetensors").values())
 
 
-def test_after_a_divergence_it_goes_on_with_a_lower_rate(corpus: Path, tmp_path: Path) -> None:
-    settings = {**SETTINGS, "optim": {"name": "sgd", "learning_rate": 1e30, "grad_clip": 0.0}}
+def test_after_a_divergence_it_goes_on_with_a_lower_rate(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "r"
-    with pytest.raises(RunError, match="no number any more"):
-        hornbook.train(str(corpus), out=out, settings=settings)
-    heard = Listen()
+    with pytest.raises(RunError, match=r"the state of update 4 is kept; go on with") as error:
+        hornbook.train(str(corpus), out=out, settings=SETTINGS, callbacks=[At(6, overflow)])
+    assert [p.name[:14] for p in states(out)] == ["state-00000004"]
     with pytest.raises(ConfigError, match=r"optim\.beta1: found it beside --resume"):
         hornbook.resume(out, settings={"optim.beta1": 0.5})
-    with pytest.raises(RunError, match=r"weights overflowed|no number any more"):
-        hornbook.resume(out, settings={"optim.learning_rate": 0.01}, callbacks=[heard])
-    assert "optim.learning_rate is 0.01 from here on" in heard.heard
+    printed = shlex.split(str(error.value).splitlines()[-1])
+    assert printed[:4] == ["hornbook", "train", "--resume", str(out)]
+    assert main(printed[1:]) == 0
+    said = capsys.readouterr().err
+    assert "optim.learning_rate is 0.002 from here on" in said
+    assert "optim.muon_learning_rate is 0.005 from here on" in said
+    assert Run.load(out).report["steps"] == 12
+
+
+def test_a_state_that_diverges_by_itself_is_passed_over(corpus: Path, tmp_path: Path) -> None:
+    out = tmp_path / "r"
+
+    class Late(At):  # right before the state of update 8 is saved
+        def updated(self, step: int) -> None:
+            if step == 7:
+                overflow(self.plan)
+
+    told = "the state of update 8 leads there whatever the rate, the state of update 4 is kept"
+    with pytest.raises(RunError, match=told):
+        hornbook.train(str(corpus), out=out, settings=SETTINGS, callbacks=[Late(99, overflow)])
+    assert [p.name[:14] for p in states(out)] == ["state-00000004", "state-00000008"]
+    assert hornbook.resume(out, settings={"optim.learning_rate": 1e-4}).report["steps"] == 12
+
+
+def test_the_remedy_lowers_the_highest_rate_and_that_of_muon() -> None:
+    optim = OptimConfig(name="muon", learning_rate=0.3, muon_learning_rate=0.06, warmup=100)
+    model = build_model(model_config({"name": "bigram"}), 5, 0)
+    _, flags = why_not_finite(model, math.nan, 1.0, [2.0], 0.003, optim)
+    assert flags == "--optim.learning-rate 0.1 --optim.muon-learning-rate 0.02"
+
+
+def test_the_state_that_was_gone_on_from_is_kept_not_the_damaged_one(
+    corpus: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "r"
+    with pytest.raises(Interrupted):
+        hornbook.train(str(corpus), out=out, settings=SETTINGS, callbacks=[At(5, stop)])
+    with pytest.raises(KeyboardInterrupt):
+        hornbook.resume(out, callbacks=[At(10, interrupt)])
+    states(out)[-1].write_bytes(b"")
+    with pytest.raises(Interrupted):
+        hornbook.resume(out, callbacks=[At(6, stop)])
+    assert [p.name[:14] for p in states(out)] == ["state-00000006", "state-00000007"]
 
 
 def test_a_corpus_that_changed_or_is_gone_is_told(

@@ -32,7 +32,7 @@ from hornbook.training.lock import Lock
 from hornbook.training.memory import estimate
 from hornbook.training.plan import Plan
 from hornbook.training.report import SAMPLE_TOKENS
-from hornbook.training.state import Progress, has_state, load_state, save_state, saved_step
+from hornbook.training.state import Progress, has_state, load_state, pass_over, save_state
 from hornbook.training.step import NotFiniteError, TrainStep
 from hornbook.training.watch import Watch
 
@@ -68,7 +68,6 @@ class Loop:
         self.steps = training.steps
         self.step = TrainStep(plan.model, plan.batches, plan.config, plan.precision, plan.compiled)
         self.progress = Progress(Watch(patience=training.patience))
-        self.on_cpu = plan.device.type == "cpu"
         self.losses: list[float] = []
         if not fresh:
             self.resume()
@@ -180,14 +179,9 @@ class Loop:
         watched = any(callback.watches(step) for callback in self.callbacks)
         for callback in self.callbacks:
             callback.updating(step)
-        generator = torch.get_rng_state() if self.on_cpu else None
         try:
             pair = self.step(step, watched=watched)
-        except NotFiniteError as error:  # on CPUs, before it was made: the state is the last good
-            assert generator is not None
-            torch.set_rng_state(generator)
-            if self.is_whole():
-                self.save()
+        except NotFiniteError as error:  # not saved: from here the same batch leads there again
             self.diverged(step, error.loss, error.norm)
         if watched:
             self.follow()  # a probe writes into the run
@@ -346,18 +340,21 @@ class Loop:
 
     def way_on(self) -> str:
         """What is saved, and the command that goes on from there."""
-        saved = saved_step(self.run_.path)
+        saved = self.progress.saved
         what = "Nothing is lost but time" if saved is None else f"Update {saved:,} is saved"
         return f"{what}; then go on:\n  {resume_command(self.run_.path)}"
 
     def diverged(self, step: int, loss: float, norm: float) -> NoReturn:
         """Raises RunError: update `step` (counted from 0) had no number to learn from."""
-        optim, rate = self.plan.config.optim, self.step.learning_rate(step)
         cause, flags = why_not_finite(
-            self.plan.model, loss, norm, self.losses, rate, optim.grad_clip
-        )
-        saved = saved_step(self.run_.path)
-        kept = f"the state of update {saved:,} is kept" if saved else "no update is kept"
+            self.plan.model, loss, norm, self.losses, self.step.learning_rate(step),
+            self.plan.config.optim,
+        )  # fmt: skip
+        saved, why = self.progress.saved, ""
+        if saved == step:
+            saved = pass_over(self.run_.path, self.progress)
+            why = f"the state of update {step:,} leads there whatever the rate, "
+        kept = f"{why}the state of update {saved:,} is kept" if saved else f"{why}no other is kept"
         command = f"{resume_command(self.run_.path)} {flags}"
         if not saved:
             command = f"the same command with another --out and {flags}"

@@ -57,9 +57,17 @@ class Progress:
     steps: int | None = None
     file: str | None = None
 
+    @property
+    def saved(self) -> int | None:
+        """The updates that the state in `file` has behind it."""
+        return None if self.file is None else _order(Path(self.file))[0]
+
 
 def save_state(path: Path, step: TrainStep, progress: Progress) -> None:
-    """Saves a state; it and the one before it are kept. Raises RunError where it cannot be written."""
+    """Saves a state; it and the one before it that is known to be whole are kept.
+
+    Raises RunError where it cannot be written.
+    """
     folder = path / "last"
     if not folder.is_dir() or folder.is_symlink():
         try:
@@ -78,19 +86,36 @@ def save_state(path: Path, step: TrainStep, progress: Progress) -> None:
         "steps": step.config.training.steps,
         "watch": progress.watch.to_json(),
     }
-    before, _ = next(_states(folder), ("", None))
+    before = progress.file
     number = sum(1 for _ in folder.glob(f"state-{progress.step:08d}-*"))
     name = f"state-{progress.step:08d}-{number}.safetensors"
     while (folder / name).exists():
         number += 1
         name = f"state-{progress.step:08d}-{number}.safetensors"
     write_tensors(folder / name, tensors, {"position": dump(position)})
-    pointer = {"format": FORMAT, "step": progress.step, "newest": name, "before": before or None}
+    pointer = {"format": FORMAT, "step": progress.step, "newest": name, "before": before}
     write_json(folder / POINTER, pointer)
+    progress.file = name
     for old in folder.glob("state-*.safetensors"):
         if old.name not in (name, before):
             with suppress(OSError):
                 old.unlink()
+
+
+def pass_over(path: Path, progress: Progress) -> int | None:
+    """Has a run go on from an older state than it would: the updates of that one, None without any.
+
+    Nothing is removed, in case the older one turns out to be damaged.
+    """
+    folder, own = path / "last", progress.file or ""
+    older = [p for p in folder.glob("state-*.safetensors") if _order(p)[0] < _order(Path(own))[0]]
+    if not older:
+        return None
+    newest = max(older, key=_order)
+    step = _order(newest)[0]
+    pointer = {"format": FORMAT, "step": step, "newest": newest.name, "before": own}
+    write_json(folder / POINTER, pointer)
+    return step
 
 
 def saved_step(path: Path) -> int | None:
