@@ -25,7 +25,8 @@ from hornbook.machine import available_memory, size
 if TYPE_CHECKING:
     from torch import Tensor
 
-LARGEST_JSON = 1 << 24  # bytes of a JSON file, a log or a header of tensors
+LARGEST_JSON = 1 << 24  # bytes of a JSON file, a line of a log or a header of tensors
+EXPANDS = 32  # at most, in memory: lists of empty objects
 CHUNK = 1 << 20  # bytes hashed at a time
 DIGEST = "sha256"  # where the checksum stands in the metadata of a safetensors file
 
@@ -94,21 +95,55 @@ def _parsed(path: Path, raw: bytes) -> Any:
         raise RunError(f"{path}: damaged: {error}") from None
 
 
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The objects of a JSON-lines file, none where it is missing.
+def read_lines(
+    path: Path,
+    check: Callable[[dict[str, Any]], None] | None = None,
+    *,
+    damage: list[str] | None = None,
+) -> list[dict[str, Any]]:
+    """The objects of a JSON-lines file, none where it is missing; `check` may refuse one.
 
-    A last line that a crash cut off is left out. Raises RunError for any other damage.
+    A last line that a crash cut off is left out. Raises RunError for any other damage, or, where
+    `damage` is given, puts it there and ends with the line before.
     """
+    records: list[dict[str, Any]] = []
     if not os.path.lexists(path):
-        return []
-    with _opened(path, LARGEST_JSON) as file:
-        *lines, rest = file.read().split(b"\n")
-    records = [_parsed(path, line) for line in lines if line]
-    with suppress(RunError):
-        records += [_parsed(path, rest)] if rest else []
-    if not all(isinstance(record, dict) for record in records):
-        raise RunError(f"{path}: damaged: expected one object a line")
+        return records
+    with _opened(path) as file:
+        n_bytes, room = os.fstat(file.fileno()).st_size, available_memory()
+        if room is not None and n_bytes > max(LARGEST_JSON, room // EXPANDS):
+            raise RunError(
+                f"{path}: found {size(n_bytes)}, which may need {size(n_bytes * EXPANDS)} of memory, "
+                f"expected at most {size(room)}; close other programs, or move the file away"
+            )
+        while line := file.readline(LARGEST_JSON + 1):
+            try:
+                if (record := _record(path, line)) is None:
+                    continue
+                if check is not None:
+                    check(record)
+            except RunError as error:
+                if damage is None:
+                    raise
+                damage.append(str(error))
+                break
+            records.append(record)
     return records
+
+
+def _record(path: Path, line: bytes) -> dict[str, Any] | None:
+    """The object of a line; None of an empty one, or one that a crash cut off."""
+    if len(line) > LARGEST_JSON:
+        raise RunError(f"{path}: damaged: found a line of more than {size(LARGEST_JSON)}")
+    try:
+        record = _parsed(path, line) if line.strip() else None
+    except RunError:
+        if line.endswith(b"\n"):
+            raise
+        return None
+    if record is None or isinstance(record, dict):
+        return record
+    raise RunError(f"{path}: damaged: expected one object a line")
 
 
 def dump(data: Any, **options: Any) -> str:

@@ -120,11 +120,12 @@ class Run:
     @property
     def log(self) -> list[dict[str, Any]]:
         """The training log, one object an entry."""
+        return self.read_log()
+
+    def read_log(self, damage: list[str] | None = None) -> list[dict[str, Any]]:
+        """The training log; where `damage` is given, up to the first line that is damaged."""
         place = self.path / "log.jsonl"
-        records = read_lines(place)
-        for record in records:
-            checked(place, record, Record)
-        return records
+        return read_lines(place, lambda record: checked(place, record, Record), damage=damage)
 
     @property
     def report(self) -> dict[str, Any]:

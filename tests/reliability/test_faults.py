@@ -18,10 +18,18 @@ import pytest
 import torch
 
 import hornbook
+from hornbook import files
 from hornbook.cli.main import main
 from hornbook.config import OptimConfig
 from hornbook.errors import ConfigError, DataError, RunError
-from hornbook.files import Header, read_json, read_tensors, write_tensors
+from hornbook.files import (
+    Header,
+    read_json,
+    read_lines,
+    read_tensors,
+    write_lines,
+    write_tensors,
+)
 from hornbook.models.registry import MODELS, build_model, model_config, outline
 from hornbook.run import Run
 from hornbook.training import Callback, Interrupted
@@ -461,3 +469,38 @@ def test_the_report_says_what_is_bitwise_equal(corpus: Path, tmp_path: Path) -> 
     run = hornbook.train(str(corpus), out=tmp_path / "r", settings=settings)
     assert run.report["determinism"].startswith("bitwise on this machine, with torch")
     assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_a_garbled_line_of_the_log_costs_what_follows_it_not_the_run(
+    half: Path, copy: Path
+) -> None:
+    log, heard = copy / "log.jsonl", Listen()
+    lines = log.read_bytes().splitlines(keepends=True)
+    log.write_bytes(b"".join([*lines[:5], b'{"step": \0\n', *lines[6:]]))
+    run = hornbook.resume(copy, callbacks=[heard])
+    assert [r["step"] for r in run.log] == [1, 2, 3, 4, 5, 8, 9, 10, 11, 12]
+    assert any("log.jsonl: damaged" in x and "last 2 records are gone" in x for x in heard.heard)
+
+
+def test_losses_that_were_written_are_read_again(corpus: Path, tmp_path: Path) -> None:
+    settings = {
+        "training": {"steps": 8, "batch_size": 8, "evaluations": 2, "samplings": 0},
+        "optim": {"name": "sgd", "learning_rate": 1e35, "grad_clip": 0.0},
+    }
+    run = hornbook.train(str(corpus), model="bigram", out=tmp_path / "r", settings=settings)
+    assert max(r["loss"] for r in run.log) > 1e30
+
+
+def test_a_log_of_many_lines_is_bounded_by_the_line_not_by_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "probes.jsonl"
+    write_lines(place, [{"step": i, "kind": "x" * 50} for i in range(5)])
+    monkeypatch.setattr(files, "LARGEST_JSON", 100)
+    assert [r["step"] for r in read_lines(place)] == list(range(5))
+    monkeypatch.setattr(files, "available_memory", lambda: 1000)
+    with pytest.raises(RunError, match=r"found 370 B, which may need 11\.8 kB of memory"):
+        read_lines(place)
+    place.write_text(f'{{"a": "{"x" * 100}"}}\n')
+    with pytest.raises(RunError, match=r"found a line of more than 100 B"):
+        read_lines(place)

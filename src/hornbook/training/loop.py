@@ -119,10 +119,12 @@ class Loop:
                 )
         else:
             self.tell("stopped before its first state was saved: it begins again, to the same end")
-        log = self.run_.log
+        damage: list[str] = []
+        log = self.run_.read_log(damage)
         if len(log) < self.progress.records:
             lost = self.progress.records - len(log)
-            self.tell(f"{path}/log.jsonl: its last {lost} records are gone; the weights are not")
+            place = damage[0] if damage else f"{path}/log.jsonl"
+            self.tell(f"{place}: its last {lost} records are gone; the weights are not")
             self.progress.records = len(log)
         write_json(path / "config.json", self.run_.facts)
         write_lines(path / "log.jsonl", log[: self.progress.records])
