@@ -203,6 +203,14 @@ def not_written(path: Path, error: OSError) -> RunError:
     return RunError(f"{path}: cannot be written ({error.strerror or error}); {remedy}")
 
 
+def remove(path: Path) -> None:
+    """Removes a file, where there is one. Raises RunError where it cannot be removed."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise not_written(path, error) from None
+
+
 def sync(path: Path) -> None:
     """Makes a file, or the renames in a directory, last through a power cut."""
     try:

@@ -15,9 +15,11 @@ it is believed before it is checked (`files.py`, `formats.py`).
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -46,6 +48,8 @@ if TYPE_CHECKING:
     from hornbook.evaluate import Evaluation, Score
     from hornbook.generate import Sample
     from hornbook.models.base import LanguageModel
+
+STATE = re.compile(r"state-([0-9]{8,18})(-[0-9]+)?\.safetensors")
 
 
 class Run:
@@ -292,12 +296,10 @@ def check_free(path: Path) -> None:
 def _what_stands(path: Path) -> str:
     try:
         run = Run.load(path)
-        finished, pointer = run.report, path / "last" / "state.json"
-        done = finished["steps"] if finished else 0
-        if pointer.exists():
-            done = int(read_json(pointer)["step"])
-    except (RunError, LookupError, TypeError, ValueError, OverflowError):
+        finished = run.report
+    except RunError:
         return "exists already; "
+    done = saved_step(path) or (finished["steps"] if finished else 0)
     steps = run.config.training.steps
     command = f"hornbook train --resume {shlex.quote(str(path))}"
     if finished:
@@ -307,6 +309,19 @@ def _what_stands(path: Path) -> str:
     if finished and not (path / "last").exists():  # counted, or mixed: there is nothing to go on to
         return f"{what}; "
     return f"{what}; go on with it\n  {command}\nor "
+
+
+def saved_step(path: Path) -> int | None:
+    """The updates that the newest state has behind it; None where no state was saved.
+
+    From the pointer, or, where that is damaged or gone, from the names of the states
+    (`training/state.py`).
+    """
+    folder = path / "last"
+    with suppress(RunError, LookupError, TypeError, ValueError, OverflowError):
+        return int(read_json(folder / "state.json")["step"])
+    names = (STATE.fullmatch(place.name) for place in folder.glob("state-*.safetensors"))
+    return max((int(name[1]) for name in names if name), default=None)
 
 
 def create(path: Path, facts: Mapping[str, Any], config: RunConfig, tokenizer: Tokenizer) -> Run:

@@ -179,6 +179,24 @@ def test_the_same_command_again_offers_to_go_on(corpus: Path, copy: Path) -> Non
     assert f"\n  {command} --steps 24\n" in str(error.value)
 
 
+def test_more_steps_are_offered_as_what_they_are(corpus: Path, copy: Path) -> None:
+    hornbook.resume(copy)
+    with pytest.raises(Interrupted):
+        hornbook.resume(copy, steps=24, callbacks=[At(16, stop)])
+    with pytest.raises(ConfigError, match="17 of 24 updates done; go on with it") as error:
+        hornbook.train(str(corpus), out=copy, settings=SETTINGS)
+    assert f"\n  hornbook train --resume {copy}\n" in str(error.value)
+    assert not Run.load(copy).report
+
+
+def test_without_a_pointer_the_files_say_how_far_it_is(corpus: Path, copy: Path) -> None:
+    (copy / "last" / "state.json").write_text("{")
+    with pytest.raises(ConfigError, match="8 of 12 updates done; go on with it"):
+        hornbook.train(str(corpus), out=copy, settings=SETTINGS)
+    with pytest.raises(ConfigError, match="found 5, but 8 updates are done"):
+        hornbook.resume(copy, steps=5)
+
+
 def test_the_second_process_is_refused_and_told_who_the_first_is(copy: Path) -> None:
     program = (
         "import sys, hornbook\n"
@@ -498,9 +516,10 @@ def test_a_log_of_many_lines_is_bounded_by_the_line_not_by_the_file(
     write_lines(place, [{"step": i, "kind": "x" * 50} for i in range(5)])
     monkeypatch.setattr(files, "LARGEST_JSON", 100)
     assert [r["step"] for r in read_lines(place)] == list(range(5))
-    monkeypatch.setattr(files, "available_memory", lambda: 1000)
-    with pytest.raises(RunError, match=r"found 370 B, which may need 11\.8 kB of memory"):
-        read_lines(place)
-    place.write_text(f'{{"a": "{"x" * 100}"}}\n')
+    with place.open("a") as file:
+        file.write(f'{{"a": "{"x" * 100}"}}\n')
     with pytest.raises(RunError, match=r"found a line of more than 100 B"):
+        read_lines(place)
+    monkeypatch.setattr(files, "available_memory", lambda: 1000)
+    with pytest.raises(RunError, match=r"found 480 B, which may need 15\.4 kB of memory"):
         read_lines(place)

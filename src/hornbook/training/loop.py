@@ -20,7 +20,7 @@ from torch import Tensor
 
 from hornbook.errors import RunError
 from hornbook.evaluate import token_nats
-from hornbook.files import append_line, sync, write_json, write_lines, write_tensors
+from hornbook.files import append_line, remove, sync, write_json, write_lines, write_tensors
 from hornbook.generate import sample
 from hornbook.machine import size
 from hornbook.run import Run, make_generator
@@ -126,6 +126,8 @@ class Loop:
             place = damage[0] if damage else f"{path}/log.jsonl"
             self.tell(f"{place}: its last {lost} records are gone; the weights are not")
             self.progress.records = len(log)
+        if not self.ended():  # a report of fewer updates would say that it is finished
+            remove(path / "report.json")
         write_json(path / "config.json", self.run_.facts)
         write_lines(path / "log.jsonl", log[: self.progress.records])
         self.losses = [r["loss"] for r in log[: self.progress.records] if r["loss"] is not None]
@@ -140,7 +142,7 @@ class Loop:
             if self.progress.step in self.evaluate_at and self.progress.pending:
                 self.evaluate()  # stopped before it was finished
             self.stop_if(caught)
-            while self.progress.step < self.steps and not self.progress.watch.should_stop:
+            while not self.ended():
                 try:
                     self.update()
                 except (MemoryError, RuntimeError) as error:
@@ -151,6 +153,10 @@ class Loop:
                 if time.perf_counter() - self.saved > SAVE_EVERY:
                     self.save()
         self.save()
+
+    def ended(self) -> bool:
+        """Whether no update is left to make."""
+        return self.progress.step >= self.steps or self.progress.watch.should_stop
 
     def stop_if(self, caught: list[int]) -> None:
         """Saves and raises Interrupted where a signal was caught."""

@@ -17,7 +17,7 @@ from hornbook.errors import ConfigError, RunError
 from hornbook.evaluate import evaluate
 from hornbook.files import write_json, write_lines, write_tensors
 from hornbook.machine import size
-from hornbook.run import Run, check_free, create, free_path, unfinished
+from hornbook.run import Run, check_free, create, free_path, saved_step, unfinished
 from hornbook.training.budget import plan_in_time
 from hornbook.training.callbacks import Callback
 from hornbook.training.lock import Lock
@@ -26,7 +26,7 @@ from hornbook.training.memory import check_memory, weights_bytes
 from hornbook.training.plan import Plan, make_plan, plan_of_run, refuse_two
 from hornbook.training.probing import Recorder
 from hornbook.training.report import write_report
-from hornbook.training.state import has_state, saved_step
+from hornbook.training.state import has_state
 
 CHANGEABLE = ("learning_rate", "muon_learning_rate", "grad_clip")  # of a run that goes on
 STATES = 3  # on the disk at once, while one is written

@@ -118,14 +118,6 @@ def pass_over(path: Path, progress: Progress) -> int | None:
     return step
 
 
-def saved_step(path: Path) -> int | None:
-    """The updates that the newest state has behind it; None where no state was saved."""
-    pointer = path / "last" / POINTER
-    with suppress(RunError, LookupError, TypeError, ValueError, OverflowError):
-        return int(read_json(pointer)["step"])
-    return None
-
-
 def has_state(path: Path) -> bool:
     """Whether anything was saved to resume from, whole or not, with a pointer or without."""
     return (path / "last" / POINTER).exists() or any((path / "last").glob("state-*.safetensors"))
