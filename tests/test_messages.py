@@ -13,6 +13,7 @@ import math
 import os
 import re
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,14 @@ def facts(**changes: object) -> Callable[[Path], object]:
     def spoil(run: Path) -> object:
         place = run / "config.json"
         return place.write_text(json.dumps({**json.loads(place.read_text()), **changes}))
+
+    return spoil
+
+
+def setting(section: str, **changes: object) -> Callable[[Path], object]:
+    def spoil(run: Path) -> object:
+        config = json.loads((run / "config.json").read_text())["config"]
+        return facts(config={**config, section: {**config[section], **changes}})(run)
 
     return spoil
 
@@ -124,6 +133,11 @@ MESSAGES = [
             "should be less than 0.5"),
     Message("train {dir}/latin.txt --encoding klingon", 2, "encoding", "found 'klingon'",
             "expected one that Python knows", "such as utf-8"),
+    Message("train ~nosuchuser/x.txt", 1, "~nosuchuser/x.txt", "no such user", "expected a path",
+            "give another"),
+    Message("data {dir}/a\0b.txt", 1, "{dir}/a\\x00b.txt", "a null byte", "expected a path"),
+    Message("eval {run} --corpus {dir}/\ud800", 1, "\\ud800", "half a character", "expected a path"),
+    Message("train {dir}/" + "a" * 300, 1, "aaa", "File name too long", "expected a path"),
     # settings
     Message("trian", 2, "trian", "no such verb", do="did you mean 'train'"),
     Message("train names --model gptt", 2, "model", "found 'gptt'", "no such model", "did you mean"),
@@ -144,6 +158,10 @@ MESSAGES = [
     Message("train names --config {dir}/bad.toml", 2, "bad.toml", "not valid TOML"),
     Message("train names --config {dir}/section.toml", 2, "section.toml", "no section [modle]",
             do="did you mean 'model'"),
+    Message("train names --config {dir}/\0", 2, "{dir}/\\x00", "a null byte", "expected a path"),
+    Message("train names --out {dir}/\0", 2, "{dir}/\\x00", "a null byte", "expected a path"),
+    Message("train names --optim.learning-rate 1e39", 2, "optim.learning_rate", "found '1e39'",
+            "less than or equal to 1000"),
     Message("train names --model mixture", 2, "model", "mixture is not trained", do="hornbook mix"),
     Message("train names --model.n-embd 65536 --model.n-hidden 1000000 --model.n-layer 8", 2,
             "memory", "found", "need", "make the model smaller"),
@@ -201,7 +219,14 @@ MESSAGES = [
             spoil=written("report.json", "[]")),
     Message("eval {copy}", 1, "names", "has changed since this run was trained on it", "was 0000",
             spoil=other_corpus),
+    *(Message(line, 1, place, found, "expected a path", "This run was trained on it",
+              spoil=setting("data", corpus=corpus))
+      for line in ("eval {copy}", "train --resume {copy} --steps 40")
+      for corpus, place, found in (
+          ("a" * 300, "aaa", "File name too long"), ("/a\0b.txt", "/a\\x00b.txt", "a null byte"),
+          ("~nosuchuser/x", "~nosuchuser/x", "no such user"), ("\ud800.txt", "\\ud800", "half a"))),
     # going on
+    Message("train --resume {dir}/\0", 1, "{dir}/\\x00", "a null byte", "expected a path"),
     Message("train --resume {copy} --steps 40", 1, "names", "has changed since", spoil=other_corpus),
     Message("train --resume {copy} --steps 40", 1, "last", "is a link", "expected a directory",
             "a run holds its own files", linked_states),
@@ -312,3 +337,48 @@ def test_a_fault_in_training_says_what_is_kept_and_how_to_go_on(
     for part in parts:
         assert part.format(out=out) in said, said
     assert "Traceback" not in said
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="becomes somebody else")
+def test_what_is_not_to_be_reached_is_told(names_run: Run, tmp_path: Path) -> None:
+    """As somebody who may not look into a directory."""
+    shutil.copytree(names_run.path, tmp_path / "shut" / "run")
+    (tmp_path / "shut" / "x.txt").write_text("abc\ndef\n")
+    (tmp_path / "shut").chmod(0o700)
+    for folder in (tmp_path, *tmp_path.parents[:-2]):
+        folder.chmod(0o755)
+    shut = tmp_path / "shut"
+    lines = [
+        f"show {shut}/run", f"show {shut}", f"train {shut}/x.txt", f"data {shut}/x.txt",
+        f"train --config {shut}/x.toml", f"train --resume {shut}/run", f"show {shut}/run/nothing",
+        f"train names --steps 2 --out {shut}/new",
+    ]  # fmt: skip
+    for line in lines:
+        said, code = as_nobody(lambda line=line: main(line.split()), tmp_path / "said")
+        assert code in (1, 2), line
+        assert re.search(r"cannot be (reached \(Permission denied\)|made in)", said), said
+    os.environ["HORNBOOK_CACHE"] = f"{shut}/cache"
+    try:
+        said, code = as_nobody(lambda: main(["doctor"]), tmp_path / "said")
+    finally:
+        del os.environ["HORNBOOK_CACHE"]
+    assert code == 1
+    assert f"{shut} cannot be written" in said
+
+
+def as_nobody(work: Callable[[], int], said: Path) -> tuple[str, int]:
+    """What a child without rights says, and its exit code."""
+    pid = os.fork()
+    if not pid:
+        code = 99
+        try:
+            sink = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            os.dup2(sink, 1), os.dup2(sink, 2)
+            sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
+            os.setgroups([]), os.setgid(65534), os.setuid(65534)
+            code = work()
+            sys.stdout.flush(), sys.stderr.flush()
+        finally:
+            os._exit(code)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    return said.read_text(), code

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from hornbook.errors import RunError
+from hornbook.errors import HornbookError, RunError
 from hornbook.machine import available_memory, size
 
 if TYPE_CHECKING:
@@ -54,6 +54,29 @@ DTYPES = {
     "U8": "uint8",
     "BOOL": "bool",
 }
+
+
+def user_path(text: str | Path, kind: type[HornbookError]) -> Path:
+    """A path that a user, or a stranger's settings, gave: `~` resolved, there or not.
+
+    Raises an error of this kind where no path can be so, or nothing can be known about it.
+    """
+    try:
+        path = Path(text).expanduser()
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return path
+    except RuntimeError:
+        reason = "no such user"
+    except UnicodeEncodeError:
+        reason = "it holds half a character"
+    except ValueError:
+        reason = "it holds a null byte"
+    except OSError as error:
+        reason = error.strerror or str(error)
+    else:
+        return path
+    raise kind(f"{text}: cannot be reached ({reason}), expected a path that can; give another")
 
 
 @contextmanager

@@ -34,6 +34,7 @@ from hornbook.files import (
     read_lines,
     read_tensors,
     sync,
+    user_path,
     write_json,
 )
 from hornbook.formats import FORMAT, Facts, Record, Report, checked, migrated
@@ -66,14 +67,16 @@ class Run:
 
         Raises RunError where it is no run directory, or of a format that this version cannot read.
         """
-        path = Path(path)
+        path = user_path(path, RunError)
         if not path.is_dir():
             found = "a file" if path.exists() else "nothing"
-            beside = path.parent.iterdir() if path.parent.is_dir() else ()
-            known = sorted(p.name for p in beside if (p / "config.json").is_file())
+            known: list[str] = []
+            with suppress(OSError):
+                beside = path.parent.iterdir()
+                known = sorted(p.name for p in beside if os.path.isfile(p / "config.json"))
             hint = did_you_mean(path.name, known) if known else ""
             raise RunError(f"{path}: found {found}, expected a run directory{hint}")
-        if not (path / "config.json").is_file():
+        if not user_path(path / "config.json", RunError).is_file():
             raise RunError(
                 f"{path}: found no config.json, expected a run directory that hornbook wrote"
             )
@@ -286,9 +289,9 @@ def parse_config(data: Mapping[str, Any]) -> RunConfig:
 
 def check_free(path: Path) -> None:
     """Raises ConfigError where something stands at `path` already, or nothing can be put there."""
-    if os.path.lexists(path):
+    if os.path.lexists(user_path(path, ConfigError)):
         raise ConfigError(f"{path}: {_what_stands(path)}give another place (--out)")
-    above = next(p for p in path.absolute().parents if p.exists())
+    above = next(p for p in path.absolute().parents if os.path.exists(p))
     if not above.is_dir() or not os.access(above, os.W_OK):
         raise RunError(f"{path}: cannot be made in {above}; give another place (--out)")
 
@@ -350,7 +353,7 @@ def create(path: Path, facts: Mapping[str, Any], config: RunConfig, tokenizer: T
 def free_path(name: str) -> tuple[Path, Path | None]:
     """runs/<name>, or runs/<name>-2 and so on where that is taken; and the last that was taken."""
     path, taken, n = Path("runs") / name, None, 2
-    while path.exists():
+    while os.path.exists(path):
         path, taken, n = Path("runs") / f"{name}-{n}", path, n + 1
     return path, taken
 

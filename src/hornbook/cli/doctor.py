@@ -59,7 +59,7 @@ def run(arguments: list[str]) -> int:
     rows.append(("memory", f"{size(memory)} available" if memory is not None else "unknown"))
     wrong = []
     for what, path in (("disk", Path.cwd()), ("cache", cache_directory())):
-        there = next(p for p in (path, *path.absolute().parents) if p.exists())
+        there = next(p for p in (path, *path.absolute().parents) if os.path.exists(p))
         free, writable = shutil.disk_usage(there).free, os.access(there, os.W_OK)
         rows.append((what, f"{path}: {size(free)} free" + ("" if writable else ", not writable")))
         if not writable:

@@ -15,7 +15,7 @@ import torch
 from hornbook.config import Nested, OptimConfig, TrainingConfig, parse_overrides
 from hornbook.errors import ConfigError, RunError
 from hornbook.evaluate import evaluate
-from hornbook.files import write_json, write_lines, write_tensors
+from hornbook.files import user_path, write_json, write_lines, write_tensors
 from hornbook.machine import size
 from hornbook.run import Run, check_free, create, free_path, saved_step, unfinished
 from hornbook.training.budget import plan_in_time
@@ -66,7 +66,8 @@ def train(
         refuse_two(f"--{name}", value, f"training.{name}", sections.get("training", {}).get(name))
     sections["training"] = {**sections.get("training", {}), **training}
     if out is not None:
-        check_free(Path(out))
+        out = user_path(out, ConfigError)
+        check_free(out)
     if (minutes := sections["training"].get("minutes")) is not None:
         checked = TrainingConfig.parse({"minutes": minutes}, "training").minutes
         assert checked is not None
@@ -75,8 +76,8 @@ def train(
     else:
         plan = make_plan(corpus, model=model, preset=preset, settings=sections)
     plan.memory = check_memory(plan)
-    if out is not None:
-        path = Path(out)
+    if isinstance(out, Path):
+        path = out
     else:
         path, taken = free_path(f"{plan.corpus.name}-{plan.config.model.name}")
         if taken is not None and (note := unfinished(taken)):
@@ -101,9 +102,9 @@ def resume(
     Raises RunError where there is nothing to resume from or another process trains it, DataError
     where the corpus has changed.
     """
-    Run.load(path)  # what is no run gets no lock
-    with Lock(Path(path)) as lock:
-        run = Run.load(path)
+    known = Run.load(path)  # what is no run gets no lock
+    with Lock(known.path) as lock:
+        run = Run.load(known.path)
         _check_resumable(run)
         config, notes = run.config, []
         for section, fields in _sections(settings or {}).items():
@@ -176,7 +177,7 @@ def _elsewhere(run: Run) -> list[str]:
 
 def _check_disk(plan: Plan, path: Path) -> None:
     """Raises RunError where the states of a run do not fit on its disk."""
-    above = next(p for p in path.absolute().parents if p.exists())
+    above = next(p for p in path.absolute().parents if os.path.exists(p))
     needed, free = STATES * weights_bytes(plan), shutil.disk_usage(above).free
     if needed > free:
         raise RunError(
