@@ -31,7 +31,7 @@ from hornbook.files import (
     write_tensors,
 )
 from hornbook.models.registry import MODELS, build_model, model_config, outline
-from hornbook.run import Run
+from hornbook.run import Run, saved_step
 from hornbook.training import Callback, Interrupted
 from hornbook.training.faults import why_not_finite
 from hornbook.training.lock import Lock
@@ -195,6 +195,40 @@ def test_without_a_pointer_the_files_say_how_far_it_is(corpus: Path, copy: Path)
         hornbook.train(str(corpus), out=copy, settings=SETTINGS)
     with pytest.raises(ConfigError, match="found 5, but 8 updates are done"):
         hornbook.resume(copy, steps=5)
+
+
+def forked(work: Callable[[], int], output: int) -> int:
+    """The process id of a child that says everything there, and exits with what `work` gives."""
+    pid = os.fork()
+    if not pid:
+        code = 99
+        try:
+            os.dup2(output, 1), os.dup2(output, 2)
+            sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w", buffering=1)
+            code = work()
+        finally:
+            os._exit(code)
+    return pid
+
+
+@pytest.mark.skipif(os.name != "posix", reason="forks")
+def test_without_a_reader_of_its_output_the_state_is_saved(corpus: Path, tmp_path: Path) -> None:
+    out, (source, sink) = tmp_path / "r", os.pipe()
+    line = f"train {corpus} --model bigram --steps 100000 --training.evaluations 1000 --out {out}"
+
+    def work() -> int:
+        os.close(source), os.close(sink)  # the other end is the parent's alone
+        return main(line.split())
+
+    pid = forked(work, sink)
+    os.close(sink)
+    said = b""
+    while b"val_loss" not in said:
+        said += os.read(source, 1000)
+    os.close(source)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 141
+    assert 0 < (saved_step(out) or 0) < 100_000
+    assert saved_step(out) == Run.load(out).log[-1]["step"]
 
 
 def test_the_second_process_is_refused_and_told_who_the_first_is(copy: Path) -> None:

@@ -38,6 +38,7 @@ from hornbook.training.watch import Watch
 
 RECORDS = 200  # entries in the log of a whole run
 SHOWN = 3  # samples shown now and then
+SIGPIPE = 13  # which Windows has not
 SAVE_EVERY = 300.0  # seconds after which a state is saved that no evaluation has saved
 
 
@@ -69,6 +70,7 @@ class Loop:
         self.step = TrainStep(plan.model, plan.batches, plan.config, plan.precision, plan.compiled)
         self.progress = Progress(Watch(patience=training.patience))
         self.losses: list[float] = []
+        self.caught: list[int] = []
         if not fresh:
             self.resume()
         self.set_horizon()
@@ -99,8 +101,7 @@ class Loop:
         self.run_.facts, self.run_.config = facts, config
         self.write(lambda path: write_json(path / "config.json", facts))
         self.set_horizon()
-        for callback in self.callbacks:
-            callback.counted(self.steps)
+        self.each(lambda callback: callback.counted(self.steps))
 
     def resume(self) -> None:
         """Goes to where the last whole state stands; what the log says after it is made again."""
@@ -134,14 +135,13 @@ class Loop:
 
     def run(self) -> None:
         """Trains. Raises Interrupted on the first Ctrl-C or SIGTERM, after saving the state."""
-        for callback in self.callbacks:
-            callback.started(self.run_, self.progress.step, self.steps)
+        self.each(lambda callback: callback.started(self.run_, self.progress.step, self.steps))
         self.plan.model.train()
-        with _signals() as caught:
+        with _signals(self.caught):
             self.mark = self.began = time.perf_counter()
             if self.progress.step in self.evaluate_at and self.progress.pending:
                 self.evaluate()  # stopped before it was finished
-            self.stop_if(caught)
+            self.stop_if_caught()
             while not self.ended():
                 try:
                     self.update()
@@ -149,7 +149,7 @@ class Loop:
                     if not is_out_of_memory(error):
                         raise
                     self.out_of_memory()
-                self.stop_if(caught)
+                self.stop_if_caught()
                 if time.perf_counter() - self.saved > SAVE_EVERY:
                     self.save()
         self.save()
@@ -158,11 +158,19 @@ class Loop:
         """Whether no update is left to make."""
         return self.progress.step >= self.steps or self.progress.watch.should_stop
 
-    def stop_if(self, caught: list[int]) -> None:
+    def stop_if_caught(self) -> None:
         """Saves and raises Interrupted where a signal was caught."""
-        if caught:
+        if self.caught:
             self.save()
-            raise Interrupted(self.run_, self.progress.step, caught[0])
+            raise Interrupted(self.run_, self.progress.step, self.caught[0])
+
+    def each(self, tell: Callable[[Callback], None]) -> None:
+        """Tells each callback; where nobody reads what one says, training stops as by a signal."""
+        for callback in self.callbacks:
+            try:
+                tell(callback)
+            except BrokenPipeError:
+                self.caught.append(SIGPIPE)
 
     def update(self) -> None:
         """One update, or several at once, and what is due after them."""
@@ -264,8 +272,7 @@ class Loop:
         """Writes a record and shows it."""
         self.write(lambda path: append_line(path / "log.jsonl", record))
         self.progress.records += 1
-        for callback in self.callbacks:
-            callback.logged(record)
+        self.each(lambda callback: callback.logged(record))
 
     def evaluate(self) -> None:
         """The validation loss over the whole part; keeps the weights where it is the best."""
@@ -300,8 +307,7 @@ class Loop:
             generator=make_generator(self.plan.config.training.seed),
         )
         model.train()
-        for callback in self.callbacks:
-            callback.sampled(self.progress.step, [s.text for s in samples])
+        self.each(lambda callback: callback.sampled(self.progress.step, [s.text for s in samples]))
         self.mark = time.perf_counter()
 
     def save(self) -> None:
@@ -386,8 +392,7 @@ class Loop:
 
     def tell(self, message: str) -> None:
         """Says something in plain words."""
-        for callback in self.callbacks:
-            callback.told(message)
+        self.each(lambda callback: callback.told(message))
 
 
 def _spread(steps: int, times: int) -> set[int]:
@@ -396,11 +401,10 @@ def _spread(steps: int, times: int) -> set[int]:
 
 
 @contextmanager
-def _signals() -> Iterator[list[int]]:
+def _signals(caught: list[int]) -> Iterator[None]:
     """Collects the first SIGINT or SIGTERM in a list; a second one interrupts at once."""
-    caught: list[int] = []
     if threading.current_thread() is not threading.main_thread():
-        yield caught
+        yield
         return
 
     def note(number: int, frame: object) -> None:
@@ -413,7 +417,7 @@ def _signals() -> Iterator[list[int]]:
     watched = (signal.SIGINT, signal.SIGTERM)
     before = [signal.signal(number, note) for number in watched]
     try:
-        yield caught
+        yield
     finally:
         for number, handler in zip(watched, before, strict=True):
             signal.signal(number, handler)
