@@ -32,7 +32,7 @@ from hornbook.files import (
 )
 from hornbook.models.registry import MODELS, build_model, model_config, outline
 from hornbook.run import Run, saved_step
-from hornbook.training import Callback, Interrupted
+from hornbook.training import Callback, Interrupted, report
 from hornbook.training.faults import why_not_finite
 from hornbook.training.lock import Lock
 from hornbook.training.memory import estimate
@@ -280,6 +280,52 @@ def test_a_run_that_is_moved_goes_on_where_it_is_now(corpus: Path, tmp_path: Pat
     assert not list(out.iterdir())
     assert any(f"was moved to {there}" in line for line in heard.heard)
     assert [r["step"] for r in run.log] == list(range(1, 13))
+
+
+@pytest.mark.parametrize("model", ["bigram", "ngram"])
+def test_a_run_that_is_moved_while_the_report_is_made_gets_it(
+    model: str, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, there, plain = tmp_path / "here", tmp_path / "there", report.assess
+
+    def moved(*args: Any) -> Any:
+        out.rename(there)
+        out.mkdir()  # somebody else's
+        return plain(*args)
+
+    monkeypatch.setattr(report, "assess", moved)
+    settings = {"training": SETTINGS["training"]} if model == "bigram" else {}
+    run = hornbook.train(str(corpus), model=model, out=out, settings=settings)
+    assert run.path == there
+    assert run.report["samples"]
+    assert not list(out.iterdir())
+
+
+def test_a_run_that_is_moved_gets_the_early_looks_at_copies(corpus: Path, tmp_path: Path) -> None:
+    out, there = tmp_path / "here", tmp_path / "there"
+
+    def move(_: object) -> None:
+        out.rename(there)
+        out.mkdir()  # somebody else's
+
+    training = {**SETTINGS["training"], "steps": 20, "evaluations": 1, "probe_every": 100}
+    settings = {**SETTINGS, "training": training}
+    hornbook.train(str(corpus), out=out, settings=settings, callbacks=[At(7, move)])
+    assert not list(out.iterdir())
+    seen = [(r["kind"], r["step"]) for r in read_lines(there / "probes.jsonl")]
+    assert seen == [("probe", 1), ("novelty", 8), ("novelty", 16), ("probe", 20), ("novelty", 20)]
+
+
+def test_what_the_probes_saw_is_not_written_twice(corpus: Path, tmp_path: Path) -> None:
+    settings = {**SETTINGS, "training": {**SETTINGS["training"], "probe_every": 5}}
+    whole = hornbook.train(str(corpus), out=tmp_path / "whole", settings=settings)
+    with pytest.raises(KeyboardInterrupt):
+        hornbook.train(
+            str(corpus), out=tmp_path / "r", settings=settings, callbacks=[At(10, interrupt)]
+        )
+    run = hornbook.resume(tmp_path / "r")
+    expected, found = (read_lines(r.path / "probes.jsonl") for r in (whole, run))
+    assert found == expected
 
 
 def test_a_run_that_is_removed_says_so(corpus: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from hornbook.evaluate import evaluate
 from hornbook.files import write_json
 from hornbook.generate import sample
 from hornbook.run import Run, make_generator
+from hornbook.training.lock import Lock
 from hornbook.training.plan import Plan
 
 KEPT = 20  # samples in the report
@@ -34,8 +35,9 @@ def determinism(plan: Plan) -> str:
     return f"bitwise {where}; elsewhere statistical"
 
 
-def write_report(plan: Plan, run: Run) -> None:
-    """Measures the best weights and writes report.json."""
+def write_report(plan: Plan, run: Run, lock: Lock) -> None:
+    """Measures the best weights and writes report.json, wherever the run was moved meanwhile."""
+    run.path = lock.followed()
     validation = evaluate(run.model, plan.val_part)
     log = run.log
     documents = plan.split.documents
@@ -68,4 +70,5 @@ def write_report(plan: Plan, run: Run) -> None:
     report["novelty"] = assess(
         run.model, last, run.tokenizer, plan.split, report["best_step"], report["steps"]
     )
+    run.path = lock.followed()
     write_json(run.path / "report.json", report)

@@ -207,12 +207,12 @@ def _run(plan: Plan, run: Run, callbacks: Sequence[Callback], lock: Lock, *, fre
     try:
         with _deterministic(plan.config.training.deterministic):
             if plan.model.fitted:
-                _fit(plan, run, callbacks)
+                _fit(plan, run, callbacks, lock)
             else:
                 loop = Loop(plan, run, callbacks, lock, fresh=fresh)
                 loop.run()
                 run = loop.run_
-            write_report(plan, run)
+            write_report(plan, run, lock)
         for callback in callbacks:
             callback.finished(run)
     finally:
@@ -221,7 +221,7 @@ def _run(plan: Plan, run: Run, callbacks: Sequence[Callback], lock: Lock, *, fre
     return run
 
 
-def _fit(plan: Plan, run: Run, callbacks: Sequence[Callback]) -> None:
+def _fit(plan: Plan, run: Run, callbacks: Sequence[Callback], lock: Lock) -> None:
     """Fits a count model: one pass, one record."""
     for callback in callbacks:
         callback.started(run, 0, 1)
@@ -229,6 +229,7 @@ def _fit(plan: Plan, run: Run, callbacks: Sequence[Callback]) -> None:
     tokens = torch.from_numpy(plan.train_part.tokens.astype("int64"))
     plan.model.fit(tokens, torch.from_numpy(plan.train_part.starts))
     seconds = time.perf_counter() - begin
+    run.path = lock.followed()
     write_tensors(run.path / "model.safetensors", plan.model.state_dict())
     run.facts = {**run.facts, "n_parameters": plan.model.n_parameters}
     write_json(run.path / "config.json", run.facts)
@@ -240,6 +241,7 @@ def _fit(plan: Plan, run: Run, callbacks: Sequence[Callback]) -> None:
         "val_loss": evaluate(plan.model, plan.val_part).nats,
         "tokens_per_second": plan.train_part.n_targets / max(seconds, 1e-9),
     }
+    run.path = lock.followed()
     write_lines(run.path / "log.jsonl", [record])
     for callback in callbacks:
         callback.logged(record)
