@@ -30,11 +30,13 @@ from hornbook.files import (
     write_lines,
     write_tensors,
 )
+from hornbook.models import mixture
 from hornbook.models.registry import MODELS, build_model, model_config, outline
 from hornbook.run import Run, saved_step
-from hornbook.training import Callback, Interrupted, report
+from hornbook.training import Callback, Interrupted, loop, report
 from hornbook.training.faults import why_not_finite
 from hornbook.training.lock import Lock
+from hornbook.training.loop import Loop
 from hornbook.training.memory import estimate
 from hornbook.training.plan import make_plan
 
@@ -155,6 +157,27 @@ def test_two_damaged_states_are_refused_by_name(copy: Path) -> None:
     with pytest.raises(RunError) as error:
         hornbook.resume(copy)
     assert all(state.name in str(error.value) for state in states(copy))
+
+
+def test_a_pointer_of_the_future_is_refused(copy: Path) -> None:
+    place = copy / "last" / "state.json"
+    place.write_text(json.dumps({**read_json(place), "format": 3}))
+    with pytest.raises(RunError, match=r"state\.json: found format 3, expected 2 or older"):
+        hornbook.resume(copy)
+
+
+def test_a_mixture_of_too_many_layers_is_refused_before_it_is_built(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = read_json(copy / "config.json")
+    components = [{**facts["config"]["model"], "n_layer": 512}] * 3
+    facts["config"]["model"] = {
+        "name": "mixture", "components": components, "weights": [0.25, 0.25, 0.5]
+    }  # fmt: skip
+    (copy / "config.json").write_text(json.dumps(facts))
+    monkeypatch.setattr(mixture, "build_model", lambda *_: pytest.fail("built"))
+    with pytest.raises(RunError, match="found 1,536 layers in all, expected at most 1,024"):
+        _ = Run.load(copy).model
 
 
 def test_a_run_that_died_before_its_first_state_begins_again(corpus: Path, tmp_path: Path) -> None:
@@ -314,6 +337,30 @@ def test_a_run_that_is_moved_gets_the_early_looks_at_copies(corpus: Path, tmp_pa
     assert not list(out.iterdir())
     seen = [(r["kind"], r["step"]) for r in read_lines(there / "probes.jsonl")]
     assert seen == [("probe", 1), ("novelty", 8), ("novelty", 16), ("probe", 20), ("novelty", 20)]
+
+
+@pytest.mark.parametrize("model", ["bigram", "gpt"])
+def test_long_stretches_between_records_are_folded_to_sums(
+    model: str, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {"training": {**SETTINGS["training"], "steps": 14, "evaluations": 1}}
+    settings |= {"model": SETTINGS["model"]} if model == "gpt" else {}
+    monkeypatch.setattr(Loop, "logs", lambda _, step: step == 13)
+    plain = hornbook.train(str(corpus), model=model, out=tmp_path / "p", settings=settings)
+    monkeypatch.setattr(loop, "FOLDED", 4)
+    whole = hornbook.train(str(corpus), model=model, out=tmp_path / "w", settings=settings)
+    with pytest.raises(Interrupted):
+        hornbook.train(
+            str(corpus), model=model, out=tmp_path / "r", settings=settings, callbacks=[At(9, stop)]
+        )
+    (state,) = states(tmp_path / "r")
+    kept = read_tensors(state)
+    assert len(kept["pending"]) == 2
+    assert kept["pending.folded"][0] == 8
+    found = [[(r["step"], r["loss"], r["grad_norm"]) for r in run.log]
+             for run in (plain, whole, hornbook.resume(tmp_path / "r"))]  # fmt: skip
+    assert found[1] == found[2]
+    assert [x for r in found[0] for x in r] == pytest.approx([x for r in found[1] for x in r])
 
 
 def test_what_the_probes_saw_is_not_written_twice(corpus: Path, tmp_path: Path) -> None:

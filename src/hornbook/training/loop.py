@@ -38,6 +38,7 @@ from hornbook.training.watch import Watch
 
 RECORDS = 200  # entries in the log of a whole run
 SHOWN = 3  # samples shown now and then
+FOLDED = 1000  # losses kept one by one at most, between two records
 SIGPIPE = 13  # which Windows has not
 SAVE_EVERY = 300.0  # seconds after which a state is saved that no evaluation has saved
 
@@ -187,6 +188,8 @@ class Loop:
             self.evaluate()
         elif self.logs(progress.step):
             self.log(self.flush())
+        elif len(progress.pending) >= FOLDED:
+            self.fold()
         if progress.step in self.sample_at:
             self.show_samples()
 
@@ -250,21 +253,29 @@ class Loop:
                 self.diverged(first + i, loss, norm)
         return losses, norms
 
+    def fold(self) -> tuple[float, float, float]:
+        """Number of updates since the last record, sums of their losses and gradient norms."""
+        losses, norms = self.figures()
+        n, loss, norm = self.progress.folded
+        self.progress.pending = []
+        self.progress.folded = n + len(losses), loss + sum(losses), norm + sum(norms)
+        return self.progress.folded
+
     def flush(self) -> dict[str, Any]:
         """The record of the updates since the last."""
-        losses, norms = self.figures()
+        n, loss, norm = self.fold()
+        self.progress.folded = (0.0, 0.0, 0.0)
         self.clock()
-        n, spent = len(losses), self.progress.seconds - self.recorded
+        spent = self.progress.seconds - self.recorded
         self.recorded = self.progress.seconds
-        self.progress.pending = []
-        self.losses.append(sum(losses) / n)
+        self.losses.append(loss / n)
         return {
             "step": self.progress.step,
             "tokens": self.progress.tokens,
             "seconds": round(self.progress.seconds, 3),
-            "loss": sum(losses) / n,
+            "loss": loss / n,
             "lr": self.step.learning_rate(self.progress.step - 1),
-            "grad_norm": sum(norms) / n,
+            "grad_norm": norm / n,
             "tokens_per_second": round(n * self.plan.tokens_per_step / max(spent, 1e-9)),
         }
 

@@ -43,6 +43,7 @@ class Progress:
     """Where a run stands: updates done, tokens seen, seconds spent on updates, what was best.
 
     pending: (loss, norm of the gradient) of the updates since the last record of the log.
+    folded: number of updates before those, since the record, and the sums of their figures.
     records: entries in the log; what stands after them is going to be made again.
     steps: the updates in all under which the state was saved; None where it does not say.
     file: the state it was loaded from, or last saved as, which is known to be whole.
@@ -54,6 +55,7 @@ class Progress:
     seconds: float = 0.0
     records: int = 0
     pending: list[tuple[Tensor, Tensor]] = field(default_factory=list)
+    folded: tuple[float, float, float] = (0.0, 0.0, 0.0)
     steps: int | None = None
     file: str | None = None
 
@@ -78,6 +80,8 @@ def save_state(path: Path, step: TrainStep, progress: Progress) -> None:
     tensors = {**step.state_tensors(), **_generators()}
     if progress.pending:
         tensors["pending"] = torch.stack([torch.stack(pair) for pair in progress.pending])
+    if progress.folded[0]:
+        tensors["pending.folded"] = torch.tensor(progress.folded, dtype=torch.float64)
     position = {
         "step": progress.step,
         "tokens": progress.tokens,
@@ -152,16 +156,21 @@ def load_state(path: Path, step: TrainStep) -> tuple[Progress, str]:
 
 def _states(folder: Path) -> Iterator[tuple[str, dict[str, Any] | None]]:
     """The states of a run, newest first: names, and positions where the pointer has them (format 1)."""
-    try:
+    pointer: dict[str, Any] = {}
+    with suppress(RunError):
         pointer = read_json(folder / POINTER)
+    if type(pointer.get("format")) is int and pointer["format"] > FORMAT:
+        raise RunError(
+            f"{folder / POINTER}: found format {pointer['format']}, expected {FORMAT} or older; "
+            "install a newer hornbook to go on with it"
+        )
+    try:
         if "file" in pointer:
             keys = ("step", "tokens", "seconds", "records", "watch")
             yield Path(str(pointer["file"])).name, {k: pointer.get(k) for k in keys}
             return
         if pointer.get("format") == FORMAT:
             checked(folder / POINTER, pointer, Pointer)
-        elif isinstance(pointer.get("format"), int) and pointer["format"] > FORMAT:
-            raise RunError(f"{folder / POINTER}: found format {pointer['format']}")
         names = [Path(name).name for name in (pointer["newest"], pointer["before"]) if name]
     except (RunError, LookupError, TypeError):
         names = []  # each state is whole in itself: the newest come first
@@ -189,6 +198,7 @@ def _load(place: Path, position: dict[str, Any] | None, step: TrainStep) -> Prog
         step.load_state_tensors({n: t for n, t in tensors.items() if not n.startswith(OWN)})
         _set_generators(tensors)
         pending = [(pair[0], pair[1]) for pair in tensors.get("pending", ())]
+        folded = tensors.get("pending.folded", (0.0, 0.0, 0.0))
         return Progress(
             Watch.from_json(position["watch"]),
             position["step"],
@@ -196,6 +206,7 @@ def _load(place: Path, position: dict[str, Any] | None, step: TrainStep) -> Prog
             position["seconds"],
             position["records"],
             [(loss.to(step.model.device), norm.to(step.model.device)) for loss, norm in pending],
+            (float(folded[0]), float(folded[1]), float(folded[2])),
             position.get("steps"),
         )
     except RunError as error:
