@@ -363,6 +363,31 @@ def test_long_stretches_between_records_are_folded_to_sums(
     assert [x for r in found[0] for x in r] == pytest.approx([x for r in found[1] for x in r])
 
 
+@pytest.mark.parametrize("done", [10, 12])
+def test_damaged_best_weights_are_told_and_replaced(
+    done: int, corpus: Path, copy: Path, tmp_path: Path
+) -> None:
+    if done == 12:
+        hornbook.resume(copy)
+    (copy / "model.safetensors").write_bytes(b"")
+    heard = Listen()
+    run = hornbook.resume(copy, callbacks=[heard])
+    assert any("model.safetensors: damaged" in x and "or else the last" in x for x in heard.heard)
+    assert run.report["best_step"] in (8, 12)
+    losses = {r["step"]: r["val_loss"] for r in run.log if "val_loss" in r}
+    expected = losses[run.report["best_step"]]
+    assert run.report["validation"]["nats"] == pytest.approx(expected, abs=1e-4)
+
+
+def test_without_any_best_the_last_weights_are_kept(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "token_nats", lambda *_: torch.tensor([math.inf]))
+    run = hornbook.train(str(corpus), out=tmp_path / "r", settings=SETTINGS)
+    assert run.report["best_step"] == 12
+    assert math.isfinite(run.report["validation"]["nats"])
+
+
 def test_what_the_probes_saw_is_not_written_twice(corpus: Path, tmp_path: Path) -> None:
     settings = {**SETTINGS, "training": {**SETTINGS["training"], "probe_every": 5}}
     whole = hornbook.train(str(corpus), out=tmp_path / "whole", settings=settings)

@@ -20,7 +20,15 @@ from torch import Tensor
 
 from hornbook.errors import RunError
 from hornbook.evaluate import token_nats
-from hornbook.files import append_line, remove, sync, write_json, write_lines, write_tensors
+from hornbook.files import (
+    append_line,
+    read_tensors,
+    remove,
+    sync,
+    write_json,
+    write_lines,
+    write_tensors,
+)
 from hornbook.generate import sample
 from hornbook.machine import size
 from hornbook.run import Run, make_generator
@@ -119,6 +127,7 @@ class Loop:
                     f"stopped early at update {self.progress.step:,}: going on, "
                     "with patience counted anew"
                 )
+            self.check_best()
         else:
             self.tell("stopped before its first state was saved: it begins again, to the same end")
         damage: list[str] = []
@@ -133,6 +142,33 @@ class Loop:
         write_json(path / "config.json", self.run_.facts)
         write_lines(path / "log.jsonl", log[: self.progress.records])
         self.losses = [r["loss"] for r in log[: self.progress.records] if r["loss"] is not None]
+
+    def check_best(self) -> None:
+        """Forgets the best loss where its weights are damaged or gone: others are to be kept."""
+        watch = self.progress.watch
+        if math.isinf(watch.best):
+            return
+        try:
+            read_tensors(
+                self.run_.path / "model.safetensors",
+                lambda header: self.plan.model.check_weights(header.tensors),
+            )
+        except RunError as error:
+            self.tell(
+                f"{error}. Those of update {watch.best_step:,} were the best: from here on the best "
+                "of the evaluations to come are kept, or else the last"
+            )
+            watch.best = math.inf
+
+    def keep_last(self) -> None:
+        """Takes the last weights for the best where no evaluation gave any."""
+        if not math.isinf(self.progress.watch.best):
+            return
+        self.progress.watch.best_step = self.progress.step
+        with self.step.at_average():
+            self.plan.model.calibrate(self.plan.training_windows)
+            weights = self.plan.model.state_dict()
+            self.write(lambda path: write_tensors(path / "model.safetensors", weights))
 
     def run(self) -> None:
         """Trains. Raises Interrupted on the first Ctrl-C or SIGTERM, after saving the state."""
@@ -154,6 +190,7 @@ class Loop:
                 if time.perf_counter() - self.saved > SAVE_EVERY:
                     self.save()
         self.save()
+        self.keep_last()
 
     def ended(self) -> bool:
         """Whether no update is left to make."""

@@ -35,8 +35,9 @@ def determinism(plan: Plan) -> str:
     return f"bitwise {where}; elsewhere statistical"
 
 
-def write_report(plan: Plan, run: Run, lock: Lock) -> None:
-    """Measures the best weights and writes report.json, wherever the run was moved meanwhile."""
+def write_report(plan: Plan, run: Run, lock: Lock, best_step: int | None = None) -> None:
+    """Measures the best weights, those of update `best_step`, and writes report.json, wherever the
+    run was moved meanwhile."""
     run.path = lock.followed()
     validation = evaluate(run.model, plan.val_part)
     log = run.log
@@ -49,11 +50,11 @@ def write_report(plan: Plan, run: Run, lock: Lock) -> None:
         generator=make_generator(plan.config.training.seed),
     )
     known = set(plan.corpus.documents)
-    evaluations = [r for r in log if r.get("val_loss") is not None]
-    best = min(evaluations, key=lambda r: r["val_loss"], default={})
+    best_step = log[-1]["step"] if best_step is None else best_step
+    best = next((r for r in log if r["step"] == best_step), {})
     report: dict[str, Any] = {
         "steps": log[-1]["step"] if log else 0,
-        "best_step": best.get("step", 0),
+        "best_step": best_step,
         "tokens": log[-1]["tokens"] if log else 0,
         "seconds": log[-1]["seconds"] if log else 0,
         "loss": best.get("loss"),

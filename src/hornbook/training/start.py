@@ -206,13 +206,14 @@ def _sections(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 def _run(plan: Plan, run: Run, callbacks: Sequence[Callback], lock: Lock, *, fresh: bool) -> Run:
     try:
         with _deterministic(plan.config.training.deterministic):
+            best_step = None
             if plan.model.fitted:
                 _fit(plan, run, callbacks, lock)
             else:
                 loop = Loop(plan, run, callbacks, lock, fresh=fresh)
                 loop.run()
-                run = loop.run_
-            write_report(plan, run, lock)
+                run, best_step = loop.run_, loop.progress.watch.best_step
+            write_report(plan, run, lock, best_step)
         for callback in callbacks:
             callback.finished(run)
     finally:
