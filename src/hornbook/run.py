@@ -14,6 +14,7 @@ it is believed before it is checked (`files.py`, `formats.py`).
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 import shlex
@@ -38,6 +39,7 @@ from hornbook.files import (
     write_json,
 )
 from hornbook.formats import FORMAT, Facts, Record, Report, checked, migrated
+from hornbook.machine import alive
 from hornbook.tokenizers import Tokenizer, load_tokenizer
 from hornbook.tokenizers.base import Unknown
 
@@ -335,6 +337,9 @@ def create(path: Path, facts: Mapping[str, Any], config: RunConfig, tokenizer: T
     check_free(path)
     facts = {"format": FORMAT, **facts, "config": config.model_dump(mode="json")}
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    for other in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
+        if not alive(other.name.split(".")[-2]):  # killed while it made a run of this name
+            shutil.rmtree(other, ignore_errors=True)
     try:
         partial.mkdir(parents=True)
         tokenizer.save(partial / "tokenizer.json")

@@ -18,6 +18,7 @@ import pytest
 import torch
 
 import hornbook
+import hornbook.run as run_module
 from hornbook import files
 from hornbook.cli.main import main
 from hornbook.config import OptimConfig
@@ -149,6 +150,19 @@ def test_a_damaged_state_falls_back_to_the_one_before(damage: str, copy: Path) -
             newest.name in line and "Going on from the state before it, of update 4" in line
             for line in heard.heard
         )
+
+
+def test_what_a_killed_process_was_writing_is_swept(
+    corpus: Path, copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (copy / ".model.safetensors.77.partial").write_bytes(b"half")
+    hornbook.resume(copy)
+    assert not list(copy.glob(".*.partial"))
+    monkeypatch.setattr(run_module, "alive", lambda pid: pid == "78")
+    for pid in (77, 78):
+        (copy.parent / f".new.{pid}.partial").mkdir()
+    hornbook.train(str(corpus), model="ngram", out=copy.parent / "new")
+    assert [p.name for p in copy.parent.glob(".*.partial")] == [".new.78.partial"]
 
 
 def test_two_damaged_states_are_refused_by_name(copy: Path) -> None:

@@ -139,7 +139,10 @@ def _speed(device: torch.device, dtype: str) -> float:
 
 
 def _waiting() -> str:
-    policy = os.environ.get("OMP_WAIT_POLICY", "passive")
+    policy = os.environ.get("OMP_WAIT_POLICY")
+    if policy is None:
+        spins = os.environ.get("GOMP_SPINCOUNT", "1000")  # what `hornbook` sets (cli/main.py)
+        return f"which wait spinning, {spins} times, then asleep"
     return f"which wait {'asleep' if policy.lower() == 'passive' else 'spinning'}"
 
 

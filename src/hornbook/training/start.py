@@ -15,7 +15,7 @@ import torch
 from hornbook.config import Nested, OptimConfig, TrainingConfig, parse_overrides
 from hornbook.errors import ConfigError, RunError
 from hornbook.evaluate import evaluate
-from hornbook.files import user_path, write_json, write_lines, write_tensors
+from hornbook.files import sweep, user_path, write_json, write_lines, write_tensors
 from hornbook.machine import size
 from hornbook.run import Run, check_free, create, free_path, saved_step, unfinished
 from hornbook.training.budget import plan_in_time
@@ -105,6 +105,7 @@ def resume(
     known = Run.load(path)  # what is no run gets no lock
     with Lock(known.path) as lock:
         run = Run.load(known.path)
+        sweep(run.path)
         _check_resumable(run)
         config, notes = run.config, []
         for section, fields in _sections(settings or {}).items():
