@@ -249,6 +249,35 @@ def forked(work: Callable[[], int], output: int) -> int:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="forks")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_signal_saves_the_state_and_a_second_one_stops_at_once(
+    number: int, times: int, corpus: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "r"
+
+    def signals(_: object) -> None:
+        for _ in range(times):
+            os.kill(os.getpid(), number)
+
+    def work() -> int:
+        try:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            hornbook.train(str(corpus), out=out, settings=SETTINGS, callbacks=[At(6, signals)])
+        except KeyboardInterrupt as end:
+            return 128 + getattr(end, "signal", signal.SIGINT)
+        except SystemExit as end:
+            return int(str(end.code))
+        return 0
+
+    sink = os.open(os.devnull, os.O_WRONLY)
+    pid = forked(work, sink)
+    os.close(sink)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 128 + number
+    assert saved_step(out) == (7 if times == 1 else 4)  # after update 7; before, an evaluation
+
+
+@pytest.mark.skipif(os.name != "posix", reason="forks")
 def test_without_a_reader_of_its_output_the_state_is_saved(corpus: Path, tmp_path: Path) -> None:
     out, (source, sink) = tmp_path / "r", os.pipe()
     line = f"train {corpus} --model bigram --steps 100000 --training.evaluations 1000 --out {out}"
