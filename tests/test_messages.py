@@ -8,6 +8,7 @@ where another says it already.
 from __future__ import annotations
 
 import errno
+import io
 import json
 import math
 import os
@@ -90,6 +91,12 @@ def other_corpus(run: Path) -> object:
 
 def written(name: str, text: str) -> Callable[[Path], object]:
     return lambda run: (run / name).write_text(text)
+
+
+def unigram(run: Path) -> object:
+    place = run / "tokenizer.json"
+    known = json.loads(place.read_text())
+    return place.write_text(json.dumps({**known, "model": {**known["model"], "type": "Unigram"}}))
 
 
 def linked_states(run: Path) -> None:
@@ -180,7 +187,10 @@ MESSAGES = [
     Message("lr-find names --model ngram", 2, "model", "ngram is fitted by counting",
             "it has no learning rate"),
     Message("ladder names --rungs ,", 2, "rungs", "found ','", "expected names with commas"),
-    Message("ladder names --rungs gtp", 2, "gtp", do="did you mean 'gpt'"),
+    Message("ladder names --rungs gtp", 2, "rung", "found 'gtp'", "no such rung",
+            "did you mean 'gpt'"),
+    Message("train names --config {dir}/truth.toml", 2, "training.steps", "found true",
+            "expected no truth value"),
     # reading and writing runs
     Message("compare {run}", 2, "RUN", "found 1 run", "expected two or more"),
     Message("compare {run} {run} --out {dir}/x.pdf", 2, "out", "found 'x.pdf'",
@@ -193,6 +203,7 @@ MESSAGES = [
             "--unknown skip"),
     Message("sample {run} --temperature -1", 2, "temperature", "found -1.0", "expected 0 (greedy)"),
     Message("sample {run} --top-p 1.5", 2, "top-p", "found 1.5", "expected above 0"),
+    Message("sample {run} --seed -1", 2, "seed", "found -1", "expected 0 to 2^63 - 1"),
     Message("sample {run} -n 0", 2, "n", "found 0", "expected at least 1"),
     Message("eval {run} --split dev", 2, "--split", "invalid choice: 'dev'", "choose from"),
     Message("score {run} a\nb", 1, "text 1", "line break inside", "one document a line"),
@@ -207,6 +218,12 @@ MESSAGES = [
     Message("show {copy}", 1, "config.json", "damaged", spoil=cut("config.json")),
     Message("show {copy}", 1, "tokenizer.json", "found 27 ids", "expected 30", "of another run",
             facts(vocab_size=30)),
+    Message("sample {copy}", 1, "tokenizer.json", "not a tokenizer that hornbook wrote",
+            spoil=written("tokenizer.json", "{}")),
+    Message("sample {copy}", 1, "tokenizer.json", "a tokenizer of type 'Unigram'",
+            "expected a char (WordLevel) or byte", spoil=unigram),
+    Message("sample {copy}", 1, "model", "a model of these sizes cannot be built",
+            spoil=setting("model", n_embd=1 << 40, n_hidden=1 << 40)),
     Message("show {copy}", 1, "report.json", "is a link", "expected a file", "cp -L", link),
     Message("score {copy} emma", 1, "model.safetensors", "damaged: its checksum",
             spoil=flipped("model.safetensors")),
@@ -263,6 +280,7 @@ def test_a_message_says_place_found_expected_and_what_to_do(
     os.mkfifo(tmp_path / "pipe")
     write("lines.txt", "one\ntwo\nthree\nfour\n")
     write("bad.toml", "model = [")
+    write("truth.toml", "[training]\nsteps = true\n")
     write("section.toml", "[modle]\nn_layer = 2\n")
     copy = shutil.copytree(names_run.path, tmp_path / "copy")
     message.spoil(copy)
@@ -275,6 +293,26 @@ def test_a_message_says_place_found_expected_and_what_to_do(
         assert getattr(message, part).format(**places) in said, f"{part}: {said}"
     assert "Traceback" not in err
     assert not re.search(r"\bNone\b|Errno|<class|object at 0x", said), said
+
+
+@pytest.mark.parametrize(
+    ("raw", "parts"),
+    [
+        (b"", ["found no text to score", "give TEXT"]),
+        (b"\xff\n", ["found byte 0xff", "not valid UTF-8"]),
+    ],
+)
+def test_what_comes_in_on_stdin_is_told(
+    raw: bytes,
+    parts: list[str],
+    names_run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(raw), "utf-8"))
+    assert main(["score", str(names_run.path)]) == 1
+    said = capsys.readouterr().err
+    assert all(part in said for part in ["stdin: ", *parts]), said
 
 
 def no_number(monkeypatch: pytest.MonkeyPatch) -> None:
