@@ -31,7 +31,7 @@ ARROWS: dict[str, set[str]] = {
     "presets": BASE,
     "evaluate": READING,
     "generate": READING,
-    "run": READING | {"evaluate", "generate", "diagnostics", "formats"},
+    "run": READING | {"evaluate", "generate", "diagnostics", "formats", "machine"},
     "training": READING
     | {"evaluate", "generate", "optim", "presets", "run", "diagnostics", "formats", "machine"}
     | {"hornbook"},

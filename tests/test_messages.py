@@ -8,11 +8,13 @@ where another says it already.
 from __future__ import annotations
 
 import errno
+import io
 import json
 import math
 import os
 import re
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +53,14 @@ def facts(**changes: object) -> Callable[[Path], object]:
     return spoil
 
 
+def setting(section: str, **changes: object) -> Callable[[Path], object]:
+    def spoil(run: Path) -> object:
+        config = json.loads((run / "config.json").read_text())["config"]
+        return facts(config={**config, section: {**config[section], **changes}})(run)
+
+    return spoil
+
+
 def cut(name: str) -> Callable[[Path], object]:
     def spoil(run: Path) -> object:
         (place,) = run.glob(name)
@@ -81,6 +91,12 @@ def other_corpus(run: Path) -> object:
 
 def written(name: str, text: str) -> Callable[[Path], object]:
     return lambda run: (run / name).write_text(text)
+
+
+def unigram(run: Path) -> object:
+    place = run / "tokenizer.json"
+    known = json.loads(place.read_text())
+    return place.write_text(json.dumps({**known, "model": {**known["model"], "type": "Unigram"}}))
 
 
 def linked_states(run: Path) -> None:
@@ -124,6 +140,11 @@ MESSAGES = [
             "should be less than 0.5"),
     Message("train {dir}/latin.txt --encoding klingon", 2, "encoding", "found 'klingon'",
             "expected one that Python knows", "such as utf-8"),
+    Message("train ~nosuchuser/x.txt", 1, "~nosuchuser/x.txt", "no such user", "expected a path",
+            "give another"),
+    Message("data {dir}/a\0b.txt", 1, "{dir}/a\\x00b.txt", "a null byte", "expected a path"),
+    Message("eval {run} --corpus {dir}/\ud800", 1, "\\ud800", "half a character", "expected a path"),
+    Message("train {dir}/" + "a" * 300, 1, "aaa", "File name too long", "expected a path"),
     # settings
     Message("trian", 2, "trian", "no such verb", do="did you mean 'train'"),
     Message("train names --model gptt", 2, "model", "found 'gptt'", "no such model", "did you mean"),
@@ -144,6 +165,10 @@ MESSAGES = [
     Message("train names --config {dir}/bad.toml", 2, "bad.toml", "not valid TOML"),
     Message("train names --config {dir}/section.toml", 2, "section.toml", "no section [modle]",
             do="did you mean 'model'"),
+    Message("train names --config {dir}/\0", 2, "{dir}/\\x00", "a null byte", "expected a path"),
+    Message("train names --out {dir}/\0", 2, "{dir}/\\x00", "a null byte", "expected a path"),
+    Message("train names --optim.learning-rate 1e39", 2, "optim.learning_rate", "found '1e39'",
+            "less than or equal to 1000"),
     Message("train names --model mixture", 2, "model", "mixture is not trained", do="hornbook mix"),
     Message("train names --model.n-embd 65536 --model.n-hidden 1000000 --model.n-layer 8", 2,
             "memory", "found", "need", "make the model smaller"),
@@ -162,7 +187,10 @@ MESSAGES = [
     Message("lr-find names --model ngram", 2, "model", "ngram is fitted by counting",
             "it has no learning rate"),
     Message("ladder names --rungs ,", 2, "rungs", "found ','", "expected names with commas"),
-    Message("ladder names --rungs gtp", 2, "gtp", do="did you mean 'gpt'"),
+    Message("ladder names --rungs gtp", 2, "rung", "found 'gtp'", "no such rung",
+            "did you mean 'gpt'"),
+    Message("train names --config {dir}/truth.toml", 2, "training.steps", "found true",
+            "expected no truth value"),
     # reading and writing runs
     Message("compare {run}", 2, "RUN", "found 1 run", "expected two or more"),
     Message("compare {run} {run} --out {dir}/x.pdf", 2, "out", "found 'x.pdf'",
@@ -175,6 +203,7 @@ MESSAGES = [
             "--unknown skip"),
     Message("sample {run} --temperature -1", 2, "temperature", "found -1.0", "expected 0 (greedy)"),
     Message("sample {run} --top-p 1.5", 2, "top-p", "found 1.5", "expected above 0"),
+    Message("sample {run} --seed -1", 2, "seed", "found -1", "expected 0 to 2^63 - 1"),
     Message("sample {run} -n 0", 2, "n", "found 0", "expected at least 1"),
     Message("eval {run} --split dev", 2, "--split", "invalid choice: 'dev'", "choose from"),
     Message("score {run} a\nb", 1, "text 1", "line break inside", "one document a line"),
@@ -189,6 +218,12 @@ MESSAGES = [
     Message("show {copy}", 1, "config.json", "damaged", spoil=cut("config.json")),
     Message("show {copy}", 1, "tokenizer.json", "found 27 ids", "expected 30", "of another run",
             facts(vocab_size=30)),
+    Message("sample {copy}", 1, "tokenizer.json", "not a tokenizer that hornbook wrote",
+            spoil=written("tokenizer.json", "{}")),
+    Message("sample {copy}", 1, "tokenizer.json", "a tokenizer of type 'Unigram'",
+            "expected a char (WordLevel) or byte", spoil=unigram),
+    Message("sample {copy}", 1, "model", "a model of these sizes cannot be built",
+            spoil=setting("model", n_embd=1 << 40, n_hidden=1 << 40)),
     Message("show {copy}", 1, "report.json", "is a link", "expected a file", "cp -L", link),
     Message("score {copy} emma", 1, "model.safetensors", "damaged: its checksum",
             spoil=flipped("model.safetensors")),
@@ -201,7 +236,14 @@ MESSAGES = [
             spoil=written("report.json", "[]")),
     Message("eval {copy}", 1, "names", "has changed since this run was trained on it", "was 0000",
             spoil=other_corpus),
+    *(Message(line, 1, place, found, "expected a path", "This run was trained on it",
+              spoil=setting("data", corpus=corpus))
+      for line in ("eval {copy}", "train --resume {copy} --steps 40")
+      for corpus, place, found in (
+          ("a" * 300, "aaa", "File name too long"), ("/a\0b.txt", "/a\\x00b.txt", "a null byte"),
+          ("~nosuchuser/x", "~nosuchuser/x", "no such user"), ("\ud800.txt", "\\ud800", "half a"))),
     # going on
+    Message("train --resume {dir}/\0", 1, "{dir}/\\x00", "a null byte", "expected a path"),
     Message("train --resume {copy} --steps 40", 1, "names", "has changed since", spoil=other_corpus),
     Message("train --resume {copy} --steps 40", 1, "last", "is a link", "expected a directory",
             "a run holds its own files", linked_states),
@@ -238,6 +280,7 @@ def test_a_message_says_place_found_expected_and_what_to_do(
     os.mkfifo(tmp_path / "pipe")
     write("lines.txt", "one\ntwo\nthree\nfour\n")
     write("bad.toml", "model = [")
+    write("truth.toml", "[training]\nsteps = true\n")
     write("section.toml", "[modle]\nn_layer = 2\n")
     copy = shutil.copytree(names_run.path, tmp_path / "copy")
     message.spoil(copy)
@@ -250,6 +293,26 @@ def test_a_message_says_place_found_expected_and_what_to_do(
         assert getattr(message, part).format(**places) in said, f"{part}: {said}"
     assert "Traceback" not in err
     assert not re.search(r"\bNone\b|Errno|<class|object at 0x", said), said
+
+
+@pytest.mark.parametrize(
+    ("raw", "parts"),
+    [
+        (b"", ["found no text to score", "give TEXT"]),
+        (b"\xff\n", ["found byte 0xff", "not valid UTF-8"]),
+    ],
+)
+def test_what_comes_in_on_stdin_is_told(
+    raw: bytes,
+    parts: list[str],
+    names_run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(raw), "utf-8"))
+    assert main(["score", str(names_run.path)]) == 1
+    said = capsys.readouterr().err
+    assert all(part in said for part in ["stdin: ", *parts]), said
 
 
 def no_number(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -286,7 +349,7 @@ def no_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 
 FAULTS = [
     (no_number, ["{out}", "is no number any more: at update 13", "expected finite ones",
-                 "the state of update 12 is kept", "hornbook train --resume {out}"]),
+                 "the state of update 10 is kept", "hornbook train --resume {out}"]),
     (no_memory, ["{out}", "no memory left at update 13", "the estimate was",
                  "--training.batch-size (now 8)"]),
     (no_disk, ["{out}/last/state-", "No space left on device", "Update 10 is saved",
@@ -312,3 +375,48 @@ def test_a_fault_in_training_says_what_is_kept_and_how_to_go_on(
     for part in parts:
         assert part.format(out=out) in said, said
     assert "Traceback" not in said
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="becomes somebody else")
+def test_what_is_not_to_be_reached_is_told(names_run: Run, tmp_path: Path) -> None:
+    """As somebody who may not look into a directory."""
+    shutil.copytree(names_run.path, tmp_path / "shut" / "run")
+    (tmp_path / "shut" / "x.txt").write_text("abc\ndef\n")
+    (tmp_path / "shut").chmod(0o700)
+    for folder in (tmp_path, *tmp_path.parents[:-2]):
+        folder.chmod(0o755)
+    shut = tmp_path / "shut"
+    lines = [
+        f"show {shut}/run", f"show {shut}", f"train {shut}/x.txt", f"data {shut}/x.txt",
+        f"train --config {shut}/x.toml", f"train --resume {shut}/run", f"show {shut}/run/nothing",
+        f"train names --steps 2 --out {shut}/new",
+    ]  # fmt: skip
+    for line in lines:
+        said, code = as_nobody(lambda line=line: main(line.split()), tmp_path / "said")
+        assert code in (1, 2), line
+        assert re.search(r"cannot be (reached \(Permission denied\)|made in)", said), said
+    os.environ["HORNBOOK_CACHE"] = f"{shut}/cache"
+    try:
+        said, code = as_nobody(lambda: main(["doctor"]), tmp_path / "said")
+    finally:
+        del os.environ["HORNBOOK_CACHE"]
+    assert code == 1
+    assert f"{shut} cannot be written" in said
+
+
+def as_nobody(work: Callable[[], int], said: Path) -> tuple[str, int]:
+    """What a child without rights says, and its exit code."""
+    pid = os.fork()
+    if not pid:
+        code = 99
+        try:
+            sink = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            os.dup2(sink, 1), os.dup2(sink, 2)
+            sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
+            os.setgroups([]), os.setgid(65534), os.setuid(65534)
+            code = work()
+            sys.stdout.flush(), sys.stderr.flush()
+        finally:
+            os._exit(code)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    return said.read_text(), code

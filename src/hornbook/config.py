@@ -18,6 +18,7 @@ from pydantic.fields import FieldInfo
 
 from hornbook.errors import ConfigError, did_you_mean
 
+LARGEST_RATE = 1e38  # what float32 still holds
 _ANY = FieldInfo(annotation=bool)  # what an unknown field is taken for until it is refused
 
 
@@ -122,8 +123,10 @@ class OptimConfig(Settings):
     name: Literal["adamw", "muon", "sgd"] = Field(
         "adamw", description="muon: Muon for hidden matrices, AdamW for the rest"
     )
-    muon_learning_rate: float = Field(0.02, gt=0, description="highest rate of Muon's matrices")
-    learning_rate: float = Field(1e-3, gt=0, description="highest learning rate")
+    muon_learning_rate: float = Field(
+        0.02, gt=0, le=LARGEST_RATE, description="highest rate of Muon's matrices"
+    )
+    learning_rate: float = Field(1e-3, gt=0, le=LARGEST_RATE, description="highest learning rate")
     schedule: Literal["cosine", "linear", "constant", "drop"] = Field(
         "cosine", description="how the rate falls; drop: to a tenth at `decay_start`"
     )

@@ -19,13 +19,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from hornbook.errors import RunError
+from hornbook.errors import HornbookError, RunError
 from hornbook.machine import available_memory, size
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-LARGEST_JSON = 1 << 24  # bytes of a JSON file, a log or a header of tensors
+LARGEST_JSON = 1 << 24  # bytes of a JSON file, a line of a log or a header of tensors
+EXPANDS = 32  # at most, in memory: lists of empty objects
 CHUNK = 1 << 20  # bytes hashed at a time
 DIGEST = "sha256"  # where the checksum stands in the metadata of a safetensors file
 
@@ -53,6 +54,29 @@ DTYPES = {
     "U8": "uint8",
     "BOOL": "bool",
 }
+
+
+def user_path(text: str | Path, kind: type[HornbookError]) -> Path:
+    """A path that a user, or a stranger's settings, gave: `~` resolved, there or not.
+
+    Raises an error of this kind where no path can be so, or nothing can be known about it.
+    """
+    try:
+        path = Path(text).expanduser()
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return path
+    except RuntimeError:
+        reason = "no such user"
+    except UnicodeEncodeError:
+        reason = "it holds half a character"
+    except ValueError:
+        reason = "it holds a null byte"
+    except OSError as error:
+        reason = error.strerror or str(error)
+    else:
+        return path
+    raise kind(f"{text}: cannot be reached ({reason}), expected a path that can; give another")
 
 
 @contextmanager
@@ -94,21 +118,55 @@ def _parsed(path: Path, raw: bytes) -> Any:
         raise RunError(f"{path}: damaged: {error}") from None
 
 
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The objects of a JSON-lines file, none where it is missing.
+def read_lines(
+    path: Path,
+    check: Callable[[dict[str, Any]], None] | None = None,
+    *,
+    damage: list[str] | None = None,
+) -> list[dict[str, Any]]:
+    """The objects of a JSON-lines file, none where it is missing; `check` may refuse one.
 
-    A last line that a crash cut off is left out. Raises RunError for any other damage.
+    A last line that a crash cut off is left out. Raises RunError for any other damage, or, where
+    `damage` is given, puts it there and ends with the line before.
     """
+    records: list[dict[str, Any]] = []
     if not os.path.lexists(path):
-        return []
-    with _opened(path, LARGEST_JSON) as file:
-        *lines, rest = file.read().split(b"\n")
-    records = [_parsed(path, line) for line in lines if line]
-    with suppress(RunError):
-        records += [_parsed(path, rest)] if rest else []
-    if not all(isinstance(record, dict) for record in records):
-        raise RunError(f"{path}: damaged: expected one object a line")
+        return records
+    with _opened(path) as file:
+        n_bytes, room = os.fstat(file.fileno()).st_size, available_memory()
+        if room is not None and n_bytes > max(LARGEST_JSON, room // EXPANDS):
+            raise RunError(
+                f"{path}: found {size(n_bytes)}, which may need {size(n_bytes * EXPANDS)} of memory, "
+                f"expected at most {size(room)}; close other programs, or move the file away"
+            )
+        while line := file.readline(LARGEST_JSON + 1):
+            try:
+                if (record := _record(path, line)) is None:
+                    continue
+                if check is not None:
+                    check(record)
+            except RunError as error:
+                if damage is None:
+                    raise
+                damage.append(str(error))
+                break
+            records.append(record)
     return records
+
+
+def _record(path: Path, line: bytes) -> dict[str, Any] | None:
+    """The object of a line; None of an empty one, or one that a crash cut off."""
+    if len(line) > LARGEST_JSON:
+        raise RunError(f"{path}: damaged: found a line of more than {size(LARGEST_JSON)}")
+    try:
+        record = _parsed(path, line) if line.strip() else None
+    except RunError:
+        if line.endswith(b"\n"):
+            raise
+        return None
+    if record is None or isinstance(record, dict):
+        return record
+    raise RunError(f"{path}: damaged: expected one object a line")
 
 
 def dump(data: Any, **options: Any) -> str:
@@ -150,7 +208,8 @@ def write_bytes(path: Path, data: bytes) -> None:
     """Writes a file, whole or not at all. Raises RunError where it cannot be written."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        with partial.open("wb") as file:
+        partial.unlink(missing_ok=True)  # a stranger's link would be followed
+        with partial.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -166,6 +225,14 @@ def not_written(path: Path, error: OSError) -> RunError:
     """The error for a file that cannot be written, with its remedy."""
     remedy = REMEDIES.get(error.errno or 0, "look at its disk and its directory")
     return RunError(f"{path}: cannot be written ({error.strerror or error}); {remedy}")
+
+
+def remove(path: Path) -> None:
+    """Removes a file, where there is one. Raises RunError where it cannot be removed."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise not_written(path, error) from None
 
 
 def sync(path: Path) -> None:

@@ -103,7 +103,7 @@ class Report(_Open):
     novelty: Verdict | None = None
 
 
-Loss = Annotated[float, Field(ge=-1e30, le=1e30)] | None  # further out, sums of them overflow
+Loss = Annotated[float, Field(ge=-1e39, le=1e39)] | None  # all that float32 holds
 
 
 class Record(_Open):
@@ -144,6 +144,7 @@ class Position(_Strict):
     tokens: int = Field(ge=0)
     seconds: float
     records: int = Field(ge=0)
+    steps: int | None = Field(None, ge=0)
     watch: Watched
 
 

@@ -45,6 +45,21 @@ def boot() -> str:
         return ""
 
 
+def alive(pid: str) -> bool:
+    """Whether a process of this number may still be there."""
+    if os.name == "nt":  # asking would end it
+        return True
+    if not pid.isdecimal() or len(pid) > 9:
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
 def size(n_bytes: float) -> str:
     """Bytes for a reader.
 

@@ -14,10 +14,13 @@ it is believed before it is checked (`files.py`, `formats.py`).
 
 from __future__ import annotations
 
+import glob
 import os
+import re
 import shlex
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -32,9 +35,11 @@ from hornbook.files import (
     read_lines,
     read_tensors,
     sync,
+    user_path,
     write_json,
 )
 from hornbook.formats import FORMAT, Facts, Record, Report, checked, migrated
+from hornbook.machine import alive
 from hornbook.tokenizers import Tokenizer, load_tokenizer
 from hornbook.tokenizers.base import Unknown
 
@@ -46,6 +51,8 @@ if TYPE_CHECKING:
     from hornbook.evaluate import Evaluation, Score
     from hornbook.generate import Sample
     from hornbook.models.base import LanguageModel
+
+STATE = re.compile(r"state-([0-9]{8,18})(-[0-9]+)?\.safetensors")
 
 
 class Run:
@@ -62,14 +69,16 @@ class Run:
 
         Raises RunError where it is no run directory, or of a format that this version cannot read.
         """
-        path = Path(path)
+        path = user_path(path, RunError)
         if not path.is_dir():
             found = "a file" if path.exists() else "nothing"
-            beside = path.parent.iterdir() if path.parent.is_dir() else ()
-            known = sorted(p.name for p in beside if (p / "config.json").is_file())
+            known: list[str] = []
+            with suppress(OSError):
+                beside = path.parent.iterdir()
+                known = sorted(p.name for p in beside if os.path.isfile(p / "config.json"))
             hint = did_you_mean(path.name, known) if known else ""
             raise RunError(f"{path}: found {found}, expected a run directory{hint}")
-        if not (path / "config.json").is_file():
+        if not user_path(path / "config.json", RunError).is_file():
             raise RunError(
                 f"{path}: found no config.json, expected a run directory that hornbook wrote"
             )
@@ -120,11 +129,12 @@ class Run:
     @property
     def log(self) -> list[dict[str, Any]]:
         """The training log, one object an entry."""
+        return self.read_log()
+
+    def read_log(self, damage: list[str] | None = None) -> list[dict[str, Any]]:
+        """The training log; where `damage` is given, up to the first line that is damaged."""
         place = self.path / "log.jsonl"
-        records = read_lines(place)
-        for record in records:
-            checked(place, record, Record)
-        return records
+        return read_lines(place, lambda record: checked(place, record, Record), damage=damage)
 
     @property
     def report(self) -> dict[str, Any]:
@@ -281,9 +291,9 @@ def parse_config(data: Mapping[str, Any]) -> RunConfig:
 
 def check_free(path: Path) -> None:
     """Raises ConfigError where something stands at `path` already, or nothing can be put there."""
-    if os.path.lexists(path):
+    if os.path.lexists(user_path(path, ConfigError)):
         raise ConfigError(f"{path}: {_what_stands(path)}give another place (--out)")
-    above = next(p for p in path.absolute().parents if p.exists())
+    above = next(p for p in path.absolute().parents if os.path.exists(p))
     if not above.is_dir() or not os.access(above, os.W_OK):
         raise RunError(f"{path}: cannot be made in {above}; give another place (--out)")
 
@@ -291,12 +301,10 @@ def check_free(path: Path) -> None:
 def _what_stands(path: Path) -> str:
     try:
         run = Run.load(path)
-        finished, pointer = run.report, path / "last" / "state.json"
-        done = finished["steps"] if finished else 0
-        if pointer.exists():
-            done = int(read_json(pointer)["step"])
-    except (RunError, LookupError, TypeError, ValueError, OverflowError):
+        finished = run.report
+    except RunError:
         return "exists already; "
+    done = saved_step(path) or (finished["steps"] if finished else 0)
     steps = run.config.training.steps
     command = f"hornbook train --resume {shlex.quote(str(path))}"
     if finished:
@@ -308,6 +316,19 @@ def _what_stands(path: Path) -> str:
     return f"{what}; go on with it\n  {command}\nor "
 
 
+def saved_step(path: Path) -> int | None:
+    """The updates that the newest state has behind it; None where no state was saved.
+
+    From the pointer, or, where that is damaged or gone, from the names of the states
+    (`training/state.py`).
+    """
+    folder = path / "last"
+    with suppress(RunError, LookupError, TypeError, ValueError, OverflowError):
+        return int(read_json(folder / "state.json")["step"])
+    names = (STATE.fullmatch(place.name) for place in folder.glob("state-*.safetensors"))
+    return max((int(name[1]) for name in names if name), default=None)
+
+
 def create(path: Path, facts: Mapping[str, Any], config: RunConfig, tokenizer: Tokenizer) -> Run:
     """A new run directory, there whole or not at all.
 
@@ -316,6 +337,9 @@ def create(path: Path, facts: Mapping[str, Any], config: RunConfig, tokenizer: T
     check_free(path)
     facts = {"format": FORMAT, **facts, "config": config.model_dump(mode="json")}
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    for other in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
+        if not alive(other.name.split(".")[-2]):  # killed while it made a run of this name
+            shutil.rmtree(other, ignore_errors=True)
     try:
         partial.mkdir(parents=True)
         tokenizer.save(partial / "tokenizer.json")
@@ -334,7 +358,7 @@ def create(path: Path, facts: Mapping[str, Any], config: RunConfig, tokenizer: T
 def free_path(name: str) -> tuple[Path, Path | None]:
     """runs/<name>, or runs/<name>-2 and so on where that is taken; and the last that was taken."""
     path, taken, n = Path("runs") / name, None, 2
-    while path.exists():
+    while os.path.exists(path):
         path, taken, n = Path("runs") / f"{name}-{n}", path, n + 1
     return path, taken
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,12 +18,26 @@ import pytest
 import torch
 
 import hornbook
+import hornbook.run as run_module
+from hornbook import files
+from hornbook.cli.main import main
+from hornbook.config import OptimConfig
 from hornbook.errors import ConfigError, DataError, RunError
-from hornbook.files import Header, read_json, read_tensors, write_tensors
+from hornbook.files import (
+    Header,
+    read_json,
+    read_lines,
+    read_tensors,
+    write_lines,
+    write_tensors,
+)
+from hornbook.models import mixture
 from hornbook.models.registry import MODELS, build_model, model_config, outline
-from hornbook.run import Run
-from hornbook.training import Callback
+from hornbook.run import Run, saved_step
+from hornbook.training import Callback, Interrupted, loop, report
+from hornbook.training.faults import why_not_finite
 from hornbook.training.lock import Lock
+from hornbook.training.loop import Loop
 from hornbook.training.memory import estimate
 from hornbook.training.plan import make_plan
 
@@ -55,6 +72,16 @@ class Listen(Callback):
 
     def told(self, message: str) -> None:
         self.heard.append(message)
+
+
+def overflow(plan: Any) -> None:
+    """Weights that are numbers, and give a loss that is none."""
+    for parameter in plan.model.parameters():
+        parameter.data.fill_(1e30)
+
+
+def stop(_: object) -> None:
+    os.kill(os.getpid(), signal.SIGINT)
 
 
 def interrupt(_: object) -> None:
@@ -125,12 +152,46 @@ def test_a_damaged_state_falls_back_to_the_one_before(damage: str, copy: Path) -
         )
 
 
+def test_what_a_killed_process_was_writing_is_swept(
+    corpus: Path, copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (copy / ".model.safetensors.77.partial").write_bytes(b"half")
+    hornbook.resume(copy)
+    assert not list(copy.glob(".*.partial"))
+    monkeypatch.setattr(run_module, "alive", lambda pid: pid == "78")
+    for pid in (77, 78):
+        (copy.parent / f".new.{pid}.partial").mkdir()
+    hornbook.train(str(corpus), model="ngram", out=copy.parent / "new")
+    assert [p.name for p in copy.parent.glob(".*.partial")] == [".new.78.partial"]
+
+
 def test_two_damaged_states_are_refused_by_name(copy: Path) -> None:
     for state in states(copy):
         state.write_bytes(b"")
     with pytest.raises(RunError) as error:
         hornbook.resume(copy)
     assert all(state.name in str(error.value) for state in states(copy))
+
+
+def test_a_pointer_of_the_future_is_refused(copy: Path) -> None:
+    place = copy / "last" / "state.json"
+    place.write_text(json.dumps({**read_json(place), "format": 3}))
+    with pytest.raises(RunError, match=r"state\.json: found format 3, expected 2 or older"):
+        hornbook.resume(copy)
+
+
+def test_a_mixture_of_too_many_layers_is_refused_before_it_is_built(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = read_json(copy / "config.json")
+    components = [{**facts["config"]["model"], "n_layer": 512}] * 3
+    facts["config"]["model"] = {
+        "name": "mixture", "components": components, "weights": [0.25, 0.25, 0.5]
+    }  # fmt: skip
+    (copy / "config.json").write_text(json.dumps(facts))
+    monkeypatch.setattr(mixture, "build_model", lambda *_: pytest.fail("built"))
+    with pytest.raises(RunError, match="found 1,536 layers in all, expected at most 1,024"):
+        _ = Run.load(copy).model
 
 
 def test_a_run_that_died_before_its_first_state_begins_again(corpus: Path, tmp_path: Path) -> None:
@@ -153,6 +214,87 @@ def test_the_same_command_again_offers_to_go_on(corpus: Path, copy: Path) -> Non
     with pytest.raises(ConfigError, match="finished after 12 updates; go on") as error:
         hornbook.train(str(corpus), out=copy, settings=SETTINGS)
     assert f"\n  {command} --steps 24\n" in str(error.value)
+
+
+def test_more_steps_are_offered_as_what_they_are(corpus: Path, copy: Path) -> None:
+    hornbook.resume(copy)
+    with pytest.raises(Interrupted):
+        hornbook.resume(copy, steps=24, callbacks=[At(16, stop)])
+    with pytest.raises(ConfigError, match="17 of 24 updates done; go on with it") as error:
+        hornbook.train(str(corpus), out=copy, settings=SETTINGS)
+    assert f"\n  hornbook train --resume {copy}\n" in str(error.value)
+    assert not Run.load(copy).report
+
+
+def test_without_a_pointer_the_files_say_how_far_it_is(corpus: Path, copy: Path) -> None:
+    (copy / "last" / "state.json").write_text("{")
+    with pytest.raises(ConfigError, match="8 of 12 updates done; go on with it"):
+        hornbook.train(str(corpus), out=copy, settings=SETTINGS)
+    with pytest.raises(ConfigError, match="found 5, but 8 updates are done"):
+        hornbook.resume(copy, steps=5)
+
+
+def forked(work: Callable[[], int], output: int) -> int:
+    """The process id of a child that says everything there, and exits with what `work` gives."""
+    pid = os.fork()
+    if not pid:
+        code = 99
+        try:
+            os.dup2(output, 1), os.dup2(output, 2)
+            sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w", buffering=1)
+            code = work()
+        finally:
+            os._exit(code)
+    return pid
+
+
+@pytest.mark.skipif(os.name != "posix", reason="forks")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_signal_saves_the_state_and_a_second_one_stops_at_once(
+    number: int, times: int, corpus: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "r"
+
+    def signals(_: object) -> None:
+        for _ in range(times):
+            os.kill(os.getpid(), number)
+
+    def work() -> int:
+        try:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            hornbook.train(str(corpus), out=out, settings=SETTINGS, callbacks=[At(6, signals)])
+        except KeyboardInterrupt as end:
+            return 128 + getattr(end, "signal", signal.SIGINT)
+        except SystemExit as end:
+            return int(str(end.code))
+        return 0
+
+    sink = os.open(os.devnull, os.O_WRONLY)
+    pid = forked(work, sink)
+    os.close(sink)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 128 + number
+    assert saved_step(out) == (7 if times == 1 else 4)  # after update 7; before, an evaluation
+
+
+@pytest.mark.skipif(os.name != "posix", reason="forks")
+def test_without_a_reader_of_its_output_the_state_is_saved(corpus: Path, tmp_path: Path) -> None:
+    out, (source, sink) = tmp_path / "r", os.pipe()
+    line = f"train {corpus} --model bigram --steps 100000 --training.evaluations 1000 --out {out}"
+
+    def work() -> int:
+        os.close(source), os.close(sink)  # the other end is the parent's alone
+        return main(line.split())
+
+    pid = forked(work, sink)
+    os.close(sink)
+    said = b""
+    while b"val_loss" not in said:
+        said += os.read(source, 1000)
+    os.close(source)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 141
+    assert 0 < (saved_step(out) or 0) < 100_000
+    assert saved_step(out) == Run.load(out).log[-1]["step"]
 
 
 def test_the_second_process_is_refused_and_told_who_the_first_is(copy: Path) -> None:
@@ -206,6 +348,101 @@ def test_a_run_that_is_moved_goes_on_where_it_is_now(corpus: Path, tmp_path: Pat
     assert [r["step"] for r in run.log] == list(range(1, 13))
 
 
+@pytest.mark.parametrize("model", ["bigram", "ngram"])
+def test_a_run_that_is_moved_while_the_report_is_made_gets_it(
+    model: str, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, there, plain = tmp_path / "here", tmp_path / "there", report.assess
+
+    def moved(*args: Any) -> Any:
+        out.rename(there)
+        out.mkdir()  # somebody else's
+        return plain(*args)
+
+    monkeypatch.setattr(report, "assess", moved)
+    settings = {"training": SETTINGS["training"]} if model == "bigram" else {}
+    run = hornbook.train(str(corpus), model=model, out=out, settings=settings)
+    assert run.path == there
+    assert run.report["samples"]
+    assert not list(out.iterdir())
+
+
+def test_a_run_that_is_moved_gets_the_early_looks_at_copies(corpus: Path, tmp_path: Path) -> None:
+    out, there = tmp_path / "here", tmp_path / "there"
+
+    def move(_: object) -> None:
+        out.rename(there)
+        out.mkdir()  # somebody else's
+
+    training = {**SETTINGS["training"], "steps": 20, "evaluations": 1, "probe_every": 100}
+    settings = {**SETTINGS, "training": training}
+    hornbook.train(str(corpus), out=out, settings=settings, callbacks=[At(7, move)])
+    assert not list(out.iterdir())
+    seen = [(r["kind"], r["step"]) for r in read_lines(there / "probes.jsonl")]
+    assert seen == [("probe", 1), ("novelty", 8), ("novelty", 16), ("probe", 20), ("novelty", 20)]
+
+
+@pytest.mark.parametrize("model", ["bigram", "gpt"])
+def test_long_stretches_between_records_are_folded_to_sums(
+    model: str, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {"training": {**SETTINGS["training"], "steps": 14, "evaluations": 1}}
+    settings |= {"model": SETTINGS["model"]} if model == "gpt" else {}
+    monkeypatch.setattr(Loop, "logs", lambda _, step: step == 13)
+    plain = hornbook.train(str(corpus), model=model, out=tmp_path / "p", settings=settings)
+    monkeypatch.setattr(loop, "FOLDED", 4)
+    whole = hornbook.train(str(corpus), model=model, out=tmp_path / "w", settings=settings)
+    with pytest.raises(Interrupted):
+        hornbook.train(
+            str(corpus), model=model, out=tmp_path / "r", settings=settings, callbacks=[At(9, stop)]
+        )
+    (state,) = states(tmp_path / "r")
+    kept = read_tensors(state)
+    assert len(kept["pending"]) == 2
+    assert kept["pending.folded"][0] == 8
+    found = [[(r["step"], r["loss"], r["grad_norm"]) for r in run.log]
+             for run in (plain, whole, hornbook.resume(tmp_path / "r"))]  # fmt: skip
+    assert found[1] == found[2]
+    assert [x for r in found[0] for x in r] == pytest.approx([x for r in found[1] for x in r])
+
+
+@pytest.mark.parametrize("done", [10, 12])
+def test_damaged_best_weights_are_told_and_replaced(
+    done: int, corpus: Path, copy: Path, tmp_path: Path
+) -> None:
+    if done == 12:
+        hornbook.resume(copy)
+    (copy / "model.safetensors").write_bytes(b"")
+    heard = Listen()
+    run = hornbook.resume(copy, callbacks=[heard])
+    assert any("model.safetensors: damaged" in x and "or else the last" in x for x in heard.heard)
+    assert run.report["best_step"] in (8, 12)
+    losses = {r["step"]: r["val_loss"] for r in run.log if "val_loss" in r}
+    expected = losses[run.report["best_step"]]
+    assert run.report["validation"]["nats"] == pytest.approx(expected, abs=1e-4)
+
+
+def test_without_any_best_the_last_weights_are_kept(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "token_nats", lambda *_: torch.tensor([math.inf]))
+    run = hornbook.train(str(corpus), out=tmp_path / "r", settings=SETTINGS)
+    assert run.report["best_step"] == 12
+    assert math.isfinite(run.report["validation"]["nats"])
+
+
+def test_what_the_probes_saw_is_not_written_twice(corpus: Path, tmp_path: Path) -> None:
+    settings = {**SETTINGS, "training": {**SETTINGS["training"], "probe_every": 5}}
+    whole = hornbook.train(str(corpus), out=tmp_path / "whole", settings=settings)
+    with pytest.raises(KeyboardInterrupt):
+        hornbook.train(
+            str(corpus), out=tmp_path / "r", settings=settings, callbacks=[At(10, interrupt)]
+        )
+    run = hornbook.resume(tmp_path / "r")
+    expected, found = (read_lines(r.path / "probes.jsonl") for r in (whole, run))
+    assert found == expected
+
+
 def test_a_run_that_is_removed_says_so(corpus: Path, tmp_path: Path) -> None:
     out = tmp_path / "r"
     with pytest.raises(RunError, match="was removed or moved to another disk"):
@@ -234,17 +471,58 @@ def test_a_loss_that_is_no_number_stops_before_its_update(
     assert all(t.isfinite().all() for t in read_tensors(out / "model.safetensors").values())
 
 
-def test_after_a_divergence_it_goes_on_with_a_lower_rate(corpus: Path, tmp_path: Path) -> None:
-    settings = {**SETTINGS, "optim": {"name": "sgd", "learning_rate": 1e30, "grad_clip": 0.0}}
+def test_after_a_divergence_it_goes_on_with_a_lower_rate(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "r"
-    with pytest.raises(RunError, match="no number any more"):
-        hornbook.train(str(corpus), out=out, settings=settings)
-    heard = Listen()
+    with pytest.raises(RunError, match=r"the state of update 4 is kept; go on with") as error:
+        hornbook.train(str(corpus), out=out, settings=SETTINGS, callbacks=[At(6, overflow)])
+    assert [p.name[:14] for p in states(out)] == ["state-00000004"]
     with pytest.raises(ConfigError, match=r"optim\.beta1: found it beside --resume"):
         hornbook.resume(out, settings={"optim.beta1": 0.5})
-    with pytest.raises(RunError, match=r"weights overflowed|no number any more"):
-        hornbook.resume(out, settings={"optim.learning_rate": 0.01}, callbacks=[heard])
-    assert "optim.learning_rate is 0.01 from here on" in heard.heard
+    printed = shlex.split(str(error.value).splitlines()[-1])
+    assert printed[:4] == ["hornbook", "train", "--resume", str(out)]
+    assert main(printed[1:]) == 0
+    said = capsys.readouterr().err
+    assert "optim.learning_rate is 0.002 from here on" in said
+    assert "optim.muon_learning_rate is 0.005 from here on" in said
+    assert Run.load(out).report["steps"] == 12
+
+
+def test_a_state_that_diverges_by_itself_is_passed_over(corpus: Path, tmp_path: Path) -> None:
+    out = tmp_path / "r"
+
+    class Late(At):  # right before the state of update 8 is saved
+        def updated(self, step: int) -> None:
+            if step == 7:
+                overflow(self.plan)
+
+    told = "the state of update 8 leads there whatever the rate, the state of update 4 is kept"
+    with pytest.raises(RunError, match=told):
+        hornbook.train(str(corpus), out=out, settings=SETTINGS, callbacks=[Late(99, overflow)])
+    assert [p.name[:14] for p in states(out)] == ["state-00000004", "state-00000008"]
+    assert hornbook.resume(out, settings={"optim.learning_rate": 1e-4}).report["steps"] == 12
+
+
+def test_the_remedy_lowers_the_highest_rate_and_that_of_muon() -> None:
+    optim = OptimConfig(name="muon", learning_rate=0.3, muon_learning_rate=0.06, warmup=100)
+    model = build_model(model_config({"name": "bigram"}), 5, 0)
+    _, flags = why_not_finite(model, math.nan, 1.0, [2.0], 0.003, optim)
+    assert flags == "--optim.learning-rate 0.1 --optim.muon-learning-rate 0.02"
+
+
+def test_the_state_that_was_gone_on_from_is_kept_not_the_damaged_one(
+    corpus: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "r"
+    with pytest.raises(Interrupted):
+        hornbook.train(str(corpus), out=out, settings=SETTINGS, callbacks=[At(5, stop)])
+    with pytest.raises(KeyboardInterrupt):
+        hornbook.resume(out, callbacks=[At(10, interrupt)])
+    states(out)[-1].write_bytes(b"")
+    with pytest.raises(Interrupted):
+        hornbook.resume(out, callbacks=[At(6, stop)])
+    assert [p.name[:14] for p in states(out)] == ["state-00000006", "state-00000007"]
 
 
 def test_a_corpus_that_changed_or_is_gone_is_told(
@@ -404,3 +682,39 @@ def test_the_report_says_what_is_bitwise_equal(corpus: Path, tmp_path: Path) -> 
     run = hornbook.train(str(corpus), out=tmp_path / "r", settings=settings)
     assert run.report["determinism"].startswith("bitwise on this machine, with torch")
     assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_a_garbled_line_of_the_log_costs_what_follows_it_not_the_run(
+    half: Path, copy: Path
+) -> None:
+    log, heard = copy / "log.jsonl", Listen()
+    lines = log.read_bytes().splitlines(keepends=True)
+    log.write_bytes(b"".join([*lines[:5], b'{"step": \0\n', *lines[6:]]))
+    run = hornbook.resume(copy, callbacks=[heard])
+    assert [r["step"] for r in run.log] == [1, 2, 3, 4, 5, 8, 9, 10, 11, 12]
+    assert any("log.jsonl: damaged" in x and "last 2 records are gone" in x for x in heard.heard)
+
+
+def test_losses_that_were_written_are_read_again(corpus: Path, tmp_path: Path) -> None:
+    settings = {
+        "training": {"steps": 8, "batch_size": 8, "evaluations": 2, "samplings": 0},
+        "optim": {"name": "sgd", "learning_rate": 1e35, "grad_clip": 0.0},
+    }
+    run = hornbook.train(str(corpus), model="bigram", out=tmp_path / "r", settings=settings)
+    assert max(r["loss"] for r in run.log) > 1e30
+
+
+def test_a_log_of_many_lines_is_bounded_by_the_line_not_by_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "probes.jsonl"
+    write_lines(place, [{"step": i, "kind": "x" * 50} for i in range(5)])
+    monkeypatch.setattr(files, "LARGEST_JSON", 100)
+    assert [r["step"] for r in read_lines(place)] == list(range(5))
+    with place.open("a") as file:
+        file.write(f'{{"a": "{"x" * 100}"}}\n')
+    with pytest.raises(RunError, match=r"found a line of more than 100 B"):
+        read_lines(place)
+    monkeypatch.setattr(files, "available_memory", lambda: 1000)
+    with pytest.raises(RunError, match=r"found 480 B, which may need 15\.4 kB of memory"):
+        read_lines(place)

@@ -34,14 +34,6 @@ def small(name: str, **training: Any) -> dict[str, Any]:
     }
 
 
-@pytest.fixture
-def words_file(tmp_path: Path) -> Path:
-    path = tmp_path / "words.txt"
-    syllables = ["ba", "ko", "mi", "tu", "re", "la"]
-    path.write_text("\n".join(a + b + c for a in syllables for b in syllables for c in syllables))
-    return path
-
-
 class Interrupt(Callback):
     """Ctrl-C in the middle of an update."""
 
@@ -392,3 +384,22 @@ def test_a_batch_too_small_for_batchnorm_leaves_no_run(words_file: Path, tmp_pat
     with pytest.raises(ConfigError, match="batch of one example"):
         hornbook.train(str(words_file), settings=settings, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_more_steps_for_a_run_that_stopped_early_outlive_a_death_before_their_first_state(
+    words_file: Path, tmp_path: Path
+) -> None:
+    settings = small("bigram")
+    settings["training"] |= {"patience": 1, "steps": 12, "evaluations": 6}
+    settings["optim"] = {"name": "sgd", "learning_rate": 300.0, "schedule": "constant"}
+    run = hornbook.train(str(words_file), model="bigram", out=tmp_path / "r", settings=settings)
+    done = run.report["steps"]
+    assert done < 12
+
+    class Die(Callback):
+        def updated(self, step: int) -> None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        hornbook.resume(run.path, steps=24, callbacks=[Die()])
+    assert hornbook.resume(run.path).report["steps"] > done

@@ -59,7 +59,7 @@ def run(arguments: list[str]) -> int:
     rows.append(("memory", f"{size(memory)} available" if memory is not None else "unknown"))
     wrong = []
     for what, path in (("disk", Path.cwd()), ("cache", cache_directory())):
-        there = next(p for p in (path, *path.absolute().parents) if p.exists())
+        there = next(p for p in (path, *path.absolute().parents) if os.path.exists(p))
         free, writable = shutil.disk_usage(there).free, os.access(there, os.W_OK)
         rows.append((what, f"{path}: {size(free)} free" + ("" if writable else ", not writable")))
         if not writable:
@@ -139,7 +139,10 @@ def _speed(device: torch.device, dtype: str) -> float:
 
 
 def _waiting() -> str:
-    policy = os.environ.get("OMP_WAIT_POLICY", "passive")
+    policy = os.environ.get("OMP_WAIT_POLICY")
+    if policy is None:
+        spins = os.environ.get("GOMP_SPINCOUNT", "1000")  # what `hornbook` sets (cli/main.py)
+        return f"which wait spinning, {spins} times, then asleep"
     return f"which wait {'asleep' if policy.lower() == 'passive' else 'spinning'}"
 
 

@@ -1,6 +1,7 @@
 """`hornbook VERB ...`: finds the verb, and turns errors into messages and exit codes.
 
-0: done; 1: it failed; 2: wrong usage or settings; 130: interrupted (143: terminated).
+0: done; 1: it failed; 2: wrong usage or settings; 130: interrupted (143: terminated, 141: nobody reads
+what it says any more).
 """
 
 from __future__ import annotations
@@ -51,13 +52,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         fail(str(stop) or "interrupted")
         return 128 + getattr(stop, "signal", signal.SIGINT)
     except BrokenPipeError:  # the reader of a pipe went away: nobody to tell
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        _silence()
+        return 141
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EIO):
             raise
-        with suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         fail(f"the output cannot be written ({error.strerror})")
         return 1
 
@@ -83,7 +82,18 @@ def _run(arguments: list[str]) -> int:
 
 def fail(message: str) -> None:
     """An error for the user, on stderr."""
-    print(f"hornbook: {message}", file=sys.stderr)
+    with suppress(OSError):
+        print(f"hornbook: {message}", file=sys.stderr)
+    _silence()
+
+
+def _silence() -> None:
+    """Lets go of what a stream cannot write: the interpreter would complain of it at its end."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def usage() -> str:

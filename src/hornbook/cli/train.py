@@ -9,6 +9,7 @@ from pathlib import Path
 from hornbook.cli.common import Parser, split_dotted
 from hornbook.config import SECTIONS, merge, parse_overrides, read_toml
 from hornbook.errors import ConfigError
+from hornbook.files import user_path
 
 
 def run(arguments: list[str]) -> int:
@@ -21,7 +22,7 @@ def run(arguments: list[str]) -> int:
     from hornbook.cli.progress import Progress
     from hornbook.training import train
 
-    toml = read_toml(args.config) if args.config is not None else {}
+    toml = read_toml(user_path(args.config, ConfigError)) if args.config is not None else {}
     flags = {
         "steps": args.steps,
         "minutes": args.minutes,

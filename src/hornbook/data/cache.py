@@ -28,7 +28,7 @@ def cache_directory() -> Path:
     """Where it is kept: `HORNBOOK_CACHE`, else `hornbook` in the user's cache. May be deleted."""
     if own := os.environ.get("HORNBOOK_CACHE"):
         return Path(own)
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     return Path(base) / "hornbook"
 
 

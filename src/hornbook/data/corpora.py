@@ -17,7 +17,8 @@ from pathlib import Path
 from hornbook.config import DataConfig
 from hornbook.data.cache import cache_directory
 from hornbook.data.text import Corpus, read_corpus
-from hornbook.errors import DataError, did_you_mean
+from hornbook.errors import DataError, RunError, did_you_mean
+from hornbook.files import user_path, write_bytes
 
 TIMEOUT = 30  # seconds for a fetch
 
@@ -40,7 +41,7 @@ class KnownCorpus:
             return Path(str(resources.files("hornbook.data").joinpath(self.filename)))
         folder = os.environ.get("HORNBOOK_DATA")
         places = ([Path(folder)] if folder else []) + [cache_directory()]
-        return next((p / self.filename for p in places if (p / self.filename).is_file()), None)
+        return next((p / self.filename for p in places if os.path.isfile(p / self.filename)), None)
 
     def fetch(self) -> Path:
         """The path of its file, fetched, checked and cached where it is not here yet.
@@ -51,10 +52,14 @@ class KnownCorpus:
         if path is None:
             raw = _download(self)
             path = cache_directory() / self.filename
-            path.parent.mkdir(parents=True, exist_ok=True)
-            partial = path.with_suffix(f".{os.getpid()}.partial")
-            partial.write_bytes(raw)
-            partial.replace(path)
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_bytes(path, raw)
+            except (OSError, RunError) as error:
+                raise DataError(
+                    f"{path}: cannot be written ({getattr(error, 'strerror', error)}); set "
+                    "HORNBOOK_CACHE to a folder that can"
+                ) from None
         elif (found := hashlib.sha256(path.read_bytes()).hexdigest()) != self.sha256:
             raise DataError(
                 f"{path}: found sha256 {found[:12]}..., expected {self.sha256[:12]}...: not the "
@@ -125,7 +130,7 @@ def load_corpus(config: DataConfig) -> Corpus:
     if known is None:
         if not config.corpus:
             raise DataError("corpus: found '', expected a name or the path of a text file")
-        path = Path(config.corpus).expanduser()
+        path = user_path(config.corpus, DataError)
         looks_like_name = path.name == config.corpus and not path.suffix
         if looks_like_name and not path.exists():
             raise DataError(

@@ -19,6 +19,8 @@ from hornbook.errors import RunError
 from hornbook.models.base import LanguageModel, State
 from hornbook.models.registry import build_model, model_config
 
+LAYERS = 1024  # of all components together
+
 
 class MixtureConfig(ModelConfig):
     """The settings of each component and its weight."""
@@ -47,7 +49,14 @@ class Mixture(LanguageModel):
     """log of the weighted mean of the components' probabilities."""
 
     def __init__(self, config: MixtureConfig, vocab_size: int, end_id: int | None) -> None:
-        models = [build_model(model_config(c), vocab_size, end_id) for c in config.components]
+        configs = [model_config(component) for component in config.components]
+        layers = sum(getattr(component, "n_layer", 1) for component in configs)
+        if layers > LAYERS:  # each takes milliseconds to build, before any weights are read
+            raise RunError(
+                f"model.components: found {layers:,} layers in all, expected at most {LAYERS:,}; "
+                "mix fewer or smaller models"
+            )
+        models = [build_model(component, vocab_size, end_id) for component in configs]
         bounded = [m.context_length for m in models if not m.sliding]
         longest = max(m.context_length for m in models)
         super().__init__(config, vocab_size, end_id, min(bounded, default=longest))

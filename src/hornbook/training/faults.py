@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import torch
 
+from hornbook.config import OptimConfig
 from hornbook.models.base import LanguageModel
 
 RISEN = 0.5  # nats above the lowest by which a loss is said to have risen
@@ -18,13 +19,17 @@ def why_not_finite(
     norm: float,
     before: Sequence[float],
     rate: float,
-    clip: float,
+    optim: OptimConfig,
 ) -> tuple[str, str]:
     """The likely cause of a loss or gradient that is no number, and the flags that mend it.
 
-    before: the losses so far. rate, clip: the learning rate and largest norm of that update.
+    before: the losses so far. rate: the learning rate of that update; what is to be lowered is the
+    highest one of the schedule.
     """
-    lower = f"--optim.learning-rate {rate / 3:.1g}"
+    lower = f"--optim.learning-rate {optim.learning_rate / 3:.1g}"
+    if optim.name == "muon":
+        lower += f" --optim.muon-learning-rate {optim.muon_learning_rate / 3:.1g}"
+    clip = optim.grad_clip
     if any(not p.isfinite().all() for p in model.parameters()):
         return f"weights overflowed: the learning rate, {rate:.2g}, is too high", lower
     if math.isfinite(loss):

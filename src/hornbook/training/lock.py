@@ -93,6 +93,11 @@ class Lock:
         self.path = found
         return True
 
+    def followed(self) -> Path:
+        """Where the directory is now. Raises RunError as `follow` does."""
+        self.follow()
+        return self.path
+
     def __exit__(
         self,
         kind: type[BaseException] | None,

@@ -20,7 +20,15 @@ from torch import Tensor
 
 from hornbook.errors import RunError
 from hornbook.evaluate import token_nats
-from hornbook.files import append_line, sync, write_json, write_lines, write_tensors
+from hornbook.files import (
+    append_line,
+    read_tensors,
+    remove,
+    sync,
+    write_json,
+    write_lines,
+    write_tensors,
+)
 from hornbook.generate import sample
 from hornbook.machine import size
 from hornbook.run import Run, make_generator
@@ -32,12 +40,14 @@ from hornbook.training.lock import Lock
 from hornbook.training.memory import estimate
 from hornbook.training.plan import Plan
 from hornbook.training.report import SAMPLE_TOKENS
-from hornbook.training.state import Progress, has_state, load_state, save_state, saved_step
+from hornbook.training.state import Progress, has_state, load_state, pass_over, save_state
 from hornbook.training.step import NotFiniteError, TrainStep
 from hornbook.training.watch import Watch
 
 RECORDS = 200  # entries in the log of a whole run
 SHOWN = 3  # samples shown now and then
+FOLDED = 1000  # losses kept one by one at most, between two records
+SIGPIPE = 13  # which Windows has not
 SAVE_EVERY = 300.0  # seconds after which a state is saved that no evaluation has saved
 
 
@@ -68,8 +78,8 @@ class Loop:
         self.steps = training.steps
         self.step = TrainStep(plan.model, plan.batches, plan.config, plan.precision, plan.compiled)
         self.progress = Progress(Watch(patience=training.patience))
-        self.on_cpu = plan.device.type == "cpu"
         self.losses: list[float] = []
+        self.caught: list[int] = []
         if not fresh:
             self.resume()
         self.set_horizon()
@@ -100,8 +110,7 @@ class Loop:
         self.run_.facts, self.run_.config = facts, config
         self.write(lambda path: write_json(path / "config.json", facts))
         self.set_horizon()
-        for callback in self.callbacks:
-            callback.counted(self.steps)
+        self.each(lambda callback: callback.counted(self.steps))
 
     def resume(self) -> None:
         """Goes to where the last whole state stands; what the log says after it is made again."""
@@ -110,50 +119,96 @@ class Loop:
             self.progress, told = load_state(path, self.step)
             if told:
                 self.tell(told)
-            if self.plan.extended and self.progress.watch.should_stop:
+            before = self.progress.steps  # config.json may already hold the new number
+            extended = self.plan.extended if before is None else self.steps > before
+            if extended and self.progress.watch.should_stop:
                 self.progress.watch.since_best = 0
                 self.tell(
                     f"stopped early at update {self.progress.step:,}: going on, "
                     "with patience counted anew"
                 )
+            self.check_best()
         else:
             self.tell("stopped before its first state was saved: it begins again, to the same end")
-        log = self.run_.log
+        damage: list[str] = []
+        log = self.run_.read_log(damage)
         if len(log) < self.progress.records:
             lost = self.progress.records - len(log)
-            self.tell(f"{path}/log.jsonl: its last {lost} records are gone; the weights are not")
+            place = damage[0] if damage else f"{path}/log.jsonl"
+            self.tell(f"{place}: its last {lost} records are gone; the weights are not")
             self.progress.records = len(log)
+        if not self.ended():  # a report of fewer updates would say that it is finished
+            remove(path / "report.json")
         write_json(path / "config.json", self.run_.facts)
         write_lines(path / "log.jsonl", log[: self.progress.records])
         self.losses = [r["loss"] for r in log[: self.progress.records] if r["loss"] is not None]
 
+    def check_best(self) -> None:
+        """Forgets the best loss where its weights are damaged or gone: others are to be kept."""
+        watch = self.progress.watch
+        if math.isinf(watch.best):
+            return
+        try:
+            read_tensors(
+                self.run_.path / "model.safetensors",
+                lambda header: self.plan.model.check_weights(header.tensors),
+            )
+        except RunError as error:
+            self.tell(
+                f"{error}. Those of update {watch.best_step:,} were the best: from here on the best "
+                "of the evaluations to come are kept, or else the last"
+            )
+            watch.best = math.inf
+
+    def keep_last(self) -> None:
+        """Takes the last weights for the best where no evaluation gave any."""
+        if not math.isinf(self.progress.watch.best):
+            return
+        self.progress.watch.best_step = self.progress.step
+        with self.step.at_average():
+            self.plan.model.calibrate(self.plan.training_windows)
+            weights = self.plan.model.state_dict()
+            self.write(lambda path: write_tensors(path / "model.safetensors", weights))
+
     def run(self) -> None:
         """Trains. Raises Interrupted on the first Ctrl-C or SIGTERM, after saving the state."""
-        for callback in self.callbacks:
-            callback.started(self.run_, self.progress.step, self.steps)
+        self.each(lambda callback: callback.started(self.run_, self.progress.step, self.steps))
         self.plan.model.train()
-        with _signals() as caught:
+        with _signals(self.caught):
             self.mark = self.began = time.perf_counter()
             if self.progress.step in self.evaluate_at and self.progress.pending:
                 self.evaluate()  # stopped before it was finished
-            self.stop_if(caught)
-            while self.progress.step < self.steps and not self.progress.watch.should_stop:
+            self.stop_if_caught()
+            while not self.ended():
                 try:
                     self.update()
                 except (MemoryError, RuntimeError) as error:
                     if not is_out_of_memory(error):
                         raise
                     self.out_of_memory()
-                self.stop_if(caught)
+                self.stop_if_caught()
                 if time.perf_counter() - self.saved > SAVE_EVERY:
                     self.save()
         self.save()
+        self.keep_last()
 
-    def stop_if(self, caught: list[int]) -> None:
+    def ended(self) -> bool:
+        """Whether no update is left to make."""
+        return self.progress.step >= self.steps or self.progress.watch.should_stop
+
+    def stop_if_caught(self) -> None:
         """Saves and raises Interrupted where a signal was caught."""
-        if caught:
+        if self.caught:
             self.save()
-            raise Interrupted(self.run_, self.progress.step, caught[0])
+            raise Interrupted(self.run_, self.progress.step, self.caught[0])
+
+    def each(self, tell: Callable[[Callback], None]) -> None:
+        """Tells each callback; where nobody reads what one says, training stops as by a signal."""
+        for callback in self.callbacks:
+            try:
+                tell(callback)
+            except BrokenPipeError:
+                self.caught.append(SIGPIPE)
 
     def update(self) -> None:
         """One update, or several at once, and what is due after them."""
@@ -170,6 +225,8 @@ class Loop:
             self.evaluate()
         elif self.logs(progress.step):
             self.log(self.flush())
+        elif len(progress.pending) >= FOLDED:
+            self.fold()
         if progress.step in self.sample_at:
             self.show_samples()
 
@@ -178,14 +235,9 @@ class Loop:
         watched = any(callback.watches(step) for callback in self.callbacks)
         for callback in self.callbacks:
             callback.updating(step)
-        generator = torch.get_rng_state() if self.on_cpu else None
         try:
             pair = self.step(step, watched=watched)
-        except NotFiniteError as error:  # on CPUs, before it was made: the state is the last good
-            assert generator is not None
-            torch.set_rng_state(generator)
-            if self.is_whole():
-                self.save()
+        except NotFiniteError as error:  # not saved: from here the same batch leads there again
             self.diverged(step, error.loss, error.norm)
         if watched:
             self.follow()  # a probe writes into the run
@@ -238,21 +290,29 @@ class Loop:
                 self.diverged(first + i, loss, norm)
         return losses, norms
 
+    def fold(self) -> tuple[float, float, float]:
+        """Number of updates since the last record, sums of their losses and gradient norms."""
+        losses, norms = self.figures()
+        n, loss, norm = self.progress.folded
+        self.progress.pending = []
+        self.progress.folded = n + len(losses), loss + sum(losses), norm + sum(norms)
+        return self.progress.folded
+
     def flush(self) -> dict[str, Any]:
         """The record of the updates since the last."""
-        losses, norms = self.figures()
+        n, loss, norm = self.fold()
+        self.progress.folded = (0.0, 0.0, 0.0)
         self.clock()
-        n, spent = len(losses), self.progress.seconds - self.recorded
+        spent = self.progress.seconds - self.recorded
         self.recorded = self.progress.seconds
-        self.progress.pending = []
-        self.losses.append(sum(losses) / n)
+        self.losses.append(loss / n)
         return {
             "step": self.progress.step,
             "tokens": self.progress.tokens,
             "seconds": round(self.progress.seconds, 3),
-            "loss": sum(losses) / n,
+            "loss": loss / n,
             "lr": self.step.learning_rate(self.progress.step - 1),
-            "grad_norm": sum(norms) / n,
+            "grad_norm": norm / n,
             "tokens_per_second": round(n * self.plan.tokens_per_step / max(spent, 1e-9)),
         }
 
@@ -260,8 +320,7 @@ class Loop:
         """Writes a record and shows it."""
         self.write(lambda path: append_line(path / "log.jsonl", record))
         self.progress.records += 1
-        for callback in self.callbacks:
-            callback.logged(record)
+        self.each(lambda callback: callback.logged(record))
 
     def evaluate(self) -> None:
         """The validation loss over the whole part; keeps the weights where it is the best."""
@@ -296,8 +355,7 @@ class Loop:
             generator=make_generator(self.plan.config.training.seed),
         )
         model.train()
-        for callback in self.callbacks:
-            callback.sampled(self.progress.step, [s.text for s in samples])
+        self.each(lambda callback: callback.sampled(self.progress.step, [s.text for s in samples]))
         self.mark = time.perf_counter()
 
     def save(self) -> None:
@@ -344,18 +402,21 @@ class Loop:
 
     def way_on(self) -> str:
         """What is saved, and the command that goes on from there."""
-        saved = saved_step(self.run_.path)
+        saved = self.progress.saved
         what = "Nothing is lost but time" if saved is None else f"Update {saved:,} is saved"
         return f"{what}; then go on:\n  {resume_command(self.run_.path)}"
 
     def diverged(self, step: int, loss: float, norm: float) -> NoReturn:
         """Raises RunError: update `step` (counted from 0) had no number to learn from."""
-        optim, rate = self.plan.config.optim, self.step.learning_rate(step)
         cause, flags = why_not_finite(
-            self.plan.model, loss, norm, self.losses, rate, optim.grad_clip
-        )
-        saved = saved_step(self.run_.path)
-        kept = f"the state of update {saved:,} is kept" if saved else "no update is kept"
+            self.plan.model, loss, norm, self.losses, self.step.learning_rate(step),
+            self.plan.config.optim,
+        )  # fmt: skip
+        saved, why = self.progress.saved, ""
+        if saved == step:
+            saved = pass_over(self.run_.path, self.progress)
+            why = f"the state of update {step:,} leads there whatever the rate, "
+        kept = f"{why}the state of update {saved:,} is kept" if saved else f"{why}no other is kept"
         command = f"{resume_command(self.run_.path)} {flags}"
         if not saved:
             command = f"the same command with another --out and {flags}"
@@ -379,8 +440,7 @@ class Loop:
 
     def tell(self, message: str) -> None:
         """Says something in plain words."""
-        for callback in self.callbacks:
-            callback.told(message)
+        self.each(lambda callback: callback.told(message))
 
 
 def _spread(steps: int, times: int) -> set[int]:
@@ -389,11 +449,10 @@ def _spread(steps: int, times: int) -> set[int]:
 
 
 @contextmanager
-def _signals() -> Iterator[list[int]]:
+def _signals(caught: list[int]) -> Iterator[None]:
     """Collects the first SIGINT or SIGTERM in a list; a second one interrupts at once."""
-    caught: list[int] = []
     if threading.current_thread() is not threading.main_thread():
-        yield caught
+        yield
         return
 
     def note(number: int, frame: object) -> None:
@@ -406,7 +465,7 @@ def _signals() -> Iterator[list[int]]:
     watched = (signal.SIGINT, signal.SIGTERM)
     before = [signal.signal(number, note) for number in watched]
     try:
-        yield caught
+        yield
     finally:
         for number, handler in zip(watched, before, strict=True):
             signal.signal(number, handler)

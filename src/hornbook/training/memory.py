@@ -1,7 +1,7 @@
 """How much memory training is going to take, told and checked before it starts.
 
 Parameters, gradients and the optimizer's memories are counted; what is kept for the backward pass is
-measured, on batches of one and two rows, and grows with the batch from there. How near it comes is
+measured, on batches of two and three rows, and grows with the batch from there. How near it comes is
 in docs/reliability.md.
 """
 

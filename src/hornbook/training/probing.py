@@ -43,19 +43,24 @@ class Recorder(Callback):
     def started(self, run: Run, step: int, steps: int) -> None:
         """Drops the records after the state that is resumed from."""
         self.run, path = run, run.path / "probes.jsonl"
-        write_lines(path, [r for r in read_seen(path) if r["step"] <= step])
+        kept = [r for r in read_seen(path) if r["step"] <= step]
+        self.measured = {r["step"] for r in kept if r["kind"] == "novelty"}
+        write_lines(path, kept)
 
     def counted(self, steps: int) -> None:
         """The last update is another one."""
         self.steps = steps
 
     def watches(self, step: int) -> bool:
-        """Every so many updates."""
+        """Every so many updates, and early on, when copies are looked for."""
+        return self._probes(step) or step + 1 in self.early
+
+    def _probes(self, step: int) -> bool:
         return step % self.every == 0 or step == self.steps - 1
 
     def updating(self, step: int) -> None:
         """Attaches a probe where one is due."""
-        if self.watches(step):
+        if self._probes(step):
             self._probe = Probe(self.plan.model).__enter__()
 
     def updated(self, step: int) -> None:
@@ -69,7 +74,7 @@ class Recorder(Callback):
 
     def logged(self, record: dict[str, Any]) -> None:
         """At evaluations: how much samples copy."""
-        if "val_loss" in record and record["step"] not in self.early:
+        if "val_loss" in record and record["step"] not in self.early | self.measured:
             self._measure(record["step"])
 
     def _measure(self, step: int) -> None:

@@ -11,6 +11,7 @@ from hornbook.evaluate import evaluate
 from hornbook.files import write_json
 from hornbook.generate import sample
 from hornbook.run import Run, make_generator
+from hornbook.training.lock import Lock
 from hornbook.training.plan import Plan
 
 KEPT = 20  # samples in the report
@@ -34,8 +35,10 @@ def determinism(plan: Plan) -> str:
     return f"bitwise {where}; elsewhere statistical"
 
 
-def write_report(plan: Plan, run: Run) -> None:
-    """Measures the best weights and writes report.json."""
+def write_report(plan: Plan, run: Run, lock: Lock, best_step: int | None = None) -> None:
+    """Measures the best weights, those of update `best_step`, and writes report.json, wherever the
+    run was moved meanwhile."""
+    run.path = lock.followed()
     validation = evaluate(run.model, plan.val_part)
     log = run.log
     documents = plan.split.documents
@@ -47,11 +50,11 @@ def write_report(plan: Plan, run: Run) -> None:
         generator=make_generator(plan.config.training.seed),
     )
     known = set(plan.corpus.documents)
-    evaluations = [r for r in log if r.get("val_loss") is not None]
-    best = min(evaluations, key=lambda r: r["val_loss"], default={})
+    best_step = log[-1]["step"] if best_step is None else best_step
+    best = next((r for r in log if r["step"] == best_step), {})
     report: dict[str, Any] = {
         "steps": log[-1]["step"] if log else 0,
-        "best_step": best.get("step", 0),
+        "best_step": best_step,
         "tokens": log[-1]["tokens"] if log else 0,
         "seconds": log[-1]["seconds"] if log else 0,
         "loss": best.get("loss"),
@@ -68,4 +71,5 @@ def write_report(plan: Plan, run: Run) -> None:
     report["novelty"] = assess(
         run.model, last, run.tokenizer, plan.split, report["best_step"], report["steps"]
     )
+    run.path = lock.followed()
     write_json(run.path / "report.json", report)

@@ -15,9 +15,9 @@ import torch
 from hornbook.config import Nested, OptimConfig, TrainingConfig, parse_overrides
 from hornbook.errors import ConfigError, RunError
 from hornbook.evaluate import evaluate
-from hornbook.files import write_json, write_lines, write_tensors
+from hornbook.files import sweep, user_path, write_json, write_lines, write_tensors
 from hornbook.machine import size
-from hornbook.run import Run, check_free, create, free_path, unfinished
+from hornbook.run import Run, check_free, create, free_path, saved_step, unfinished
 from hornbook.training.budget import plan_in_time
 from hornbook.training.callbacks import Callback
 from hornbook.training.lock import Lock
@@ -26,7 +26,7 @@ from hornbook.training.memory import check_memory, weights_bytes
 from hornbook.training.plan import Plan, make_plan, plan_of_run, refuse_two
 from hornbook.training.probing import Recorder
 from hornbook.training.report import write_report
-from hornbook.training.state import has_state, saved_step
+from hornbook.training.state import has_state
 
 CHANGEABLE = ("learning_rate", "muon_learning_rate", "grad_clip")  # of a run that goes on
 STATES = 3  # on the disk at once, while one is written
@@ -66,7 +66,8 @@ def train(
         refuse_two(f"--{name}", value, f"training.{name}", sections.get("training", {}).get(name))
     sections["training"] = {**sections.get("training", {}), **training}
     if out is not None:
-        check_free(Path(out))
+        out = user_path(out, ConfigError)
+        check_free(out)
     if (minutes := sections["training"].get("minutes")) is not None:
         checked = TrainingConfig.parse({"minutes": minutes}, "training").minutes
         assert checked is not None
@@ -75,8 +76,8 @@ def train(
     else:
         plan = make_plan(corpus, model=model, preset=preset, settings=sections)
     plan.memory = check_memory(plan)
-    if out is not None:
-        path = Path(out)
+    if isinstance(out, Path):
+        path = out
     else:
         path, taken = free_path(f"{plan.corpus.name}-{plan.config.model.name}")
         if taken is not None and (note := unfinished(taken)):
@@ -101,9 +102,10 @@ def resume(
     Raises RunError where there is nothing to resume from or another process trains it, DataError
     where the corpus has changed.
     """
-    Run.load(path)  # what is no run gets no lock
-    with Lock(Path(path)) as lock:
-        run = Run.load(path)
+    known = Run.load(path)  # what is no run gets no lock
+    with Lock(known.path) as lock:
+        run = Run.load(known.path)
+        sweep(run.path)
         _check_resumable(run)
         config, notes = run.config, []
         for section, fields in _sections(settings or {}).items():
@@ -176,7 +178,7 @@ def _elsewhere(run: Run) -> list[str]:
 
 def _check_disk(plan: Plan, path: Path) -> None:
     """Raises RunError where the states of a run do not fit on its disk."""
-    above = next(p for p in path.absolute().parents if p.exists())
+    above = next(p for p in path.absolute().parents if os.path.exists(p))
     needed, free = STATES * weights_bytes(plan), shutil.disk_usage(above).free
     if needed > free:
         raise RunError(
@@ -205,13 +207,14 @@ def _sections(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 def _run(plan: Plan, run: Run, callbacks: Sequence[Callback], lock: Lock, *, fresh: bool) -> Run:
     try:
         with _deterministic(plan.config.training.deterministic):
+            best_step = None
             if plan.model.fitted:
-                _fit(plan, run, callbacks)
+                _fit(plan, run, callbacks, lock)
             else:
                 loop = Loop(plan, run, callbacks, lock, fresh=fresh)
                 loop.run()
-                run = loop.run_
-            write_report(plan, run)
+                run, best_step = loop.run_, loop.progress.watch.best_step
+            write_report(plan, run, lock, best_step)
         for callback in callbacks:
             callback.finished(run)
     finally:
@@ -220,7 +223,7 @@ def _run(plan: Plan, run: Run, callbacks: Sequence[Callback], lock: Lock, *, fre
     return run
 
 
-def _fit(plan: Plan, run: Run, callbacks: Sequence[Callback]) -> None:
+def _fit(plan: Plan, run: Run, callbacks: Sequence[Callback], lock: Lock) -> None:
     """Fits a count model: one pass, one record."""
     for callback in callbacks:
         callback.started(run, 0, 1)
@@ -228,6 +231,7 @@ def _fit(plan: Plan, run: Run, callbacks: Sequence[Callback]) -> None:
     tokens = torch.from_numpy(plan.train_part.tokens.astype("int64"))
     plan.model.fit(tokens, torch.from_numpy(plan.train_part.starts))
     seconds = time.perf_counter() - begin
+    run.path = lock.followed()
     write_tensors(run.path / "model.safetensors", plan.model.state_dict())
     run.facts = {**run.facts, "n_parameters": plan.model.n_parameters}
     write_json(run.path / "config.json", run.facts)
@@ -239,6 +243,7 @@ def _fit(plan: Plan, run: Run, callbacks: Sequence[Callback]) -> None:
         "val_loss": evaluate(plan.model, plan.val_part).nats,
         "tokens_per_second": plan.train_part.n_targets / max(seconds, 1e-9),
     }
+    run.path = lock.followed()
     write_lines(run.path / "log.jsonl", [record])
     for callback in callbacks:
         callback.logged(record)

@@ -43,7 +43,10 @@ class Progress:
     """Where a run stands: updates done, tokens seen, seconds spent on updates, what was best.
 
     pending: (loss, norm of the gradient) of the updates since the last record of the log.
+    folded: number of updates before those, since the record, and the sums of their figures.
     records: entries in the log; what stands after them is going to be made again.
+    steps: the updates in all under which the state was saved; None where it does not say.
+    file: the state it was loaded from, or last saved as, which is known to be whole.
     """
 
     watch: Watch
@@ -52,10 +55,21 @@ class Progress:
     seconds: float = 0.0
     records: int = 0
     pending: list[tuple[Tensor, Tensor]] = field(default_factory=list)
+    folded: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    steps: int | None = None
+    file: str | None = None
+
+    @property
+    def saved(self) -> int | None:
+        """The updates that the state in `file` has behind it."""
+        return None if self.file is None else _order(Path(self.file))[0]
 
 
 def save_state(path: Path, step: TrainStep, progress: Progress) -> None:
-    """Saves a state; it and the one before it are kept. Raises RunError where it cannot be written."""
+    """Saves a state; it and the one before it that is known to be whole are kept.
+
+    Raises RunError where it cannot be written.
+    """
     folder = path / "last"
     if not folder.is_dir() or folder.is_symlink():
         try:
@@ -66,34 +80,46 @@ def save_state(path: Path, step: TrainStep, progress: Progress) -> None:
     tensors = {**step.state_tensors(), **_generators()}
     if progress.pending:
         tensors["pending"] = torch.stack([torch.stack(pair) for pair in progress.pending])
+    if progress.folded[0]:
+        tensors["pending.folded"] = torch.tensor(progress.folded, dtype=torch.float64)
     position = {
         "step": progress.step,
         "tokens": progress.tokens,
         "seconds": progress.seconds,
         "records": progress.records,
+        "steps": step.config.training.steps,
         "watch": progress.watch.to_json(),
     }
-    before, _ = next(_states(folder), ("", None))
+    before = progress.file
     number = sum(1 for _ in folder.glob(f"state-{progress.step:08d}-*"))
     name = f"state-{progress.step:08d}-{number}.safetensors"
     while (folder / name).exists():
         number += 1
         name = f"state-{progress.step:08d}-{number}.safetensors"
     write_tensors(folder / name, tensors, {"position": dump(position)})
-    pointer = {"format": FORMAT, "step": progress.step, "newest": name, "before": before or None}
+    pointer = {"format": FORMAT, "step": progress.step, "newest": name, "before": before}
     write_json(folder / POINTER, pointer)
+    progress.file = name
     for old in folder.glob("state-*.safetensors"):
         if old.name not in (name, before):
             with suppress(OSError):
                 old.unlink()
 
 
-def saved_step(path: Path) -> int | None:
-    """The updates that the newest state has behind it; None where no state was saved."""
-    pointer = path / "last" / POINTER
-    with suppress(RunError, LookupError, TypeError, ValueError, OverflowError):
-        return int(read_json(pointer)["step"])
-    return None
+def pass_over(path: Path, progress: Progress) -> int | None:
+    """Has a run go on from an older state than it would: the updates of that one, None without any.
+
+    Nothing is removed, in case the older one turns out to be damaged.
+    """
+    folder, own = path / "last", progress.file or ""
+    older = [p for p in folder.glob("state-*.safetensors") if _order(p)[0] < _order(Path(own))[0]]
+    if not older:
+        return None
+    newest = max(older, key=_order)
+    step = _order(newest)[0]
+    pointer = {"format": FORMAT, "step": step, "newest": newest.name, "before": own}
+    write_json(folder / POINTER, pointer)
+    return step
 
 
 def has_state(path: Path) -> bool:
@@ -114,6 +140,7 @@ def load_state(path: Path, step: TrainStep) -> tuple[Progress, str]:
     for name, position in _states(folder):
         try:
             progress = _load(folder / name, position, step)
+            progress.file = name
         except RunError as error:
             damage.append(str(error))
             continue
@@ -129,16 +156,21 @@ def load_state(path: Path, step: TrainStep) -> tuple[Progress, str]:
 
 def _states(folder: Path) -> Iterator[tuple[str, dict[str, Any] | None]]:
     """The states of a run, newest first: names, and positions where the pointer has them (format 1)."""
-    try:
+    pointer: dict[str, Any] = {}
+    with suppress(RunError):
         pointer = read_json(folder / POINTER)
+    if type(pointer.get("format")) is int and pointer["format"] > FORMAT:
+        raise RunError(
+            f"{folder / POINTER}: found format {pointer['format']}, expected {FORMAT} or older; "
+            "install a newer hornbook to go on with it"
+        )
+    try:
         if "file" in pointer:
             keys = ("step", "tokens", "seconds", "records", "watch")
             yield Path(str(pointer["file"])).name, {k: pointer.get(k) for k in keys}
             return
         if pointer.get("format") == FORMAT:
             checked(folder / POINTER, pointer, Pointer)
-        elif isinstance(pointer.get("format"), int) and pointer["format"] > FORMAT:
-            raise RunError(f"{folder / POINTER}: found format {pointer['format']}")
         names = [Path(name).name for name in (pointer["newest"], pointer["before"]) if name]
     except (RunError, LookupError, TypeError):
         names = []  # each state is whole in itself: the newest come first
@@ -166,6 +198,7 @@ def _load(place: Path, position: dict[str, Any] | None, step: TrainStep) -> Prog
         step.load_state_tensors({n: t for n, t in tensors.items() if not n.startswith(OWN)})
         _set_generators(tensors)
         pending = [(pair[0], pair[1]) for pair in tensors.get("pending", ())]
+        folded = tensors.get("pending.folded", (0.0, 0.0, 0.0))
         return Progress(
             Watch.from_json(position["watch"]),
             position["step"],
@@ -173,6 +206,8 @@ def _load(place: Path, position: dict[str, Any] | None, step: TrainStep) -> Prog
             position["seconds"],
             position["records"],
             [(loss.to(step.model.device), norm.to(step.model.device)) for loss, norm in pending],
+            (float(folded[0]), float(folded[1]), float(folded[2])),
+            position.get("steps"),
         )
     except RunError as error:
         raise RunError(f"{place}: {error}") from None
