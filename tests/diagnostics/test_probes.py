@@ -326,7 +326,7 @@ def test_a_run_has_at_most_500_probes(names_run: Run, steps: int) -> None:
     recorder = Recorder()
     plan = SimpleNamespace(config=parse_config(config), split=names_run.split())
     recorder.planned(plan)  # type: ignore[arg-type]
-    due = [step for step in range(steps) if recorder.watches(step)]
+    due = [step for step in range(steps) if recorder._probes(step)]
     assert min(steps, 250) <= len(due) <= 500
     assert due[0] == 0
     assert due[-1] == steps - 1
