@@ -236,13 +236,18 @@ def remove(path: Path) -> None:
 
 
 def sync(path: Path) -> None:
-    """Makes a file, or the renames in a directory, last through a power cut."""
+    """Makes a file, or the renames in a directory, last through a power cut.
+
+    Raises RunError where its disk cannot.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except OSError:  # Windows opens no directories
         return
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        raise not_written(path, error) from None
     finally:
         os.close(descriptor)
 

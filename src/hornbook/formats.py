@@ -126,6 +126,9 @@ class Seen(_Open):
     step: int = Field(ge=0, lt=1 << 62)
 
 
+MOST = 10**15  # updates, records of a log: beyond what any machine makes
+
+
 class Watched(_Strict):
     """What `training/watch.py` has seen."""
 
@@ -140,10 +143,10 @@ class Watched(_Strict):
 class Position(_Strict):
     """Where a saved state stands (`training/state.py`)."""
 
-    step: int = Field(ge=0)
+    step: int = Field(ge=0, le=MOST)
     tokens: int = Field(ge=0)
     seconds: float
-    records: int = Field(ge=0)
+    records: int = Field(ge=0, le=MOST)
     steps: int | None = Field(None, ge=0)
     watch: Watched
 

@@ -337,3 +337,11 @@ def test_a_line_of_stdin_that_cannot_be_scored_is_named(names_run: Run, tmp_path
     done = score(b"em\xffma\n")
     assert b"found byte 0xff, which is not valid UTF-8" in done.stderr
     assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="closes descriptors as a shell does")
+@pytest.mark.parametrize("descriptor", [1, 2])
+def test_closed_streams_are_nothing_to_complain_of(descriptor: int) -> None:
+    command = [sys.executable, "-m", "hornbook", "--version"]
+    done = subprocess.run(command, preexec_fn=lambda: os.close(descriptor), check=False)
+    assert done.returncode == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 import hornbook
 import hornbook.run as run_module
@@ -122,7 +124,7 @@ def states(path: Path) -> list[Path]:
 def test_the_newest_state_and_the_one_before_are_kept(half: Path, copy: Path) -> None:
     assert [p.name[:14] for p in states(half)] == ["state-00000004", "state-00000008"]
     hornbook.resume(copy)
-    assert [p.name[:14] for p in states(copy)] == ["state-00000012"] * 2
+    assert [p.name[:14] for p in states(copy)] == ["state-00000008", "state-00000012"]
     pointer = read_json(copy / "last" / "state.json")
     assert {pointer["newest"], pointer["before"]} == {p.name for p in states(copy)}
     assert not [p for p in copy.rglob("*") if "partial" in p.name or p.name == "lock"]
@@ -718,3 +720,60 @@ def test_a_log_of_many_lines_is_bounded_by_the_line_not_by_the_file(
     monkeypatch.setattr(files, "available_memory", lambda: 1000)
     with pytest.raises(RunError, match=r"found 480 B, which may need 15\.4 kB of memory"):
         read_lines(place)
+
+
+@pytest.mark.parametrize(
+    ("name", "tensor"),
+    [
+        ("pending", torch.zeros(1, 2, 3)),
+        ("pending", torch.zeros(200, 2)),
+        ("pending.folded", torch.tensor([-1.0, 0.0, 0.0])),
+        ("pending.folded", torch.tensor([math.inf, math.inf, 0.0])),
+        ("pending.folded", torch.zeros(2)),
+    ],
+)
+def test_losses_that_no_state_can_hold_are_damage(copy: Path, name: str, tensor: Tensor) -> None:
+    newest = states(copy)[-1]
+    position = {}
+    tensors = read_tensors(newest, lambda header: position.update(header.metadata))
+    write_tensors(newest, {**tensors, name: tensor}, {"position": position["position"]})
+    told = []
+
+    class Listen(Callback):
+        def told(self, message: str) -> None:
+            told.append(message)
+
+    hornbook.resume(copy, callbacks=[Listen()])
+    assert any("losses since the last record that cannot be" in message for message in told)
+
+
+def test_a_full_disk_under_the_output_stops_training_with_its_state_saved(copy: Path) -> None:
+    class Full(Callback):
+        def logged(self, record: dict[str, Any]) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    before = states(copy)[-1].name
+    with pytest.raises(Interrupted, match="its state is saved"):
+        hornbook.resume(copy, callbacks=[Full()])
+    assert states(copy)[-1].name > before
+
+
+def test_a_garbled_line_of_probes_costs_what_follows_it(tmp_path: Path) -> None:
+    run = hornbook.train("names", model="bigram", out=tmp_path / "run", settings={
+        "training.steps": 4, "training.probe_every": 1, "training.evaluations": 1,
+        "training.samplings": 0, "training.batch_size": 8,
+    })  # fmt: skip
+    place = run.path / "probes.jsonl"
+    first, *_ = place.read_bytes().splitlines()
+    place.write_bytes(first + b"\n{garbled\n" + first + b"\n")
+    told = []
+
+    class Listen(Callback):
+        def told(self, message: str) -> None:
+            told.append(message)
+
+    hornbook.resume(run.path, steps=6, callbacks=[Listen()])
+    assert any("probes.jsonl" in message for message in told)
+    steps = [json.loads(line)["step"] for line in place.read_text().splitlines()]
+    assert steps[0] == 1
+    assert set(steps) >= {1, 5, 6}

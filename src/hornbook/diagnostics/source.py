@@ -134,12 +134,10 @@ def batch(run: Run, tokens: int) -> tuple[Tensor, Tensor]:
     return build_batches(part, examples, length, Draw(batch_size=rows, seed=0)).batch(0)
 
 
-def read_seen(path: Path) -> list[dict[str, Any]]:
-    """The lines of probes.jsonl. Raises RunError where one is none."""
-    lines = read_lines(path)
-    for line in lines:
-        checked(path, line, Seen)
-    return lines
+def read_seen(path: Path, damage: list[str] | None = None) -> list[dict[str, Any]]:
+    """The lines of probes.jsonl. Raises RunError where one is none, or puts that into `damage` and
+    ends with the line before."""
+    return read_lines(path, lambda line: checked(path, line, Seen), damage=damage)
 
 
 def records(run: Run, kind: str) -> list[dict[str, Any]]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+Write = Callable[[Callable[[Path], None]], None]
 
 if TYPE_CHECKING:
     from hornbook.run import Run
@@ -15,6 +18,10 @@ class Callback:
 
     def planned(self, plan: Plan) -> None:
         """Before the first update: what is going to happen."""
+
+    def opened(self, write: Write, tell: Callable[[str], None]) -> None:
+        """Before `started`: `write(function)` calls a function with the run directory, wherever it
+        was moved meanwhile; `tell(message)` says something to all callbacks."""
 
     def started(self, run: Run, step: int, steps: int) -> None:
         """The run directory is there and updates `step` to `steps` follow."""

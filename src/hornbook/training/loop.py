@@ -172,6 +172,7 @@ class Loop:
 
     def run(self) -> None:
         """Trains. Raises Interrupted on the first Ctrl-C or SIGTERM, after saving the state."""
+        self.each(lambda callback: callback.opened(self.write, self.tell))
         self.each(lambda callback: callback.started(self.run_, self.progress.step, self.steps))
         self.plan.model.train()
         with _signals(self.caught):
@@ -203,11 +204,11 @@ class Loop:
             raise Interrupted(self.run_, self.progress.step, self.caught[0])
 
     def each(self, tell: Callable[[Callback], None]) -> None:
-        """Tells each callback; where nobody reads what one says, training stops as by a signal."""
+        """Tells each callback; where what one says cannot be written, training stops as by a signal."""
         for callback in self.callbacks:
             try:
                 tell(callback)
-            except BrokenPipeError:
+            except OSError:  # the reader of a pipe went away, the disk of an output is full
                 self.caught.append(SIGPIPE)
 
     def update(self) -> None:
@@ -239,13 +240,8 @@ class Loop:
             pair = self.step(step, watched=watched)
         except NotFiniteError as error:  # not saved: from here the same batch leads there again
             self.diverged(step, error.loss, error.norm)
-        if watched:
-            self.follow()  # a probe writes into the run
-        try:
-            for callback in self.callbacks:
-                callback.updated(step)
-        except RunError as error:
-            raise RunError(f"{error}. {self.way_on()}") from None
+        for callback in self.callbacks:
+            callback.updated(step)
         return pair
 
     def logs(self, step: int) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
 from typing import Any
 
 from hornbook.diagnostics.novelty import measure
@@ -16,7 +17,7 @@ from hornbook.diagnostics.reference import Training
 from hornbook.diagnostics.source import read_seen
 from hornbook.files import append_line, write_lines
 from hornbook.run import Run
-from hornbook.training.callbacks import Callback
+from hornbook.training.callbacks import Callback, Write
 from hornbook.training.plan import Plan
 
 RECORDS = 500  # probes at most of the updates that a start has before it
@@ -40,12 +41,18 @@ class Recorder(Callback):
         # averaged weights are there at evaluations alone
         self.early = {2**i for i in range(EARLY, 40) if 2**i < first and not training.ema}
 
+    def opened(self, write: Write, tell: Callable[[str], None]) -> None:
+        """Keeps what to write with."""
+        self.write, self.tell = write, tell
+
     def started(self, run: Run, step: int, steps: int) -> None:
-        """Drops the records after the state that is resumed from."""
-        self.run, path = run, run.path / "probes.jsonl"
-        kept = [r for r in read_seen(path) if r["step"] <= step]
+        """Drops the records after the state that is resumed from, and those after damage."""
+        damage: list[str] = []
+        kept = [r for r in read_seen(run.path / "probes.jsonl", damage) if r["step"] <= step]
+        for what in damage:
+            self.tell(f"{what}: what was seen from there on is gone; nothing else is")
         self.measured = {r["step"] for r in kept if r["kind"] == "novelty"}
-        write_lines(path, kept)
+        self.write(lambda path: write_lines(path / "probes.jsonl", kept))
 
     def counted(self, steps: int) -> None:
         """The last update is another one."""
@@ -84,4 +91,4 @@ class Recorder(Callback):
         self._write({"kind": "novelty", "step": step, **novelty.to_json()})
 
     def _write(self, record: dict[str, Any]) -> None:
-        append_line(self.run.path / "probes.jsonl", record)
+        self.write(lambda path: append_line(path / "probes.jsonl", record))

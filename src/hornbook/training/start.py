@@ -226,6 +226,7 @@ def _run(plan: Plan, run: Run, callbacks: Sequence[Callback], lock: Lock, *, fre
 def _fit(plan: Plan, run: Run, callbacks: Sequence[Callback], lock: Lock) -> None:
     """Fits a count model: one pass, one record."""
     for callback in callbacks:
+        callback.opened(lambda write: write(lock.followed()), callback.told)
         callback.started(run, 0, 1)
     begin = time.perf_counter()
     tokens = torch.from_numpy(plan.train_part.tokens.astype("int64"))

@@ -31,6 +31,7 @@ from hornbook.files import (
     write_tensors,
 )
 from hornbook.formats import FORMAT, Pointer, Position, checked
+from hornbook.run import STATE
 from hornbook.training.step import TrainStep
 from hornbook.training.watch import Watch
 
@@ -90,7 +91,7 @@ def save_state(path: Path, step: TrainStep, progress: Progress) -> None:
         "steps": step.config.training.steps,
         "watch": progress.watch.to_json(),
     }
-    before = progress.file
+    before = _older(folder, progress, progress.step)
     number = sum(1 for _ in folder.glob(f"state-{progress.step:08d}-*"))
     name = f"state-{progress.step:08d}-{number}.safetensors"
     while (folder / name).exists():
@@ -106,18 +107,26 @@ def save_state(path: Path, step: TrainStep, progress: Progress) -> None:
                 old.unlink()
 
 
+def _older(folder: Path, progress: Progress, step: int) -> str | None:
+    """The newest state of fewer than `step` updates; the one known to be whole where it is."""
+    if progress.saved is not None and progress.saved < step:
+        return progress.file
+    names = [p for p in folder.glob("state-*.safetensors") if STATE.fullmatch(p.name)]
+    older = [p for p in names if _order(p)[0] < step]
+    return max(older, key=_order).name if older else None
+
+
 def pass_over(path: Path, progress: Progress) -> int | None:
     """Has a run go on from an older state than it would: the updates of that one, None without any.
 
     Nothing is removed, in case the older one turns out to be damaged.
     """
-    folder, own = path / "last", progress.file or ""
-    older = [p for p in folder.glob("state-*.safetensors") if _order(p)[0] < _order(Path(own))[0]]
-    if not older:
+    folder = path / "last"
+    older = _older(folder, progress, progress.saved or 0)
+    if older is None:
         return None
-    newest = max(older, key=_order)
-    step = _order(newest)[0]
-    pointer = {"format": FORMAT, "step": step, "newest": newest.name, "before": own}
+    step = _order(Path(older))[0]
+    pointer = {"format": FORMAT, "step": step, "newest": older, "before": progress.file}
     write_json(folder / POINTER, pointer)
     return step
 
@@ -175,7 +184,8 @@ def _states(folder: Path) -> Iterator[tuple[str, dict[str, Any] | None]]:
     except (RunError, LookupError, TypeError):
         names = []  # each state is whole in itself: the newest come first
     found = sorted(folder.glob("state-*.safetensors"), key=_order, reverse=True)
-    yield from ((name, None) for name in dict.fromkeys([*names, *(p.name for p in found)]))
+    every = dict.fromkeys([*names, *(p.name for p in found)])
+    yield from ((name, None) for name in every if STATE.fullmatch(name))
 
 
 def _order(path: Path) -> tuple[int, ...]:
@@ -197,15 +207,22 @@ def _load(place: Path, position: dict[str, Any] | None, step: TrainStep) -> Prog
     try:
         step.load_state_tensors({n: t for n, t in tensors.items() if not n.startswith(OWN)})
         _set_generators(tensors)
-        pending = [(pair[0], pair[1]) for pair in tensors.get("pending", ())]
-        folded = tensors.get("pending.folded", (0.0, 0.0, 0.0))
+        pairs = tensors.get("pending", torch.empty(0, 2))
+        folded = tensors.get("pending.folded", torch.zeros(3))
+        if (
+            pairs.shape[1:] != (2,)
+            or folded.shape != (3,)
+            or not bool(folded.isfinite().all())
+            or not 0 <= folded[0] <= position["step"] - len(pairs)
+        ):
+            raise ValueError("losses since the last record that cannot be")
         return Progress(
             Watch.from_json(position["watch"]),
             position["step"],
             position["tokens"],
             position["seconds"],
             position["records"],
-            [(loss.to(step.model.device), norm.to(step.model.device)) for loss, norm in pending],
+            [(loss, norm) for loss, norm in pairs.to(step.model.device)],
             (float(folded[0]), float(folded[1]), float(folded[2])),
             position.get("steps"),
         )
