@@ -115,7 +115,7 @@ def summarise(nats: Floats, part: Part, block: int) -> Evaluation:
     return Evaluation(
         nats=mean,
         standard_error=error,
-        perplexity=math.exp(min(mean, 700)),
+        perplexity=math.exp(mean) if mean < 700 else math.inf,
         bits_per_byte=float(nats.sum()) / math.log(2) / part.n_bytes,
         tokens=len(nats),
         bytes=part.n_bytes,

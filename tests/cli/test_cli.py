@@ -15,7 +15,7 @@ import pytest
 
 from hornbook.cli.main import VERBS, main
 from hornbook.run import Run
-from tests.conftest import WORDS
+from tests.conftest import WORDS, strict
 
 Write = Callable[[str, bytes | str], Path]
 TOWNS = "Ærø Ålborg Århus Ærøskøbing Kolding Købenavn Nørresundby Rønne Sæby Tønder Vejle Åbenrå"
@@ -345,3 +345,17 @@ def test_closed_streams_are_nothing_to_complain_of(descriptor: int) -> None:
     command = [sys.executable, "-m", "hornbook", "--version"]
     done = subprocess.run(command, preexec_fn=lambda: os.close(descriptor), check=False)
     assert done.returncode == 0
+
+
+def test_a_text_held_impossible_is_scored_in_words_and_in_json(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, few = str(tmp_path / "run"), tmp_path / "few.txt"
+    few.write_text("\n".join(WORDS * 3))
+    words = ["train", str(few), "--model", "ngram", "--model.smoothing", "add-k", "--model.k", "0"]
+    assert main([*words, "--out", run]) == 0
+    capsys.readouterr()
+    assert main(["score", run, "bbb", "--tokens"]) == 0
+    assert "inf" in capsys.readouterr().out
+    assert main(["score", run, "bbb", "--tokens", "--json"]) == 0
+    assert strict(capsys.readouterr().out)["total_nats"] is None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import sys
 from collections.abc import Iterator
 from itertools import islice
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
 BATCH = 1000  # lines scored together
 MARKED = 2.0  # a token is marked where it costs so many times the mean of its text
+LONGEST_BAR = 15.0  # nats; what is held impossible costs infinitely many
 
 
 def run(arguments: list[str]) -> int:
@@ -31,6 +31,7 @@ def run(arguments: list[str]) -> int:
     add_unknown(parser)
     args = parser.parse_args(arguments)
 
+    from hornbook.files import dump
     from hornbook.run import Run
 
     loaded = Run.load(args.path)
@@ -39,7 +40,7 @@ def run(arguments: list[str]) -> int:
     while batch := list(islice(texts, BATCH)):
         for scored in _scored(loaded, batch, first, args.unknown):
             if args.json:
-                print(json.dumps(_object(scored, tokens=args.tokens), ensure_ascii=False))
+                print(dump(_object(scored, tokens=args.tokens)))
             else:
                 _show(scored, tokens=args.tokens, header=not found)
             found = True
@@ -105,5 +106,6 @@ def _show(scored: Score, *, tokens: bool, header: bool) -> None:
     rows = []
     for symbol, nats in zip(scored.symbols, scored.token_nats, strict=True):
         mark = "most surprising" if nats == most else "!" if nats > MARKED * scored.mean else ""
-        rows.append(("", visible(symbol), f"{nats:.3f}", "#" * round(4 * nats), mark))
+        bar = "#" * round(4 * min(nats, LONGEST_BAR))
+        rows.append(("", visible(symbol), f"{nats:.3f}", bar, mark))
     print(table(rows, right=(2,)))

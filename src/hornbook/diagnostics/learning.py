@@ -52,14 +52,14 @@ def losses(run: Run) -> Figure:
         top.axvline(best_step, color=style.BLACK, ls="--", lw=1)
         figure.verdict = Verdict(f"best {what} loss {best:.4f} nats at update {best_step:,}")
         label = f"best, kept: {best:.3f}"
-        if overfitting([(step, loss, val_loss) for step, val_loss, loss in seen]):
-            _, last, last_loss = max(seen, key=lambda one: (one[0] > best_step, one[1]))
+        if shown := overfitting([(step, loss, val_loss) for step, val_loss, loss in seen]):
+            at, last_loss, last = shown
             before = " or before" if best_step == x[0] else ""  # where nobody looked
             label = f"overfitting from here{before}\n(best, kept: {best:.3f})"
             figure.verdict = Verdict(
                 f"overfitting since update {best_step:,}{before}: the validation loss rose from "
-                f"{best:.4f} to {last:.4f} as the training loss fell to {last_loss:.4f}; the weights "
-                f"of update {best_step:,} are kept",
+                f"{best:.4f} to {last:.4f} at update {at:,} as the training loss fell to "
+                f"{last_loss:.4f}; the weights of update {best_step:,} are kept",
                 False,
             )
         left = best_step < 0.4 * steps[-1]
@@ -268,15 +268,13 @@ def ratios(run: Run) -> Figure:
 def _apart(
     found: Sequence[Mapping[str, dict[str, dict[str, float]]]], names: list[str]
 ) -> list[str]:
-    """The two matrices whose gradient : data rises furthest above the others' median at any time,
-    and the one that falls furthest below it."""
+    """The two matrices whose gradient : data is highest at any time, and the one where it is lowest."""
     table = np.array(
         [[r["parameters"].get(n, {}).get("grad_ratio") or math.nan for r in found] for n in names]
     )
-    logs = np.ma.log10(np.ma.masked_invalid(table))
-    away = logs - np.ma.median(logs, axis=0)  # type: ignore[no-untyped-call]
-    high = np.argsort(-away.max(axis=1).filled(-math.inf), kind="stable")
-    low = np.argsort(away.min(axis=1).filled(math.inf), kind="stable")
+    known = np.ma.masked_invalid(table)  # some have no gradient at first
+    high = np.argsort(-known.max(axis=1).filled(-math.inf), kind="stable")
+    low = np.argsort(known.min(axis=1).filled(math.inf), kind="stable")
     return [names[i] for i in (*high[:2], low[0])]
 
 

@@ -165,7 +165,7 @@ def _cell(
     style.written(axes, x + 0.5, y + 0.13, symbol, fontsize=size, color=ink, fontweight="bold")
     style.written(axes, x + 0.5, y + 0.285, _bits(bits), fontsize=7, color=ink)
     for i, (other, p) in enumerate(best):
-        same, words = other == symbol, f"{other} {100 * p:.0f}%"
+        same, words = other == symbol, f"{other} " + (f"{100 * p:.0f}%" if p >= 0.005 else "<1%")
         style.written(
             axes, x + 0.5, y + 0.43 + 0.1 * i, words, fontsize=style.fitting(words, 7, 9),
             color=style.VERMILION if same else style.BLACK,
