@@ -124,8 +124,10 @@ def test_surprise_is_the_score_in_bits(names_run: Run) -> None:
     score = names_run.score("emma")[0]
     bits = np.array(score.token_nats) / math.log(2)
     written = words_of(figures.surprise(names_run, "emma"))
-    assert [word for word in written if word in score.symbols] == list(score.symbols)
-    assert [word for word in written if "%" not in word][1::2] == [f"{b:.1f}" for b in bits]
+    cell = 2 + 2 * 5  # symbol and bits, five alternatives and their shares
+    assert written[::cell] == list(score.symbols)
+    assert written[1::cell] == [f"{b:.1f}" for b in bits]
+    assert all("%" in word for word in written[3::cell])
     likely = likeliest(names_run, "emma")
     p = names_run.model(torch.tensor([prompt_ids(names_run.tokenizer, "em")]))[0, -1].softmax(-1)
     np.testing.assert_allclose([q for _, q in likely[2]], p.topk(5).values, rtol=1e-5)

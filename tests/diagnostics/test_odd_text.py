@@ -146,3 +146,11 @@ def test_labels_stay_within_their_cells() -> None:
         assert style.fitting(text, size, letters) * len(text) <= size * letters
     assert style.shortened("abcdef", 4) == "…def"
     assert style.shortened("abcd", 4) == "abcd"
+
+
+def test_many_short_documents_are_drawn_as_far_as_a_picture_is_not_too_tall(
+    names_run: Run,
+) -> None:
+    figure = figures.surprise(names_run, "\n".join(["ab"] * 400))
+    assert "the first 240 of 1,200 symbols are drawn" in figure.note
+    assert figure.get_size_inches()[1] < 30

@@ -23,6 +23,7 @@ from hornbook.run import Run
 COLUMNS = 12  # symbols in a line of the surprise figure
 SYMBOLS = 60  # up to which the alternatives are shown as well
 NARROW, WHOLE = 40, 1600  # symbols in a line without them, and in all
+LINES = 80  # of many short documents
 PROMPT = 24  # symbols of a prompt that are written before what follows it
 ALTERNATIVES = 5
 BITS = 8.0  # the darkest shade
@@ -48,9 +49,10 @@ def surprise(run: Run, text: str | None = None) -> Figure:
     scores = score(run.model, run.tokenizer, pieces, unknown="skip")
     bits = [nats / math.log(2) for one in scores for nats in one.token_nats]
     long = long and len(bits) > SYMBOLS
-    figure = _narrow(scores) if long else _wide(run, scores)
+    kept = list(_few(scores)) if long else scores
+    figure = _narrow(kept) if long else _wide(run, scores)
     figure.verdict = _judge(run, bits)
-    drawn, notes = WHOLE if long else SYMBOLS, []
+    drawn, notes = min(WHOLE if long else SYMBOLS, sum(one.tokens for one in kept)), []
     if len(bits) > drawn:
         notes.append(
             f"the first {drawn:,} of {len(bits):,} symbols are drawn; the average is of all"
@@ -63,6 +65,16 @@ def surprise(run: Run, text: str | None = None) -> Figure:
         notes.append(f"read in blocks of {run.model.context_length} symbols, the model's context")
     figure.note = "; ".join(notes)
     return figure
+
+
+def _few(scores: Sequence[Score]) -> Iterator[Score]:
+    """The first texts, of not many more than LINES lines."""
+    lines = 0
+    for one in scores:
+        if lines >= LINES:
+            return
+        lines += -(-one.tokens // NARROW)
+        yield one
 
 
 def _lines(
@@ -164,13 +176,17 @@ def _cell(
     size = style.fitting(symbol, 12, 3)
     style.written(axes, x + 0.5, y + 0.13, symbol, fontsize=size, color=ink, fontweight="bold")
     style.written(axes, x + 0.5, y + 0.285, _bits(bits), fontsize=7, color=ink)
+    wide = 0.55 * 66 * style.WIDTH / COLUMNS  # points
     for i, (other, p) in enumerate(best):
-        same, words = other == symbol, f"{other} " + (f"{100 * p:.0f}%" if p >= 0.005 else "<1%")
-        style.written(
-            axes, x + 0.5, y + 0.43 + 0.1 * i, words, fontsize=style.fitting(words, 7, 9),
-            color=style.VERMILION if same else style.BLACK,
-            fontweight="bold" if same else "normal",
-        )  # fmt: skip
+        same = other == symbol
+        options = {"color": style.VERMILION if same else style.BLACK,
+                   "fontweight": "bold" if same else "normal"}  # fmt: skip
+        size = 7 * min(1.0, wide / max(1e-9, style.width(other, 7, "bold")))
+        line = y + 0.43 + 0.1 * i
+        # apart, as letters that run from right to left would carry the number with them
+        style.written(axes, x + 0.57, line, other, fontsize=size, ha="right", **options)
+        share = f"{100 * p:.0f}%" if p >= 0.005 else "<1%"
+        style.written(axes, x + 0.63, line, share, fontsize=7, ha="left", **options)
 
 
 @dataclass(eq=False)
