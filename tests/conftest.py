@@ -33,6 +33,7 @@ TINY = {  # sizes that make a model small enough for a test; the rest are its de
     "dropout": 0.0,
     "attention_dropout": 0.0,
     "pair_embedding": True,
+    "conv_kernel": 3,
     "order": 3,
 }
 

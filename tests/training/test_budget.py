@@ -11,7 +11,7 @@ from hornbook.config import Nested
 from hornbook.errors import ConfigError
 from hornbook.training import budget, train
 from hornbook.training.budget import LAWS, SIZES, Budget, dropout_for, promised
-from hornbook.training.plan import DROPOUT, EPOCHS, SHARE, make_plan
+from hornbook.training.plan import DROPOUT, EPOCHS, SHARE, Plan, make_plan
 
 SPEED = {name: 1e-3 * 4**i for i, name in enumerate(SIZES)}  # seconds of an update, as if
 
@@ -79,6 +79,19 @@ def test_a_run_of_minutes_says_what_it_did_and_is_repeated_by_it(
     sections["training"] |= {"minutes": None}
     again = train(out=tmp_path / "again", settings=sections)
     assert [r["loss"] for r in again.log if r["step"] == training.steps] == [run.log[-1]["loss"]]
+
+
+def test_the_size_is_chosen_where_other_things_are_asked_of_the_model(tmp_path: Path) -> None:
+    settings: Nested = {"model": {"pair_embedding": True}}
+    plan = _planned(0.3, settings)
+    assert plan.notes[0].startswith("size ")
+    assert plan.config.model.model_dump()["pair_embedding"] is True
+    assert not any("size " in note for note in _planned(0.3, {"model": {"n_layer": 1}}).notes)
+
+
+def _planned(minutes: float, settings: Nested) -> Plan:
+    began = time.monotonic()
+    return budget.plan_in_time(minutes, began, "names", model=None, preset=None, settings=settings)
 
 
 def test_a_text_too_short_for_a_context_gets_a_shorter_one(

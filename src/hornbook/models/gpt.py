@@ -3,8 +3,9 @@
 RMSNorm before each branch and at the end; rotary positions; queries and keys normalised per head
 with learned weights before they are turned; SwiGLU; no biases; fewer heads for keys and values
 where wished (grouped queries). Left out of Qwen3: nothing but sliding windows, which its small
-models do not use. `pair_embedding` is ours, and off by default. Qwen3 technical report 2025; RoPE:
-Su et al. 2021; SwiGLU: Shazeer 2020; QK-norm: Henry et al. 2020; grouped queries: Ainslie et al. 2023.
+models do not use. `pair_embedding` and `conv_kernel` are not part of it, and off by default. Qwen3
+technical report 2025; RoPE: Su et al. 2021; SwiGLU: Shazeer 2020; QK-norm: Henry et al. 2020; grouped
+queries: Ainslie et al. 2023.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from hornbook.layers.attention import (
     rotate,
     split_heads,
 )
-from hornbook.layers.cache import KVCache
+from hornbook.layers.cache import KVCache, Moves
+from hornbook.layers.convolution import Recent, ShortConvolution, same_document
 from hornbook.layers.documents import document_starts
 from hornbook.layers.dropout import Dropout
 from hornbook.layers.linear import Linear
@@ -51,6 +53,12 @@ class GPTConfig(ModelConfig):
     dropout: float = Field(0.0, ge=0, lt=1, description="on the residual branches")
     pair_embedding: bool = Field(
         False, description="also embeds each symbol with the one before it; not part of Qwen3"
+    )
+    conv_kernel: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="places that a convolution joins before SwiGLU; 1: none; not part of Qwen3",
     )
 
     @model_validator(mode="after")
@@ -110,14 +118,36 @@ class SwiGLU(nn.Module):
         return out
 
 
+class BlockCache:
+    """What a block keeps of rows that go on."""
+
+    def __init__(self) -> None:
+        self.attention, self.recent = KVCache(), Recent()
+
+    def branch(self, rows: Tensor) -> None:
+        """Makes these rows (n,) the rows."""
+        self.attention.branch(rows)
+        self.recent.branch(rows)
+
+    def keep(self, moves: Moves) -> None:
+        """Lets rows leave."""
+        self.attention.keep(moves)
+        self.recent.keep(moves)
+
+
 class Block(nn.Module):
-    """Attention, then SwiGLU, each on the normalised stream and added to it."""
+    """Attention, then SwiGLU, each on the normalised stream and added to it.
+
+    A convolution, where there is one, stands before SwiGLU: before attention it gains nothing.
+    """
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
         self.input_norm = RMSNorm(config.n_embd, config.norm_eps)
         self.attention = CausalSelfAttention(config)
         self.hidden_norm = RMSNorm(config.n_embd, config.norm_eps)
+        kernel = config.conv_kernel
+        self.convolution = ShortConvolution(config.n_embd, kernel) if kernel > 1 else None
         self.mlp = SwiGLU(config)
         self.dropout = Dropout(config.dropout)
 
@@ -127,11 +157,16 @@ class Block(nn.Module):
         cos: Tensor,
         sin: Tensor,
         mask: Tensor | None,
-        cache: KVCache | None = None,
+        inside: list[Tensor] | None = None,
+        cache: BlockCache | None = None,
     ) -> Tensor:
-        """(B, T, C) -> (B, T, C)."""
-        x = x + self.dropout(self.attention(self.input_norm(x), cos, sin, mask, cache))
-        out: Tensor = x + self.dropout(self.mlp(self.hidden_norm(x)))
+        """(B, T, C) -> (B, T, C). inside: see `ShortConvolution`."""
+        kept = None if cache is None else cache.attention
+        x = x + self.dropout(self.attention(self.input_norm(x), cos, sin, mask, kept))
+        seen = self.hidden_norm(x)
+        if self.convolution is not None:
+            seen = self.convolution(seen, inside, None if cache is None else cache.recent)
+        out: Tensor = x + self.dropout(self.mlp(seen))
         return out
 
 
@@ -141,6 +176,7 @@ class GPT(CachedModel):
     def __init__(self, config: GPTConfig, vocab_size: int, end_id: int | None) -> None:
         super().__init__(config, vocab_size, end_id, config.context_length)
         self.head_dim, self.rope_base = config.n_embd // config.n_head, config.rope_base
+        self.conv_kernel = config.conv_kernel
         self.token_embedding = nn.Embedding(vocab_size, config.n_embd)
         self.pair_embedding = (
             PairEmbedding(vocab_size, config.n_embd, end_id) if config.pair_embedding else None
@@ -158,7 +194,7 @@ class GPT(CachedModel):
         | embedding               | N(0, 1); tied: N(0, 0.02) |
         | q, k, v, gate, up       | N(0, 1 / fan_in)     |
         | o_proj, down_proj       | 0                    |
-        | head, pairs             | 0 (logits begin uniform) |
+        | head, pairs, convolutions | 0 (logits begin uniform) |
         | norms                   | 1                    |
         """
         for name, parameter in self.named_parameters():
@@ -182,14 +218,16 @@ class GPT(CachedModel):
         # rotary positions are relative: inside a document they need not begin at 0
         places = torch.arange(ids.shape[1], device=ids.device)
         cos, sin = rotary_angles(places, self.head_dim, self.rope_base)  # (T, D)
-        mask = None
-        if self.end_id is not None:
-            mask = document_mask(document_starts(ids, self.end_id))
         x = self.token_embedding(ids)  # (B, T, C)
+        mask = inside = None
+        if self.end_id is not None:
+            starts = document_starts(ids, self.end_id)
+            mask = document_mask(starts)
+            inside = same_document(starts, self.conv_kernel, x.dtype)
         if self.pair_embedding is not None:
             x = x + self.pair_embedding(ids)
         for block in self.blocks:
-            x = block(x, cos, sin, mask)
+            x = block(x, cos, sin, mask, inside)
         return self._logits(x)
 
     def _logits(self, x: Tensor) -> Tensor:
@@ -199,9 +237,9 @@ class GPT(CachedModel):
         logits: Tensor = self.head(x)
         return logits
 
-    def empty(self, ids: Tensor) -> list[KVCache]:
+    def empty(self, ids: Tensor) -> list[BlockCache]:
         """One cache a block."""
-        return [KVCache() for _ in self.blocks]
+        return [BlockCache() for _ in self.blocks]
 
     def read(self, ids: Tensor, state: State) -> Tensor:
         """(B, T) -> (B, V)."""
@@ -212,5 +250,5 @@ class GPT(CachedModel):
             before = state.ids[:, -2] if state.length else None
             x = x + self.pair_embedding(ids, before)
         for block, cache in zip(self.blocks, state.kept, strict=True):
-            x = block(x, cos, sin, None, cache)
+            x = block(x, cos, sin, None, cache=cache)
         return self._logits(x[:, -1])

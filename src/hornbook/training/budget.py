@@ -28,6 +28,14 @@ FORWARD = 3.0  # how much faster tokens are scored than trained on
 EVALUATING = 0.1  # share of the minutes at most
 MEASURING = 0.1  # share of the minutes after which no larger size is tried
 FEWEST = 60  # updates below which a size is not worth trying
+SIZED = {
+    "context_length",
+    "n_layer",
+    "n_head",
+    "n_kv_head",
+    "n_embd",
+    "n_hidden",
+}  # what a size sets
 PER_TOKEN = 30  # parameters for each token of a small text, beyond which larger sizes were worse
 
 
@@ -127,8 +135,8 @@ def plan_in_time(
 ) -> Plan:
     """The plan that ends after so many minutes, `began` (time.monotonic()) included.
 
-    The size is chosen where nothing is asked of the model but that it be the default; else its
-    updates alone. Raises ConfigError where updates are asked for as well, or the time is too short.
+    The size is chosen for the default model, where nothing else says what size it is to have; else
+    its updates alone. Raises ConfigError where updates are asked for as well, or the time is too short.
     """
     asked: Nested = merge(settings)
     if "steps" in asked.get("training", {}):
@@ -138,8 +146,7 @@ def plan_in_time(
     if plan.model.fitted:
         return plan
     free = preset is None and plan.config.model.name == DEFAULT_MODEL
-    free = free and not asked["model"].keys() - {"name"} if "model" in asked else free
-    if free:
+    if free and not asked.get("model", {}).keys() & SIZED:
         name, seconds, why = _best_size(plan, budget)
         updates = round(budget.left(END[plan.corpus.kind]) / seconds)
         chosen = _of_size(SIZES[name], plan, max(1, updates))
