@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -95,5 +96,28 @@ def rotary_angles(places: Tensor, dim: int, base: float) -> tuple[Tensor, Tensor
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Turns queries or keys by their place: (B, H, T, D) with cos, sin that broadcast to it."""
-    first, second = x.chunk(2, dim=-1)
-    return x * cos.to(x.dtype) + torch.cat([-second, first], dim=-1) * sin.to(x.dtype)
+    cos, sin = cos.to(x.dtype), sin.to(x.dtype)
+    out: Tensor = _Rotation.apply(x, cos, sin)  # type: ignore[no-untyped-call]
+    return out
+
+
+class _Rotation(torch.autograd.Function):
+    """Keeps nothing for the backward pass, which turns back."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        ctx.angle = cos, sin
+        return _turned(x, cos, sin)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        cos, sin = ctx.angle
+        return _turned(gradient, cos, -sin), None, None
+
+
+def _turned(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    half = x.shape[-1] // 2
+    y, sin = x * cos, sin[..., :half]  # a half's angles are those of the other
+    y[..., :half].addcmul_(x[..., half:], sin, value=-1)
+    y[..., half:].addcmul_(x[..., :half], sin)
+    return y

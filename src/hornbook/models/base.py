@@ -19,6 +19,7 @@ from hornbook.layers.attention import CausalAttention
 from hornbook.layers.basic import ONE_EXAMPLE, BatchNorm1d
 from hornbook.layers.cache import Moves
 from hornbook.layers.dropout import Dropout
+from hornbook.layers.norms import RMSNorm
 
 
 class LanguageModel(nn.Module, ABC):
@@ -106,10 +107,10 @@ class LanguageModel(nn.Module, ABC):
         if n == 1 and any(isinstance(module, BatchNorm1d) for module in self.modules()):
             raise ConfigError(ONE_EXAMPLE)
 
-    def drop_plainly(self, plain: bool) -> None:
-        """Whether dropout's masks are drawn as torch draws them (`layers/dropout.py`)."""
+    def compute_plainly(self, plain: bool) -> None:
+        """Whether layers that have a fast way of their own use torch's operations instead."""
         for module in self.modules():
-            if isinstance(module, Dropout | CausalAttention):
+            if isinstance(module, Dropout | CausalAttention | RMSNorm):
                 module.plain = plain
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:

@@ -58,7 +58,7 @@ class TrainStep:
         self.precision = precision
         self.optimizer = build_optimizer(model, config.optim, model.output)
         self.parameters = [p for p in model.parameters() if p.requires_grad]
-        model.drop_plainly(config.training.plain)
+        model.compute_plainly(config.training.plain)
         device = self.parameters[0].device
         self._loss = compiled_loss(device) if compiled == "loss" else batch_loss
         self._updates = Updates(model) if compiled == "updates" else None
