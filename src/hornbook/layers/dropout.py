@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -16,14 +18,33 @@ def random_bytes(shape: torch.Size) -> Tensor:
     return words.view(torch.uint8)[:n].view(shape)
 
 
-def dropout_mask(shape: torch.Size, p: float, dtype: torch.dtype) -> Tensor:
-    """What dropout multiplies with: 0 for about a share p of the places, else what keeps the mean.
+class _Drop(torch.autograd.Function):
+    """Keeps a byte for each place."""
+
+    @staticmethod
+    def forward(x: Tensor, keep: Tensor, scale: float) -> Tensor:
+        return (x * keep).mul_(scale)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, float], output: Tensor) -> None:
+        _, keep, ctx.scale = inputs
+        ctx.save_for_backward(keep)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        (keep,) = ctx.saved_tensors
+        return (gradient * keep).mul_(ctx.scale), None, None
+
+
+def dropped(x: Tensor, p: float) -> Tensor:
+    """x with 0 for about a share p of the places, the others scaled up to keep the mean.
 
     p is rounded to 1/256. PyTorch's own mask draws a double for each place, in one thread.
     """
-    dropped = min(max(1, round(p * LEVELS)), LEVELS - 1)
-    keep = random_bytes(shape) >= dropped
-    return torch.where(keep, torch.tensor(LEVELS / (LEVELS - dropped), dtype=dtype), 0)
+    level = min(max(1, round(p * LEVELS)), LEVELS - 1)
+    keep = random_bytes(x.shape) >= level
+    out: Tensor = _Drop.apply(x, keep, LEVELS / (LEVELS - level))  # type: ignore[no-untyped-call]
+    return out
 
 
 class Dropout(nn.Module):
@@ -42,7 +63,7 @@ class Dropout(nn.Module):
             return x
         if self.plain or x.device.type != "cpu":
             return F.dropout(x, self.p)
-        return x * dropout_mask(x.shape, self.p, x.dtype)
+        return dropped(x, self.p)
 
     def extra_repr(self) -> str:
         """As torch shows its own."""
