@@ -43,7 +43,6 @@ def losses(run: Run) -> Figure:
     top.plot(steps, [r["loss"] for r in log], color=style.SKY, lw=1.2, label="training (batches)")
     seen = [(r["step"], r["val_loss"], r["loss"]) for r in log if r.get("val_loss") is not None]
     uniform = math.log(run.facts["vocab_size"])
-    top.axhline(uniform, color=style.GREY, ls=":", lw=1)
     if seen:
         x, y, _ = zip(*seen, strict=True)
         what = "validation" if run.config.data.held_out else "training text"
@@ -67,17 +66,18 @@ def losses(run: Run) -> Figure:
             label, (best_step, 0.98), xycoords=("data", "axes fraction"), va="top", fontsize=8.5,
             xytext=(5 if left else -5, 0), textcoords="offset points", ha="left" if left else "right",
         )  # fmt: skip
-    top.text(
-        0.99, uniform, f"knowing nothing: ln {run.facts['vocab_size']} = {uniform:.2f}",
-        transform=top.get_yaxis_transform(), va="bottom", ha="right", fontsize=8.5, color=style.GREY,
-    )  # fmt: skip
+    nothing = f"knowing nothing: ln {run.facts['vocab_size']} = {uniform:.2f}"
+    top.axhline(uniform, color=style.GREY, ls=":", lw=1, label=nothing)
     top.set_yscale("log")
     if seen:  # room above all lines for the label
         low, high = top.get_ylim()
         top.set_ylim(low, high * (high / low) ** 0.25)
     _plain_log_ticks(top)
     top.set(ylabel="loss (nats per token, log)", title="Loss")
-    top.legend(loc="lower right", bbox_to_anchor=(1.0, 0.98), ncols=2)
+    top.legend(
+        loc="lower right", bbox_to_anchor=(1.0, 0.98), ncols=3, columnspacing=1.0, handlelength=1.2,
+        borderaxespad=0.2, handletextpad=0.5,
+    )  # fmt: skip
     bottom.plot(steps, [r.get("lr", math.nan) for r in log], color=style.BLACK, lw=1.2)
     bottom.set(xlabel="updates", ylabel="learning\nrate", ylim=(0, None))
     style.whole_numbers(bottom)
