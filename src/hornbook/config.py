@@ -184,7 +184,7 @@ class TrainingConfig(Settings):
     )
     plain: bool = Field(
         False,
-        description="float32, torch's own dropout, nothing compiled: the path to compare with",
+        description="float32, torch's dropout and norms, nothing compiled: the path to compare with",
     )
     compile: Literal["auto", "yes", "no"] = Field(
         "auto", description="torch.compile; auto: where it pays back within the run"

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from hornbook.layers.dropout import LEVELS, Dropout, dropped, random_bytes
+from hornbook.layers.dropout import LEVELS, Dropout, drop_out, random_bytes
 
 
 def test_bytes_are_uniform_and_independent() -> None:
@@ -24,7 +24,7 @@ def test_bytes_are_uniform_and_independent() -> None:
 @pytest.mark.parametrize("p", [0.001, 0.1, 0.2, 0.5, 0.999])
 def test_a_share_p_is_dropped_and_the_mean_is_kept(p: float) -> None:
     torch.manual_seed(0)
-    mask = dropped(torch.ones(1000, 999, dtype=torch.float64), p)
+    mask = drop_out(torch.ones(1000, 999, dtype=torch.float64), p)
     share = float((mask == 0).double().mean())
     assert share == pytest.approx(p, abs=1 / LEVELS)
     assert len(mask.unique()) == 2

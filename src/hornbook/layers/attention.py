@@ -102,16 +102,19 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 
 class _Rotation(torch.autograd.Function):
-    """Keeps nothing for the backward pass, which turns back."""
+    """Keeps the angles alone for the backward pass, which turns back."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-        ctx.angle = cos, sin
+    def forward(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         return _turned(x, cos, sin)
 
     @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs[1:])
+
+    @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        cos, sin = ctx.angle
+        cos, sin = ctx.saved_tensors
         return _turned(gradient, cos, -sin), None, None
 
 

@@ -36,7 +36,7 @@ class _Drop(torch.autograd.Function):
         return (gradient * keep).mul_(ctx.scale), None, None
 
 
-def dropped(x: Tensor, p: float) -> Tensor:
+def drop_out(x: Tensor, p: float) -> Tensor:
     """x with 0 for about a share p of the places, the others scaled up to keep the mean.
 
     p is rounded to 1/256. PyTorch's own mask draws a double for each place, in one thread.
@@ -63,7 +63,7 @@ class Dropout(nn.Module):
             return x
         if self.plain or x.device.type != "cpu":
             return F.dropout(x, self.p)
-        return dropped(x, self.p)
+        return drop_out(x, self.p)
 
     def extra_repr(self) -> str:
         """As torch shows its own."""

@@ -108,7 +108,7 @@ class LanguageModel(nn.Module, ABC):
             raise ConfigError(ONE_EXAMPLE)
 
     def compute_plainly(self, plain: bool) -> None:
-        """Whether layers that have a fast way of their own use torch's operations instead."""
+        """Whether dropout, attention with it and norms are as PyTorch has them, not as ours."""
         for module in self.modules():
             if isinstance(module, Dropout | CausalAttention | RMSNorm):
                 module.plain = plain

@@ -138,7 +138,8 @@ class BlockCache:
 class Block(nn.Module):
     """Attention, then SwiGLU, each on the normalised stream and added to it.
 
-    A convolution, where there is one, stands before SwiGLU: before attention it gains nothing.
+    A convolution, where there is one, stands before SwiGLU: before attention it gains nothing
+    (docs/logbook.md).
     """
 
     def __init__(self, config: GPTConfig) -> None:
@@ -157,15 +158,15 @@ class Block(nn.Module):
         cos: Tensor,
         sin: Tensor,
         mask: Tensor | None,
-        inside: list[Tensor] | None = None,
+        same: list[Tensor] | None = None,
         cache: BlockCache | None = None,
     ) -> Tensor:
-        """(B, T, C) -> (B, T, C). inside: see `ShortConvolution`."""
+        """(B, T, C) -> (B, T, C). same: see `same_document`."""
         kept = None if cache is None else cache.attention
         x = x + self.dropout(self.attention(self.input_norm(x), cos, sin, mask, kept))
         seen = self.hidden_norm(x)
         if self.convolution is not None:
-            seen = self.convolution(seen, inside, None if cache is None else cache.recent)
+            seen = self.convolution(seen, same, None if cache is None else cache.recent)
         out: Tensor = x + self.dropout(self.mlp(seen))
         return out
 
@@ -200,8 +201,8 @@ class GPT(CachedModel):
         for name, parameter in self.named_parameters():
             if name == "token_embedding.weight":
                 nn.init.normal_(parameter, std=1.0 if self.head is not None else 0.02)
-            elif name.endswith(("o_proj.weight", "down_proj.weight")) or name.startswith(
-                ("head.", "pair_embedding.")
+            elif name.startswith(("head.", "pair_embedding.")) or name.endswith(
+                ("o_proj.weight", "down_proj.weight", "convolution.weight")
             ):
                 nn.init.zeros_(parameter)
             elif parameter.ndim == 2:
@@ -219,15 +220,15 @@ class GPT(CachedModel):
         places = torch.arange(ids.shape[1], device=ids.device)
         cos, sin = rotary_angles(places, self.head_dim, self.rope_base)  # (T, D)
         x = self.token_embedding(ids)  # (B, T, C)
-        mask = inside = None
+        mask = same = None
         if self.end_id is not None:
             starts = document_starts(ids, self.end_id)
             mask = document_mask(starts)
-            inside = same_document(starts, self.conv_kernel, x.dtype)
+            same = same_document(starts, self.conv_kernel, x.dtype)
         if self.pair_embedding is not None:
             x = x + self.pair_embedding(ids)
         for block in self.blocks:
-            x = block(x, cos, sin, mask, inside)
+            x = block(x, cos, sin, mask, same)
         return self._logits(x)
 
     def _logits(self, x: Tensor) -> Tensor:

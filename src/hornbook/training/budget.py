@@ -28,14 +28,6 @@ FORWARD = 3.0  # how much faster tokens are scored than trained on
 EVALUATING = 0.1  # share of the minutes at most
 MEASURING = 0.1  # share of the minutes after which no larger size is tried
 FEWEST = 60  # updates below which a size is not worth trying
-SIZED = {
-    "context_length",
-    "n_layer",
-    "n_head",
-    "n_kv_head",
-    "n_embd",
-    "n_hidden",
-}  # what a size sets
 PER_TOKEN = 30  # parameters for each token of a small text, beyond which larger sizes were worse
 
 
@@ -106,6 +98,9 @@ def settings_of(size: Size, steps: int, epochs: float) -> dict[str, dict[str, An
     }
 
 
+SIZED = settings_of(SIZES["tiny"], 1, 1.0)["model"].keys() - {"name", "dropout"}  # by a size
+
+
 def promised(kind: str, size: str, updates: float) -> float:
     """The validation loss of a size after so many updates, by its law."""
     a, b, c = LAWS[kind, size]
@@ -135,8 +130,9 @@ def plan_in_time(
 ) -> Plan:
     """The plan that ends after so many minutes, `began` (time.monotonic()) included.
 
-    The size is chosen for the default model, where nothing else says what size it is to have; else
-    its updates alone. Raises ConfigError where updates are asked for as well, or the time is too short.
+    The size is chosen for the default model, unless a preset or a field of SIZED is asked for; else its
+    updates alone. The laws are those of the model without options. Raises ConfigError where updates are
+    asked for as well, or the time is too short.
     """
     asked: Nested = merge(settings)
     if "steps" in asked.get("training", {}):
@@ -182,7 +178,10 @@ def _best_size(plan: Plan, budget: Budget) -> tuple[str, float, str]:
         f"{name} {loss:.2f} ({seconds[name] * 1e3:.0f} ms an update)"
         for name, loss in losses.items()
     )
-    why = f"size {best}, about {updates:,.0f} updates; promised on a text of this kind: {others}"
+    why = (
+        f"size {best}, about {updates:,.0f} updates; promised on a text of this kind, without options "
+        f"of the model: {others}"
+    )
     return best, seconds[best], why
 
 
