@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 
@@ -30,28 +31,24 @@ class RMSNorm(nn.Module):
 
 
 class _RMSNorm(torch.autograd.Function):
-    """With a backward pass of few operations: half the time of PyTorch's on a CPU."""
+    """With a backward pass of few operations: half the time of PyTorch's on a CPU.
+
+    It is not differentiated again: for that, and for torch.func, `plain`.
+    """
 
     @staticmethod
-    def forward(x: Tensor, weight: Tensor, eps: float) -> Tensor:
-        return _scale(x, eps).mul(x).mul_(weight)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, float], output: Tensor) -> None:
-        x, weight, ctx.eps = inputs
-        ctx.save_for_backward(x, weight)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
-        x, weight = ctx.saved_tensors
-        scale = _scale(x, ctx.eps)
+    def forward(ctx: Any, x: Tensor, weight: Tensor, eps: float) -> Tensor:
+        scale = x.square().mean(-1, keepdim=True).add_(eps).rsqrt_()
         normal = x * scale
+        ctx.save_for_backward(normal, scale, weight)
+        return normal * weight
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
+        normal, scale, weight = ctx.saved_tensors
         each = gradient * normal
         # what points along x has no effect, for the norm takes it away
-        along = (each @ weight).unsqueeze(-1) / -len(weight)
-        d_x = (gradient * weight).addcmul_(normal, along).mul_(scale)
+        along = (each @ weight).unsqueeze(-1)
+        d_x = (gradient * weight).addcmul_(normal, along, value=-1 / len(weight)).mul_(scale)
         return d_x, each.reshape(-1, len(weight)).sum(0), None
-
-
-def _scale(x: Tensor, eps: float) -> Tensor:
-    return (x.square().mean(-1, keepdim=True) + eps).rsqrt()
