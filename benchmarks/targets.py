@@ -43,7 +43,7 @@ SPRINTS: dict[str, list[tuple[float, Nested]]] = {  # targets and settings
 }
 LONG = (  # minutes
     1.47,
-    merge(presets.gpt_stream(), {"model": {"conv_kernel": 4}, "training": {"steps": 1300}}),
+    merge(presets.gpt_stream(), {"model": {"conv_kernel": 4}}),
 )
 PEER_EVERY = 250
 
