@@ -28,6 +28,11 @@ QUICK: Nested = {  # for seconds: neighbouring symbols need no attention to meet
     "model": {"conv_kernel": 4, "pair_embedding": True},
     "optim": {"learning_rate": 0.02, "muon_learning_rate": 0.03, "warmup": 10},
 }
+JOINED: Nested = {  # a block less, and a convolution instead of pairs
+    "model": {"n_layer": 3, "pair_embedding": False, "conv_kernel": 4, "dropout": 0.08},
+    "optim": {"learning_rate": 0.01},
+    "training": {"steps": 500},
+}
 SPRINTS: dict[str, list[tuple[float, Nested]]] = {  # targets and settings
     "names": [(2.10, settings_of(SIZES["small"], 400, 1.0))],
     "makemore-names": [

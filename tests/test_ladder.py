@@ -127,7 +127,7 @@ def test_a_ladder_killed_while_mixing_goes_on(words_file: Path, tmp_path: Path) 
 def test_rungs_on_documents_can_be_trained_by_themselves() -> None:
     for name, preset in presets.ladder(documents=True).items():
         if "counts" not in name:
-            own = presets.named("gpt-convolution") if name == "gpt" else None
+            own = presets.named("gpt-pairs") if name == "gpt" else None
             assert preset == (own or presets.default(name, documents=True))
 
 
