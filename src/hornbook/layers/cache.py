@@ -7,6 +7,7 @@ the places of those that go, and nothing else is copied.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Self
 
 import torch
@@ -52,6 +53,7 @@ class KVCache:
     def __init__(self) -> None:
         self.length = 0
         self._kept: Tensor | None = None  # (2, room, B, H, D)
+        self._clean = False  # whether the room that is left is 0
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Takes in new places and lets them attend to all before them and to themselves.
@@ -72,12 +74,29 @@ class KVCache:
             kept = k.new_empty(2, room, B, H, D)
             if self._kept is not None:
                 kept[:, : self.length] = self._kept[:, : self.length]
-            self._kept = kept
+            self._kept, self._clean = kept, False
         keys, values = self._kept[:, :end].unbind()
         keys[self.length :] = k.permute(2, 0, 1, 3)
         values[self.length :] = v.permute(2, 0, 1, 3)
         self.length = end
         return keys, values
+
+    def tensors(self) -> list[Tensor]:
+        """What is written to, place by place; 0 where that is still to come."""
+        if self._kept is None:
+            return []
+        if not self._clean:
+            self._kept[:, self.length :] = 0  # what a mask hides must be a number none the less
+            self._clean = True
+        return [self._kept]
+
+    def at(self, place: Tensor, mask: Tensor, tensors: Iterator[Tensor]) -> KVCache:
+        """The same for one place that a tensor names, in the next of `tensors`: see `PlacedCache`."""
+        return PlacedCache(place, mask, next(tensors))
+
+    def took_place(self) -> None:
+        """A place was written to its tensors from outside."""
+        self.length += 1
 
     def branch(self, rows: Tensor) -> None:
         """Makes these rows (n,) the rows."""
@@ -86,13 +105,35 @@ class KVCache:
             kept = self._kept.new_empty(2, room, len(rows), H, D)
             for old, new in zip(self._kept, kept, strict=True):
                 torch.index_select(old[: self.length], 1, rows, out=new[: self.length])
-            self._kept = kept
+            self._kept, self._clean = kept, False
 
     def keep(self, moves: Moves) -> None:
         """Lets rows leave."""
         if self._kept is not None:
             moves(self._kept[:, : self.length], dim=2)
             self._kept = self._kept[:, :, : moves.n]
+
+
+class PlacedCache(KVCache):
+    """Writes and attends at a place that a tensor names, so that no number of Python's is in it.
+
+    place: (1,) int64. mask: (room,), 0 up to the place and -inf after it. kept: (2, room, B, H, D).
+    All of its room is read, whatever the place: the same operations at each, which can be recorded.
+    """
+
+    def __init__(self, place: Tensor, mask: Tensor, kept: Tensor) -> None:
+        super().__init__()
+        self._place, self._mask, self._kept = place, mask.view(1, 1, 1, -1), kept
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """(B, H, 1, D) each -> (B, H, 1, D)."""
+        assert self._kept is not None
+        self._kept.index_copy_(1, self._place, torch.stack([k, v]).permute(0, 3, 1, 2, 4))
+        keys, values = self._kept.permute(0, 2, 3, 1, 4).unbind()  # (B, H, room, D)
+        grouped = q.shape[1] != k.shape[1]
+        return F.scaled_dot_product_attention(
+            q, keys, values, attn_mask=self._mask, enable_gqa=grouped
+        )
 
 
 def attend_last(q: Tensor, keys: Tensor, values: Tensor) -> Tensor:

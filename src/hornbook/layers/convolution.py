@@ -7,6 +7,7 @@ costs a few products a channel.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -98,8 +99,18 @@ class Recent:
         if self._places is None:
             self._places = x.new_zeros(len(x), n, x.shape[2])
         joined = torch.cat([self._places, x], dim=1)
-        self._places = joined[:, -n:].clone()
+        self._places.copy_(joined[:, -n:])
         return joined
+
+    def tensors(self) -> list[Tensor]:
+        """What is written to, place by place."""
+        return [] if self._places is None else [self._places]
+
+    def at(self, tensors: Iterator[Tensor]) -> Recent:
+        """The same in the next of `tensors`, where it has any."""
+        other = Recent()
+        other._places = None if self._places is None else next(tensors)
+        return other
 
     def branch(self, rows: Tensor) -> None:
         """Makes these rows (n,) the rows."""

@@ -172,6 +172,10 @@ class State:
         self.ids = ids.clone()  # rows move in place, and the caller's are not to
         self.kept, self.length = list(kept), length
 
+    def places(self, n: int) -> Tensor:
+        """Where the next n tokens stand, (n,)."""
+        return torch.arange(self.length, self.length + n, device=self.ids.device)
+
     def append(self, ids: Tensor) -> None:
         """One more token a row, (B,)."""
         self.ids = torch.cat([self.ids, ids[:, None]], dim=1)

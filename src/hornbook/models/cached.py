@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from hornbook.models.base import LanguageModel, State
+from hornbook.models.replayed import replayed_read
 
 
 class CachedModel(LanguageModel):
@@ -47,6 +48,7 @@ class CachedModel(LanguageModel):
             logits, fresh = self.start(newer)
             state.ids, state.kept, state.length = fresh.ids, fresh.kept, fresh.length
             return logits
-        logits = self.read(ids[:, None], state)
+        replayed = replayed_read(self, state)
+        logits = self.read(ids[:, None], state) if replayed is None else replayed
         state.length += 1
         return logits

@@ -10,6 +10,7 @@ queries: Ainslie et al. 2023.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal, Self
 
 import torch
@@ -123,6 +124,21 @@ class BlockCache:
 
     def __init__(self) -> None:
         self.attention, self.recent = KVCache(), Recent()
+
+    def tensors(self) -> list[Tensor]:
+        """What is written to, place by place."""
+        return self.attention.tensors() + self.recent.tensors()
+
+    def at(self, place: Tensor, mask: Tensor, tensors: Iterator[Tensor]) -> BlockCache:
+        """The same for one place that a tensor names, in `tensors`."""
+        other = BlockCache()
+        other.attention = self.attention.at(place, mask, tensors)
+        other.recent = self.recent.at(tensors)
+        return other
+
+    def took_place(self) -> None:
+        """A place was written to its tensors from outside."""
+        self.attention.took_place()
 
     def branch(self, rows: Tensor) -> None:
         """Makes these rows (n,) the rows."""
@@ -244,8 +260,9 @@ class GPT(CachedModel):
 
     def read(self, ids: Tensor, state: State) -> Tensor:
         """(B, T) -> (B, V)."""
-        places = torch.arange(state.length, state.length + ids.shape[1], device=ids.device)
-        cos, sin = rotary_angles(places, self.head_dim, self.rope_base)  # (T, D)
+        cos, sin = rotary_angles(
+            state.places(ids.shape[1]), self.head_dim, self.rope_base
+        )  # (T, D)
         x = self.token_embedding(ids)  # (B, T, C)
         if self.pair_embedding is not None:
             before = state.ids[:, -2] if state.length else None

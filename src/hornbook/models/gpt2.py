@@ -150,8 +150,7 @@ class GPT2(CachedModel):
 
     def read(self, ids: Tensor, state: State) -> Tensor:
         """(B, T) -> (B, V)."""
-        places = torch.arange(state.length, state.length + ids.shape[1], device=ids.device)
-        x = self.token_embedding(ids) + self.position_embedding(places)  # (B, T, C)
+        x = self.token_embedding(ids) + self.position_embedding(state.places(ids.shape[1]))
         for block, cache in zip(self.blocks, state.kept, strict=True):
             x = block(x, None, cache)
         logits: Tensor = self.head(self.ln_f(x[:, -1]))

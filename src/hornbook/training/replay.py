@@ -2,24 +2,22 @@
 
 At the notes' sizes an update is some thirty small operations. Python and autograd, which finds out anew
 each time what the gradient of each is, take longer over them than the operations themselves. But they
-are the same in every update: they are recorded once, as torch.fx sees them, gradients and all, and
-TorchScript's interpreter runs through them in half the time, to the same bits. A quarter of a second,
-where compiling takes a minute.
+are the same in every update: they are recorded once, gradients and all, and run again to the same bits
+in half the time (`recording.py`). A quarter of a second, where compiling takes a minute.
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.func import grad_and_value
-from torch.fx.experimental.proxy_tensor import make_fx
 
 from hornbook.data.batches import Batches, WindowBatches
 from hornbook.models.base import LanguageModel
+from hornbook.recording import CANNOT, record
 from hornbook.training.loss import Functional
 
 SMALL = 1e8  # operations of an update below which starting them is what it costs
@@ -86,15 +84,10 @@ class Replay:
         values = [t.detach().clone() for t in (*self._parameters, *self._buffers)]
         other = (ids + 1) % self.model.vocab_size, (targets + 1) % self.model.vocab_size
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # TorchScript is deprecated, but none is as fast
-                graph = make_fx(self._figures)(*other, *values)
-                run = torch.jit.trace(  # type: ignore[no-untyped-call]
-                    graph, (*other, *values), check_trace=False
-                )
+            run = record(self._figures, *other, *values)
             found = run(ids, targets, *values)
             expected = self._computed(ids, targets, values)
-        except (RuntimeError, SyntaxError, TypeError, NotImplementedError):
+        except CANNOT:
             return None  # torch cannot record it: it is computed as any other
         same = all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
         return run if same else None

@@ -1,0 +1,104 @@
+"""One text, place by place, by operations that were recorded once (`recording.py`).
+
+The next place of one row reads every weight once and computes little with it. Of a model of ten million
+parameters, starting its hundred and fifty operations from Python takes as long as reading its weights;
+of a smaller one, longer. Recording them costs as much as some hundred places, hence `AFTER`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor
+
+from hornbook.models.base import State
+from hornbook.recording import CANNOT, record
+
+if TYPE_CHECKING:
+    from hornbook.models.cached import CachedModel
+
+AFTER = 400  # places that a model reads one by one before that is recorded
+
+Run = Callable[..., Tensor]
+
+
+class PlacedState(State):
+    """A state whose next place is named by a tensor (1,)."""
+
+    def __init__(self, ids: Tensor, place: Tensor) -> None:
+        super().__init__(ids, length=1)
+        self._place = place
+
+    def places(self, n: int) -> Tensor:
+        """The place that is named; n is 1."""
+        return self._place
+
+
+class Recordings:
+    """What is recorded of one model, by the shapes of what it keeps: its room doubles as it fills."""
+
+    def __init__(self) -> None:
+        self.count: Counter[tuple[torch.Size, ...]] = Counter()
+        self.runs: dict[tuple[torch.Size, ...], Run | None] = {}
+
+
+_recordings: WeakKeyDictionary[CachedModel, Recordings] = WeakKeyDictionary()
+
+
+def replayed_read(model: CachedModel, state: State) -> Tensor | None:
+    """Logits after the last of state.ids (1, T), whose place is written to what is kept -> (1, V).
+
+    None where that is not recorded, or not of such a state: then nothing is changed.
+    """
+    if len(state.ids) != 1 or not state.ids.is_cpu or torch.is_grad_enabled():
+        return None
+    parts = [part for part in state.kept if hasattr(part, "at")]
+    tensors = [t for part in parts for t in part.tensors()]
+    if len(parts) != len(state.kept) or not tensors or tensors[0].shape[1] <= state.length:
+        return None  # or room for the place is yet to be made
+    of = _recordings.setdefault(model, Recordings())
+    shapes = tuple(t.shape for t in tensors)
+    of.count[shapes] += 1
+    if of.count[shapes] <= AFTER:
+        return None
+    if shapes not in of.runs:
+        of.runs[shapes] = _record(model, state, tensors)
+    run = of.runs[shapes]
+    if run is None:
+        return None
+    logits = run(state.ids[:, -2:], torch.tensor([state.length]), *tensors)
+    for part in parts:
+        part.took_place()
+    return logits
+
+
+@torch.inference_mode(False)
+@torch.no_grad()
+def _record(model: CachedModel, state: State, tensors: list[Tensor]) -> Run | None:
+    """The operations of one place; None where they are not those of the model at another."""
+    room = tensors[0].shape[1]
+
+    def read(ids: Tensor, place: Tensor, *kept: Tensor) -> Tensor:
+        mask = torch.where(torch.arange(room) <= place, 0.0, -math.inf).to(kept[0].dtype)
+        placed, rest = PlacedState(ids, place), iter(kept)
+        placed.kept = [part.at(place, mask, rest) for part in state.kept]
+        return model.read(ids[:, -1:], placed)
+
+    def copies() -> list[Tensor]:
+        return [t.clone() for t in tensors]
+
+    ids, place = state.ids[:, -2:].clone(), torch.tensor([state.length])
+    try:
+        run = record(read, (ids + 1) % model.vocab_size, place - 1, *copies())
+        kept, expected = copies(), copies()
+        found = run(ids, place, *kept)
+        logits = read(ids, place, *expected)
+    except CANNOT:
+        return None  # it is read as any other
+    same = torch.allclose(found, logits, 1e-4, 1e-4)
+    return run if same else None
