@@ -110,6 +110,24 @@ def test_batchnorm_of_the_notes_is_that_of_torch_rescaled(shape: tuple[int, ...]
     close(ours(x), theirs(x.reshape(-1, 6)).view(shape))
 
 
+@pytest.mark.parametrize("biased", [False, True])
+def test_the_gradient_of_batchnorm_by_hand_is_that_by_pytorch(biased: bool) -> None:
+    ours, _ = paired_norms(6, biased)
+    x = (3 * randn(4, 8, 6) + 2).requires_grad_()
+    cotangent = randn(4, 8, 6)
+    found = gradients(ours(x), cotangent, x, ours.gamma, ours.beta)
+    moved = ours.running_mean.clone(), ours.running_var.clone()
+    ours.plain = True
+    ours.running_mean.zero_(), ours.running_var.fill_(1)
+    close(found, gradients(ours(x), cotangent, x, ours.gamma, ours.beta))
+    close(moved, (ours.running_mean, ours.running_var))
+    torch.autograd.gradgradcheck(ours, x)
+    ours.plain = False
+    (first,) = torch.autograd.grad(ours(x).square().sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):  # rather than a wrong figure
+        first.sum().backward()
+
+
 def test_batchnorm_of_one_example_says_what_to_do() -> None:
     layer = BatchNorm1d(3)
     with pytest.raises(ConfigError, match="batch of one example"):

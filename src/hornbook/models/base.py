@@ -108,9 +108,9 @@ class LanguageModel(nn.Module, ABC):
             raise ConfigError(ONE_EXAMPLE)
 
     def compute_plainly(self, plain: bool) -> None:
-        """Whether dropout, attention with it and norms are as PyTorch has them, not as ours."""
+        """Whether dropout, attention with it and norms are computed step by step, not the fast way."""
         for module in self.modules():
-            if isinstance(module, Dropout | CausalAttention | RMSNorm):
+            if isinstance(module, BatchNorm1d | CausalAttention | Dropout | RMSNorm):
                 module.plain = plain
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:

@@ -77,6 +77,7 @@ class Updates:
 
     def __init__(self, model: LanguageModel) -> None:
         self.model, self._loss = model, Functional(model)
+        model.compute_plainly(True)  # torch.func sees through those, and the compiler joins them
         self._compiled: Callable[..., Any] = torch.compile(self._several, dynamic=False)
 
     def __call__(self, ids: Tensor, targets: Tensor, rates: Tensor) -> Tensor | None:

@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.func import grad_and_value
 
 from hornbook.data.batches import Batches, WindowBatches
 from hornbook.models.base import LanguageModel
@@ -65,12 +64,10 @@ class Replay:
     def _figures(self, ids: Tensor, targets: Tensor, *values: Tensor) -> tuple[Tensor, ...]:
         """Loss, gradients and moved statistics, from the values of parameters and buffers."""
         n = len(self._parameters)
-        gradients, (loss, buffers) = grad_and_value(self._loss.figure, has_aux=True)(
-            list(values[:n]), list(values[n:]), ids, targets
-        )
-        return (loss, *gradients, *buffers)
+        parameters = [p.detach().requires_grad_() for p in values[:n]]
+        loss, buffers = self._loss.figure(parameters, list(values[n:]), ids, targets)
+        return (loss.detach(), *torch.autograd.grad(loss, parameters), *buffers)
 
-    @torch.enable_grad()
     def _computed(self, ids: Tensor, targets: Tensor, values: list[Tensor]) -> tuple[Tensor, ...]:
         """The same by autograd."""
         n = len(self._parameters)
@@ -79,6 +76,7 @@ class Replay:
         loss.backward()  # type: ignore[no-untyped-call]
         return (loss, *(p.grad for p in parameters if p.grad is not None), *buffers)
 
+    @torch.enable_grad()
     def _record(self, ids: Tensor, targets: Tensor) -> Callable[..., Any] | None:
         """The operations of this batch's update; None where they are not those of any other."""
         values = [t.detach().clone() for t in (*self._parameters, *self._buffers)]
