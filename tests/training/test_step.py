@@ -183,6 +183,46 @@ def test_replayed_updates_are_the_same_to_the_bit(
     assert all(torch.equal(a, b) for a, b in zip(*ends, strict=True))
 
 
+@pytest.mark.parametrize("norm", ["none", "batchnorm"])
+def test_recorded_updates_of_a_run_are_the_same_to_the_bit(
+    norm: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Eight in one call, where nothing is due between them, or one by one."""
+    together = []
+
+    def several(self: Replay, *batch: torch.Tensor) -> torch.Tensor | None:
+        together.append(plain_several(self, *batch))
+        return together[-1]
+
+    plain_several = Replay.several
+    monkeypatch.setattr(Replay, "several", several)
+    settings = merge(MLP, {"model": {"norm": norm}, "optim": {"l2": 0.01}})
+    settings["training"] |= {"compile": "no", "steps": 100, "examples": "windows"}
+    monkeypatch.setattr("hornbook.training.loop.RECORDS", 5)
+    runs = []
+    for long in (0, 101):
+        monkeypatch.setattr("hornbook.training.step.LONG", long)
+        runs.append(train("names", out=tmp_path / str(long), settings=settings))
+    assert len(together) >= 6
+    assert None not in together
+    for a, b in zip(runs[0].log, runs[1].log, strict=True):
+        assert (a["loss"], a["grad_norm"]) == (b["loss"], b["grad_norm"])
+    a, b = (run.model.state_dict().values() for run in runs)
+    assert all(torch.equal(one, other) for one, other in zip(a, b, strict=True))
+
+
+def test_recorded_updates_that_end_in_no_number_change_nothing() -> None:
+    plan = make_plan("names", settings=MLP)
+    replay = Replay(plan.model.train(), 0.0)
+    before = [t.clone() for t in plan.model.state_dict().values()]
+    ids, targets = plan.batches.several(0, 8)
+    assert replay.several(ids, targets, torch.full((8,), float("inf"))) is None
+    assert all(
+        torch.equal(*pair) for pair in zip(before, plan.model.state_dict().values(), strict=True)
+    )
+    assert replay.several(ids, targets, torch.full((8,), 0.1)) is not None
+
+
 def test_what_depends_on_the_batch_is_not_replayed(monkeypatch: pytest.MonkeyPatch) -> None:
     plan = make_plan("names", settings=MLP)
     model, compute = plan.model.train(), plan.model.window_logits

@@ -19,8 +19,8 @@ class SGD(torch.optim.SGD):
         for group in self.param_groups:
             found = [p for p in group["params"] if p.grad is not None]
             if found:
-                gradients = [p.grad for p in found]
-                torch._foreach_add_(found, gradients, alpha=-group["lr"])
+                steps = torch._foreach_mul([p.grad for p in found], group["lr"])
+                torch._foreach_sub_(found, steps)  # rounded as `training/replay.py` rounds
 
     # torch times each step for its profiler, unless this says that it is done: half of the time here
     step.hooked = True  # type: ignore[attr-defined]

@@ -19,10 +19,10 @@ from torch.func import grad_and_value
 from hornbook.evaluate import batch_loss
 from hornbook.models.base import LanguageModel
 from hornbook.training.loss import Functional
+from hornbook.training.replay import SPAN
 
 Form = Literal["no", "loss", "updates"]
 
-SPAN = 8  # updates in one call
 COST = {"loss": 45.0, "updates": 60.0}  # seconds to compile, as measured (docs/logbook.md)
 SAVED = {"loss": 0.1, "updates": 0.4}  # share of the time that it saves, as measured there
 

@@ -37,10 +37,10 @@ from hornbook.models.base import LanguageModel
 from hornbook.models.registry import MODELS, build_model, model_config
 from hornbook.run import parse_config
 from hornbook.tokenizers import Tokenizer, build_tokenizer
-from hornbook.training.compiled import SPAN, Form, choose_form, pays_from
+from hornbook.training.compiled import Form, choose_form, pays_from
 from hornbook.training.device import PAYS, choose_precision, describe_device, find_device, has_bf16
 from hornbook.training.memory import refuse_too_large
-from hornbook.training.replay import is_small
+from hornbook.training.replay import SPAN, is_descent, is_small
 from hornbook.training.step import TrainStep
 
 if TYPE_CHECKING:
@@ -340,10 +340,9 @@ def _compare_compiled(plan: Plan) -> None:
 
 def _in_one_call(plan: Plan) -> bool:
     """Whether an update is plain gradient descent, and small."""
-    optim = plan.config.optim
     return (
-        (optim.name, optim.grad_clip, optim.l2) == ("sgd", 0.0, 0.0)
-        and not plan.config.training.ema
+        is_descent(plan.config)
+        and not plan.config.optim.l2
         and is_small(plan.model, plan.batches, plan.precision)
     )
 

@@ -8,18 +8,26 @@ in half the time (`recording.py`). A quarter of a second, where compiling takes 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from hornbook.config import RunConfig
 from hornbook.data.batches import Batches, WindowBatches
 from hornbook.models.base import LanguageModel
 from hornbook.recording import CANNOT, record
 from hornbook.training.loss import Functional
 
 SMALL = 1e8  # operations of an update below which starting them is what it costs
+SPAN = 8  # updates in one call, recorded or compiled
+LONG = 20_000  # updates of a run from which recording so many of them pays back: it takes a second
+
+
+def is_descent(config: RunConfig) -> bool:
+    """Whether an update is p - rate * gradient and nothing else."""
+    return (config.optim.name, config.optim.grad_clip, config.training.ema) == ("sgd", 0.0, 0.0)
 
 
 def is_small(model: LanguageModel, batches: Batches, precision: str) -> bool:
@@ -33,33 +41,81 @@ def is_small(model: LanguageModel, batches: Batches, precision: str) -> bool:
     )
 
 
-class Replay:
-    """`replay(ids, targets)` sets the gradients of a batch and gives its loss.
+class Recorded:
+    """A function of a batch and other tensors, by operations that were recorded at its first call.
 
     None where the batch is not of the shape that was recorded, or the recording does not give what
-    the model and autograd give, to the bit, for another batch than its own: then nothing is changed.
+    the function gives, to the bit, for another batch than its own.
     """
 
-    def __init__(self, model: LanguageModel, l2: float) -> None:
-        self.model, self._loss = model, Functional(model, l2)
-        self._parameters, self._buffers = list(model.parameters()), list(model.buffers())
+    def __init__(self, function: Callable[..., tuple[Tensor, ...]], vocab_size: int) -> None:
+        self._function, self._vocab_size = function, vocab_size
         self._shape: torch.Size | None = None
         self._run: Callable[..., tuple[Tensor, ...]] | None = None
 
-    @torch.no_grad()
-    def __call__(self, ids: Tensor, targets: Tensor) -> Tensor | None:
+    def __call__(self, ids: Tensor, targets: Tensor, *values: Tensor) -> tuple[Tensor, ...] | None:
         """See above."""
         if self._shape is None:
-            self._shape, self._run = ids.shape, self._record(ids, targets)
+            copies = [t.detach().clone() for t in values]
+            self._shape, self._run = ids.shape, self._record(ids, targets, *copies)
         if self._run is None or ids.shape != self._shape:
             return None
+        return self._run(ids, targets, *values)
+
+    @torch.enable_grad()
+    def _record(
+        self, ids: Tensor, targets: Tensor, *values: Tensor
+    ) -> Callable[..., tuple[Tensor, ...]] | None:
+        other = (ids + 1) % self._vocab_size, (targets + 1) % self._vocab_size
+        try:
+            run = record(self._function, *other, *values)
+            found = run(ids, targets, *values)
+            expected = self._function(ids, targets, *values)
+        except CANNOT:
+            return None  # torch cannot record it: it is computed as any other
+        same = (torch.allclose(a, b, 0, 0, True) for a, b in zip(found, expected, strict=True))
+        return run if all(same) else None
+
+
+class Replay:
+    """Gradients of a batch, and several updates of plain gradient descent, as recorded.
+
+    Both give None, and nothing is changed, where that cannot be done.
+    """
+
+    def __init__(self, model: LanguageModel, l2: float) -> None:
+        self._loss = Functional(model, l2)
+        self._parameters, self._buffers = list(model.parameters()), list(model.buffers())
+        self._one = Recorded(self._figures, model.vocab_size)
+        self._span = Recorded(self._updates, model.vocab_size)
+
+    @torch.no_grad()
+    def __call__(self, ids: Tensor, targets: Tensor) -> Tensor | None:
+        """Sets the gradients of a batch and moves its statistics; its loss."""
+        result = self._one(ids, targets, *self._parameters, *self._buffers)
+        if result is None:
+            return None
         n = len(self._parameters)
-        loss, *found = self._run(ids, targets, *self._parameters, *self._buffers)
+        loss, *found = result
         for parameter, gradient in zip(self._parameters, found, strict=False):
             parameter.grad = gradient
         if self._buffers:
             torch._foreach_copy_(self._buffers, found[n:])
         return loss
+
+    @torch.no_grad()
+    def several(self, ids: Tensor, targets: Tensor, rates: Tensor) -> Tensor | None:
+        """Makes SPAN updates, ids (SPAN, B, T): their losses and norms of the gradient, (2, SPAN).
+
+        Also None where one of those is no number.
+        """
+        own = [*self._parameters, *self._buffers]
+        result = self._span(ids, targets, rates, *own)
+        if result is None or not math.isfinite(result[0].sum()):
+            return None
+        figures, *new = result
+        torch._foreach_copy_(own, new)
+        return figures
 
     def _figures(self, ids: Tensor, targets: Tensor, *values: Tensor) -> tuple[Tensor, ...]:
         """Loss, gradients and moved statistics, from the values of parameters and buffers."""
@@ -68,24 +124,15 @@ class Replay:
         loss, buffers = self._loss.figure(parameters, list(values[n:]), ids, targets)
         return (loss.detach(), *torch.autograd.grad(loss, parameters), *buffers)
 
-    def _computed(self, ids: Tensor, targets: Tensor, values: list[Tensor]) -> tuple[Tensor, ...]:
-        """The same by autograd."""
-        n = len(self._parameters)
-        parameters = [p.requires_grad_() for p in (v.clone() for v in values[:n])]
-        loss, buffers = self._loss.figure(parameters, values[n:], ids, targets)
-        loss.backward()  # type: ignore[no-untyped-call]
-        return (loss, *(p.grad for p in parameters if p.grad is not None), *buffers)
-
-    @torch.enable_grad()
-    def _record(self, ids: Tensor, targets: Tensor) -> Callable[..., Any] | None:
-        """The operations of this batch's update; None where they are not those of any other."""
-        values = [t.detach().clone() for t in (*self._parameters, *self._buffers)]
-        other = (ids + 1) % self.model.vocab_size, (targets + 1) % self.model.vocab_size
-        try:
-            run = record(self._figures, *other, *values)
-            found = run(ids, targets, *values)
-            expected = self._computed(ids, targets, values)
-        except CANNOT:
-            return None  # torch cannot record it: it is computed as any other
-        same = all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
-        return run if same else None
+    def _updates(
+        self, ids: Tensor, targets: Tensor, rates: Tensor, *values: Tensor
+    ) -> tuple[Tensor, ...]:
+        """Losses and norms, and parameters and buffers after the last update."""
+        n, figures = len(self._parameters), []
+        for i in range(SPAN):
+            loss, *found = self._figures(ids[i], targets[i], *values)
+            norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(found[:n])))
+            figures.append(torch.stack([loss, norm]))
+            steps = torch._foreach_mul(found[:n], rates[i])
+            values = (*torch._foreach_sub(values[:n], steps), *found[n:])
+        return (torch.stack(figures, dim=1), *values)

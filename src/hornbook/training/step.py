@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -15,10 +15,10 @@ from hornbook.errors import RunError
 from hornbook.evaluate import batch_loss
 from hornbook.models.base import LanguageModel
 from hornbook.optim import build_optimizer, learning_rate
-from hornbook.training.compiled import SPAN, Form, Updates, compiled_loss
+from hornbook.training.compiled import Form, Updates, compiled_loss
 from hornbook.training.device import autocast
 from hornbook.training.loss import penalty
-from hornbook.training.replay import Replay, is_small
+from hornbook.training.replay import LONG, SPAN, Replay, is_descent, is_small
 
 
 class NotFiniteError(RunError):
@@ -61,11 +61,15 @@ class TrainStep:
         model.compute_plainly(config.training.plain)
         device = self.parameters[0].device
         self._loss = compiled_loss(device) if compiled == "loss" else batch_loss
-        self._updates = Updates(model) if compiled == "updates" else None
-        self.span = SPAN if self._updates is not None else 1
         self.averaged = [p.detach().clone() for p in self.parameters if config.training.ema]
         small = not config.training.plain and is_small(model, batches, precision)
         self._replay = Replay(model, config.optim.l2) if small else None
+        self._together: Callable[..., Tensor | None] | None = None
+        if compiled == "updates":
+            self._together = Updates(model)
+        elif self._replay and is_descent(config) and config.training.steps >= LONG:
+            self._together = self._replay.several
+        self.span = 1 if self._together is None else SPAN
 
     def gradients(self, step: int, precision: str, *, watched: bool = False) -> Tensor:
         """Sets the gradients of update `step` and gives its loss."""
@@ -109,11 +113,11 @@ class TrainStep:
 
         None, and nothing is updated, where a loss is no number: one by one it is found which.
         """
-        if self._updates is None:
+        if self._together is None:
             return [self(step)]
         ids, targets = self.batches.several(step, self.span)
         rates = torch.tensor([self.learning_rate(step + i) for i in range(self.span)])
-        figures = self._updates(ids, targets, rates)
+        figures = self._together(ids, targets, rates)
         return figures if figures is None else list(zip(*figures.unbind(), strict=True))
 
     def _average(self, step: int) -> None:
