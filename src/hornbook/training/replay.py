@@ -127,12 +127,20 @@ class Replay:
     def _updates(
         self, ids: Tensor, targets: Tensor, rates: Tensor, *values: Tensor
     ) -> tuple[Tensor, ...]:
-        """Losses and norms, and parameters and buffers after the last update."""
+        """Losses and norms, and parameters and buffers after the last update.
+
+        The parameters in one piece: what is done to all of them is three operations.
+        """
         n, figures = len(self._parameters), []
+        sizes = [len(p.flatten()) for p in values[:n]]
+        whole, buffers = torch.cat([p.flatten() for p in values[:n]]), values[n:]
+
+        def parts() -> list[Tensor]:
+            return [x.view_as(p) for x, p in zip(whole.split(sizes), self._parameters, strict=True)]
+
         for i in range(SPAN):
-            loss, *found = self._figures(ids[i], targets[i], *values)
-            norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(found[:n])))
-            figures.append(torch.stack([loss, norm]))
-            steps = torch._foreach_mul(found[:n], rates[i])
-            values = (*torch._foreach_sub(values[:n], steps), *found[n:])
-        return (torch.stack(figures, dim=1), *values)
+            loss, *found = self._figures(ids[i], targets[i], *parts(), *buffers)
+            gradient, buffers = torch.cat([g.flatten() for g in found[:n]]), tuple(found[n:])
+            figures += [loss, torch.linalg.vector_norm(gradient)]
+            whole = whole - gradient * rates[i]
+        return (torch.stack(figures).view(SPAN, 2).T, *parts(), *buffers)
