@@ -136,7 +136,10 @@ class Replay:
         whole, buffers = torch.cat([p.flatten() for p in values[:n]]), values[n:]
 
         def parts() -> list[Tensor]:
-            return [x.view_as(p) for x, p in zip(whole.split(sizes), self._parameters, strict=True)]
+            return [
+                x.view_as(p)
+                for x, p in zip(torch.split(whole, sizes), self._parameters, strict=True)
+            ]
 
         for i in range(SPAN):
             loss, *found = self._figures(ids[i], targets[i], *parts(), *buffers)
