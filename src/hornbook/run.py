@@ -88,7 +88,9 @@ class Run:
         try:
             return cls(path, facts, parse_config(facts["config"]))
         except ConfigError as error:
-            raise RunError(f"{place}: damaged: {error}") from None
+            raise RunError(
+                f"{place}: damaged, or written by another version of hornbook: {error}"
+            ) from None
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
