@@ -164,3 +164,9 @@ def strict(text: str) -> Any:
         raise ValueError(word)
 
     return json.loads(text, parse_constant=refuse)
+
+
+@pytest.fixture(autouse=True)
+def few_recordings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test may make as many as a process may."""
+    monkeypatch.setattr("hornbook.recording._made", 0)

@@ -123,16 +123,16 @@ def gpt_shakespeare() -> Nested:
     longer: Nested = {
         "data": {"corpus": "shakespeare"},
         "model": {
-            "context_length": 256,
+            "context_length": 512,
             "n_layer": 6,
             "n_head": 5,
             "n_kv_head": 5,
             "n_embd": 160,
             "n_hidden": 480,
-            "dropout": 0.1,
+            "dropout": 0.15,
             "conv_kernel": 4,
         },
-        "training": {"steps": 1000, "batch_size": 24},
+        "training": {"steps": 1200, "batch_size": 12},
     }
     return merge(gpt_stream(), longer)
 

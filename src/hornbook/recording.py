@@ -9,13 +9,18 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from threading import Lock
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
-CANNOT = (RuntimeError, SyntaxError, TypeError, NotImplementedError)  # what torch cannot record
+# what torch cannot record
+CANNOT = (RuntimeError, SyntaxError, TypeError, NotImplementedError, AssertionError)
+MOST = 24  # recordings of a process: torch keeps each, some 10 MB, until it ends
+_recording = Lock()  # torch.fx patches what all threads share
+_made = 0
 
 
 def record(function: Callable[..., Any], *examples: Tensor) -> Callable[..., Any]:
@@ -24,7 +29,11 @@ def record(function: Callable[..., Any], *examples: Tensor) -> Callable[..., Any
     What it computes without a tensor is taken to be the same each time, and what it writes to its
     arguments is written again. Raises one of `CANNOT` where it cannot be recorded.
     """
-    with warnings.catch_warnings():
+    global _made
+    with _recording, warnings.catch_warnings():
+        if _made == MOST:
+            raise RuntimeError(f"{MOST} recordings have been made")
+        _made += 1
         warnings.simplefilter("ignore")  # TorchScript is deprecated, but none is as fast
         graph = make_fx(function)(*examples)
         traced: Callable[..., Any] = torch.jit.trace(  # type: ignore[no-untyped-call]

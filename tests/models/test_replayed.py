@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -105,3 +106,65 @@ def test_what_cannot_be_recorded_is_read_as_any_other(
     for t in range(1, 11):
         torch.testing.assert_close(model.step(ids[:, t], state), model.next_logits(ids[:, : t + 1]))
     assert list(recordings(model).runs.values()) == [None]
+
+
+def read_on(model: LanguageModel, length: int = 11) -> None:
+    """Reads a row on and compares each place with the whole row."""
+    ids = torch.randint(VOCAB, (1, length))
+    _, state = model.start(ids[:, :1])
+    for t in range(1, length):
+        found, expected = model.step(ids[:, t], state), model.next_logits(ids[:, : t + 1])
+        torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+
+
+def other_weights(model: LanguageModel) -> None:
+    new = {name: 2 * t for name, t in model.state_dict().items()}
+    model.load_state_dict(new, assign=True)
+
+
+def other_head(model: LanguageModel) -> None:
+    model.head = torch.nn.Linear(8, VOCAB, bias=False).double()
+
+
+def a_hook(model: LanguageModel) -> None:
+    model.output.register_forward_hook(lambda module, args, out: out + 1)
+
+
+@pytest.mark.parametrize("settings", [GPT, MODELS["gpt2"]], ids=["gpt", "gpt2"])
+@pytest.mark.parametrize(
+    "change",
+    [other_weights, other_head, a_hook, lambda m: m.float(), lambda m: m.float().double()],
+    ids=["weights", "head", "hook", "float", "float and back"],
+)
+@torch.inference_mode()
+def test_a_model_that_is_changed_is_recorded_anew(settings: dict[str, Any], change: Any) -> None:
+    model = made(settings)
+    read_on(model)
+    assert recordings(model).runs
+    change(model)
+    read_on(model)
+
+
+def test_texts_in_threads() -> None:
+    def write(model: LanguageModel) -> None:
+        with torch.inference_mode():
+            read_on(model)
+
+    models = [made(GPT), made(MODELS["gpt2"])]
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(write, model) for model in models * 4]:
+            done.result()
+    assert not torch.fx._symbolic_trace.is_fx_tracing()
+    assert all(recordings(model).runs for model in models)
+
+
+@torch.inference_mode()
+def test_a_process_records_so_many_and_then_reads_as_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("hornbook.recording.MOST", 1)
+    models = [made(GPT) for _ in range(3)]
+    for model in models:
+        read_on(model)
+    runs = [run for model in models for run in recordings(model).runs.values()]
+    assert sum(run is not None for run in runs) == 1

@@ -118,8 +118,10 @@ class _BatchNorm(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(
-        ctx: Any, gradient: Tensor, *_: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor, None, None]:
+        ctx: Any, gradient: Tensor | None, *_: Tensor | None
+    ) -> tuple[Tensor | None, Tensor | None, Tensor | None, None, None]:
+        if gradient is None:
+            return None, None, None, None, None
         normal, scale, gamma = ctx.saved_tensors
         n = len(normal)
         d_beta, d_gamma = gradient.sum(0), (gradient * normal).sum(0)

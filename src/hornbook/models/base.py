@@ -161,16 +161,21 @@ class LanguageModel(nn.Module, ABC):
             )
 
 
+Version = tuple[object, ...]
+
+
 class State:
     """What a model keeps of the rows that it continues (`LanguageModel.start`).
 
     ids: the tokens that it would read again, (B, T). kept: what it computed of them: tensors with
     the rows first, or what has `branch` and `keep` of its own. length: how many places that covers.
+    version: of the model, where its steps may be recorded (`models/replayed.py`).
     """
 
     def __init__(self, ids: Tensor, kept: Iterable[Any] = (), length: int = 0) -> None:
         self.ids = ids.clone()  # rows move in place, and the caller's are not to
         self.kept, self.length = list(kept), length
+        self.version: Version | None = None
 
     def places(self, n: int) -> Tensor:
         """Where the next n tokens stand, (n,)."""

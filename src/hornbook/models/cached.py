@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from hornbook.models.base import LanguageModel, State
-from hornbook.models.replayed import replayed_read
+from hornbook.models.replayed import replayed_read, version_of
 
 
 class CachedModel(LanguageModel):
@@ -36,6 +36,7 @@ class CachedModel(LanguageModel):
         """The last `context_length` tokens, from an anchor at the first of them."""
         ids = ids[:, -self.context_length :]
         state = State(ids, self.empty(ids))
+        state.version = version_of(self) if len(ids) == 1 else None
         logits = self.read(ids, state)
         state.length = ids.shape[1]
         return logits, state
@@ -47,6 +48,7 @@ class CachedModel(LanguageModel):
             newer = state.ids[:, -max(1, self.context_length // 2) :]
             logits, fresh = self.start(newer)
             state.ids, state.kept, state.length = fresh.ids, fresh.kept, fresh.length
+            state.version = fresh.version
             return logits
         replayed = replayed_read(self, state)
         logits = self.read(ids[:, None], state) if replayed is None else replayed

@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
-from hornbook.models.base import State
+from hornbook.models.base import State, Version
 from hornbook.recording import CANNOT, record
 
 if TYPE_CHECKING:
@@ -39,15 +39,39 @@ class PlacedState(State):
         return self._place
 
 
+Key = tuple[
+    Version, tuple[torch.Size, ...]
+]  # room doubles as it fills, so there are several shapes
+
+
 class Recordings:
-    """What is recorded of one model, by the shapes of what it keeps: its room doubles as it fills."""
+    """What is recorded of one model."""
 
     def __init__(self) -> None:
-        self.count: Counter[tuple[torch.Size, ...]] = Counter()
-        self.runs: dict[tuple[torch.Size, ...], Run | None] = {}
+        self.count: Counter[Key] = Counter()
+        self.runs: dict[Key, Run | None] = {}
 
 
 _recordings: WeakKeyDictionary[CachedModel, Recordings] = WeakKeyDictionary()
+
+
+def version_of(model: CachedModel) -> Version | None:
+    """What a model's operations depend on besides the values of its weights.
+
+    None where they are not to be recorded: in training, on a GPU, under autocast, with hooks.
+    """
+    modules = list(model.modules())
+    if (
+        model.training
+        or model.device.type != "cpu"
+        or torch.is_grad_enabled()
+        or torch.is_autocast_enabled("cpu")
+        or any(m._forward_hooks or m._forward_pre_hooks for m in modules)
+    ):
+        return None
+    # a recording keeps its weights, so their ids are not given to others
+    weights = tuple((id(w), w.dtype) for w in (*model.parameters(), *model.buffers()))
+    return (weights, tuple(map(id, modules)), torch.get_num_threads())
 
 
 def replayed_read(model: CachedModel, state: State) -> Tensor | None:
@@ -55,20 +79,21 @@ def replayed_read(model: CachedModel, state: State) -> Tensor | None:
 
     None where that is not recorded, or not of such a state: then nothing is changed.
     """
-    if len(state.ids) != 1 or not state.ids.is_cpu or torch.is_grad_enabled():
+    if state.version is None or len(state.ids) != 1 or torch.is_grad_enabled():
         return None
     parts = [part for part in state.kept if hasattr(part, "at")]
     tensors = [t for part in parts for t in part.tensors()]
     if len(parts) != len(state.kept) or not tensors or tensors[0].shape[1] <= state.length:
         return None  # or room for the place is yet to be made
     of = _recordings.setdefault(model, Recordings())
-    shapes = tuple(t.shape for t in tensors)
-    of.count[shapes] += 1
-    if of.count[shapes] <= AFTER:
+    key = state.version, tuple(t.shape for t in tensors)
+    of.count[key] += 1
+    if of.count[key] <= AFTER:
         return None
-    if shapes not in of.runs:
-        of.runs[shapes] = _record(model, state, tensors)
-    run = of.runs[shapes]
+    if key not in of.runs:
+        of.runs[key] = None  # meanwhile, for other threads
+        of.runs[key] = _record(model, state, tensors)
+    run = of.runs[key]
     if run is None:
         return None
     logits = run(state.ids[:, -2:], torch.tensor([state.length]), *tensors)

@@ -28,6 +28,7 @@ FORWARD = 3.0  # how much faster tokens are scored than trained on
 EVALUATING = 0.1  # share of the minutes at most
 MEASURING = 0.1  # share of the minutes after which no larger size is tried
 FEWEST = 60  # updates below which a size is not worth trying
+SHORT = 1000  # updates below which small sizes gain by higher rates; larger ones do not
 PER_TOKEN = 30  # parameters for each token of a small text, beyond which larger sizes were worse
 
 
@@ -72,6 +73,7 @@ def dropout_for(epochs: float) -> float:
 
 def settings_of(size: Size, steps: int, epochs: float) -> dict[str, dict[str, Any]]:
     """A whole training of a size: `steps` updates that see each token `epochs` times."""
+    short = size.n_embd <= 64 and steps < SHORT
     return {
         "model": {
             "name": "gpt",
@@ -85,8 +87,8 @@ def settings_of(size: Size, steps: int, epochs: float) -> dict[str, dict[str, An
         },
         "optim": {
             "name": "muon",
-            "learning_rate": 5e-3,
-            "muon_learning_rate": 0.02 if size.n_embd > 64 else 0.015,
+            "learning_rate": 0.02 if short else 5e-3,
+            "muon_learning_rate": 0.03 if short else 0.02 if size.n_embd > 64 else 0.015,
             "schedule": "linear",
             "warmup": min(40, max(1, steps // 10)),
             "decay_start": 0.4,
