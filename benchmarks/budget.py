@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hornbook.config import merge
 from hornbook.evaluate import evaluate
 from hornbook.training.budget import SIZES, settings_of
 from hornbook.training.plan import make_plan
@@ -27,11 +28,12 @@ from hornbook.training.step import TrainStep
 TABLE = Path(__file__).with_name("budget.jsonl")
 
 
-def measure(corpus: str, size: str, steps: int) -> dict[str, object]:
+def measure(corpus: str, size: str, steps: int, device: str) -> dict[str, object]:
     """Trains one size for so many updates and gives its losses in nats."""
-    probe = make_plan(corpus, settings=settings_of(SIZES[size], steps, 1.0))
+    there = {"training": {"device": device}}
+    probe = make_plan(corpus, settings=merge(settings_of(SIZES[size], steps, 1.0), there))
     epochs = probe.tokens_per_step * steps / probe.train_part.n_targets
-    plan = make_plan(corpus, settings=settings_of(SIZES[size], steps, epochs))
+    plan = make_plan(corpus, settings=merge(settings_of(SIZES[size], steps, epochs), there))
     step = TrainStep(plan.model, plan.batches, plan.config, plan.precision)
     plan.model.train()
     begin = time.perf_counter()
@@ -78,11 +80,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("points", nargs="*", help="SIZE:UPDATES")
     parser.add_argument("--corpus", default="shakespeare")
+    parser.add_argument("--device", default="auto")
     parser.add_argument("--fit", action="store_true")
     arguments = parser.parse_args()
     for point in arguments.points:
         size, _, steps = point.partition(":")
-        found = measure(arguments.corpus, size, int(steps))
+        found = measure(arguments.corpus, size, int(steps), arguments.device)
         with TABLE.open("a", encoding="utf-8") as file:
             file.write(json.dumps(found) + "\n")
         print(json.dumps(found), flush=True)

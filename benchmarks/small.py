@@ -24,9 +24,12 @@ from hornbook.training.plan import SHARE, make_plan
 from hornbook.training.step import TrainStep
 
 
-def measure(model: str, names: int, epochs: float, dropout: float) -> dict[str, Any]:
+def measure(model: str, names: int, epochs: float, dropout: float, device: str) -> dict[str, Any]:
     """One training."""
-    preset = merge(presets.default(model, documents=True), {"model": {"dropout": dropout}})
+    preset = merge(
+        presets.default(model, documents=True),
+        {"model": {"dropout": dropout}, "training": {"device": device}},
+    )
     plan = make_plan("names", preset=preset)
     part = Part.of_documents(plan.split.train[:names], plan.tokenizer)
     row = plan.tokens_per_step / plan.batches.batch_size  # tokens
@@ -61,6 +64,7 @@ def main() -> None:
     parser.add_argument("--names", default="300,1000,3000")
     parser.add_argument("--epochs", default="6,12,24,48")
     parser.add_argument("--dropout", default="0.05,0.2,0.4")
+    parser.add_argument("--device", default="auto")
     args = parser.parse_args()
     asked = (args.models, args.names, args.epochs, args.dropout)
     models, names, epochs, dropouts = (text.split(",") for text in asked)
@@ -68,7 +72,7 @@ def main() -> None:
     for model, n in itertools.product(models, map(int, names)):
         print(f"{model}, {n:,} names".ljust(24) + "".join(f"{float(e):>9g}" for e in epochs))
         for dropout in map(float, dropouts):
-            row = [measure(model, n, float(e), dropout) for e in epochs]
+            row = [measure(model, n, float(e), dropout, args.device) for e in epochs]
             rows += row
             print(f"  dropout {dropout:g}".ljust(24) + "".join(f"{r['loss']:9.4f}" for r in row))
     print(json.dumps({"benchmark": "small", "rows": rows}))

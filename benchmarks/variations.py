@@ -37,12 +37,14 @@ UPDATES = {"small": 400, "medium": 600}
 EPOCHS = {"documents": 3.0, "stream": 0.9}  # about; they decide on the dropout
 
 
-def measure(corpus: str, kind: str, size: str, variation: str, seed: int) -> dict[str, Any]:
+def measure(
+    corpus: str, kind: str, size: str, variation: str, seed: int, device: str
+) -> dict[str, Any]:
     """One training to its horizon."""
     updates = UPDATES[size]
     settings = merge(
         settings_of(SIZES[size], updates, EPOCHS[kind]),
-        {"model": VARIATIONS[variation], "training": {"seed": seed}},
+        {"model": VARIATIONS[variation], "training": {"seed": seed, "device": device}},
         {"data": {"corpus": corpus, "kind": kind}},
     )
     plan = make_plan(corpus, settings=settings)
@@ -68,6 +70,7 @@ def main() -> None:
     parser.add_argument("--sizes", nargs="*", default=["small"], choices=list(UPDATES))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--kind", default="stream", choices=["stream", "documents"])
+    parser.add_argument("--device", default="auto")
     args = parser.parse_args()
     rows = []
     with tempfile.TemporaryDirectory() as folder:
@@ -78,7 +81,7 @@ def main() -> None:
             path.write_text(text[: int(0.9 * len(text))])
             corpus = str(path)
         for size, seed, variation in itertools.product(args.sizes, range(args.seeds), VARIATIONS):
-            row = measure(corpus, args.kind, size, variation, seed)
+            row = measure(corpus, args.kind, size, variation, seed, args.device)
             print("  ".join(f"{name} {value}" for name, value in row.items()), flush=True)
             rows.append(row)
     for size, variation in itertools.product(args.sizes, VARIATIONS):

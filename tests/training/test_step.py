@@ -213,7 +213,7 @@ def test_recorded_updates_of_a_run_are_the_same_to_the_bit(
     monkeypatch.setattr("hornbook.training.loop.RECORDS", 5)
     runs = []
     for long in (0, 101):
-        monkeypatch.setattr("hornbook.training.step.LONG", long)
+        monkeypatch.setattr("hornbook.training.replay.LONG", long)
         runs.append(train("names", out=tmp_path / str(long), settings=settings))
     assert len(together) >= 6
     assert None not in together

@@ -103,7 +103,8 @@ def sample(
 
     The text keeps the prompt and loses the stop. The generator gives one number, a key: token t of
     sample i depends on the key, i and t, and on neither n nor the batch (but for the rounding of
-    logits, which are not the same to the last bit in a batch of another size). With batch=1 samples
+    logits, which are not the same to the last bit in a batch of another size, nor by the recorded
+    operations of a long text). With batch=1 samples
     are drawn one after the other from the generator itself, as in the notes.
     """
     _check(n, max_tokens, stop)

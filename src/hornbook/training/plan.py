@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -40,7 +40,7 @@ from hornbook.tokenizers import Tokenizer, build_tokenizer
 from hornbook.training.compiled import Form, choose_form, pays_from
 from hornbook.training.device import PAYS, choose_precision, describe_device, find_device, has_bf16
 from hornbook.training.memory import refuse_too_large
-from hornbook.training.replay import SPAN, is_descent, is_small
+from hornbook.training.replay import SPAN, is_descent, is_small, span_of
 from hornbook.training.step import TrainStep
 
 if TYPE_CHECKING:
@@ -158,9 +158,18 @@ class Plan:
             lines.append(("precision", f"{self.precision} ({self.why_precision})"))
             compiled = {"no": "no", "loss": "yes", "updates": f"{SPAN} updates a call"}
             lines.append(("compiled", f"{compiled[self.compiled]} ({self.why_compiled})"))
+            if self.compiled == "no" and self.replayed:
+                span = span_of(self.config)
+                lines.append(("updates", f"recorded and replayed where they can be, {span} a call"))
         if self.memory:
             lines.append(("memory", self.memory))
         return lines + [("note", note) for note in self.notes]
+
+    @property
+    def replayed(self) -> bool:
+        """Whether its updates are to be recorded (`training/replay.py`)."""
+        plain = self.config.training.plain
+        return not plain and is_small(self.model, self.batches, self.precision)
 
     def facts(self) -> dict[str, Any]:
         """What config.json says besides the settings."""
@@ -320,7 +329,12 @@ def _choose_compilation(plan: Plan) -> None:
             updates = training.steps * plan.batches.batch_size / trial.batches.batch_size
             least = pays_from(form) / updates  # below it nothing more is to be known
             seconds = updates * seconds_of(trial, plan.device, least)
+            if trial.span > 1 and seconds >= pays_from(form):  # what the run would do instead
+                together = partial(_several, trial)
+                seconds = updates / trial.span * seconds_of(together, plan.device)
     plan.compiled, plan.why_compiled = choose_form(form, asked, seconds, plan.device)
+    if asked == "no" and (training.plain or training.deterministic):
+        plan.why_compiled = "plain" if training.plain else "deterministic"
     if asked == "auto" and plan.compiled == "loss":
         _compare_compiled(plan)
 
@@ -338,13 +352,13 @@ def _compare_compiled(plan: Plan) -> None:
     plan.why_compiled = f"measured: an update takes {ratio:.2f} of the time"
 
 
+def _several(step: TrainStep, call: int) -> object:
+    return step.several(call * step.span)
+
+
 def _in_one_call(plan: Plan) -> bool:
     """Whether an update is plain gradient descent, and small."""
-    return (
-        is_descent(plan.config)
-        and not plan.config.optim.l2
-        and is_small(plan.model, plan.batches, plan.precision)
-    )
+    return is_descent(plan.config) and not plan.config.optim.l2 and plan.replayed
 
 
 @contextmanager

@@ -31,6 +31,11 @@ def is_descent(config: RunConfig) -> bool:
     return (config.optim.name, config.optim.grad_clip, config.training.ema) == ("sgd", 0.0, 0.0)
 
 
+def span_of(config: RunConfig) -> int:
+    """How many updates of a small model are made in one recorded call, if they can be recorded."""
+    return SPAN if is_descent(config) and config.training.steps >= LONG else 1
+
+
 def is_small(model: LanguageModel, batches: Batches, precision: str) -> bool:
     """Whether an update is of few windows, draws nothing at random but its batch, and is on a CPU."""
     random = any(getattr(module, "p", 0.0) for module in model.modules())

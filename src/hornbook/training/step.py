@@ -18,7 +18,7 @@ from hornbook.optim import build_optimizer, learning_rate
 from hornbook.training.compiled import Form, Updates, compiled_loss
 from hornbook.training.device import autocast
 from hornbook.training.loss import penalty
-from hornbook.training.replay import LONG, SPAN, Replay, is_descent, is_small
+from hornbook.training.replay import SPAN, Replay, is_small, span_of
 
 
 class NotFiniteError(RunError):
@@ -67,7 +67,7 @@ class TrainStep:
         self._together: Callable[..., Tensor | None] | None = None
         if compiled == "updates":
             self._together = Updates(model)
-        elif self._replay and is_descent(config) and config.training.steps >= LONG:
+        elif self._replay and span_of(config) > 1:
             self._together = self._replay.several
         self.span = 1 if self._together is None else SPAN
 
