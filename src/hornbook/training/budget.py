@@ -28,7 +28,7 @@ FORWARD = 3.0  # how much faster tokens are scored than trained on
 EVALUATING = 0.1  # share of the minutes at most
 MEASURING = 0.1  # share of the minutes after which no larger size is tried
 FEWEST = 60  # updates below which a size is not worth trying
-SHORT = 1000  # updates below which small sizes gain by higher rates; larger ones do not
+SHORT = 600  # updates below which small sizes gain by higher rates; larger ones do not
 PER_TOKEN = 30  # parameters for each token of a small text, beyond which larger sizes were worse
 
 
@@ -53,13 +53,13 @@ SIZES = {
 
 
 LAWS: dict[tuple[str, str], tuple[float, float, float]] = {  # a, b, c: see above
-    ("documents", "tiny"): (1.931, 22.79, 0.85),
-    ("documents", "small"): (1.893, 23.23, 0.85),
-    ("documents", "medium"): (1.884, 11.83, 0.85),
-    ("stream", "tiny"): (1.628, 14.08, 0.65),
-    ("stream", "small"): (1.527, 16.11, 0.65),
-    ("stream", "medium"): (1.440, 12.72, 0.65),
-    ("stream", "large"): (1.274, 13.60, 0.65),
+    ("documents", "tiny"): (1.919, 6.80, 0.65),
+    ("documents", "small"): (1.868, 8.05, 0.65),
+    ("documents", "medium"): (1.859, 4.88, 0.65),
+    ("stream", "tiny"): (1.597, 5.96, 0.50),
+    ("stream", "small"): (1.498, 6.58, 0.50),
+    ("stream", "medium"): (1.368, 6.72, 0.50),
+    ("stream", "large"): (1.128, 8.27, 0.50),
 }
 
 
