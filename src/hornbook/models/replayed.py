@@ -39,9 +39,7 @@ class PlacedState(State):
         return self._place
 
 
-Key = tuple[
-    Version, tuple[torch.Size, ...]
-]  # room doubles as it fills, so there are several shapes
+Key = tuple[Version, tuple[torch.Size, ...]]  # room doubles, so there are several shapes
 
 
 class Recordings:
@@ -105,7 +103,7 @@ def replayed_read(model: CachedModel, state: State) -> Tensor | None:
 @torch.inference_mode(False)
 @torch.no_grad()
 def _record(model: CachedModel, state: State, tensors: list[Tensor]) -> Run | None:
-    """The operations of one place; None where they are not those of the model at another."""
+    """The operations of one place; None where they do not give what `read` gives at another."""
     room = tensors[0].shape[1]
 
     def read(ids: Tensor, place: Tensor, *kept: Tensor) -> Tensor:
