@@ -9,10 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from hornbook import recording
 from hornbook.config import merge
 from hornbook.evaluate import batch_loss
 from hornbook.training import train
-from hornbook.training.compiled import Updates, choose_form, compiler, pays_from
+from hornbook.training.compiled import choose_form, compiler, pays_from
 from hornbook.training.plan import Plan, make_plan
 from hornbook.training.replay import Replay
 from hornbook.training.step import TrainStep, clip
@@ -114,16 +115,26 @@ def test_losses_outlast_the_memory_of_a_replayed_graph(monkeypatch: pytest.Monke
     assert losses.isfinite().all()
 
 
-def test_several_updates_in_one_call_are_the_same_updates(
+@pytest.mark.skipif(not compiler(CPU), reason="compiling needs a C++ compiler")
+def test_compiled_updates_are_the_same_but_for_rounding(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Uncompiled here, for compiling takes a minute: benchmarks/updates.py compiles."""
-    monkeypatch.setattr(torch, "compile", lambda function, **_: function)
-    monkeypatch.setattr("hornbook.training.compiled.compiler", lambda device: True)
+    for module in ("replay", "step", "plan"):  # eight take twice as long to compile
+        monkeypatch.setattr(f"hornbook.training.{module}.SPAN", 2)
+    compiled = []
+    compile_trace = recording.compile_trace
+
+    def counting(*arguments: Any) -> Any:
+        compiled.append(compile_trace(*arguments))
+        return compiled[-1]
+
+    monkeypatch.setattr("hornbook.training.replay.compile_trace", counting)
+    monkeypatch.setattr("hornbook.training.loop.RECORDS", 5)
     runs = []
-    for compiled in ("yes", "no"):
-        settings = merge(MLP, {"training": {"compile": compiled}})
-        runs.append(train("names", out=tmp_path / compiled, settings=settings))
+    for wanted in ("yes", "no"):
+        settings = merge(MLP, {"optim": {"l2": 0.01}, "training": {"compile": wanted}})
+        runs.append(train("names", out=tmp_path / wanted, settings=settings))
+    assert len(compiled) == 1
     assert runs[0].facts["hardware"]["compiled"] == "updates"
     assert "compiled" in runs[0].report["determinism"]
     for a, b in zip(runs[0].log, runs[1].log, strict=True):
@@ -137,15 +148,32 @@ def test_several_updates_in_one_call_are_the_same_updates(
         torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
 
 
-def test_updates_that_end_in_no_number_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch, "compile", lambda function, **_: function)
+def test_updates_that_cannot_be_compiled_are_made_one_by_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def failing(*_: Any) -> NoReturn:
+        raise RuntimeError("no compiler")
+
+    monkeypatch.setattr("hornbook.training.replay.compile_trace", failing)
+    monkeypatch.setattr("hornbook.training.loop.RECORDS", 5)
+    monkeypatch.setattr("hornbook.training.compiled.compiler", lambda device: True)
+    monkeypatch.setattr("hornbook.training.plan.choose_form", lambda *_: ("updates", "it saves"))
     plan = make_plan("names", settings=MLP)
-    updates = Updates(plan.model.train())
+    assert (plan.compiled, plan.why_compiled) == ("no", "it failed here: RuntimeError")
+    settings = merge(MLP, {"training": {"compile": "yes"}})
+    assert train("names", out=tmp_path / "run", settings=settings).log[-1]["step"] == 40
+
+
+def test_updates_that_end_in_no_number_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hornbook.training.replay.compile_trace", lambda graph, *_: graph)
+    plan = make_plan("names", settings=MLP)
     before = {name: t.clone() for name, t in plan.model.state_dict().items()}
     ids, targets = plan.batches.several(0, 8)
-    assert updates(ids, targets, torch.full((8,), float("inf"))) is None
-    for name, tensor in plan.model.state_dict().items():
-        assert torch.equal(tensor, before[name])
+    for compiled in (True, False):
+        updates = Replay(plan.model.train(), 0.0, compiled=compiled)
+        assert updates.several(ids, targets, torch.full((8,), float("inf"))) is None
+        for name, tensor in plan.model.state_dict().items():
+            assert torch.equal(tensor, before[name])
 
 
 @pytest.mark.parametrize(

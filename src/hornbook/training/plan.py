@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -330,35 +330,40 @@ def _choose_compilation(plan: Plan) -> None:
             least = pays_from(form) / updates  # below it nothing more is to be known
             seconds = updates * seconds_of(trial, plan.device, least)
             if trial.span > 1 and seconds >= pays_from(form):  # what the run would do instead
-                together = partial(_several, trial)
-                seconds = updates / trial.span * seconds_of(together, plan.device)
+                seconds = updates * _seconds_of_each(trial, plan.device)
     plan.compiled, plan.why_compiled = choose_form(form, asked, seconds, plan.device)
     if asked == "no" and (training.plain or training.deterministic):
         plan.why_compiled = "plain" if training.plain else "deterministic"
-    if asked == "auto" and plan.compiled == "loss":
-        _compare_compiled(plan)
+    if asked == "auto" and plan.compiled != "no":
+        _compare_compiled(plan, form)
 
 
-def _compare_compiled(plan: Plan) -> None:
-    """Keeps the compiled loss where it can be compiled and an update takes less time with it."""
+def _compare_compiled(plan: Plan, form: Form) -> None:
+    """Keeps it where it can be compiled and an update takes less time with it."""
     plan.compiled = "no"
     try:
-        with _trial(plan, plan.precision) as trial, _trial(plan, plan.precision, "loss") as other:
-            ratio = seconds_of(other, plan.device) / seconds_of(trial, plan.device)
+        with _trial(plan, plan.precision) as trial, _trial(plan, plan.precision, form) as other:
+            ratio = _seconds_of_each(other, plan.device) / _seconds_of_each(trial, plan.device)
     except RuntimeError as error:  # torch's compilers raise many kinds of it
         plan.why_compiled = f"it failed here: {type(error).__name__}"
         return
-    plan.compiled = "loss" if ratio < PAYS else "no"
+    plan.compiled = form if ratio < PAYS else "no"
     plan.why_compiled = f"measured: an update takes {ratio:.2f} of the time"
 
 
-def _several(step: TrainStep, call: int) -> object:
-    return step.several(call * step.span)
+def _seconds_of_each(step: TrainStep, device: torch.device) -> float:
+    """Of an update, as many at once as it makes. Raises RuntimeError where it cannot make them."""
+
+    def several(call: int) -> None:
+        if step.several(call * step.span) is None:
+            raise RuntimeError("several updates cannot be made at once")
+
+    return seconds_of(several, device) / step.span
 
 
 def _in_one_call(plan: Plan) -> bool:
     """Whether an update is plain gradient descent, and small."""
-    return is_descent(plan.config) and not plan.config.optim.l2 and plan.replayed
+    return is_descent(plan.config) and plan.replayed
 
 
 @contextmanager

@@ -3,7 +3,8 @@
 At the notes' sizes an update is some thirty small operations. Python and autograd, which finds out anew
 each time what the gradient of each is, take longer over them than the operations themselves. But they
 are the same in every update: they are recorded once, gradients and all, and run again to the same bits
-in half the time (`recording.py`). A quarter of a second, where compiling takes a minute.
+in half the time (`recording.py`): a quarter of a second. What was recorded can also be compiled, which
+takes tens of seconds and pays back in a long run.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from torch import Tensor
 from hornbook.config import RunConfig
 from hornbook.data.batches import Batches, WindowBatches
 from hornbook.models.base import LanguageModel
-from hornbook.recording import CANNOT, record
+from hornbook.recording import CANNOT, compile_trace, record, trace
 from hornbook.training.loss import Functional
 
 SMALL = 1e8  # operations of an update below which starting them is what it costs
@@ -55,10 +56,14 @@ class Recorded:
 
     None where the batch is not of the shape that was recorded, or the recording does not give what
     `expected` gives, to the bit, for another batch than its own; but for the first tensor.
+    compiled: run as loops of C++, which may add in another order.
     """
 
-    def __init__(self, function: Figures, expected: Figures, vocab_size: int) -> None:
+    def __init__(
+        self, function: Figures, expected: Figures, vocab_size: int, *, compiled: bool = False
+    ) -> None:
         self._function, self._expected, self._vocab_size = function, expected, vocab_size
+        self._compiled = compiled
         self._shape: torch.Size | None = None
         self._run: Figures | None = None
 
@@ -74,12 +79,18 @@ class Recorded:
     @torch.enable_grad()
     def _record(self, ids: Tensor, targets: Tensor, *values: Tensor) -> Figures | None:
         other = (ids + 1) % self._vocab_size, (targets + 1) % self._vocab_size
+        run: Figures
         try:
-            run = record(self._function, *other, *values)
-            found = run(ids, targets, *values)
+            if self._compiled:
+                graph = trace(self._function, *other, *values)
+                found = graph(ids, targets, *values)  # exactly; its loops add in another order
+                run = compile_trace(graph, *other, *values)
+            else:
+                run = record(self._function, *other, *values)
+                found = run(ids, targets, *values)
             expected = self._expected(ids, targets, *values)
         except CANNOT:
-            return None  # torch cannot record it: it is computed as any other
+            return None  # torch cannot: it is computed as any other
         pairs = zip(found[1:], expected[1:], strict=True)
         same = all(torch.allclose(a, b, 0, 0, equal_nan=True) for a, b in pairs)
         return run if same and torch.allclose(found[0], expected[0], equal_nan=True) else None
@@ -88,14 +99,16 @@ class Recorded:
 class Replay:
     """Gradients of a batch, and several updates of plain gradient descent, as recorded.
 
-    Both give None, and nothing is changed, where that cannot be done.
+    Both give None, and nothing is changed, where that cannot be done. compiled: the several run as
+    loops of C++.
     """
 
-    def __init__(self, model: LanguageModel, l2: float) -> None:
+    def __init__(self, model: LanguageModel, l2: float, *, compiled: bool = False) -> None:
         self._loss = Functional(model, l2)
         self._parameters, self._buffers = list(model.parameters()), list(model.buffers())
         self._one = Recorded(self._figures, self._figures, model.vocab_size)
-        self._span = Recorded(self._updates, self._one_by_one, model.vocab_size)
+        updates = self._one_by_one if compiled else self._updates  # the compiler joins what it can
+        self._span = Recorded(updates, self._one_by_one, model.vocab_size, compiled=compiled)
 
     @torch.no_grad()
     def __call__(self, ids: Tensor, targets: Tensor) -> Tensor | None:

@@ -15,7 +15,7 @@ from hornbook.errors import RunError
 from hornbook.evaluate import batch_loss
 from hornbook.models.base import LanguageModel
 from hornbook.optim import build_optimizer, learning_rate
-from hornbook.training.compiled import Form, Updates, compiled_loss
+from hornbook.training.compiled import Form, compiled_loss
 from hornbook.training.device import autocast
 from hornbook.training.loss import penalty
 from hornbook.training.replay import SPAN, Replay, is_small, span_of
@@ -63,11 +63,10 @@ class TrainStep:
         self._loss = compiled_loss(device) if compiled == "loss" else batch_loss
         self.averaged = [p.detach().clone() for p in self.parameters if config.training.ema]
         small = not config.training.plain and is_small(model, batches, precision)
-        self._replay = Replay(model, config.optim.l2) if small else None
+        together = compiled == "updates"
+        self._replay = Replay(model, config.optim.l2, compiled=together) if small else None
         self._together: Callable[..., Tensor | None] | None = None
-        if compiled == "updates":
-            self._together = Updates(model)
-        elif self._replay and span_of(config) > 1:
+        if self._replay and (together or span_of(config) > 1):
             self._together = self._replay.several
         self.span = 1 if self._together is None else SPAN
 
