@@ -50,10 +50,27 @@ def record(function: Callable[..., Any], *examples: Tensor) -> Callable[..., Any
             raise RuntimeError(f"{MOST} recordings have been made")
         _made += 1
         warnings.simplefilter("ignore")  # TorchScript is deprecated, but none is as fast
+        _view_once(graph)
         traced: Callable[..., Any] = torch.jit.trace(  # type: ignore[no-untyped-call]
             graph, examples, check_trace=False
         )
     return traced
+
+
+def _view_once(graph: GraphModule) -> None:
+    """Takes views of weights now; what is written to the weights later is seen in them."""
+    for node in graph.graph.nodes:
+        sources = node.all_input_nodes
+        if getattr(node.target, "is_view", False) and [s.op for s in sources] == ["get_attr"]:
+            view = node.target(
+                *(getattr(graph, a.target) if a in sources else a for a in node.args)
+            )
+            if isinstance(view, Tensor):
+                setattr(graph, f"of_{node.name}", view.detach())
+                with graph.graph.inserting_before(node):
+                    node.replace_all_uses_with(graph.graph.get_attr(f"of_{node.name}"))
+    graph.graph.eliminate_dead_code()
+    graph.recompile()
 
 
 def compile_trace(graph: GraphModule, *examples: Tensor) -> Callable[..., Any]:

@@ -172,8 +172,12 @@ def test_a_cache_grows() -> None:
     assert cache.length == 40
 
 
+@pytest.mark.parametrize("wide", [16, 1024])
 @pytest.mark.parametrize("bias", [True, False])
-def test_one_row_through_a_linear_layer_is_the_same_on_several_threads(bias: bool) -> None:
+def test_one_row_through_a_linear_layer_is_the_same_on_several_threads(
+    bias: bool, wide: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hornbook.layers.linear.WIDE", wide)
     layer = Linear(24, 30, bias=bias)
     plain = nn.Linear(24, 30, bias=bias)
     plain.load_state_dict(layer.state_dict())

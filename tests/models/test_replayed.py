@@ -122,6 +122,16 @@ def other_weights(model: LanguageModel) -> None:
     model.load_state_dict(new, assign=True)
 
 
+def other_memory(model: LanguageModel) -> None:
+    for parameter in model.parameters():
+        parameter.data = 2 * parameter.data
+
+
+def other_values(model: LanguageModel) -> None:
+    for parameter in model.parameters():
+        parameter.mul_(2)
+
+
 def other_head(model: LanguageModel) -> None:
     model.head = torch.nn.Linear(8, VOCAB, bias=False).double()
 
@@ -133,8 +143,16 @@ def a_hook(model: LanguageModel) -> None:
 @pytest.mark.parametrize("settings", [GPT, MODELS["gpt2"]], ids=["gpt", "gpt2"])
 @pytest.mark.parametrize(
     "change",
-    [other_weights, other_head, a_hook, lambda m: m.float(), lambda m: m.float().double()],
-    ids=["weights", "head", "hook", "float", "float and back"],
+    [
+        other_weights,
+        other_memory,
+        other_values,
+        other_head,
+        a_hook,
+        lambda m: m.float(),
+        lambda m: m.float().double(),
+    ],
+    ids=["weights", "memory", "values", "head", "hook", "float", "float and back"],
 )
 @torch.inference_mode()
 def test_a_model_that_is_changed_is_recorded_anew(settings: dict[str, Any], change: Any) -> None:

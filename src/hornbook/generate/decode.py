@@ -196,8 +196,12 @@ def stream(
     start = prompt_ids(tokenizer, prompt, unknown)
     draw = _keyed(generator, sampling or Sampling())
     number = torch.zeros(1, dtype=torch.int64, device=model.device)
+    text_of: dict[int, bytes] = {}
     for _, chosen in generate_ids(model, start, number, max_tokens, draw):
-        held += decoder.decode(tokenizer.decode_bytes(chosen.tolist()))
+        token = int(chosen)
+        if token not in text_of:
+            text_of[token] = tokenizer.decode_bytes([token])
+        held += decoder.decode(text_of[token])
         held, found = _cut(held, stop)
         if found:
             break

@@ -88,7 +88,8 @@ def uniforms(key: int, samples: Tensor, place: int) -> Tensor:
     base = _mix_int((_mix_int(key) + place * GOLDEN) & BITS)
     if len(samples) == 1:  # one number needs no tensors on the way
         mixed = _mix_int((int(samples) * GOLDEN + base) & BITS)
-        return torch.tensor([(mixed >> 12) * 2.0**-52], dtype=torch.float64, device=samples.device)
+        u = (mixed >> 12) * 2.0**-52
+        return torch.full((1,), u, dtype=torch.float64, device=samples.device)
     z = samples * _signed(GOLDEN) + _signed(base)  # int64 wraps around, as is meant
     for shift, factor in ROUNDS:
         z = (z ^ _right(z, shift)) * _signed(factor)
