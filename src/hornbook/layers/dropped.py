@@ -17,7 +17,7 @@ from torch import Tensor
 
 from hornbook.layers.dropout import LEVELS, kept, random_bytes
 
-AT_ONCE = 1 << 18  # attention weights
+AT_ONCE = 1 << 20  # attention weights
 QUERIES = 128  # in one piece: they look at no key after the last of them
 
 
