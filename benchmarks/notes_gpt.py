@@ -16,6 +16,7 @@ line.
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import resource
 import statistics
@@ -123,6 +124,7 @@ def one_side(side: str, dropout: float, batch: int, updates: int, device: str) -
     }
     plan = make_plan(preset="notes-gpt", settings=settings)
     sizes = presets.notes_gpt()["model"]
+    importlib.import_module("torch._dynamo")  # or the first optimizer would
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     if side == "hornbook":
         update = TrainStep(plan.model.train(), plan.batches, plan.config, plan.precision)
