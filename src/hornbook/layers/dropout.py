@@ -11,10 +11,10 @@ from torch.nn import functional as F
 LEVELS = 256  # of a random byte
 
 
-def random_bytes(shape: torch.Size) -> Tensor:
-    """Uniform bytes, uint8, eight of each random number that torch's generator draws."""
+def random_bytes(shape: torch.Size, generator: torch.Generator | None = None) -> Tensor:
+    """Uniform bytes, uint8, eight of each random number that a generator draws, or torch's own."""
     n = shape.numel()
-    words = torch.empty(-(-n // 8), dtype=torch.int64).random_(-(2**63), None)
+    words = torch.empty(-(-n // 8), dtype=torch.int64).random_(-(2**63), None, generator=generator)
     return words.view(torch.uint8)[:n].view(shape)
 
 

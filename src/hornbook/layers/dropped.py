@@ -1,8 +1,8 @@
-"""Attention whose weights are dropped out, on a CPU: few bytes kept, masks drawn as bytes.
+"""Attention whose weights are dropped out, on a CPU: nothing kept of them, masks drawn as bytes.
 
 PyTorch's fused kernel knows no dropout on a CPU and falls back to one that keeps three arrays of
 (B, H, T, T) floats for the backward pass. Here the weights are made a few rows of the batch at a
-time, small enough for the cache, and again for the backward pass; only the random bytes are kept.
+time, small enough for the cache, and again for the backward pass, as are the random bytes.
 Dao et al. 2022 do so in a GPU's fast memory.
 """
 
@@ -26,7 +26,7 @@ class _Dropped(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, bias: Tensor, dropped: int) -> Tensor:
-        noise = random_bytes(torch.Size((*q.shape[:3], k.shape[2])))
+        state, noise = torch.get_rng_state(), random_bytes(torch.Size((*q.shape[:3], k.shape[2])))
         log_sums = q.new_empty((*q.shape[:3], 1), dtype=bias.dtype)  # to the base of 2
         out = torch.empty_like(q)
         scale = LEVELS / (LEVELS - dropped)
@@ -38,13 +38,15 @@ class _Dropped(torch.autograd.Function):
             log_sums[queries] = highest + sums.log2()
             shares.mul_(kept(noise[weights], dropped, shares.dtype))
             out[queries] = (shares.to(v.dtype) @ v[keys]).mul_(scale / sums)
-        ctx.save_for_backward(q, k, v, bias, noise, log_sums, out)
+        ctx.save_for_backward(q, k, v, bias, state, log_sums, out)
         ctx.dropped, ctx.scale = dropped, scale
         return out
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        q, k, v, bias, noise, log_sums, out = ctx.saved_tensors
+        q, k, v, bias, state, log_sums, out = ctx.saved_tensors
+        generator = torch.Generator().set_state(state)
+        noise = random_bytes(torch.Size((*q.shape[:3], k.shape[2])), generator)
         dq, dk, dv = torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
         scale = q.shape[-1] ** -0.5
         for queries, keys, weights in _pieces(noise):
