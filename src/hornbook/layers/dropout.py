@@ -24,22 +24,28 @@ def kept(noise: Tensor, level: int, dtype: torch.dtype) -> Tensor:
     return torch.ge(noise, level, out=torch.empty(noise.shape, dtype=dtype))
 
 
+def drawn_again(shape: torch.Size, state: Tensor) -> Tensor:
+    """The `random_bytes` that torch's generator drew from a state on."""
+    return random_bytes(shape, torch.Generator().set_state(state))
+
+
 class _Drop(torch.autograd.Function):
-    """Keeps a byte for each place."""
+    """Keeps the state of the generator, and draws its bytes again for the backward pass."""
 
     @staticmethod
-    def forward(x: Tensor, noise: Tensor, level: int) -> Tensor:
-        return kept(noise, level, x.dtype).mul_(x).mul_(LEVELS / (LEVELS - level))
+    def forward(ctx: Any, x: Tensor, level: int) -> Tensor:
+        ctx.save_for_backward(torch.get_rng_state())
+        ctx.level = level
+        return _masked(x, random_bytes(x.shape), level)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, int], output: Tensor) -> None:
-        _, noise, ctx.level = inputs
-        ctx.save_for_backward(noise)
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (state,) = ctx.saved_tensors
+        return _masked(gradient, drawn_again(gradient.shape, state), ctx.level), None
 
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        (noise,) = ctx.saved_tensors
-        return _Drop.forward(gradient, noise, ctx.level), None, None
+
+def _masked(x: Tensor, noise: Tensor, level: int) -> Tensor:
+    return kept(noise, level, x.dtype).mul_(x).mul_(LEVELS / (LEVELS - level))
 
 
 def drop_out(x: Tensor, p: float) -> Tensor:
@@ -48,7 +54,7 @@ def drop_out(x: Tensor, p: float) -> Tensor:
     p is rounded to 1/256. PyTorch's own mask draws a double for each place, in one thread.
     """
     level = min(max(1, round(p * LEVELS)), LEVELS - 1)
-    out: Tensor = _Drop.apply(x, random_bytes(x.shape), level)  # type: ignore[no-untyped-call]
+    out: Tensor = _Drop.apply(x, level)  # type: ignore[no-untyped-call]
     return out
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hornbook.layers.dropout import LEVELS, kept, random_bytes
+from hornbook.layers.dropout import LEVELS, drawn_again, kept, random_bytes
 
 AT_ONCE = 1 << 20  # attention weights
 QUERIES = 128  # in one piece: they look at no key after the last of them
@@ -45,8 +45,7 @@ class _Dropped(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         q, k, v, bias, state, log_sums, out = ctx.saved_tensors
-        generator = torch.Generator().set_state(state)
-        noise = random_bytes(torch.Size((*q.shape[:3], k.shape[2])), generator)
+        noise = drawn_again(torch.Size((*q.shape[:3], k.shape[2])), state)
         dq, dk, dv = torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
         scale = q.shape[-1] ** -0.5
         for queries, keys, weights in _pieces(noise):

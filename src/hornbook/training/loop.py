@@ -30,7 +30,7 @@ from hornbook.files import (
     write_tensors,
 )
 from hornbook.generate import sample
-from hornbook.machine import size
+from hornbook.machine import freed_memory_kept, size
 from hornbook.run import Run, make_generator
 from hornbook.training.budget import Budget, with_horizon
 from hornbook.training.callbacks import Callback
@@ -175,7 +175,7 @@ class Loop:
         self.each(lambda callback: callback.opened(self.write, self.tell))
         self.each(lambda callback: callback.started(self.run_, self.progress.step, self.steps))
         self.plan.model.train()
-        with _signals(self.caught):
+        with freed_memory_kept(), _signals(self.caught):
             self.mark = self.began = time.perf_counter()
             if self.progress.step in self.evaluate_at and self.progress.pending:
                 self.evaluate()  # stopped before it was finished
