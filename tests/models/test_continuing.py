@@ -188,5 +188,7 @@ def test_one_row_through_a_linear_layer_is_the_same_on_several_threads(
             for shape in ((24,), (1, 24), (1, 1, 24), (3, 24), (0, 24)):
                 x = torch.randn(shape)
                 torch.testing.assert_close(layer(x), plain(x))
+            with pytest.raises(RuntimeError, match="shapes"):
+                layer(torch.randn(2, 12))
     finally:
         torch.set_num_threads(threads)

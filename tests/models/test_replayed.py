@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -127,6 +128,12 @@ def other_memory(model: LanguageModel) -> None:
         parameter.data = 2 * parameter.data
 
 
+def other_layout(model: LanguageModel) -> None:
+    for parameter in model.parameters():
+        if parameter.dim() == 2 and parameter.shape[0] == parameter.shape[1]:
+            parameter.data = parameter.data.t()
+
+
 def other_values(model: LanguageModel) -> None:
     for parameter in model.parameters():
         parameter.mul_(2)
@@ -146,13 +153,14 @@ def a_hook(model: LanguageModel) -> None:
     [
         other_weights,
         other_memory,
+        other_layout,
         other_values,
         other_head,
         a_hook,
         lambda m: m.float(),
         lambda m: m.float().double(),
     ],
-    ids=["weights", "memory", "values", "head", "hook", "float", "float and back"],
+    ids=["weights", "memory", "layout", "values", "head", "hook", "float", "float and back"],
 )
 @torch.inference_mode()
 def test_a_model_that_is_changed_is_recorded_anew(settings: dict[str, Any], change: Any) -> None:
@@ -161,6 +169,35 @@ def test_a_model_that_is_changed_is_recorded_anew(settings: dict[str, Any], chan
     assert recordings(model).runs
     change(model)
     read_on(model)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [other_memory, other_values, lambda m: m.float().double()],
+    ids=["memory", "values", "float and back"],
+)
+@torch.no_grad()
+def test_a_model_that_is_changed_within_a_text(change: Any) -> None:
+    model = made(MODELS["gpt2"])
+    ids = torch.randint(VOCAB, (1, 8))
+    read_on(model)
+    _, state = model.start(ids[:, :1])
+    for t in range(1, 7):
+        model.step(ids[:, t], state)
+    other = copy.deepcopy(state)
+    change(model)
+    found = model.step(ids[:, 7], state)
+    other.append(ids[:, 7])
+    torch.testing.assert_close(found, model.read(ids[:, 7:], other), atol=1e-5, rtol=1e-4)
+
+
+@torch.inference_mode()
+def test_half_precision_is_recorded() -> None:
+    model = made(GPT).to(torch.bfloat16)
+    _, state = model.start(torch.zeros(1, 1, dtype=torch.int64))
+    for t in range(1, 11):
+        model.step(torch.tensor([t % VOCAB]), state)
+    assert any(recordings(model).runs.values())
 
 
 def test_texts_in_threads() -> None:

@@ -18,7 +18,8 @@ class Linear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         """The product, and the bias where there is one."""
-        if x.numel() != self.in_features or torch.is_grad_enabled():
+        one = x.numel() == self.in_features and x.shape[-1:] == (self.in_features,)
+        if not one or torch.is_grad_enabled():
             return super().forward(x)
         weight, bias = self.weight, self.bias
         pieces = max(2, torch.get_num_threads())

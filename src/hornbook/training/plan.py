@@ -334,12 +334,12 @@ def _choose_compilation(plan: Plan) -> None:
     plan.compiled, plan.why_compiled = choose_form(form, asked, seconds, plan.device)
     if asked == "no" and (training.plain or training.deterministic):
         plan.why_compiled = "plain" if training.plain else "deterministic"
-    if asked == "auto" and plan.compiled != "no":
-        _compare_compiled(plan, form)
+    if plan.compiled != "no" and (asked == "auto" or form == "updates"):
+        _compare_compiled(plan, form, told=asked == "yes")
 
 
-def _compare_compiled(plan: Plan, form: Form) -> None:
-    """Keeps it where it can be compiled and an update takes less time with it."""
+def _compare_compiled(plan: Plan, form: Form, *, told: bool) -> None:
+    """Keeps it where it can be compiled and an update takes less time with it, or it is told to."""
     plan.compiled = "no"
     try:
         with _trial(plan, plan.precision) as trial, _trial(plan, plan.precision, form) as other:
@@ -347,8 +347,8 @@ def _compare_compiled(plan: Plan, form: Form) -> None:
     except RuntimeError as error:  # torch's compilers raise many kinds of it
         plan.why_compiled = f"it failed here: {type(error).__name__}"
         return
-    plan.compiled = form if ratio < PAYS else "no"
-    plan.why_compiled = f"measured: an update takes {ratio:.2f} of the time"
+    plan.compiled = form if told or ratio < PAYS else "no"
+    plan.why_compiled = f"{'as told; ' * told}measured: an update takes {ratio:.2f} of the time"
 
 
 def _seconds_of_each(step: TrainStep, device: torch.device) -> float:
