@@ -31,9 +31,11 @@ TABLE = Path(__file__).with_name("budget.jsonl")
 def measure(corpus: str, size: str, steps: int, device: str) -> dict[str, object]:
     """Trains one size for so many updates and gives its losses in nats."""
     there = {"training": {"device": device}}
-    probe = make_plan(corpus, settings=merge(settings_of(SIZES[size], steps, 1.0), there))
+    kind = make_plan(corpus).corpus.kind
+    sizes = SIZES[kind][size]
+    probe = make_plan(corpus, settings=merge(settings_of(sizes, steps, 1.0), there))
     epochs = probe.tokens_per_step * steps / probe.train_part.n_targets
-    plan = make_plan(corpus, settings=merge(settings_of(SIZES[size], steps, epochs), there))
+    plan = make_plan(corpus, settings=merge(settings_of(sizes, steps, epochs), there))
     step = TrainStep(plan.model, plan.batches, plan.config, plan.precision)
     plan.model.train()
     begin = time.perf_counter()
@@ -42,7 +44,7 @@ def measure(corpus: str, size: str, steps: int, device: str) -> dict[str, object
     seconds = time.perf_counter() - begin
     return {
         "corpus": corpus,
-        "kind": plan.corpus.kind,
+        "kind": kind,
         "size": size,
         "steps": steps,
         "epochs": round(epochs, 2),
@@ -56,7 +58,7 @@ def fit() -> None:
     points = [json.loads(line) for line in TABLE.read_text("utf-8").splitlines()]
     for kind in sorted({p["kind"] for p in points}):
         counts = Counter(p["size"] for p in points if p["kind"] == kind)
-        sizes = [size for size in SIZES if counts[size] > 1]
+        sizes = [size for size in SIZES[kind] if counts[size] > 1]
         best: tuple[float, float, dict[str, tuple[float, float]]] | None = None
         for c in np.arange(0.3, 1.3, 0.05):
             laws, error = {}, 0.0

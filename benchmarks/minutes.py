@@ -27,7 +27,8 @@ def trained(corpus: str, minutes: float, device: str) -> dict[str, Any]:
         run = train(corpus, out=Path(folder) / "run", minutes=minutes, device=device)
         spent = time.perf_counter() - begin
         model, report = run.facts["config"]["model"], run.report
-    sizes = {(s.n_layer, s.n_embd): name for name, s in SIZES.items()}
+    of_kind = SIZES[run.facts["corpus"]["kind"]]
+    sizes = {(s.n_layer, s.n_embd): name for name, s in of_kind.items()}
     return {
         "corpus": corpus,
         "minutes": minutes,

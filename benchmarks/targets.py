@@ -24,6 +24,7 @@ from hornbook.training.budget import SIZES, settings_of
 from hornbook.training.plan import make_plan
 from hornbook.training.step import TrainStep
 
+SMALL = SIZES["documents"]["small"]
 QUICK: Nested = {  # for seconds: neighbouring symbols need no attention to meet; higher rates
     "model": {"conv_kernel": 4, "pair_embedding": True},
     "optim": {"learning_rate": 0.02, "muon_learning_rate": 0.03, "warmup": 10},
@@ -34,17 +35,15 @@ JOINED: Nested = {  # a block less, and a convolution instead of pairs
     "training": {"steps": 500},
 }
 SPRINTS: dict[str, list[tuple[float, Nested]]] = {  # targets and settings
-    "names": [(2.10, settings_of(SIZES["small"], 400, 1.0))],
+    "names": [(2.10, settings_of(SMALL, 400, 1.0))],
     "makemore-names": [
-        (2.00, merge(settings_of(SIZES["small"], 360, 1.0), QUICK, {"model": {"n_layer": 2}})),
+        (2.00, merge(settings_of(SMALL, 360, 1.0), QUICK, {"model": {"n_layer": 2}})),
         (
             1.93,
             merge(presets.gpt_names(), {"model": {"dropout": 0.08}, "training": {"steps": 500}}),
         ),
     ],
-    "shakespeare": [
-        (1.88, merge(settings_of(SIZES["small"], 210, 0.2), QUICK, {"model": {"n_layer": 2}}))
-    ],
+    "shakespeare": [(1.88, merge(settings_of(SMALL, 210, 0.2), QUICK, {"model": {"n_layer": 2}}))],
 }
 LONG = (  # minutes
     1.47,

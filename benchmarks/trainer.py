@@ -135,7 +135,7 @@ def main() -> None:
         sys.exit("transformers is not installed: pip install -e '.[peers]'")
     transformers.logging.set_verbosity_error()
     plan = make_plan(CORPUS, preset="gpt2-stream", settings={"training": {"device": args.device}})
-    small = settings_of(SIZES["small"], 380, 0.4)
+    small = settings_of(SIZES["documents"]["small"], 380, 0.4)
     rows: dict[str, list[dict[str, Any]]] = {"transformers' Trainer": [], "gpt2": [], "small": []}
     for _ in range(args.turns):
         rows["transformers' Trainer"].append(peer(plan, args.updates))

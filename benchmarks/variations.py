@@ -2,7 +2,7 @@
 
     HORNBOOK_DATA=... python benchmarks/variations.py [--sizes small medium] [--seeds 3] [--kind stream]
 
-Streams: sizes of the dial of minutes on the training part of Shakespeare, of which the last tenth is
+Streams: two sizes of the dial of minutes on the training part of Shakespeare, its last tenth
 held out here, so that nothing is chosen by the part that figures are quoted on. Documents: the names
 of the package. Prints a line for each training, then means with the standard error of their
 difference from the plain model, pairing seeds; then one JSON line.
@@ -43,7 +43,7 @@ def measure(
     """One training to its horizon."""
     updates = UPDATES[size]
     settings = merge(
-        settings_of(SIZES[size], updates, EPOCHS[kind]),
+        settings_of(SIZES["documents"][size], updates, EPOCHS[kind]),
         {"model": VARIATIONS[variation], "training": {"seed": seed, "device": device}},
         {"data": {"corpus": corpus, "kind": kind}},
     )

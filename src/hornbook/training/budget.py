@@ -23,12 +23,11 @@ from hornbook.run import parse_config
 from hornbook.training.plan import DEFAULT_MODEL, EPOCHS, Plan, make_plan, seconds_of
 from hornbook.training.step import TrainStep
 
-END = {"documents": 1.0, "stream": 3.0}  # seconds of the report, besides its evaluation
+END = {"documents": 1.0, "stream": 2.0}  # seconds of the report, besides its evaluation
 FORWARD = 3.0  # how much faster tokens are scored than trained on
 EVALUATING = 0.1  # share of the minutes at most
 MEASURING = 0.1  # share of the minutes after which no larger size is tried
-FEWEST = 60  # updates below which a size is not worth trying
-SHORT = 600  # updates below which small sizes gain by higher rates; larger ones do not
+SHORT = 800  # updates below which small sizes gain by higher rates; larger ones do not
 PER_TOKEN = 30  # parameters for each token of a small text, beyond which larger sizes were worse
 
 
@@ -43,12 +42,19 @@ class Size:
     batch_size: int
 
 
-SIZES = {
-    "tiny": Size(2, 48, 2, 64, 16),
-    "small": Size(3, 64, 2, 64, 16),
-    "medium": Size(4, 128, 2, 64, 24),
-    "large": Size(4, 192, 3, 128, 24),
-    "huge": Size(6, 256, 4, 256, 24),
+SIZES = {  # by the kind of text
+    "documents": {
+        "tiny": Size(2, 48, 2, 64, 16),
+        "small": Size(3, 64, 2, 64, 16),
+        "medium": Size(4, 128, 2, 64, 24),
+    },
+    "stream": {
+        "tiny": Size(2, 64, 2, 128, 8),
+        "small": Size(2, 96, 3, 128, 8),
+        "medium": Size(3, 96, 3, 128, 12),
+        "large": Size(4, 128, 4, 128, 12),
+        "huge": Size(4, 192, 6, 128, 16),
+    },
 }
 
 
@@ -56,10 +62,11 @@ LAWS: dict[tuple[str, str], tuple[float, float, float]] = {  # a, b, c: see abov
     ("documents", "tiny"): (1.919, 6.80, 0.65),
     ("documents", "small"): (1.868, 8.05, 0.65),
     ("documents", "medium"): (1.859, 4.88, 0.65),
-    ("stream", "tiny"): (1.597, 5.96, 0.50),
-    ("stream", "small"): (1.498, 6.58, 0.50),
-    ("stream", "medium"): (1.368, 6.72, 0.50),
-    ("stream", "large"): (1.128, 8.27, 0.50),
+    ("stream", "tiny"): (1.619, 28.16, 0.80),
+    ("stream", "small"): (1.532, 33.54, 0.80),
+    ("stream", "medium"): (1.483, 27.63, 0.80),
+    ("stream", "large"): (1.422, 29.97, 0.80),
+    ("stream", "huge"): (1.375, 27.64, 0.80),
 }
 
 
@@ -73,7 +80,7 @@ def dropout_for(epochs: float) -> float:
 
 def settings_of(size: Size, steps: int, epochs: float) -> dict[str, dict[str, Any]]:
     """A whole training of a size: `steps` updates that see each token `epochs` times."""
-    short = size.n_embd <= 64 and steps < SHORT
+    short = size.n_embd < 128 and steps < SHORT
     return {
         "model": {
             "name": "gpt",
@@ -100,7 +107,8 @@ def settings_of(size: Size, steps: int, epochs: float) -> dict[str, dict[str, An
     }
 
 
-SIZED = settings_of(SIZES["tiny"], 1, 1.0)["model"].keys() - {"name", "dropout"}  # by a size
+# fields of the model that a size decides on
+SIZED = settings_of(SIZES["stream"]["tiny"], 1, 1.0)["model"].keys() - {"name", "dropout"}
 
 
 def promised(kind: str, size: str, updates: float) -> float:
@@ -147,7 +155,7 @@ def plan_in_time(
     if free and not asked.get("model", {}).keys() & SIZED:
         name, seconds, why = _best_size(plan, budget)
         updates = round(budget.left(END[plan.corpus.kind]) / seconds)
-        chosen = _of_size(SIZES[name], plan, max(1, updates))
+        chosen = _of_size(SIZES[plan.corpus.kind][name], plan, max(1, updates))
         plan = make_plan(corpus, preset=chosen, settings=asked)
         plan.notes.insert(0, why)
     else:
@@ -162,19 +170,16 @@ def _best_size(plan: Plan, budget: Budget) -> tuple[str, float, str]:
     kind, best, seconds = plan.corpus.kind, "", {}
     losses: dict[str, float] = {}
     begin = time.monotonic()
-    for name, size in SIZES.items():
-        if (kind, name) not in LAWS:
-            continue
+    for name, size in SIZES[kind].items():
         if losses and time.monotonic() - begin > MEASURING * budget.seconds:
             break
         if losses and _parameters(size, plan) > PER_TOKEN * plan.train_part.n_targets:
             break
         seconds[name] = _measure(size, plan)
-        updates = budget.left(END[kind]) / seconds[name]
-        if losses and updates < FEWEST:
-            break
-        losses[name] = promised(kind, name, updates)
+        losses[name] = promised(kind, name, budget.left(END[kind]) / seconds[name])
         best = min(losses, key=losses.__getitem__)
+        if best != name:  # those that are larger still promise less
+            break
     updates = budget.left(END[kind]) / seconds[best]
     others = ", ".join(
         f"{name} {loss:.2f} ({seconds[name] * 1e3:.0f} ms an update)"
