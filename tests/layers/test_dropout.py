@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from hornbook.layers import dropout
 from hornbook.layers.dropout import LEVELS, Dropout, drop_out, random_bytes
 
 
@@ -40,6 +41,26 @@ def test_gradients_pass_where_values_do() -> None:
     out.sum().backward()  # type: ignore[no-untyped-call]
     assert x.grad is not None
     torch.testing.assert_close(out, x * x.grad)
+
+
+@pytest.mark.parametrize("dtypes", [["float64"] * 2, ["bfloat16", "float32"]])
+def test_added_to_something_in_the_same_pass_and_in_pieces(
+    dtypes: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dropout, "PIECE", 16)
+    torch.manual_seed(0)
+    x, onto = (torch.randn(3, 7, 5, dtype=getattr(torch, d)).requires_grad_() for d in dtypes)
+    towards = torch.randn(3, 7, 5).to(onto.dtype)
+    layer, results = Dropout(0.3), []
+    for together in (True, False):
+        torch.manual_seed(1)
+        given = x.transpose(0, 1).contiguous().transpose(0, 1)
+        out = layer(given, onto) if together else onto + layer(given)
+        results.append((out, *torch.autograd.grad((out * towards).sum(), [x, onto])))
+    for one, other in zip(*results, strict=True):
+        assert one.dtype == other.dtype
+        torch.testing.assert_close(one, other)
+    assert torch.equal(layer.eval()(x, onto), onto + x)
 
 
 def test_off_in_evaluation_and_plain_is_torchs_own() -> None:

@@ -15,7 +15,9 @@ SHAPE = (5, 2, 7, 4)  # B, H, T, D
 
 def formula(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, p: float) -> Tensor:
     """As in the notes, with masks from the same bytes."""
-    noise = random_bytes(torch.Size((*q.shape[:3], k.shape[2])))
+    noise = torch.zeros(*q.shape[:3], k.shape[2], dtype=torch.uint8)
+    for *_, weights in dropped._pieces(q.shape, k.shape[2]):
+        noise[weights] = random_bytes(noise[weights].shape)
     limit = round(p * LEVELS)
     scores = (q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5).masked_fill(~mask, float("-inf"))
     keep = (noise >= limit).double() * (LEVELS / (LEVELS - limit))

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 LEVELS = 256  # of a random byte
+PIECE = 1 << 17  # numbers
 
 
 def random_bytes(shape: torch.Size, generator: torch.Generator | None = None) -> Tensor:
@@ -24,57 +25,73 @@ def kept(noise: Tensor, level: int, dtype: torch.dtype) -> Tensor:
     return torch.ge(noise, level, out=torch.empty(noise.shape, dtype=dtype))
 
 
-def drawn_again(shape: torch.Size, state: Tensor) -> Tensor:
-    """The `random_bytes` that torch's generator drew from a state on."""
-    return random_bytes(shape, torch.Generator().set_state(state))
+def generator_at(state: Tensor) -> torch.Generator:
+    """A generator that draws again what torch's own drew from a state on."""
+    return torch.Generator().set_state(state)
 
 
 class _Drop(torch.autograd.Function):
     """Keeps the state of the generator, and draws its bytes again for the backward pass."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, level: int) -> Tensor:
+    def forward(ctx: Any, x: Tensor, level: int, onto: Tensor | None) -> Tensor:
         ctx.save_for_backward(torch.get_rng_state())
-        ctx.level = level
-        return _masked(x, random_bytes(x.shape), level)
+        ctx.level, ctx.added = level, onto is not None
+        return _masked(x, level, None, onto)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, Tensor | None]:
         (state,) = ctx.saved_tensors
-        return _masked(gradient, drawn_again(gradient.shape, state), ctx.level), None
+        masked = _masked(gradient, ctx.level, generator_at(state))
+        return masked, None, gradient if ctx.added else None
 
 
-def _masked(x: Tensor, noise: Tensor, level: int) -> Tensor:
-    return kept(noise, level, x.dtype).mul_(x).mul_(LEVELS / (LEVELS - level))
+def _masked(
+    x: Tensor, level: int, generator: torch.Generator | None, onto: Tensor | None = None
+) -> Tensor:
+    """Dropped out, and added to `onto` where there is one; in pieces whose masks stay in the cache."""
+    out, scale = torch.empty(x.shape, dtype=x.dtype), LEVELS / (LEVELS - level)
+    pieces = [
+        torch.split(t.reshape(-1), PIECE) for t in (out, x, *([] if onto is None else [onto]))
+    ]
+    for made, given, *added in zip(*pieces, strict=True):
+        mask = kept(random_bytes(given.shape, generator), level, x.dtype)
+        if added:
+            torch.addcmul(added[0], given, mask, value=scale, out=made)
+        else:
+            torch.mul(given, mask, out=made).mul_(scale)
+    return out
 
 
-def drop_out(x: Tensor, p: float) -> Tensor:
-    """x with 0 for about a share p of the places, the others scaled up to keep the mean.
+def drop_out(x: Tensor, p: float, onto: Tensor | None = None) -> Tensor:
+    """x with 0 for about a share p of the places, the others scaled up to keep the mean; onto + that.
 
     p is rounded to 1/256. PyTorch's own mask draws a double for each place, in one thread.
     """
     level = min(max(1, round(p * LEVELS)), LEVELS - 1)
-    out: Tensor = _Drop.apply(x, level)  # type: ignore[no-untyped-call]
-    return out
+    together = onto is None or (onto.dtype, onto.shape) == (x.dtype, x.shape)
+    out: Tensor = _Drop.apply(x, level, onto if together else None)  # type: ignore[no-untyped-call]
+    return out if onto is None or together else onto + out
 
 
 class Dropout(nn.Module):
     """In training sets a share p of the values to 0 and scales the others up, (...) -> (...).
 
-    plain: by PyTorch's own mask, as on a GPU. Srivastava et al. 2014.
+    onto: what the result is added to, in one pass over memory. plain: by PyTorch's own mask, as on a
+    GPU. Srivastava et al. 2014.
     """
 
     def __init__(self, p: float) -> None:
         super().__init__()
         self.p, self.plain = p, False
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, onto: Tensor | None = None) -> Tensor:
         """The same while evaluating, or where p is 0."""
-        if not self.training or not self.p:
-            return x
-        if self.plain or x.device.type != "cpu":
-            return F.dropout(x, self.p)
-        return drop_out(x, self.p)
+        if self.training and self.p:
+            if not self.plain and x.is_cpu:
+                return drop_out(x, self.p, onto)
+            x = F.dropout(x, self.p)
+        return x if onto is None else onto + x
 
     def extra_repr(self) -> str:
         """As torch shows its own."""

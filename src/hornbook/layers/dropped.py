@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hornbook.layers.dropout import LEVELS, drawn_again, kept, random_bytes
+from hornbook.layers.dropout import LEVELS, generator_at, kept, random_bytes
 
 AT_ONCE = 1 << 20  # attention weights
 QUERIES = 128  # in one piece: they look at no key after the last of them
@@ -26,17 +26,17 @@ class _Dropped(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, bias: Tensor, dropped: int) -> Tensor:
-        state, noise = torch.get_rng_state(), random_bytes(torch.Size((*q.shape[:3], k.shape[2])))
+        state = torch.get_rng_state()
         log_sums = q.new_empty((*q.shape[:3], 1), dtype=bias.dtype)  # to the base of 2
         out = torch.empty_like(q)
         scale = LEVELS / (LEVELS - dropped)
-        for queries, keys, weights in _pieces(noise):
+        for queries, keys, weights in _pieces(q.shape, k.shape[2]):
             scores = _scores(q[queries], k[keys], bias[weights])
             highest = scores.amax(-1, keepdim=True)
             shares = scores.sub_(highest).exp2_()
             sums = shares.sum(-1, keepdim=True)
             log_sums[queries] = highest + sums.log2()
-            shares.mul_(kept(noise[weights], dropped, shares.dtype))
+            shares.mul_(kept(random_bytes(shares.shape), dropped, shares.dtype))
             out[queries] = (shares.to(v.dtype) @ v[keys]).mul_(scale / sums)
         ctx.save_for_backward(q, k, v, bias, state, log_sums, out)
         ctx.dropped, ctx.scale = dropped, scale
@@ -45,12 +45,12 @@ class _Dropped(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         q, k, v, bias, state, log_sums, out = ctx.saved_tensors
-        noise = drawn_again(torch.Size((*q.shape[:3], k.shape[2])), state)
+        again = generator_at(state)
         dq, dk, dv = torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
         scale = q.shape[-1] ** -0.5
-        for queries, keys, weights in _pieces(noise):
+        for queries, keys, weights in _pieces(q.shape, k.shape[2]):
             shares = _scores(q[queries], k[keys], bias[weights]).sub_(log_sums[queries]).exp2_()
-            keep = kept(noise[weights], ctx.dropped, shares.dtype)
+            keep = kept(random_bytes(shares.shape, again), ctx.dropped, shares.dtype)
             d_out = gradient[queries] * ctx.scale
             d_shares = (d_out @ v[keys].mT).to(shares.dtype).mul_(keep)
             # of a softmax: shares * (d_shares - their mean under the shares)
@@ -88,12 +88,14 @@ def _scores(q: Tensor, k: Tensor, bias: Tensor) -> Tensor:
 Piece = tuple[slice, slice, slice]
 
 
-def _pieces(noise: Tensor) -> Iterator[tuple[Piece, Piece, tuple[slice, slice, slice, slice]]]:
-    """Where some queries stand, the keys that they may look at, and the weights of those."""
-    _, H, T, S = noise.shape  # noqa: N806
-    rows = max(1, AT_ONCE // (H * min(T, QUERIES) * S))
+def _pieces(
+    shape: torch.Size, n_keys: int
+) -> Iterator[tuple[Piece, Piece, tuple[slice, slice, slice, slice]]]:
+    """Where some queries of `shape` (B, H, T, D) stand, the keys that they may look at, their bias."""
+    B, H, T, _ = shape  # noqa: N806
+    rows = max(1, AT_ONCE // (H * min(T, QUERIES) * n_keys))
     everywhere = slice(None)
-    for first in range(0, len(noise), rows):
+    for first in range(0, B, rows):
         row = slice(first, first + rows)
         for begin in range(0, T, QUERIES):
             queries, keys = slice(begin, begin + QUERIES), slice(0, begin + QUERIES)

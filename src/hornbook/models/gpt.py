@@ -179,11 +179,11 @@ class Block(nn.Module):
     ) -> Tensor:
         """(B, T, C) -> (B, T, C). same: see `same_document`."""
         kept = None if cache is None else cache.attention
-        x = x + self.dropout(self.attention(self.input_norm(x), cos, sin, mask, kept))
+        x = self.dropout(self.attention(self.input_norm(x), cos, sin, mask, kept), x)
         seen = self.hidden_norm(x)
         if self.convolution is not None:
             seen = self.convolution(seen, same, None if cache is None else cache.recent)
-        out: Tensor = x + self.dropout(self.mlp(seen))
+        out: Tensor = self.dropout(self.mlp(seen), x)
         return out
 
 

@@ -20,6 +20,7 @@ from hornbook.layers.cache import KVCache
 from hornbook.layers.documents import document_starts
 from hornbook.layers.dropout import Dropout
 from hornbook.layers.linear import Linear
+from hornbook.layers.norms import LayerNorm
 from hornbook.models.base import State, check_divides
 from hornbook.models.cached import CachedModel
 
@@ -54,7 +55,6 @@ class CausalSelfAttention(nn.Module):
         self.qkv = Linear(config.n_embd, 3 * config.n_embd, bias=False)
         self.proj = Linear(config.n_embd, config.n_embd)
         self.attend = CausalAttention(config.attention_dropout)
-        self.dropout = Dropout(config.dropout)
 
     def forward(self, x: Tensor, mask: Tensor | None, cache: KVCache | None = None) -> Tensor:
         """(B, T, C) -> (B, T, C)."""
@@ -63,7 +63,7 @@ class CausalSelfAttention(nn.Module):
             y = cache.attend(q, k, v)
         else:
             y = self.attend(q, k, v, mask)
-        out: Tensor = self.dropout(self.proj(merge_heads(y)))
+        out: Tensor = self.proj(merge_heads(y))
         return out
 
 
@@ -75,7 +75,6 @@ class MLP(nn.Sequential):
             Linear(config.n_embd, 4 * config.n_embd),
             nn.ReLU() if config.activation == "relu" else nn.GELU(),
             Linear(4 * config.n_embd, config.n_embd),
-            Dropout(config.dropout),
         )
 
 
@@ -84,15 +83,18 @@ class Block(nn.Module):
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
-        self.ln1 = nn.LayerNorm(config.n_embd)
+        self.ln1 = LayerNorm(config.n_embd)
         self.attn = CausalSelfAttention(config)
-        self.ln2 = nn.LayerNorm(config.n_embd)
+        self.ln2 = LayerNorm(config.n_embd)
         self.mlp = MLP(config)
+        self.dropout = Dropout(config.dropout)
 
     def forward(self, x: Tensor, mask: Tensor | None, cache: KVCache | None = None) -> Tensor:
         """(B, T, C) -> (B, T, C)."""
-        x = x + self.attn(self.ln1(x), mask, cache)
-        out: Tensor = x + self.mlp(self.ln2(x))
+        with self.ln1.made_again(x) as seen:
+            x = self.dropout(self.attn(seen, mask, cache), x)
+        with self.ln2.made_again(x) as seen:
+            out: Tensor = self.dropout(self.mlp(seen), x)
         return out
 
 
