@@ -63,6 +63,18 @@ def test_added_to_something_in_the_same_pass_and_in_pieces(
     assert torch.equal(layer.eval()(x, onto), onto + x)
 
 
+def test_it_can_be_differentiated_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dropout, "PIECE", 16)
+
+    def dropped(x: torch.Tensor) -> torch.Tensor:
+        torch.manual_seed(1)
+        return drop_out(x.square(), 0.3, x).square()
+
+    x = torch.randn(5, 7, dtype=torch.float64, requires_grad=True)
+    torch.autograd.gradcheck(dropped, (x,))
+    torch.autograd.gradgradcheck(dropped, (x,))
+
+
 def test_off_in_evaluation_and_plain_is_torchs_own() -> None:
     x = torch.randn(4, 6)
     layer = Dropout(0.4)

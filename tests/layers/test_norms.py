@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Tensor, nn
-from torch.multiprocessing.reductions import StorageWeakRef
 from torch.nn import functional as F
 
 from hornbook.layers.attention import rotary_angles, rotate
-from hornbook.layers.norms import LayerNorm, RMSNorm
+from hornbook.layers.norms import RMSNorm
 
 
 @pytest.mark.parametrize("transposed", [False, True])
@@ -40,41 +38,6 @@ def test_one_vector_and_second_derivatives() -> None:
     layer.plain = True
     torch.autograd.gradgradcheck(layer, (x,))
     assert torch.func.grad(lambda x: layer(x).square().sum())(x.detach()).shape == x.shape
-
-
-def _normed_and_followed(plain: bool) -> tuple[LayerNorm, nn.Module, Tensor]:
-    torch.manual_seed(0)
-    norm, follows = LayerNorm(6).double(), nn.Sequential(nn.Linear(6, 5), nn.Tanh()).double()
-    nn.init.normal_(norm.weight)
-    norm.plain = plain
-    return norm, follows, torch.randn(3, 4, 6, dtype=torch.float64, requires_grad=True)
-
-
-@pytest.mark.parametrize("plain", [False, True])
-def test_a_norm_that_is_made_again_is_not_kept(plain: bool) -> None:
-    norm, follows, x = _normed_and_followed(plain)
-    with norm.made_again(x) as seen:
-        kept, out = StorageWeakRef(seen.untyped_storage()), follows(seen)
-    del seen
-    assert kept.expired() is not plain
-    parameters = [x, *norm.parameters(), *follows.parameters()]
-    found = torch.autograd.grad(out.square().sum(), parameters)
-    expected = torch.autograd.grad(follows(norm(x)).square().sum(), parameters)
-    for one, other in zip(found, expected, strict=True):
-        assert torch.equal(one, other)
-
-
-def test_a_norm_that_is_made_again_can_be_differentiated_twice_and_changed_by_hooks() -> None:
-    norm, follows, x = _normed_and_followed(plain=False)
-
-    def through(x: Tensor) -> Tensor:
-        with norm.made_again(x) as seen:
-            return follows(seen) * seen[..., :1]
-
-    torch.autograd.gradcheck(through, (x,))
-    torch.autograd.gradgradcheck(through, (x,))
-    with norm.register_forward_hook(lambda module, given, y: 2 * y):
-        torch.autograd.gradcheck(through, (x,))
 
 
 def test_rotation_turns_pairs_of_channels_and_back() -> None:

@@ -6,12 +6,13 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from hornbook.config import Nested
 from hornbook.errors import ConfigError
 from hornbook.training import budget, train
 from hornbook.training.budget import LAWS, SIZES, Budget, dropout_for, promised
-from hornbook.training.plan import DROPOUT, EPOCHS, SHARE, Plan, make_plan
+from hornbook.training.plan import DROPOUT, EPOCHS, SHARE, Plan, make_plan, seconds_of
 
 SPEED = [1e-3 * 4**i for i in range(5)]  # seconds of an update of each size, as if
 
@@ -52,6 +53,17 @@ def test_minutes_and_updates_are_not_both_asked_for() -> None:
         train("names", minutes=1, steps=10)
     with pytest.raises(ConfigError, match="greater than 0"):
         train("names", minutes=0)
+
+
+def test_slow_updates_are_not_measured_for_long() -> None:
+    made: list[int] = []
+
+    def slow(i: int) -> None:
+        made.append(i)
+        time.sleep(0.02)
+
+    assert seconds_of(slow, torch.device("cpu"), most=0.03) >= 0.02
+    assert len(made) <= 2
 
 
 def test_too_short_a_time_is_told(tmp_path: Path) -> None:

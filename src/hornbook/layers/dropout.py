@@ -50,7 +50,10 @@ def _masked(
     x: Tensor, level: int, generator: torch.Generator | None, onto: Tensor | None = None
 ) -> Tensor:
     """Dropped out, and added to `onto` where there is one; in pieces whose masks stay in the cache."""
-    out, scale = torch.empty(x.shape, dtype=x.dtype), LEVELS / (LEVELS - level)
+    scale = LEVELS / (LEVELS - level)
+    if torch.is_grad_enabled():  # a backward pass that is differentiated again
+        return kept(random_bytes(x.shape, generator), level, x.dtype) * x * scale
+    out = torch.empty(x.shape, dtype=x.dtype)
     pieces = [
         torch.split(t.reshape(-1), PIECE) for t in (out, x, *([] if onto is None else [onto]))
     ]

@@ -2,46 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
-from torch.autograd.graph import saved_tensors_hooks
 from torch.nn import functional as F
-
-
-class LayerNorm(nn.LayerNorm):
-    """torch's, (..., C) -> (..., C), of which the backward pass of what follows need keep nothing.
-
-    plain: all is kept. Ba et al. 2016.
-    """
-
-    plain = False
-
-    @contextmanager
-    def made_again(self, x: Tensor) -> Iterator[Tensor]:
-        """Gives self(x). What is computed with it within keeps x for its backward pass, which the norm
-        keeps anyway, and normalises again: a seventh less memory for the notes' GPT.
-        """
-        y = self(x)
-        own = torch.is_grad_enabled() and x.is_cpu and not torch.compiler.is_compiling()
-        if self.plain or not own or self._forward_hooks:  # hooks may change it
-            yield y
-            return
-        place, count = y.data_ptr(), y.numel()  # no other tensor's while y is held here
-
-        def pack(tensor: Tensor) -> Tensor | torch.Size:
-            same = tensor.data_ptr() == place and tensor.numel() == count
-            return tensor.shape if same and tensor.is_contiguous() else tensor
-
-        def unpack(kept: Tensor | torch.Size) -> Tensor:
-            return kept if isinstance(kept, Tensor) else self.forward(x).view(kept)
-
-        with saved_tensors_hooks(pack, unpack):
-            yield y
 
 
 class RMSNorm(nn.Module):

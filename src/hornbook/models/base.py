@@ -19,7 +19,7 @@ from hornbook.layers.attention import CausalAttention
 from hornbook.layers.basic import ONE_EXAMPLE, BatchNorm1d
 from hornbook.layers.cache import Moves
 from hornbook.layers.dropout import Dropout
-from hornbook.layers.norms import LayerNorm, RMSNorm
+from hornbook.layers.norms import RMSNorm
 
 
 class LanguageModel(nn.Module, ABC):
@@ -110,7 +110,7 @@ class LanguageModel(nn.Module, ABC):
     def compute_plainly(self, plain: bool) -> None:
         """Whether dropout, attention with it and norms are computed step by step, not the fast way."""
         for module in self.modules():
-            if isinstance(module, BatchNorm1d | CausalAttention | Dropout | LayerNorm | RMSNorm):
+            if isinstance(module, BatchNorm1d | CausalAttention | Dropout | RMSNorm):
                 module.plain = plain
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:

@@ -20,7 +20,6 @@ from hornbook.layers.cache import KVCache
 from hornbook.layers.documents import document_starts
 from hornbook.layers.dropout import Dropout
 from hornbook.layers.linear import Linear
-from hornbook.layers.norms import LayerNorm
 from hornbook.models.base import State, check_divides
 from hornbook.models.cached import CachedModel
 
@@ -83,18 +82,16 @@ class Block(nn.Module):
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
-        self.ln1 = LayerNorm(config.n_embd)
+        self.ln1 = nn.LayerNorm(config.n_embd)
         self.attn = CausalSelfAttention(config)
-        self.ln2 = LayerNorm(config.n_embd)
+        self.ln2 = nn.LayerNorm(config.n_embd)
         self.mlp = MLP(config)
         self.dropout = Dropout(config.dropout)
 
     def forward(self, x: Tensor, mask: Tensor | None, cache: KVCache | None = None) -> Tensor:
         """(B, T, C) -> (B, T, C)."""
-        with self.ln1.made_again(x) as seen:
-            x = self.dropout(self.attn(seen, mask, cache), x)
-        with self.ln2.made_again(x) as seen:
-            out: Tensor = self.dropout(self.mlp(seen), x)
+        x = self.dropout(self.attn(self.ln1(x), mask, cache), x)
+        out: Tensor = self.dropout(self.mlp(self.ln2(x)), x)
         return out
 
 

@@ -26,7 +26,7 @@ from hornbook.training.step import TrainStep
 END = {"documents": 1.0, "stream": 2.0}  # seconds of the report, besides its evaluation
 FORWARD = 3.0  # how much faster tokens are scored than trained on
 EVALUATING = 0.1  # share of the minutes at most
-MEASURING = 0.1  # share of the minutes after which no larger size is tried
+MEASURING = 0.1  # share of the minutes after which nothing more is measured
 SHORT = 800  # updates below which small sizes gain by higher rates; larger ones do not
 PER_TOKEN = 30  # parameters for each token of a small text, beyond which larger sizes were worse
 
@@ -160,7 +160,7 @@ def plan_in_time(
         plan.notes.insert(0, why)
     else:
         with_copy = TrainStep(plan.model, plan.batches, plan.config, plan.precision)
-        seconds = seconds_of(with_copy, plan.device)
+        seconds = seconds_of(with_copy, plan.device, most=MEASURING * budget.seconds)
         plan = make_plan(corpus, model=model, preset=preset, settings=asked)
     return _with_updates(plan, asked, minutes, budget, seconds)
 

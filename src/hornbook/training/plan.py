@@ -379,11 +379,16 @@ def _trial(plan: Plan, precision: str, compiled: Form = "no") -> Iterator[TrainS
 
 
 def seconds_of(
-    step: Callable[[int], object], device: torch.device, least: float = 0.0, times: int = 5
+    step: Callable[[int], object],
+    device: torch.device,
+    least: float = 0.0,
+    times: int = 5,
+    most: float = math.inf,
 ) -> float:
-    """Of an update: the median of `times` after one to warm up; that one where it is under `least`."""
+    """Of an update: the median of `times` after one to warm up, fewer where `most` seconds are over;
+    that one where it is under `least`."""
     seconds: list[float] = []
-    while len(seconds) <= times and not (seconds and seconds[0] < least):
+    while len(seconds) <= times and sum(seconds) < most and not (seconds and seconds[0] < least):
         begin = time.perf_counter()
         step(len(seconds))
         if device.type == "cuda":
