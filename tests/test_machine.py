@@ -11,7 +11,6 @@ import torch
 
 from hornbook.machine import freed_memory_kept
 
-
 # in a process of its own, whose main thread it is: what other tests left in the heap is in the way
 FAULTS = """
 import resource, torch
