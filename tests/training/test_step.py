@@ -202,7 +202,7 @@ def test_replayed_updates_are_the_same_to_the_bit(
     plain_call = Replay.__call__
     monkeypatch.setattr(Replay, "__call__", call)
     settings = merge(MLP, {"optim": {"l2": l2, "grad_clip": 1.0}})
-    settings["training"] |= {"examples": "windows", "compile": "no"}
+    settings["training"] |= {"examples": "windows", "compile": "no", "precision": "fp32"}
     settings["model"] = model
     ends = []
     for watched in ({7}, set(range(20))):
@@ -212,6 +212,18 @@ def test_replayed_updates_are_the_same_to_the_bit(
     assert len(replayed) == 19
     assert None not in replayed
     assert all(torch.equal(a, b) for a, b in zip(*ends, strict=True))
+
+
+def test_a_recording_in_one_precision_is_not_played_for_another() -> None:
+    """Precisions are told apart by measuring both on one step."""
+    settings = merge(MLP, {"training": {"compile": "no", "precision": "fp32"}})
+    settings["model"] = {"name": "mlp", "norm": "none", "dropout": 0.0}
+    plan = make_plan("names", settings=settings)
+    assert plan.replayed
+    step = step_of(plan)
+    recorded, plain = step.gradients(0, "fp32"), step.gradients(0, "bf16")
+    assert 0 < (recorded - plain).abs() < 0.05
+    assert torch.equal(step.gradients(0, "fp32"), recorded)
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 16])
