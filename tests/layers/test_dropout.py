@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
@@ -11,8 +12,7 @@ from hornbook.layers.dropout import LEVELS, Dropout, drop_out, random_bytes
 
 
 def test_bytes_are_uniform_and_independent() -> None:
-    torch.manual_seed(0)
-    drawn = random_bytes(torch.Size((1 << 14, 8)))
+    drawn = random_bytes(torch.Size((1 << 14, 8)), np.random.SFC64(0))
     counts = drawn.flatten().bincount(minlength=LEVELS).double()
     expected = drawn.numel() / LEVELS
     chi2 = float(((counts - expected) ** 2 / expected).sum())
@@ -59,7 +59,8 @@ def test_added_to_something_in_the_same_pass_and_in_pieces(
         results.append((out, *torch.autograd.grad((out * towards).sum(), [x, onto])))
     for one, other in zip(*results, strict=True):
         assert one.dtype == other.dtype
-        torch.testing.assert_close(one, other)
+        bound = 1e-12 if one.dtype == torch.float64 else 0.02
+        torch.testing.assert_close(one, other, atol=bound, rtol=0)
     assert torch.equal(layer.eval()(x, onto), onto + x)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from hornbook.layers import dropped
 from hornbook.layers.attention import causal_attention, document_mask
-from hornbook.layers.dropout import LEVELS, random_bytes
+from hornbook.layers.dropout import LEVELS, new_seed, random_bytes
 
 SHAPE = (5, 2, 7, 4)  # B, H, T, D
 
@@ -16,8 +17,10 @@ SHAPE = (5, 2, 7, 4)  # B, H, T, D
 def formula(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, p: float) -> Tensor:
     """As in the notes, with masks from the same bytes."""
     noise = torch.zeros(*q.shape[:3], k.shape[2], dtype=torch.uint8)
-    for *_, weights in dropped._pieces(q.shape, k.shape[2]):
-        noise[weights] = random_bytes(noise[weights].shape)
+    source = np.random.SFC64(new_seed())
+    for queries, keys in dropped._pieces(q.shape, k.shape[2]):
+        weights = (*queries, keys[2])
+        noise[weights] = random_bytes(noise[weights].shape, source)
     limit = round(p * LEVELS)
     scores = (q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5).masked_fill(~mask, float("-inf"))
     keep = (noise >= limit).double() * (LEVELS / (LEVELS - limit))
@@ -65,3 +68,13 @@ def test_half_precision_stays_near() -> None:
         outs.append(causal_attention(*(x.to(dtype) for x in parts), None, 0.2))
     assert outs[1].dtype == torch.bfloat16
     torch.testing.assert_close(outs[1].float(), outs[0], atol=0.05, rtol=0.05)
+
+
+def test_in_a_compiled_function_masks_are_torchs_own() -> None:
+    """Bytes seen as numbers of another size are more than a graph can hold."""
+    q, k, v = (torch.randn(3, 2, 9, 8, requires_grad=True) for _ in range(3))
+    compiled = torch.compile(causal_attention, backend="aot_eager")
+    outs = [compiled(q, k, v, None, 0.3) for _ in range(2)]
+    assert not torch.equal(*outs)
+    for gradient in torch.autograd.grad(outs[0].sum(), (q, k, v)):
+        assert gradient.isfinite().all()

@@ -36,7 +36,8 @@ def causal_attention(
     (grouped queries). Vaswani et al. 2017; dropout falls on the weights, as in the notes. plain: by
     PyTorch's own masks.
     """
-    if dropout and not plain and q.device.type == "cpu" and q.shape[1] == k.shape[1]:
+    own = q.is_cpu and q.shape[1] == k.shape[1] and not torch.compiler.is_compiling()
+    if dropout and own and not plain:
         return dropped_attention(q, k, v, mask, dropout)
     out: Tensor = F.scaled_dot_product_attention(
         q, k, v, attn_mask=mask, is_causal=mask is None, dropout_p=dropout,
