@@ -177,7 +177,7 @@ MESSAGES = [
     Message("train names --out {dir}/same.txt/r", 1, "r", "cannot be made", do="give another place"),
     Message("train names --minutes 1 --steps 5", 2, "minutes", "found it beside steps",
             do="give one of them"),
-    Message("train names --minutes 0.001", 2, "minutes", "found 0.001", "no two updates", "give more"),
+    Message("train names --minutes 0.001", 2, "minutes", "found 0.001", "two updates", "or more"),
     Message("train names --model gpt --preset notes-mlp", 2, "model", "found 'gpt'",
             "preset 'notes-mlp' is of 'mlp'", "leave one of the two out"),
     Message("train names --model gpt --model.name gpt2", 2, "--model", "found 'gpt'",

@@ -66,10 +66,17 @@ def test_slow_updates_are_not_measured_for_long() -> None:
     assert len(made) <= 2
 
 
-def test_too_short_a_time_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no two updates"):
-        train("names", minutes=0.001, out=tmp_path / "run")
+def test_too_short_a_time_is_told_with_one_that_is_enough(tmp_path: Path) -> None:
+    words = tmp_path / "words.txt"
+    words.write_text("\n".join(f"{i:b}" for i in range(3000)))
+    with pytest.raises(ConfigError, match="too few here for two updates") as found:
+        train(str(words), minutes=0.001, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+    advised = float(str(found.value).split("give ")[1].split()[0])
+    assert 0.05 < advised < 1
+    began = time.monotonic()
+    plan = budget.plan_in_time(advised, began, str(words), model=None, preset=None, settings={})
+    assert plan.config.training.steps >= 2
 
 
 @pytest.mark.parametrize("model", ["gpt", "mlp"])

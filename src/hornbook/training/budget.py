@@ -9,6 +9,7 @@ counted anew, by the time that they took so far; then the rate begins to fall.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ from hornbook.data.part import fitting_context
 from hornbook.errors import ConfigError
 from hornbook.models.registry import build_model, outline
 from hornbook.run import parse_config
+from hornbook.training.device import choose_precision
 from hornbook.training.plan import DEFAULT_MODEL, EPOCHS, Plan, make_plan, seconds_of
 from hornbook.training.step import TrainStep
 
@@ -107,8 +109,10 @@ def settings_of(size: Size, steps: int, epochs: float) -> dict[str, dict[str, An
     }
 
 
-# fields of the model that a size decides on
-SIZED = settings_of(SIZES["stream"]["tiny"], 1, 1.0)["model"].keys() - {"name", "dropout"}
+# fields of the model that a size decides on, besides its context
+SMALLEST = settings_of(SIZES["documents"]["tiny"], 1, 1.0)["model"]
+SMALLEST = {k: v for k, v in SMALLEST.items() if k not in ("name", "dropout", "context_length")}
+SIZED = {*SMALLEST, "context_length"}
 
 
 def promised(kind: str, size: str, updates: float) -> float:
@@ -148,11 +152,15 @@ def plan_in_time(
     if "steps" in asked.get("training", {}):
         raise ConfigError("minutes: found it beside steps; give one of them")
     budget = Budget(60 * minutes, began)
-    plan = make_plan(corpus, model=model, preset=preset, settings=asked)
+    fields = asked.get("model", {})
+    default = preset is None and (model or fields.get("name", DEFAULT_MODEL)) == DEFAULT_MODEL
+    free = default and not fields.keys() & SIZED
+    # to look at the text with, planned at once
+    small = {"model": SMALLEST, "training": {"batch_size": 8}} if free else {}
+    plan = make_plan(corpus, model=model, preset=preset, settings=merge(small, asked))
     if plan.model.fitted:
         return plan
-    free = preset is None and plan.config.model.name == DEFAULT_MODEL
-    if free and not asked.get("model", {}).keys() & SIZED:
+    if free:
         name, seconds, why = _best_size(plan, budget)
         updates = round(budget.left(END[plan.corpus.kind]) / seconds)
         chosen = _of_size(SIZES[plan.corpus.kind][name], plan, max(1, updates))
@@ -205,7 +213,14 @@ def _measure(size: Size, plan: Plan) -> float:
     training, length = config.training, model.context_length
     draw = Draw(batch_size=training.batch_size, seed=0)
     batches = build_batches(plan.train_part, "sequences", length, draw, plan.device)
-    step = TrainStep(model.to(plan.device).train(), batches, config, plan.precision)
+    model = model.to(plan.device).train()
+    step = TrainStep(model, batches, config, "fp32")
+    told = training.precision
+    if told == "auto" and (training.plain or training.deterministic):
+        told = "fp32"
+    step.precision, _ = choose_precision(
+        told, plan.device, lambda precision: step.gradients(0, precision).item()
+    )
     return seconds_of(step, plan.device, times=5)
 
 
@@ -234,8 +249,10 @@ def _with_updates(
         evaluations = max(2, min(evaluations, int(EVALUATING * left / max(score, 1e-9))))
     steps = int((left - evaluations * score) / seconds)
     if steps < 2:
+        needed = time.monotonic() - budget.began + end + evaluations * score + 2 * seconds
         raise ConfigError(
-            f"minutes: found {minutes:g}, in which this machine makes no two updates; give more"
+            f"minutes: found {minutes:g}, too few here for two updates and {evaluations} evaluations; "
+            f"give {math.ceil(needed / 6 + 0.5) / 10:g} or more"
         )
     most = plan.most_updates or steps
     if steps > most:

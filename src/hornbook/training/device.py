@@ -12,6 +12,7 @@ import torch
 from hornbook.errors import ConfigError
 
 PAYS = 0.9  # bf16 is chosen where its step takes less than this share of the float32 step
+LONGEST = 1.0  # seconds after which no further pair of steps is measured
 
 
 def find_device(wanted: str) -> torch.device:
@@ -51,14 +52,15 @@ def choose_precision(
     """fp32 or bf16, and why. `step(precision)` computes one loss and its gradients.
 
     Where there are instructions for bf16 both are measured in pairs: the median of five after one
-    to warm up.
+    to warm up, fewer where those take longer than `LONGEST`.
     """
     if wanted != "auto":
         return wanted, "as told"
     if not has_bf16(device):
         return "fp32", "no instructions for bf16 here"
-    ratios = []
-    for attempt in range(6):
+    ratios: list[float] = []
+    spent = 0.0
+    while len(ratios) < 2 or (len(ratios) < 6 and spent < LONGEST):
         seconds = {}
         for precision in ("fp32", "bf16"):
             begin = time.perf_counter()
@@ -66,9 +68,9 @@ def choose_precision(
             if device.type == "cuda":
                 torch.cuda.synchronize()
             seconds[precision] = time.perf_counter() - begin
-        if attempt:
-            ratios.append(seconds["bf16"] / seconds["fp32"])
-    ratio = statistics.median(ratios)
+        spent += sum(seconds.values()) if ratios else 0.0
+        ratios.append(seconds["bf16"] / seconds["fp32"])
+    ratio = statistics.median(ratios[1:])
     return "bf16" if ratio < PAYS else "fp32", f"measured: bf16 takes {ratio:.2f} of fp32's time"
 
 
