@@ -22,9 +22,10 @@ def test_the_faster_precision_is_chosen(
         made.append(precision)
         time.sleep(0.02 if precision == slower else 0.0)
 
-    for longest, pairs in ((1.0, 6), (0.0, 2)):
+    for longest, clear, pairs in ((1.0, 1e9, 6), (1.0, 1.5, 3), (0.0, 1e9, 2)):
         made.clear()
         monkeypatch.setattr(device, "LONGEST", longest)
+        monkeypatch.setattr(device, "CLEAR", clear)
         chosen, why = choose_precision("auto", torch.device("cpu"), step)
         assert chosen == faster
         assert "measured" in why

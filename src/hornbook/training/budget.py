@@ -9,6 +9,7 @@ counted anew, by the time that they took so far; then the rate begins to fall.
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Mapping
@@ -21,7 +22,7 @@ from hornbook.data.part import fitting_context
 from hornbook.errors import ConfigError
 from hornbook.models.registry import build_model, outline
 from hornbook.run import parse_config
-from hornbook.training.device import choose_precision
+from hornbook.training.device import choose_precision, generators_kept
 from hornbook.training.plan import DEFAULT_MODEL, EPOCHS, Plan, make_plan, seconds_of
 from hornbook.training.step import TrainStep
 
@@ -167,9 +168,10 @@ def plan_in_time(
         plan = make_plan(corpus, preset=chosen, settings=asked)
         plan.notes.insert(0, why)
     else:
-        with_copy = TrainStep(plan.model, plan.batches, plan.config, plan.precision)
-        seconds = seconds_of(with_copy, plan.device, most=MEASURING * budget.seconds)
-        plan = make_plan(corpus, model=model, preset=preset, settings=asked)
+        with generators_kept(plan.device):
+            copied = copy.deepcopy(plan.model).train()
+            step = TrainStep(copied, plan.batches, plan.config, plan.precision)
+            seconds = seconds_of(step, plan.device, most=MEASURING * budget.seconds)
     return _with_updates(plan, asked, minutes, budget, seconds)
 
 

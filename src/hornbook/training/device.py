@@ -13,6 +13,7 @@ from hornbook.errors import ConfigError
 
 PAYS = 0.9  # bf16 is chosen where its step takes less than this share of the float32 step
 LONGEST = 1.0  # seconds after which no further pair of steps is measured
+CLEAR = 1.5  # times as fast in two pairs in a row: nor then
 
 
 def find_device(wanted: str) -> torch.device:
@@ -36,6 +37,11 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[obj
     return torch.autocast(device.type, dtype=torch.bfloat16)
 
 
+def generators_kept(device: torch.device) -> AbstractContextManager[object]:
+    """Torch's generators are afterwards what they were."""
+    return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
+
+
 def has_bf16(device: torch.device) -> bool:
     """Whether there are instructions for products in bf16 (AMX, AVX-512 BF16, tensor cores)."""
     if device.type == "cuda":
@@ -52,7 +58,7 @@ def choose_precision(
     """fp32 or bf16, and why. `step(precision)` computes one loss and its gradients.
 
     Where there are instructions for bf16 both are measured in pairs: the median of five after one
-    to warm up, fewer where those take longer than `LONGEST`.
+    to warm up, fewer where those take longer than `LONGEST` or the matter is `CLEAR`.
     """
     if wanted != "auto":
         return wanted, "as told"
@@ -60,7 +66,7 @@ def choose_precision(
         return "fp32", "no instructions for bf16 here"
     ratios: list[float] = []
     spent = 0.0
-    while len(ratios) < 2 or (len(ratios) < 6 and spent < LONGEST):
+    while len(ratios) < 2 or (len(ratios) < 6 and spent < LONGEST and not _clear(ratios[1:])):
         seconds = {}
         for precision in ("fp32", "bf16"):
             begin = time.perf_counter()
@@ -72,6 +78,12 @@ def choose_precision(
         ratios.append(seconds["bf16"] / seconds["fp32"])
     ratio = statistics.median(ratios[1:])
     return "bf16" if ratio < PAYS else "fp32", f"measured: bf16 takes {ratio:.2f} of fp32's time"
+
+
+def _clear(ratios: list[float]) -> bool:
+    """Whether the last two leave no doubt."""
+    last = ratios[-2:]
+    return len(last) == 2 and (min(last) > CLEAR or max(last) < 1 / CLEAR)
 
 
 def describe_device(device: torch.device) -> str:

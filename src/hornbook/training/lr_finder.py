@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from hornbook.errors import ConfigError
+from hornbook.training.device import generators_kept
 from hornbook.training.plan import Plan
 from hornbook.training.step import NotFiniteError, TrainStep
 
@@ -113,7 +114,7 @@ def suggest(rates: np.ndarray[Any, Any], losses: list[float]) -> float | None:
 def _train(plan: Plan, rates: list[float]) -> list[float]:
     """The losses of a copy of the model, trained with these rates; inf from where it diverges."""
     losses: list[float] = []
-    with torch.random.fork_rng(devices=[plan.device] if plan.device.type == "cuda" else []):
+    with generators_kept(plan.device):
         torch.manual_seed(plan.config.training.seed)
         step = TrainStep(copy.deepcopy(plan.model), plan.batches, plan.config, plan.precision)
         step.model.train()

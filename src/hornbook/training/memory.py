@@ -137,7 +137,7 @@ def _of_weights(model: LanguageModel, optim: OptimConfig) -> int:
 
 def _kept(plan: Plan, rows: int) -> int:
     """Bytes that a batch of so many rows keeps for its backward pass."""
-    from hornbook.training.device import autocast
+    from hornbook.training.device import autocast, generators_kept
 
     own = {p.data_ptr() for p in plan.model.parameters()}
     kept: dict[int, int] = {}
@@ -151,8 +151,7 @@ def _kept(plan: Plan, rows: int) -> int:
     generator = torch.Generator().manual_seed(0)
     ids = torch.randint(plan.model.vocab_size, (rows, plan.length), generator=generator)
     targets = ids if plan.examples == "sequences" else ids[:, -1]
-    devices = [plan.device] if plan.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
+    with generators_kept(plan.device):
         model = copy.deepcopy(plan.model).train()  # statistics of the batch are not to be kept
         own |= {p.data_ptr() for p in model.parameters()}
         with (

@@ -38,7 +38,14 @@ from hornbook.models.registry import MODELS, build_model, model_config
 from hornbook.run import parse_config
 from hornbook.tokenizers import Tokenizer, build_tokenizer
 from hornbook.training.compiled import Form, choose_form, pays_from
-from hornbook.training.device import PAYS, choose_precision, describe_device, find_device, has_bf16
+from hornbook.training.device import (
+    PAYS,
+    choose_precision,
+    describe_device,
+    find_device,
+    generators_kept,
+    has_bf16,
+)
 from hornbook.training.memory import refuse_too_large
 from hornbook.training.replay import SPAN, is_descent, is_small, span_of
 from hornbook.training.step import TrainStep
@@ -372,7 +379,7 @@ def _trial(plan: Plan, precision: str, compiled: Form = "no") -> Iterator[TrainS
     rows = max(2, min(plan.batches.batch_size, TRIAL // plan.length))
     draw = Draw(batch_size=rows, seed=0)
     batches = build_batches(plan.train_part, plan.examples, plan.length, draw, plan.device)
-    with torch.random.fork_rng(devices=[plan.device] if plan.device.type == "cuda" else []):
+    with generators_kept(plan.device):
         yield TrainStep(
             copy.deepcopy(plan.model).train(), batches, plan.config, precision, compiled
         )
