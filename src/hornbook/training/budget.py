@@ -30,31 +30,32 @@ END = {"documents": 1.0, "stream": 2.0}  # seconds of the report, besides its ev
 FORWARD = 3.0  # how much faster tokens are scored than trained on
 EVALUATING = 0.1  # share of the minutes at most
 MEASURING = 0.1  # share of the minutes after which nothing more is measured
-SHORT = 800  # updates below which small sizes gain by higher rates; larger ones do not
 PER_TOKEN = 30  # parameters for each token of a small text, beyond which larger sizes were worse
 
 
 @dataclass(frozen=True)
 class Size:
-    """A size of the GPT: blocks, channels, heads, context in tokens, rows of a batch."""
+    """A size of the GPT: blocks, channels, heads, context in tokens, rows of a batch; updates below
+    which it gains by higher rates."""
 
     n_layer: int
     n_embd: int
     n_head: int
     context_length: int
     batch_size: int
+    short: int = 0
 
 
 SIZES = {  # by the kind of text
     "documents": {
-        "tiny": Size(2, 48, 2, 64, 16),
-        "small": Size(3, 64, 2, 64, 16),
+        "tiny": Size(2, 48, 2, 64, 16, 1300),
+        "small": Size(3, 64, 2, 64, 16, 800),
         "medium": Size(4, 128, 2, 64, 24),
     },
     "stream": {
-        "tiny": Size(2, 64, 2, 128, 8),
-        "small": Size(2, 96, 3, 128, 8),
-        "medium": Size(3, 96, 3, 128, 12),
+        "tiny": Size(2, 64, 2, 128, 8, 1300),
+        "small": Size(2, 96, 3, 128, 8, 800),
+        "medium": Size(3, 96, 3, 128, 12, 800),
         "large": Size(4, 128, 4, 128, 12),
         "huge": Size(4, 192, 6, 128, 16),
     },
@@ -83,7 +84,7 @@ def dropout_for(epochs: float) -> float:
 
 def settings_of(size: Size, steps: int, epochs: float) -> dict[str, dict[str, Any]]:
     """A whole training of a size: `steps` updates that see each token `epochs` times."""
-    short = size.n_embd < 128 and steps < SHORT
+    short = steps < size.short
     return {
         "model": {
             "name": "gpt",
