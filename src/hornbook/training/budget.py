@@ -26,7 +26,7 @@ from hornbook.training.device import choose_precision, generators_kept
 from hornbook.training.plan import DEFAULT_MODEL, EPOCHS, Plan, make_plan, seconds_of
 from hornbook.training.step import TrainStep
 
-END = {"documents": 1.0, "stream": 2.0}  # seconds of the report, besides its evaluation
+END = {"documents": 0.6, "stream": 2.0}  # seconds of the report, besides its evaluation
 FORWARD = 3.0  # how much faster tokens are scored than trained on
 EVALUATING = 0.1  # share of the minutes at most
 MEASURING = 0.1  # share of the minutes after which nothing more is measured
