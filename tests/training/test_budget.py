@@ -13,6 +13,7 @@ from hornbook.errors import ConfigError
 from hornbook.training import budget, train
 from hornbook.training.budget import LAWS, SIZES, Budget, dropout_for, promised
 from hornbook.training.plan import DROPOUT, EPOCHS, SHARE, Plan, make_plan, seconds_of
+from hornbook.training.step import TrainStep
 
 SPEED = [1e-3 * 4**i for i in range(5)]  # seconds of an update of each size, as if
 
@@ -29,13 +30,13 @@ def test_every_law_promises_less_for_more_updates() -> None:
 def test_more_minutes_promise_no_worse_and_no_smaller_a_model(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(budget, "_measure", lambda size, plan: speed[size])
+    monkeypatch.setattr(budget, "_measure", lambda size, *_: speed[size])
     speed = dict(zip(SIZES[kind].values(), SPEED, strict=False))
     plan = make_plan("names", settings={"training": {"steps": 1}})
     plan.corpus = type("Text", (), {"kind": kind})()  # type: ignore[assignment]
     chosen, losses = [], []
     for minutes in (0.25, 0.5, 1, 2, 4, 60):
-        name, seconds, why = budget._best_size(plan, Budget(60 * minutes, time.monotonic()))
+        name, seconds, why = budget._best_size(plan, Budget(60 * minutes, time.monotonic()), {})
         chosen.append(list(SIZES[kind]).index(name))
         losses.append(promised(kind, name, 60 * minutes / seconds))
         assert name in why
@@ -64,6 +65,29 @@ def test_slow_updates_are_not_measured_for_long() -> None:
 
     assert seconds_of(slow, torch.device("cpu"), most=0.03) >= 0.02
     assert len(made) <= 2
+
+
+def test_a_size_is_measured_with_what_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[object, object]] = []
+
+    def seconds_of(step: TrainStep, *_: object, **__: object) -> float:
+        seen.append((step.batches.batch_size, step.config.model.model_dump()["dropout"]))
+        return 1.0
+
+    monkeypatch.setattr(budget, "seconds_of", seconds_of)
+    plan = make_plan("names", settings={"training": {"steps": 1}})
+    asked: Nested = {"training": {"batch_size": 7}, "model": {"dropout": 0.25}}
+    for settings in (asked, {}):
+        budget._measure(SIZES["documents"]["tiny"], plan, settings, 1.0)
+    assert seen[0] == (7, 0.25)
+    assert seen[1][0] == 16
+
+
+def test_nothing_is_compiled_in_too_short_a_time() -> None:
+    notes = {"training": {"precision": "fp32"}}
+    began = time.monotonic()
+    plan = budget.plan_in_time(0.5, began, "names", model=None, preset="notes-mlp", settings=notes)
+    assert (plan.compiled, plan.why_compiled) == ("no", "it would not pay back within the time")
 
 
 def test_too_short_a_time_is_told_with_one_that_is_enough(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ def test_the_faster_precision_is_chosen(
         made.append(precision)
         time.sleep(0.02 if precision == slower else 0.0)
 
-    for longest, clear, pairs in ((1.0, 1e9, 6), (1.0, 1.5, 3), (0.0, 1e9, 2)):
+    for longest, clear, pairs in ((1.0, 1e9, 6), (1.0, 1.5, 3), (0.0, 1e9, 3)):
         made.clear()
         monkeypatch.setattr(device, "LONGEST", longest)
         monkeypatch.setattr(device, "CLEAR", clear)

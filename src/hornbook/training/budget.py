@@ -22,6 +22,7 @@ from hornbook.data.part import fitting_context
 from hornbook.errors import ConfigError
 from hornbook.models.registry import build_model, outline
 from hornbook.run import parse_config
+from hornbook.training.compiled import pays_from
 from hornbook.training.device import choose_precision, generators_kept
 from hornbook.training.plan import DEFAULT_MODEL, EPOCHS, Plan, make_plan, seconds_of
 from hornbook.training.step import TrainStep
@@ -157,13 +158,16 @@ def plan_in_time(
     fields = asked.get("model", {})
     default = preset is None and (model or fields.get("name", DEFAULT_MODEL)) == DEFAULT_MODEL
     free = default and not fields.keys() & SIZED
+    short = budget.seconds < pays_from("updates") and "compile" not in asked.get("training", {})
+    if short:
+        asked = merge(asked, {"training": {"compile": "no"}})
     # to look at the text with, planned at once
     small = {"model": SMALLEST, "training": {"batch_size": 8}} if free else {}
     plan = make_plan(corpus, model=model, preset=preset, settings=merge(small, asked))
     if plan.model.fitted:
         return plan
     if free:
-        name, seconds, why = _best_size(plan, budget)
+        name, seconds, why = _best_size(plan, budget, asked)
         updates = round(budget.left(END[plan.corpus.kind]) / seconds)
         chosen = _of_size(SIZES[plan.corpus.kind][name], plan, max(1, updates))
         plan = make_plan(corpus, preset=chosen, settings=asked)
@@ -173,10 +177,12 @@ def plan_in_time(
             copied = copy.deepcopy(plan.model).train()
             step = TrainStep(copied, plan.batches, plan.config, plan.precision)
             seconds = seconds_of(step, plan.device, most=MEASURING * budget.seconds)
+    if short and plan.why_compiled == "as told":
+        plan.why_compiled = "it would not pay back within the time"
     return _with_updates(plan, asked, minutes, budget, seconds)
 
 
-def _best_size(plan: Plan, budget: Budget) -> tuple[str, float, str]:
+def _best_size(plan: Plan, budget: Budget, asked: Nested) -> tuple[str, float, str]:
     """The size of the lowest loss promised, seconds of its update, and why, in words."""
     kind, best, seconds = plan.corpus.kind, "", {}
     losses: dict[str, float] = {}
@@ -186,7 +192,7 @@ def _best_size(plan: Plan, budget: Budget) -> tuple[str, float, str]:
             break
         if losses and _parameters(size, plan) > PER_TOKEN * plan.train_part.n_targets:
             break
-        seconds[name] = _measure(size, plan)
+        seconds[name] = _measure(size, plan, asked, MEASURING * budget.seconds)
         losses[name] = promised(kind, name, budget.left(END[kind]) / seconds[name])
         best = min(losses, key=losses.__getitem__)
         if best != name:  # those that are larger still promise less
@@ -209,9 +215,9 @@ def _parameters(size: Size, plan: Plan) -> int:
     return outline(config.model, plan.tokenizer.vocab_size, plan.tokenizer.end_id).n_parameters
 
 
-def _measure(size: Size, plan: Plan) -> float:
-    """Seconds of an update of a size here."""
-    config = parse_config(merge(plan.config.model_dump(), _of_size(size, plan, 1000)))
+def _measure(size: Size, plan: Plan, asked: Nested, most: float) -> float:
+    """Seconds of an update of a size here, with what is asked for besides; of several within `most`."""
+    config = parse_config(merge(plan.config.model_dump(), _of_size(size, plan, 1000), asked))
     model = build_model(config.model, plan.tokenizer.vocab_size, plan.tokenizer.end_id)
     training, length = config.training, model.context_length
     draw = Draw(batch_size=training.batch_size, seed=0)
@@ -224,7 +230,7 @@ def _measure(size: Size, plan: Plan) -> float:
     step.precision, _ = choose_precision(
         told, plan.device, lambda precision: step.gradients(0, precision).item()
     )
-    return seconds_of(step, plan.device, times=5)
+    return seconds_of(step, plan.device, most=most)
 
 
 def _of_size(size: Size, plan: Plan, updates: int) -> Nested:

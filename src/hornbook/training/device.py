@@ -58,7 +58,7 @@ def choose_precision(
     """fp32 or bf16, and why. `step(precision)` computes one loss and its gradients.
 
     Where there are instructions for bf16 both are measured in pairs: the median of five after one
-    to warm up, fewer where those take longer than `LONGEST` or the matter is `CLEAR`.
+    to warm up, of two where those take longer than `LONGEST` or the matter is `CLEAR`.
     """
     if wanted != "auto":
         return wanted, "as told"
@@ -66,7 +66,7 @@ def choose_precision(
         return "fp32", "no instructions for bf16 here"
     ratios: list[float] = []
     spent = 0.0
-    while len(ratios) < 2 or (len(ratios) < 6 and spent < LONGEST and not _clear(ratios[1:])):
+    while len(ratios) < 3 or (len(ratios) < 6 and spent < LONGEST and not _clear(ratios[1:])):
         seconds = {}
         for precision in ("fp32", "bf16"):
             begin = time.perf_counter()

@@ -73,7 +73,7 @@ class TrainStep:
     def gradients(self, step: int, precision: str, *, watched: bool = False) -> Tensor:
         """Sets the gradients of update `step` and gives its loss."""
         ids, targets = self.batches.batch(step)
-        if self._replay is not None and precision == self.precision and not watched:
+        if self._replay is not None and precision == "fp32" and not watched:
             loss = self._replay(ids, targets)
             if loss is not None:
                 return loss
