@@ -141,7 +141,7 @@ def _speed(device: torch.device, dtype: str) -> float:
 def _waiting() -> str:
     policy = os.environ.get("OMP_WAIT_POLICY")
     if policy is None:
-        spins = os.environ.get("GOMP_SPINCOUNT", "1000")  # what `hornbook` sets (cli/main.py)
+        spins = os.environ.get("GOMP_SPINCOUNT", "10000")  # what `hornbook` sets (cli/main.py)
         return f"which wait spinning, {spins} times, then asleep"
     return f"which wait {'asleep' if policy.lower() == 'passive' else 'spinning'}"
 

@@ -76,7 +76,7 @@ def _run(arguments: list[str]) -> int:
         # threads that soon fall asleep: on a busy machine spinning ones cost up to a hundred times
         # more, on a quiet one those that fall asleep at once a quarter (docs/logbook.md)
         if "OMP_WAIT_POLICY" not in os.environ:
-            os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+            os.environ.setdefault("GOMP_SPINCOUNT", "10000")
         verb = arguments[0].replace("-", "_")
         code = importlib.import_module(f"hornbook.cli.{verb}").run(arguments[1:])
     sys.stdout.flush()
