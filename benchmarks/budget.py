@@ -5,7 +5,7 @@ by the table that this makes.
 
 Every point is a whole training with its own horizon, for the loss depends on the updates that were
 planned, not on the seconds that they took: so the machine may be busy. Points are appended to
-benchmarks/budget.jsonl; `--fit` prints a + b * updates^-c of each size, which stands in
+benchmarks/budget.jsonl; `--fit` prints a + b * updates^-c of each size, the law of each in
 `training/budget.py`.
 """
 
@@ -74,7 +74,7 @@ def fit() -> None:
                 best = (error, float(c), laws)
         assert best is not None
         for size, (a, b) in best[2].items():
-            print(f'    ("{kind}", "{size}"): ({a:.3f}, {b:.2f}, {best[1]:.2f}),')
+            print(f"{kind} {size}: ({a:.3f}, {b:.2f}, {best[1]:.2f})")
 
 
 def main() -> None:

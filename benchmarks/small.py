@@ -3,7 +3,7 @@
     python benchmarks/small.py [--models gpt,mlp,...] [--names 1000,...] [--epochs 6,12,24,48]
 
 Each model is trained by its default settings, but for the updates and the dropout, on the first of
-the package's names, and scored on all validation names of the package. What `training/plan.py` does
+the package's names, and scored on all validation names of the package. What `training/fitting.py` does
 with small texts (EPOCHS, DROPOUT, SHARE) was chosen by this table. Prints it, then one JSON line.
 """
 
@@ -20,7 +20,8 @@ from hornbook.data.batches import Draw, build_batches
 from hornbook.data.part import Part
 from hornbook.evaluate import evaluate
 from hornbook.run import parse_config
-from hornbook.training.plan import SHARE, make_plan
+from hornbook.training.fitting import SHARE
+from hornbook.training.plan import make_plan
 from hornbook.training.step import TrainStep
 
 

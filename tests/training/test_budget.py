@@ -11,19 +11,20 @@ import torch
 from hornbook.config import Nested
 from hornbook.errors import ConfigError
 from hornbook.training import budget, train
-from hornbook.training.budget import LAWS, SIZES, Budget, dropout_for, promised
-from hornbook.training.plan import DROPOUT, EPOCHS, SHARE, Plan, make_plan, seconds_of
+from hornbook.training.budget import SIZES, Budget, Size, dropout_for
+from hornbook.training.fitting import DROPOUT, EPOCHS, SHARE
+from hornbook.training.plan import Plan, make_plan
 from hornbook.training.step import TrainStep
+from hornbook.training.trials import seconds_of
 
 SPEED = [1e-3 * 4**i for i in range(5)]  # seconds of an update of each size, as if
 
 
-def test_every_law_promises_less_for_more_updates() -> None:
-    assert list(LAWS) == [(kind, size) for kind, sizes in SIZES.items() for size in sizes]
-    for kind, size in LAWS:
-        losses = [promised(kind, size, updates) for updates in (50, 200, 1000, 5000)]
-        assert losses == sorted(losses, reverse=True)
-        assert 1.0 < losses[-1] < losses[0] < 6.0
+@pytest.mark.parametrize("size", [size for sizes in SIZES.values() for size in sizes.values()])
+def test_every_law_promises_less_for_more_updates(size: Size) -> None:
+    losses = [size.promised(updates) for updates in (50, 200, 1000, 5000)]
+    assert losses == sorted(losses, reverse=True)
+    assert 1.0 < losses[-1] < losses[0] < 6.0
 
 
 @pytest.mark.parametrize("kind", ["documents", "stream"])
@@ -38,7 +39,7 @@ def test_more_minutes_promise_no_worse_and_no_smaller_a_model(
     for minutes in (0.25, 0.5, 1, 2, 4, 60):
         name, seconds, why = budget._best_size(plan, Budget(60 * minutes, time.monotonic()), {})
         chosen.append(list(SIZES[kind]).index(name))
-        losses.append(promised(kind, name, 60 * minutes / seconds))
+        losses.append(SIZES[kind][name].promised(60 * minutes / seconds))
         assert name in why
     assert chosen == sorted(chosen)
     assert losses == sorted(losses, reverse=True)

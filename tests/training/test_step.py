@@ -92,7 +92,9 @@ def test_a_loss_that_cannot_be_compiled_is_not(monkeypatch: pytest.MonkeyPatch) 
     def failing(device: torch.device) -> NoReturn:
         raise torch.OutOfMemoryError("no room for graphs")
 
-    monkeypatch.setattr("hornbook.training.plan.choose_form", lambda *_: ("loss", "it would save"))
+    monkeypatch.setattr(
+        "hornbook.training.trials.choose_form", lambda *_: ("loss", "it would save")
+    )
     monkeypatch.setattr("hornbook.training.step.compiled_loss", failing)
     plan = make_plan("names", settings=TINY_GPT)
     assert (plan.compiled, plan.why_compiled) == ("no", "it failed here: OutOfMemoryError")
@@ -157,12 +159,12 @@ def test_updates_that_cannot_be_compiled_are_made_one_by_one(
     monkeypatch.setattr("hornbook.training.replay.compile_trace", failing)
     monkeypatch.setattr("hornbook.training.loop.RECORDS", 5)
     monkeypatch.setattr("hornbook.training.compiled.compiler", lambda device: True)
-    monkeypatch.setattr("hornbook.training.plan.choose_form", lambda *_: ("updates", "it saves"))
+    monkeypatch.setattr("hornbook.training.trials.choose_form", lambda *_: ("updates", "it saves"))
     plan = make_plan("names", settings=MLP)
     assert (plan.compiled, plan.why_compiled) == ("no", "it failed here: RuntimeError")
     told = make_plan("names", settings=merge(MLP, {"training": {"compile": "yes"}}))
     assert (told.compiled, told.why_compiled) == (plan.compiled, plan.why_compiled)
-    monkeypatch.setattr("hornbook.training.plan._compare_compiled", lambda *_, **__: None)
+    monkeypatch.setattr("hornbook.training.trials._compare_compiled", lambda *_, **__: None)
     run = train("names", out=tmp_path / "run", settings=MLP)
     assert (run.facts["hardware"]["compiled"], run.log[-1]["step"]) == ("updates", 40)
 

@@ -23,9 +23,11 @@ from hornbook.errors import ConfigError
 from hornbook.models.registry import build_model, outline
 from hornbook.run import parse_config
 from hornbook.training.compiled import pays_from
-from hornbook.training.device import choose_precision, generators_kept
-from hornbook.training.plan import DEFAULT_MODEL, EPOCHS, Plan, make_plan, seconds_of
+from hornbook.training.device import generators_kept, told_precision
+from hornbook.training.fitting import EPOCHS
+from hornbook.training.plan import DEFAULT_MODEL, Plan, make_plan
 from hornbook.training.step import TrainStep
+from hornbook.training.trials import faster_precision, seconds_of
 
 END = {"documents": 0.6, "stream": 2.0}  # seconds of the report, besides its evaluation
 FORWARD = 3.0  # how much faster tokens are scored than trained on
@@ -36,42 +38,38 @@ PER_TOKEN = 30  # parameters for each token of a small text, beyond which larger
 
 @dataclass(frozen=True)
 class Size:
-    """A size of the GPT: blocks, channels, heads, context in tokens, rows of a batch; updates below
-    which it gains by higher rates."""
+    """A size of the GPT: blocks, channels, heads, context in tokens, rows of a batch.
+
+    law: a, b, c of the loss that it promises. short: updates below which it gains by higher rates.
+    """
 
     n_layer: int
     n_embd: int
     n_head: int
     context_length: int
     batch_size: int
+    law: tuple[float, float, float]
     short: int = 0
+
+    def promised(self, updates: float) -> float:
+        """The validation loss in nats after so many updates."""
+        a, b, c = self.law
+        return a + b * float(max(updates, 1.0) ** -c)
 
 
 SIZES = {  # by the kind of text
     "documents": {
-        "tiny": Size(2, 48, 2, 64, 16, 1300),
-        "small": Size(3, 64, 2, 64, 16, 800),
-        "medium": Size(4, 128, 2, 64, 24),
+        "tiny": Size(2, 48, 2, 64, 16, (1.919, 6.80, 0.65), 1300),
+        "small": Size(3, 64, 2, 64, 16, (1.868, 8.05, 0.65), 800),
+        "medium": Size(4, 128, 2, 64, 24, (1.859, 4.88, 0.65)),
     },
     "stream": {
-        "tiny": Size(2, 64, 2, 128, 8, 1300),
-        "small": Size(2, 96, 3, 128, 8, 800),
-        "medium": Size(3, 96, 3, 128, 12, 800),
-        "large": Size(4, 128, 4, 128, 12),
-        "huge": Size(4, 192, 6, 128, 16),
+        "tiny": Size(2, 64, 2, 128, 8, (1.619, 28.16, 0.80), 1300),
+        "small": Size(2, 96, 3, 128, 8, (1.532, 33.54, 0.80), 800),
+        "medium": Size(3, 96, 3, 128, 12, (1.483, 27.63, 0.80), 800),
+        "large": Size(4, 128, 4, 128, 12, (1.422, 29.97, 0.80)),
+        "huge": Size(4, 192, 6, 128, 16, (1.375, 27.64, 0.80)),
     },
-}
-
-
-LAWS: dict[tuple[str, str], tuple[float, float, float]] = {  # a, b, c: see above
-    ("documents", "tiny"): (1.919, 6.80, 0.65),
-    ("documents", "small"): (1.868, 8.05, 0.65),
-    ("documents", "medium"): (1.859, 4.88, 0.65),
-    ("stream", "tiny"): (1.619, 28.16, 0.80),
-    ("stream", "small"): (1.532, 33.54, 0.80),
-    ("stream", "medium"): (1.483, 27.63, 0.80),
-    ("stream", "large"): (1.422, 29.97, 0.80),
-    ("stream", "huge"): (1.375, 27.64, 0.80),
 }
 
 
@@ -112,16 +110,12 @@ def settings_of(size: Size, steps: int, epochs: float) -> dict[str, dict[str, An
     }
 
 
-# fields of the model that a size decides on, besides its context
-SMALLEST = settings_of(SIZES["documents"]["tiny"], 1, 1.0)["model"]
-SMALLEST = {k: v for k, v in SMALLEST.items() if k not in ("name", "dropout", "context_length")}
+SMALLEST = {  # what a size decides on of the model, besides its context
+    field: value
+    for field, value in settings_of(SIZES["documents"]["tiny"], 1, 1.0)["model"].items()
+    if field not in ("name", "dropout", "context_length")
+}
 SIZED = {*SMALLEST, "context_length"}
-
-
-def promised(kind: str, size: str, updates: float) -> float:
-    """The validation loss of a size after so many updates, by its law."""
-    a, b, c = LAWS[kind, size]
-    return a + b * float(max(updates, 1.0) ** -c)
 
 
 @dataclass(frozen=True)
@@ -193,7 +187,7 @@ def _best_size(plan: Plan, budget: Budget, asked: Nested) -> tuple[str, float, s
         if losses and _parameters(size, plan) > PER_TOKEN * plan.train_part.n_targets:
             break
         seconds[name] = _measure(size, plan, asked, MEASURING * budget.seconds)
-        losses[name] = promised(kind, name, budget.left(END[kind]) / seconds[name])
+        losses[name] = size.promised(budget.left(END[kind]) / seconds[name])
         best = min(losses, key=losses.__getitem__)
         if best != name:  # those that are larger still promise less
             break
@@ -224,12 +218,7 @@ def _measure(size: Size, plan: Plan, asked: Nested, most: float) -> float:
     batches = build_batches(plan.train_part, "sequences", length, draw, plan.device)
     model = model.to(plan.device).train()
     step = TrainStep(model, batches, config, "fp32")
-    told = training.precision
-    if told == "auto" and (training.plain or training.deterministic):
-        told = "fp32"
-    step.precision, _ = choose_precision(
-        told, plan.device, lambda precision: step.gradients(0, precision).item()
-    )
+    step.precision, _ = told_precision(training, plan.device) or faster_precision(step)
     return seconds_of(step, plan.device, most=most)
 
 

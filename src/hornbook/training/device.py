@@ -1,19 +1,13 @@
-"""Where to compute and in what precision: by looking and by measuring, never by assumption."""
+"""Where to compute, and what a machine has for it: by looking, never by assumption."""
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
+from hornbook.config import TrainingConfig
 from hornbook.errors import ConfigError
-
-PAYS = 0.9  # bf16 is chosen where its step takes less than this share of the float32 step
-LONGEST = 1.0  # seconds after which no further pair of steps is measured
-CLEAR = 1.5  # times as fast in two pairs in a row: nor then
 
 
 def find_device(wanted: str) -> torch.device:
@@ -52,38 +46,16 @@ def has_bf16(device: torch.device) -> bool:
     return False
 
 
-def choose_precision(
-    wanted: str, device: torch.device, step: Callable[[str], object]
-) -> tuple[str, str]:
-    """fp32 or bf16, and why. `step(precision)` computes one loss and its gradients.
-
-    Where there are instructions for bf16 both are measured in pairs: the median of five after one
-    to warm up, of two where those take longer than `LONGEST` or the matter is `CLEAR`.
-    """
-    if wanted != "auto":
-        return wanted, "as told"
-    if not has_bf16(device):
-        return "fp32", "no instructions for bf16 here"
-    ratios: list[float] = []
-    spent = 0.0
-    while len(ratios) < 3 or (len(ratios) < 6 and spent < LONGEST and not _clear(ratios[1:])):
-        seconds = {}
-        for precision in ("fp32", "bf16"):
-            begin = time.perf_counter()
-            step(precision)
-            if device.type == "cuda":
-                torch.cuda.synchronize()
-            seconds[precision] = time.perf_counter() - begin
-        spent += sum(seconds.values()) if ratios else 0.0
-        ratios.append(seconds["bf16"] / seconds["fp32"])
-    ratio = statistics.median(ratios[1:])
-    return "bf16" if ratio < PAYS else "fp32", f"measured: bf16 takes {ratio:.2f} of fp32's time"
-
-
-def _clear(ratios: list[float]) -> bool:
-    """Whether the last two leave no doubt."""
-    last = ratios[-2:]
-    return len(last) == 2 and (min(last) > CLEAR or max(last) < 1 / CLEAR)
+def told_precision(training: TrainingConfig, device: torch.device) -> tuple[str, str] | None:
+    """fp32 or bf16, and why, where the settings or the machine decide; None where it is to be
+    measured."""
+    if training.precision != "auto":
+        return training.precision, "as told"
+    if training.plain:
+        return "fp32", "plain"
+    if training.deterministic:  # a measurement is not
+        return "fp32", "deterministic"
+    return None if has_bf16(device) else ("fp32", "no instructions for bf16 here")
 
 
 def describe_device(device: torch.device) -> str:

@@ -6,14 +6,9 @@ then flags. What nobody asked for is fitted to the text (context length, batch s
 
 from __future__ import annotations
 
-import copy
-import math
 import os
 import platform
-import statistics
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -29,40 +24,27 @@ from hornbook import presets
 from hornbook.config import DataConfig, Nested, RunConfig, merge
 from hornbook.data.batches import Batches, Draw, WindowBatches, build_batches
 from hornbook.data.corpora import load_corpus
-from hornbook.data.part import Part, Split, fitting_context
+from hornbook.data.part import Part, Split
 from hornbook.data.part import split_corpus as split_texts
 from hornbook.data.text import Corpus
-from hornbook.errors import ConfigError, DataError
+from hornbook.errors import ConfigError
 from hornbook.models.base import LanguageModel
 from hornbook.models.registry import MODELS, build_model, model_config
 from hornbook.run import parse_config
 from hornbook.tokenizers import Tokenizer, build_tokenizer
-from hornbook.training.compiled import Form, choose_form, pays_from
-from hornbook.training.device import (
-    PAYS,
-    choose_precision,
-    describe_device,
-    find_device,
-    generators_kept,
-    has_bf16,
-)
+from hornbook.training.compiled import Form
+from hornbook.training.device import describe_device, find_device
+from hornbook.training.fitting import CROWDED, EPOCHS, fit_context, fit_updates
 from hornbook.training.memory import refuse_too_large
-from hornbook.training.replay import SPAN, is_descent, is_small, span_of
-from hornbook.training.step import TrainStep
+from hornbook.training.replay import SPAN, is_small, span_of
+from hornbook.training.trials import choose_compilation, choose_precision
 
 if TYPE_CHECKING:
     from hornbook.training.budget import Budget
 
 DEFAULT_MODEL = "gpt"
-LONGEST_DEFAULT = 256  # tokens of context for long documents, where nobody asks for more
 LOOKED_AT = 1 << 24  # windows of a large part that statistics are taken of, tokens counted of it
 WINDOWS = 1 << 14  # contexts of the training part computed at once
-TRIAL = 1 << 12  # tokens of the steps by which precisions are compared
-CROWDED = 3  # parameters for each token of a text: from there on it is a small text
-EPOCHS = 12  # through a small text: after more, models learned it by heart (benchmarks/small.py)
-NEAR = 1.25  # times as many are left alone
-SHARE = 6  # updates in an epoch of a small text, at least
-DROPOUT = 0.3  # with so many epochs
 
 
 @dataclass
@@ -260,10 +242,10 @@ def make_plan(
     notes = [*text.notes, *split.notes]
     entry = MODELS[name]
     if "context_length" in merged["model"] and not entry.load(entry.model).sliding:
-        notes += _fit(merged, asked, train_part, val_part)
+        notes += fit_context(merged, asked, train_part, val_part)
     parts = train_part, val_part
     plan = _assemble(parse_config(merged), text, split, tokenizer, *parts, notes)
-    if not isinstance(preset, str) and (note := _fit_updates(plan, merged, asked)):
+    if not isinstance(preset, str) and (note := fit_updates(plan, merged, asked)):
         notes.append(note)
         plan = _assemble(parse_config(merged), text, split, tokenizer, *parts, notes)
     return plan
@@ -302,166 +284,6 @@ def _assemble(
     if not model.fitted:
         if plan.examples == "windows":
             model.check_windows(plan.batches.batch_size)
-        _choose_precision(plan)
-        _choose_compilation(plan)
+        choose_precision(plan)
+        choose_compilation(plan)
     return plan
-
-
-def _choose_precision(plan: Plan) -> None:
-    """Measures a few gradients of a copy; the generators are left as they were."""
-    wanted = plan.config.training.precision
-    if wanted == "auto" and plan.config.training.plain:
-        plan.why_precision = "plain"
-        return
-    if wanted == "auto" and plan.config.training.deterministic:  # a measurement is not
-        plan.why_precision = "deterministic"
-        return
-    if wanted != "auto" or not has_bf16(plan.device):
-        plan.precision, plan.why_precision = choose_precision(wanted, plan.device, lambda _: None)
-        return
-    with _trial(plan, "fp32") as trial:
-        plan.precision, plan.why_precision = choose_precision(
-            wanted, plan.device, lambda precision: trial.gradients(0, precision).item()
-        )
-
-
-def _choose_compilation(plan: Plan) -> None:
-    """By the time that the run would take without: a few updates of a copy are measured."""
-    training = plan.config.training
-    asked = "no" if training.plain or training.deterministic else training.compile
-    form: Form = "updates" if _in_one_call(plan) else "loss"
-    seconds = 0.0
-    if asked == "auto" and (form == "updates" or plan.device.type != "cpu"):
-        with _trial(plan, plan.precision) as trial:
-            updates = training.steps * plan.batches.batch_size / trial.batches.batch_size
-            least = pays_from(form) / updates  # below it nothing more is to be known
-            seconds = updates * seconds_of(trial, plan.device, least)
-            if trial.span > 1 and seconds >= pays_from(form):  # what the run would do instead
-                seconds = updates * _seconds_of_each(trial, plan.device)
-    plan.compiled, plan.why_compiled = choose_form(form, asked, seconds, plan.device)
-    if asked == "no" and (training.plain or training.deterministic):
-        plan.why_compiled = "plain" if training.plain else "deterministic"
-    if plan.compiled != "no" and (asked == "auto" or form == "updates"):
-        _compare_compiled(plan, form, told=asked == "yes")
-
-
-def _compare_compiled(plan: Plan, form: Form, *, told: bool) -> None:
-    """Keeps it where it can be compiled and an update takes less time with it, or it is told to."""
-    plan.compiled = "no"
-    try:
-        with _trial(plan, plan.precision) as trial, _trial(plan, plan.precision, form) as other:
-            ratio = _seconds_of_each(other, plan.device) / _seconds_of_each(trial, plan.device)
-    except RuntimeError as error:  # torch's compilers raise many kinds of it
-        plan.why_compiled = f"it failed here: {type(error).__name__}"
-        return
-    plan.compiled = form if told or ratio < PAYS else "no"
-    plan.why_compiled = f"{'as told; ' * told}measured: an update takes {ratio:.2f} of the time"
-
-
-def _seconds_of_each(step: TrainStep, device: torch.device) -> float:
-    """Of an update, as many at once as it makes. Raises RuntimeError where it cannot make them."""
-
-    def several(call: int) -> None:
-        if step.several(call * step.span) is None:
-            raise RuntimeError("several updates cannot be made at once")
-
-    return seconds_of(several, device) / step.span
-
-
-def _in_one_call(plan: Plan) -> bool:
-    """Whether an update is plain gradient descent, and small."""
-    return is_descent(plan.config) and plan.replayed
-
-
-@contextmanager
-def _trial(plan: Plan, precision: str, compiled: Form = "no") -> Iterator[TrainStep]:
-    """Updates of a copy, of few rows; the generators are left as they were."""
-    rows = max(2, min(plan.batches.batch_size, TRIAL // plan.length))
-    draw = Draw(batch_size=rows, seed=0)
-    batches = build_batches(plan.train_part, plan.examples, plan.length, draw, plan.device)
-    with generators_kept(plan.device):
-        yield TrainStep(
-            copy.deepcopy(plan.model).train(), batches, plan.config, precision, compiled
-        )
-
-
-def seconds_of(
-    step: Callable[[int], object],
-    device: torch.device,
-    least: float = 0.0,
-    times: int = 5,
-    most: float = math.inf,
-) -> float:
-    """Of an update: the median of `times` after one to warm up, fewer where `most` seconds are over;
-    that one where it is under `least`."""
-    seconds: list[float] = []
-    while len(seconds) <= times and sum(seconds) < most and not (seconds and seconds[0] < least):
-        begin = time.perf_counter()
-        step(len(seconds))
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        seconds.append(time.perf_counter() - begin)
-    return statistics.median(seconds[1:] or seconds)
-
-
-def _fit_updates(plan: Plan, merged: Nested, asked: Nested) -> str:
-    """Fits updates, batch and dropout to a small text where nobody asked for them; says so."""
-    model, training, optim = merged["model"], merged["training"], merged["optim"]
-    told = asked.get("training", {})
-    if plan.model.fitted or "steps" in told or training["batch_size"] == "all":
-        return ""
-    steps, batch, most = training["steps"], training["batch_size"], plan.most_updates
-    if most is None or steps <= NEAR * most:
-        return ""
-    if "batch_size" not in told:
-        training["batch_size"] = max(1, min(batch, batch * most // (SHARE * EPOCHS)))
-    training["steps"] = round(most * batch / training["batch_size"])
-    if "warmup" not in asked.get("optim", {}):
-        optim["warmup"] = min(optim["warmup"], training["steps"] // 10)
-    note = f"{training['steps']:,} updates of {training['batch_size']:,} instead of {steps:,}"
-    note += f" of {batch:,}"
-    if "dropout" not in asked["model"] and model.get("dropout", DROPOUT) < DROPOUT:
-        model["dropout"] = DROPOUT
-        note += f", dropout {DROPOUT}"
-    return (
-        f"{note}: {EPOCHS} times through a small text; more of them would learn it by heart "
-        "(--steps trains longer)"
-    )
-
-
-def _fit(merged: Nested, asked: Nested, train_part: Part, val_part: Part) -> list[str]:
-    """Fits context and batch to the text where nobody asked for them; says what was changed.
-
-    Raises DataError where a context was asked for that the text cannot fill.
-    """
-    wanted: int = merged["model"]["context_length"]
-    notes = []
-    if "context_length" in asked["model"]:
-        if not train_part.documents and wanted > val_part.n_targets:
-            raise DataError(
-                f"model.context_length: found {wanted}, but the validation part has only "
-                f"{val_part.n_targets} tokens; ask for at most {val_part.n_targets // 2}, or leave "
-                "it out and it is fitted to the text"
-            )
-        fitted = wanted
-    elif train_part.documents:
-        needed = 2 ** math.ceil(math.log2(max(train_part.longest, val_part.longest)))
-        fitted = min(max(wanted, needed), max(wanted, LONGEST_DEFAULT))
-        tokens = train_part.n_targets
-        fitted = min(fitted, max(needed, fitting_context(tokens, fitted)))
-    else:
-        fitted = fitting_context(val_part.n_targets, wanted)
-    if fitted != wanted:
-        merged["model"]["context_length"] = fitted
-        why = "long documents" if fitted > wanted else "a small text"
-        note = f"context length {fitted} instead of {wanted}: {why}"
-        batch = merged["training"]["batch_size"]
-        if isinstance(batch, int) and "batch_size" not in asked.get("training", {}):
-            merged["training"]["batch_size"] = max(1, batch * wanted // fitted)
-            note += f"; batch size {merged['training']['batch_size']}"
-        notes.append(note)
-    if train_part.documents and (longer := int((np.diff(train_part.starts) > fitted).sum())):
-        notes.append(
-            f"{longer:,} documents are longer than the context of {fitted}: learned in pieces"
-        )
-    return notes
