@@ -84,6 +84,17 @@ def test_a_size_is_measured_with_what_is_asked_for(monkeypatch: pytest.MonkeyPat
     assert seen[1][0] == 16
 
 
+@pytest.mark.parametrize("asked", ["auto", "fp32"])
+def test_each_size_chooses_its_own_precision(asked: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr(
+        budget, "choose_precision", lambda plan: seen.append(plan.config.training.precision)
+    )
+    plan = _planned(0.3, {"training": {"precision": "fp32"}} if asked == "fp32" else {})
+    assert set(seen) == {asked}
+    assert plan.config.training.precision == asked
+
+
 def test_nothing_is_compiled_in_too_short_a_time() -> None:
     notes = {"training": {"precision": "fp32"}}
     began = time.monotonic()

@@ -17,17 +17,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hornbook.config import Nested, RunConfig, merge
-from hornbook.data.batches import Draw, build_batches
 from hornbook.data.part import fitting_context
 from hornbook.errors import ConfigError
 from hornbook.models.registry import build_model, outline
 from hornbook.run import parse_config
 from hornbook.training.compiled import pays_from
-from hornbook.training.device import generators_kept, told_precision
+from hornbook.training.device import generators_kept
 from hornbook.training.fitting import EPOCHS
 from hornbook.training.plan import DEFAULT_MODEL, Plan, make_plan
 from hornbook.training.step import TrainStep
-from hornbook.training.trials import faster_precision, seconds_of
+from hornbook.training.trials import choose_precision, seconds_of
 
 END = {"documents": 0.6, "stream": 2.0}  # seconds of the report, besides its evaluation
 FORWARD = 3.0  # how much faster tokens are scored than trained on
@@ -156,8 +155,8 @@ def plan_in_time(
     if short:
         asked = merge(asked, {"training": {"compile": "no"}})
     # to look at the text with, planned at once
-    small = {"model": SMALLEST, "training": {"batch_size": 8}} if free else {}
-    plan = make_plan(corpus, model=model, preset=preset, settings=merge(small, asked))
+    look = {"model": SMALLEST, "training": {"batch_size": 8, "precision": "fp32"}} if free else {}
+    plan = make_plan(corpus, model=model, preset=preset, settings=merge(look, asked))
     if plan.model.fitted:
         return plan
     if free:
@@ -211,14 +210,13 @@ def _parameters(size: Size, plan: Plan) -> int:
 
 def _measure(size: Size, plan: Plan, asked: Nested, most: float) -> float:
     """Seconds of an update of a size here, with what is asked for besides; of several within `most`."""
-    config = parse_config(merge(plan.config.model_dump(), _of_size(size, plan, 1000), asked))
+    free = {"training": {"precision": "auto"}}  # the look at the text was not
+    layers = plan.config.model_dump(), free, _of_size(size, plan, 1000), asked
+    config = parse_config(merge(*layers))
     model = build_model(config.model, plan.tokenizer.vocab_size, plan.tokenizer.end_id)
-    training, length = config.training, model.context_length
-    draw = Draw(batch_size=training.batch_size, seed=0)
-    batches = build_batches(plan.train_part, "sequences", length, draw, plan.device)
-    model = model.to(plan.device).train()
-    step = TrainStep(model, batches, config, "fp32")
-    step.precision, _ = told_precision(training, plan.device) or faster_precision(step)
+    sized = replace(plan, config=config, model=model.to(plan.device).train())
+    choose_precision(sized)
+    step = TrainStep(sized.model, sized.batches, config, sized.precision)
     return seconds_of(step, plan.device, most=most)
 
 

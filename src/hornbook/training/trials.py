@@ -85,7 +85,7 @@ def _compare_compiled(plan: Plan, form: Form, *, told: bool) -> None:
     try:
         with _trial(plan, plan.precision) as trial, _trial(plan, plan.precision, form) as other:
             ratio = _seconds_of_each(other, plan.device) / _seconds_of_each(trial, plan.device)
-    except RuntimeError as error:  # torch's compilers raise many kinds of it
+    except (RuntimeError, OSError) as error:  # torch's compilers raise many kinds of them
         plan.why_compiled = f"it failed here: {type(error).__name__}"
         return
     plan.compiled = form if told or ratio < PAYS else "no"
