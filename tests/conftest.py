@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,14 @@ def tiny_model(name: str, vocab_size: int = 12, end_id: int | None = 0) -> Langu
 def model_name(request: pytest.FixtureRequest) -> str:
     """Each model of the registry."""
     return str(request.param)
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    """Torch computes with two for the length of a test."""
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(1)
 
 
 @pytest.fixture

@@ -47,6 +47,23 @@ def test_the_last_token_does_change_the_logits_after_it(model_name: str) -> None
     assert (model(ids)[:, -1] - model(changed)[:, -1]).abs().max() > 1e-4
 
 
+@pytest.mark.usefixtures("two_threads")
+def test_gradients_are_always_the_same_on_several_threads(model_name: str) -> None:
+    """A table whose rows they add up in no fixed order would tell two runs apart."""
+    model = tiny_model(model_name, VOCAB).train()
+    if model.fitted or not MODELS[model_name].trained:
+        return
+    torch.manual_seed(0)
+    ids, targets = torch.randint(VOCAB, (2, 1000, 16))
+    gradients = []
+    for _ in range(5):
+        model.zero_grad()
+        batch_loss(model, ids, targets).backward()
+        gradients.append([p.grad for p in model.parameters() if p.grad is not None])
+    for others in gradients[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(gradients[0], others, strict=True))
+
+
 def test_a_document_in_company_is_predicted_as_if_alone(model_name: str) -> None:
     model = tiny_model(model_name, VOCAB)
     together = model(PACKED)

@@ -169,6 +169,28 @@ def test_updates_that_cannot_be_compiled_are_made_one_by_one(
     assert (run.facts["hardware"]["compiled"], run.log[-1]["step"]) == ("updates", 40)
 
 
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize(("largest", "threads"), [(1e12, 1), (0.0, 2)])
+def test_the_smallest_updates_are_made_by_one_thread(
+    largest: float, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hornbook.training.replay.ALONE", largest)
+    seen = set()
+
+    def watched(*arguments: Any) -> Tensor:
+        seen.add(torch.get_num_threads())
+        return batch_loss(*arguments)
+
+    monkeypatch.setattr("hornbook.training.step.batch_loss", watched)
+    plan = make_plan("names", settings=MLP)
+    step = step_of(plan)
+    step(0, watched=True)
+    step.gradients(1, "bf16")
+    assert torch.get_num_threads() == 2
+    assert seen == {threads}
+    assert any(what == "threads" for what, _ in plan.lines()) == (threads == 1)
+
+
 def test_updates_that_end_in_no_number_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hornbook.training.replay.compile_trace", lambda graph, *_: graph)
     plan = make_plan("names", settings=MLP)

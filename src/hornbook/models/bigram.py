@@ -9,6 +9,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from hornbook.config import ModelConfig
 from hornbook.models.base import LanguageModel
@@ -39,6 +40,7 @@ class Bigram(LanguageModel):
     def forward(self, ids: Tensor) -> Tensor:
         """(B, T) -> (B, T, V)."""
         # The gradient of a lookup adds its rows one by one in float32: over 228,146 of them the
-        # notes' figures would be off in the fifth digit. Pieces are summed apart, then together.
-        rows = [self.weight[piece] for piece in torch.split(ids.flatten(), PIECE)]
+        # notes' figures would be off in the fifth digit. Pieces are summed apart, then together;
+        # not by weight[piece], whose gradient several threads add up in no fixed order.
+        rows = [F.embedding(piece, self.weight) for piece in torch.split(ids.flatten(), PIECE)]
         return torch.cat(rows).view(*ids.shape, self.vocab_size)

@@ -36,7 +36,7 @@ from hornbook.training.compiled import Form
 from hornbook.training.device import describe_device, find_device
 from hornbook.training.fitting import CROWDED, EPOCHS, fit_context, fit_updates
 from hornbook.training.memory import refuse_too_large
-from hornbook.training.replay import SPAN, is_small, span_of
+from hornbook.training.replay import SPAN, is_small, is_smallest, span_of
 from hornbook.training.trials import choose_compilation, choose_precision
 
 if TYPE_CHECKING:
@@ -150,6 +150,10 @@ class Plan:
             if self.compiled == "no" and self.replayed:
                 span = span_of(self.config)
                 lines.append(("updates", f"recorded and replayed where they can be, {span} a call"))
+            if self.replayed and is_smallest(self.model, self.batches, self.precision):
+                lines.append(
+                    ("threads", "one: for updates as small as these others would be waited for")
+                )
         if self.memory:
             lines.append(("memory", self.memory))
         return lines + [("note", note) for note in self.notes]

@@ -22,6 +22,7 @@ from hornbook.recording import CANNOT, compile_trace, record, trace
 from hornbook.training.loss import Functional
 
 SMALL = 1e8  # operations of an update below which starting them is what it costs
+ALONE = 2e7  # operations of a small update below which a second thread costs more than it does
 SPAN = 8  # updates in one call, recorded or compiled
 ALIGNED = 16  # numbers in 64 bytes
 LONG = 20_000  # updates of a run from which recording so many of them pays back: it takes a second
@@ -44,8 +45,18 @@ def is_small(model: LanguageModel, batches: Batches, precision: str) -> bool:
         model.replayed
         and isinstance(batches, WindowBatches)
         and (precision, model.device.type, random) == ("fp32", "cpu", False)
-        and 6 * model.n_parameters * batches.batch_size < SMALL
+        and _operations(model, batches) < SMALL
     )
+
+
+def is_smallest(model: LanguageModel, batches: Batches, precision: str) -> bool:
+    """Whether a small update is made by one thread."""
+    return is_small(model, batches, precision) and _operations(model, batches) < ALONE
+
+
+def _operations(model: LanguageModel, batches: Batches) -> float:
+    """Of an update of windows: two for each parameter and prediction, twice as many for gradients."""
+    return 6 * model.n_parameters * batches.batch_size
 
 
 Figures = Callable[..., tuple[Tensor, ...]]

@@ -18,7 +18,7 @@ from hornbook.optim import build_optimizer, learning_rate
 from hornbook.training.compiled import Form, compiled_loss
 from hornbook.training.device import autocast
 from hornbook.training.loss import penalty
-from hornbook.training.replay import SPAN, Replay, is_small, span_of
+from hornbook.training.replay import SPAN, Replay, is_small, is_smallest, span_of
 
 
 class NotFiniteError(RunError):
@@ -63,6 +63,7 @@ class TrainStep:
         self._loss = compiled_loss(device) if compiled == "loss" else batch_loss
         self.averaged = [p.detach().clone() for p in self.parameters if config.training.ema]
         small = not config.training.plain and is_small(model, batches, precision)
+        self._alone = small and is_smallest(model, batches, precision)
         together = compiled == "updates"
         self._replay = Replay(model, config.optim.l2, compiled=together) if small else None
         self._together: Callable[..., Tensor | None] | None = None
@@ -72,6 +73,10 @@ class TrainStep:
 
     def gradients(self, step: int, precision: str, *, watched: bool = False) -> Tensor:
         """Sets the gradients of update `step` and gives its loss."""
+        with self._threads():
+            return self._gradients(step, precision, watched)
+
+    def _gradients(self, step: int, precision: str, watched: bool) -> Tensor:
         ids, targets = self.batches.batch(step)
         if self._replay is not None and precision == "fp32" and not watched:
             loss = self._replay(ids, targets)
@@ -92,7 +97,11 @@ class TrainStep:
         watched: hooks are to see the model compute. Raises NotFiniteError, on a CPU, where one of
         them is no number.
         """
-        loss = self.gradients(step, self.precision, watched=watched)
+        with self._threads():
+            return self._update(step, watched)
+
+    def _update(self, step: int, watched: bool) -> tuple[Tensor, Tensor]:
+        loss = self._gradients(step, self.precision, watched)
         limit = self.config.optim.grad_clip
         if self.config.training.plain:
             norm = torch.nn.utils.clip_grad_norm_(self.parameters, limit or float("inf"))
@@ -116,8 +125,22 @@ class TrainStep:
             return [self(step)]
         ids, targets = self.batches.several(step, self.span)
         rates = torch.tensor([self.learning_rate(step + i) for i in range(self.span)])
-        figures = self._together(ids, targets, rates)
+        with self._threads():
+            figures = self._together(ids, targets, rates)
         return figures if figures is None else list(zip(*figures.unbind(), strict=True))
+
+    @contextmanager
+    def _threads(self) -> Iterator[None]:
+        """One for the smallest updates: two would wait for each other at every product."""
+        before = torch.get_num_threads()
+        if not self._alone or before == 1:
+            yield
+            return
+        torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
 
     def _average(self, step: int) -> None:
         """Moves the averages towards the parameters; early ones are forgotten sooner."""
