@@ -58,9 +58,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         _silence()
         return 141
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EDQUOT):
+        full = error.errno in (errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EDQUOT)
+        if not full and error.filename is None:
             raise
-        fail(f"the output cannot be written ({error.strerror})")
+        what = "the output cannot be written" if full else f"{error.filename} cannot be used"
+        fail(f"{what} ({error.strerror})")
         return 1
 
 
