@@ -32,6 +32,7 @@ END = {"documents": 0.6, "stream": 2.0}  # seconds of the report, besides its ev
 FORWARD = 3.0  # how much faster tokens are scored than trained on
 EVALUATING = 0.1  # share of the minutes at most
 MEASURING = 0.1  # share of the minutes after which nothing more is measured
+UPDATES = 12  # of a size that are measured: what else the machine does for a moment is not to decide
 PER_TOKEN = 30  # parameters for each token of a small text, beyond which larger sizes were worse
 
 
@@ -217,7 +218,7 @@ def _measure(size: Size, plan: Plan, asked: Nested, most: float) -> float:
     sized = replace(plan, config=config, model=model.to(plan.device).train())
     choose_precision(sized)
     step = TrainStep(sized.model, sized.batches, config, sized.precision)
-    return seconds_of(step, plan.device, most=most)
+    return seconds_of(step, plan.device, times=UPDATES, most=most)
 
 
 def _of_size(size: Size, plan: Plan, updates: int) -> Nested:
