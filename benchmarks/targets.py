@@ -38,10 +38,7 @@ SPRINTS: dict[str, list[tuple[float, Nested]]] = {  # targets and settings
     "names": [(2.10, settings_of(SMALL, 400, 1.0))],
     "makemore-names": [
         (2.00, merge(settings_of(SMALL, 360, 1.0), QUICK, {"model": {"n_layer": 2}})),
-        (
-            1.93,
-            merge(presets.gpt_names(), {"model": {"dropout": 0.08}, "training": {"steps": 500}}),
-        ),
+        (1.93, merge(presets.gpt_names(), JOINED)),
     ],
     "shakespeare": [(1.88, merge(settings_of(SMALL, 210, 0.2), QUICK, {"model": {"n_layer": 2}}))],
 }

@@ -31,8 +31,12 @@ def test_every_law_promises_less_for_more_updates(size: Size) -> None:
 def test_more_minutes_promise_no_worse_and_no_smaller_a_model(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(budget, "_measure", lambda size, *_: speed[size])
-    speed = dict(zip(SIZES[kind].values(), SPEED, strict=False))
+    speed = dict(zip([(s.n_layer, s.n_embd) for s in SIZES[kind].values()], SPEED, strict=False))
+    monkeypatch.setattr(
+        budget,
+        "_measure",
+        lambda plan, _: speed[(plan.config.model.n_layer, plan.config.model.n_embd)],
+    )
     plan = make_plan("names", settings={"training": {"steps": 1}})
     plan.corpus = type("Text", (), {"kind": kind})()  # type: ignore[assignment]
     chosen, losses = [], []
@@ -43,6 +47,19 @@ def test_more_minutes_promise_no_worse_and_no_smaller_a_model(
         assert name in why
     assert chosen == sorted(chosen)
     assert losses == sorted(losses, reverse=True)
+
+
+def test_a_size_promises_no_more_than_a_small_text_lets_it_reach(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Four minutes of the notes' names once went to a size that was stopped after two and a half."""
+    monkeypatch.setattr(budget, "_measure", lambda *_: 1e-3)
+    plan = make_plan("names", settings={"training": {"steps": 1}})
+    chosen, _, why = budget._best_size(plan, Budget(3600, time.monotonic()), {})
+    medium = budget._sized(SIZES["documents"]["medium"], plan, {})
+    assert medium.most_updates is not None
+    assert f"medium {SIZES['documents']['medium'].promised(medium.most_updates):.2f}" in why
+    assert chosen == "small"
 
 
 def test_what_is_seen_more_often_is_dropped_more() -> None:
@@ -79,7 +96,7 @@ def test_a_size_is_measured_with_what_is_asked_for(monkeypatch: pytest.MonkeyPat
     plan = make_plan("names", settings={"training": {"steps": 1}})
     asked: Nested = {"training": {"batch_size": 7}, "model": {"dropout": 0.25}}
     for settings in (asked, {}):
-        budget._measure(SIZES["documents"]["tiny"], plan, settings, 1.0)
+        budget._measure(budget._sized(SIZES["documents"]["tiny"], plan, settings), 1.0)
     assert seen[0] == (7, 0.25)
     assert seen[1][0] == 16
 

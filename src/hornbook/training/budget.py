@@ -19,7 +19,7 @@ from typing import Any
 from hornbook.config import Nested, RunConfig, merge
 from hornbook.data.part import fitting_context
 from hornbook.errors import ConfigError
-from hornbook.models.registry import build_model, outline
+from hornbook.models.registry import build_model
 from hornbook.run import parse_config
 from hornbook.training.compiled import pays_from
 from hornbook.training.device import generators_kept
@@ -32,7 +32,9 @@ END = {"documents": 0.6, "stream": 2.0}  # seconds of the report, besides its ev
 FORWARD = 3.0  # how much faster tokens are scored than trained on
 EVALUATING = 0.1  # share of the minutes at most
 MEASURING = 0.1  # share of the minutes after which nothing more is measured
-UPDATES = 12  # of a size that are measured: what else the machine does for a moment is not to decide
+UPDATES = (
+    12  # of a size that are measured: what else the machine does for a moment is not to decide
+)
 PER_TOKEN = 30  # parameters for each token of a small text, beyond which larger sizes were worse
 
 
@@ -179,45 +181,45 @@ def plan_in_time(
 def _best_size(plan: Plan, budget: Budget, asked: Nested) -> tuple[str, float, str]:
     """The size of the lowest loss promised, seconds of its update, and why, in words."""
     kind, best, seconds = plan.corpus.kind, "", {}
+    updates: dict[str, float] = {}
     losses: dict[str, float] = {}
     begin = time.monotonic()
     for name, size in SIZES[kind].items():
-        if losses and time.monotonic() - begin > MEASURING * budget.seconds:
+        sized = _sized(size, plan, asked)
+        crowded = sized.model.n_parameters > PER_TOKEN * plan.train_part.n_targets
+        if losses and (crowded or time.monotonic() - begin > MEASURING * budget.seconds):
             break
-        if losses and _parameters(size, plan) > PER_TOKEN * plan.train_part.n_targets:
-            break
-        seconds[name] = _measure(size, plan, asked, MEASURING * budget.seconds)
-        losses[name] = size.promised(budget.left(END[kind]) / seconds[name])
+        seconds[name] = _measure(sized, MEASURING * budget.seconds)
+        left = budget.left(END[kind]) / seconds[name]
+        updates[name] = min(left, sized.most_updates or left)
+        losses[name] = size.promised(updates[name])
         best = min(losses, key=losses.__getitem__)
         if best != name:  # those that are larger still promise less
             break
-    updates = budget.left(END[kind]) / seconds[best]
     others = ", ".join(
         f"{name} {loss:.2f} ({seconds[name] * 1e3:.0f} ms an update)"
         for name, loss in losses.items()
     )
     why = (
-        f"size {best}, about {updates:,.0f} updates; promised on a text of this kind, without options "
-        f"of the model: {others}"
+        f"size {best}, about {updates[best]:,.0f} updates; promised on a text of this kind, without "
+        f"options of the model: {others}"
     )
     return best, seconds[best], why
 
 
-def _parameters(size: Size, plan: Plan) -> int:
-    """Parameters of a size, for the symbols of a plan."""
-    config = parse_config(merge(plan.config.model_dump(), _of_size(size, plan, 1)))
-    return outline(config.model, plan.tokenizer.vocab_size, plan.tokenizer.end_id).n_parameters
-
-
-def _measure(size: Size, plan: Plan, asked: Nested, most: float) -> float:
-    """Seconds of an update of a size here, with what is asked for besides; of several within `most`."""
+def _sized(size: Size, plan: Plan, asked: Nested) -> Plan:
+    """The plan with a model and batches of a size, and with what is asked for besides."""
     free = {"training": {"precision": "auto"}}  # the look at the text was not
     layers = plan.config.model_dump(), free, _of_size(size, plan, 1000), asked
     config = parse_config(merge(*layers))
     model = build_model(config.model, plan.tokenizer.vocab_size, plan.tokenizer.end_id)
-    sized = replace(plan, config=config, model=model.to(plan.device).train())
-    choose_precision(sized)
-    step = TrainStep(sized.model, sized.batches, config, sized.precision)
+    return replace(plan, config=config, model=model.to(plan.device).train())
+
+
+def _measure(plan: Plan, most: float) -> float:
+    """Seconds of an update of a plan here, of several within `most`."""
+    choose_precision(plan)
+    step = TrainStep(plan.model, plan.batches, plan.config, plan.precision)
     return seconds_of(step, plan.device, times=UPDATES, most=most)
 
 
