@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from hornbook.layers import linear
 from hornbook.layers.cache import KVCache, Moves, attend_last
 from hornbook.layers.linear import Linear
 from hornbook.models.base import LanguageModel
@@ -172,23 +175,42 @@ def test_a_cache_grows() -> None:
     assert cache.length == 40
 
 
+@pytest.mark.usefixtures("two_threads")
 @pytest.mark.parametrize("wide", [16, 1024])
 @pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("pays", [True, False])
 def test_one_row_through_a_linear_layer_is_the_same_on_several_threads(
-    bias: bool, wide: int, monkeypatch: pytest.MonkeyPatch
+    bias: bool, wide: int, pays: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hornbook.layers.linear.WIDE", wide)
+    monkeypatch.setattr(linear, "WIDE", wide)
+    monkeypatch.setattr(linear, "pieces_pay", lambda *_, **__: pays)
     layer = Linear(24, 30, bias=bias)
     plain = nn.Linear(24, 30, bias=bias)
     plain.load_state_dict(layer.state_dict())
-    threads = torch.get_num_threads()
+    with torch.no_grad():
+        for shape in ((24,), (1, 24), (1, 1, 24), (3, 24), (0, 24)):
+            x = torch.randn(shape)
+            torch.testing.assert_close(layer(x), plain(x))
+        with pytest.raises(RuntimeError, match="shapes"):
+            layer(torch.randn(2, 12))
+
+
+@pytest.mark.parametrize("slower", ["in_pieces", "whole"])
+def test_the_faster_way_to_one_row_is_measured_once(
+    slower: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+
+    def taking(name: str) -> None:
+        made.append(name)
+        time.sleep(0.002 if name == slower else 0.0)
+
+    monkeypatch.setattr(linear, "in_pieces", lambda *_: taking("in_pieces"))
+    monkeypatch.setattr(linear.F, "linear", lambda *_: taking("whole"))
+    linear.pieces_pay.cache_clear()
     try:
-        torch.set_num_threads(2)
-        with torch.no_grad():
-            for shape in ((24,), (1, 24), (1, 1, 24), (3, 24), (0, 24)):
-                x = torch.randn(shape)
-                torch.testing.assert_close(layer(x), plain(x))
-            with pytest.raises(RuntimeError, match="shapes"):
-                layer(torch.randn(2, 12))
+        found = [linear.pieces_pay(2, wide=False) for _ in range(2)]
     finally:
-        torch.set_num_threads(threads)
+        linear.pieces_pay.cache_clear()
+    assert found == [slower == "whole"] * 2
+    assert len(made) == 2 * linear.TIMES
