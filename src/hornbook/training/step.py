@@ -101,7 +101,7 @@ class TrainStep:
             return self._update(step, watched)
 
     def _update(self, step: int, watched: bool) -> tuple[Tensor, Tensor]:
-        loss = self._gradients(step, self.precision, watched)
+        loss = self.gradients(step, self.precision, watched=watched)
         limit = self.config.optim.grad_clip
         if self.config.training.plain:
             norm = torch.nn.utils.clip_grad_norm_(self.parameters, limit or float("inf"))
