@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -131,9 +132,12 @@ class TrainStep:
 
     @contextmanager
     def _threads(self) -> Iterator[None]:
-        """One for the smallest updates: two would wait for each other at every product."""
+        """One for the smallest updates: two would wait for each other at every product.
+
+        Not beside other threads of Python, which would take the number over for good.
+        """
         before = torch.get_num_threads()
-        if not self._alone or before == 1:
+        if not self._alone or before == 1 or threading.active_count() > 1:
             yield
             return
         torch.set_num_threads(1)
