@@ -12,6 +12,7 @@ from torch.nn import functional as F
 WIDE = 1024  # columns of W from which x W^T is faster than W x
 SIDES = 1536, 384  # of the matrices by which it is measured what is faster here
 TIMES = 15
+PAYS = 0.8  # of the time: the two differ by far or not at all, and noise is not to choose
 
 
 class Linear(nn.Linear):
@@ -51,7 +52,7 @@ def in_pieces(x: Tensor, weight: Tensor, bias: Tensor | None, pieces: int) -> Te
 
 @functools.cache
 def pieces_pay(pieces: int, *, wide: bool) -> bool:
-    """Whether `in_pieces` is faster here than torch's own product; measured at the first call."""
+    """Whether `in_pieces` is clearly faster here than torch's own product: measured once."""
     n_out, n_in = reversed(SIDES) if wide else SIDES
     x, weight, bias = torch.ones(1, 1, n_in), torch.ones(n_out, n_in), torch.ones(n_out)
     seconds: list[list[float]] = [[], []]
@@ -62,4 +63,4 @@ def pieces_pay(pieces: int, *, wide: bool) -> bool:
         in_pieces(x, weight, bias, pieces)
         seconds[0].append(middle - begin)
         seconds[1].append(time.perf_counter() - middle)
-    return min(seconds[1]) < min(seconds[0])
+    return min(seconds[1]) < PAYS * min(seconds[0])

@@ -1,9 +1,9 @@
 """The one dial is time: from minutes to a model, its batches and its updates.
 
-The machine is measured for a second or two: how long an update of each size takes here. What a size
-reaches after how many updates was measured before, on the names and on Shakespeare
-(`benchmarks/budget.py`), and is kept here as a law, loss = a + b * updates^-c. The size that promises
-the lowest loss within the minutes is taken. Two fifths of the way the updates that are left are
+How long an update of each size takes here is measured: for a second or two where minutes are few, up
+to ten seconds where they are many. What a size reaches after how many updates was measured before, on
+the names and on Shakespeare (`benchmarks/budget.py`), and is kept here as a law, loss = a + b *
+updates^-c. The size that promises the lowest loss within the minutes is taken. Two fifths of the way the updates that are left are
 counted anew, by the time that they took so far; then the rate begins to fall.
 """
 
@@ -32,9 +32,7 @@ END = {"documents": 0.6, "stream": 2.0}  # seconds of the report, besides its ev
 FORWARD = 3.0  # how much faster tokens are scored than trained on
 EVALUATING = 0.1  # share of the minutes at most
 MEASURING = 0.1  # share of the minutes after which nothing more is measured
-UPDATES = (
-    12  # of a size that are measured: what else the machine does for a moment is not to decide
-)
+UPDATES = 12  # of a size that are measured, so that a moment's other work decides nothing
 PER_TOKEN = 30  # parameters for each token of a small text, beyond which larger sizes were worse
 
 

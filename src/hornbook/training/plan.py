@@ -151,9 +151,7 @@ class Plan:
                 span = span_of(self.config)
                 lines.append(("updates", f"recorded and replayed where they can be, {span} a call"))
             if self.replayed and is_smallest(self.model, self.batches, self.precision):
-                lines.append(
-                    ("threads", "one: for updates as small as these others would be waited for")
-                )
+                lines.append(("threads", "one: updates this small would only wait for others"))
         if self.memory:
             lines.append(("memory", self.memory))
         return lines + [("note", note) for note in self.notes]

@@ -64,7 +64,7 @@ class TrainStep:
         self._loss = compiled_loss(device) if compiled == "loss" else batch_loss
         self.averaged = [p.detach().clone() for p in self.parameters if config.training.ema]
         small = not config.training.plain and is_small(model, batches, precision)
-        self._alone = small and is_smallest(model, batches, precision)
+        self._alone = not config.training.plain and is_smallest(model, batches, precision)
         together = compiled == "updates"
         self._replay = Replay(model, config.optim.l2, compiled=together) if small else None
         self._together: Callable[..., Tensor | None] | None = None

@@ -28,7 +28,7 @@ CLEAR = 1.5  # times as fast in two pairs in a row: nor then
 
 
 def choose_precision(plan: Plan) -> None:
-    """Measures a few gradients of a copy where nothing else decides."""
+    """Sets the precision of a plan, by a few gradients of a copy where nothing else decides."""
     chosen = told_precision(plan.config.training, plan.device)
     if chosen is None:
         with _trial(plan, "fp32") as trial:
@@ -60,7 +60,7 @@ def _clear(ratios: list[float]) -> bool:
 
 
 def choose_compilation(plan: Plan) -> None:
-    """By the time that the run would take without: a few updates of a copy are measured."""
+    """Sets what is compiled, by the time of the run without: a few updates of a copy are measured."""
     training = plan.config.training
     asked = "no" if training.plain or training.deterministic else training.compile
     form: Form = "updates" if _in_one_call(plan) else "loss"
