@@ -3,8 +3,9 @@
 How long an update of each size takes here is measured: for a second or two where minutes are few, up
 to ten seconds where they are many. What a size reaches after how many updates was measured before, on
 the names and on Shakespeare (`benchmarks/budget.py`), and is kept here as a law, loss = a + b *
-updates^-c. The size that promises the lowest loss within the minutes is taken. Two fifths of the way the updates that are left
-are counted anew, by the time that they took so far; then the rate begins to fall.
+updates^-c. The size that promises the lowest loss within the minutes is taken. Two fifths of the way
+the updates that are left are counted anew, by the time that they took so far; then the rate begins to
+fall.
 """
 
 from __future__ import annotations
