@@ -135,6 +135,11 @@ class OptimConfig(Settings):
         0.0, ge=0, le=1, description="share of the updates after which the rate begins to fall"
     )
     final: float = Field(0.1, ge=0, le=1, description="share of the rate left at the end")
+    paces: tuple[tuple[int, float], ...] = Field(
+        (),
+        description="after how many updates a run of minutes counted the rest anew, and the share of "
+        "the schedule that was over then",
+    )
     beta1: float = Field(0.9, ge=0, lt=1, description="AdamW's memory of the gradient")
     beta2: float = Field(0.99, ge=0, lt=1, description="AdamW's memory of its square")
     weight_decay: float = Field(0.1, ge=0, description="AdamW's decay of the parameters `decayed`")

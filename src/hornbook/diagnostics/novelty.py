@@ -12,13 +12,14 @@ called memorising within them.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from hornbook.data.part import Split
 from hornbook.diagnostics.probes import Verdict
 from hornbook.diagnostics.reference import TEXTS, Training, room
 from hornbook.evaluate import token_nats
@@ -257,8 +258,7 @@ def compare(
     Shares of whole documents are those of all samples and all held-out texts; `close` of them at
     most are compared in the rest.
     """
-    split = training.split
-    held = [*(split.validation if split.held_out else ()), *split.test]
+    split, held = training.split, training.held_out
     by_chance, full = False, [text for text in samples if text]
     if split.documents:
         rest = [cut(text) for text in held]
@@ -296,43 +296,75 @@ def measure(
     Of long documents fewer are drawn (TOKENS), TEXTS at least. The model is left as it was, and no
     generator but its own is touched.
     """
-    documents, was_training = training.split.documents, model.training
-    length = training.length
-    made = sample(
-        model,
-        tokenizer,
-        n=max(TEXTS, min(texts, TOKENS // max(1, length))) if documents else STRETCHES,
-        max_tokens=length,
-        generator=make_generator(0),
-    )
-    model.train(was_training)
-
-    def cut(text: str) -> str:
-        return (
-            text
-            if len(text) * 4 <= length
-            else tokenizer.decode(tokenizer.encode(text, unknown="skip")[:length])
-        )
-
+    made = _drawn(model, tokenizer, training, training.length, texts)
     part, symbols, pairs = training.level(tokenizer)
     nats = token_nats(model, part, batch_tokens=room(tokenizer))
     level = Level(float(nats.mean()), symbols, pairs)
-    return compare([s.text for s in made], training, level, cut)
+    return compare(made, training, level, partial(_cut, tokenizer, training.length))
+
+
+def rehearse(model: LanguageModel, tokenizer: Tokenizer, training: Training) -> tuple[float, float]:
+    """Seconds that scoring a token takes, and that `measure` will take, by a tenth of its samples.
+
+    What they are compared with is made ready. The model is left as it was.
+    """
+    tokens = max(1, training.length // 10)
+    _drawn(model, tokenizer, training, 1, DRAWN)  # whose first call takes longer
+    begin = time.perf_counter()
+    _drawn(model, tokenizer, training, tokens, DRAWN)
+    drawing = (time.perf_counter() - begin) * training.length / tokens
+    part, *_ = training.level(tokenizer)
+    begin = time.perf_counter()
+    token_nats(model, part, batch_tokens=room(tokenizer))
+    scoring = time.perf_counter() - begin
+    texts = list(training.held_out[:DRAWN])
+    if not training.split.documents:
+        texts = [text[: training.length] for text in texts[:1]] * STRETCHES
+    training.make_ready()
+    begin = time.perf_counter()
+    if texts:
+        cut = partial(_cut, tokenizer, training.length)
+        compare([cut(text) for text in texts], training, cut=cut)
+    comparing = (time.perf_counter() - begin) / 2  # held-out texts, and these in place of samples
+    return scoring / part.n_targets, scoring + drawing + comparing
+
+
+def _drawn(
+    model: LanguageModel, tokenizer: Tokenizer, training: Training, tokens: int, texts: int
+) -> list[str]:
+    """Samples of so many tokens at most."""
+    was_training = model.training
+    n = max(TEXTS, min(texts, TOKENS // max(1, training.length)))
+    made = sample(
+        model,
+        tokenizer,
+        n=n if training.split.documents else STRETCHES,
+        max_tokens=tokens,
+        generator=make_generator(0),
+    )
+    model.train(was_training)
+    return [s.text for s in made]
+
+
+def _cut(tokenizer: Tokenizer, length: int, text: str) -> str:
+    """As much of a text as samples have of theirs."""
+    if len(text) * 4 <= length:
+        return text
+    return tokenizer.decode(tokenizer.encode(text, unknown="skip")[:length])
 
 
 def assess(
     kept: LanguageModel,
     last: LanguageModel | None,
     tokenizer: Tokenizer,
-    split: Split,
+    training: Training,
     best_step: int = 0,
     steps: int = 0,
 ) -> dict[str, Any]:
     """What report.json says: of the kept weights, and of those of the last update if others."""
-    if not split.held_out and not split.test:
+    if not training.held_out:
         verdict = "not judged: no text is held out that samples could be compared with"
         return {"verdict": verdict, "memorising": False, "kept": None, "last": None}
-    training = Training(split)
     of_kept = measure(kept, tokenizer, training)
     of_last = measure(last, tokenizer, training) if last is not None else None
     return {

@@ -33,6 +33,15 @@ class Training:
         self.yardsticks: dict[Hashable, Any] = {}  # what was measured of held-out texts
         self._level: tuple[Part, float, float] | None = None
 
+    @cached_property
+    def held_out(self) -> tuple[str, ...]:
+        """The texts that are not in the training part, as they are."""
+        return (*(self.split.validation if self.split.held_out else ()), *self.split.test)
+
+    def make_ready(self) -> None:
+        """Builds what spans and near copies are looked for in; else it is built when first asked."""
+        _ = self.spans, self.nearest
+
     def holds(self, text: str) -> bool:
         """Whether a text stands there whole: as a document, or as a stretch of the stream."""
         return text in self.known if self.split.documents else text in self.split.train[0]

@@ -11,7 +11,8 @@ def learning_rate(config: OptimConfig, step: int, steps: int) -> float:
     """The learning rate of update `step` of `steps`.
 
     It rises from 0 over `warmup` updates, stays, and falls from `decay_start` on: to `final` of
-    itself along a cosine or a line, or at once to a tenth (`drop`, the notes' 0.1 then 0.01).
+    itself along a cosine or a line, or at once to a tenth (`drop`, the notes' 0.1 then 0.01). After
+    each of `paces` it goes on from where it is, faster or slower, to the same end.
 
     >>> config = OptimConfig(learning_rate=0.1, schedule="drop", decay_start=0.5)
     >>> [learning_rate(config, step, 4) for step in range(4)]
@@ -23,11 +24,27 @@ def learning_rate(config: OptimConfig, step: int, steps: int) -> float:
     if step < config.warmup:
         return config.learning_rate * (step + 1) / config.warmup
     begin = max(config.warmup, round(config.decay_start * steps))
-    if step < begin or config.schedule == "constant":
+    place = steps * share_over(config, step, steps) if config.paces else step
+    if place < begin or config.schedule == "constant":
         return config.learning_rate
     if config.schedule == "drop":
         return config.learning_rate / 10
-    progress = min(1.0, (step - begin) / max(1, steps - begin))
+    progress = min(1.0, (place - begin) / max(1, steps - begin))
     if config.schedule == "cosine":
         progress = (1 - math.cos(math.pi * progress)) / 2
     return config.learning_rate * (1 - (1 - config.final) * progress)
+
+
+def share_over(config: OptimConfig, step: int, steps: int) -> float:
+    """The share of the schedule that is over after `step` of `steps` updates, between the `paces`.
+
+    >>> config = OptimConfig(paces=((10, 0.5),))  # half of it took ten updates, the rest takes thirty
+    >>> [share_over(config, step, 40) for step in (5, 10, 25, 40)]
+    [0.25, 0.5, 0.75, 1.0]
+    """
+    done, share = 0, 0.0
+    for update, over in (*(pace for pace in config.paces if pace[0] < steps), (steps, 1.0)):
+        if step <= update:
+            return share + (over - share) * (step - done) / max(1, update - done)
+        done, share = update, over
+    return 1.0

@@ -1,11 +1,10 @@
 """The one dial is time: from minutes to a model, its batches and its updates.
 
-How long an update of each size takes here is measured: for a second or two where minutes are few, up
-to ten seconds where they are many. What a size reaches after how many updates was measured before, on
-the names and on Shakespeare (`benchmarks/budget.py`), and is kept here as a law, loss = a + b *
-updates^-c. The size that promises the lowest loss within the minutes is taken. Two fifths of the way
-the updates that are left are counted anew, by the time that they took so far; then the rate begins to
-fall.
+What a size reaches after how many updates was measured before, on the names and on Shakespeare
+(`benchmarks/budget.py`), and is kept here as a law, loss = a + b * updates^-c. How long an update takes
+here is measured, for a second or two, of the sizes that may promise most; the one that promises the
+lowest loss within the minutes is taken. What the report will take is tried beforehand. On the way the
+updates that are left are counted anew, by what others took; the schedule goes on from where it is.
 """
 
 from __future__ import annotations
@@ -14,27 +13,34 @@ import copy
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hornbook.config import Nested, RunConfig, merge
 from hornbook.data.part import fitting_context
 from hornbook.errors import ConfigError
 from hornbook.models.registry import build_model
+from hornbook.optim.schedules import share_over
 from hornbook.run import parse_config
 from hornbook.training.compiled import pays_from
 from hornbook.training.device import generators_kept
 from hornbook.training.fitting import EPOCHS
 from hornbook.training.plan import DEFAULT_MODEL, Plan, make_plan
+from hornbook.training.report import seconds_of_report
 from hornbook.training.step import TrainStep
 from hornbook.training.trials import choose_precision, seconds_of
 
-END = {"documents": 0.6, "stream": 2.0}  # seconds of the report, besides its evaluation
-FORWARD = 3.0  # how much faster tokens are scored than trained on
+FORWARD = 3.0  # how much faster tokens are scored than trained on, before that is measured
 EVALUATING = 0.1  # share of the minutes at most
-MEASURING = 0.1  # share of the minutes after which nothing more is measured
-UPDATES = 12  # of a size that are measured, so that a moment's other work decides nothing
+MEASURING = 0.1  # share of the minutes after which nothing more is measured,
+LONGEST = 2.0  # or so many seconds
+UPDATES = 12  # of a size that are measured, so that a moment's other work decides nothing,
+ENOUGH = 0.4  # or for so many seconds
+GROWTH = 0.75  # an update of n times the operations takes about n^0.75 of the time
 PER_TOKEN = 30  # parameters for each token of a small text, beyond which larger sizes were worse
+# shares of the time of updates, at which those that are left are counted anew
+COUNTED = (0.1, 0.25, 0.4, 0.55, 0.7, 0.8, 0.9)
+APART = 0.005  # by which the two counts differ at least, or it is left as it is
 
 
 @dataclass(frozen=True)
@@ -119,16 +125,90 @@ SMALLEST = {  # what a size decides on of the model, besides its context
 SIZED = {*SMALLEST, "context_length"}
 
 
-@dataclass(frozen=True)
+class TooShortError(ConfigError):
+    """Too few minutes. needed: how many would do."""
+
+    def __init__(self, minutes: float, needed: float, what: str) -> None:
+        self.needed = math.ceil(needed * 10 + 0.5) / 10
+        super().__init__(
+            f"minutes: found {minutes:g}, too few here for {what}; give {self.needed:g} or more"
+        )
+
+
+@dataclass
 class Budget:
-    """Seconds to end within, from `began` (time.monotonic()) on."""
+    """Seconds to end within, from `began` (time.monotonic()) on.
+
+    evaluation, sampling, report: seconds that an evaluation takes, that samples now and then take, and
+    what is written at the end.
+    """
 
     seconds: float
     began: float
+    evaluation: float = 0.0
+    sampling: float = 0.0
+    report: float = 0.0
+    counts: list[float] = field(default_factory=list)  # when updates are to be counted anew
+    counted_at: tuple[int, float] = (0, 0.0)  # updates and their seconds, when they last were
 
-    def left(self, end: float) -> float:
-        """Seconds for updates, if the end of the run takes so many."""
-        return max(0.0, self.seconds - (time.monotonic() - self.began) - end)
+    @property
+    def left(self) -> float:
+        """Seconds until the report has to begin."""
+        return max(0.0, self.seconds - (time.monotonic() - self.began) - self.report)
+
+    @property
+    def measuring(self) -> float:
+        """Seconds for measuring."""
+        return min(LONGEST, MEASURING * self.seconds)
+
+    def fits(self, each: float, besides: float) -> int:
+        """Updates of so many seconds each that can still be made."""
+        return int((self.left - besides) / max(each, 1e-9))
+
+    def start(self) -> None:
+        """The first update is about to be made."""
+        now, left = time.monotonic(), self.left
+        self.counts = [now + share * left for share in COUNTED]
+
+    def is_due(self) -> bool:
+        """Whether it is time to count anew."""
+        return bool(self.counts) and time.monotonic() > self.counts[0]
+
+    def counted(
+        self, config: RunConfig, done: int, seconds: float, most: float
+    ) -> RunConfig | None:
+        """The settings with as many updates as fit, by what those took that were made since the last
+        count; the schedule goes on from where it is. None where it is about as many.
+
+        done, seconds: updates, and what they took. most: updates in all.
+        """
+        self.counts = [due for due in self.counts if due > time.monotonic()]
+        (before, spent), self.counted_at = self.counted_at, (done, seconds)
+        if done == before:
+            return None
+        training, optim = config.training, config.optim
+        steps = training.steps
+        for _ in range(2):  # of fewer updates, fewer evaluations may be left
+            evaluations = sum(at > done for at in spread(steps, training.evaluations))
+            samplings = sum(done < at < steps for at in spread(steps, training.samplings))
+            besides = evaluations * self.evaluation + samplings * self.sampling
+            each = (seconds - spent) / (done - before)
+            steps = int(min(most, done + max(1, self.fits(each, besides))))
+        if abs(steps - training.steps) <= APART * training.steps:
+            return None
+        pace = done, share_over(optim, done, training.steps)
+        paces = (*(known for known in optim.paces if known[0] < done), pace)
+        return config.model_copy(
+            update={
+                "training": training.model_copy(update={"steps": steps}),
+                "optim": optim.model_copy(update={"paces": paces}),
+            }
+        )
+
+
+def spread(steps: int, times: int) -> set[int]:
+    """`times` of the updates, evenly spread, the last one among them."""
+    return {max(1, round(steps * (i + 1) / times)) for i in range(min(times, steps))}
 
 
 def plan_in_time(
@@ -144,7 +224,7 @@ def plan_in_time(
 
     The size is chosen for the default model, unless a preset or a field of SIZED is asked for; else its
     updates alone. The laws are those of the model without options. Raises ConfigError where updates are
-    asked for as well, or the time is too short.
+    asked for as well, TooShortError where the time is.
     """
     asked: Nested = merge(settings)
     if "steps" in asked.get("training", {}):
@@ -161,49 +241,85 @@ def plan_in_time(
     plan = make_plan(corpus, model=model, preset=preset, settings=merge(look, asked))
     if plan.model.fitted:
         return plan
+    why = ""
     if free:
-        name, seconds, why = _best_size(plan, budget, asked)
-        updates = round(budget.left(END[plan.corpus.kind]) / seconds)
-        chosen = _of_size(SIZES[plan.corpus.kind][name], plan, max(1, updates))
-        plan = make_plan(corpus, preset=chosen, settings=asked)
-        plan.notes.insert(0, why)
+        name, sized, seconds, why = _best_size(plan, budget, asked)
+        steps = max(1, round(budget.left / seconds))
+        chosen = _of_size(SIZES[plan.corpus.kind][name], plan, steps)
+        told = {"training": {"precision": sized.precision}}  # it is known by now
+        plan = make_plan(corpus, preset=chosen, settings=merge(asked, told))
+        plan.config, plan.why_precision = _as_asked(plan.config, asked), sized.why_precision
     else:
-        with generators_kept(plan.device):
-            copied = copy.deepcopy(plan.model).train()
-            step = TrainStep(copied, plan.batches, plan.config, plan.precision)
-            seconds = seconds_of(step, plan.device, most=MEASURING * budget.seconds)
+        seconds = _measure(plan, budget.measuring)
     if short and plan.why_compiled == "as told":
         plan.why_compiled = "it would not pay back within the time"
-    return _with_updates(plan, asked, minutes, budget, seconds)
+    plan = _with_updates(plan, asked, minutes, budget, seconds)
+    plan.notes.insert(0, _why(plan, minutes, seconds, why))
+    return plan
 
 
-def _best_size(plan: Plan, budget: Budget, asked: Nested) -> tuple[str, float, str]:
-    """The size of the lowest loss promised, seconds of its update, and why, in words."""
-    kind, best, seconds = plan.corpus.kind, "", {}
-    updates: dict[str, float] = {}
-    losses: dict[str, float] = {}
+def _why(plan: Plan, minutes: float, seconds: float, size: str) -> str:
+    """What was chosen for the minutes, in words."""
+    training, optim = plan.config.training, plan.config.optim
+    rates = f"{optim.learning_rate:g}"
+    if optim.name == "muon":
+        rates = f"{optim.muon_learning_rate:g} (Muon) and {rates}"
+    words = f"{minutes:g} minutes: {size}{training.steps:,} updates of about {seconds * 1e3:.3g} ms"
+    dropout = getattr(plan.config.model, "dropout", None)
+    return f"{words}, rate {rates}" + ("" if dropout is None else f", dropout {dropout:g}")
+
+
+def _as_asked(config: RunConfig, asked: Nested) -> RunConfig:
+    """The settings with the precision that was asked for, or auto."""
+    precision = asked.get("training", {}).get("precision", "auto")
+    training = config.training.model_copy(update={"precision": precision})
+    return config.model_copy(update={"training": training})
+
+
+def _best_size(plan: Plan, budget: Budget, asked: Nested) -> tuple[str, Plan, float, str]:
+    """The size of the lowest loss promised, a plan of it, seconds of its update, and why, in words.
+
+    What promises most by an estimate is measured, until what promises most has been measured.
+    """
+    sizes = SIZES[plan.corpus.kind]
+    plans = {name: _sized(size, plan, asked) for name, size in sizes.items()}
+    room = PER_TOKEN * plan.train_part.n_targets
+    fit = [name for name, sized in plans.items() if sized.model.n_parameters <= room]
+    work = {name: plans[name].tokens_per_step * plans[name].model.n_parameters for name in plans}
+    seconds: dict[str, float] = {}
     begin = time.monotonic()
-    for name, size in SIZES[kind].items():
-        sized = _sized(size, plan, asked)
-        crowded = sized.model.n_parameters > PER_TOKEN * plan.train_part.n_targets
-        if losses and (crowded or time.monotonic() - begin > MEASURING * budget.seconds):
+
+    def promised(name: str) -> float:
+        return sizes[name].promised(_updates(plans[name], budget, _estimate(name, work, seconds)))
+
+    best = next(iter(sizes))
+    while best not in seconds:
+        spent = time.monotonic() - begin
+        if seconds and spent > budget.measuring:
+            best = min(seconds, key=promised)
             break
-        seconds[name] = _measure(sized, MEASURING * budget.seconds)
-        left = budget.left(END[kind]) / seconds[name]
-        updates[name] = min(left, sized.most_updates or left)
-        losses[name] = size.promised(updates[name])
-        best = min(losses, key=losses.__getitem__)
-        if best != name:  # those that are larger still promise less
-            break
+        choose_precision(plans[best])
+        seconds[best] = _measure(plans[best], budget.measuring - spent)
+        best = min(fit or [best], key=promised)
     others = ", ".join(
-        f"{name} {loss:.2f} ({seconds[name] * 1e3:.0f} ms an update)"
-        for name, loss in losses.items()
+        f"{name} {promised(name):.2f} ({seconds[name] * 1e3:.0f} ms an update)"
+        for name in sizes
+        if name in seconds
     )
-    why = (
-        f"size {best}, about {updates[best]:,.0f} updates; promised on a text of this kind, without "
-        f"options of the model: {others}"
-    )
-    return best, seconds[best], why
+    why = f"size {best}; promised on a text of this kind, without options of the model: {others}; "
+    return best, plans[best], seconds[best], why
+
+
+def _updates(plan: Plan, budget: Budget, seconds: float) -> float:
+    """Updates that a size can make, in the time and of the text."""
+    left = budget.left / seconds
+    return min(left, plan.most_updates or left)
+
+
+def _estimate(name: str, work: Mapping[str, float], seconds: Mapping[str, float]) -> float:
+    """Seconds of an update: as measured, or by the size that is nearest in operations."""
+    near = min(seconds, key=lambda other: abs(math.log(work[other] / work[name])))
+    return seconds[near] * float((work[name] / work[near]) ** GROWTH)
 
 
 def _sized(size: Size, plan: Plan, asked: Nested) -> Plan:
@@ -216,10 +332,11 @@ def _sized(size: Size, plan: Plan, asked: Nested) -> Plan:
 
 
 def _measure(plan: Plan, most: float) -> float:
-    """Seconds of an update of a plan here, of several within `most`."""
-    choose_precision(plan)
-    step = TrainStep(plan.model, plan.batches, plan.config, plan.precision)
-    return seconds_of(step, plan.device, times=UPDATES, most=most)
+    """Seconds of an update of a plan here, of several within `most`; a copy is updated."""
+    with generators_kept(plan.device):
+        model = copy.deepcopy(plan.model).train()
+        step = TrainStep(model, plan.batches, plan.config, plan.precision)
+        return seconds_of(step, plan.device, times=UPDATES, most=min(ENOUGH, most))
 
 
 def _of_size(size: Size, plan: Plan, updates: int) -> Nested:
@@ -238,40 +355,35 @@ def _of_size(size: Size, plan: Plan, updates: int) -> Nested:
 def _with_updates(
     plan: Plan, asked: Nested, minutes: float, budget: Budget, seconds: float
 ) -> Plan:
-    """The plan with as many updates as fit."""
-    score = plan.val_part.n_targets * seconds / plan.tokens_per_step / FORWARD
-    end = END[plan.corpus.kind] + score
-    left = budget.left(end)
-    evaluations = plan.config.training.evaluations
-    if "evaluations" not in asked.get("training", {}):
-        evaluations = max(2, min(evaluations, int(EVALUATING * left / max(score, 1e-9))))
-    steps = int((left - evaluations * score) / seconds)
-    if steps < 2:
-        needed = time.monotonic() - budget.began + end + evaluations * score + 2 * seconds
-        raise ConfigError(
-            f"minutes: found {minutes:g}, too few here for two updates and {evaluations} evaluations; "
-            f"give {math.ceil(needed / 6 + 0.5) / 10:g} or more"
-        )
+    """The plan with as many updates as fit. Raises TooShortError where these are not two."""
+    known = plan.config.training.evaluations if "evaluations" in asked.get("training", {}) else None
+    budget.evaluation = plan.val_part.n_targets * seconds / plan.tokens_per_step / FORWARD
+    budget.report = budget.evaluation
+    _refuse_too_short(budget, minutes, seconds, known or 2)
+    budget.evaluation, budget.report = seconds_of_report(plan)
+    most = int(EVALUATING * budget.left / max(budget.evaluation, 1e-9))
+    evaluations = known or max(2, min(plan.config.training.evaluations, most))
+    _refuse_too_short(budget, minutes, seconds, evaluations)
+    steps = budget.fits(seconds, evaluations * budget.evaluation)
     most = plan.most_updates or steps
     if steps > most:
         plan.notes.append(
             f"ends before its {minutes:g} minutes are over: {EPOCHS} times through a small text "
             "are enough"
         )
-    plan.config = with_horizon(plan.config, min(steps, most))
     training = plan.config.training.model_copy(
-        update={"evaluations": evaluations, "minutes": minutes}
+        update={"steps": min(steps, most), "evaluations": evaluations, "minutes": minutes}
     )
     plan.config = plan.config.model_copy(update={"training": training})
-    if steps <= most:
-        plan.budget = Budget(budget.seconds - end, budget.began)
+    plan.budget = budget if steps <= most else None
     return plan
 
 
-def with_horizon(config: RunConfig, steps: int, turn: int | None = None) -> RunConfig:
-    """The settings with so many updates in all; the rate begins to fall after `turn` of them."""
-    training = config.training.model_copy(update={"steps": steps})
-    update: dict[str, object] = {"training": training}
-    if turn is not None:
-        update["optim"] = config.optim.model_copy(update={"decay_start": turn / steps})
-    return config.model_copy(update=update)
+def _refuse_too_short(budget: Budget, minutes: float, seconds: float, evaluations: int) -> None:
+    """Raises TooShortError where no two updates and so many evaluations fit."""
+    besides = evaluations * budget.evaluation
+    if budget.fits(seconds, besides) < 2:
+        spent = time.monotonic() - budget.began
+        needed = (spent + budget.report + besides + 2 * seconds) / 60
+        what = f"two updates and {evaluations} evaluations"
+        raise TooShortError(minutes, needed, what)

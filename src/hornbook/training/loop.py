@@ -32,7 +32,7 @@ from hornbook.files import (
 from hornbook.generate import sample
 from hornbook.machine import freed_memory_kept, size
 from hornbook.run import Run, make_generator
-from hornbook.training.budget import Budget, with_horizon
+from hornbook.training.budget import Budget, spread
 from hornbook.training.callbacks import Callback
 from hornbook.training.device import autocast
 from hornbook.training.faults import is_out_of_memory, why_not_finite
@@ -91,20 +91,16 @@ class Loop:
         training = self.plan.config.training
         self.steps = training.steps
         self.log_every = max(1, self.steps // RECORDS)
-        self.evaluate_at = _spread(self.steps, training.evaluations)
-        self.sample_at = _spread(self.steps, training.samplings) - {self.steps}
-        budget = self.plan.budget
-        self.turn = round(self.plan.config.optim.decay_start * self.steps) if budget else 0
+        self.evaluate_at = spread(self.steps, training.evaluations)
+        self.sample_at = spread(self.steps, training.samplings) - {self.steps}
 
     def count_anew(self, budget: Budget) -> None:
-        """The updates that are left, by the time that they took so far; then the rate falls."""
-        done, spent = self.progress.step, time.perf_counter() - self.began
-        left = budget.left(0.0)
-        if done == 0 or spent <= 0:
+        """Fits the updates to the time that is left; the schedule goes on from where it is."""
+        self.clock()
+        most = self.plan.most_updates or math.inf
+        config = budget.counted(self.plan.config, self.progress.step, self.progress.seconds, most)
+        if config is None:
             return
-        config = with_horizon(
-            self.plan.config, max(done + 1, done + int(left * done / spent)), done
-        )
         self.plan.config = self.step.config = config
         facts = {**self.run_.facts, "config": config.model_dump(mode="json")}
         self.run_.facts, self.run_.config = facts, config
@@ -176,7 +172,9 @@ class Loop:
         self.each(lambda callback: callback.started(self.run_, self.progress.step, self.steps))
         self.plan.model.train()
         with freed_memory_kept(), _signals(self.caught):
-            self.mark = self.began = time.perf_counter()
+            self.mark = time.perf_counter()
+            if self.plan.budget is not None:
+                self.plan.budget.start()
             if self.progress.step in self.evaluate_at and self.progress.pending:
                 self.evaluate()  # stopped before it was finished
             self.stop_if_caught()
@@ -214,7 +212,7 @@ class Loop:
     def update(self) -> None:
         """One update, or several at once, and what is due after them."""
         progress, first = self.progress, self.progress.step
-        if self.plan.budget is not None and first == self.turn:
+        if self.plan.budget is not None and self.plan.budget.is_due():
             self.count_anew(self.plan.budget)
         pairs = self.step.several(first) if self.together(first) else None
         if pairs is None:
@@ -320,7 +318,7 @@ class Loop:
 
     def evaluate(self) -> None:
         """The validation loss over the whole part; keeps the weights where it is the best."""
-        model, watch = self.plan.model, self.progress.watch
+        model, watch, begin = self.plan.model, self.progress.watch, time.perf_counter()
         self.save()
         record = self.flush()
         with self.step.at_average():
@@ -339,10 +337,13 @@ class Loop:
                 f"a better validation loss than that of step {watch.best_step}"
             )
         self.mark = time.perf_counter()
+        if self.plan.budget is not None:
+            self.plan.budget.evaluation = self.mark - begin
 
     def show_samples(self) -> None:
         """A few samples of the model as it is; the generators of training are not touched."""
-        model = self.plan.model
+        self.clock()
+        model, begin = self.plan.model, self.mark
         samples = sample(
             model,
             self.plan.tokenizer,
@@ -353,6 +354,8 @@ class Loop:
         model.train()
         self.each(lambda callback: callback.sampled(self.progress.step, [s.text for s in samples]))
         self.mark = time.perf_counter()
+        if self.plan.budget is not None:
+            self.plan.budget.sampling = self.mark - begin
 
     def save(self) -> None:
         """Saves the state to resume from, after the log that it counts on."""
@@ -437,11 +440,6 @@ class Loop:
     def tell(self, message: str) -> None:
         """Says something in plain words."""
         self.each(lambda callback: callback.told(message))
-
-
-def _spread(steps: int, times: int) -> set[int]:
-    """`times` steps, evenly spread, the last one among them."""
-    return {max(1, round(steps * (i + 1) / times)) for i in range(min(times, steps))}
 
 
 @contextmanager

@@ -27,6 +27,7 @@ from hornbook.data.corpora import load_corpus
 from hornbook.data.part import Part, Split
 from hornbook.data.part import split_corpus as split_texts
 from hornbook.data.text import Corpus
+from hornbook.diagnostics.reference import Training
 from hornbook.errors import ConfigError
 from hornbook.models.base import LanguageModel
 from hornbook.models.registry import MODELS, build_model, model_config
@@ -67,6 +68,11 @@ class Plan:
     extended: bool = False  # a run goes on to more updates than it was given
     memory: str = ""
     budget: Budget | None = None
+
+    @cached_property
+    def reference(self) -> Training:
+        """What the samples of its model are held against."""
+        return Training(self.split)
 
     @cached_property
     def examples(self) -> Literal["sequences", "windows"]:

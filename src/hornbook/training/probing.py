@@ -13,7 +13,6 @@ from typing import Any
 
 from hornbook.diagnostics.novelty import measure
 from hornbook.diagnostics.probes import Probe
-from hornbook.diagnostics.reference import Training
 from hornbook.diagnostics.source import read_seen
 from hornbook.files import append_line, write_lines
 from hornbook.run import Run
@@ -36,7 +35,7 @@ class Recorder(Callback):
         training = plan.config.training
         self.plan, self.steps = plan, training.steps
         self.every = max(training.probe_every, math.ceil(training.steps / (RECORDS - 1)))
-        self.training = Training(plan.split)
+        self.training = plan.reference
         first = training.steps // max(1, training.evaluations)  # evaluation
         # averaged weights are there at evaluations alone
         self.early = {2**i for i in range(EARLY, 40) if 2**i < first and not training.ema}

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from hornbook.diagnostics.novelty import assess
+from hornbook.diagnostics.novelty import assess, rehearse
 from hornbook.evaluate import evaluate
 from hornbook.files import write_json
 from hornbook.generate import sample
@@ -33,6 +33,17 @@ def determinism(plan: Plan) -> str:
     if plan.precision != "fp32":
         return f"bitwise {where}; elsewhere statistical, as {plan.precision} is rounded differently"
     return f"bitwise {where}; elsewhere statistical"
+
+
+def seconds_of_report(plan: Plan) -> tuple[float, float]:
+    """Seconds that an evaluation will take, and the report, which begins with one; what it compares
+    samples with is made ready."""
+    token, novelty = rehearse(plan.model, plan.tokenizer, plan.reference)
+    evaluation = token * plan.val_part.n_targets
+    report = (
+        evaluation + 2 * novelty
+    )  # it also shows samples, and may look at the last weights, too
+    return evaluation, report
 
 
 def write_report(plan: Plan, run: Run, lock: Lock, best_step: int | None = None) -> None:
@@ -69,7 +80,7 @@ def write_report(plan: Plan, run: Run, lock: Lock, best_step: int | None = None)
     others = not plan.model.fitted and report["best_step"] != report["steps"]
     last = plan.model if others else None
     report["novelty"] = assess(
-        run.model, last, run.tokenizer, plan.split, report["best_step"], report["steps"]
+        run.model, last, run.tokenizer, plan.reference, report["best_step"], report["steps"]
     )
     run.path = lock.followed()
     write_json(run.path / "report.json", report)

@@ -74,7 +74,7 @@ class TrainStep:
 
     def gradients(self, step: int, precision: str, *, watched: bool = False) -> Tensor:
         """Sets the gradients of update `step` and gives its loss."""
-        with self._threads():
+        with self._threads(precision):
             return self._gradients(step, precision, watched)
 
     def _gradients(self, step: int, precision: str, watched: bool) -> Tensor:
@@ -98,7 +98,7 @@ class TrainStep:
         watched: hooks are to see the model compute. Raises NotFiniteError, on a CPU, where one of
         them is no number.
         """
-        with self._threads():
+        with self._threads(self.precision):
             return self._update(step, watched)
 
     def _update(self, step: int, watched: bool) -> tuple[Tensor, Tensor]:
@@ -126,18 +126,19 @@ class TrainStep:
             return [self(step)]
         ids, targets = self.batches.several(step, self.span)
         rates = torch.tensor([self.learning_rate(step + i) for i in range(self.span)])
-        with self._threads():
+        with self._threads(self.precision):
             figures = self._together(ids, targets, rates)
         return figures if figures is None else list(zip(*figures.unbind(), strict=True))
 
     @contextmanager
-    def _threads(self) -> Iterator[None]:
-        """One for the smallest updates: two would wait for each other at every product.
+    def _threads(self, precision: str) -> Iterator[None]:
+        """One for the smallest updates, in fp32: two would wait for each other at every product.
 
         Not beside other threads of Python, which would take the number over for good.
         """
         before = torch.get_num_threads()
-        if not self._alone or before == 1 or threading.active_count() > 1:
+        alone = self._alone and precision == "fp32"
+        if not alone or before == 1 or threading.active_count() > 1:
             yield
             return
         torch.set_num_threads(1)

@@ -38,10 +38,10 @@ def choose_precision(plan: Plan) -> None:
 
 def faster_precision(step: TrainStep) -> tuple[str, str]:
     """fp32 or bf16, and why: gradients are computed in pairs, the median of five after one to warm
-    up, of two where those take longer than `LONGEST` or the matter is `CLEAR`."""
+    up, fewer where those take longer than `LONGEST` or the matter is `CLEAR`."""
     ratios: list[float] = []
     spent = 0.0
-    while len(ratios) < 3 or (len(ratios) < 6 and spent < LONGEST and not _clear(ratios[1:])):
+    while len(ratios) < 6 and not _is_enough(ratios, spent):
         seconds = {}
         for precision in ("fp32", "bf16"):
             begin = time.perf_counter()
@@ -53,10 +53,13 @@ def faster_precision(step: TrainStep) -> tuple[str, str]:
     return "bf16" if ratio < PAYS else "fp32", f"measured: bf16 takes {ratio:.2f} of fp32's time"
 
 
-def _clear(ratios: list[float]) -> bool:
-    """Whether the last two leave no doubt."""
+def _is_enough(ratios: list[float], spent: float) -> bool:
+    """Whether the last two leave no doubt, or time is over. The first is of two that warm up: fp32,
+    which comes first, looks slower by it than it is."""
     last = ratios[-2:]
-    return len(last) == 2 and (min(last) > CLEAR or max(last) < 1 / CLEAR)
+    if len(last) == 2 and min(last) > CLEAR:
+        return True
+    return len(ratios) > 2 and (spent > LONGEST or max(last) < 1 / CLEAR)
 
 
 def choose_compilation(plan: Plan) -> None:
