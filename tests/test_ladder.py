@@ -6,6 +6,7 @@ import json
 import shlex
 import shutil
 import signal
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,16 @@ import pytest
 import hornbook
 from hornbook import presets
 from hornbook.cli.main import main
+from hornbook.config import Nested
 from hornbook.diagnostics.compare import (
     Measured,
     measure,
 )
 from hornbook.errors import ConfigError, RunError
-from hornbook.ladder import _mixture, climb, passed
+from hornbook.ladder import Parts, _mixture, climb, passed
 from hornbook.mixing import mix
 from hornbook.run import Run
+from hornbook.training.budget import Budget
 from hornbook.training.plan import make_plan
 
 FAST = {"training": {"steps": 4, "evaluations": 1, "samplings": 0}}
@@ -223,6 +226,55 @@ def test_a_ladder_is_not_mixed_with_something_else(words_file: Path, tmp_path: P
         climb(str(words_file), rungs=["counts-2"], out=tmp_path / "l", settings=FAST)
     with pytest.raises(ConfigError, match="no such rung; did you mean 'counts-4'"):
         climb(str(words_file), rungs=["count-4"], out=tmp_path / "m")
+
+
+def test_the_minutes_of_a_ladder_are_shared_out(tmp_path: Path) -> None:
+    rungs = presets.ladder(documents=True)
+    parts = Parts(3.0, time.monotonic(), rungs, tmp_path, mixed=True)
+    assert set(parts.weights) == {name for name in rungs if not name.startswith("counts")}
+    assert max(parts.weights, key=parts.weights.__getitem__) == "gpt" == parts.left[-1]
+    assert parts.ends - time.monotonic() == pytest.approx(180, abs=1)
+    (tmp_path / "gpt").mkdir()  # it has had its part
+    parts = Parts(3.0, time.monotonic(), rungs, tmp_path, mixed=True)
+    part = 1 - parts.weights["gpt"] / parts.whole
+    assert 1 / 3 <= 1 - part < 0.4
+    assert parts.ends - time.monotonic() == pytest.approx(180 * part, abs=1)
+
+
+def test_a_rung_gets_its_part_of_what_is_left_and_leaves_time_to_measure_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[float] = []
+
+    def train(*_: object, settings: Nested, callbacks: list[Parts], **__: object) -> None:
+        given.append(settings["training"]["minutes"])
+        plan = make_plan("names", settings={"training": {"steps": 1}})
+        plan.budget = Budget(60.0, 0.0, report=1.5)
+        callbacks[0].planned(plan)
+        given.append(plan.budget.report)
+
+    monkeypatch.setattr("hornbook.ladder.train", train)
+    rungs = {name: {"model": {"name": name}} for name in ("bigram", "mlp", "gpt")}
+    parts = Parts(3.5, time.monotonic(), rungs, tmp_path, mixed=True)
+    parts.train("bigram", "names", {}, {}, [])
+    parts.ends -= 60  # it took longer than its minute
+    parts.train("mlp", "names", {}, {}, [])
+    parts.train("gpt", "names", {}, {}, [])
+    assert given == pytest.approx([1.0, 3.0, 1.0, 3.0, 2.5, 6.0], rel=0.02)
+
+
+def test_too_few_minutes_for_a_ladder_are_told_as_a_whole(
+    words_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["ladder", str(words_file), "--rungs", "counts-2,bigram,bow"]
+    command += ["--out", str(tmp_path / "l"), "--minutes"]
+    assert main([*command, "0.001"]) == 2
+    told = capsys.readouterr().err
+    assert "found 0.001 for 2 trained rungs, too few here for bigram" in told
+    assert 0.1 < float(told.split("give ")[1].split()[0]) < 3
+    assert main([*command, "0.2"]) == 0  # counts alone were there
+    assert main([*command, "0.3"]) == 1
+    assert "with other settings" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("documents", [True, False])

@@ -26,7 +26,6 @@ FEW = ["--training.evaluations", "1", "--training.samplings", "0"]
 def test_the_tour_works_as_printed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("hornbook.training.budget.END", {"documents": 0.0, "stream": 0.0})
     monkeypatch.chdir(tmp_path)
     (tmp_path / "README.md").write_bytes(README.read_bytes())
     assert len(COMMANDS) > 12

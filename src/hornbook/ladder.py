@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,9 @@ from hornbook.files import not_written, read_json, write_bytes, write_json
 from hornbook.mixing import members_weights, mix
 from hornbook.models.registry import MODELS
 from hornbook.run import Run
+from hornbook.training.budget import TooShortError
 from hornbook.training.callbacks import Callback
+from hornbook.training.plan import Plan
 from hornbook.training.start import resume, train
 
 MIXTURE = "mixture"
@@ -69,15 +72,18 @@ def climb(
     callbacks: Sequence[Callback] = (),
     report: Callable[[Standing], None] = lambda _: None,
     minutes: float | None = None,
+    began: float | None = None,
 ) -> Ladder:
     """Trains each rung of the ladder for this kind of text (or only those named) and measures it.
 
     The table is of these rungs and of all others that were finished in the same directory before.
     report: called with the standing of each rung asked for, as soon as it is known.
-    minutes: for all rungs that are trained; each makes the updates that fit into its share.
-    Raises ConfigError for an unknown rung, RunError where `out` holds another ladder, is a file, or
-    cannot be written.
+    minutes: for all of it, from `began` (time.monotonic()) on, by default from this call; each rung
+        that is trained makes the updates that fit into its part.
+    Raises ConfigError for an unknown rung or too few minutes, RunError where `out` holds another
+    ladder, is a file, or cannot be written.
     """
+    began = time.monotonic() if began is None else began
     data = DataConfig.parse({**(settings or {}).get("data", {}), "corpus": corpus}, "data")
     text = load_corpus(data)
     whole = presets.ladder(documents=text.kind == "documents")
@@ -86,18 +92,26 @@ def climb(
             raise ConfigError(f"rung: found {rung!r}, no such rung{did_you_mean(rung, whole)}")
     path = out or Path("runs") / f"ladder-{text.name}"
     facts = {"ladder": 1, "corpus": text.source, "sha256": text.sha256, "settings": settings or {}}
-    shares: dict[str, float] = {}
+    wanted = {rung: whole[rung] for rung in dict.fromkeys(rungs or whole)}
+    parts = None
     if minutes is not None:
         checked = TrainingConfig.parse({"minutes": minutes}, "training").minutes
+        assert checked is not None
         facts["minutes"] = checked
-        shares = _shares(checked or 0.0, {rung: whole[rung] for rung in rungs or whole})
-    _claim(path, facts)
+        parts = Parts(checked, began, wanted, path, mixed=not rungs)
+    _claim(path, facts, trained=_trained(whole))
     known: dict[str, Measured] = {}
-    for rung in dict.fromkeys(rungs or whole):
-        asked = settings or {}
-        if rung in shares:
-            asked = merge(asked, {"training": {"minutes": shares[rung]}})
-        run = _rung(path / rung, corpus, whole[rung], asked, callbacks)
+    for rung, preset in wanted.items():
+        if (path / rung / "report.json").exists():
+            run = Run.load(path / rung)
+        elif (path / rung).exists():
+            run = resume(path / rung, callbacks=callbacks)
+        elif parts is not None and rung in parts.weights:
+            run = parts.train(rung, corpus, preset, settings or {}, callbacks)
+        else:  # as `hornbook train` would: what nobody asked for is fitted to the text
+            run = train(
+                corpus, preset=preset, out=path / rung, settings=settings, callbacks=callbacks
+            )
         known[rung] = measure(run, rung)
         report(known[rung].standing)
     if not rungs:
@@ -120,23 +134,76 @@ def climb(
     return ladder
 
 
-def _shares(minutes: float, rungs: dict[str, Nested]) -> dict[str, float]:
-    """Minutes of each rung that is trained: the last, which gains most by them, gets a third."""
+class Parts(Callback):
+    """The minutes of a ladder: each rung that is trained gets a part of what is left when it begins,
+    and leaves the time that it takes to measure it, and to mix it where it is the last.
+
+    weights: of the rungs: the last, which gains most by its minutes, gets a third.
+    """
+
+    def __init__(
+        self, minutes: float, began: float, rungs: Mapping[str, Nested], path: Path, *, mixed: bool
+    ) -> None:
+        trained = _trained(rungs)
+        self.minutes, self.path, self.mixed = minutes, path, mixed
+        self.weights = dict.fromkeys(trained, 1.0)
+        if trained:
+            self.weights[trained[-1]] = max(1.0, len(trained) / 2)
+        self.left = [rung for rung in trained if not (path / rung).exists()]
+        self.whole = sum(self.weights.values())
+        left = sum(self.weights[rung] for rung in self.left)
+        self.ends = began + 60 * minutes * (left / self.whole if trained else 1.0)
+
+    def train(
+        self,
+        rung: str,
+        corpus: str,
+        preset: Nested,
+        settings: Nested,
+        callbacks: Sequence[Callback],
+    ) -> Run:
+        """The run of a rung, trained for its part. Raises ConfigError where that is too short."""
+        weight, began = self.weights[rung], time.monotonic()
+        part = max(0.01, self.ends - began) * weight / sum(self.weights[r] for r in self.left) / 60
+        self.left.remove(rung)
+        try:
+            return train(
+                corpus,
+                preset=preset,
+                out=self.path / rung,
+                settings=merge(settings, {"training": {"minutes": part}}),
+                began=began,
+                callbacks=[self, *callbacks],
+            )
+        except TooShortError as error:
+            enough = self.minutes + 1.1 * (error.needed - part) * self.whole / weight
+            raise ConfigError(
+                f"minutes: found {self.minutes:g} for {len(self.weights)} trained rungs, too few here "
+                f"for {rung}, whose part is {part:.2g}; give {math.ceil(enough * 2) / 2:g} or more, "
+                f"and another place (--out) than {self.path}, or remove it"
+            ) from None
+
+    def planned(self, plan: Plan) -> None:
+        """Leaves time for what comes after a rung, which is much like its report."""
+        if plan.budget is not None:
+            plan.budget.report *= 2 if self.left or not self.mixed else 4
+
+
+def _trained(rungs: Mapping[str, Nested]) -> list[str]:
+    """Those of the rungs that are no counts."""
     entries = {rung: MODELS[preset["model"]["name"]] for rung, preset in rungs.items()}
-    trained = [rung for rung, entry in entries.items() if not entry.load(entry.model).fitted]
-    if not trained:
-        return {}
-    weights = dict.fromkeys(trained, 1.0)
-    weights[trained[-1]] = max(1.0, len(trained) / 2)
-    return {rung: minutes * weight / sum(weights.values()) for rung, weight in weights.items()}
+    return [rung for rung, entry in entries.items() if not entry.load(entry.model).fitted]
 
 
-def _claim(path: Path, facts: dict[str, Any]) -> None:
+def _claim(path: Path, facts: dict[str, Any], trained: Sequence[str]) -> None:
     known = path / "ladder.json"
     climbed = path.is_dir() and any(place.is_dir() for place in path.iterdir())
     if known.exists() and climbed:
         before = read_json(known)
-        if any(before.get(key) != facts.get(key) for key in ("sha256", "settings", "minutes")):
+        same = ["sha256", "settings"]
+        if any((path / rung).exists() for rung in trained):
+            same.append("minutes")
+        if any(before.get(key) != facts.get(key) for key in same):
             raise RunError(
                 f"{path}: holds a ladder on another text or with other settings; give another "
                 "place (--out) or remove it"
@@ -149,20 +216,8 @@ def _claim(path: Path, facts: dict[str, Any]) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise not_written(path, error) from None
-    if not climbed:
+    if not climbed or read_json(known) != facts:
         write_json(known, facts)
-
-
-def _rung(
-    path: Path, corpus: str, preset: Nested, settings: Nested, callbacks: Sequence[Callback]
-) -> Run:
-    """The run of a rung, trained as `hornbook train` would train these settings: what nobody asked
-    for is fitted to the text."""
-    if (path / "report.json").exists():
-        return Run.load(path)
-    if path.exists():
-        return resume(path, callbacks=callbacks)
-    return train(corpus, preset=preset, out=path, settings=settings, callbacks=callbacks)
 
 
 def _mixture(path: Path, rows: Sequence[Standing]) -> Measured:

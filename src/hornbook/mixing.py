@@ -11,7 +11,7 @@ from torch import Tensor
 
 from hornbook.config import RunConfig
 from hornbook.diagnostics.novelty import assess
-from hornbook.diagnostics.reference import Training
+from hornbook.diagnostics.reference import training_of
 from hornbook.errors import ConfigError, DataError
 from hornbook.evaluate import evaluate
 from hornbook.files import write_json, write_tensors
@@ -69,7 +69,7 @@ def mix(runs: Sequence[Run], out: Path, weights: Sequence[float] = ()) -> Run:
             "validation": evaluate(model, run.part("val")).to_json(),
             "held_out": config.data.held_out,
             "samples": [s.text for s in run.sample(20, max_tokens=200, seed=0)],
-            "novelty": assess(run.model, None, run.tokenizer, Training(run.split())),
+            "novelty": assess(run.model, None, run.tokenizer, training_of(run.split())),
         }
         write_json(out / "report.json", report)
     except BaseException:  # no half a run is left behind

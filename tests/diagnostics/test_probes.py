@@ -324,7 +324,7 @@ def test_copies_are_those_of_the_weights_that_are_evaluated(
 def test_a_run_has_at_most_500_probes(names_run: Run, steps: int) -> None:
     config = merge(names_run.facts["config"], {"training": {"steps": steps, "probe_every": 1}})
     recorder = Recorder()
-    plan = SimpleNamespace(config=parse_config(config), split=names_run.split())
+    plan = SimpleNamespace(config=parse_config(config), reference=None)
     recorder.planned(plan)  # type: ignore[arg-type]
     due = [step for step in range(steps) if recorder._probes(step)]
     assert min(steps, 250) <= len(due) <= 500

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -125,6 +127,16 @@ def test_the_outline_of_a_model_has_its_names_and_takes_nothing(model_name: str)
     }
     assert all(t.is_meta for t in shadow.state_dict().values())
     shadow.check_weights(real.state_dict())
+
+
+def test_what_only_reads_a_run_does_not_wait_for_torch_s_compiler() -> None:
+    """Its import takes a second, and the outline of a model would ask for it."""
+    code = (
+        "import sys; from hornbook.models.registry import MODELS, model_config, outline\n"
+        "for name in MODELS: name == 'mixture' or outline(model_config({'name': name}), 11, 0)\n"
+        "sys.exit('torch._dynamo' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_a_garbled_line_of_the_log_costs_what_follows_it_not_the_run(

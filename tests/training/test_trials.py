@@ -41,7 +41,8 @@ def test_the_faster_precision_is_chosen(
         chosen, why = faster_precision(step)  # type: ignore[arg-type]
         assert chosen == faster
         assert "measured" in why
-        assert len(step.made) == 2 * pairs
+        # where fp32 is faster even as the one that warms up, two leave no doubt
+        assert len(step.made) == 2 * (2 if clear < 10 and faster == "fp32" else pairs)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,11 +19,14 @@ if TYPE_CHECKING:
 
 def run(arguments: list[str]) -> int:
     """Trains every rung on the same split and prints one table."""
+    began = time.monotonic()  # --minutes counts from here, the import of torch included
     rest, dotted = split_dotted(arguments)
     parser = Parser("ladder")
     parser.add_argument("corpus", nargs="?", default="names", help="(default: names)")
     parser.add_argument("--rungs", help="only these, with commas between them")
-    parser.add_argument("--minutes", help="for all rungs together: each makes what fits")
+    parser.add_argument(
+        "--minutes", help="for all of it: each rung makes the updates that fit into its part"
+    )
     parser.add_argument("--out", type=Path, help="directory (default: runs/ladder-CORPUS)")
     parser.add_argument("--json", action="store_true", help="the standings as JSON")
     args = parser.parse_args(rest)
@@ -45,6 +49,7 @@ def run(arguments: list[str]) -> int:
             out=args.out,
             settings=parse_overrides(dotted),
             minutes=args.minutes,
+            began=began,
             callbacks=[Progress(brief=True)],
             report=report,
         )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from hornbook.cli.common import Parser, check_picture, split_dotted, table, write_picture
 from hornbook.config import parse_overrides
+from hornbook.errors import ConfigError
 
 if TYPE_CHECKING:
     from hornbook.training.lr_finder import Sweep
@@ -33,9 +34,12 @@ def run(arguments: list[str]) -> int:
     from hornbook.training.lr_finder import find_learning_rate
     from hornbook.training.plan import make_plan
 
-    plan = make_plan(
-        args.corpus, model=args.model, preset=args.preset, settings=parse_overrides(dotted)
-    )
+    settings = parse_overrides(dotted)
+    if "minutes" in settings.get("training", {}):
+        raise ConfigError(
+            "training.minutes: found it beside lr-find, which makes --updates; leave it out"
+        )
+    plan = make_plan(args.corpus, model=args.model, preset=args.preset, settings=settings)
     sweep = find_learning_rate(plan, low=args.low, high=args.high, updates=args.updates)
     if args.out is not None:
         from hornbook.diagnostics.learning import lr_sweep

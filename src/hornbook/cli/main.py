@@ -59,10 +59,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 141
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EDQUOT)
-        if not full and error.filename is None:
+        if not full and not isinstance(error.filename, str):
             raise
         what = "the output cannot be written" if full else f"{error.filename} cannot be used"
-        fail(f"{what} ({error.strerror})")
+        fail(f"{what} ({error.strerror}){_remedy(str(error.filename))}")
         return 1
 
 
@@ -83,6 +83,14 @@ def _run(arguments: list[str]) -> int:
         code = importlib.import_module(f"hornbook.cli.{verb}").run(arguments[1:])
     sys.stdout.flush()
     return code
+
+
+def _remedy(path: str) -> str:
+    """What to do about a path that cannot be used, where the environment names it."""
+    for name in ("TORCHINDUCTOR_CACHE_DIR", "TMPDIR"):  # where torch keeps what it compiles
+        if path.startswith(os.environ.get(name) or "\0"):
+            return f"; {name} names it: give a directory that can be written, or unset it"
+    return ""
 
 
 def fail(message: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,7 @@ class Training:
         self.split = split
         self.known = frozenset(split.train) if split.documents else frozenset()
         self.yardsticks: dict[Hashable, Any] = {}  # what was measured of held-out texts
-        self._level: tuple[Part, float, float] | None = None
+        self._levels: dict[Hashable, tuple[Part, float, float]] = {}  # by tokenizer
 
     @cached_property
     def held_out(self) -> tuple[str, ...]:
@@ -60,7 +60,8 @@ class Training:
     def level(self, tokenizer: Tokenizer) -> tuple[Part, float, float]:
         """Some held-out text, and the loss of counted symbols and of counted pairs on it, in nats
         per token (interpolated Kneser-Ney, fitted to the training part)."""
-        if self._level is None:
+        key = tokenizer.kind, *map(tokenizer.symbol, range(tokenizer.vocab_size))
+        if key not in self._levels:
             validation = _some(self.split.validation, room(tokenizer))
             some = replace(
                 self.split, recipe=None, train=_some(self.split.train, SEARCHED),
@@ -76,8 +77,8 @@ class Training:
                 counts.fit(tokens, starts)
                 nats = token_nats(counts, part, batch_tokens=room(tokenizer))
                 counted.append(float(nats.mean()))
-            self._level = part, counted[0], counted[1]
-        return self._level
+            self._levels[key] = part, counted[0], counted[1]
+        return self._levels[key]
 
     @cached_property
     def length(self) -> int:
@@ -89,6 +90,12 @@ class Training:
         """The documents of its first SEARCHED symbols, to find the nearest of; none of a stream."""
         documents = _some(self.split.train, SEARCHED) if self.split.documents else ()
         return Nearest(documents, TEXTS * self.length)
+
+
+@lru_cache(maxsize=1)
+def training_of(split: Split) -> Training:
+    """The training part of a split; the same as last time where models are trained on it in turn."""
+    return Training(split)
 
 
 def room(tokenizer: Tokenizer) -> int:

@@ -21,13 +21,18 @@ class Linear(nn.Linear):
     One row alone only reads W once, so its speed is that of the memory. Some BLAS read it on one
     thread, 12 GB/s on two AVX2 cores of AMD, where a batch of the rows of W in pieces is read on
     both, 28 to 35 (a plain sum: 34 to 38). Others know better: on two cores of an Intel Xeon pieces
-    take 1.4 times as long. So it is measured once, in 2 ms.
+    take 1.4 times as long. So it is measured once, in 2 ms; where `plain`, or torch is to be
+    deterministic, it is torch's own.
     """
+
+    plain = False
 
     def forward(self, x: Tensor) -> Tensor:
         """The product, and the bias where there is one."""
         one = x.numel() == self.in_features and x.shape[-1:] == (self.in_features,)
         if not one or torch.is_grad_enabled() or not x.is_cpu or x.dtype != self.weight.dtype:
+            return super().forward(x)
+        if self.plain or torch.are_deterministic_algorithms_enabled():
             return super().forward(x)
         pieces = max(2, torch.get_num_threads())
         if len(self.weight) % pieces or not pieces_pay(pieces, wide=x.numel() >= WIDE):

@@ -19,6 +19,7 @@ from hornbook.layers.attention import CausalAttention
 from hornbook.layers.basic import ONE_EXAMPLE, BatchNorm1d
 from hornbook.layers.cache import Moves
 from hornbook.layers.dropout import Dropout
+from hornbook.layers.linear import Linear
 from hornbook.layers.norms import RMSNorm
 
 
@@ -108,9 +109,9 @@ class LanguageModel(nn.Module, ABC):
             raise ConfigError(ONE_EXAMPLE)
 
     def compute_plainly(self, plain: bool) -> None:
-        """Whether dropout, attention with it and norms are computed step by step, not the fast way."""
+        """Whether layers are computed step by step, not the fast way."""
         for module in self.modules():
-            if isinstance(module, BatchNorm1d | CausalAttention | Dropout | RMSNorm):
+            if isinstance(module, BatchNorm1d | CausalAttention | Dropout | Linear | RMSNorm):
                 module.plain = plain
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:

@@ -112,6 +112,10 @@ MODELS: dict[str, Entry] = {
 }
 
 
+# how models set their first values, besides torch.nn.init
+VALUES = {"normal_", "uniform_", "zero_", "fill_", "mul_", "mul", "div_", "div"}
+
+
 def model_config(settings: Mapping[str, Any]) -> ModelConfig:
     """The configuration of the model that `settings["name"]` names.
 
@@ -137,9 +141,21 @@ def outline(config: ModelConfig, vocab_size: int, end_id: int | None) -> Languag
     Raises ConfigError where its sizes are beyond any machine.
     """
     import torch
+    from torch.overrides import TorchFunctionMode
+
+    class WithoutValues(TorchFunctionMode):
+        """Leaves out what changes values alone: there are none, and torch, which would first see to
+        that, takes a second to import what it does so with."""
+
+        def __torch_function__(
+            self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+        ) -> Any:
+            if func.__name__ in VALUES or getattr(func, "__module__", "") == "torch.nn.init":
+                return kwargs["tensor"] if kwargs and "tensor" in kwargs else args[0]
+            return func(*args, **(kwargs or {}))
 
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), WithoutValues():
             return build_model(config, vocab_size, end_id)
     except (RuntimeError, OverflowError, TypeError) as error:
         raise ConfigError(f"model: a model of these sizes cannot be built: {error}") from None

@@ -33,7 +33,7 @@ from hornbook.training.trials import choose_precision, seconds_of
 FORWARD = 3.0  # how much faster tokens are scored than trained on, before that is measured
 EVALUATING = 0.1  # share of the minutes at most
 MEASURING = 0.1  # share of the minutes after which nothing more is measured,
-LONGEST = 2.0  # or so many seconds
+LONGEST = 3.0  # or so many seconds
 UPDATES = 12  # of a size that are measured, so that a moment's other work decides nothing,
 ENOUGH = 0.4  # or for so many seconds
 GROWTH = 0.75  # an update of n times the operations takes about n^0.75 of the time
@@ -264,7 +264,8 @@ def _why(plan: Plan, minutes: float, seconds: float, size: str) -> str:
     rates = f"{optim.learning_rate:g}"
     if optim.name == "muon":
         rates = f"{optim.muon_learning_rate:g} (Muon) and {rates}"
-    words = f"{minutes:g} minutes: {size}{training.steps:,} updates of about {seconds * 1e3:.3g} ms"
+    each = f"{seconds:.1f} s" if seconds > 1 else f"{seconds * 1e3:.3g} ms"
+    words = f"{minutes:.3g} minutes: {size}{training.steps:,} updates of about {each}"
     dropout = getattr(plan.config.model, "dropout", None)
     return f"{words}, rate {rates}" + ("" if dropout is None else f", dropout {dropout:g}")
 
@@ -357,7 +358,8 @@ def _with_updates(
 ) -> Plan:
     """The plan with as many updates as fit. Raises TooShortError where these are not two."""
     known = plan.config.training.evaluations if "evaluations" in asked.get("training", {}) else None
-    budget.evaluation = plan.val_part.n_targets * seconds / plan.tokens_per_step / FORWARD
+    computed = plan.batches.batch_size * plan.length  # tokens in an update
+    budget.evaluation = plan.val_part.n_targets * seconds / computed / FORWARD
     budget.report = budget.evaluation
     _refuse_too_short(budget, minutes, seconds, known or 2)
     budget.evaluation, budget.report = seconds_of_report(plan)

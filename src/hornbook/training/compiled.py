@@ -43,10 +43,10 @@ def choose_form(form: Form, asked: str, seconds: float, device: torch.device) ->
         return form, "as told"
     if form == "loss" and device.type == "cpu":  # 7% after 35 s and more (docs/logbook.md)
         return "no", "on a CPU a compiled loss gains too little, as measured"
-    balance = (
-        f"compiling takes about {COST[form]:.0f} s and would save about {SAVED[form] * seconds:.0f}"
-    )
-    return (form if seconds >= pays_from(form) else "no"), balance
+    if seconds < pays_from(form):
+        return "no", f"it pays back from {pays_from(form):.0f} s of updates on; these take less"
+    saved = SAVED[form] * seconds
+    return form, f"compiling takes about {COST[form]:.0f} s and would save about {saved:.0f}"
 
 
 def pays_from(form: Form) -> float:

@@ -27,7 +27,7 @@ from hornbook.data.corpora import load_corpus
 from hornbook.data.part import Part, Split
 from hornbook.data.part import split_corpus as split_texts
 from hornbook.data.text import Corpus
-from hornbook.diagnostics.reference import Training
+from hornbook.diagnostics.reference import Training, training_of
 from hornbook.errors import ConfigError
 from hornbook.models.base import LanguageModel
 from hornbook.models.registry import MODELS, build_model, model_config
@@ -72,7 +72,7 @@ class Plan:
     @cached_property
     def reference(self) -> Training:
         """What the samples of its model are held against."""
-        return Training(self.split)
+        return training_of(self.split)
 
     @cached_property
     def examples(self) -> Literal["sequences", "windows"]:
@@ -156,7 +156,7 @@ class Plan:
             if self.compiled == "no" and self.replayed:
                 span = span_of(self.config)
                 lines.append(("updates", f"recorded and replayed where they can be, {span} a call"))
-            if self.replayed and is_smallest(self.model, self.batches, self.precision):
+            if self.on_one_thread and torch.get_num_threads() > 1:
                 lines.append(("threads", "one: updates this small would only wait for others"))
         if self.memory:
             lines.append(("memory", self.memory))
@@ -167,6 +167,11 @@ class Plan:
         """Whether its updates are to be recorded (`training/replay.py`)."""
         plain = self.config.training.plain
         return not plain and is_small(self.model, self.batches, self.precision)
+
+    @property
+    def on_one_thread(self) -> bool:
+        """Whether one thread makes its updates, however many there are."""
+        return self.replayed and is_smallest(self.model, self.batches, self.precision)
 
     def facts(self) -> dict[str, Any]:
         """What config.json says besides the settings."""
@@ -256,6 +261,9 @@ def make_plan(
     if not isinstance(preset, str) and (note := fit_updates(plan, merged, asked)):
         notes.append(note)
         plan = _assemble(parse_config(merged), text, split, tokenizer, *parts, notes)
+    if not plan.model.fitted:
+        choose_precision(plan)
+        choose_compilation(plan)
     return plan
 
 
@@ -266,7 +274,7 @@ def refuse_two(flag: str, first: Any, field: str, second: Any) -> None:
 
 
 def plan_of_run(config: RunConfig, corpus: Corpus, tokenizer: Tokenizer) -> Plan:
-    """The plan of a run that exists: nothing is fitted any more."""
+    """The plan of a run that exists: nothing is fitted or measured any more."""
     split = split_texts(corpus, config.data, tokenizer)
     parts = split.part("train", tokenizer), split.part("val", tokenizer)
     return _assemble(config, corpus, split, tokenizer, *parts, [])
@@ -289,9 +297,6 @@ def _assemble(
         train_part = train_part.spread(LOOKED_AT, tokenizer)
         notes.append(f"counts {train_part.n_targets:,} tokens, spread over the training part")
     plan = Plan(config, corpus, split, tokenizer, train_part, val_part, model, device, notes)
-    if not model.fitted:
-        if plan.examples == "windows":
-            model.check_windows(plan.batches.batch_size)
-        choose_precision(plan)
-        choose_compilation(plan)
+    if not model.fitted and plan.examples == "windows":
+        model.check_windows(plan.batches.batch_size)
     return plan

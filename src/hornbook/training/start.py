@@ -144,7 +144,7 @@ def resume(
                 f"its {config.training.minutes:g} minutes are not counted any more: "
                 f"{config.training.steps:,} updates in all, as planned"
             )
-        plan.notes += [*notes, *_elsewhere(run)]
+        plan.notes += [*notes, *_elsewhere(run, plan)]
         if lock.stale:
             plan.notes.append(lock.stale)
         if config != run.config:
@@ -162,9 +162,11 @@ def _check_resumable(run: Run) -> None:
         )
 
 
-def _elsewhere(run: Run) -> list[str]:
+def _elsewhere(run: Run, plan: Plan) -> list[str]:
     """What makes the rest of a run equal only in the statistics to one that was not interrupted."""
     before, now = run.facts["hardware"]["threads"], torch.get_num_threads()
+    if plan.on_one_thread:
+        before = now
     version = run.facts["versions"].get("torch")
     changed = [
         f"{what} {was} before, {is_now} now"

@@ -21,7 +21,8 @@ from hornbook.training.step import TrainStep
 if TYPE_CHECKING:
     from hornbook.training.plan import Plan
 
-TRIAL = 1 << 12  # tokens of the steps by which precisions are compared
+TRIAL = 1 << 12  # tokens of the updates that are tried, at most,
+WORK = 1e10  # and operations, on a CPU: some tenths of a second
 PAYS = 0.9  # bf16 is chosen where its step takes less than this share of the float32 step
 LONGEST = 1.0  # seconds after which no further pair of steps is measured
 CLEAR = 1.5  # times as fast in two pairs in a row: nor then
@@ -113,7 +114,10 @@ def _in_one_call(plan: Plan) -> bool:
 @contextmanager
 def _trial(plan: Plan, precision: str, compiled: Form = "no") -> Iterator[TrainStep]:
     """Updates of a copy, of few rows; the generators are left as they were."""
-    rows = max(2, min(plan.batches.batch_size, TRIAL // plan.length))
+    tokens = TRIAL
+    if plan.device.type == "cpu":
+        tokens = min(TRIAL, int(WORK / (6 * plan.model.n_parameters)))
+    rows = max(2, min(plan.batches.batch_size, tokens // plan.length))
     draw = Draw(batch_size=rows, seed=0)
     batches = build_batches(plan.train_part, plan.examples, plan.length, draw, plan.device)
     with generators_kept(plan.device):
