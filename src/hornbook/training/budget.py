@@ -241,20 +241,33 @@ def plan_in_time(
     plan = make_plan(corpus, model=model, preset=preset, settings=merge(look, asked))
     if plan.model.fitted:
         return plan
-    why = ""
+    name, sized, why = "", plan, ""
     if free:
         name, sized, seconds, why = _best_size(plan, budget, asked)
-        steps = max(1, round(budget.left / seconds))
+    else:
+        seconds = _measure(plan, budget.measuring)
+    steps, evaluations = _fitting(sized, asked, minutes, budget, seconds)
+    precision = plan.config.training.precision
+    if free:
+        precision = asked.get("training", {}).get("precision", "auto")
         chosen = _of_size(SIZES[plan.corpus.kind][name], plan, steps)
         told = {"training": {"precision": sized.precision}}  # it is known by now
         plan = make_plan(corpus, preset=chosen, settings=merge(asked, told))
-        plan.config, plan.why_precision = _as_asked(plan.config, asked), sized.why_precision
-    else:
-        seconds = _measure(plan, budget.measuring)
+        plan.why_precision = sized.why_precision
+    most = plan.most_updates or steps
+    fitted = {"steps": min(steps, most), "evaluations": evaluations, "minutes": minutes}
+    training = plan.config.training.model_copy(update={**fitted, "precision": precision})
+    plan.config = plan.config.model_copy(update={"training": training})
     if short and plan.why_compiled == "as told":
         plan.why_compiled = "it would not pay back within the time"
-    plan = _with_updates(plan, asked, minutes, budget, seconds)
     plan.notes.insert(0, _why(plan, minutes, seconds, why))
+    if steps <= most:
+        plan.budget = budget
+    else:
+        plan.notes.append(
+            f"ends before its {minutes:.3g} minutes are over: {EPOCHS} times through a small text "
+            "are enough"
+        )
     return plan
 
 
@@ -268,13 +281,6 @@ def _why(plan: Plan, minutes: float, seconds: float, size: str) -> str:
     words = f"{minutes:.3g} minutes: {size}{training.steps:,} updates of about {each}"
     dropout = getattr(plan.config.model, "dropout", None)
     return f"{words}, rate {rates}" + ("" if dropout is None else f", dropout {dropout:g}")
-
-
-def _as_asked(config: RunConfig, asked: Nested) -> RunConfig:
-    """The settings with the precision that was asked for, or auto."""
-    precision = asked.get("training", {}).get("precision", "auto")
-    training = config.training.model_copy(update={"precision": precision})
-    return config.model_copy(update={"training": training})
 
 
 def _best_size(plan: Plan, budget: Budget, asked: Nested) -> tuple[str, Plan, float, str]:
@@ -353,10 +359,10 @@ def _of_size(size: Size, plan: Plan, updates: int) -> Nested:
     return settings_of(replace(size, context_length=fitted, batch_size=rows), updates, epochs)
 
 
-def _with_updates(
+def _fitting(
     plan: Plan, asked: Nested, minutes: float, budget: Budget, seconds: float
-) -> Plan:
-    """The plan with as many updates as fit. Raises TooShortError where these are not two."""
+) -> tuple[int, int]:
+    """Updates and evaluations that fit. Raises TooShortError where no two of both do."""
     known = plan.config.training.evaluations if "evaluations" in asked.get("training", {}) else None
     computed = plan.batches.batch_size * plan.length  # tokens in an update
     budget.evaluation = plan.val_part.n_targets * seconds / computed / FORWARD
@@ -366,19 +372,7 @@ def _with_updates(
     most = int(EVALUATING * budget.left / max(budget.evaluation, 1e-9))
     evaluations = known or max(2, min(plan.config.training.evaluations, most))
     _refuse_too_short(budget, minutes, seconds, evaluations)
-    steps = budget.fits(seconds, evaluations * budget.evaluation)
-    most = plan.most_updates or steps
-    if steps > most:
-        plan.notes.append(
-            f"ends before its {minutes:g} minutes are over: {EPOCHS} times through a small text "
-            "are enough"
-        )
-    training = plan.config.training.model_copy(
-        update={"steps": min(steps, most), "evaluations": evaluations, "minutes": minutes}
-    )
-    plan.config = plan.config.model_copy(update={"training": training})
-    plan.budget = budget if steps <= most else None
-    return plan
+    return budget.fits(seconds, evaluations * budget.evaluation), evaluations
 
 
 def _refuse_too_short(budget: Budget, minutes: float, seconds: float, evaluations: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch
@@ -49,12 +50,13 @@ def write_report(plan: Plan, run: Run, lock: Lock, best_step: int | None = None)
     """Measures the best weights, those of update `best_step`, and writes report.json, wherever the
     run was moved meanwhile."""
     run.path = lock.followed()
-    run.model.compute_plainly(plan.config.training.plain)
-    validation = evaluate(run.model, plan.val_part)
+    model = run.model if plan.device.type == "cpu" else copy.deepcopy(run.model).to(plan.device)
+    model.compute_plainly(plan.config.training.plain)
+    validation = evaluate(model, plan.val_part)
     log = run.log
     documents = plan.split.documents
     samples = sample(
-        run.model,
+        model,
         run.tokenizer,
         n=KEPT if documents else 1,
         max_tokens=SAMPLE_TOKENS,
@@ -80,7 +82,7 @@ def write_report(plan: Plan, run: Run, lock: Lock, best_step: int | None = None)
     others = not plan.model.fitted and report["best_step"] != report["steps"]
     last = plan.model if others else None
     report["novelty"] = assess(
-        run.model, last, run.tokenizer, plan.reference, report["best_step"], report["steps"]
+        model, last, run.tokenizer, plan.reference, report["best_step"], report["steps"]
     )
     run.path = lock.followed()
     write_json(run.path / "report.json", report)
