@@ -233,7 +233,10 @@ def test_updates_are_counted_several_times_on_the_way() -> None:
     assert not counted.is_due()
     counted.counts[0] = counted.counts[1] = 0.0
     assert counted.is_due()
-    counted.counted(RunConfig(model=ModelConfig(name="bigram")), 0, 0.0, math.inf)
+    config = RunConfig(model=ModelConfig(name="bigram"))
+    counted.counted(config, 0, 0.0, math.inf)
+    assert counted.is_due()  # there is nothing yet to go by
+    counted.counted(config, 1, 0.1, math.inf)
     assert len(counted.counts) == len(budget.COUNTED) - 2
 
 

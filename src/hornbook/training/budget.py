@@ -182,10 +182,11 @@ class Budget:
 
         done, seconds: updates, and what they took. most: updates in all.
         """
-        self.counts = [due for due in self.counts if due > time.monotonic()]
-        (before, spent), self.counted_at = self.counted_at, (done, seconds)
+        before, spent = self.counted_at
         if done == before:
             return None
+        self.counts = [due for due in self.counts if due > time.monotonic()]
+        self.counted_at = done, seconds
         training, optim = config.training, config.optim
         steps = training.steps
         for _ in range(2):  # of fewer updates, fewer evaluations may be left
