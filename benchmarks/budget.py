@@ -6,7 +6,7 @@ by the table that this makes.
 Every point is a whole training with its own horizon, for the loss depends on the updates that were
 planned, not on the seconds that they took: so the machine may be busy. Points are appended to
 benchmarks/budget.jsonl; `--fit` prints a + b * updates^-c of each size, the law of each in
-`training/budget.py`.
+`training/sizes.py`.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ import numpy as np
 
 from hornbook.config import merge
 from hornbook.evaluate import evaluate
-from hornbook.training.budget import SIZES, settings_of
 from hornbook.training.plan import make_plan
+from hornbook.training.sizes import SIZES, settings_of
 from hornbook.training.step import TrainStep
 
 TABLE = Path(__file__).with_name("budget.jsonl")

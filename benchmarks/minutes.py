@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from hornbook.training import train
-from hornbook.training.budget import SIZES
+from hornbook.training.sizes import SIZES
 
 
 def trained(corpus: str, minutes: float, device: str) -> dict[str, Any]:

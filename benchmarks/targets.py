@@ -20,8 +20,8 @@ from typing import Any
 from hornbook import presets
 from hornbook.config import Nested, merge
 from hornbook.evaluate import evaluate
-from hornbook.training.budget import SIZES, settings_of
 from hornbook.training.plan import make_plan
+from hornbook.training.sizes import SIZES, settings_of
 from hornbook.training.step import TrainStep
 
 SMALL = SIZES["documents"]["small"]

@@ -30,8 +30,8 @@ from torch.utils.data import Dataset
 
 from hornbook.config import Nested, merge
 from hornbook.evaluate import evaluate
-from hornbook.training.budget import SIZES, settings_of
 from hornbook.training.plan import Plan, make_plan
+from hornbook.training.sizes import SIZES, settings_of
 from hornbook.training.step import TrainStep
 
 CORPUS = "shakespeare"

@@ -23,8 +23,8 @@ from typing import Any
 from hornbook.config import DataConfig, Nested, merge
 from hornbook.data.corpora import load_corpus
 from hornbook.evaluate import evaluate
-from hornbook.training.budget import SIZES, settings_of
 from hornbook.training.plan import make_plan
+from hornbook.training.sizes import SIZES, settings_of
 from hornbook.training.step import TrainStep
 
 VARIATIONS: dict[str, Nested] = {

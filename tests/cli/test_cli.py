@@ -258,6 +258,7 @@ BAD = [
         2,
         r"tokenizer.kind: found 'bytes'.*did you mean 'byte'",
     ),
+    ("lr-find names --training.minutes 2", 2, r"training.minutes: found it beside lr-find"),
     ("train names --model.n-head 3", 2, r"^hornbook: model.n_head: found 3, expected a divisor"),
     ("train names --model gpt --model.name ngram", 2, r"--model: found 'gpt', but model.name"),
     ("trian", 2, r"trian: no such verb; did you mean 'train'"),
@@ -286,6 +287,22 @@ def test_bad_input_is_told_without_a_traceback(
     assert "Traceback" not in err
     assert err.startswith("hornbook: ")
     assert set(tmp_path.iterdir()) == before, "something was left behind"
+
+
+def test_a_folder_of_the_environment_that_cannot_be_used_is_told_with_its_name(
+    capsys: Cap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> int:
+        raise FileNotFoundError(2, "No such file or directory", "/nowhere/cache/torch")
+
+    monkeypatch.setattr("hornbook.cli.models.run", fails)
+    for folder, told in (("/nowhere/cache", "TORCHINDUCTOR_CACHE_DIR names it: give"), ("", "")):
+        monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", folder)
+        code, _, err = run(capsys, "models")
+        assert code == 1
+        assert "/nowhere/cache/torch cannot be used (No such file or directory)" in err
+        assert told in err
+        assert ("TORCHINDUCTOR" in err) == bool(told)
 
 
 def test_toml_and_flags_are_layered(capsys: Cap, write: Write, tmp_path: Path) -> None:

@@ -195,6 +195,21 @@ def test_one_row_through_a_linear_layer_is_the_same_on_several_threads(
             layer(torch.randn(2, 12))
 
 
+@pytest.mark.parametrize("plain", [True, False])
+def test_nothing_is_measured_where_it_is_to_be_plain_or_deterministic(
+    plain: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(linear, "pieces_pay", lambda *_, **__: pytest.fail("measured"))
+    model = tiny_model("gpt2")
+    model.compute_plainly(plain)
+    torch.use_deterministic_algorithms(not plain)
+    try:
+        with torch.no_grad():
+            model.eval()(torch.ones(1, 1, dtype=torch.long))
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
 @pytest.mark.parametrize("slower", ["in_pieces", "whole"])
 def test_the_faster_way_to_one_row_is_measured_once(
     slower: str, monkeypatch: pytest.MonkeyPatch

@@ -88,7 +88,8 @@ def _run(arguments: list[str]) -> int:
 def _remedy(path: str) -> str:
     """What to do about a path that cannot be used, where the environment names it."""
     for name in ("TORCHINDUCTOR_CACHE_DIR", "TMPDIR"):  # where torch keeps what it compiles
-        if path.startswith(os.environ.get(name) or "\0"):
+        folder = os.environ.get(name)
+        if folder and path.startswith(folder):
             return f"; {name} names it: give a directory that can be written, or unset it"
     return ""
 

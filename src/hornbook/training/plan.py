@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -33,15 +33,13 @@ from hornbook.models.base import LanguageModel
 from hornbook.models.registry import MODELS, build_model, model_config
 from hornbook.run import parse_config
 from hornbook.tokenizers import Tokenizer, build_tokenizer
+from hornbook.training.budget import Budget
 from hornbook.training.compiled import Form
 from hornbook.training.device import describe_device, find_device
 from hornbook.training.fitting import CROWDED, EPOCHS, fit_context, fit_updates
 from hornbook.training.memory import refuse_too_large
 from hornbook.training.replay import SPAN, is_small, is_smallest, span_of
 from hornbook.training.trials import choose_compilation, choose_precision
-
-if TYPE_CHECKING:
-    from hornbook.training.budget import Budget
 
 DEFAULT_MODEL = "gpt"
 LOOKED_AT = 1 << 24  # windows of a large part that statistics are taken of, tokens counted of it

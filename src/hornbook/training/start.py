@@ -18,11 +18,11 @@ from hornbook.evaluate import evaluate
 from hornbook.files import sweep, user_path, write_json, write_lines, write_tensors
 from hornbook.machine import size
 from hornbook.run import Run, check_free, create, free_path, saved_step, unfinished
-from hornbook.training.budget import plan_in_time
 from hornbook.training.callbacks import Callback
 from hornbook.training.lock import Lock
 from hornbook.training.loop import Loop
 from hornbook.training.memory import check_memory, weights_bytes
+from hornbook.training.minutes import plan_in_time
 from hornbook.training.plan import Plan, make_plan, plan_of_run, refuse_two
 from hornbook.training.probing import Recorder
 from hornbook.training.report import write_report
