@@ -274,7 +274,7 @@ def test_too_few_minutes_for_a_ladder_are_told_as_a_whole(
     assert 0.1 < float(told.split("give ")[1].split()[0]) < 3
     assert main([*command, "0.2"]) == 0  # counts alone were there
     assert main([*command, "0.3"]) == 1
-    assert "with other settings" in capsys.readouterr().err
+    assert "holds a ladder of 0.2 minutes; give another place" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("documents", [True, False])

@@ -135,10 +135,10 @@ class OptimConfig(Settings):
         0.0, ge=0, le=1, description="share of the updates after which the rate begins to fall"
     )
     final: float = Field(0.1, ge=0, le=1, description="share of the rate left at the end")
-    paces: tuple[tuple[int, float], ...] = Field(
+    paces: tuple[tuple[int, float, int], ...] = Field(
         (),
-        description="after how many updates a run of minutes counted the rest anew, and the share of "
-        "the schedule that was over then",
+        description="of a run of minutes, wherever updates were counted anew: how many were made, "
+        "their place in the schedule as it was first planned, how many in all from then on",
     )
     beta1: float = Field(0.9, ge=0, lt=1, description="AdamW's memory of the gradient")
     beta2: float = Field(0.99, ge=0, lt=1, description="AdamW's memory of its square")

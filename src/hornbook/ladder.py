@@ -177,10 +177,12 @@ class Parts(Callback):
             )
         except TooShortError as error:
             enough = self.minutes + 1.1 * (error.needed - part) * self.whole / weight
+            there = any((self.path / other).exists() for other in self.weights)
+            place = f", and another place (--out) than {self.path}, or remove it" if there else ""
             raise ConfigError(
                 f"minutes: found {self.minutes:g} for {len(self.weights)} trained rungs, too few here "
-                f"for {rung}, whose part is {part:.2g}; give {math.ceil(enough * 2) / 2:g} or more, "
-                f"and another place (--out) than {self.path}, or remove it"
+                f"for {rung}, whose part is {part:.2g}; give {math.ceil(enough * 2) / 2:g} or more"
+                f"{place}"
             ) from None
 
     def planned(self, plan: Plan) -> None:
@@ -203,10 +205,12 @@ def _claim(path: Path, facts: dict[str, Any], trained: Sequence[str]) -> None:
         same = ["sha256", "settings"]
         if any((path / rung).exists() for rung in trained):
             same.append("minutes")
-        if any(before.get(key) != facts.get(key) for key in same):
+        if other := [key for key in same if before.get(key) != facts.get(key)]:
+            what = "on another text or with other settings"
+            if other == ["minutes"]:
+                what = f"of {before.get('minutes') or 'no'} minutes"
             raise RunError(
-                f"{path}: holds a ladder on another text or with other settings; give another "
-                "place (--out) or remove it"
+                f"{path}: holds a ladder {what}; give another place (--out) or remove it"
             )
     elif path.exists() and not path.is_dir():
         raise RunError(f"{path}: is a file, expected a directory; give another place (--out)")

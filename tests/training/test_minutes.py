@@ -11,7 +11,7 @@ import torch
 from hornbook.config import Nested
 from hornbook.errors import ConfigError
 from hornbook.training import minutes as dial
-from hornbook.training import train
+from hornbook.training import resume, train
 from hornbook.training.budget import Budget
 from hornbook.training.plan import Plan, make_plan
 from hornbook.training.report import seconds_of_report
@@ -174,6 +174,15 @@ def test_a_run_of_minutes_says_what_it_did_and_is_repeated_by_it(
     sections["training"] |= {"minutes": None}
     again = train(out=tmp_path / "again", settings=sections)
     assert [r["loss"] for r in again.log if r["step"] == training.steps] == [run.log[-1]["loss"]]
+    further = resume(run.path, steps=training.steps + 5)
+    assert further.config.optim.paces == ()  # as told: it follows the schedule of the new total
+
+
+def test_few_updates_are_not_all_spent_on_warming_up() -> None:
+    plan = _planned(0.2, {"model": {"name": "gpt2"}})
+    assert plan.config.optim.warmup <= max(1, plan.config.training.steps // 10)
+    plan = _planned(0.2, {"model": {"name": "gpt2"}, "optim": {"warmup": 77}})
+    assert plan.config.optim.warmup == 77
 
 
 def test_the_size_is_chosen_where_other_things_are_asked_of_the_model(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ def learning_rate(config: OptimConfig, step: int, steps: int) -> float:
     """The learning rate of update `step` of `steps`.
 
     It rises from 0 over `warmup` updates, stays, and falls from `decay_start` on: to `final` of
-    itself along a cosine or a line, or at once to a tenth (`drop`, the notes' 0.1 then 0.01). After
-    each of `paces` it goes on from where it is, faster or slower, to the same end.
+    itself along a cosine or a line, or at once to a tenth (`drop`, the notes' 0.1 then 0.01). At each
+    of `paces` it goes on from where it is, faster or slower, to the same end.
 
     >>> config = OptimConfig(learning_rate=0.1, schedule="drop", decay_start=0.5)
     >>> [learning_rate(config, step, 4) for step in range(4)]
@@ -21,10 +21,12 @@ def learning_rate(config: OptimConfig, step: int, steps: int) -> float:
     >>> [round(learning_rate(config, step, 6), 2) for step in range(7)]
     [0.5, 1.0, 1.0, 0.75, 0.5, 0.25, 0.0]
     """
-    if step < config.warmup:
-        return config.learning_rate * (step + 1) / config.warmup
+    place = place_of(config, step)
+    if config.paces:
+        steps = config.paces[0][2]
+    if place < config.warmup:
+        return config.learning_rate * (place + 1) / config.warmup
     begin = max(config.warmup, round(config.decay_start * steps))
-    place = steps * share_over(config, step, steps) if config.paces else step
     if place < begin or config.schedule == "constant":
         return config.learning_rate
     if config.schedule == "drop":
@@ -35,16 +37,15 @@ def learning_rate(config: OptimConfig, step: int, steps: int) -> float:
     return config.learning_rate * (1 - (1 - config.final) * progress)
 
 
-def share_over(config: OptimConfig, step: int, steps: int) -> float:
-    """The share of the schedule that is over after `step` of `steps` updates, between the `paces`.
+def place_of(config: OptimConfig, step: int) -> float:
+    """Where update `step` stands in the schedule as it was first planned.
 
-    >>> config = OptimConfig(paces=((10, 0.5),))  # half of it took ten updates, the rest takes thirty
-    >>> [share_over(config, step, 40) for step in (5, 10, 25, 40)]
-    [0.25, 0.5, 0.75, 1.0]
+    >>> config = OptimConfig(paces=((0, 0, 20), (10, 10, 40)))  # the second half takes thirty updates
+    >>> [place_of(config, step) for step in (5, 10, 25, 40)]
+    [5.0, 10.0, 15.0, 20.0]
     """
-    done, share = 0, 0.0
-    for update, over in (*(pace for pace in config.paces if pace[0] < steps), (steps, 1.0)):
-        if step <= update:
-            return share + (over - share) * (step - done) / max(1, update - done)
-        done, share = update, over
-    return 1.0
+    for update, place, steps in reversed(config.paces):
+        if step >= update:
+            planned = config.paces[0][2]
+            return place + (planned - place) * (step - update) / max(1, steps - update)
+    return step

@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 
 from hornbook.config import RunConfig
 from hornbook.errors import ConfigError
-from hornbook.optim.schedules import share_over
+from hornbook.optim.schedules import place_of
 
 # shares of the time of updates, at which those that are left are counted anew
 COUNTED = (0.1, 0.25, 0.4, 0.55, 0.7, 0.8, 0.9)
+CALLS = 4  # of updates since the last count, at least, to go by
+UNUSUAL = 3.0  # times as long as usual: not to go by
 APART = 0.005  # by which the two counts differ at least, or it is left as it is
 
 
@@ -44,6 +46,7 @@ class Budget:
     report: float = 0.0
     counts: list[float] = field(default_factory=list)  # when updates are to be counted anew
     counted_at: tuple[int, float] = (0, 0.0)  # updates and their seconds, when they last were
+    calls: list[tuple[int, float]] = field(default_factory=list)  # the same of each call since
 
     @property
     def left(self) -> float:
@@ -63,31 +66,45 @@ class Budget:
         """Whether it is time to count anew."""
         return bool(self.counts) and time.monotonic() > self.counts[0]
 
+    def made(self, updates: int, seconds: float) -> None:
+        """A call made so many updates."""
+        self.calls.append((updates, seconds))
+
+    def _each(self, done: int, seconds: float) -> float:
+        """Seconds of an update since the last count, but for calls that took several times as long as
+        the quarter of the fastest: what is recorded or compiled once."""
+        paces = sorted(took / n for n, took in self.calls)
+        most = UNUSUAL * paces[len(paces) // 4]
+        usual = [(n, took) for n, took in self.calls if took <= most * n]
+        besides = seconds - self.counted_at[1] - sum(took for _, took in self.calls)
+        each = sum(took for _, took in usual) / sum(n for n, _ in usual)
+        return each + max(0.0, besides) / (done - self.counted_at[0])
+
     def counted(
         self, config: RunConfig, done: int, seconds: float, most: float
     ) -> RunConfig | None:
         """The settings with as many updates as fit, by what those took that were made since the last
-        count; the schedule goes on from where it is. None where it is about as many.
+        count; the schedule goes on from where it is. None where it is about as many, or too few
+        were made to tell.
 
         done, seconds: updates, and what they took. most: updates in all.
         """
-        before, spent = self.counted_at
-        if done == before:
+        if len(self.calls) < CALLS:
             return None
+        each = self._each(done, seconds)
         self.counts = [due for due in self.counts if due > time.monotonic()]
-        self.counted_at = done, seconds
+        self.counted_at, self.calls = (done, seconds), []
         training, optim = config.training, config.optim
         steps = training.steps
         for _ in range(2):  # of fewer updates, fewer evaluations may be left
             evaluations = sum(at > done for at in spread(steps, training.evaluations))
             samplings = sum(done < at < steps for at in spread(steps, training.samplings))
             besides = evaluations * self.evaluation + samplings * self.sampling
-            each = (seconds - spent) / (done - before)
             steps = int(min(most, done + max(1, self.fits(each, besides))))
         if abs(steps - training.steps) <= APART * training.steps:
             return None
-        pace = done, share_over(optim, done, training.steps)
-        paces = (*(known for known in optim.paces if known[0] < done), pace)
+        paces = optim.paces or ((0, 0.0, training.steps),)
+        paces = (*paces, (done, place_of(optim, done), steps))
         return config.model_copy(
             update={
                 "training": training.model_copy(update={"steps": steps}),

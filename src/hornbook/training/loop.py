@@ -214,9 +214,12 @@ class Loop:
         progress, first = self.progress, self.progress.step
         if self.plan.budget is not None and self.plan.budget.is_due():
             self.count_anew(self.plan.budget)
+        begin = time.perf_counter()
         pairs = self.step.several(first) if self.together(first) else None
         if pairs is None:
             pairs = [self.one(first)]
+        if self.plan.budget is not None:
+            self.plan.budget.made(len(pairs), time.perf_counter() - begin)
         progress.pending += pairs
         progress.step += len(pairs)
         progress.tokens = round(progress.step * self.plan.tokens_per_step)

@@ -30,12 +30,14 @@ from hornbook.training.step import TrainStep
 from hornbook.training.trials import choose_precision, seconds_of
 
 FORWARD = 3.0  # how much faster tokens are scored than trained on, before that is measured
+END = 4  # evaluations' time for those on the way and the report, before that is measured
 EVALUATING = 0.1  # share of the minutes at most
 MEASURING = 0.1  # share of the minutes after which nothing more is measured,
 LONGEST = 3.0  # or so many seconds
 UPDATES = 12  # of a size that are measured, so that a moment's other work decides nothing,
 ENOUGH = 0.4  # or for so many seconds
 GROWTH = 0.75  # an update of n times the operations takes about n^0.75 of the time
+MARGIN = 1.2  # times what is needed is advised: the next try measures it again
 PER_TOKEN = 30  # parameters for each token of a small text, beyond which larger sizes were worse
 
 
@@ -68,6 +70,7 @@ def plan_in_time(
     look = {"model": SMALLEST, "training": {"batch_size": 8, "precision": "fp32"}} if free else {}
     plan = make_plan(corpus, model=model, preset=preset, settings=merge(look, asked))
     if plan.model.fitted:
+        plan.notes.append("counts are fitted in one pass, whatever the minutes")
         return plan
     name, sized, why = "", plan, ""
     if free:
@@ -85,7 +88,12 @@ def plan_in_time(
     most = plan.most_updates or steps
     fitted = {"steps": min(steps, most), "evaluations": evaluations, "minutes": minutes}
     training = plan.config.training.model_copy(update={**fitted, "precision": precision})
-    plan.config = plan.config.model_copy(update={"training": training})
+    optim = plan.config.optim
+    if "warmup" not in asked.get("optim", {}):
+        optim = optim.model_copy(
+            update={"warmup": min(optim.warmup, max(1, min(steps, most) // 10))}
+        )
+    plan.config = plan.config.model_copy(update={"training": training, "optim": optim})
     if short and plan.why_compiled == "as told":
         plan.why_compiled = "it would not pay back within the time"
     plan.notes.insert(0, _why(plan, minutes, seconds, why))
@@ -152,7 +160,8 @@ def _measuring(budget: Budget) -> float:
 
 def _updates(plan: Plan, budget: Budget, seconds: float) -> float:
     """Updates that a size can make, in the time and of the text."""
-    left = budget.left / seconds
+    besides = END * _evaluation(plan, seconds)
+    left = max(0.0, budget.left - besides) / seconds
     return min(left, plan.most_updates or left)
 
 
@@ -197,9 +206,7 @@ def _fitting(
 ) -> tuple[int, int]:
     """Updates and evaluations that fit. Raises TooShortError where no two of both do."""
     known = plan.config.training.evaluations if "evaluations" in asked.get("training", {}) else None
-    computed = plan.batches.batch_size * plan.length  # tokens in an update
-    budget.evaluation = plan.val_part.n_targets * seconds / computed / FORWARD
-    budget.report = budget.evaluation
+    budget.report = budget.evaluation = _evaluation(plan, seconds)
     _refuse_too_short(budget, minutes, seconds, known or 2)
     budget.evaluation, budget.report = seconds_of_report(plan)
     most = int(EVALUATING * budget.left / max(budget.evaluation, 1e-9))
@@ -208,11 +215,17 @@ def _fitting(
     return budget.fits(seconds, evaluations * budget.evaluation), evaluations
 
 
+def _evaluation(plan: Plan, seconds: float) -> float:
+    """Seconds of an evaluation, by those of an update, before that is measured."""
+    computed = plan.batches.batch_size * plan.length  # tokens in an update
+    return plan.val_part.n_targets * seconds / computed / FORWARD
+
+
 def _refuse_too_short(budget: Budget, minutes: float, seconds: float, evaluations: int) -> None:
     """Raises TooShortError where no two updates and so many evaluations fit."""
     besides = evaluations * budget.evaluation
     if budget.fits(seconds, besides) < 2:
         spent = time.monotonic() - budget.began
-        needed = (spent + budget.report + besides + 2 * seconds) / 60
+        needed = MARGIN * (spent + budget.report + besides + 2 * seconds) / 60
         what = f"two updates and {evaluations} evaluations"
         raise TooShortError(minutes, needed, what)

@@ -132,6 +132,8 @@ def resume(
                     f"{training.steps:,} updates instead of {config.training.steps:,}: the learning "
                     "rate follows the schedule of the new total from here on"
                 )
+                optim = config.optim.model_copy(update={"paces": ()})
+                config = config.model_copy(update={"optim": optim})
             config = config.model_copy(update={"training": training})
         plan = plan_of_run(config, run.corpus(), run.tokenizer)
         hardware = run.facts["hardware"]
@@ -142,7 +144,7 @@ def resume(
         if config.training.minutes is not None:
             notes.append(
                 f"its {config.training.minutes:g} minutes are not counted any more: "
-                f"{config.training.steps:,} updates in all, as planned"
+                f"{config.training.steps:,} updates in all"
             )
         plan.notes += [*notes, *_elsewhere(run, plan)]
         if lock.stale:
