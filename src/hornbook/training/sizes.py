@@ -49,7 +49,7 @@ SIZES = {  # by the kind of text
 
 def dropout_for(epochs: float) -> float:
     """More of it the more often each token is seen."""
-    for most, share in ((2, 0.0), (6, 0.05), (20, 0.1)):
+    for most, share in ((4, 0.0), (6, 0.05), (20, 0.1)):
         if epochs < most:
             return share
     return 0.2
