@@ -20,10 +20,10 @@ from pathlib import Path
 import numpy as np
 
 from hornbook.config import merge
-from hornbook.evaluate import evaluate
-from hornbook.training.plan import make_plan
-from hornbook.training.sizes import SIZES, settings_of
-from hornbook.training.step import TrainStep
+from hornbook.engine.step import TrainStep
+from hornbook.metrics.loss import evaluate
+from hornbook.planning.plan import make_plan
+from hornbook.planning.sizes import SIZES, settings_of
 
 TABLE = Path(__file__).with_name("budget.jsonl")
 

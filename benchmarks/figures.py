@@ -20,17 +20,17 @@ from typing import Any
 import torch
 
 import hornbook
+from hornbook.api import Run
 from hornbook.config import DataConfig
 from hornbook.data.corpora import load_corpus
 from hornbook.data.part import Part, split_corpus
-from hornbook.diagnostics.compare import measure
-from hornbook.evaluate import evaluate, score
+from hornbook.engine.step import TrainStep
 from hornbook.generate import sample
+from hornbook.metrics.compare import measure
+from hornbook.metrics.loss import evaluate, score
 from hornbook.models.registry import build_model, model_config
-from hornbook.run import Run
+from hornbook.planning.plan import make_plan
 from hornbook.tokenizers import build_tokenizer
-from hornbook.training.plan import make_plan
-from hornbook.training.step import TrainStep
 
 RUNS = Path("runs/figures")
 PAGE = Path(__file__).parent.parent / "docs" / "figures.md"
@@ -49,7 +49,7 @@ class Training:
 
 
 NAMES, PLAYS = "makemore-names", "shakespeare"
-FEW = {"training.evaluations": 4, "training.samplings": 0}
+FEW = {"training.eval_count": 4, "training.sample_count": 0}
 
 TRAININGS = {
     "notes-mlp-naive": Training(NAMES, preset="notes-mlp", settings={"model.init": "naive", **FEW}),

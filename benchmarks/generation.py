@@ -32,13 +32,13 @@ from notes_gpt import TextbookGPT
 from torch import Tensor
 from torch.nn import functional as F
 
-from hornbook import presets
+from hornbook.api import train
+from hornbook.config import presets
+from hornbook.engine.device import find_device
 from hornbook.generate import sample, stream
 from hornbook.models.base import LanguageModel
 from hornbook.models.registry import build_model, model_config
 from hornbook.tokenizers import Tokenizer, build_tokenizer
-from hornbook.training import train
-from hornbook.training.device import find_device
 
 PIECE = 500  # characters of hornbook's between two of the textbook's turns
 TURN = 8  # characters of the textbook's in a turn
@@ -75,7 +75,7 @@ def limits(device: torch.device) -> tuple[float, float]:
 def names(device: torch.device, n: int) -> dict[str, float]:
     """Names a second, in turns."""
     with tempfile.TemporaryDirectory() as folder:
-        settings = {"training": {"steps": 100, "samplings": 0, "device": device.type}}
+        settings = {"training": {"steps": 100, "sample_count": 0, "device": device.type}}
         run = train("names", out=Path(folder) / "run", settings=settings)
         model, tokenizer = run.model.to(device), run.tokenizer
     generator = torch.Generator().manual_seed(0)

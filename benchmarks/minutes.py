@@ -16,8 +16,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from hornbook.training import train
-from hornbook.training.sizes import SIZES
+from hornbook.api import train
+from hornbook.planning.sizes import SIZES
 
 
 def trained(corpus: str, minutes: float, device: str) -> dict[str, Any]:

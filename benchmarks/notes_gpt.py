@@ -29,11 +29,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from hornbook import presets
-from hornbook.config import merge
+from hornbook.config import merge, presets
+from hornbook.engine.step import TrainStep
 from hornbook.machine import freed_memory_kept
-from hornbook.training.plan import make_plan
-from hornbook.training.step import TrainStep
+from hornbook.planning.plan import make_plan
 
 
 class Head(nn.Module):

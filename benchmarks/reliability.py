@@ -35,7 +35,8 @@ from hornbook.cli.main import main as cli
 from hornbook.errors import HornbookError, RunError
 from hornbook.files import read_tensors
 from hornbook.models.registry import MODELS
-from hornbook.training import Callback, Interrupted
+from hornbook.training.callbacks import Callback
+from hornbook.training.loop import Interrupted
 
 ROOT = Path(__file__).parent.parent
 KEPT = Path(os.environ.get("RELIABILITY_OUT", ROOT / "runs" / "reliability"))
@@ -64,7 +65,7 @@ class Bench:
         fields = MODELS[name].load(MODELS[name].config).model_fields
         settings = {
             "model": {field: value for field, value in SIZES.items() if field in fields},
-            "training": {"steps": 24, "batch_size": 8, "evaluations": 4, "samplings": 2},
+            "training": {"steps": 24, "batch_size": 8, "eval_count": 4, "sample_count": 2},
             "optim": {"name": "muon" if name == "gpt" else "adamw"},
         }
         hornbook.train(

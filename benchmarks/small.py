@@ -14,15 +14,14 @@ import itertools
 import json
 from typing import Any
 
-from hornbook import presets
-from hornbook.config import merge
+from hornbook.config import merge, presets
 from hornbook.data.batches import Draw, build_batches
 from hornbook.data.part import Part
-from hornbook.evaluate import evaluate
-from hornbook.run import parse_config
-from hornbook.training.fitting import SHARE
-from hornbook.training.plan import make_plan
-from hornbook.training.step import TrainStep
+from hornbook.engine.step import TrainStep
+from hornbook.metrics.loss import evaluate
+from hornbook.models.registry import parse_run_config
+from hornbook.planning.fitting import SHARE
+from hornbook.planning.plan import make_plan
 
 
 def measure(model: str, names: int, epochs: float, dropout: float, device: str) -> dict[str, Any]:
@@ -39,7 +38,7 @@ def measure(model: str, names: int, epochs: float, dropout: float, device: str) 
     config = plan.config.model_dump()
     config["training"]["steps"] = steps
     config["optim"]["warmup"] = min(config["optim"]["warmup"], steps // 10)
-    plan.config = parse_config(config)
+    plan.config = parse_run_config(config)
     batches = build_batches(
         part, plan.examples, plan.length, Draw(batch_size=batch, seed=0), plan.device
     )

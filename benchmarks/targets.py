@@ -17,12 +17,11 @@ import json
 import time
 from typing import Any
 
-from hornbook import presets
-from hornbook.config import Nested, merge
-from hornbook.evaluate import evaluate
-from hornbook.training.plan import make_plan
-from hornbook.training.sizes import SIZES, settings_of
-from hornbook.training.step import TrainStep
+from hornbook.config import Nested, merge, presets
+from hornbook.engine.step import TrainStep
+from hornbook.metrics.loss import evaluate
+from hornbook.planning.plan import make_plan
+from hornbook.planning.sizes import SIZES, settings_of
 
 SMALL = SIZES["documents"]["small"]
 QUICK: Nested = {  # for seconds: neighbouring symbols need no attention to meet; higher rates
@@ -72,7 +71,7 @@ def sprint(corpus: str, target: float, settings: Nested, device: str) -> dict[st
 
 def peer(target: float, device: str) -> dict[str, Any]:
     """nanoGPT's settings for a CPU, plainly, until the target is reached or its 2,000 updates are."""
-    settings = {"training": {"plain": True, "device": device}}
+    settings = {"training": {"reference": True, "device": device}}
     plan = make_plan("shakespeare", preset="gpt2-stream", settings=settings)
     step = TrainStep(plan.model.train(), plan.batches, plan.config, "fp32")
     spent, steps = 0.0, plan.config.training.steps

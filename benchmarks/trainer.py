@@ -29,10 +29,10 @@ from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 from hornbook.config import Nested, merge
-from hornbook.evaluate import evaluate
-from hornbook.training.plan import Plan, make_plan
-from hornbook.training.sizes import SIZES, settings_of
-from hornbook.training.step import TrainStep
+from hornbook.engine.step import TrainStep
+from hornbook.metrics.loss import evaluate
+from hornbook.planning.plan import Plan, make_plan
+from hornbook.planning.sizes import SIZES, settings_of
 
 CORPUS = "shakespeare"
 LENGTH, BATCH = 64, 12
@@ -95,7 +95,7 @@ def peer(plan: Plan, updates: int) -> dict[str, Any]:
             folder, max_steps=updates, per_device_train_batch_size=BATCH,
             learning_rate=optim.learning_rate, warmup_steps=optim.warmup,
             lr_scheduler_type="cosine_with_min_lr",
-            lr_scheduler_kwargs={"min_lr": optim.final * optim.learning_rate},
+            lr_scheduler_kwargs={"min_lr": optim.min_lr_ratio * optim.learning_rate},
             weight_decay=optim.weight_decay, adam_beta2=optim.beta2, max_grad_norm=optim.grad_clip,
             report_to="none", save_strategy="no", disable_tqdm=True, logging_strategy="no",
             use_cpu=plan.device.type == "cpu",

@@ -20,9 +20,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from hornbook.training.plan import Plan, make_plan
-from hornbook.training.replay import SPAN
-from hornbook.training.step import TrainStep
+from hornbook.engine.replay import SPAN
+from hornbook.engine.step import TrainStep
+from hornbook.planning.plan import Plan, make_plan
 
 ROUNDS, UPDATES = 15, 64  # taken in turns; updates a round
 

@@ -22,10 +22,10 @@ from typing import Any
 
 from hornbook.config import DataConfig, Nested, merge
 from hornbook.data.corpora import load_corpus
-from hornbook.evaluate import evaluate
-from hornbook.training.plan import make_plan
-from hornbook.training.sizes import SIZES, settings_of
-from hornbook.training.step import TrainStep
+from hornbook.engine.step import TrainStep
+from hornbook.metrics.loss import evaluate
+from hornbook.planning.plan import make_plan
+from hornbook.planning.sizes import SIZES, settings_of
 
 VARIATIONS: dict[str, Nested] = {
     "plain": {},

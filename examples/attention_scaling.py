@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from hornbook.diagnostics import style
+from hornbook.figures import style
 
 PLACES = 64  # each place chooses among so many
 QUERIES = 500

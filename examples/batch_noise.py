@@ -20,7 +20,7 @@ from hornbook.config import DataConfig
 from hornbook.data.batches import Draw, WindowBatches
 from hornbook.data.corpora import load_corpus
 from hornbook.data.part import Part, split_corpus
-from hornbook.diagnostics import style
+from hornbook.figures import style
 from hornbook.models.base import LanguageModel
 from hornbook.models.registry import build_model, model_config
 from hornbook.tokenizers import build_tokenizer

@@ -19,9 +19,9 @@ from hornbook.config import DataConfig
 from hornbook.data.batches import Draw, WindowBatches
 from hornbook.data.corpora import load_corpus
 from hornbook.data.part import split_corpus
-from hornbook.diagnostics import style
-from hornbook.diagnostics.learning import histogram
-from hornbook.diagnostics.probes import Probe, judge
+from hornbook.figures import style
+from hornbook.figures.learning import histogram
+from hornbook.metrics.probes import Probe, judge
 from hornbook.models.registry import build_model, model_config
 from hornbook.tokenizers import build_tokenizer
 

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 import torch
 
+from hornbook.api import Run
 from hornbook.config import DataConfig
 from hornbook.data.corpora import load_corpus
 from hornbook.data.part import Part, Split, split_corpus
 from hornbook.data.text import Corpus
 from hornbook.models.base import LanguageModel
 from hornbook.models.registry import MODELS, build_model, model_config
-from hornbook.run import Run
 from hornbook.tokenizers import Tokenizer, build_tokenizer
 
 torch.set_num_threads(1)  # tests run side by side
@@ -117,14 +117,14 @@ def shakespeare() -> Lecture:
 
 TINY_GPT = {
     "model": {"n_layer": 1, "n_head": 2, "n_kv_head": 2, "n_embd": 16, "n_hidden": 24},
-    "training": {"steps": 30, "batch_size": 8, "evaluations": 3, "samplings": 1},
+    "training": {"steps": 30, "batch_size": 8, "eval_count": 3, "sample_count": 1},
 }
 
 
 @pytest.fixture(scope="session")
 def names_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A small GPT trained for a moment on the names of the package."""
-    from hornbook.training import train
+    from hornbook.api import train
 
     out = tmp_path_factory.mktemp("runs") / "names"
     return train("names", out=out, precision="fp32", settings=TINY_GPT)
@@ -133,7 +133,7 @@ def names_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 @pytest.fixture(scope="session")
 def stream_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A small GPT trained for a moment on a stream."""
-    from hornbook.training import train
+    from hornbook.api import train
 
     folder = tmp_path_factory.mktemp("stream")
     text = "".join(f"{i} green bottles,\n\nhanging on the wall. " for i in range(300))
@@ -177,4 +177,42 @@ def strict(text: str) -> Any:
 @pytest.fixture(autouse=True)
 def few_recordings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test may make as many as a process may."""
-    monkeypatch.setattr("hornbook.recording._made", 0)
+    monkeypatch.setattr("hornbook.kernels.graph._made", 0)
+
+
+@pytest.fixture(scope="session", params=list(MODELS))
+def small_run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Four steps on a few words, probed: a run of every model of the registry."""
+    from hornbook.experiments.mixture import mix
+
+    folder = tmp_path_factory.mktemp("small")
+    (folder / "words.txt").write_text("\n".join(WORDS * 3), "utf-8")
+    if not MODELS[request.param].trained:
+        parts = [train_small(name, folder, folder / name) for name in ("mlp", "gpt")]
+        return mix(parts, folder / "run")
+    return train_small(str(request.param), folder, folder / "run")
+
+
+def train_small(model: str, folder: Path, out: Path, probe_every: int = 2) -> Run:
+    """A run of a small model on the words in `folder`."""
+    from hornbook.api import train
+
+    fields = MODELS[model].load(MODELS[model].config).model_fields
+    sizes = {f"model.{field}": size for field, size in TINY.items() if field in fields}
+    training = {
+        "training.batch_size": 8, "training.eval_count": 2, "training.sample_count": 0,
+        "training.probe_every": probe_every,
+    }  # fmt: skip
+    return train(
+        str(folder / "words.txt"), model=model, steps=4, out=out, precision="fp32",
+        settings={**sizes, **training},
+    )  # fmt: skip
+
+
+@pytest.fixture
+def few_names(tmp_path: Path) -> Path:
+    """A thousand names: a text with fewer tokens than the default GPT has parameters."""
+    corpus = load_corpus(DataConfig(corpus="names"))
+    path = tmp_path / "few.txt"
+    path.write_text("\n".join(split_corpus(corpus, DataConfig(corpus="names")).train[:1000]))
+    return path

@@ -1,10 +1,11 @@
-"""The direction of imports, and what an import costs."""
+"""The import graph is a DAG, between packages and between files, and what an import costs."""
 
 from __future__ import annotations
 
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -12,91 +13,138 @@ import pytest
 import hornbook
 
 ROOT = Path(hornbook.__file__).parent
+PAGE = ROOT.parent.parent / "docs" / "architecture.md"
+MOST_LINES = 400
 
-# importer -> what it may import, besides itself; a room is a package or module under hornbook
-BASE = {"errors", "config", "files"}
-READING = BASE | {"tokenizers", "data", "models"}
-ARROWS: dict[str, set[str]] = {
-    "errors": set(),
-    "autograd": set(),
-    "config": {"errors"},
-    "machine": set(),
-    "files": {"errors", "machine"},
-    "formats": {"errors"},
-    "tokenizers": {"errors", "files"},
-    "data": BASE | {"tokenizers"},
-    "layers": BASE,
-    "optim": BASE,
-    "recording": set(),
-    "models": BASE | {"layers", "recording"},
-    "presets": BASE,
-    "evaluate": READING,
-    "generate": READING,
-    "run": READING | {"evaluate", "generate", "diagnostics", "formats", "machine"},
-    "training": READING
-    | {"evaluate", "generate", "optim", "presets", "run", "diagnostics", "formats", "machine"}
-    | {"hornbook", "recording"},
-    "diagnostics": READING | {"evaluate", "generate", "run", "layers", "formats"},
-    "mixing": BASE | {"diagnostics", "evaluate", "models", "run"},
-    "ladder": BASE
-    | {"data", "diagnostics", "mixing", "models", "presets", "run", "training"}
-    | {"hornbook"},
-    "hornbook": {"errors", "run", "training"},  # the public names, loaded on first use
-}
-EVERYTHING = {*ARROWS, "cli"}
-ARROWS |= {"cli": EVERYTHING, "__main__": {"cli"}}
+# top to bottom: a package (or module) imports from those after it, never from those before it
+LAYERS = (
+    "__main__", "cli", "__init__", "api", "experiments", "figures", "training", "planning", "engine",
+    "runs", "metrics", "generate", "kernels", "optim", "models", "layers", "data", "tokenizers",
+    "config", "files", "machine", "autograd", "errors",
+)  # fmt: skip
 
 
-def rooms() -> list[tuple[str, Path]]:
-    found = []
+def modules() -> dict[str, Path]:
+    """Every module of the package by its dotted name; a package's own file is `name.__init__`."""
+    found = {}
     for path in sorted(ROOT.rglob("*.py")):
-        parts = path.relative_to(ROOT).parts
-        name = parts[0].removesuffix(".py")
-        found.append(("hornbook" if name == "__init__" else name, path))
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        found[".".join(parts)] = path
     return found
 
 
-def imported(path: Path) -> set[str]:
-    """The rooms that a file imports, wherever in it."""
-    names: set[str] = set()
+MODULES = modules()
+
+
+def resolve(dotted: str) -> str | None:
+    """The module that `hornbook.dotted` names; of an attribute, the module that holds it."""
+    if not dotted:
+        return "__init__"
+    for name in (dotted, f"{dotted}.__init__"):
+        if name in MODULES:
+            return name
+    return None
+
+
+def imports(path: Path) -> Iterator[str]:
+    """The modules that a file imports, wherever in it: in functions and under TYPE_CHECKING too."""
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
-            modules = [alias.name for alias in node.names]
+            dotted = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
-            modules = [node.module or ""]
-            if node.module == "hornbook":
-                modules = [f"hornbook.{a.name}" for a in node.names if (ROOT / a.name).exists()
-                           or (ROOT / f"{a.name}.py").exists()] or ["hornbook"]  # fmt: skip
+            base = node.module or ""
+            dotted = [f"{base}.{alias.name}" for alias in node.names]
+            if base != "hornbook" and not base.startswith("hornbook."):
+                continue
         else:
             continue
-        for module in modules:
-            first, _, rest = module.partition(".")
+        for name in dotted:
+            first, _, rest = name.partition(".")
             if first == "hornbook":
-                names.add(rest.partition(".")[0] or "hornbook")
-    return names
+                yield resolve(rest) or resolve(rest.rpartition(".")[0]) or "__init__"
 
 
-@pytest.mark.parametrize(("room", "path"), rooms(), ids=lambda v: getattr(v, "name", v))
-def test_imports_run_in_the_direction_of_the_arrows(room: str, path: Path) -> None:
-    assert room in ARROWS, f"{room} stands nowhere in docs/architecture.md"
-    wrong = imported(path) - ARROWS[room] - {room}
-    assert not wrong, f"{path.relative_to(ROOT)} imports {sorted(wrong)}"
+GRAPH = {name: {m for m in imports(path) if m != name} for name, path in MODULES.items()}
+
+
+def layer(module: str) -> str:
+    return module.split(".")[0]
+
+
+def cycle(graph: Mapping[str, set[str]]) -> list[str]:
+    """A cycle of the graph, or nothing."""
+    state: dict[str, int] = {}
+    trail: list[str] = []
+
+    def visit(node: str) -> list[str]:
+        state[node] = 1
+        trail.append(node)
+        for target in sorted(graph[node]):
+            if state.get(target) == 1:
+                return [*trail[trail.index(target) :], target]
+            if target not in state and (found := visit(target)):
+                return found
+        state[node] = 2
+        trail.pop()
+        return []
+
+    for node in graph:
+        if node not in state and (found := visit(node)):
+            return found
+    return []
+
+
+def test_no_cycle_between_files() -> None:
+    # the value and the drawing of the scalar engine may know each other
+    graph = {
+        name: {t for t in targets if not (layer(name) == layer(t) == "autograd")}
+        for name, targets in GRAPH.items()
+    }
+    assert cycle(graph) == []
+
+
+def test_no_cycle_between_packages() -> None:
+    graph: dict[str, set[str]] = {name: set() for name in {layer(module) for module in MODULES}}
+    for module, targets in GRAPH.items():
+        graph[layer(module)] |= {layer(t) for t in targets} - {layer(module)}
+    assert cycle(graph) == []
+
+
+@pytest.mark.parametrize("module", list(MODULES))
+def test_imports_point_downwards(module: str) -> None:
+    own = LAYERS.index(layer(module))
+    upwards = {t for t in GRAPH[module] if LAYERS.index(layer(t)) < own}
+    if module != "__init__":
+        upwards -= {"__init__"}  # the version
+    assert not upwards, f"{module} imports {sorted(upwards)}, which stand above it"
+
+
+@pytest.mark.parametrize("module", list(MODULES))
+def test_files_are_short(module: str) -> None:
+    lines = len(MODULES[module].read_text("utf-8").splitlines())
+    assert lines <= MOST_LINES, f"{module} has {lines} lines; ask what two things it is"
+
+
+def test_matplotlib_is_imported_by_figures_alone() -> None:
+    for module, path in MODULES.items():
+        if layer(module) != "figures":
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                names = (
+                    [alias.name for alias in node.names]
+                    if isinstance(node, ast.Import)
+                    else [node.module or ""]
+                    if isinstance(node, ast.ImportFrom)
+                    else []
+                )
+                assert not any(name.startswith("matplotlib") for name in names), module
 
 
 def test_no_model_imports_another() -> None:
-    shared = {
-        "base",
-        "cached",
-        "registry",
-        "replayed",
-    }  # a mixture finds its components by name, in the registry
-    own = {p.stem for p in (ROOT / "models").glob("*.py")} - shared - {"__init__"}
-    for name in own:
-        tree = ast.parse((ROOT / "models" / f"{name}.py").read_text("utf-8"))
-        modules = {n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
-        others = {f"hornbook.models.{other}" for other in own - {name}}
-        assert not modules & others, f"models/{name}.py imports another model"
+    shared = {"base", "cached", "registry"}  # a mixture finds its components in the registry
+    own = {m for m in MODULES if layer(m) == "models" and m.split(".")[1] not in shared}
+    for module in own - {"models.__init__"}:
+        assert not GRAPH[module] & own - {module}, f"{module} imports another model"
 
 
 def test_autograd_uses_the_standard_library_only() -> None:
@@ -114,16 +162,10 @@ def test_autograd_uses_the_standard_library_only() -> None:
                 assert first in sys.stdlib_module_names or name.startswith("hornbook.autograd")
 
 
-def test_the_page_shows_every_room() -> None:
-    page = (ROOT.parent.parent / "docs" / "architecture.md").read_text("utf-8")
-    for room in EVERYTHING - {"hornbook"}:
-        assert f"{room}.py" in page or f"{room}/" in page, f"{room} is not in docs/architecture.md"
-    for room, targets in ARROWS.items():
-        if room in ("__main__", "hornbook", "cli") or not targets:
-            continue
-        line = next((x for x in page.splitlines() if x.startswith(f"{room} -> ")), "")
-        shown = set(line.partition(" -> ")[2].split(", "))
-        assert shown == targets - {"hornbook"}, f"arrows of {room} in docs/architecture.md"
+def test_the_page_names_every_package() -> None:
+    page = PAGE.read_text("utf-8")
+    for name in {layer(module) for module in MODULES} - {"__init__", "__main__"}:
+        assert f"{name}.py" in page or f"{name}/" in page, f"{name} is not in docs/architecture.md"
 
 
 @pytest.mark.parametrize(
@@ -137,7 +179,7 @@ def test_the_page_shows_every_room() -> None:
         ("from hornbook.cli.main import main; main(['models'])", {"torch", "matplotlib"}),
         ("from hornbook.cli.main import main; main(['data'])", {"torch", "matplotlib"}),
         ("from hornbook.cli.main import main; main(['train', 'x', '--step', '3'])", {"torch"}),
-        ("import hornbook.training", {"matplotlib", "rich"}),
+        ("import hornbook.api", {"matplotlib", "rich"}),
     ],
 )
 def test_heavy_libraries_are_loaded_only_where_needed(code: str, free_of: set[str]) -> None:

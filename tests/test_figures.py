@@ -12,17 +12,17 @@ from typing import Any
 import pytest
 import torch
 
+from hornbook.api import Run
 from hornbook.config import RunConfig
+from hornbook.config.presets import notes_gpt
 from hornbook.data.batches import Draw, build_batches
 from hornbook.data.part import Part
-from hornbook.evaluate import batch_loss, evaluate, score
+from hornbook.engine.step import TrainStep
 from hornbook.generate import sample
+from hornbook.metrics.loss import batch_loss, evaluate, score
 from hornbook.models.base import LanguageModel
-from hornbook.models.registry import build_model, model_config
-from hornbook.presets import notes_gpt
-from hornbook.run import Run, parse_config
-from hornbook.training.plan import make_plan
-from hornbook.training.step import TrainStep
+from hornbook.models.registry import build_model, model_config, parse_run_config
+from hornbook.planning.plan import make_plan
 from tests.conftest import Lecture
 
 SEED = 2147483647
@@ -109,7 +109,7 @@ def test_shakespeare_is_split_as_in_the_notes(shakespeare: Lecture) -> None:
 
 
 def test_the_notes_gpt_has_its_parameters_and_starts_uniform(shakespeare: Lecture) -> None:
-    config: RunConfig = parse_config(notes_gpt())
+    config: RunConfig = parse_run_config(notes_gpt())
     torch.manual_seed(config.training.seed)
     model = build_model(config.model, 65, None)
     assert model.n_parameters == 10_788_929

@@ -22,11 +22,11 @@ from pathlib import Path
 import pytest
 from torch import Tensor
 
+from hornbook.api import Run
 from hornbook.cli.main import main
+from hornbook.engine.step import TrainStep
 from hornbook.files import not_written
-from hornbook.run import Run
 from hornbook.training import state
-from hornbook.training.step import TrainStep
 
 Write = Callable[[str, bytes | str], Path]
 
@@ -369,7 +369,7 @@ def test_a_fault_in_training_says_what_is_kept_and_how_to_go_on(
     fault(monkeypatch)
     out = tmp_path / "run"
     line = f"train names --model bigram --steps 20 --training.batch-size 8 --out {out}"
-    assert main([*line.split(), "--training.evaluations", "2"]) == 1
+    assert main([*line.split(), "--training.eval_count", "2"]) == 1
     said = capsys.readouterr().err
     said = said[said.index("hornbook: ") :]
     for part in parts:

@@ -20,7 +20,7 @@ COMMANDS = [
     for line in block.splitlines()
     if line.startswith("hornbook ")
 ]
-FEW = ["--training.evaluations", "1", "--training.samplings", "0"]
+FEW = ["--training.eval_count", "1", "--training.sample-count", "0"]
 
 
 def test_the_tour_works_as_printed(

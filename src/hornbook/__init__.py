@@ -13,24 +13,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from hornbook.api import Run, load, resume, train
     from hornbook.errors import ConfigError, DataError, HornbookError, RunError
-    from hornbook.run import Run
-    from hornbook.training import Callback, Interrupted, resume, train
+    from hornbook.training.callbacks import Callback
+    from hornbook.training.loop import Interrupted
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Callback": "hornbook.training",
+    "Callback": "hornbook.training.callbacks",
     "ConfigError": "hornbook.errors",
     "DataError": "hornbook.errors",
     "HornbookError": "hornbook.errors",
-    "Interrupted": "hornbook.training",
-    "Run": "hornbook.run",
+    "Interrupted": "hornbook.training.loop",
+    "Run": "hornbook.api",
     "RunError": "hornbook.errors",
-    "resume": "hornbook.training",
-    "train": "hornbook.training",
+    "load": "hornbook.api",
+    "resume": "hornbook.api",
+    "train": "hornbook.api",
 }
 
 __all__ = [
@@ -45,13 +45,6 @@ __all__ = [
     "resume",
     "train",
 ]
-
-
-def load(path: str | Path) -> Run:
-    """The run in a directory. Raises RunError where there is none."""
-    from hornbook.run import Run
-
-    return Run.load(path)
 
 
 def __getattr__(name: str) -> Any:

@@ -13,15 +13,15 @@ from pathlib import Path
 
 import pytest
 
+from hornbook.api import Run
 from hornbook.cli.main import VERBS, main
-from hornbook.run import Run
 from tests.conftest import WORDS, strict
 
 Write = Callable[[str, bytes | str], Path]
 TOWNS = "Ærø Ålborg Århus Ærøskøbing Kolding Købenavn Nørresundby Rønne Sæby Tønder Vejle Åbenrå"
 TINY = [
     "--model.n-layer", "1", "--model.n-head", "2", "--model.n-kv-head", "2", "--model.n-embd",
-    "16", "--model.n-hidden", "24", "--training.batch-size", "8", "--training.evaluations", "2",
+    "16", "--model.n-hidden", "24", "--training.batch-size", "8", "--training.eval_count", "2",
 ]  # fmt: skip
 
 

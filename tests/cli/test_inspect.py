@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from hornbook.api import Run, train
 from hornbook.cli.main import main
-from hornbook.run import Run
-from hornbook.training import train
 from tests.conftest import WORDS
 
 Cap = pytest.CaptureFixture[str]

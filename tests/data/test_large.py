@@ -256,7 +256,7 @@ def test_a_large_text_is_trained_on(
     if model == "gpt":
         sizes["model"] = {"n_layer": 1, "n_head": 2, "n_kv_head": 2, "n_embd": 16, "n_hidden": 24}
     if model != "ngram":
-        sizes["training"] = {"steps": 2, "batch_size": 4, "evaluations": 1, "samplings": 1}
+        sizes["training"] = {"steps": 2, "batch_size": 4, "eval_count": 1, "sample_count": 1}
     out = tmp_path / "run"
     run = hornbook.train(str(path), model=model, precision="fp32", settings=sizes, out=out)
     assert 50 < run.report["validation"]["tokens"] < 150

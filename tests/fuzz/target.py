@@ -12,14 +12,14 @@ from typing import Any
 import torch
 
 import hornbook
+from hornbook.api import Run
 from hornbook.config import DataConfig
 from hornbook.data.corpora import load_corpus
+from hornbook.engine.step import TrainStep
 from hornbook.errors import HornbookError, RunError
 from hornbook.files import _start_digest  # a hostile file has a right checksum
-from hornbook.run import Run
-from hornbook.training.plan import plan_of_run
+from hornbook.planning.plan import plan_of_run
 from hornbook.training.state import load_state
-from hornbook.training.step import TrainStep
 
 FILES = ("config.json", "tokenizer.json", "model.safetensors", "log.jsonl", "report.json",
          "last/state.json", "last/newest")  # fmt: skip
@@ -41,7 +41,7 @@ class Target:
             out=self.path,
             settings={
                 "model": {**sizes, "context_length": 8},
-                "training": {"steps": 4, "batch_size": 4, "evaluations": 2, "samplings": 0},
+                "training": {"steps": 4, "batch_size": 4, "eval_count": 2, "sample_count": 0},
             },
         )
         shutil.copytree(self.path, folder / "whole")

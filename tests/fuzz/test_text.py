@@ -13,14 +13,14 @@ import torch
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from hornbook.api import Run
 from hornbook.cli.main import main
 from hornbook.config import DataConfig, read_toml
 from hornbook.data.corpora import load_corpus
 from hornbook.errors import ConfigError, DataError, HornbookError
 from hornbook.generate import stream
 from hornbook.models.base import LanguageModel
-from hornbook.models.registry import model_config
-from hornbook.run import Run, parse_config
+from hornbook.models.registry import model_config, parse_run_config
 from hornbook.tokenizers import ByteTokenizer, CharTokenizer, build_tokenizer, load_tokenizer
 
 quick = settings(
@@ -145,7 +145,7 @@ VALUES = st.recursive(
 )
 def test_any_value_as_a_setting(section: str, field: str, value: object) -> None:
     try:
-        config = parse_config({"model": {"name": "gpt"}, section: {field: value}})
+        config = parse_run_config({"model": {"name": "gpt"}, section: {field: value}})
     except ConfigError as error:
         assert section in str(error)
     else:

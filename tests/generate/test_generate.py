@@ -12,11 +12,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hornbook.api import Run
 from hornbook.errors import ConfigError, DataError
 from hornbook.generate import Sampling, sample, stream
-from hornbook.generate.sampling import min_p, top_k, top_p, uniforms
+from hornbook.generate.sampling import make_generator, min_p, top_k, top_p, uniforms
 from hornbook.models.base import LanguageModel, State
-from hornbook.run import Run, make_generator
 from hornbook.tokenizers import build_tokenizer
 from tests.conftest import tiny_model
 

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import torch
 
-from hornbook import presets, train
+from hornbook.config import presets, train
 from hornbook.errors import ConfigError
 from hornbook.layers.basic import BatchNorm1d, Linear
 from hornbook.layers.documents import last_window, windows
 from hornbook.models.base import LanguageModel
 from hornbook.models.registry import build_model, model_config
-from hornbook.training.plan import make_plan
+from hornbook.planning.plan import make_plan
 
 
 def mlp(**fields: Any) -> LanguageModel:
@@ -92,7 +92,7 @@ def test_a_norm_of_the_logits_needs_a_norm() -> None:
 SMALL = {
     "model": {"name": "mlp", "context_length": 4, "n_embd": 4, "n_hidden": 12, "n_layer": 2},
     "optim": {"learning_rate": 0.01},
-    "training": {"steps": 20, "batch_size": 64, "evaluations": 2, "samplings": 0},
+    "training": {"steps": 20, "batch_size": 64, "eval_count": 2, "sample_count": 0},
 }
 
 

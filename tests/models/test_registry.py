@@ -10,8 +10,8 @@ import torch
 
 from hornbook.data.part import Part
 from hornbook.errors import ConfigError, RunError
-from hornbook.evaluate import batch_loss, token_nats
 from hornbook.files import read_tensors, write_tensors
+from hornbook.metrics.loss import batch_loss, token_nats
 from hornbook.models.registry import MODELS, model_config
 from tests.conftest import tiny_model
 

@@ -217,7 +217,7 @@ def test_texts_in_threads() -> None:
 def test_a_process_records_so_many_and_then_reads_as_before(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("hornbook.recording.MOST", 1)
+    monkeypatch.setattr("hornbook.kernels.graph.MOST", 1)
     models = [made(GPT) for _ in range(3)]
     for model in models:
         read_on(model)

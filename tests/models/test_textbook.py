@@ -15,16 +15,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from hornbook import presets
-from hornbook.config import merge
+from hornbook.config import merge, presets
 from hornbook.data.batches import Draw, build_batches
 from hornbook.data.part import Part
+from hornbook.engine.step import TrainStep
 from hornbook.layers.basic import BatchNorm1d
 from hornbook.models.base import LanguageModel
-from hornbook.models.registry import build_model
-from hornbook.run import parse_config
+from hornbook.models.registry import build_model, parse_run_config
 from hornbook.tokenizers import build_tokenizer
-from hornbook.training.step import TrainStep
 
 STEPS = 50
 WORDS = ("emma", "olivia", "ava", "isabella", "sophia", "mia", "amelia", "noah", "liam", "otto",
@@ -41,7 +39,7 @@ def library(
     end_id: int | None,
     **model: object,
 ) -> TrainStep:
-    config = parse_config(merge(preset(), {"model": model, "training": {"steps": STEPS}}))
+    config = parse_run_config(merge(preset(), {"model": model, "training": {"steps": STEPS}}))
     torch.manual_seed(0)
     net = build_model(config.model, vocab, end_id).double().train()
     training = config.training

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from hornbook import presets
+from hornbook.config import presets
 from hornbook.errors import ConfigError
 from hornbook.layers.basic import BatchNorm1d
 from hornbook.layers.documents import windows

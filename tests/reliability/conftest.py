@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 import hornbook
-from hornbook.run import Run
-from hornbook.training import Callback
+from hornbook.api import Run
+from hornbook.training.callbacks import Callback
 
 SETTINGS: dict[str, Any] = {
     "model": {"n_layer": 1, "n_head": 2, "n_kv_head": 2, "n_embd": 8, "n_hidden": 8},
-    "training": {"steps": 12, "batch_size": 8, "evaluations": 3, "samplings": 0},
+    "training": {"steps": 12, "batch_size": 8, "eval_count": 3, "sample_count": 0},
 }
 
 

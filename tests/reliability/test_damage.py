@@ -14,6 +14,7 @@ import torch
 
 import hornbook
 from hornbook import files
+from hornbook.api import Run
 from hornbook.errors import RunError
 from hornbook.files import (
     Header,
@@ -25,8 +26,7 @@ from hornbook.files import (
 )
 from hornbook.models import mixture
 from hornbook.models.registry import MODELS, build_model, model_config, outline
-from hornbook.run import Run
-from hornbook.training import Callback
+from hornbook.training.callbacks import Callback
 from tests.reliability.conftest import Listen, read, states
 
 
@@ -152,7 +152,7 @@ def test_a_garbled_line_of_the_log_costs_what_follows_it_not_the_run(
 
 def test_losses_that_were_written_are_read_again(corpus: Path, tmp_path: Path) -> None:
     settings = {
-        "training": {"steps": 8, "batch_size": 8, "evaluations": 2, "samplings": 0},
+        "training": {"steps": 8, "batch_size": 8, "eval_count": 2, "sample_count": 0},
         "optim": {"name": "sgd", "learning_rate": 1e35, "grad_clip": 0.0},
     }
     run = hornbook.train(str(corpus), model="bigram", out=tmp_path / "r", settings=settings)
@@ -177,8 +177,8 @@ def test_a_log_of_many_lines_is_bounded_by_the_line_not_by_the_file(
 
 def test_a_garbled_line_of_probes_costs_what_follows_it(tmp_path: Path) -> None:
     run = hornbook.train("names", model="bigram", out=tmp_path / "run", settings={
-        "training.steps": 4, "training.probe_every": 1, "training.evaluations": 1,
-        "training.samplings": 0, "training.batch_size": 8,
+        "training.steps": 4, "training.probe_every": 1, "training.eval_count": 1,
+        "training.sample_count": 0, "training.batch_size": 8,
     })  # fmt: skip
     place = run.path / "probes.jsonl"
     first, *_ = place.read_bytes().splitlines()

@@ -17,6 +17,7 @@ import pytest
 import torch
 
 import hornbook
+from hornbook.api import Run
 from hornbook.cli.main import main
 from hornbook.config import OptimConfig
 from hornbook.errors import ConfigError, DataError, RunError
@@ -24,11 +25,12 @@ from hornbook.files import (
     read_tensors,
 )
 from hornbook.models.registry import build_model, model_config
-from hornbook.run import Run, saved_step
-from hornbook.training import Callback, Interrupted
+from hornbook.planning.memory import estimate
+from hornbook.planning.plan import make_plan
+from hornbook.runs.directory import saved_step
+from hornbook.training.callbacks import Callback
 from hornbook.training.faults import why_not_finite
-from hornbook.training.memory import estimate
-from hornbook.training.plan import make_plan
+from hornbook.training.loop import Interrupted
 from tests.reliability.conftest import SETTINGS, At, overflow, states
 
 
@@ -78,7 +80,7 @@ def test_a_signal_saves_the_state_and_a_second_one_stops_at_once(
 @pytest.mark.skipif(os.name != "posix", reason="forks")
 def test_without_a_reader_of_its_output_the_state_is_saved(corpus: Path, tmp_path: Path) -> None:
     out, (source, sink) = tmp_path / "r", os.pipe()
-    line = f"train {corpus} --model bigram --steps 100000 --training.evaluations 1000 --out {out}"
+    line = f"train {corpus} --model bigram --steps 100000 --training.eval_count 1000 --out {out}"
 
     def work() -> int:
         os.close(source), os.close(sink)  # the other end is the parent's alone
@@ -171,7 +173,7 @@ def test_a_corpus_that_changed_or_is_gone_is_told(
 def test_memory_is_estimated_before_anything_is_written(
     corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hornbook.training.memory.available_memory", lambda: 12_000_000)
+    monkeypatch.setattr("hornbook.planning.memory.available_memory", lambda: 12_000_000)
     with pytest.raises(ConfigError, match=r"memory: training needs at least .*found 12.0 MB avail"):
         hornbook.train(
             str(corpus),

@@ -17,15 +17,15 @@ from hornbook.files import (
     read_json,
     read_lines,
 )
+from hornbook.runs.lock import Lock
 from hornbook.training import report
-from hornbook.training.lock import Lock
 from tests.reliability.conftest import SETTINGS, At, Listen
 
 
 def test_the_second_process_is_refused_and_told_who_the_first_is(copy: Path) -> None:
     program = (
         "import sys, hornbook\n"
-        "from hornbook.training.lock import Lock\n"
+        "from hornbook.runs.lock import Lock\n"
         "from pathlib import Path\n"
         f"with Lock(Path({str(copy)!r})):\n"
         "    print('held', flush=True)\n"
@@ -99,7 +99,7 @@ def test_a_run_that_is_moved_gets_the_early_looks_at_copies(corpus: Path, tmp_pa
         out.rename(there)
         out.mkdir()  # somebody else's
 
-    training = {**SETTINGS["training"], "steps": 20, "evaluations": 1, "probe_every": 100}
+    training = {**SETTINGS["training"], "steps": 20, "eval_count": 1, "probe_every": 100}
     settings = {**SETTINGS, "training": training}
     hornbook.train(str(corpus), out=out, settings=settings, callbacks=[At(7, move)])
     assert not list(out.iterdir())

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 import hornbook
-import hornbook.run as run_module
+import hornbook.runs.directory as run_module
+from hornbook.api import Run
 from hornbook.errors import ConfigError, RunError
 from hornbook.files import (
     read_json,
@@ -20,9 +21,9 @@ from hornbook.files import (
     read_tensors,
     write_tensors,
 )
-from hornbook.run import Run
-from hornbook.training import Callback, Interrupted, loop
-from hornbook.training.loop import Loop
+from hornbook.training import loop
+from hornbook.training.callbacks import Callback
+from hornbook.training.loop import Interrupted, Loop
 from tests.reliability.conftest import SETTINGS, At, Listen, interrupt, states, stop
 
 
@@ -131,7 +132,7 @@ def test_without_a_pointer_the_files_say_how_far_it_is(corpus: Path, copy: Path)
 def test_long_stretches_between_records_are_folded_to_sums(
     model: str, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = {"training": {**SETTINGS["training"], "steps": 14, "evaluations": 1}}
+    settings = {"training": {**SETTINGS["training"], "steps": 14, "eval_count": 1}}
     settings |= {"model": SETTINGS["model"]} if model == "gpt" else {}
     monkeypatch.setattr(Loop, "logs", lambda _, step: step == 13)
     plain = hornbook.train(str(corpus), model=model, out=tmp_path / "p", settings=settings)

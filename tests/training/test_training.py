@@ -14,14 +14,15 @@ import pytest
 import torch
 
 import hornbook
+from hornbook.api import Run
 from hornbook.config import OptimConfig
 from hornbook.errors import ConfigError, DataError, RunError
 from hornbook.files import read_tensors
 from hornbook.models.registry import MODELS
 from hornbook.optim import build_optimizer, learning_rate
-from hornbook.run import Run
-from hornbook.training import Callback, Interrupted
-from hornbook.training.plan import Plan, make_plan
+from hornbook.planning.plan import Plan, make_plan
+from hornbook.training.callbacks import Callback
+from hornbook.training.loop import Interrupted
 from hornbook.training.watch import Watch
 from tests.conftest import TINY, TINY_GPT, tiny_model
 
@@ -30,7 +31,7 @@ def small(name: str, **training: Any) -> dict[str, Any]:
     fields = MODELS[name].load(MODELS[name].config).model_fields
     return {
         "model": {field: size for field, size in TINY.items() if field in fields},
-        "training": {"steps": 12, "batch_size": 8, "evaluations": 3, "samplings": 1, **training},
+        "training": {"steps": 12, "batch_size": 8, "eval_count": 3, "sample_count": 1, **training},
     }
 
 
@@ -158,7 +159,7 @@ def test_the_best_weights_are_kept_not_the_last(tmp_path: Path) -> None:
     settings = {
         **TINY_GPT,
         "optim": {"learning_rate": 0.02, "schedule": "constant"},
-        "training": {"steps": 120, "evaluations": 12, "samplings": 0, "patience": 6},
+        "training": {"steps": 120, "eval_count": 12, "sample_count": 0, "patience": 6},
     }
     told: list[str] = []
 
@@ -200,13 +201,13 @@ def test_overfitting_is_told_once_and_only_when_the_training_loss_falls() -> Non
 
 
 def test_schedules_have_their_corners() -> None:
-    config = OptimConfig(learning_rate=1.0, schedule="cosine", warmup=10, final=0.1)
+    config = OptimConfig(learning_rate=1.0, schedule="cosine", warmup=10, min_lr_ratio=0.1)
     rates = [learning_rate(config, step, 100) for step in range(101)]
     assert rates[0] == pytest.approx(0.1)
     assert max(rates) == rates[9] == rates[10] == 1.0
     assert rates[55] == pytest.approx(0.55)
     assert rates[100] == pytest.approx(0.1)
-    drop = OptimConfig(learning_rate=0.1, schedule="drop", decay_start=0.5)
+    drop = OptimConfig(learning_rate=0.1, schedule="step_decay", decay_start=0.5)
     assert {learning_rate(drop, s, 200_000) for s in (0, 99_999)} == {0.1}
     assert learning_rate(drop, 100_000, 200_000) == pytest.approx(0.01)
 
@@ -371,7 +372,7 @@ def test_states_without_their_pointer_are_found(
 
 def test_a_run_that_stopped_early_goes_on_to_more_steps(words_file: Path, tmp_path: Path) -> None:
     settings = small("bigram")
-    settings["training"] |= {"patience": 1, "steps": 12, "evaluations": 12}
+    settings["training"] |= {"patience": 1, "steps": 12, "eval_count": 12}
     settings["optim"] = {"name": "sgd", "learning_rate": 300.0, "schedule": "constant"}
     run = hornbook.train(str(words_file), model="bigram", out=tmp_path / "r", settings=settings)
     done = run.report["steps"]
@@ -390,7 +391,7 @@ def test_more_steps_for_a_run_that_stopped_early_outlive_a_death_before_their_fi
     words_file: Path, tmp_path: Path
 ) -> None:
     settings = small("bigram")
-    settings["training"] |= {"patience": 1, "steps": 12, "evaluations": 6}
+    settings["training"] |= {"patience": 1, "steps": 12, "eval_count": 6}
     settings["optim"] = {"name": "sgd", "learning_rate": 300.0, "schedule": "constant"}
     run = hornbook.train(str(words_file), model="bigram", out=tmp_path / "r", settings=settings)
     done = run.report["steps"]

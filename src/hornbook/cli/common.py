@@ -12,7 +12,7 @@ from hornbook.cli.main import VERBS
 from hornbook.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
-    from hornbook.diagnostics.style import Figure
+    from hornbook.figures.style import Figure
 
 
 class Parser(argparse.ArgumentParser):

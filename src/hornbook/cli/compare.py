@@ -20,15 +20,15 @@ def run(arguments: list[str]) -> int:
         raise ConfigError("RUN: found 1 run, expected two or more to compare")
     check_picture(args.out)
 
+    from hornbook.api import Run
     from hornbook.cli.ladder import show
-    from hornbook.diagnostics.compare import compare, not_held_out
     from hornbook.files import dump
-    from hornbook.run import Run
+    from hornbook.metrics.compare import compare, not_held_out
 
     measured, found = compare([Run.load(path) for path in args.paths])
     standings = [m.standing for m in measured]
     if args.out is not None:
-        from hornbook.diagnostics.standings import standings as draw
+        from hornbook.figures.standings import standings as draw
 
         write_picture(args.out, draw(standings, "Comparison"))
     if args.json:

@@ -32,8 +32,8 @@ def run(arguments: list[str]) -> int:
 
     import hornbook
     from hornbook.data.cache import cache_directory
+    from hornbook.engine.device import describe_device, find_device, has_bf16
     from hornbook.machine import available_memory, size
-    from hornbook.training.device import describe_device, find_device, has_bf16
 
     device = find_device(args.device or "auto")
     versions = ", ".join(f"{name} {_version(name)}" for name in LIBRARIES)
@@ -83,7 +83,7 @@ def check_device(device: torch.device) -> tuple[str, bool]:
     the device can be trusted."""
     import torch
 
-    from hornbook.evaluate import batch_loss
+    from hornbook.metrics.loss import batch_loss
     from hornbook.models.registry import build_model, model_config
 
     sizes = {"n_layer": 2, "n_head": 2, "n_kv_head": 2, "n_embd": 32, "n_hidden": 64}
@@ -125,7 +125,7 @@ def _speed(device: torch.device, dtype: str) -> float:
     """GFLOP/s of products of square matrices: the best of three, after one to warm up."""
     import torch
 
-    from hornbook.training.device import has_bf16
+    from hornbook.engine.device import has_bf16
 
     side = SIDE if dtype == "float32" or has_bf16(device) else SIDE // 8  # slow where emulated
     a = torch.ones(side, side, device=device, dtype=getattr(torch, dtype))

@@ -17,8 +17,8 @@ def run(arguments: list[str]) -> int:
     add_unknown(parser)
     args = parser.parse_args(arguments)
 
+    from hornbook.api import Run
     from hornbook.files import dump
-    from hornbook.run import Run
 
     loaded = Run.load(args.path)
     result = loaded.evaluate(args.split, corpus=args.corpus, unknown=args.unknown)

@@ -16,8 +16,8 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--out", type=Path, help="folder for the figures (default: RUN/inspect)")
     args = parser.parse_args(arguments)
 
-    from hornbook.diagnostics.report import inspect
-    from hornbook.run import Run
+    from hornbook.api import Run
+    from hornbook.figures.page import inspect
 
     report = inspect(Run.load(args.path), args.out, args.text, tell=_tell)
     print(report.page)

@@ -14,7 +14,7 @@ from hornbook.config import parse_overrides
 from hornbook.errors import ConfigError
 
 if TYPE_CHECKING:
-    from hornbook.diagnostics.compare import Standing
+    from hornbook.metrics.compare import Standing
 
 
 def run(arguments: list[str]) -> int:
@@ -32,8 +32,8 @@ def run(arguments: list[str]) -> int:
     args = parser.parse_args(rest)
 
     from hornbook.cli.progress import Progress
+    from hornbook.experiments.ladder import climb
     from hornbook.files import dump
-    from hornbook.ladder import climb
 
     def report(standing: Standing) -> None:
         print(
@@ -77,7 +77,7 @@ def _names(listed: str) -> list[str]:
 
 def show(standings: Sequence[Standing], sentences: list[str]) -> None:
     """Table, sentences and samples side by side, on stdout."""
-    from hornbook.diagnostics.compare import columns, rank
+    from hornbook.metrics.compare import columns, rank
 
     rows = sorted(standings, key=rank)
     print(table(columns(rows), right=range(1, 9)))

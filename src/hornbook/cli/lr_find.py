@@ -13,7 +13,7 @@ from hornbook.config import parse_overrides
 from hornbook.errors import ConfigError
 
 if TYPE_CHECKING:
-    from hornbook.training.lr_finder import Sweep
+    from hornbook.experiments.lr_finder import Sweep
 
 
 def run(arguments: list[str]) -> int:
@@ -31,8 +31,8 @@ def run(arguments: list[str]) -> int:
     args = parser.parse_args(rest)
     check_picture(args.out)
 
-    from hornbook.training.lr_finder import find_learning_rate
-    from hornbook.training.plan import make_plan
+    from hornbook.experiments.lr_finder import find_learning_rate
+    from hornbook.planning.plan import make_plan
 
     settings = parse_overrides(dotted)
     if "minutes" in settings.get("training", {}):
@@ -42,7 +42,7 @@ def run(arguments: list[str]) -> int:
     plan = make_plan(args.corpus, model=args.model, preset=args.preset, settings=settings)
     sweep = find_learning_rate(plan, low=args.low, high=args.high, updates=args.updates)
     if args.out is not None:
-        from hornbook.diagnostics.learning import lr_sweep
+        from hornbook.figures.learning import lr_sweep
 
         write_picture(args.out, lr_sweep(sweep.rates, sweep.losses, sweep.best))
         print(f"drawn: {args.out}", file=sys.stderr)

@@ -20,8 +20,8 @@ def run(arguments: list[str]) -> int:
     except ValueError:
         raise ConfigError(f"weights: found {args.weights!r}, expected numbers: 0.7,0.3") from None
 
-    from hornbook.mixing import mix
-    from hornbook.run import Run
+    from hornbook.api import Run
+    from hornbook.experiments.mixture import mix
 
     runs = [Run.load(path) for path in args.paths]
     mixed = mix(runs, args.out, weights)

@@ -13,8 +13,8 @@ from hornbook.training.callbacks import Callback
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
-    from hornbook.run import Run
-    from hornbook.training.plan import Plan
+    from hornbook.planning.plan import Plan
+    from hornbook.runs.directory import StoredRun
 
 PLAIN_EVERY = 10.0  # seconds between plain lines without an evaluation
 
@@ -36,7 +36,7 @@ class Progress(Callback):
                 continue
             self.say(f"{what:>11}  {how}")
 
-    def started(self, run: Run, step: int, steps: int) -> None:
+    def started(self, run: StoredRun, step: int, steps: int) -> None:
         """Opens the bar."""
         self.steps, self.first, self.begin = steps, step, time.perf_counter()
         if not self.brief:

@@ -11,8 +11,8 @@ from hornbook.cli.common import Parser, add_unknown
 from hornbook.errors import HornbookError
 
 if TYPE_CHECKING:
-    from hornbook.diagnostics.reference import Training
-    from hornbook.run import Run
+    from hornbook.api import Run
+    from hornbook.metrics.text_index import Training
 
 COPIED = "in the training part"
 TRIES = 20  # times as many samples are drawn at most to find new ones
@@ -40,8 +40,9 @@ def run(arguments: list[str]) -> int:
     add_unknown(parser)
     args = parser.parse_args(arguments)
 
+    from hornbook.api import Run
     from hornbook.generate import Sampling, sample, stream
-    from hornbook.run import Run, make_generator
+    from hornbook.generate.sampling import make_generator
 
     sampling = Sampling(
         temperature=args.temperature, top_k=args.top_k, top_p=args.top_p, min_p=args.min_p
@@ -88,7 +89,7 @@ def run(arguments: list[str]) -> int:
 
 def _training(run: Run, *, needed: bool) -> Training | None:
     """The training part to look for copies in; None, and said so, where the corpus is gone."""
-    from hornbook.diagnostics.reference import Training
+    from hornbook.metrics.text_index import Training
 
     try:
         return Training(run.split())

@@ -12,8 +12,8 @@ from hornbook.cli.common import Parser, add_unknown, table, visible
 from hornbook.errors import DataError
 
 if TYPE_CHECKING:
-    from hornbook.evaluate import Score
-    from hornbook.run import Run
+    from hornbook.api import Run
+    from hornbook.metrics.loss import Score
     from hornbook.tokenizers.base import Unknown
 
 BATCH = 1000  # lines scored together
@@ -31,8 +31,8 @@ def run(arguments: list[str]) -> int:
     add_unknown(parser)
     args = parser.parse_args(arguments)
 
+    from hornbook.api import Run
     from hornbook.files import dump
-    from hornbook.run import Run
 
     loaded = Run.load(args.path)
     texts = iter(args.texts or _lines())

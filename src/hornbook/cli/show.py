@@ -16,7 +16,7 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="settings and report as JSON")
     args = parser.parse_args(arguments)
 
-    from hornbook.run import Run
+    from hornbook.api import Run
 
     loaded = Run.load(args.path)
     facts, report, log = loaded.facts, loaded.report, loaded.log

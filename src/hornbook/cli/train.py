@@ -19,8 +19,8 @@ def run(arguments: list[str]) -> int:
     args = _parser(full_help=bool({"-h", "--help"} & set(rest))).parse_args(rest)
     if args.resume is not None:
         return _resume(args, dotted)
+    from hornbook.api import train
     from hornbook.cli.progress import Progress
-    from hornbook.training import train
 
     toml = read_toml(user_path(args.config, ConfigError)) if args.config is not None else {}
     flags = {
@@ -29,7 +29,7 @@ def run(arguments: list[str]) -> int:
         "seed": args.seed,
         "device": args.device,
         "precision": args.precision,
-        "plain": args.plain,
+        "reference": args.reference,
         "deterministic": args.deterministic,
         "patience": args.patience,
         "probe_every": args.probe_every,
@@ -61,11 +61,11 @@ def run(arguments: list[str]) -> int:
 
 
 def _resume(args: argparse.Namespace, dotted: list[str]) -> int:
+    from hornbook.api import resume
     from hornbook.cli.progress import Progress
-    from hornbook.training import resume
 
     given = ("corpus", "model", "preset", "config", "minutes", "seed", "out", "device", "precision",
-             "kind", "encoding", "plain", "deterministic", "patience", "probe_every")  # fmt: skip
+             "kind", "encoding", "reference", "deterministic", "patience", "probe_every")  # fmt: skip
     if extra := [name for name in given if getattr(args, name) is not None]:
         raise ConfigError(
             f"--resume: found {extra[0]} beside it; a run goes on with its own settings, only "
@@ -155,7 +155,10 @@ def _parser(*, full_help: bool) -> Parser:
     parser.add_argument("--device", help="auto, cpu, cuda or mps")
     parser.add_argument("--precision", help="auto, fp32 or bf16")
     parser.add_argument(
-        "--plain", action="store_const", const=True, help="nothing fast: the path to compare with"
+        "--reference",
+        action="store_const",
+        const=True,
+        help="nothing fast: the path to compare with",
     )
     parser.add_argument(
         "--deterministic",
@@ -175,7 +178,7 @@ def _parser(*, full_help: bool) -> Parser:
 
 
 def _settings_help() -> str:
-    from hornbook import presets
+    from hornbook.config import presets
 
     lines = [
         "settings, as flags (--optim.learning-rate 0.01) or in TOML ([optim]); the defaults are"
@@ -192,7 +195,7 @@ def _settings_help() -> str:
 
 def field_lines(section: str, cls: type, model: str) -> list[str]:
     """One line for each field of a section: flag, what a model's presets make of it, description."""
-    from hornbook import presets
+    from hornbook.config import presets
 
     lines = []
     for name, field in cls.model_fields.items():  # type: ignore[attr-defined]

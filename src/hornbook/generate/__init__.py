@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from hornbook.generate.decode import Sample, sample, stream
-from hornbook.generate.sampling import Sampling
+from hornbook.generate.sampling import Sampling, make_generator
 
-__all__ = ["Sample", "Sampling", "sample", "stream"]
+__all__ = ["Sample", "Sampling", "make_generator", "sample", "stream"]

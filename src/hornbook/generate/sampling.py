@@ -148,3 +148,15 @@ def min_p(logits: Tensor, p: float) -> Tensor:
 
 def _refuse(name: str, found: float, expected: str) -> None:
     raise ConfigError(f"{name}: found {found}, expected {expected}")
+
+
+def make_generator(seed: int | None) -> torch.Generator:
+    """A generator of the CPU with this seed, or a fresh one. Raises ConfigError out of bounds."""
+    generator = torch.Generator()
+    if seed is None:
+        generator.seed()
+    elif not 0 <= seed < 2**63:
+        raise ConfigError(f"seed: found {seed}, expected 0 to 2^63 - 1")
+    else:
+        generator.manual_seed(seed)
+    return generator

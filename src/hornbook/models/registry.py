@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hornbook.config import ModelConfig
+from hornbook.config import SECTIONS, ModelConfig, RunConfig
 from hornbook.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
@@ -126,6 +126,23 @@ def model_config(settings: Mapping[str, Any]) -> ModelConfig:
         raise ConfigError(f"model: found {name!r}, no such model{did_you_mean(name, MODELS)}")
     config: ModelConfig = MODELS[name].load(MODELS[name].config).parse(settings, "model")
     return config
+
+
+def parse_run_config(data: Mapping[str, Any]) -> RunConfig:
+    """The settings of a run from plain data. Raises ConfigError."""
+    if unknown := sorted(data.keys() - SECTIONS.keys()):
+        raise ConfigError(f"{unknown[0]}: no such section of the settings")
+    sections: dict[str, Any] = {}
+    wrong: list[str] = []
+    for name, cls in SECTIONS.items():
+        try:
+            fields = data.get(name, {})
+            sections[name] = model_config(fields) if name == "model" else cls.parse(fields, name)
+        except ConfigError as error:
+            wrong.append(str(error))
+    if wrong:
+        raise ConfigError("\n".join(wrong))
+    return RunConfig(**sections)
 
 
 def build_model(config: ModelConfig, vocab_size: int, end_id: int | None) -> LanguageModel:

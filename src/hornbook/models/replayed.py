@@ -17,8 +17,8 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
+from hornbook.kernels.graph import CANNOT, record
 from hornbook.models.base import State, Version
-from hornbook.recording import CANNOT, record
 
 if TYPE_CHECKING:
     from hornbook.models.cached import CachedModel

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 Write = Callable[[Callable[[Path], None]], None]
 
 if TYPE_CHECKING:
-    from hornbook.run import Run
-    from hornbook.training.plan import Plan
+    from hornbook.planning.plan import Plan
+    from hornbook.runs.directory import StoredRun
 
 
 class Callback:
@@ -23,7 +23,7 @@ class Callback:
         """Before `started`: `write(function)` calls a function with the run directory, wherever it
         was moved meanwhile; `tell(message)` says something to all callbacks."""
 
-    def started(self, run: Run, step: int, steps: int) -> None:
+    def started(self, run: StoredRun, step: int, steps: int) -> None:
         """The run directory is there and updates `step` to `steps` follow."""
 
     def counted(self, steps: int) -> None:
@@ -48,7 +48,7 @@ class Callback:
     def told(self, message: str) -> None:
         """Something in plain words, such as overfitting."""
 
-    def finished(self, run: Run) -> None:
+    def finished(self, run: StoredRun) -> None:
         """The report is written."""
 
     def ended(self) -> None:

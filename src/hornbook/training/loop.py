@@ -18,8 +18,9 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor
 
+from hornbook.engine.device import autocast
+from hornbook.engine.step import NotFiniteError, TrainStep
 from hornbook.errors import RunError
-from hornbook.evaluate import token_nats
 from hornbook.files import (
     append_line,
     read_tensors,
@@ -30,18 +31,18 @@ from hornbook.files import (
     write_tensors,
 )
 from hornbook.generate import sample
+from hornbook.generate.sampling import make_generator
 from hornbook.machine import freed_memory_kept, size
-from hornbook.run import Run, make_generator
-from hornbook.training.budget import Budget, spread
+from hornbook.metrics.loss import token_nats
+from hornbook.planning.budget import Budget, spread
+from hornbook.planning.memory import estimate
+from hornbook.planning.plan import Plan
+from hornbook.runs.directory import StoredRun
+from hornbook.runs.lock import Lock
 from hornbook.training.callbacks import Callback
-from hornbook.training.device import autocast
 from hornbook.training.faults import is_out_of_memory, why_not_finite
-from hornbook.training.lock import Lock
-from hornbook.training.memory import estimate
-from hornbook.training.plan import Plan
 from hornbook.training.report import SAMPLE_TOKENS
 from hornbook.training.state import Progress, has_state, load_state, pass_over, save_state
-from hornbook.training.step import NotFiniteError, TrainStep
 from hornbook.training.watch import Watch
 
 RECORDS = 200  # entries in the log of a whole run
@@ -54,7 +55,7 @@ SAVE_EVERY = 300.0  # seconds after which a state is saved that no evaluation ha
 class Interrupted(KeyboardInterrupt):
     """Training was interrupted and its state saved."""
 
-    def __init__(self, run: Run, step: int, number: int = signal.SIGINT) -> None:
+    def __init__(self, run: StoredRun, step: int, number: int = signal.SIGINT) -> None:
         super().__init__(
             f"interrupted after update {step}; its state is saved. To go on:\n"
             f"  {resume_command(run.path)}"
@@ -71,7 +72,7 @@ class Loop:
     """Updates from where the state stands to the last, with what is done in between."""
 
     def __init__(
-        self, plan: Plan, run: Run, callbacks: Sequence[Callback], lock: Lock, *, fresh: bool
+        self, plan: Plan, run: StoredRun, callbacks: Sequence[Callback], lock: Lock, *, fresh: bool
     ) -> None:
         self.plan, self.run_, self.callbacks, self.lock = plan, run, callbacks, lock
         training = plan.config.training
@@ -91,8 +92,8 @@ class Loop:
         training = self.plan.config.training
         self.steps = training.steps
         self.log_every = max(1, self.steps // RECORDS)
-        self.evaluate_at = spread(self.steps, training.evaluations)
-        self.sample_at = spread(self.steps, training.samplings) - {self.steps}
+        self.evaluate_at = spread(self.steps, training.eval_count)
+        self.sample_at = spread(self.steps, training.sample_count) - {self.steps}
 
     def count_anew(self, budget: Budget) -> None:
         """Fits the updates to the time that is left; the schedule goes on from where it is."""

@@ -11,13 +11,13 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from hornbook.diagnostics.novelty import measure
-from hornbook.diagnostics.probes import Probe
-from hornbook.diagnostics.source import read_seen
+from hornbook.figures.source import read_seen
 from hornbook.files import append_line, write_lines
-from hornbook.run import Run
+from hornbook.metrics.novelty import measure
+from hornbook.metrics.probes import Probe
+from hornbook.planning.plan import Plan
+from hornbook.runs.directory import StoredRun
 from hornbook.training.callbacks import Callback, Write
-from hornbook.training.plan import Plan
 
 RECORDS = 500  # probes at most of the updates that a start has before it
 EARLY = 3  # from update 2^3 on copies are looked for at powers of two, until the first evaluation
@@ -36,15 +36,15 @@ class Recorder(Callback):
         self.plan, self.steps = plan, training.steps
         self.every = max(training.probe_every, math.ceil(training.steps / (RECORDS - 1)))
         self.training = plan.reference
-        first = training.steps // max(1, training.evaluations)  # evaluation
+        first = training.steps // max(1, training.eval_count)  # evaluation
         # averaged weights are there at evaluations alone
-        self.early = {2**i for i in range(EARLY, 40) if 2**i < first and not training.ema}
+        self.early = {2**i for i in range(EARLY, 40) if 2**i < first and not training.ema_decay}
 
     def opened(self, write: Write, tell: Callable[[str], None]) -> None:
         """Keeps what to write with."""
         self.write, self.tell = write, tell
 
-    def started(self, run: Run, step: int, steps: int) -> None:
+    def started(self, run: StoredRun, step: int, steps: int) -> None:
         """Drops the records after the state that is resumed from, and those after damage."""
         damage: list[str] = []
         kept = [r for r in read_seen(run.path / "probes.jsonl", damage) if r["step"] <= step]

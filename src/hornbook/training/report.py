@@ -7,13 +7,14 @@ from typing import Any
 
 import torch
 
-from hornbook.diagnostics.novelty import assess, rehearse
-from hornbook.evaluate import evaluate
 from hornbook.files import write_json
 from hornbook.generate import sample
-from hornbook.run import Run, make_generator
-from hornbook.training.lock import Lock
-from hornbook.training.plan import Plan
+from hornbook.generate.sampling import make_generator
+from hornbook.metrics.loss import evaluate
+from hornbook.metrics.novelty import assess, rehearse
+from hornbook.planning.plan import Plan
+from hornbook.runs.directory import StoredRun
+from hornbook.runs.lock import Lock
 
 KEPT = 20  # samples in the report
 SAMPLE_TOKENS = 200  # of a stream
@@ -31,7 +32,7 @@ def determinism(plan: Plan) -> str:
         )
     where = f"on this machine, with torch {torch.__version__} and {torch.get_num_threads()} threads"
     if plan.compiled != "no":
-        return "statistical: compiled, which may add in another order on another day (--plain is exact)"
+        return "statistical: compiled; sums may be rounded otherwise another day (--reference is exact)"
     if plan.precision != "fp32":
         return f"bitwise {where}; elsewhere statistical, as {plan.precision} is rounded differently"
     return f"bitwise {where}; elsewhere statistical"
@@ -46,12 +47,12 @@ def seconds_of_report(plan: Plan) -> tuple[float, float]:
     return evaluation, evaluation + 2 * novelty + SAYING
 
 
-def write_report(plan: Plan, run: Run, lock: Lock, best_step: int | None = None) -> None:
+def write_report(plan: Plan, run: StoredRun, lock: Lock, best_step: int | None = None) -> None:
     """Measures the best weights, those of update `best_step`, and writes report.json, wherever the
     run was moved meanwhile."""
     run.path = lock.followed()
     model = run.model if plan.device.type == "cpu" else copy.deepcopy(run.model).to(plan.device)
-    model.compute_plainly(plan.config.training.plain)
+    model.compute_plainly(plan.config.training.reference)
     validation = evaluate(model, plan.val_part)
     log = run.log
     documents = plan.split.documents

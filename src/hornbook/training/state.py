@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from hornbook.engine.step import TrainStep
 from hornbook.errors import RunError
 from hornbook.files import (
     Header,
@@ -30,9 +31,8 @@ from hornbook.files import (
     write_json,
     write_tensors,
 )
-from hornbook.formats import FORMAT, Pointer, Position, checked
-from hornbook.run import STATE
-from hornbook.training.step import TrainStep
+from hornbook.runs.directory import STATE
+from hornbook.runs.schema import FORMAT, Pointer, Position, checked
 from hornbook.training.watch import Watch
 
 POINTER = "state.json"

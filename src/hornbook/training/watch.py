@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
-from hornbook.diagnostics.overfitting import overfitting
+from hornbook.metrics.overfitting import overfitting
 
 
 @dataclass

@@ -1,0 +1,221 @@
+"""Settings: strict, frozen, one class a section; read from TOML, JSON and dotted flags.
+
+A section is a `Settings` class; each field has a default, its bounds and a description, from which
+`--help` is made. A wrong field or value is a `ConfigError` that names the place, what was found and
+what was expected. The settings of a model stand beside the model (`models/`), not here.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError
+from pydantic.fields import FieldInfo
+
+from hornbook.errors import ConfigError, did_you_mean
+
+LARGEST_RATE = 1e38  # what float32 still holds
+_ANY = FieldInfo(annotation=bool)  # what an unknown field is taken for until it is refused
+
+
+class Settings(BaseModel):
+    """A frozen section of the configuration; unknown fields are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @classmethod
+    def parse(cls, data: Mapping[str, Any], place: str) -> Self:
+        """`data` as this section. `place` names it in errors, such as `"model"`.
+
+        Raises ConfigError with every wrong field, one a line.
+        """
+        for name, value in data.items():
+            if isinstance(value, bool) and cls.model_fields.get(name, _ANY).annotation is not bool:
+                raise ConfigError(
+                    f"{place}.{name}: found {str(value).lower()}, expected no truth value"
+                )
+        try:
+            return cls.model_validate(dict(data))
+        except ValidationError as error:
+            raise ConfigError("\n".join(cls._explain(error, place))) from None
+
+    @classmethod
+    def _explain(cls, error: ValidationError, place: str) -> list[str]:
+        lines: dict[str, str] = {}
+        for problem in error.errors():
+            field = str(problem["loc"][0]) if problem["loc"] else ""
+            if not field:  # a rule over several fields, which names them itself
+                lines.setdefault(problem["msg"], problem["msg"].removeprefix("Value error, "))
+                continue
+            where = f"{place}.{field}"
+            if problem["type"] == "extra_forbidden":
+                fields = list(cls.model_fields)
+                lines.setdefault(where, f"{where}: no such field{did_you_mean(field, fields)}")
+            else:
+                found = problem["input"]
+                expected = problem["msg"].removeprefix("Value error, ")
+                known = [str(x) for x in get_args(cls.model_fields[field].annotation)]
+                if problem["type"] == "literal_error" and isinstance(found, str):
+                    near = difflib.get_close_matches(found, known, n=1)
+                    expected += f"; did you mean {near[0]!r}?" if near else "."
+                else:
+                    expected += "."
+                lines.setdefault(where, f"{where}: found {found!r}. {expected}")
+        return list(lines.values())
+
+
+class DataConfig(Settings):
+    """What text, how it is read, and how it is split."""
+
+    corpus: str = Field("names", description="a name from `hornbook data`, or a path to a text")
+    kind: Literal["auto", "documents", "stream"] = Field(
+        "auto", description="documents: one a line; stream: one continuous text"
+    )
+    encoding: str = Field("utf-8", description="encoding of the file")
+    validation: float = Field(
+        0.1,
+        ge=0,
+        lt=0.5,
+        description="share held out for validation; 0: none, and the training text is scored again",
+    )
+    test: float | None = Field(
+        None,
+        ge=0,
+        lt=0.5,
+        description="share held out for the test (default: 0.1 of documents, 0 of a stream or "
+        "without validation)",
+    )
+    split_seed: int = Field(
+        42, ge=0, description="shuffles the documents before the split (42: the lectures' split)"
+    )
+    validation_tokens: int | None = Field(
+        None,
+        ge=0,
+        description="tokens of a held-out part that are scored, spread over it; 0: all "
+        "(default: all, but 262,144 of a text over 32 MB)",
+    )
+
+    @property
+    def held_out(self) -> bool:
+        """Whether the validation part is apart from the training part, or is that part again."""
+        return self.validation > 0
+
+
+class TokenizerConfig(Settings):
+    """How text becomes ids."""
+
+    kind: Literal["char", "byte"] = Field("char", description="one id a character, or a byte")
+
+
+class ModelConfig(Settings):
+    """What every model's configuration has; each model adds its own fields."""
+
+    name: str
+
+
+class OptimConfig(Settings):
+    """The optimizer and its schedule."""
+
+    name: Literal["adamw", "muon", "sgd"] = Field(
+        "adamw", description="muon: Muon for hidden matrices, AdamW for the rest"
+    )
+    muon_learning_rate: float = Field(
+        0.02, gt=0, le=LARGEST_RATE, description="highest rate of Muon's matrices"
+    )
+    learning_rate: float = Field(1e-3, gt=0, le=LARGEST_RATE, description="highest learning rate")
+    schedule: Literal["cosine", "linear", "constant", "step_decay"] = Field(
+        "cosine", description="how the rate falls; drop: to a tenth at `decay_start`"
+    )
+    warmup: int = Field(0, ge=0, description="updates over which the rate rises from 0")
+    decay_start: float = Field(
+        0.0, ge=0, le=1, description="share of the updates after which the rate begins to fall"
+    )
+    min_lr_ratio: float = Field(0.1, ge=0, le=1, description="share of the rate left at the end")
+    paces: tuple[tuple[int, float, int], ...] = Field(
+        (),
+        description="of a run of minutes, wherever updates were counted anew: how many were made, "
+        "their place in the schedule as it was first planned, how many in all from then on",
+    )
+    beta1: float = Field(0.9, ge=0, lt=1, description="AdamW's memory of the gradient")
+    beta2: float = Field(0.99, ge=0, lt=1, description="AdamW's memory of its square")
+    weight_decay: float = Field(0.1, ge=0, description="AdamW's decay of the parameters `decayed`")
+    decayed: Literal["matrices", "all"] = Field(
+        "matrices", description="matrices: not embeddings, norms and biases; all: as in the notes"
+    )
+    l2: float = Field(
+        0.0, ge=0, description="adds this times the mean square of each matrix to the loss"
+    )
+    grad_clip: float = Field(1.0, ge=0, description="largest norm of the gradient; 0: no clipping")
+
+
+class TrainingConfig(Settings):
+    """How long, on what batches, and how it is watched."""
+
+    steps: int = Field(1000, gt=0, description="updates in all")
+    minutes: float | None = Field(
+        None, gt=0, description="end after so many: chooses size, context, batch and updates"
+    )
+    batch_size: Annotated[int, Field(gt=0)] | Literal["all"] = Field(
+        64, description="sequences (or windows) an update; all: the whole training part"
+    )
+    examples: Literal["auto", "sequences", "windows"] = Field(
+        "auto", description="sequences: every position is predicted; windows: one target each"
+    )
+    sampling: Literal["epochs", "random"] = Field(
+        "epochs", description="epochs: a new permutation each; random: with replacement"
+    )
+    seed: int = Field(1337, ge=0, lt=2**31, description="every generator is derived from it")
+    eval_count: int = Field(
+        10, gt=0, le=1_000_000, description="how often the validation loss is measured"
+    )
+    sample_count: int = Field(
+        3, ge=0, le=1_000_000, description="how often a few samples are shown"
+    )
+    probe_every: int = Field(
+        0,
+        ge=0,
+        description="updates between two looks inside, kept for `hornbook inspect`; 0: none",
+    )
+    patience: int = Field(
+        0, ge=0, description="stop after so many evaluations without a best; 0: never"
+    )
+    deterministic: bool = Field(
+        False, description="only operations that give the same bits every time, also on a GPU"
+    )
+    ema_decay: float = Field(
+        0.0, ge=0, lt=1, description="memory of averaged weights, which are kept then; 0: none"
+    )
+    reference: bool = Field(
+        False,
+        description="float32, torch's dropout and norms, nothing compiled: the path to compare with",
+    )
+    compile: Literal["auto", "yes", "no"] = Field(
+        "auto", description="torch.compile; auto: where it pays back within the run"
+    )
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where to train")
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="auto: bf16 where a short measurement shows that it pays"
+    )
+
+
+class RunConfig(Settings):
+    """Everything that is set about a run."""
+
+    data: DataConfig = DataConfig()
+    tokenizer: TokenizerConfig = TokenizerConfig()
+    model: SerializeAsAny[ModelConfig]
+    optim: OptimConfig = OptimConfig()
+    training: TrainingConfig = TrainingConfig()
+
+
+SECTIONS: dict[str, type[Settings]] = {
+    "data": DataConfig,
+    "tokenizer": TokenizerConfig,
+    "model": ModelConfig,
+    "optim": OptimConfig,
+    "training": TrainingConfig,
+}
+
+Nested = dict[str, dict[str, Any]]

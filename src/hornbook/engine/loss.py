@@ -1,0 +1,38 @@
+"""The loss that is trained on: cross-entropy and the notes' penalty; also as a function of weights."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from hornbook.metrics.loss import batch_loss
+from hornbook.models.base import LanguageModel
+
+
+def penalty(model: LanguageModel, l2: float) -> Tensor:
+    """l2 times the mean square of each matrix, summed (the notes' 0.01 * (W**2).mean())."""
+    squares = [p.square().mean() for p in model.parameters() if p.ndim >= 2]
+    return l2 * torch.stack(squares).sum()
+
+
+class Functional(nn.Module):
+    """The loss of a batch as a function of parameters and buffers that are given from outside."""
+
+    def __init__(self, model: LanguageModel, l2: float = 0.0) -> None:
+        super().__init__()
+        self.model, self.l2 = model, l2
+        self._names = [n for n, _ in (*self.named_parameters(), *self.named_buffers())]
+
+    def forward(self, ids: Tensor, targets: Tensor) -> Tensor:
+        """The loss, with the parameters that are its own."""
+        loss = batch_loss(self.model, ids, targets)
+        return loss + penalty(self.model, self.l2) if self.l2 else loss
+
+    def figure(
+        self, parameters: list[Tensor], buffers: list[Tensor], ids: Tensor, targets: Tensor
+    ) -> tuple[Tensor, list[Tensor]]:
+        """The loss, and the statistics that it moved."""
+        buffers = [b.clone() for b in buffers]
+        values = dict(zip(self._names, [*parameters, *buffers], strict=True))
+        return functional_call(self, values, (ids, targets)), buffers

@@ -1,0 +1,1 @@
+"""What trains several models: ladder, learning rate finder, mixture."""

@@ -1,0 +1,267 @@
+"""The ladder: every rung trained on the same split, then one table and one picture.
+
+A ladder is a directory of runs, one a rung, with `ladder.json` and `ladder.png` beside them. What is
+there already is not done again: finished rungs are kept, an interrupted one goes on where it was.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hornbook.config import DataConfig, Nested, TrainingConfig, merge, presets
+from hornbook.data.corpora import load_corpus
+from hornbook.errors import ConfigError, RunError, did_you_mean
+from hornbook.experiments.mixture import members_weights, mix
+from hornbook.figures.standings import standings
+from hornbook.files import not_written, read_json, write_bytes, write_json
+from hornbook.metrics.compare import (
+    Measured,
+    Standing,
+    check_same_text,
+    difference,
+    differences,
+    in_words,
+    measure,
+    not_held_out,
+)
+from hornbook.models.registry import MODELS
+from hornbook.planning.budget import TooShortError
+from hornbook.planning.plan import Plan
+from hornbook.runs.directory import StoredRun
+from hornbook.training.callbacks import Callback
+from hornbook.training.session import resume, train
+
+MIXTURE = "mixture"
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """A climbed ladder: what was measured, in the order of the rungs."""
+
+    path: Path
+    corpus: str
+    measured: tuple[Measured, ...]
+
+    @property
+    def standings(self) -> tuple[Standing, ...]:
+        """The rows of its table."""
+        return tuple(m.standing for m in self.measured)
+
+    @property
+    def sentences(self) -> list[str]:
+        """What the figures say, in plain words."""
+        told = [difference.sentence for difference in differences(self.measured)]
+        return not_held_out(self.standings) + told + passed(self.measured)
+
+
+def climb(
+    corpus: str = "names",
+    *,
+    rungs: Sequence[str] = (),
+    out: Path | None = None,
+    settings: dict[str, dict[str, Any]] | None = None,
+    callbacks: Sequence[Callback] = (),
+    report: Callable[[Standing], None] = lambda _: None,
+    minutes: float | None = None,
+    began: float | None = None,
+) -> Ladder:
+    """Trains each rung of the ladder for this kind of text (or only those named) and measures it.
+
+    The table is of these rungs and of all others that were finished in the same directory before.
+    report: called with the standing of each rung asked for, as soon as it is known.
+    minutes: for all of it, from `began` (time.monotonic()) on, by default from this call; each rung
+        that is trained makes the updates that fit into its part.
+    Raises ConfigError for an unknown rung or too few minutes, RunError where `out` holds another
+    ladder, is a file, or cannot be written.
+    """
+    began = time.monotonic() if began is None else began
+    data = DataConfig.parse({**(settings or {}).get("data", {}), "corpus": corpus}, "data")
+    text = load_corpus(data)
+    whole = presets.ladder(documents=text.kind == "documents")
+    for rung in rungs:
+        if rung not in whole:
+            raise ConfigError(f"rung: found {rung!r}, no such rung{did_you_mean(rung, whole)}")
+    path = out or Path("runs") / f"ladder-{text.name}"
+    facts = {"ladder": 1, "corpus": text.source, "sha256": text.sha256, "settings": settings or {}}
+    wanted = {rung: whole[rung] for rung in dict.fromkeys(rungs or whole)}
+    parts = None
+    if minutes is not None:
+        checked = TrainingConfig.parse({"minutes": minutes}, "training").minutes
+        assert checked is not None
+        facts["minutes"] = checked
+        parts = Parts(checked, began, wanted, path, mixed=not rungs)
+    _claim(path, facts, trained=_trained(whole))
+    known: dict[str, Measured] = {}
+    for rung, preset in wanted.items():
+        if (path / rung / "report.json").exists():
+            run = StoredRun.load(path / rung)
+        elif (path / rung).exists():
+            run = resume(path / rung, callbacks=callbacks)
+        elif parts is not None and rung in parts.weights:
+            run = parts.train(rung, corpus, preset, settings or {}, callbacks)
+        else:  # as `hornbook train` would: what nobody asked for is fitted to the text
+            run = train(
+                corpus, preset=preset, out=path / rung, settings=settings, callbacks=callbacks
+            )
+        known[rung] = measure(run, rung)
+        report(known[rung].standing)
+    if not rungs:
+        known[MIXTURE] = _mixture(path, [m.standing for m in known.values()])
+        report(known[MIXTURE].standing)
+    for name in (*whole, MIXTURE):
+        if name not in known and (path / name / "report.json").exists():
+            known[name] = measure(StoredRun.load(path / name), name)
+    measured = [known[name] for name in (*whole, MIXTURE) if name in known]
+    check_same_text(measured)
+    ladder = Ladder(path, text.source, tuple(measured))
+    rows = ladder.standings
+    write_json(
+        path / "ladder.json",
+        {**facts, "standings": [row.to_json() for row in rows], "sentences": ladder.sentences},
+    )
+    figure = standings(rows, f"The ladder on {text.name}")
+    write_bytes(path / "ladder.png", figure.png())
+    write_bytes(path / "ladder.svg", figure.svg().encode())
+    return ladder
+
+
+class Parts(Callback):
+    """The minutes of a ladder: each rung that is trained gets a part of what is left when it begins,
+    and leaves the time that it takes to measure it, and to mix it where it is the last.
+
+    weights: of the rungs: the last, which gains most by its minutes, gets a third.
+    """
+
+    def __init__(
+        self, minutes: float, began: float, rungs: Mapping[str, Nested], path: Path, *, mixed: bool
+    ) -> None:
+        trained = _trained(rungs)
+        self.minutes, self.path, self.mixed = minutes, path, mixed
+        self.weights = dict.fromkeys(trained, 1.0)
+        if trained:
+            self.weights[trained[-1]] = max(1.0, len(trained) / 2)
+        self.left = [rung for rung in trained if not (path / rung).exists()]
+        self.whole = sum(self.weights.values())
+        left = sum(self.weights[rung] for rung in self.left)
+        self.ends = began + 60 * minutes * (left / self.whole if trained else 1.0)
+
+    def train(
+        self,
+        rung: str,
+        corpus: str,
+        preset: Nested,
+        settings: Nested,
+        callbacks: Sequence[Callback],
+    ) -> StoredRun:
+        """The run of a rung, trained for its part. Raises ConfigError where that is too short."""
+        weight, began = self.weights[rung], time.monotonic()
+        part = max(0.01, self.ends - began) * weight / sum(self.weights[r] for r in self.left) / 60
+        self.left.remove(rung)
+        try:
+            return train(
+                corpus,
+                preset=preset,
+                out=self.path / rung,
+                settings=merge(settings, {"training": {"minutes": part}}),
+                began=began,
+                callbacks=[self, *callbacks],
+            )
+        except TooShortError as error:
+            enough = self.minutes + 1.1 * (error.needed - part) * self.whole / weight
+            there = any((self.path / other).exists() for other in self.weights)
+            place = f", and another place (--out) than {self.path}, or remove it" if there else ""
+            raise ConfigError(
+                f"minutes: found {self.minutes:g} for {len(self.weights)} trained rungs, too few here "
+                f"for {rung}, whose part is {part:.2g}; give {math.ceil(enough * 2) / 2:g} or more"
+                f"{place}"
+            ) from None
+
+    def planned(self, plan: Plan) -> None:
+        """Leaves time for what comes after a rung, which is much like its report."""
+        if plan.budget is not None:
+            plan.budget.report *= 2 if self.left or not self.mixed else 4
+
+
+def _trained(rungs: Mapping[str, Nested]) -> list[str]:
+    """Those of the rungs that are no counts."""
+    entries = {rung: MODELS[preset["model"]["name"]] for rung, preset in rungs.items()}
+    return [rung for rung, entry in entries.items() if not entry.load(entry.model).fitted]
+
+
+def _claim(path: Path, facts: dict[str, Any], trained: Sequence[str]) -> None:
+    known = path / "ladder.json"
+    climbed = path.is_dir() and any(place.is_dir() for place in path.iterdir())
+    if known.exists() and climbed:
+        before = read_json(known)
+        same = ["sha256", "settings"]
+        if any((path / rung).exists() for rung in trained):
+            same.append("minutes")
+        if other := [key for key in same if before.get(key) != facts.get(key)]:
+            what = "on another text or with other settings"
+            if other == ["minutes"]:
+                what = f"of {before.get('minutes') or 'no'} minutes"
+            raise RunError(
+                f"{path}: holds a ladder {what}; give another place (--out) or remove it"
+            )
+    elif path.exists() and not path.is_dir():
+        raise RunError(f"{path}: is a file, expected a directory; give another place (--out)")
+    elif path.exists() and not known.exists() and any(path.iterdir()):
+        raise RunError(f"{path}: exists already and is no ladder; give another place (--out)")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise not_written(path, error) from None
+    if not climbed or read_json(known) != facts:
+        write_json(known, facts)
+
+
+def _mixture(path: Path, rows: Sequence[Standing]) -> Measured:
+    """The last rung: the best trained rung and the best counts together, two to one."""
+    best = [
+        min((s for s in rows if s.fitted == fitted), key=lambda s: s.validation)
+        for fitted in (False, True)
+    ]
+    out, members = path / MIXTURE, [StoredRun.load(s.path) for s in best]
+    if out.exists() and not _is_of(out, members):  # they were trained on, or it was killed mixing
+        shutil.rmtree(out)
+    if not out.exists():
+        mix(members, out, [2.0, 1.0])
+    return measure(StoredRun.load(out), MIXTURE)
+
+
+def _is_of(out: Path, members: Sequence[StoredRun]) -> bool:
+    """Whether a mixture is whole, and of what these runs are now."""
+    if not (out / "report.json").exists():
+        return False
+    kept, now = StoredRun.load(out).model.state_dict(), members_weights(members)
+    return kept.keys() == now.keys() and all(torch.equal(kept[name], now[name]) for name in now)
+
+
+def passed(measured: Sequence[Measured]) -> list[str]:
+    """Where trained rungs really pass the best counts, in all and on documents that are new."""
+    counts = [m for m in measured if m.standing.fitted]
+    trained = [m for m in measured if not m.standing.fitted and m.standing.name != MIXTURE]
+    if not counts or not trained:
+        return []
+    best = min(counts, key=lambda m: m.standing.validation)
+    losses = {"validation": (best.standing.validation, False)}
+    if best.standing.unseen is not None and not best.new.all():
+        losses["documents not in the training part"] = (best.standing.unseen, True)
+    sentences = []
+    for what, (loss, new) in losses.items():
+        found = [difference(best, m, new=new) for m in trained]
+        below = [d.other for d in found if d.mean < 0 and d.is_real]
+        alike = [d.other for d in found if math.isfinite(d.mean) and not d.is_real]
+        names = ", ".join(below) if below else "none of the trained rungs"
+        names += f"; not told apart from it: {', '.join(alike)}" if alike else ""
+        name = best.standing.name
+        sentences.append(f"{what}: below {name} ({in_words(loss)} nats): {names}")
+    return sentences

@@ -1,0 +1,98 @@
+"""One run from several: a mixture of their models, as self-contained as any other run."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from torch import Tensor
+
+from hornbook.config import RunConfig
+from hornbook.errors import ConfigError, DataError
+from hornbook.files import write_json, write_tensors
+from hornbook.generate import Sample, make_generator, sample
+from hornbook.metrics.loss import evaluate
+from hornbook.metrics.novelty import assess
+from hornbook.metrics.text_index import training_of
+from hornbook.models.registry import build_model, model_config
+from hornbook.runs.directory import StoredRun, check_free, create
+
+
+def mix(runs: Sequence[StoredRun], out: Path, weights: Sequence[float] = ()) -> StoredRun:
+    """A run whose probabilities are the weighted mean of those of `runs` (weights: equal).
+
+    The runs have to be of the same corpus, split and tokenizer. Raises ConfigError or DataError
+    where they are not, or where the weights are none.
+    """
+    if len(runs) < 2:
+        raise ConfigError(f"RUN: found {len(runs)}, expected two or more to mix")
+    weights = list(weights) or [1.0] * len(runs)
+    if len(weights) != len(runs) or not all(0 < weight < math.inf for weight in weights):
+        raise ConfigError(f"weights: found {weights}, expected one above 0 for each run")
+    check_free(out)
+    first = runs[0]
+    for other in runs[1:]:
+        for what, same in (
+            ("corpora", first.facts["corpus"]["sha256"] == other.facts["corpus"]["sha256"]),
+            ("splits", _split(first) == _split(other)),
+            ("tokenizers", first.tokenizer.to_json() == other.tokenizer.to_json()),
+        ):
+            if not same:
+                raise DataError(
+                    f"{first.path} and {other.path} have different {what}; train them on the same"
+                )
+    settings = {
+        "name": "mixture",
+        "components": [run.config.model.model_dump() for run in runs],
+        "weights": [weight / sum(weights) for weight in weights],
+    }
+    config: RunConfig = first.config.model_copy(update={"model": model_config(settings)})
+    tensors = members_weights(runs)
+    model = build_model(config.model, first.tokenizer.vocab_size, first.tokenizer.end_id)
+    model.load_weights(tensors)
+    facts = {
+        **first.facts,
+        "n_parameters": model.n_parameters,
+        "mixed": [str(r.path) for r in runs],
+    }
+    run = create(out, facts, config, first.tokenizer)
+    try:
+        write_tensors(out / "model.safetensors", tensors)
+        reports = [r.report for r in runs]
+        report = {
+            "steps": 0,
+            "best_step": 0,
+            "tokens": sum(r.get("tokens") or 0 for r in reports),
+            "seconds": sum(r.get("seconds") or 0.0 for r in reports),
+            "loss": None,
+            "validation": evaluate(model, run.part("val")).to_json(),
+            "held_out": config.data.held_out,
+            "samples": [s.text for s in _samples(run)],
+            "novelty": assess(run.model, None, run.tokenizer, training_of(run.split())),
+        }
+        write_json(out / "report.json", report)
+    except BaseException:  # no half a run is left behind
+        shutil.rmtree(out)
+        raise
+    return run
+
+
+def _samples(run: StoredRun) -> list[Sample]:
+    generator = make_generator(0)
+    return sample(run.model, run.tokenizer, n=20, max_tokens=200, generator=generator)
+
+
+def members_weights(runs: Sequence[StoredRun]) -> dict[str, Tensor]:
+    """The weights of runs under the names that they have in their mixture."""
+    return {
+        f"models.{i}.{name}": tensor
+        for i, run in enumerate(runs)
+        for name, tensor in run.model.state_dict().items()
+    }
+
+
+def _split(run: StoredRun) -> tuple[float, float | None, int]:
+    data = run.config.data
+    return data.validation, data.test, data.split_seed

@@ -1,0 +1,192 @@
+"""The page of `hornbook inspect`: every figure with its verdict and how to read it, in one file.
+
+The page asks for nothing: figures are inlined, there is no script and no font to load. Colours follow
+the reader's light or dark setting; figures stay on white cards.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hornbook.errors import RunError
+from hornbook.figures.registry import FIGURES, DoesNotApplyError
+from hornbook.figures.source import readable, source
+from hornbook.files import not_written, write_bytes
+from hornbook.metrics.probes import Verdict
+from hornbook.runs.directory import StoredRun
+
+STYLE = """
+:root { color-scheme: light dark; --paper: #fafafa; --card: #fff; --ink: #1a1a1a; --soft: #595959;
+  --line: #d9d9d9; --good: #00664b; --bad: #a34400; }
+@media (prefers-color-scheme: dark) { :root { --paper: #16181b; --card: #202327; --ink: #ececec;
+  --soft: #a9afb6; --line: #3a3f45; --good: #4fd0a5; --bad: #ff9a57; } }
+* { box-sizing: border-box; }
+body { margin: 0; background: var(--paper); color: var(--ink);
+  font: 16px/1.55 system-ui, sans-serif; overflow-wrap: anywhere; }
+main { max-width: 50rem; margin: 0 auto; padding: 1.5rem 1rem 4rem; }
+h1 { font-size: 1.6rem; margin: 0 0 .3rem; } h2 { font-size: 1.2rem; margin: 0 0 .4rem; }
+section { background: var(--card); border: 1px solid var(--line); border-radius: .6rem;
+  padding: 1rem; margin: 1.2rem 0; }
+img { display: block; width: 100%; height: auto; background: #fff; border-radius: .4rem; }
+.soft { color: var(--soft); } .good { color: var(--good); } .bad { color: var(--bad); }
+.verdict { font-weight: 600; margin: 0 0 .7rem; } p { margin: .6rem 0 0; }
+nav a { display: inline-block; margin: 0 .9rem .3rem 0; color: inherit; }
+"""
+
+
+@dataclass
+class Report:
+    """What came of an inspection.
+
+    written: names of the figures. left_out: figure -> why, in one line. verdicts: figure -> words.
+    text_note: what of the given text could not be read.
+    """
+
+    folder: Path
+    written: list[str] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
+    text_note: str = ""
+
+    @property
+    def page(self) -> Path:
+        """The page with all of them."""
+        return self.folder / "index.html"
+
+
+def inspect(
+    run: StoredRun,
+    folder: Path | None = None,
+    text: str | None = None,
+    tell: Callable[[str], None] = lambda line: None,
+) -> Report:
+    """Writes every figure that applies as PNG and SVG, and the page; says each line to `tell`.
+
+    folder: left out, `inspect` in the run directory. text: what is read, looked at and continued.
+    Figures of a former page there that this one does not have are removed. Raises RunError where the
+    folder cannot be made, DataError where the model knows no symbol of the text.
+    """
+    if folder is None:
+        folder = run.path / "inspect"
+        if folder.is_symlink():  # a run may come from a stranger, and lead anywhere
+            raise RunError(
+                f"{folder}: is a link, expected a folder of the run's own; remove it, or give "
+                "another folder (--out)"
+            )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(
+            f"{folder}: cannot be made ({error.strerror}); give another (--out)"
+        ) from None
+    report, sections = Report(folder), []
+    if text is not None:
+        text, report.text_note = readable(run, text)
+        if report.text_note:
+            tell(report.text_note)
+    if missing := source(run).missing:
+        tell(f"{missing}; the model's own samples stand in for it")
+    for name, entry in FIGURES.items():
+        try:
+            figure = entry.draw(run, text)
+        except DoesNotApplyError as error:
+            report.left_out[name] = str(error)
+            if report.page.exists():
+                _remove(folder / f"{name}.svg", folder / f"{name}.png")
+            tell(f"{name}: left out: {error}")
+            continue
+        svg = figure.svg()
+        write_bytes(folder / f"{name}.svg", svg.encode())
+        write_bytes(folder / f"{name}.png", figure.png())
+        report.written.append(name)
+        if figure.verdict is not None:
+            report.verdicts[name] = figure.verdict
+        tell(f"{name}: {figure.verdict.text if figure.verdict else 'drawn'}")
+        sections.append(_section(name, svg, figure.verdict, figure.note))
+    write_bytes(report.page, _page(run, report, sections).encode())
+    return report
+
+
+def _remove(*paths: Path) -> None:
+    for path in paths:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise not_written(path, error) from None
+
+
+def summary(run: StoredRun) -> str:
+    """What a run is as a piece of HTML, for notebooks: figures, verdict, loss, samples."""
+    report = run.report
+    rows = {"model": f"{run.config.model.name}, {run.facts['n_parameters']:,} parameters"}
+    rows["corpus"] = run.facts["corpus"]["name"]
+    if report:
+        rows["validation" if run.config.data.held_out else "training text"] = (
+            f"{report['validation']['nats']:.4f} nats per token"
+        )
+        rows["verdict"] = report.get("novelty", {}).get("verdict", "")
+        rows["samples"] = ", ".join(report["samples"][:10])
+    cells = "".join(
+        f"<tr><th>{name}</th><td style='text-align: left'>{html.escape(value)}</td></tr>"
+        for name, value in rows.items()
+        if value
+    )
+    try:
+        curve = FIGURES["losses"].draw(run, None).svg()
+        data = base64.b64encode(curve.encode()).decode()
+        picture = f'<img alt="Loss" width="600" src="data:image/svg+xml;base64,{data}">'
+    except DoesNotApplyError:
+        picture = ""
+    return f"<b>{html.escape(str(run.path))}</b><table>{cells}</table>{picture}"
+
+
+def _section(name: str, svg: str, verdict: Verdict | None, note: str) -> str:
+    entry = FIGURES[name]
+    data = base64.b64encode(svg.encode()).decode()
+    words = ""
+    if verdict is not None:
+        mark = "good" if verdict.good else "bad"
+        sign = "" if verdict.good else "▲ "
+        words = f'<p class="verdict {mark}">{sign}{html.escape(verdict.text)}</p>'
+    extra = f" ({html.escape(note)}.)" if note else ""
+    alt = html.escape(f"{entry.title}. {verdict.text if verdict else ''}", quote=True)
+    return (
+        f'<section id="{name}"><h2>{entry.title}</h2>{words}'
+        f'<img src="data:image/svg+xml;base64,{data}" alt="{alt}">'
+        f"<p>{html.escape(entry.reading)}{extra}</p></section>"
+    )
+
+
+def _page(run: StoredRun, report: Report, sections: list[str]) -> str:
+    config, corpus = run.config, run.facts["corpus"]
+    facts = [f"{config.model.name}, {run.facts['n_parameters']:,} parameters"]
+    facts.append(f"trained on {corpus['name']}")
+    if nats := run.report.get("validation", {}).get("nats"):
+        part = "validation" if run.config.data.held_out else "training"
+        facts.append(f"{part} loss {nats:.4f} nats per token")
+    missing, name = source(run).missing, run.path.resolve().name
+    links = "".join(f'<a href="#{n}">{FIGURES[n].title}</a>' for n in report.written)
+    left_out = "".join(
+        f"<p><b>{FIGURES[name].title}</b>: {html.escape(why)}.</p>"
+        for name, why in report.left_out.items()
+    )
+    if left_out:
+        left_out = f'<section class="soft"><h2>Not drawn</h2>{left_out}</section>'
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<link rel="icon" href="data:,">'
+        f"<title>{html.escape(name)}: look inside</title><style>{STYLE}</style></head>"
+        f"<body><main><h1>{html.escape(name)}</h1>"
+        f'<p class="soft">{html.escape("; ".join(facts))}.</p>'
+        + "".join(
+            f'<p class="bad">{html.escape(words)}.</p>'
+            for words in (missing, report.text_note)
+            if words
+        )
+        + f"<nav><p>{links}</p></nav>{''.join(sections)}{left_out}</main></body></html>\n"
+    )

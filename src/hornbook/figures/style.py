@@ -1,0 +1,265 @@
+"""The look of all figures: one palette, one width, fonts that stay readable, light behind everything.
+
+Colours are those of Okabe and Ito (2008), told apart by colour-blind readers; scales of one quantity
+run in lightness as well (cividis, blue to white to vermilion), so that they survive in grey. Figures
+are objects: no pyplot, no state outside of them.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import unicodedata
+from collections.abc import Callable, Sequence
+from functools import cache, wraps
+from typing import Any, ParamSpec
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.collections import PathCollection
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure as BaseFigure
+from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
+from matplotlib.path import Path
+from matplotlib.textpath import TextPath, text_to_path
+from matplotlib.transforms import IdentityTransform
+
+from hornbook.metrics.probes import Verdict
+
+BLACK, ORANGE, SKY, GREEN = "#1a1a1a", "#E69F00", "#56B4E9", "#009E73"
+BLUE, VERMILION, PURPLE, GREY = "#0072B2", "#D55E00", "#CC79A7", "#767676"
+PALE, LIGHT = "#e4e4e4", "#bcbcbc"
+SEQUENCE = "cividis"
+AMOUNT = LinearSegmentedColormap.from_list("amount", ["#ffffff", SKY, BLUE, "#00324f"])
+DIFFERENCE = LinearSegmentedColormap.from_list("difference", [BLUE, "#ffffff", VERMILION])
+
+WIDTH = 7.0  # inches; figures grow downwards, so that they stay readable on a phone
+DPI = 130
+
+STYLE: Any = {
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": GREY,
+    "axes.labelcolor": BLACK,
+    "text.color": BLACK,
+    "xtick.color": BLACK,
+    "ytick.color": BLACK,
+    "legend.fontsize": 8.5,
+    "legend.frameon": False,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "svg.fonttype": "path",  # looks the same wherever it is opened
+    "svg.hashsalt": "hornbook",  # and is the same file each time
+}
+
+# matplotlib's own settings, whatever a session has set; its backend is left alone
+BASE: Any = {k: v for k, v in dict.items(matplotlib.rcParamsDefault) if k != "backend"}
+
+FONT = "DejaVu Sans"  # comes with matplotlib; for what it lacks, those of these that are there
+OTHERS = (
+    "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans SC", "Noto Sans JP", "Source Han Sans SC",
+    "WenQuanYi Zen Hei", "WenQuanYi Micro Hei", "PingFang SC", "Hiragino Sans", "Microsoft YaHei",
+    "SimHei", "Yu Gothic", "Malgun Gothic", "Apple SD Gothic Neo", "Noto Sans", "Noto Sans Hebrew",
+    "Noto Sans Arabic", "Noto Sans Devanagari", "Noto Sans Thai", "Noto Sans Symbols2",
+    "Noto Emoji", "Symbola", "Segoe UI Symbol", "Segoe UI Emoji", "Apple Symbols",
+    "Arial Unicode MS",
+)  # fmt: skip
+NOT_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+P = ParamSpec("P")
+
+
+class Figure(BaseFigure):
+    """A matplotlib figure that shows itself in notebooks, with what it says in words.
+
+    verdict: None where the figure judges nothing. note: what a reader should know about the data.
+    """
+
+    verdict: Verdict | None = None
+    note: str = ""
+
+    def svg(self) -> str:
+        """The figure as an SVG document."""
+        return NOT_XML.sub("", self._saved("svg", metadata={"Date": None}).decode("utf-8"))
+
+    def png(self) -> bytes:
+        """The figure as a PNG file."""
+        return self._saved("png", dpi=DPI)
+
+    def _saved(self, kind: str, **options: Any) -> bytes:
+        buffer = io.BytesIO()
+        with matplotlib.rc_context(look()):
+            self.savefig(buffer, format=kind, **options)
+        return buffer.getvalue()
+
+    def _repr_svg_(self) -> str:
+        return self.svg()
+
+
+def styled(make: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Draws a figure in the common look, whatever matplotlib's settings are around it, and lays it
+    out once."""
+
+    @wraps(make)
+    def make_styled(*args: P.args, **kwargs: P.kwargs) -> Figure:
+        with matplotlib.rc_context(look()):
+            figure = make(*args, **kwargs)
+            engine = figure.get_layout_engine()
+            if engine is not None:
+                engine.execute(figure)
+            figure.set_layout_engine("none")
+            return figure
+
+    return make_styled
+
+
+def panels(
+    heights: Sequence[float], *, columns: int = 1, width: float = WIDTH, **options: Any
+) -> tuple[Figure, list[Axes]]:
+    """A figure of panels one below the other, each so many inches high, row by row."""
+    figure = Figure(figsize=(width, sum(heights) + 0.3), layout="constrained")
+    axes = figure.subplots(
+        len(heights), columns, squeeze=False, height_ratios=list(heights), **options
+    )
+    return figure, list(axes.flat)
+
+
+def colour_bar(
+    figure: Figure, shown: ScalarMappable, axes: Axes | Sequence[Axes], label: str
+) -> None:
+    """A bar below the axes, as high and as far away in inches however tall the figure is."""
+    height = figure.get_figheight()
+    bar = figure.colorbar(
+        shown, ax=axes, location="bottom", fraction=0.14 / height, pad=0.1 / height, aspect=50
+    )
+    bar.set_label(label)
+
+
+def depth_colours(n: int) -> list[Any]:
+    """One colour a layer, dark for the first; all of them dark enough on white."""
+    scale = matplotlib.colormaps[SEQUENCE]
+    return [scale(place) for place in np.linspace(0.0, 0.85, max(n, 2))[:n]]
+
+
+@cache
+def families() -> tuple[str, ...]:
+    """The fonts that text is looked up in, one after the other."""
+    installed = {font.name for font in fontManager.ttflist}
+    return (FONT, *(name for name in OTHERS if name in installed))
+
+
+def look() -> Any:
+    """matplotlib's settings of all figures."""
+    return BASE | STYLE | {"font.family": list(families())}
+
+
+@cache
+def _charmap(family: str) -> frozenset[int]:
+    return frozenset(get_font(findfont(FontProperties(family=family))).get_charmap())
+
+
+@cache
+def _visible(character: str) -> str:
+    """A character, or what stands for one that cannot be seen or that no font here has."""
+    point, category = ord(character), unicodedata.category(character)
+    if character in SIGNS:
+        return SIGNS[character]
+    if category[0] in "CZ":  # control, format, surrogate, private, unassigned; spaces
+        return f"<{point:02X}>"
+    if not any(point in _charmap(family) for family in families()):
+        return f"U+{point:04X}"
+    return "◌" + character if category[0] == "M" else character
+
+
+SIGNS = {" ": "␣", "\n": "⏎", "\t": "⇥", "$": r"\$"}  # a plain $ would begin a formula
+
+
+def shown(text: str) -> str:
+    """A text as it can be seen in a figure: blanks by signs of their own, code points for what
+    cannot be seen or drawn."""
+    return "".join(map(_visible, text))
+
+
+def fitting(text: str, size: float, letters: int) -> float:
+    """The font size at which a text takes no more room than so many letters of `size`."""
+    return size * min(1.0, letters / max(1, len(text)))
+
+
+def width(text: str, size: float, weight: str = "normal") -> float:
+    """How wide a text is in a font of some size, in points."""
+    font = FontProperties(family=list(families()), size=size, weight=weight)
+    plain = text.replace(r"\$", "$")
+    return float(text_to_path.get_text_width_height_descent(plain, font, ismath=False)[0])
+
+
+def shortened(text: str, length: int) -> str:
+    """The end of a text, with an ellipsis before it where it is longer."""
+    return text if len(text) <= length else "…" + text[-length + 1 :]
+
+
+def whole_numbers(axes: Axes) -> None:
+    """Whole numbers along x, thousands apart."""
+    axes.locator_params(axis="x", integer=True, nbins=6)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+
+
+def written(axes: Axes, x: float, y: float, text: str, **options: Any) -> None:
+    """Text inside the axes that takes no part in the layout: cells of a table are many."""
+    options = {"ha": "center", "va": "center", **options}
+    axes.text(x, y, text, **options).set_in_layout(False)
+
+
+def numbers(
+    axes: Axes,
+    entries: Sequence[tuple[float, float, str]],
+    size: float,
+    cell: tuple[float, float],
+    colour: str,
+) -> None:
+    """Numbers in the cells of a table: one marker a digit, so that thousands are drawn in a moment.
+
+    entries: (x, y, number), centred there. size: of the font; cell: width and height of a cell, all
+    in points; a cell is 1 wide and 1 high in the units of the axes.
+    """
+    width, height = cell
+    places: dict[str, list[tuple[float, float]]] = {}
+    for x, y, text in ((x, y, text.replace(r"\$", "$")) for x, y, text in entries):
+        left = x - sum(_glyph(symbol)[1] for symbol in text) * size / width / 2
+        for symbol in text:
+            places.setdefault(symbol, []).append((left, y + 0.36 * size / height))
+            left += _glyph(symbol)[1] * size / width
+    for symbol, at in places.items():
+        marks = PathCollection(
+            [_glyph(symbol)[0]], [size**2], offsets=at, offset_transform=axes.transData,
+            facecolors=[colour], linewidths=[0], clip_on=False,
+        )  # fmt: skip
+        marks.set_transform(IdentityTransform())
+        marks.set_snap(False)  # snapped to pixels an E loses its bars
+        marks.set_in_layout(False)
+        axes.add_artist(marks)
+
+
+@cache
+def _glyph(symbol: str) -> tuple[Path, float]:
+    """The outline of a symbol in a font of size 1, and how far it moves on."""
+    font = FontProperties(family=list(families()), size=100)
+    width, _, _ = text_to_path.get_text_width_height_descent(symbol, font, ismath=False)
+    path = TextPath((0, 0), symbol, prop=font)
+    return Path(np.asarray(path.vertices) / 100, path.codes), float(width) / 100
+
+
+def square_cells(axes: Axes, rows: Sequence[str], columns: Sequence[str], size: float = 8) -> None:
+    """Names the rows and columns of an image, one a cell, without tick marks; long names of columns
+    stand upright."""
+    upright = 90 if any(len(name) > 2 for name in columns) else 0
+    axes.set_xticks(range(len(columns)), columns, fontsize=size, rotation=upright)
+    axes.set_yticks(range(len(rows)), rows, fontsize=size)
+    axes.tick_params(length=0)
+    for spine in axes.spines.values():
+        spine.set_visible(False)

@@ -1,0 +1,1 @@
+"""Faster forms of the same mathematics, installed from outside the models."""

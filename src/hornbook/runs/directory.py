@@ -1,0 +1,289 @@
+"""The run directory: all there is to know about a trained model, moved by moving it.
+
+    config.json        settings resolved, versions, corpus fingerprint, hardware; "format": 2
+    tokenizer.json     the Hugging Face tokenizers format
+    model.safetensors  the best weights by validation loss
+    log.jsonl          one object a line while training
+    last/              the states to resume from (`training/state.py`)
+    report.json        final figures
+    lock               who trains it, while somebody does (`training/lock.py`)
+
+JSON and safetensors only: nothing in a run directory is ever executed or unpickled, and nothing in
+it is believed before it is checked (`files.py`, `formats.py`).
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import shlex
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from hornbook.config import RunConfig
+from hornbook.errors import ConfigError, DataError, RunError, did_you_mean
+from hornbook.files import (
+    Header,
+    not_written,
+    read_json,
+    read_lines,
+    read_tensors,
+    sync,
+    user_path,
+    write_json,
+)
+from hornbook.runs.schema import FORMAT, Facts, Record, Report, checked, migrated
+from hornbook.machine import alive
+from hornbook.models.registry import parse_run_config
+from hornbook.tokenizers import Tokenizer, load_tokenizer
+from hornbook.tokenizers.base import Unknown
+
+if TYPE_CHECKING:
+    from hornbook.data.part import Part, Split
+    from hornbook.data.text import Corpus
+    from hornbook.models.base import LanguageModel
+
+STATE = re.compile(r"state-([0-9]{8,18})(-[0-9]+)?\.safetensors")
+
+
+class StoredRun:
+    """A run directory: a trained model with its tokenizer, settings, log and report."""
+
+    def __init__(self, path: Path, facts: Mapping[str, Any], config: RunConfig) -> None:
+        self.path = path
+        self.facts = facts
+        self.config = config
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """The run in a directory; model and tokenizer are read when they are first used.
+
+        Raises RunError where it is no run directory, or of a format that this version cannot read.
+        """
+        path = user_path(path, RunError)
+        if not path.is_dir():
+            found = "a file" if path.exists() else "nothing"
+            known: list[str] = []
+            with suppress(OSError):
+                beside = path.parent.iterdir()
+                known = sorted(p.name for p in beside if os.path.isfile(p / "config.json"))
+            hint = did_you_mean(path.name, known) if known else ""
+            raise RunError(f"{path}: found {found}, expected a run directory{hint}")
+        if not user_path(path / "config.json", RunError).is_file():
+            raise RunError(
+                f"{path}: found no config.json, expected a run directory that hornbook wrote"
+            )
+        place = path / "config.json"
+        facts = migrated(place, read_json(place))
+        checked(place, facts, Facts)
+        try:
+            return cls(path, facts, parse_run_config(facts["config"]))
+        except ConfigError as error:
+            raise RunError(
+                f"{place}: damaged, or written by another version of hornbook: {error}"
+            ) from None
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer, from tokenizer.json."""
+        place = self.path / "tokenizer.json"
+        tokenizer, expected = load_tokenizer(place), self.facts["vocab_size"]
+        if tokenizer.vocab_size != expected or (tokenizer.end_id is None) == self.documents:
+            kind = self.facts["corpus"]["kind"]
+            raise RunError(
+                f"{place}: found {tokenizer.vocab_size} ids, expected {expected}, of {kind}; it is "
+                "of another run"
+            )
+        return tokenizer
+
+    @cached_property
+    def model(self) -> LanguageModel:
+        """The model with its best weights, on the CPU, in evaluation mode."""
+        from hornbook.models.registry import build_model
+
+        place = self.path / "model.safetensors"
+        known = self.config.model, self.tokenizer.vocab_size, self.tokenizer.end_id
+        weights = read_tensors(place, self._check_weights)
+        model = build_model(*known)
+        try:
+            model.load_weights(weights)
+        except RunError as error:
+            raise RunError(f"{place}: {error}") from None
+        return model.eval()
+
+    def _check_weights(self, header: Header) -> None:
+        """Raises RunError where tensors are not those of the model; takes no memory for either."""
+        from hornbook.models.registry import outline
+
+        outline(self.config.model, self.tokenizer.vocab_size, self.tokenizer.end_id).check_weights(
+            header.tensors
+        )
+
+    @property
+    def log(self) -> list[dict[str, Any]]:
+        """The training log, one object an entry."""
+        return self.read_log()
+
+    def read_log(self, damage: list[str] | None = None) -> list[dict[str, Any]]:
+        """The training log; where `damage` is given, up to the first line that is damaged."""
+        place = self.path / "log.jsonl"
+        return read_lines(place, lambda record: checked(place, record, Record), damage=damage)
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """The final figures; empty while the run has not ended."""
+        place = self.path / "report.json"
+        if not os.path.lexists(place):
+            return {}
+        report = read_json(place)
+        checked(place, report, Report)
+        return report
+
+    @property
+    def documents(self) -> bool:
+        """Whether it was trained on documents rather than a stream."""
+        return bool(self.facts["corpus"]["kind"] == "documents")
+
+    @property
+    def large(self) -> bool:
+        """Whether its corpus was too large for memory, so that only excerpts of it are at hand."""
+        from hornbook.data.text import LARGE
+
+        return int(self.facts["corpus"]["bytes"]) >= LARGE
+
+    def corpus(self) -> Corpus:
+        """The corpus it was trained on, read again. Raises DataError where it is gone or changed."""
+        from hornbook.data.corpora import load_corpus
+
+        known = self.facts["corpus"]
+        config = self.config.data.model_copy(update={"kind": known["kind"]})
+        try:
+            corpus = load_corpus(config)
+        except DataError as error:
+            raise DataError(
+                f"{error}. This run was trained on it; another text: --corpus"
+            ) from None
+        if corpus.sha256 != known["sha256"]:
+            raise DataError(
+                f"{corpus.source}: has changed since this run was trained on it (sha256 "
+                f"{corpus.sha256[:12]}..., was {known['sha256'][:12]}...)"
+            )
+        return replace(corpus, why_kind=known["why"])
+
+    def split(self) -> Split:
+        """The texts of its train, validation and test parts."""
+        from hornbook.data.part import split_corpus
+
+        return split_corpus(self.corpus(), self.config.data, self.tokenizer)
+
+    def part(
+        self, split: str = "val", *, corpus: str | Path | None = None, unknown: Unknown = "error"
+    ) -> Part:
+        """A part of its split as tokens, or another text file whole, read as the same kind."""
+        from hornbook.config import DataConfig
+        from hornbook.data.corpora import load_corpus
+        from hornbook.data.part import Split
+
+        if corpus is None:
+            return self.split().part(split, self.tokenizer, unknown=unknown)
+        kind = "documents" if self.documents else "stream"
+        fields = {"corpus": str(corpus), "kind": kind, "encoding": self.config.data.encoding}
+        other = load_corpus(DataConfig.parse(fields, "data"))
+        whole = Split.whole(other, self.tokenizer, unknown=unknown)
+        return whole.part("train", self.tokenizer, unknown=unknown)
+
+    def __repr__(self) -> str:
+        nats = self.report.get("validation", {}).get("nats")
+        figure = f", validation {nats:.4f} nats" if nats is not None else ""
+        return f"{type(self).__name__}({str(self.path)!r}, {self.config.model.name}{figure})"
+
+
+def check_free(path: Path) -> None:
+    """Raises ConfigError where something stands at `path` already, or nothing can be put there."""
+    if os.path.lexists(user_path(path, ConfigError)):
+        raise ConfigError(f"{path}: {_what_stands(path)}give another place (--out)")
+    above = next(p for p in path.absolute().parents if os.path.exists(p))
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise RunError(f"{path}: cannot be made in {above}; give another place (--out)")
+
+
+def _what_stands(path: Path) -> str:
+    try:
+        run = StoredRun.load(path)
+        finished = run.report
+    except RunError:
+        return "exists already; "
+    done = saved_step(path) or (finished["steps"] if finished else 0)
+    steps = run.config.training.steps
+    command = f"hornbook train --resume {shlex.quote(str(path))}"
+    if finished:
+        command += f" --steps {2 * max(steps, done)}"
+    how = f"finished after {done:,} updates" if finished else f"{done:,} of {steps:,} updates done"
+    what = f"exists already: {run.config.model.name} on {run.facts['corpus']['name']}, {how}"
+    if finished and not (path / "last").exists():  # counted, or mixed: there is nothing to go on to
+        return f"{what}; "
+    return f"{what}; go on with it\n  {command}\nor "
+
+
+def saved_step(path: Path) -> int | None:
+    """The updates that the newest state has behind it; None where no state was saved.
+
+    From the pointer, or, where that is damaged or gone, from the names of the states
+    (`training/state.py`).
+    """
+    folder = path / "last"
+    with suppress(RunError, LookupError, TypeError, ValueError, OverflowError):
+        return int(read_json(folder / "state.json")["step"])
+    names = (STATE.fullmatch(place.name) for place in folder.glob("state-*.safetensors"))
+    return max((int(name[1]) for name in names if name), default=None)
+
+
+def create(path: Path, facts: Mapping[str, Any], config: RunConfig, tokenizer: Tokenizer) -> StoredRun:
+    """A new run directory, there whole or not at all.
+
+    Raises ConfigError where something stands there already, RunError where it cannot be made.
+    """
+    check_free(path)
+    facts = {"format": FORMAT, **facts, "config": config.model_dump(mode="json")}
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    for other in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
+        if not alive(other.name.split(".")[-2]):  # killed while it made a run of this name
+            shutil.rmtree(other, ignore_errors=True)
+    try:
+        partial.mkdir(parents=True)
+        tokenizer.save(partial / "tokenizer.json")
+        write_json(partial / "config.json", facts)
+        partial.rename(path)
+        sync(path.parent)
+    except (OSError, RunError) as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        if isinstance(error, RunError):
+            raise
+        check_free(path)  # another process may have been faster
+        raise not_written(path, error) from None
+    return StoredRun(path, facts, config)
+
+
+def free_path(name: str) -> tuple[Path, Path | None]:
+    """runs/<name>, or runs/<name>-2 and so on where that is taken; and the last that was taken."""
+    path, taken, n = Path("runs") / name, None, 2
+    while os.path.exists(path):
+        path, taken, n = Path("runs") / f"{name}-{n}", path, n + 1
+    return path, taken
+
+
+def unfinished(path: Path) -> str | None:
+    """That a run was stopped before its end, and how to go on with it; None of any other path."""
+    try:
+        if StoredRun.load(path).report:
+            return None
+    except RunError:
+        return None
+    command = f"hornbook train --resume {shlex.quote(str(path))}"
+    return f"{path} is not finished; to go on with it instead: {command}"

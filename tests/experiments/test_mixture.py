@@ -1,0 +1,51 @@
+"""Mixtures of runs."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import hornbook
+from hornbook.api import Run
+from hornbook.cli.main import main
+from hornbook.errors import ConfigError, DataError
+from hornbook.experiments.mixture import mix
+from hornbook.metrics.loss import token_nats
+
+FAST = {"training": {"steps": 4, "eval_count": 1, "sample_count": 0}}
+
+
+def test_a_mixture_averages_probabilities(words_file: Path, tmp_path: Path) -> None:
+    runs = [
+        hornbook.train(str(words_file), model="ngram", out=tmp_path / "n"),
+        hornbook.train(str(words_file), model="gpt", out=tmp_path / "g", settings=FAST),
+    ]
+    mixed = mix(runs, tmp_path / "m", [3, 1])
+    back = hornbook.load(tmp_path / "m")
+    part = back.part("val")
+    a, b = (np.exp(-token_nats(run.model, part)) for run in runs)
+    np.testing.assert_allclose(
+        np.exp(-token_nats(back.model, part)), 0.75 * a + 0.25 * b, rtol=1e-4
+    )
+    assert mixed.report["validation"]["nats"] == pytest.approx(back.evaluate("val").nats)
+    assert len(back.sample(3, seed=0)) == 3
+    for command in ("show", "eval", "sample"):
+        assert main([command, str(tmp_path / "m")]) == 0
+    with pytest.raises(ConfigError, match="expected one above 0 for each run"):
+        mix(runs, tmp_path / "x", [1, 0])
+    with pytest.raises(ConfigError, match="expected one above 0 for each run"):
+        mix(runs, tmp_path / "x", [1, math.inf])
+    assert main(["mix", str(runs[0].path), str(runs[1].path), "--out", str(tmp_path / "m")]) == 2
+    assert main(["train", str(words_file), "--model", "mixture"]) == 2
+
+
+def test_runs_of_different_corpora_are_not_mixed(
+    names_run: Run, words_file: Path, tmp_path: Path
+) -> None:
+    other = hornbook.train(str(words_file), model="ngram", out=tmp_path / "n")
+    with pytest.raises(DataError, match="different corpora"):
+        mix([names_run, other], tmp_path / "m")
+    assert not (tmp_path / "m").exists()
