@@ -215,7 +215,7 @@ def migrated(path: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
 def _from_1(facts: dict[str, Any]) -> dict[str, Any]:
     hardware = facts.get("hardware")
     return (
-        {**facts, "hardware": {"threads": None, **hardware}}
+        {**facts, "hardware": {"threads": None, "compiled": "no", **hardware}}
         if isinstance(hardware, dict)
         else facts
     )
@@ -230,7 +230,8 @@ def _from_2(facts: dict[str, Any]) -> dict[str, Any]:
         return facts
     renamed, _ = rename_settings(config)
     segments = renamed.get("optim", {}).pop("paces", None)
-    if hardware.get("compiled") == "updates":
+    hardware = {"compiled": "no", **hardware}
+    if hardware["compiled"] == "updates":
         hardware = {**hardware, "compiled": "steps"}
     schedule = {"schedule": segments} if segments else {}
     return {**facts, "config": renamed, "hardware": hardware, **schedule}
