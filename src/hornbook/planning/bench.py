@@ -23,7 +23,6 @@ from hornbook.engine.step import OptimizerStep
 from hornbook.metrics.loss import batch_loss
 from hornbook.metrics.novelty import rehearse
 from hornbook.metrics.text_index import Training
-from hornbook.models.base import LanguageModel
 from hornbook.planning.decide.batches import BatchSize
 from hornbook.planning.decide.execution import ratio_of_pairs
 from hornbook.planning.plan import build_training_model
@@ -153,7 +152,7 @@ class Bench:
         """Bytes that batches of two and of three rows keep for their backward pass."""
         return self._kept(2, precision), self._kept(
             3, precision
-        )  # one has no variance for BatchNorm
+        )  # of one BatchNorm has no variance
 
     def _kept(self, rows: int, precision: str) -> int:
         own = {p.data_ptr() for p in self.model.parameters()}
@@ -170,9 +169,7 @@ class Bench:
         ids = torch.randint(self.model.vocab_size, shape, generator=generator).to(self.device)
         targets = ids if self.shape.examples == "sequences" else ids[:, -1]
         with preserve_rng_state(self.device):
-            model: LanguageModel = copy.deepcopy(
-                self.model
-            ).train()  # BatchNorm keeps its statistics
+            model = copy.deepcopy(self.model).train()  # BatchNorm's statistics are left as they are
             own |= {p.data_ptr() for p in model.parameters()}
             with (
                 autocast(self.device, precision),
