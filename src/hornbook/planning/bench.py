@@ -38,7 +38,8 @@ from hornbook.planning.tuning import (
 class Bench:
     """A model on a text, on which steps are timed. Nothing outside it changes, no generator either.
 
-    batch_size: of the settings, once the context is known. threads: with which steps are timed.
+    batch_size: of the settings, once the context is known. clock: in seconds. threads: with which
+    steps are timed.
     """
 
     def __init__(
@@ -48,9 +49,10 @@ class Bench:
         shape: Shape,
         device: torch.device,
         batch_size: BatchSize,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.config, self.data, self.shape, self.device = config, data, shape, device
-        self.threads = torch.get_num_threads()
+        self.threads, self._clock = torch.get_num_threads(), clock
         self._draw = replace(draw_of(config.training), batch_size=batch_size)
         self._rows = shape.rows(batch_size)
         with preserve_rng_state(device):
@@ -78,13 +80,13 @@ class Bench:
         with preserve_rng_state(self.device):
             step = self.trial("fp32")
             seconds: dict[int, list[float]] = {n: [] for n in counts}
-            begin = time.perf_counter()
+            begin = self._clock()
             for turn in range(8):
                 for n in counts:
                     with use_threads(n):
                         took = self._time(lambda: step.gradients(0))
                     seconds[n] += [took] if turn else []  # the first warms up
-                if turn > 1 and time.perf_counter() - begin > TRIAL_SECONDS:
+                if turn > 1 and self._clock() - begin > TRIAL_SECONDS:
                     break
         return {n: statistics.median(found) for n, found in seconds.items()}
 
@@ -143,10 +145,10 @@ class Bench:
         return statistics.median(seconds[1:] or seconds)
 
     def _time(self, work: Callable[[], object]) -> float:
-        begin = time.perf_counter()
+        begin = self._clock()
         work()
         synchronize(self.device)
-        return time.perf_counter() - begin
+        return self._clock() - begin
 
     def kept_bytes(self, precision: str) -> tuple[int, int]:
         """Bytes that batches of two and of three rows keep for their backward pass."""

@@ -37,10 +37,11 @@ def describe(plan: Plan) -> list[tuple[str, str]]:
     if not shape.fitted:
         total, tokens = training.steps, plan.tokens_per_step * training.steps
         rows = shape.rows(training.batch_size)
+        examples = shape.examples if rows > 1 else shape.examples.removesuffix("s")
         lines += [
             (
                 "batch",
-                f"{rows:,} {shape.examples} of {shape.row_length} tokens"
+                f"{rows:,} {examples} of {shape.row_length} tokens"
                 f"{_why(plan, 'training.batch_size')}",
             ),
             (

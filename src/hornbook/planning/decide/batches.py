@@ -96,15 +96,16 @@ def steps_and_batch(
     tolerated = 1.0 if in_time else TOLERATED
     if limit is None or steps.value <= tolerated * limit or (batch == "all" and not in_time):
         return steps, kept
-    fewer, smaller = limit, batch
+    fewer, chosen = limit, kept
     if batch != "all" and not keep_batch:
         most = rows * limit // (SMALL_TEXT_STEPS_PER_EPOCH * SMALL_TEXT_EPOCHS)
         smaller = min(rows, max(least, most))
         fewer = round(limit * rows / smaller)
+        chosen = kept if smaller == batch else Decision(smaller, "a small text")
     if not in_time or fewer < steps.value:
         reason = f"{SMALL_TEXT_EPOCHS} times through a small text; more would memorize it"
         steps = Decision(fewer, reason)
-    return steps, kept if smaller == batch else Decision(smaller, "a small text")
+    return steps, chosen
 
 
 def dropout(preset: float, *, small_text: bool, epochs: float | None) -> Decision[float]:
