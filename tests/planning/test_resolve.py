@@ -20,7 +20,7 @@ from hornbook.planning.tuning import SMALL_TEXT_DROPOUT, SMALL_TEXT_EPOCHS
 from tests.planning.texts import PINNED, TINY_GPT, TINY_MLP, plan_of, stream
 
 
-@pytest.mark.parametrize("minutes", [None, 0.5])
+@pytest.mark.parametrize("minutes", [None, 5.0])
 def test_the_corpus_is_read_once(
     minutes: float | None, words_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,9 +184,9 @@ def test_a_model_that_is_sized_itself_is_not_sized_by_time(
 ) -> None:
     """Any field that a size decides; other fields of the model go with a size."""
     monkeypatch.setattr(Bench, "step_seconds", lambda *_, **__: 0.01)
-    assert "size" not in plan_of(words_file, {"model": {"n_layer": 1}}, minutes=0.5).decisions
-    assert "size" not in plan_of(words_file, model="mlp", minutes=0.5).decisions
-    sized = plan_of(words_file, {"model": {"pair_embedding": True}}, minutes=0.5)
+    assert "size" not in plan_of(words_file, {"model": {"n_layer": 1}}, minutes=5).decisions
+    assert "size" not in plan_of(words_file, model="mlp", minutes=5).decisions
+    sized = plan_of(words_file, {"model": {"pair_embedding": True}}, minutes=5)
     assert sized.decisions["size"].value in timed.SIZES["documents"]
     assert sized.config.model.model_dump()["pair_embedding"] is True
 
