@@ -198,6 +198,9 @@ class TrainingConfig(Settings):
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="auto: bf16 where a short measurement shows that it pays"
     )
+    threads: Annotated[int, Field(gt=0)] | Literal["auto"] = Field(
+        "auto", description="threads of torch on the CPU"
+    )
 
 
 class RunConfig(Settings):

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from hornbook.config import Nested, OptimConfig, TrainingConfig, parse_overrides
+from hornbook.config import Nested, OptimConfig, TrainingConfig, read_settings
 from hornbook.errors import ConfigError, RunError
 from hornbook.files import sweep, user_path, write_json, write_lines, write_tensors
 from hornbook.machine import size
@@ -61,7 +61,7 @@ def train(
         "steps": steps, "minutes": minutes, "seed": seed, "device": device, "precision": precision,
     }  # fmt: skip
     training = {name: value for name, value in flags.items() if value is not None}
-    sections = _sections(settings or {})
+    sections, renamed = read_settings(settings or {})
     for name, value in training.items():
         refuse_two(f"--{name}", value, f"training.{name}", sections.get("training", {}).get(name))
     sections["training"] = {**sections.get("training", {}), **training}
@@ -75,6 +75,7 @@ def train(
         plan = plan_in_time(checked, began, corpus, model=model, preset=preset, settings=sections)
     else:
         plan = make_plan(corpus, model=model, preset=preset, settings=sections)
+    plan.notes += renamed
     plan.memory = check_memory(plan)
     if isinstance(out, Path):
         path = out
@@ -107,8 +108,9 @@ def resume(
         run = StoredRun.load(known.path)
         sweep(run.path)
         _check_resumable(run)
-        config, notes = run.config, []
-        for section, fields in _sections(settings or {}).items():
+        sections, notes = read_settings(settings or {})
+        config = run.config
+        for section, fields in sections.items():
             if section != "optim" or (other := sorted(fields.keys() - set(CHANGEABLE))):
                 name = f"{section}.{next(iter(fields)) if section != 'optim' else other[0]}"
                 raise ConfigError(
@@ -200,14 +202,6 @@ def _told(plan: Plan, callbacks: Sequence[Callback]) -> Sequence[Callback]:
     for callback in callbacks:
         callback.planned(plan)
     return callbacks
-
-
-def _sections(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    dotted = {name: value for name, value in settings.items() if not isinstance(value, Mapping)}
-    sections = {name: dict(value) for name, value in settings.items() if isinstance(value, Mapping)}
-    for section, fields in parse_overrides(dotted).items():
-        sections.setdefault(section, {}).update(fields)
-    return sections
 
 
 def _run(
