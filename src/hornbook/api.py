@@ -10,8 +10,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from hornbook.config import Nested
 from hornbook.generate import Sample, Sampling, make_generator, sample
 from hornbook.metrics.loss import Evaluation, Score, evaluate, score
@@ -46,13 +44,10 @@ class Run(StoredRun):
         top_p: float | None = None,
         min_p: float | None = None,
         stop: Sequence[str] = (),
-        seed: int | torch.Generator | None = None,
+        seed: int | None = None,
         unknown: Unknown = "error",
     ) -> list[Sample]:
-        """n samples (`generate.decode.sample`); the same seed gives the same samples.
-
-        seed: or a generator, which goes on from call to call.
-        """
+        """n samples (`generate.decode.sample`); the same seed gives the same samples."""
         sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p)
         return sample(
             self.model,

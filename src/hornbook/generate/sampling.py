@@ -150,13 +150,8 @@ def _refuse(name: str, found: float, expected: str) -> None:
     raise ConfigError(f"{name}: found {found}, expected {expected}")
 
 
-def make_generator(seed: int | torch.Generator | None) -> torch.Generator:
-    """A generator of the CPU with this seed, a fresh one for None, or the generator that is given.
-
-    Raises ConfigError for a seed out of bounds.
-    """
-    if isinstance(seed, torch.Generator):
-        return seed
+def make_generator(seed: int | None) -> torch.Generator:
+    """A generator of the CPU with this seed, or a fresh one. Raises ConfigError out of bounds."""
     generator = torch.Generator()
     if seed is None:
         generator.seed()
