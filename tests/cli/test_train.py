@@ -30,7 +30,7 @@ def test_a_run_is_planned_trained_and_summed_up(capsys: Cap, tmp_path: Path) -> 
     folder = tmp_path / "a run"
     code, out, err = run(capsys, "train", "names", "--steps", "6", "--out", folder, *SMALL)
     assert code == 0, err
-    for word in ("documents", "27 ids", "23,928 / 2,991 / 2,991", "parameters", "fp32", "val_loss"):
+    for word in ("documents", "23,928 / 2,991 / 2,991", "parameters", "fp32", "val_loss"):
         assert word in err, word
     report = Run.load(folder).report
     assert f"{report['validation']['nats']:.4f}" in out
@@ -92,10 +92,9 @@ def test_a_run_continues_with_its_own_settings(capsys: Cap, tmp_path: Path) -> N
     assert run(capsys, "train", "names", "--steps", "2", *words)[0] == 0
     code, _, err = run(capsys, "train", "--resume", folder, "--steps", "4", "--lr", "0.01")
     assert code == 0, err
-    config = Run.load(folder).config
-    assert (config.training.steps, config.optim.learning_rate) == (4, 0.01)
+    assert "optim.learning_rate is 0.01 from here on" in err
+    assert Run.load(folder).report["steps"] == 4
     for extra in (["--seed", "3"], ["names"], ["--preset", "notes-mlp"], ["--out", "x"]):
         code, _, err = run(capsys, "train", "--resume", folder, *extra)
         assert code == 2
         assert "found it beside --resume" in err
-    assert Run.load(folder).config == config

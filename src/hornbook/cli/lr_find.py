@@ -34,10 +34,11 @@ def run(arguments: list[str]) -> int:
     show_notes(given.notes)
 
     from hornbook.experiments.lr_finder import find_learning_rate
-    from hornbook.planning.plan import make_plan
+    from hornbook.planning.request import read_request
+    from hornbook.planning.resolve import resolve
 
-    plan = make_plan(preset=args.preset, settings=given.sections)
-    sweep = find_learning_rate(plan, low=args.low, high=args.high, updates=args.sweep_steps)
+    plan = resolve(read_request(preset=args.preset, settings=given.sections))
+    sweep = find_learning_rate(plan, low=args.low, high=args.high, steps=args.sweep_steps)
     if args.out is not None:
         from hornbook.figures.learning import lr_sweep
 

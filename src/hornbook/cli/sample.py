@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
 
 from hornbook.cli.common import Parser, add_unknown
-
-if TYPE_CHECKING:
-    from hornbook.api import Run
 
 COPIED = "in the training part"
 TRIES = 20  # at most so many times as many samples are drawn to find new ones
@@ -82,52 +77,31 @@ def run(arguments: list[str]) -> int:
         "unknown": args.unknown,
     }
     n = args.n if args.n is not None else (10 if loaded.documents else 1)
-    copied = copies(loaded) if args.mark_copies or args.new_only else None
+    compared = args.mark_copies or args.new_only  # with the corpus, which is read only then
     if not loaded.documents and n == 1 and not args.json and not args.new_only:
         text = args.prompt
         sys.stdout.write(args.prompt)
-        for piece in _stream(loaded, **options):
+        for piece in loaded.stream(**options):
             text += piece
             sys.stdout.write(piece)
             sys.stdout.flush()
         print()
-        if copied is not None and copied(text):
+        if compared and loaded.mark_copies([text])[0]:
             print(f"this text is {COPIED}", file=sys.stderr)
         return 0
     drawn = found = 0
     while drawn == 0 or (found < n and drawn < TRIES * n):
-        for sample in loaded.sample(n, **options):
-            drawn += 1
-            copy = copied is not None and copied(sample.text)
+        samples = loaded.sample(n, **options)
+        drawn += len(samples)
+        copied = loaded.mark_copies([s.text for s in samples]) if compared else [None] * n
+        for sample, copy in zip(samples, copied, strict=True):
             if found == n or (copy and args.new_only):
                 continue
             found += 1
             if args.json:
-                marked = {**asdict(sample), "copied": copy if copied is not None else None}
-                print(json.dumps(marked, ensure_ascii=False))
+                print(json.dumps({**asdict(sample), "copied": copy}, ensure_ascii=False))
             else:
                 print(f"{sample.text}\t({COPIED})" if copy else sample.text)
     if found < n:
         print(f"only {found} of {drawn} samples are new; the model copies", file=sys.stderr)
     return 0
-
-
-def copies(run: Run) -> Callable[[str], bool]:
-    """Whether a text is in the training part: a whole document, or a stretch of the stream.
-
-    Reads the corpus. Raises DataError where it is gone or has changed.
-    """
-    split = run.split()
-    if split.documents:
-        return frozenset(split.train).__contains__
-    return lambda text: text in split.train[0]
-
-
-def _stream(run: Run, **options: Any) -> Iterator[str]:
-    """The first of `Run.sample`'s samples piece by piece, without its prompt."""
-    from hornbook.generate import Sampling, stream
-
-    names = ("temperature", "top_k", "top_p", "min_p")
-    sampling = Sampling(**{name: options.pop(name) for name in names})
-    seed = options.pop("seed")
-    return stream(run.model, run.tokenizer, sampling=sampling, generator=seed, **options)
