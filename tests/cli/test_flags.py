@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import re
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 import hornbook
+from hornbook.cli import flags
 from hornbook.cli.flags import ALIASES, SettingsParser, read_word, setting_rows
 from hornbook.cli.main import main
 from hornbook.config import SECTIONS, Nested, presets
@@ -68,6 +70,12 @@ def test_a_word_is_read_as_toml_reads_it() -> None:
         read = read_word(word, "training.batch_size")
         assert (read, type(read)) == (value, type(value))
     assert read_word("2024", "data.corpus") == "2024"  # a text stays a text
+
+
+def test_the_examples_of_the_docstrings() -> None:
+    tried = doctest.testmod(flags)
+    assert tried.attempted
+    assert not tried.failed
 
 
 def test_a_setting_that_is_given_twice_is_an_error_unless_it_is_the_same() -> None:

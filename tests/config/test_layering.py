@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import doctest
 from pathlib import Path
 
 import pytest
 
-from hornbook.config import merge, read_settings, read_toml
+from hornbook.config import layering, merge, read_settings, read_toml, renames
 from hornbook.config.layering import split_name
 from hornbook.errors import ConfigError
 
@@ -28,6 +29,13 @@ def test_dotted_settings_and_sections_are_one_form(tmp_path: Path) -> None:
         read_toml(tmp_path / "c.toml"),
     ):
         assert read_settings(settings) == (expected, notes)
+
+
+def test_the_examples_of_the_docstrings() -> None:
+    for module in (layering, renames):
+        tried = doctest.testmod(module)
+        assert tried.attempted
+        assert not tried.failed
 
 
 def test_a_field_that_nobody_knows_is_left_to_its_section() -> None:
