@@ -1,8 +1,8 @@
 """Messages for a user, with the input that causes each: place, found, expected, what to do.
 
 Each line: a command, its exit code, and parts of its message. `place` is where it went wrong, `found`
-what was there, `expected` what should have been, `do` the way out; a part is left out only where another
-contains it. The exact words are no contract; the parts are what makes a message useful.
+what was there, `expected` what should have been, `do` the way out; a part is left out only where
+another contains it. The exact words are no contract; the parts are what makes a message useful.
 """
 
 from __future__ import annotations
