@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -13,11 +12,7 @@ import pytest
 
 import hornbook
 from hornbook.errors import RunError
-from hornbook.files import (
-    read_json,
-    read_lines,
-)
-from hornbook.runs.lock import Lock
+from hornbook.files import read_lines
 from hornbook.training import report
 from tests.reliability.conftest import SETTINGS, At, Listen
 
@@ -46,16 +41,6 @@ def test_the_second_process_is_refused_and_told_who_the_first_is(copy: Path) -> 
     heard = Listen()
     assert hornbook.resume(copy, callbacks=[heard]).report["steps"] == 12
     assert any(f"process {first.pid} on" in line and "was killed" in line for line in heard.heard)
-
-
-def test_a_lock_of_another_boot_is_stale(copy: Path) -> None:
-    (copy / "lock").write_text('{"pid": 1, "host": "elsewhere", "boot": "x", "since": "then"}')
-    with Lock(copy) as lock:
-        assert (
-            lock.stale == "process 1 on elsewhere (since then) was killed while it trained this run"
-        )
-        assert read_json(copy / "lock")["pid"] == os.getpid()
-    assert not (copy / "lock").exists()
 
 
 def test_a_run_that_is_moved_goes_on_where_it_is_now(corpus: Path, tmp_path: Path) -> None:

@@ -125,7 +125,7 @@ def test_an_unfinished_run_is_offered_where_another_one_is_begun(
         )
     first = f"runs/{words_file.stem}-bigram"
     assert run.path == Path(f"{first}-3")
-    assert f"{first} is not finished; to go on with it instead: hornbook train --resume" in notes[0]
+    assert f"{first} is not finished; to resume it instead: hornbook train --resume" in notes[0]
     assert "not finished" not in notes[1]  # the one before this is
 
 

@@ -6,10 +6,11 @@
     log.jsonl          one object a line while training
     last/              the states to resume from (`training/state.py`)
     report.json        final figures
-    lock               who trains it, while somebody does (`training/lock.py`)
+    probes.jsonl       what probes recorded while training (`training/probing.py`)
+    lock, lock.json    held while it is trained, and by whom (`runs/lock.py`)
 
 JSON and safetensors only: nothing in a run directory is ever executed or unpickled, and nothing in
-it is believed before it is checked (`files.py`, `formats.py`).
+it is believed before it is checked (`files.py`, `runs/schema.py`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from __future__ import annotations
 import glob
 import os
 import re
-import shlex
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
@@ -38,9 +38,10 @@ from hornbook.files import (
     user_path,
     write_json,
 )
-from hornbook.runs.schema import FORMAT, Facts, Record, Report, checked, migrated
 from hornbook.machine import alive
 from hornbook.models.registry import parse_run_config
+from hornbook.runs.commands import resume_command
+from hornbook.runs.schema import FORMAT, Facts, Record, Report, Seen, checked, migrated
 from hornbook.tokenizers import Tokenizer, load_tokenizer
 from hornbook.tokenizers.base import Unknown
 
@@ -131,9 +132,15 @@ class StoredRun:
         return self.read_log()
 
     def read_log(self, damage: list[str] | None = None) -> list[dict[str, Any]]:
-        """The training log; where `damage` is given, up to the first line that is damaged."""
+        """The training log. Raises RunError where a line is damaged; where `damage` is given, the
+        error is put there instead and the log ends with the line before."""
         place = self.path / "log.jsonl"
         return read_lines(place, lambda record: checked(place, record, Record), damage=damage)
+
+    def read_probes(self, damage: list[str] | None = None) -> list[dict[str, Any]]:
+        """The records of probes.jsonl, none where nothing was probed; `damage` as in `read_log`."""
+        place = self.path / "probes.jsonl"
+        return read_lines(place, lambda record: checked(place, record, Seen), damage=damage)
 
     @property
     def report(self) -> dict[str, Any]:
@@ -207,13 +214,13 @@ class StoredRun:
 def check_free(path: Path) -> None:
     """Raises ConfigError where something stands at `path` already, or nothing can be put there."""
     if os.path.lexists(user_path(path, ConfigError)):
-        raise ConfigError(f"{path}: {_what_stands(path)}give another place (--out)")
+        raise ConfigError(f"{path}: {_existing(path)}give another place (--out)")
     above = next(p for p in path.absolute().parents if os.path.exists(p))
     if not above.is_dir() or not os.access(above, os.W_OK):
         raise RunError(f"{path}: cannot be made in {above}; give another place (--out)")
 
 
-def _what_stands(path: Path) -> str:
+def _existing(path: Path) -> str:
     try:
         run = StoredRun.load(path)
         finished = run.report
@@ -221,18 +228,16 @@ def _what_stands(path: Path) -> str:
         return "exists already; "
     done = saved_step(path) or (finished["steps"] if finished else 0)
     steps = run.config.training.steps
-    command = f"hornbook train --resume {shlex.quote(str(path))}"
-    if finished:
-        command += f" --steps {2 * max(steps, done)}"
-    how = f"finished after {done:,} updates" if finished else f"{done:,} of {steps:,} updates done"
+    command = resume_command(path, *(["--steps", str(2 * max(steps, done))] if finished else []))
+    how = f"finished after {done:,} steps" if finished else f"{done:,} of {steps:,} steps done"
     what = f"exists already: {run.config.model.name} on {run.facts['corpus']['name']}, {how}"
-    if finished and not (path / "last").exists():  # counted, or mixed: there is nothing to go on to
+    if finished and not (path / "last").exists():  # counted, or mixed: it cannot be trained further
         return f"{what}; "
-    return f"{what}; go on with it\n  {command}\nor "
+    return f"{what}; resume it\n  {command}\nor "
 
 
 def saved_step(path: Path) -> int | None:
-    """The updates that the newest state has behind it; None where no state was saved.
+    """The number of steps done in the newest state; None where no state was saved.
 
     From the pointer, or, where that is damaged or gone, from the names of the states
     (`training/state.py`).
@@ -279,11 +284,10 @@ def free_path(name: str) -> tuple[Path, Path | None]:
 
 
 def unfinished(path: Path) -> str | None:
-    """That a run was stopped before its end, and how to go on with it; None of any other path."""
+    """That a run was stopped before its end, and how to resume it; None for any other path."""
     try:
         if StoredRun.load(path).report:
             return None
     except RunError:
         return None
-    command = f"hornbook train --resume {shlex.quote(str(path))}"
-    return f"{path} is not finished; to go on with it instead: {command}"
+    return f"{path} is not finished; to resume it instead: {resume_command(path)}"

@@ -6,7 +6,6 @@ The state is saved before each evaluation, every few minutes, and on the first C
 from __future__ import annotations
 
 import math
-import shlex
 import signal
 import threading
 import time
@@ -37,6 +36,7 @@ from hornbook.metrics.loss import token_nats
 from hornbook.planning.budget import Budget, spread
 from hornbook.planning.memory import estimate
 from hornbook.planning.plan import Plan
+from hornbook.runs.commands import resume_command
 from hornbook.runs.directory import StoredRun
 from hornbook.runs.lock import Lock
 from hornbook.training.callbacks import Callback
@@ -61,11 +61,6 @@ class Interrupted(KeyboardInterrupt):
             f"  {resume_command(run.path)}"
         )
         self.run, self.step, self.signal = run, step, number
-
-
-def resume_command(path: Path) -> str:
-    """What to type to go on with a run."""
-    return f"hornbook train --resume {shlex.quote(str(path))}"
 
 
 class Loop:

@@ -11,7 +11,6 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from hornbook.figures.source import read_seen
 from hornbook.files import append_line, write_lines
 from hornbook.metrics.novelty import measure
 from hornbook.metrics.probes import Probe
@@ -47,7 +46,7 @@ class Recorder(Callback):
     def started(self, run: StoredRun, step: int, steps: int) -> None:
         """Drops the records after the state that is resumed from, and those after damage."""
         damage: list[str] = []
-        kept = [r for r in read_seen(run.path / "probes.jsonl", damage) if r["step"] <= step]
+        kept = [r for r in run.read_probes(damage) if r["step"] <= step]
         for what in damage:
             self.tell(f"{what}: what was seen from there on is gone; nothing else is")
         self.measured = {r["step"] for r in kept if r["kind"] == "novelty"}
