@@ -13,6 +13,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hornbook.metrics.compare import (
+    Measured,
+    measure,
+)
 
 import hornbook
 from hornbook.api import Run
@@ -21,10 +25,6 @@ from hornbook.config import Nested, presets
 from hornbook.errors import ConfigError, RunError
 from hornbook.experiments.ladder import Parts, _mixture, climb, passed
 from hornbook.experiments.mixture import mix
-from hornbook.metrics.compare import (
-    Measured,
-    measure,
-)
 from hornbook.planning.budget import Budget
 from hornbook.planning.plan import make_plan
 

@@ -12,18 +12,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hornbook.figures.looking import attention_maps, excited, reach
+from hornbook.figures.reading import Node, grow, likeliest
+from hornbook.figures.source import source
+from hornbook.figures.symbols import bigram_counts, kind_of, principal
 from torch import nn
 
 from hornbook.api import Run, train
 from hornbook.figures import registry as figures
 from hornbook.figures import style
-from hornbook.figures.looking import attention_maps, excited, reach
 from hornbook.figures.page import inspect
-from hornbook.figures.reading import Node, grow, likeliest
 from hornbook.figures.registry import FIGURES, DoesNotApplyError
-from hornbook.figures.source import source
 from hornbook.figures.style import Figure
-from hornbook.figures.symbols import bigram_counts, kind_of, principal
 from hornbook.generate.decode import prompt_ids
 from hornbook.layers.attention import CausalAttention
 from hornbook.layers.recurrent import Recurrent

@@ -8,6 +8,8 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from hornbook.figures.source import readable
+from hornbook.figures.symbols import bigram_counts, frequent
 from matplotlib.text import Text
 
 from hornbook.api import Run, train
@@ -15,9 +17,7 @@ from hornbook.errors import DataError
 from hornbook.figures import registry as figures
 from hornbook.figures import style
 from hornbook.figures.page import inspect
-from hornbook.figures.source import readable
 from hornbook.figures.style import shown
-from hornbook.figures.symbols import bigram_counts, frequent
 
 CONTROLS = "".join(map(chr, [*range(1, 10), *range(11, 13), *range(14, 32), 127, 0x200D, 0xFE0F]))
 SETTINGS = {

@@ -8,13 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-import hornbook
-from hornbook.api import Run
-from hornbook.cli.main import main
-from hornbook.errors import DataError
 from hornbook.figures.standings import standings as draw
-from hornbook.generate import Sample
 from hornbook.metrics.compare import (
     Difference,
     compare,
@@ -22,6 +16,12 @@ from hornbook.metrics.compare import (
     measure,
     t_quantile,
 )
+
+import hornbook
+from hornbook.api import Run
+from hornbook.cli.main import main
+from hornbook.errors import DataError
+from hornbook.generate import Sample
 from hornbook.metrics.loss import token_nats
 from tests.conftest import strict
 

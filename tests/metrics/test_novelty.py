@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hornbook.figures.copying import copies
+from hornbook.figures.learning import losses
 
 from hornbook.api import Run, train
 from hornbook.data.part import Split
-from hornbook.figures.copying import copies
-from hornbook.figures.learning import losses
 from hornbook.metrics import nearest
 from hornbook.metrics.nearest import Nearest
 from hornbook.metrics.novelty import compare, measure

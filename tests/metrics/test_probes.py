@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from hornbook.figures.learning import _judge_ratios, histogram
 from matplotlib.patches import StepPatch
 from torch import Tensor
 from torch.nn import functional as F
@@ -19,7 +20,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from hornbook.api import Run, train
 from hornbook.config import merge
 from hornbook.figures import learning
-from hornbook.figures.learning import _judge_ratios, histogram
 from hornbook.figures.style import panels
 from hornbook.files import dump, read_tensors
 from hornbook.layers.attention import attention_weights, causal_attention

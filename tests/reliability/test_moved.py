@@ -62,14 +62,14 @@ def test_a_run_that_is_moved_goes_on_where_it_is_now(corpus: Path, tmp_path: Pat
 def test_a_run_that_is_moved_while_the_report_is_made_gets_it(
     model: str, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out, there, plain = tmp_path / "here", tmp_path / "there", report.assess
+    out, there, plain = tmp_path / "here", tmp_path / "there", report.novelty_report
 
     def moved(*args: Any) -> Any:
         out.rename(there)
         out.mkdir()  # somebody else's
         return plain(*args)
 
-    monkeypatch.setattr(report, "assess", moved)
+    monkeypatch.setattr(report, "novelty_report", moved)
     settings = {"training": SETTINGS["training"]} if model == "bigram" else {}
     run = hornbook.train(str(corpus), model=model, out=out, settings=settings)
     assert run.path == there

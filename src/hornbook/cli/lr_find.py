@@ -42,7 +42,7 @@ def run(arguments: list[str]) -> int:
     plan = make_plan(args.corpus, model=args.model, preset=args.preset, settings=settings)
     sweep = find_learning_rate(plan, low=args.low, high=args.high, updates=args.updates)
     if args.out is not None:
-        from hornbook.figures.learning import lr_sweep
+        from hornbook.figures.losses import lr_sweep
 
         write_picture(args.out, lr_sweep(sweep.rates, sweep.losses, sweep.best))
         print(f"drawn: {args.out}", file=sys.stderr)

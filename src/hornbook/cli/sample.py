@@ -12,7 +12,7 @@ from hornbook.errors import HornbookError
 
 if TYPE_CHECKING:
     from hornbook.api import Run
-    from hornbook.metrics.text_index import Training
+    from hornbook.metrics.text_index import TextIndex
 
 COPIED = "in the training part"
 TRIES = 20  # times as many samples are drawn at most to find new ones
@@ -66,14 +66,14 @@ def run(arguments: list[str]) -> int:
             sys.stdout.write(piece)
             sys.stdout.flush()
         print()
-        if training is not None and training.holds(text):
+        if training is not None and text in training:
             print(f"this stands {COPIED}", file=sys.stderr)
         return 0
     drawn = found = 0
     while drawn == 0 or (found < n and drawn < TRIES * n):
         for made in sample(loaded.model, loaded.tokenizer, n=n, **options):
             drawn += 1
-            copied = training is not None and training.holds(made.text)
+            copied = training is not None and made.text in training
             if found == n or (copied and args.new_only):
                 continue
             found += 1
@@ -87,12 +87,12 @@ def run(arguments: list[str]) -> int:
     return 0
 
 
-def _training(run: Run, *, needed: bool) -> Training | None:
+def _training(run: Run, *, needed: bool) -> TextIndex | None:
     """The training part to look for copies in; None, and said so, where the corpus is gone."""
-    from hornbook.metrics.text_index import Training
+    from hornbook.metrics.text_index import TextIndex
 
     try:
-        return Training(run.split())
+        return TextIndex(run.split())
     except HornbookError as error:
         if needed:
             raise

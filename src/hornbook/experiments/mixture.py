@@ -14,8 +14,8 @@ from hornbook.errors import ConfigError, DataError
 from hornbook.files import write_json, write_tensors
 from hornbook.generate import Sample, make_generator, sample
 from hornbook.metrics.loss import evaluate
-from hornbook.metrics.novelty import assess
-from hornbook.metrics.text_index import training_of
+from hornbook.metrics.novelty import novelty_report
+from hornbook.metrics.text_index import TextIndex
 from hornbook.models.registry import build_model, model_config
 from hornbook.runs.directory import StoredRun, check_free, create
 
@@ -70,7 +70,7 @@ def mix(runs: Sequence[StoredRun], out: Path, weights: Sequence[float] = ()) -> 
             "validation": evaluate(model, run.part("val")).to_json(),
             "held_out": config.data.held_out,
             "samples": [s.text for s in _samples(run)],
-            "novelty": assess(run.model, None, run.tokenizer, training_of(run.split())),
+            "novelty": novelty_report(run.model, None, run.tokenizer, TextIndex(run.split())),
         }
         write_json(out / "report.json", report)
     except BaseException:  # no half a run is left behind

@@ -101,7 +101,7 @@ def _widest(part: Part, length: int) -> int:
     return length if part.n_targets >= length else part.n_targets
 
 
-def summarise(nats: Floats, part: Part, block: int) -> Evaluation:
+def summarize(nats: Floats, part: Part, block: int) -> Evaluation:
     """The losses of a part's tokens as one Evaluation. `block`: length of a stream's blocks."""
     edges = part.starts[:-1] if part.documents else np.arange(0, len(nats), block)
     sums = np.add.reduceat(nats, edges)
@@ -125,7 +125,7 @@ def summarise(nats: Floats, part: Part, block: int) -> Evaluation:
 
 def evaluate(model: LanguageModel, part: Part) -> Evaluation:
     """The loss of a model over a whole part, every token once."""
-    return summarise(token_nats(model, part), part, max(model.context_length, 1))
+    return summarize(token_nats(model, part), part, max(model.context_length, 1))
 
 
 @dataclass(frozen=True)

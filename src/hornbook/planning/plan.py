@@ -30,7 +30,7 @@ from hornbook.engine.compiled import Form
 from hornbook.engine.device import describe_device, find_device
 from hornbook.engine.replay import SPAN, is_small, is_smallest, span_of
 from hornbook.errors import ConfigError
-from hornbook.metrics.text_index import Training, training_of
+from hornbook.metrics.text_index import TextIndex, text_index_of
 from hornbook.models.base import LanguageModel
 from hornbook.models.registry import MODELS, build_model, model_config, parse_run_config
 from hornbook.planning.budget import Budget
@@ -66,9 +66,9 @@ class Plan:
     budget: Budget | None = None
 
     @cached_property
-    def reference(self) -> Training:
+    def reference(self) -> TextIndex:
         """What the samples of its model are held against."""
-        return training_of(self.split)
+        return text_index_of(self.split)
 
     @cached_property
     def examples(self) -> Literal["sequences", "windows"]:

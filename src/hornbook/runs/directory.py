@@ -249,7 +249,9 @@ def saved_step(path: Path) -> int | None:
     return max((int(name[1]) for name in names if name), default=None)
 
 
-def create(path: Path, facts: Mapping[str, Any], config: RunConfig, tokenizer: Tokenizer) -> StoredRun:
+def create(
+    path: Path, facts: Mapping[str, Any], config: RunConfig, tokenizer: Tokenizer
+) -> StoredRun:
     """A new run directory, there whole or not at all.
 
     Raises ConfigError where something stands there already, RunError where it cannot be made.

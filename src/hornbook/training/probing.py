@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hornbook.files import append_line, write_lines
-from hornbook.metrics.novelty import measure
+from hornbook.metrics.novelty import measure_novelty
 from hornbook.metrics.probes import Probe
 from hornbook.planning.plan import Plan
 from hornbook.runs.directory import StoredRun
@@ -85,7 +85,7 @@ class Recorder(Callback):
     def _measure(self, step: int) -> None:
         model = copy.deepcopy(self.plan.model)  # calibrated on its own: nothing trained changes
         model.calibrate(self.plan.training_windows)
-        novelty = measure(model, self.plan.tokenizer, self.training, SAMPLES)
+        novelty = measure_novelty(model, self.plan.tokenizer, self.training, SAMPLES)
         self._write({"kind": "novelty", "step": step, **novelty.to_json()})
 
     def _write(self, record: dict[str, Any]) -> None:

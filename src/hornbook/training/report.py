@@ -11,7 +11,7 @@ from hornbook.files import write_json
 from hornbook.generate import sample
 from hornbook.generate.sampling import make_generator
 from hornbook.metrics.loss import evaluate
-from hornbook.metrics.novelty import assess, rehearse
+from hornbook.metrics.novelty import novelty_report, seconds_of_novelty
 from hornbook.planning.plan import Plan
 from hornbook.runs.directory import StoredRun
 from hornbook.runs.lock import Lock
@@ -41,7 +41,7 @@ def determinism(plan: Plan) -> str:
 def seconds_of_report(plan: Plan) -> tuple[float, float]:
     """Seconds that an evaluation will take, and the report, which begins with one; what it compares
     samples with is made ready."""
-    token, novelty = rehearse(plan.model, plan.tokenizer, plan.reference)
+    token, novelty = seconds_of_novelty(plan.model, plan.tokenizer, plan.reference)
     evaluation = token * plan.val_part.n_targets
     # it also shows samples, may look at the last weights, too, and what came of it is said
     return evaluation, evaluation + 2 * novelty + SAYING
@@ -82,7 +82,7 @@ def write_report(plan: Plan, run: StoredRun, lock: Lock, best_step: int | None =
         report["samples_different"], report["samples_new"] = len(made), len(made - known)
     others = not plan.model.fitted and report["best_step"] != report["steps"]
     last = plan.model if others else None
-    report["novelty"] = assess(
+    report["novelty"] = novelty_report(
         model, last, run.tokenizer, plan.reference, report["best_step"], report["steps"]
     )
     run.path = lock.followed()

@@ -1,4 +1,4 @@
-"""The picture of a ladder or a comparison: losses with their errors, and what they cost."""
+"""The figure of a ladder or a comparison: losses with their standard errors, and their cost."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from matplotlib.ticker import LogFormatter
 
 from hornbook.figures import style
 from hornbook.figures.style import Figure, panels, styled
-from hornbook.metrics.compare import Standing
+from hornbook.metrics.comparison import RunResult
 
 LABEL = 0.17  # inches from one label to the next
 
 
 class _Row(NamedTuple):
-    """A standing in the unit of the picture."""
+    """A result in the unit of the figure."""
 
     name: str
     seconds: float
@@ -31,7 +31,7 @@ class _Row(NamedTuple):
 
 
 @styled
-def standings(rows: Sequence[Standing], title: str = "The ladder") -> Figure:
+def comparison(rows: Sequence[RunResult], title: str = "The ladder") -> Figure:
     """Validation and test loss of each run with two standard errors, and loss against time.
 
     In nats per token, or in bits per byte where the tokenizers differ. Runs with an infinite loss
@@ -57,7 +57,7 @@ def standings(rows: Sequence[Standing], title: str = "The ladder") -> Figure:
     return figure
 
 
-def _row(s: Standing, same: bool) -> _Row:
+def _row(s: RunResult, same: bool) -> _Row:
     """The losses in nats per token where `same`, else in bits per byte."""
     if same:
         losses, test = (s.validation, s.validation_error), (s.test, s.test_error)
