@@ -1,6 +1,6 @@
 """Initialisation through depth: naive, gained, and BatchNorm, side by side.
 
-    python examples/initialisation.py [picture.png]
+    python examples/initialization.py [picture.png]
 
 The notes' deep network of five tanh layers at its first update. Naive weights, N(0, 1), saturate
 every layer, and gradients grow on the way back. Weights scaled by 5/3 / sqrt(fan_in) keep the spread;
@@ -91,4 +91,4 @@ def main(picture: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else "initialisation.png"))
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "initialization.png"))
