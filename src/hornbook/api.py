@@ -18,10 +18,11 @@ from hornbook.errors import ConfigError
 from hornbook.generate import Sample, Sampling, make_generator, sample, stream
 from hornbook.metrics.loss import Evaluation, Score, evaluate, score
 from hornbook.metrics.text_index import TextIndex
+from hornbook.planning.request import read_request
 from hornbook.runs.directory import StoredRun
 from hornbook.tokenizers.base import Unknown
 from hornbook.training import session
-from hornbook.training.callbacks import Callback
+from hornbook.training.callbacks.base import Callback
 
 if TYPE_CHECKING:  # loaded where they are used: matplotlib is slow to import
     from hornbook.experiments.comparison import Comparison
@@ -165,10 +166,11 @@ def train(
     Seeds torch's global generator. Raises ConfigError, DataError or RunError; Interrupted after the
     state was saved on Ctrl-C.
     """
-    stored = session.train(
-        corpus, model=model, preset=preset, steps=steps, seed=seed, out=out, device=device,
-        precision=precision, minutes=minutes, began=began, settings=settings, callbacks=callbacks,
+    request = read_request(
+        corpus, model=model, preset=preset, settings=settings, began=began, steps=steps, seed=seed,
+        device=device, precision=precision, minutes=minutes,
     )  # fmt: skip
+    stored = session.train(request, out=out, callbacks=callbacks)
     return Run.of(stored)
 
 
@@ -248,10 +250,10 @@ def lr_find(
     settings: sections of fields, as in TOML. See `experiments.lr_finder.find_learning_rate`.
     """
     from hornbook.experiments.lr_finder import find_learning_rate
-    from hornbook.planning.plan import make_plan
+    from hornbook.planning.resolve import resolve
 
-    plan = make_plan(corpus, model=model, preset=preset, settings=dict(settings or {}))
-    return find_learning_rate(plan, low=low, high=high, updates=steps)
+    plan = resolve(read_request(corpus, model=model, preset=preset, settings=settings))
+    return find_learning_rate(plan, low=low, high=high, steps=steps)
 
 
 def _stored(runs: Sequence[str | Path | StoredRun]) -> list[StoredRun]:

@@ -9,7 +9,7 @@ import pytest
 
 from hornbook.api import Run
 from hornbook.figures.losses import losses, lr_sweep
-from hornbook.training.watch import Watch
+from hornbook.training.history import ValidationHistory
 
 
 @pytest.mark.parametrize(
@@ -22,21 +22,20 @@ from hornbook.training.watch import Watch
         ([(3.0, math.nan), (2.5, 2.6), (2.0, 2.6005), (1.5, 2.6009)], None),
     ],
 )
-def test_the_watch_and_the_figure_agree_on_overfitting(
+def test_training_and_the_figure_agree_on_overfitting(
     seen: list[tuple[float, float]], since: int | None, names_run: Run,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-
-    watch, log, told = Watch(), [], ""
+    history, log, message = ValidationHistory(), [], ""
     for i, (loss, val_loss) in enumerate(seen, 1):
-        watch.evaluated(10 * i, loss, val_loss)
-        told += watch.message()
+        history.add(10 * i, loss, val_loss)
+        message += history.message()
         log.append({"step": 10 * i, "loss": loss, "val_loss": val_loss, "lr": 0.1})
     monkeypatch.setattr(Run, "log", log)
     finding = losses(names_run).finding
-    assert watch.overfitting_since == since
+    assert history.overfitting_since == since
     assert finding is not None
-    assert ("overfitting since step 20" in finding.text) == bool(told) == (since is not None)
+    assert ("overfitting since step 20" in finding.text) == bool(message) == (since is not None)
     assert finding.good == (since is None)
 
 

@@ -25,6 +25,7 @@ from hornbook.metrics.probes import Probe
 from hornbook.metrics.text_index import TextIndex
 from hornbook.models.base import LanguageModel
 from hornbook.runs.directory import StoredRun
+from hornbook.runs.probes import read_probes
 
 PROBED = 2048  # predictions
 STREAM_TEXT = 120  # characters of a stream that are drawn where no text is given
@@ -148,7 +149,7 @@ def probe_records(run: StoredRun, kind: str) -> list[dict[str, Any]]:
 
     Raises DoesNotApplyError without any.
     """
-    found = [record for record in run.read_probes() if record["kind"] == kind]
+    found = [record for record in read_probes(run.path / "probes.jsonl") if record["kind"] == kind]
     if not found:
         if run.facts.get("mixed"):
             raise DoesNotApplyError("it was mixed, not trained: inspect the runs it was mixed from")

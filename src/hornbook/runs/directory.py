@@ -4,9 +4,9 @@
     tokenizer.json     the Hugging Face tokenizers format
     model.safetensors  the best weights by validation loss
     log.jsonl          one object a line while training
-    last/              the states to resume from (`training/state.py`)
+    last/              the states to resume from (`training/checkpoint.py`)
     report.json        final figures
-    probes.jsonl       what probes recorded while training (`training/probing.py`)
+    probes.jsonl       what probes recorded while training (`training/callbacks/probes.py`)
     lock, lock.json    held while it is trained, and by whom (`runs/lock.py`)
 
 JSON and safetensors only: nothing in a run directory is ever executed or unpickled, and nothing in
@@ -41,7 +41,7 @@ from hornbook.files import (
 from hornbook.machine import alive
 from hornbook.models.registry import parse_run_config
 from hornbook.runs.commands import resume_command
-from hornbook.runs.schema import FORMAT, Facts, Record, Report, Seen, checked, migrated
+from hornbook.runs.schema import FORMAT, Facts, Record, Report, checked, migrated
 from hornbook.tokenizers import Tokenizer, load_tokenizer
 from hornbook.tokenizers.base import Unknown
 
@@ -137,11 +137,6 @@ class StoredRun:
         place = self.path / "log.jsonl"
         return read_lines(place, lambda record: checked(place, record, Record), damage=damage)
 
-    def read_probes(self, damage: list[str] | None = None) -> list[dict[str, Any]]:
-        """The records of probes.jsonl, none where nothing was probed; `damage` as in `read_log`."""
-        place = self.path / "probes.jsonl"
-        return read_lines(place, lambda record: checked(place, record, Seen), damage=damage)
-
     @property
     def report(self) -> dict[str, Any]:
         """The final figures; empty while the run has not ended."""
@@ -228,7 +223,7 @@ def _existing(path: Path) -> str:
         return "exists already; "
     done = saved_step(path) or (finished["steps"] if finished else 0)
     steps = run.config.training.steps
-    command = resume_command(path, *(["--steps", str(2 * max(steps, done))] if finished else []))
+    command = resume_command(path, *([f"--steps {2 * max(steps, done)}"] if finished else []))
     how = f"finished after {done:,} steps" if finished else f"{done:,} of {steps:,} steps done"
     what = f"exists already: {run.config.model.name} on {run.facts['corpus']['name']}, {how}"
     if finished and not (path / "last").exists():  # counted, or mixed: it cannot be trained further
@@ -240,7 +235,7 @@ def saved_step(path: Path) -> int | None:
     """The number of steps done in the newest state; None where no state was saved.
 
     From the pointer, or, where that is damaged or gone, from the names of the states
-    (`training/state.py`).
+    (`training/checkpoint.py`).
     """
     folder = path / "last"
     with suppress(RunError, LookupError, TypeError, ValueError, OverflowError):

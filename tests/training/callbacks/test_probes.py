@@ -16,8 +16,8 @@ from hornbook.files import read_tensors
 from hornbook.metrics.novelty import Novelty, measure_novelty
 from hornbook.models.base import LanguageModel
 from hornbook.models.registry import MODELS, parse_run_config
-from hornbook.training import probing
-from hornbook.training.probing import Recorder
+from hornbook.training.callbacks import probes
+from hornbook.training.callbacks.probes import Probes
 from tests.conftest import TINY_GPT, WORDS, train_small
 
 
@@ -68,7 +68,7 @@ def test_copies_are_those_of_the_weights_that_are_evaluated(
         seen.append(next(model.parameters()).detach().clone())
         return measure_novelty(model, *rest)
 
-    monkeypatch.setattr(probing, "measure_novelty", watched_measure)
+    monkeypatch.setattr(probes, "measure_novelty", watched_measure)
     run = train(
         "names", out=tmp_path / "run", precision="fp32",
         settings=merge(TINY_GPT, {
@@ -83,10 +83,9 @@ def test_copies_are_those_of_the_weights_that_are_evaluated(
 @pytest.mark.parametrize("steps", [1, 499, 500, 501, 998, 1000, 1001, 12_345])
 def test_a_run_has_at_most_500_probes(names_run: Run, steps: int) -> None:
     config = merge(names_run.facts["config"], {"training": {"steps": steps, "probe_every": 1}})
-    recorder = Recorder()
-    plan = SimpleNamespace(config=parse_run_config(config), reference=None)
-    recorder.planned(plan)  # type: ignore[arg-type]
-    due = [step for step in range(steps) if recorder._probes(step)]
+    plan: Any = SimpleNamespace(config=parse_run_config(config))
+    callback = Probes(plan)
+    due = [step for step in range(steps) if callback._is_due(step)]
     assert min(steps, 250) <= len(due) <= 500
     assert due[0] == 0
     assert due[-1] == steps - 1
