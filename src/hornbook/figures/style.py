@@ -1,6 +1,6 @@
 """The look of all figures: one palette, one width, fonts that stay readable, light behind everything.
 
-Colors are those of Okabe and Ito (2008), told apart by color-blind readers; scales of one quantity
+Colors are those of Okabe and Ito (2008), which color-blind readers tell apart; scales of one quantity
 run in lightness as well (cividis, blue to white to vermilion), so that they survive in grey. Figures
 are objects: no pyplot, no state outside of them.
 """
@@ -144,12 +144,12 @@ def color_bar(
 def depth_colors(n: int) -> list[Any]:
     """One color a layer, dark for the first; all of them dark enough on white."""
     scale = matplotlib.colormaps[SEQUENCE]
-    return [scale(place) for place in np.linspace(0.0, 0.85, max(n, 2))[:n]]
+    return [scale(x) for x in np.linspace(0.0, 0.85, max(n, 2))[:n]]
 
 
 @cache
 def families() -> tuple[str, ...]:
-    """The fonts that text is looked up in, one after the other."""
+    """The fonts that characters are looked for in, in this order."""
     installed = {font.name for font in fontManager.ttflist}
     return (FONT, *(name for name in OTHERS if name in installed))
 
@@ -166,7 +166,7 @@ def _charmap(family: str) -> frozenset[int]:
 
 @cache
 def _visible(character: str) -> str:
-    """A character, or what stands for one that cannot be seen or that no font here has."""
+    """A character, or a replacement for one that is invisible or that no installed font has."""
     point, category = ord(character), unicodedata.category(character)
     if character in SIGNS:
         return SIGNS[character]
@@ -181,8 +181,8 @@ SIGNS = {" ": "␣", "\n": "⏎", "\t": "⇥", "$": r"\$"}  # a plain $ would be
 
 
 def shown(text: str) -> str:
-    """A text as it can be seen in a figure: blanks by signs of their own, code points for what
-    cannot be seen or drawn."""
+    """A text as it is drawn in a figure: signs for blanks, code points for characters that are
+    invisible or that no font has."""
     return "".join(map(_visible, text))
 
 
@@ -228,15 +228,15 @@ def numbers(
     in points; a cell is 1 wide and 1 high in the units of the axes.
     """
     width, height = cell
-    places: dict[str, list[tuple[float, float]]] = {}
+    positions: dict[str, list[tuple[float, float]]] = {}
     for x, y, text in ((x, y, text.replace(r"\$", "$")) for x, y, text in entries):
-        left = x - sum(_glyph(symbol)[1] for symbol in text) * size / width / 2
-        for symbol in text:
-            places.setdefault(symbol, []).append((left, y + 0.36 * size / height))
-            left += _glyph(symbol)[1] * size / width
-    for symbol, at in places.items():
+        left = x - sum(_glyph(character)[1] for character in text) * size / width / 2
+        for character in text:
+            positions.setdefault(character, []).append((left, y + 0.36 * size / height))
+            left += _glyph(character)[1] * size / width
+    for character, at in positions.items():
         marks = PathCollection(
-            [_glyph(symbol)[0]], [size**2], offsets=at, offset_transform=axes.transData,
+            [_glyph(character)[0]], [size**2], offsets=at, offset_transform=axes.transData,
             facecolors=[color], linewidths=[0], clip_on=False,
         )  # fmt: skip
         marks.set_transform(IdentityTransform())
@@ -246,11 +246,11 @@ def numbers(
 
 
 @cache
-def _glyph(symbol: str) -> tuple[Path, float]:
-    """The outline of a symbol in a font of size 1, and how far it moves on."""
+def _glyph(character: str) -> tuple[Path, float]:
+    """The outline of a character in a font of size 1, and its width."""
     font = FontProperties(family=list(families()), size=100)
-    width, _, _ = text_to_path.get_text_width_height_descent(symbol, font, ismath=False)
-    path = TextPath((0, 0), symbol, prop=font)
+    width, _, _ = text_to_path.get_text_width_height_descent(character, font, ismath=False)
+    path = TextPath((0, 0), character, prop=font)
     return Path(np.asarray(path.vertices) / 100, path.codes), float(width) / 100
 
 

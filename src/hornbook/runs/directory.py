@@ -80,25 +80,25 @@ class StoredRun:
             raise RunError(
                 f"{path}: found no config.json, expected a run directory that hornbook wrote"
             )
-        place = path / "config.json"
-        facts = migrated(place, read_json(place))
-        checked(place, facts, Facts)
+        file = path / "config.json"
+        facts = migrated(file, read_json(file))
+        checked(file, facts, Facts)
         try:
             return cls(path, facts, parse_run_config(facts["config"]))
         except ConfigError as error:
             raise RunError(
-                f"{place}: damaged, or written by another version of hornbook: {error}"
+                f"{file}: damaged, or written by another version of hornbook: {error}"
             ) from None
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
         """The tokenizer, from tokenizer.json."""
-        place = self.path / "tokenizer.json"
-        tokenizer, expected = load_tokenizer(place), self.facts["vocab_size"]
+        file = self.path / "tokenizer.json"
+        tokenizer, expected = load_tokenizer(file), self.facts["vocab_size"]
         if tokenizer.vocab_size != expected or (tokenizer.end_id is None) == self.documents:
             kind = self.facts["corpus"]["kind"]
             raise RunError(
-                f"{place}: found {tokenizer.vocab_size} ids, expected {expected}, of {kind}; it is "
+                f"{file}: found {tokenizer.vocab_size} ids, expected {expected}, of {kind}; it is "
                 "of another run"
             )
         return tokenizer
@@ -108,14 +108,14 @@ class StoredRun:
         """The model with its best weights, on the CPU, in evaluation mode."""
         from hornbook.models.registry import build_model
 
-        place = self.path / "model.safetensors"
+        file = self.path / "model.safetensors"
         known = self.config.model, self.tokenizer.vocab_size, self.tokenizer.end_id
-        weights = read_tensors(place, self._check_weights)
+        weights = read_tensors(file, self._check_weights)
         model = build_model(*known)
         try:
             model.load_weights(weights)
         except RunError as error:
-            raise RunError(f"{place}: {error}") from None
+            raise RunError(f"{file}: {error}") from None
         return model.eval()
 
     def _check_weights(self, header: Header) -> None:
@@ -134,17 +134,17 @@ class StoredRun:
     def read_log(self, damage: list[str] | None = None) -> list[dict[str, Any]]:
         """The training log. Raises RunError where a line is damaged; where `damage` is given, the
         error is put there instead and the log ends with the line before."""
-        place = self.path / "log.jsonl"
-        return read_lines(place, lambda record: checked(place, record, Record), damage=damage)
+        file = self.path / "log.jsonl"
+        return read_lines(file, lambda record: checked(file, record, Record), damage=damage)
 
     @property
     def report(self) -> dict[str, Any]:
         """The final figures; empty while the run has not ended."""
-        place = self.path / "report.json"
-        if not os.path.lexists(place):
+        file = self.path / "report.json"
+        if not os.path.lexists(file):
             return {}
-        report = read_json(place)
-        checked(place, report, Report)
+        report = read_json(file)
+        checked(file, report, Report)
         return report
 
     @property
@@ -207,7 +207,7 @@ class StoredRun:
 
 
 def check_free(path: Path) -> None:
-    """Raises ConfigError where something stands at `path` already, or nothing can be put there."""
+    """Raises ConfigError where `path` exists already, or cannot be made."""
     if os.path.lexists(user_path(path, ConfigError)):
         raise ConfigError(f"{path}: {_existing(path)}give another place (--out)")
     above = next(p for p in path.absolute().parents if os.path.exists(p))
@@ -240,7 +240,7 @@ def saved_step(path: Path) -> int | None:
     folder = path / "last"
     with suppress(RunError, LookupError, TypeError, ValueError, OverflowError):
         return int(read_json(folder / "state.json")["step"])
-    names = (STATE.fullmatch(place.name) for place in folder.glob("state-*.safetensors"))
+    names = (STATE.fullmatch(file.name) for file in folder.glob("state-*.safetensors"))
     return max((int(name[1]) for name in names if name), default=None)
 
 
@@ -249,7 +249,7 @@ def create(
 ) -> StoredRun:
     """A new run directory, there whole or not at all.
 
-    Raises ConfigError where something stands there already, RunError where it cannot be made.
+    Raises ConfigError where the path exists already, RunError where it cannot be made.
     """
     check_free(path)
     facts = {"format": FORMAT, **facts, "config": config.model_dump(mode="json")}

@@ -1,7 +1,7 @@
 """One process trains in a run directory; a second is refused and told who the first is.
 
 The lock itself is `filelock`'s on the file `lock`, which the system releases when its process ends,
-however it ends. Around it stand three guarantees that filelock does not give:
+however it ends. Three guarantees that filelock does not give are added here:
 
 - `lock.json` names the holder. What a killed process left there is recognized: the lock is free.
 - The directory is known by its inode, so a run that is renamed while it is trained is found again.
@@ -82,7 +82,7 @@ class Lock:
     def follow(self) -> bool:
         """Whether the directory was renamed or moved; then `path` is where it is now.
 
-        Raises RunError where it was removed, or another stands in its place and it cannot be found.
+        Raises RunError where it was removed, or replaced by another and cannot be found.
         """
         if self._folder < 0:
             return False
