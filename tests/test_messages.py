@@ -113,8 +113,9 @@ def link(run: Path) -> None:
 def lock(run: Path) -> None:
     import fcntl
 
+    holder = '{"pid": 77, "host": "there", "boot": "", "since": "noon"}'
+    (run / "lock.json").write_text(holder)
     descriptor = os.open(run / "lock", os.O_RDWR | os.O_CREAT)
-    os.write(descriptor, b'{"pid": 77, "host": "there", "boot": "", "since": "noon"}')
     fcntl.flock(descriptor, fcntl.LOCK_EX)
 
 

@@ -32,10 +32,10 @@ def test_inspect_writes_figures_and_a_page(capsys: Cap, parrot: Run, tmp_path: P
     assert main(["inspect", str(parrot.path), "--text", "emma", "--out", str(tmp_path / "o")]) == 0
     out, err = capsys.readouterr()
     assert out.strip() == str(tmp_path / "o" / "index.html")
-    assert "copies: memorising: 100%" in err
-    assert "losses: left out: it was not trained update by update" in err
+    assert "copies: memorizing: 100%" in err
+    assert "losses: left out: it was not trained step by step" in err
     page = (tmp_path / "o" / "index.html").read_text("utf-8")
-    assert "memorising: 100%" in page
+    assert "memorizing: 100%" in page
     assert (tmp_path / "o" / "surprise.png").read_bytes()[1:4] == b"PNG"
 
 

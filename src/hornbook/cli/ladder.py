@@ -14,7 +14,7 @@ from hornbook.cli.flags import SettingsParser, read_word, show_notes
 from hornbook.errors import ConfigError
 
 if TYPE_CHECKING:
-    from hornbook.metrics.compare import Standing
+    from hornbook.metrics.comparison import RunResult
 
 
 def run(arguments: list[str]) -> int:
@@ -40,10 +40,10 @@ def run(arguments: list[str]) -> int:
     from hornbook.experiments.ladder import climb
     from hornbook.files import dump
 
-    def report(standing: Standing) -> None:
+    def report(result: RunResult) -> None:
         print(
-            f"{standing.name:>14}  validation {number(standing.validation)}  "
-            f"{standing.seconds:.1f} s  {'  '.join(map(visible, standing.samples[:5]))[:70]}",
+            f"{result.name:>14}  validation {number(result.validation)}  "
+            f"{result.seconds:.1f} s  {'  '.join(map(visible, result.samples[:5]))[:70]}",
             file=sys.stderr,
         )
 
@@ -65,7 +65,7 @@ def run(arguments: list[str]) -> int:
         )
         raise
     if args.json:
-        rows = [standing.to_json() for standing in ladder.standings]
+        rows = [result.to_json() for result in ladder.standings]
         print(dump({"standings": rows, "sentences": ladder.sentences}))
         return 0
     show(ladder.standings, ladder.sentences)
@@ -80,12 +80,12 @@ def _names(listed: str) -> list[str]:
     return names
 
 
-def show(standings: Sequence[Standing], sentences: list[str]) -> None:
+def show(standings: Sequence[RunResult], sentences: list[str]) -> None:
     """Table, sentences and samples side by side, on stdout."""
-    from hornbook.metrics.compare import columns, rank
+    from hornbook.metrics.comparison import rank, result_rows
 
     rows = sorted(standings, key=rank)
-    print(table(columns(rows), right=range(1, 9)))
+    print(table(result_rows(rows), right=range(1, 9)))
     print()
     for sentence in sentences:
         print(sentence)

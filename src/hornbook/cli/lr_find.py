@@ -40,7 +40,7 @@ def run(arguments: list[str]) -> int:
     plan = resolve(read_request(preset=args.preset, settings=given.sections))
     sweep = find_learning_rate(plan, low=args.low, high=args.high, steps=args.sweep_steps)
     if args.out is not None:
-        from hornbook.figures.learning import lr_sweep
+        from hornbook.figures.losses import lr_sweep
 
         write_picture(args.out, lr_sweep(sweep.rates, sweep.losses, sweep.best))
         print(f"drawn: {args.out}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""The picture of a ladder or a comparison: losses with their errors, and what they cost."""
+"""The figure of a ladder or a comparison: losses with their standard errors, and their cost."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from matplotlib.ticker import LogFormatter
 
 from hornbook.figures import style
 from hornbook.figures.style import Figure, panels, styled
-from hornbook.metrics.compare import Standing
+from hornbook.metrics.comparison import RunResult
 
 LABEL = 0.17  # inches from one label to the next
 
 
 class _Row(NamedTuple):
-    """A standing in the unit of the picture."""
+    """A result in the unit of the figure."""
 
     name: str
     seconds: float
@@ -31,7 +31,7 @@ class _Row(NamedTuple):
 
 
 @styled
-def standings(rows: Sequence[Standing], title: str = "The ladder") -> Figure:
+def comparison(rows: Sequence[RunResult], title: str = "The ladder") -> Figure:
     """Validation and test loss of each run with two standard errors, and loss against time.
 
     In nats per token, or in bits per byte where the tokenizers differ. Runs with an infinite loss
@@ -57,7 +57,7 @@ def standings(rows: Sequence[Standing], title: str = "The ladder") -> Figure:
     return figure
 
 
-def _row(s: Standing, same: bool) -> _Row:
+def _row(s: RunResult, same: bool) -> _Row:
     """The losses in nats per token where `same`, else in bits per byte."""
     if same:
         losses, test = (s.validation, s.validation_error), (s.test, s.test_error)
@@ -71,12 +71,12 @@ def _row(s: Standing, same: bool) -> _Row:
 
 
 def _losses(axes: Axes, rows: Sequence[_Row]) -> None:
-    places = range(len(rows))
+    rows_at = range(len(rows))
     axes.errorbar(
-        [r.validation for r in rows], [p + 0.12 for p in places], xerr=[2 * r.error for r in rows],
+        [r.validation for r in rows], [p + 0.12 for p in rows_at], xerr=[2 * r.error for r in rows],
         fmt="o", color=style.BLUE, ms=5, label="validation (2 standard errors)",
     )  # fmt: skip
-    tested = [(p - 0.12, r.test, r.test_error) for p, r in zip(places, rows, strict=True)
+    tested = [(p - 0.12, r.test, r.test_error) for p, r in zip(rows_at, rows, strict=True)
               if r.test is not None and math.isfinite(r.test)]  # fmt: skip
     if tested:
         axes.errorbar(
@@ -84,12 +84,12 @@ def _losses(axes: Axes, rows: Sequence[_Row]) -> None:
             xerr=[2 * e for _, _, e in tested], fmt="s", color=style.ORANGE, ms=4,
             label="test (2 standard errors)",
         )  # fmt: skip
-    unseen = [(p - 0.36, r.unseen) for p, r in zip(places, rows, strict=True)
+    unseen = [(p - 0.36, r.unseen) for p, r in zip(rows_at, rows, strict=True)
               if r.unseen is not None and r.unseen != r.validation]  # fmt: skip
     if unseen:
         axes.plot([u for _, u in unseen], [p for p, _ in unseen], "d", color=style.GREEN, ms=4,
                   label="validation, documents not in the training part")  # fmt: skip
-    axes.set_yticks(list(places), [r.name for r in rows])
+    axes.set_yticks(list(rows_at), [r.name for r in rows])
     axes.grid(axis="x", color=style.PALE, lw=0.8)
     axes.set_axisbelow(True)
     axes.legend(loc="best")
@@ -104,12 +104,12 @@ def _times(axes: Axes, rows: Sequence[_Row]) -> None:
     spread = max(values) - min(values) or 1.0
     low, high = min(values) - 0.06 * spread, max(values) + 0.06 * spread
     column = last * (last / first) ** 0.06
-    for r, place in zip(rows, spaced(values, low, high), strict=True):
-        axes.plot([r.seconds, last, column], [r.validation, place, place], color=style.GREY, lw=0.5,
+    for r, height in zip(rows, spaced(values, low, high), strict=True):
+        axes.plot([r.seconds, last, column], [r.validation, height, height], color=style.GREY, lw=0.5,
                   alpha=0.6, zorder=1)  # fmt: skip
         axes.plot(r.seconds, r.validation, "^" if r.fitted else "o", ms=6, zorder=3,
                   color=style.VERMILION if r.fitted else style.BLUE)  # fmt: skip
-        axes.annotate(r.name, (column, place), xytext=(3, 0), textcoords="offset points",
+        axes.annotate(r.name, (column, height), xytext=(3, 0), textcoords="offset points",
                       va="center", fontsize=8)  # fmt: skip
     axes.plot([], [], "^", ms=6, color=style.VERMILION, label="counted")
     axes.plot([], [], "o", ms=6, color=style.BLUE, label="trained")
@@ -119,16 +119,16 @@ def _times(axes: Axes, rows: Sequence[_Row]) -> None:
 
 
 def spaced(values: Sequence[float], low: float, high: float) -> list[float]:
-    """Places for labels beside these values, in their order, none nearer than a line to the next.
+    """Heights for labels beside these values, in their order, at least a line apart.
 
-    All lie between low and high; the places move as little as the gaps allow, from the top down.
+    All lie between low and high; the labels move as little as the gaps allow, from the top down.
     """
     order = np.argsort(values)[::-1]
     gap = (high - low) / max(len(values), 20)
-    places = np.empty(len(values))
+    heights = np.empty(len(values))
     ceiling = high - gap / 2
     for rank, i in enumerate(order):
-        floor = low + gap / 2 + gap * (len(order) - 1 - rank)  # room for those below
-        places[i] = max(floor, min(ceiling, values[i]))
-        ceiling = places[i] - gap
-    return [float(place) for place in places]
+        floor = low + gap / 2 + gap * (len(order) - 1 - rank)  # space for those below
+        heights[i] = max(floor, min(ceiling, values[i]))
+        ceiling = heights[i] - gap
+    return heights.tolist()

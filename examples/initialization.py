@@ -1,6 +1,6 @@
 """Initialisation through depth: naive, gained, and BatchNorm, side by side.
 
-    python examples/initialisation.py [picture.png]
+    python examples/initialization.py [picture.png]
 
 The notes' deep network of five tanh layers at its first update. Naive weights, N(0, 1), saturate
 every layer, and gradients grow on the way back. Weights scaled by 5/3 / sqrt(fan_in) keep the spread;
@@ -20,8 +20,9 @@ from hornbook.data.batches import Draw, WindowBatches
 from hornbook.data.corpora import load_corpus
 from hornbook.data.part import split_corpus
 from hornbook.figures import style
-from hornbook.figures.learning import histogram
-from hornbook.metrics.probes import Probe, judge
+from hornbook.figures.activations import histogram
+from hornbook.metrics.activations import judge_activations
+from hornbook.metrics.probes import Probe
 from hornbook.models.registry import build_model, model_config
 from hornbook.tokenizers import build_tokenizer
 
@@ -56,12 +57,12 @@ def draw(probes: dict[str, Probe]) -> style.Figure:
         top, bottom = axes[column], axes[column + len(probes)]
         top.set_yscale("log")
         bottom.set_yscale("log")
-        colours = style.depth_colours(len(probe.activations))
+        colors = style.depth_colors(len(probe.activations))
         for number, (key, units) in enumerate(probe.activations.items(), 1):
             label = f"{number}: {units.saturated:.0%} saturated"
-            histogram(top, units.spread, colours[number - 1], label)
+            histogram(top, units.outputs, colors[number - 1], label)
             gradient = probe.gradients[key]
-            histogram(bottom, gradient, colours[number - 1], f"{number}: ± {gradient.std:.0e}")
+            histogram(bottom, gradient, colors[number - 1], f"{number}: ± {gradient.std:.0e}")
         top.set(title=name, xlabel="output of the layer", ylim=(0.02, 15))
         bottom.set(xlabel="gradient (nats per unit)")
         bottom.locator_params(axis="x", nbins=3)
@@ -80,14 +81,14 @@ def main(picture: Path) -> None:
         print(f"\n{name}: loss {loss:.2f}")
         for number, (key, units) in enumerate(probes[name].activations.items(), 1):
             print(
-                f"  layer {number}: mean {units.spread.mean:+.2f}, deviation {units.spread.std:.2f},"
+                f"  layer {number}: mean {units.outputs.mean:+.2f}, deviation {units.outputs.std:.2f},"
                 f" saturated {units.saturated:5.1%}, gradient's deviation "
                 f"{probes[name].gradients[key].std:.1e}"
             )
-        print(f"  {judge(probes[name].activations, first=True).text}")
+        print(f"  {judge_activations(probes[name].activations, first=True).text}")
     picture.write_bytes(draw(probes).png())
     print(f"\n{picture}")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else "initialisation.png"))
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "initialization.png"))
