@@ -12,7 +12,7 @@ import torch
 from hornbook.config import Nested, merge
 from hornbook.engine.compiled import SPAN
 from hornbook.engine.step import OptimizerStep
-from hornbook.metrics.text_index import training_of
+from hornbook.metrics.text_index import text_index_of
 from hornbook.models.registry import build_on_meta, parse_run_config
 from hornbook.planning.bench import Bench
 from hornbook.planning.shape import Shape
@@ -113,7 +113,7 @@ def test_nothing_outside_changes(settings: Nested, words_file: Path) -> None:
     bench.bf16_ratio()
     bench.step_seconds("fp32")
     bench.kept_bytes("fp32")
-    bench.report_seconds(training_of(bench.data.split))
+    bench.report_seconds(text_index_of(bench.data.split))
     assert torch.equal(torch.get_rng_state(), before)
     assert bench.model.training is training
     for name, tensor in bench.model.state_dict().items():
@@ -147,5 +147,5 @@ def test_steps_that_cannot_be_compiled_raise(
 
 def test_the_report_is_timed_beforehand(words_file: Path) -> None:
     bench = bench_of(words_file, TINY_GPT)
-    evaluation, report = bench.report_seconds(training_of(bench.data.split))
+    evaluation, report = bench.report_seconds(text_index_of(bench.data.split))
     assert 0 < evaluation < report

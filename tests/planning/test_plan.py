@@ -9,7 +9,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from hornbook.metrics.text_index import training_of
+from hornbook.metrics.text_index import text_index_of
 from hornbook.planning import plan as module
 from hornbook.planning.decision import Decision
 from tests.planning.texts import TINY_GPT, TINY_MLP, plan_of
@@ -77,4 +77,4 @@ def test_windows_are_all_contexts_or_evenly_spread(
 
 def test_what_samples_are_compared_with_is_made_once(words_file: Path) -> None:
     plan = plan_of(words_file, TINY_GPT)
-    assert plan.text_index is training_of(plan.data.split)
+    assert plan.text_index is text_index_of(plan.data.split)

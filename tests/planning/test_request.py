@@ -9,7 +9,7 @@ import pytest
 
 from hornbook.errors import ConfigError
 from hornbook.optim.schedules import Segment
-from hornbook.planning.request import as_sections, read_request
+from hornbook.planning.request import read_request
 
 
 def test_dotted_settings_sections_and_arguments_are_one_form() -> None:
@@ -81,12 +81,6 @@ def test_the_schedule_of_a_timed_run_is_repeated() -> None:
 def test_a_schedule_that_is_none_is_refused(paces: Any) -> None:
     with pytest.raises(ConfigError, match=r"optim.paces: found .*expected \(step, position, total"):
         read_request(settings={"optim.paces": paces})
-
-
-def test_sections_win_by_field() -> None:
-    assert as_sections({"optim": {"beta1": 0.5, "beta2": 0.6}, "optim.beta1": 0.7}) == {
-        "optim": {"beta1": 0.7, "beta2": 0.6}
-    }
 
 
 def test_a_request_cannot_be_patched() -> None:
