@@ -65,10 +65,10 @@ def run(arguments: list[str]) -> int:
         )
         raise
     if args.json:
-        rows = [result.to_json() for result in ladder.standings]
+        rows = [result.to_json() for result in ladder.results]
         print(dump({"standings": rows, "sentences": ladder.sentences}))
         return 0
-    show(ladder.standings, ladder.sentences)
+    show(ladder.results, ladder.sentences)
     print(f"\n{ladder.path}/ladder.png  {ladder.path}/ladder.json")
     return 0
 

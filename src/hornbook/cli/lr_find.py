@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from hornbook.cli.common import check_picture, table, write_picture
 from hornbook.cli.flags import SettingsParser, show_notes
+from hornbook.config import merge
 from hornbook.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -37,7 +38,9 @@ def run(arguments: list[str]) -> int:
     from hornbook.planning.request import read_request
     from hornbook.planning.resolve import resolve
 
-    plan = resolve(read_request(preset=args.preset, settings=given.sections))
+    # nothing is compiled for a sweep, so that is not to be decided either
+    settings = merge({"training": {"compile": "no"}}, given.sections)
+    plan = resolve(read_request(preset=args.preset, settings=settings))
     sweep = find_learning_rate(plan, low=args.low, high=args.high, steps=args.sweep_steps)
     if args.out is not None:
         from hornbook.figures.losses import lr_sweep
