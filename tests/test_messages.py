@@ -378,7 +378,9 @@ def test_a_fault_in_training_says_what_is_kept_and_how_to_go_on(
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="becomes somebody else")
-def test_what_is_not_to_be_reached_is_told(names_run: Run, tmp_path: Path) -> None:
+def test_what_is_not_to_be_reached_is_told(
+    names_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As somebody who may not look into a directory."""
     shutil.copytree(names_run.path, tmp_path / "shut" / "run")
     (tmp_path / "shut" / "x.txt").write_text("abc\ndef\n")
@@ -395,11 +397,8 @@ def test_what_is_not_to_be_reached_is_told(names_run: Run, tmp_path: Path) -> No
         said, code = as_nobody(lambda line=line: main(line.split()), tmp_path / "said")
         assert code in (1, 2), line
         assert re.search(r"cannot be (reached \(Permission denied\)|made in)", said), said
-    os.environ["HORNBOOK_CACHE"] = f"{shut}/cache"
-    try:
-        said, code = as_nobody(lambda: main(["doctor"]), tmp_path / "said")
-    finally:
-        del os.environ["HORNBOOK_CACHE"]
+    monkeypatch.setenv("HORNBOOK_CACHE", f"{shut}/cache")
+    said, code = as_nobody(lambda: main(["doctor"]), tmp_path / "said")
     assert code == 1
     assert f"{shut} cannot be written" in said
 

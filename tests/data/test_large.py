@@ -22,7 +22,8 @@ from hornbook.config import DataConfig
 from hornbook.data import batches, large, store, text
 from hornbook.data.batches import Draw, build_batches
 from hornbook.data.cache import cache_directory
-from hornbook.data.part import Part, split_corpus
+from hornbook.data.part import Part
+from hornbook.data.split import split_corpus
 from hornbook.data.text import Corpus, read_corpus
 from hornbook.errors import DataError
 from hornbook.tokenizers import END, Tokenizer, build_tokenizer

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from hornbook.api import Run, train
-from hornbook.data.part import Split
+from hornbook.data.split import Split
 from hornbook.figures.copying import copies
 from hornbook.figures.learning import losses
 from hornbook.metrics import nearest

@@ -83,9 +83,9 @@ def test_another_file_is_no_tokenizer(content: str, tmp_path: Path) -> None:
         load_tokenizer(tmp_path / "tokenizer.json")
 
 
-def test_unknown_symbols_are_named_or_skipped() -> None:
+def test_unknown_characters_are_named_or_skipped() -> None:
     tokenizer: Tokenizer = CharTokenizer(["a", "b"], documents=True)
-    with pytest.raises(DataError, match=r"'z' \(U\+007A\).*2 symbols: 'ab'.*--unknown skip"):
+    with pytest.raises(DataError, match=r"'z' \(U\+007A\).*2 characters: 'ab'.*--unknown skip"):
         tokenizer.encode("abz")
     with pytest.raises(DataError, match=r"'😀' \(U\+1F600\)"):
         tokenizer.encode("ab😀")

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from hornbook.data.batches import Draw, build_batches
-from hornbook.data.part import Part, Split
+from hornbook.data.part import Part
+from hornbook.data.split import Split
 from hornbook.errors import DataError, HornbookError
 from hornbook.files import read_lines
 from hornbook.generate import make_generator, sample

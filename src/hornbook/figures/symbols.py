@@ -12,7 +12,8 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from hornbook.data.part import Part, Rows
+from hornbook.data.packing import Rows
+from hornbook.data.part import Part
 from hornbook.figures import style
 from hornbook.figures.source import DoesNotApplyError, next_probabilities, source, symbols
 from hornbook.figures.style import Figure, panels, styled

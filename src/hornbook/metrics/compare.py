@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hornbook.data.part import Part, Split
+from hornbook.data.part import Part
+from hornbook.data.split import Split
 from hornbook.errors import DataError
 from hornbook.generate import make_generator, sample
 from hornbook.metrics.loss import summarise, token_nats
@@ -178,7 +179,7 @@ def measure(run: StoredRun, name: str) -> Measured:
     tokens = np.diff(np.append(edges, len(nats))).astype(np.float64)
     unseen = unseen_bits = test = test_error = test_bits = None
     new_ones = np.ones(len(sums), dtype=np.bool_)
-    if split.documents and split.recipe is None:  # of a large text only excerpts are at hand
+    if split.documents and split.in_memory:  # of a large text only excerpts are at hand
         known = set(split.train)
         new_ones = np.array([text not in known for text in split.validation])
         if new_ones.any() and not new_ones.all():

@@ -284,7 +284,7 @@ def compare(
         if chance > expected or not expected:
             by_chance, expected = True, chance
             error = min(1.0, share_error(hits, len(full)) * ratio)
-    excerpt = split.recipe is not None or training.cut
+    excerpt = not split.in_memory or training.cut
     return Novelty(*sets, expected, error, by_chance, split.documents, level, excerpt)
 
 

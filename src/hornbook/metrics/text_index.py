@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from hornbook.data.part import Part, Split
+from hornbook.data.part import Part
+from hornbook.data.split import Split
 from hornbook.metrics.loss import token_nats
 from hornbook.metrics.nearest import Nearest
 from hornbook.metrics.suffixes import SuffixArray
@@ -64,7 +65,7 @@ class Training:
         if key not in self._levels:
             validation = _some(self.split.validation, room(tokenizer))
             some = replace(
-                self.split, recipe=None, train=_some(self.split.train, SEARCHED),
+                self.split, source=None, train=_some(self.split.train, SEARCHED),
                 validation=validation,
             )  # fmt: skip
             part, train = (some.part(name, tokenizer, unknown="skip") for name in ("val", "train"))

@@ -23,9 +23,10 @@ import hornbook
 from hornbook.config import DataConfig, Nested, RunConfig, merge, presets
 from hornbook.data.batches import Batches, Draw, WindowBatches, build_batches
 from hornbook.data.corpora import load_corpus
-from hornbook.data.part import Part, Split
-from hornbook.data.part import split_corpus as split_texts
-from hornbook.data.text import Corpus
+from hornbook.data.corpus import Corpus
+from hornbook.data.part import Part
+from hornbook.data.split import Split
+from hornbook.data.split import split_corpus as split_texts
 from hornbook.engine.compiled import Form
 from hornbook.engine.device import describe_device, find_device
 from hornbook.engine.replay import SPAN, is_small, is_smallest, span_of
@@ -245,7 +246,7 @@ def make_plan(
         base = presets.default(name, documents=documents)
     asked.setdefault("model", {})["name"] = name
     merged: Nested = parse_run_config(merge(base, asked, {"data": data})).model_dump()
-    tokenizer = build_tokenizer(merged["tokenizer"]["kind"], text.symbols, documents=documents)
+    tokenizer = build_tokenizer(merged["tokenizer"]["kind"], text.alphabet, documents=documents)
     split = split_texts(text, data_config, tokenizer)
     train_part, val_part = split.part("train", tokenizer), split.part("val", tokenizer)
     notes = [*text.notes, *split.notes]
@@ -289,8 +290,8 @@ def _assemble(
     refuse_too_large(config.model, config.optim, tokenizer.vocab_size, tokenizer.end_id, device)
     torch.manual_seed(config.training.seed)
     model = build_model(config.model, tokenizer.vocab_size, tokenizer.end_id).to(device)
-    if model.fitted and split.recipe is not None:
-        train_part = train_part.spread(LOOKED_AT, tokenizer)
+    if model.fitted and not split.in_memory:
+        train_part = train_part.subset(LOOKED_AT, tokenizer)
         notes.append(f"counts {train_part.n_targets:,} tokens, spread over the training part")
     plan = Plan(config, corpus, split, tokenizer, train_part, val_part, model, device, notes)
     if not model.fitted and plan.examples == "windows":
