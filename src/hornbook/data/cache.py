@@ -16,7 +16,7 @@ import shutil
 import time
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import platformdirs
@@ -68,8 +68,9 @@ def whole_folder(path: Path) -> Iterator[Path]:
     partial = path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}.partial")
     try:
         for other in path.parent.glob("*.partial"):
-            if time.time() - other.stat().st_mtime > ABANDONED:
-                shutil.rmtree(other, ignore_errors=True)
+            with suppress(OSError):  # another process may remove it as well
+                if time.time() - other.stat().st_mtime > ABANDONED:
+                    shutil.rmtree(other, ignore_errors=True)
         partial.mkdir(parents=True)
         yield partial
         try:

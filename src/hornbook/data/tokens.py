@@ -66,7 +66,7 @@ class SplitCorpus:
         return self._load(tokenizer, unknown)[0]
 
     def where(self, tokenizer: Tokenizer, unknown: Unknown = "error") -> str:
-        """A line on where the tokens are, "" for those of a tiny text. Errors: `load_parts`."""
+        """A line on where the tokens are, "" if nobody has to know it. Errors: `load_parts`."""
         return self._load(tokenizer, unknown)[1]
 
     def _load(self, tokenizer: Tokenizer, unknown: Unknown) -> tuple[dict[str, Part], str]:
@@ -109,7 +109,7 @@ class SplitCorpus:
 def load_parts(
     source: SplitCorpus, tokenizer: Tokenizer, unknown: Unknown = "error"
 ) -> tuple[dict[str, Part], str]:
-    """The parts by name, and a line on where their tokens are ("" for those of a tiny text).
+    """The parts by name, and a line on where their tokens are, if a reader should know it.
 
     Memory: some MB, and 8 bytes a document; tokens in memory, where they are, too.
     Raises CacheError where the cache of a text that is not in memory cannot be written; DataError
@@ -121,11 +121,12 @@ def load_parts(
     if corpus.n_bytes < corpus.limits.in_cache:
         return _in_memory(source, tokenizer, unknown), ""
     try:
-        return _in_cache(source, tokenizer, unknown)
+        parts, where = _in_cache(source, tokenizer, unknown)
     except CacheError as error:
         if not corpus.in_memory:
             raise
         return _in_memory(source, tokenizer, unknown), f"tokens are kept in memory: {error}"
+    return parts, "" if corpus.in_memory else where
 
 
 def _knows(tokenizer: Tokenizer, corpus: Corpus) -> bool:
@@ -149,7 +150,7 @@ def _in_cache(
     folder = cache_directory() / "tokens" / source.key(tokenizer, unknown)
     seconds, damaged = 0.0, False
     for _ in range(ATTEMPTS):
-        if folder.exists():
+        if os.path.exists(folder):  # False where it cannot be reached
             with suppress(RunError, OSError, KeyError, ValueError, TypeError):
                 return _open(folder), _describe(folder, source.corpus, seconds, damaged=damaged)
             damaged = True
