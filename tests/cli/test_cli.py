@@ -139,18 +139,6 @@ def test_the_curve_says_what_it_is_of(capsys: Cap, names_run: Run, write: Write)
     assert "o validation" not in shown
 
 
-def test_data_describes_a_corpus(capsys: Cap, write: Write) -> None:
-    code, out, _ = run(capsys, "data")
-    assert code == 0
-    assert all(name in out for name in ("names", "makemore-names", "shakespeare"))
-    path = write("t.txt", "emma\nolivia\nemma\nzoë\n")
-    code, out, _ = run(capsys, "data", path, "--kind", "documents")
-    assert code == 0
-    assert "4, 3 different" in out
-    assert "emma x2" in out
-    assert "LATIN SMALL LETTER E WITH DIAERESIS" in out
-
-
 def test_models_lists_what_can_be_trained(capsys: Cap) -> None:
     from hornbook.models.registry import MODELS
 
@@ -203,7 +191,7 @@ BAD = [
     ("train {dir}/none.txt", 1, r"none.txt: no such file"),
     ("train {dir}", 1, r"is a directory"),
     ("train {dir}/empty.txt", 1, r"empty.txt: is empty"),
-    ("train {dir}/same.txt", 1, r"found 1 different symbol"),
+    ("train {dir}/same.txt", 1, r"found 1 different character"),
     ("train {dir}/binary", 1, r"null byte at offset"),
     ("train {dir}/latin.txt", 1, r"not valid utf-8. It would be valid in: .*latin-1"),
     ("train names --model gptt", 2, r"found 'gptt', no such model; did you mean 'gpt"),
@@ -232,7 +220,7 @@ BAD = [
     ("sample {dir}", 1, r"found no config.json, expected a run directory"),
     ("sample {dir}/none", 1, r"found nothing, expected a run directory"),
     ("sample {dir}/same.txt", 1, r"found a file, expected a run directory"),
-    ("sample {run} --prompt Åse", 1, r"unknown symbols: 'Å' \(U\+00C5\).*the model knows 26"),
+    ("sample {run} --prompt Åse", 1, r"unknown characters: 'Å' \(U\+00C5\).*the model knows 26"),
     ("sample {run} --temperature -1", 2, r"temperature: found -1.0, expected 0 \(greedy\) or more"),
     ("sample {run} --top-p 1.5", 2, r"top-p: found 1.5, expected above 0 and at most 1"),
     ("sample {run} --top-k 0", 2, r"top-k: found 0"),
@@ -242,7 +230,7 @@ BAD = [
     ("sample", 2, r"arguments are required: RUN"),
     ("eval {run} --split dev", 2, r"invalid choice: 'dev'"),
     ("eval {run} --corpus {dir}/none.txt", 1, r"no such file"),
-    ("score {run} Emma", 1, r"unknown symbols: 'E'"),
+    ("score {run} Emma", 1, r"unknown characters: 'E'"),
     ("data nmaes", 1, r"did you mean 'names'"),
     ("models gpt3", 2, r"no such model; did you mean 'gpt"),
     ("score {run} a\nb", 1, r"text 1: document 1 .*line break inside"),
@@ -350,7 +338,7 @@ def test_a_line_of_stdin_that_cannot_be_scored_is_named(names_run: Run, tmp_path
     done = score(b"emma\r\nolivia\nEmma\nava\n")
     assert done.returncode == 1
     assert b"olivia" in done.stdout
-    assert b"text 3: unknown symbols: 'E'" in done.stderr
+    assert b"text 3: unknown characters: 'E'" in done.stderr
     done = score(b"em\xffma\n")
     assert b"found byte 0xff, which is not valid UTF-8" in done.stderr
     assert b"Traceback" not in done.stderr
