@@ -1,8 +1,9 @@
-"""Everything that a run needs of its text: read, split and turned into tokens once."""
+"""A corpus ready to be trained on: read, split and turned into tokens once."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from hornbook.config import DataConfig
 from hornbook.data.corpora import load_corpus
@@ -13,7 +14,7 @@ from hornbook.tokenizers.base import Tokenizer
 from hornbook.tokenizers.registry import build_tokenizer
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainingData:
     """A corpus, its tokenizer, its split, and the parts that are trained and validated on.
 
@@ -25,21 +26,26 @@ class TrainingData:
     split: Split
     train: Part
     validation: Part
-    notes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def documents(self) -> bool:
+        """Whether the corpus is documents rather than one stream."""
+        return self.split.documents
 
 
-def load_training_data(config: DataConfig, tokenizer_kind: str) -> TrainingData:
-    """The data of a new run; `tokenizer_kind` is char or byte.
+def load_training_data(config: DataConfig, tokenizer_kind: Literal["char", "byte"]) -> TrainingData:
+    """The data of a new run: the corpus that the settings name, and a tokenizer built for it.
 
     Raises ConfigError or DataError where the text cannot be read, split or encoded.
     """
     corpus = load_corpus(config)
     documents = corpus.kind == "documents"
     tokenizer = build_tokenizer(tokenizer_kind, corpus.alphabet, documents=documents)
-    return training_data(corpus, config, tokenizer)
+    return tokenize(corpus, config, tokenizer)
 
 
-def training_data(corpus: Corpus, config: DataConfig, tokenizer: Tokenizer) -> TrainingData:
+def tokenize(corpus: Corpus, config: DataConfig, tokenizer: Tokenizer) -> TrainingData:
     """The data of a run whose corpus is read and whose tokenizer exists. Raises DataError."""
     split = split_corpus(corpus, config, tokenizer)
     return TrainingData(

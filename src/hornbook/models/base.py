@@ -41,7 +41,7 @@ class LanguageModel(nn.Module, ABC):
     sliding: ClassVar[bool] = False
     examples: ClassVar[Literal["sequences", "windows"]] = "sequences"
     fitted: ClassVar[bool] = False
-    replayed: ClassVar[bool] = False
+    fixed_step: ClassVar[bool] = False
 
     def __init__(
         self, config: ModelConfig, vocab_size: int, end_id: int | None, context_length: int

@@ -152,7 +152,7 @@ def build_model(config: ModelConfig, vocab_size: int, end_id: int | None) -> Lan
     return model
 
 
-def outline(config: ModelConfig, vocab_size: int, end_id: int | None) -> LanguageModel:
+def build_on_meta(config: ModelConfig, vocab_size: int, end_id: int | None) -> LanguageModel:
     """The model on the device `meta`: names, shapes and dtypes that take no memory.
 
     Raises ConfigError where its sizes are beyond any machine.
@@ -176,3 +176,6 @@ def outline(config: ModelConfig, vocab_size: int, end_id: int | None) -> Languag
             return build_model(config, vocab_size, end_id)
     except (RuntimeError, OverflowError, TypeError) as error:
         raise ConfigError(f"model: a model of these sizes cannot be built: {error}") from None
+
+
+outline = build_on_meta
