@@ -150,7 +150,7 @@ def test_they_are_loaded_once_and_by_the_next_start_not_written_again(
 
 
 @pytest.mark.parametrize("limits", [MAPPED, FROM_FILE])
-@pytest.mark.parametrize("damage", ["cut", "zeros", "gone", "facts"])
+@pytest.mark.parametrize("damage", ["cut", "zeros", "gone", "facts", "type"])
 def test_damaged_tokens_are_made_again(
     damage: str, limits: Limits, write: Write, cache: Path
 ) -> None:
@@ -165,6 +165,9 @@ def test_damaged_tokens_are_made_again(
         tokens.write_bytes(bytes(tokens.stat().st_size))
     elif damage == "gone":
         tokens.unlink()
+    elif damage == "type":
+        facts = (folder / "facts.json").read_text()
+        (folder / "facts.json").write_text(facts.replace("|u1", "|O"))
     else:
         (folder / "facts.json").write_text("{")
     split, tokenizer = split_of(path, "stream", limits)

@@ -36,6 +36,7 @@ def test_documents_lie_between_end_ids(documents: list[str], kind: str) -> None:
     assert [tokenizer.decode(ids[a:b]) for a, b in itertools.pairwise(ends)] == documents
     assert ids[0] == ids[-1] == tokenizer.end_id
     assert tokenizer.decode_documents(ids) == tuple(documents)
+    assert tokenizer.decode_lines(ids) == "\n" + "".join(f"{d}\n" for d in documents)
 
 
 @given(DOCUMENTS, st.sampled_from(["char", "byte"]))

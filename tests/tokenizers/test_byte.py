@@ -21,6 +21,13 @@ def test_bytes_that_are_no_utf_8_are_decoded_as_u_fffd() -> None:
     assert ByteTokenizer(documents=True).decode([122, 256, 195]) == "z\ufffd"
 
 
+def test_half_of_a_character_at_the_end_is_left_out_of_lines() -> None:
+    tokenizer = ByteTokenizer(documents=True)
+    ids = tokenizer.encode_lines("zæ\n")
+    assert tokenizer.decode_lines(ids) == "zæ\n"
+    assert tokenizer.decode_lines(ids[:2]) == "z"
+
+
 def test_tokens_as_a_table_displays_them() -> None:
     tokenizer = ByteTokenizer(documents=True)
     assert [tokenizer.symbol(i) for i in (97, 10, 195, 256)] == ["a", "<0a>", "<c3>", "<end>"]

@@ -7,7 +7,7 @@ predicted exactly once:
     tokens  . e m m a . o l i v i a .        (`.` is the end-of-document id)
     starts  0         5             12
 
-The arrays lie in memory or are memory maps of files in the cache (`tokens`).
+The arrays are in memory, or memory maps of files in the cache (`tokens`).
 """
 
 from __future__ import annotations

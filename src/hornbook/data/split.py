@@ -189,8 +189,7 @@ def _excerpt(part: Part, name: str, tokenizer: Tokenizer, limit: int) -> Texts:
         return ()
     if not part.documents:
         first = 0 if name == "train" else 1  # the character before the part
-        raw = tokenizer.decode_bytes(part.tokens[first : first + limit])
-        return (raw.decode("utf-8", "ignore"),)  # the last character may be cut
+        return (tokenizer.decode_lines(part.tokens[first : first + limit]),)
     n = max(1, int(np.searchsorted(part.starts, limit, side="right")) - 1)
     return tokenizer.decode_documents(part.tokens[: part.starts[n] + 1])
 

@@ -1,7 +1,7 @@
 """The tokens of a split corpus, written once and memory-mapped: one path for texts of every size.
 
 The text comes in pieces (from memory or from its file), a piece becomes tokens, and these are dealt
-out to the files of the parts. The files lie in a folder of the cache, named by what the tokens follow
+out to the files of the parts. The files are in a folder of the cache, named by what the tokens follow
 from: the text's sha256, how it is read and split, the tokenizer. The folder is there whole or not at
 all; a damaged one is made again. Tokens of tiny texts go into files in memory instead
 (`Limits.in_cache`), and so do those of a text that is held in memory where the cache cannot be
@@ -208,6 +208,8 @@ def _parts(facts: Facts, read: ReadArray) -> dict[str, Part]:
     parts = {}
     for name, part in facts.items():
         n, documents = part["tokens"], part["documents"]
+        if n and np.dtype(part["dtype"]).kind != "u":
+            raise ValueError(f"{name}: tokens of type {part['dtype']}")
         # an empty file cannot be mapped
         tokens = read(f"{name}.tokens", part["dtype"]) if n else np.empty(0, dtype=np.uint8)
         starts = read(f"{name}.starts", "<i8") if documents else np.array([0, n - 1])

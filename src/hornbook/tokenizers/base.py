@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -56,6 +55,13 @@ class Tokenizer(ABC):
         """The ids of documents, one a line: each line break is an end of document. Needs an end id."""
 
     @abstractmethod
+    def decode_lines(self, ids: Ids) -> str:
+        """The text of `ids`, each end of a document a line break: the inverse of encode_lines.
+
+        Bytes that are no UTF-8, such as half of a character at the end, are left out.
+        """
+
+    @abstractmethod
     def symbol(self, token: int) -> str:
         """One token as a table or a figure displays it."""
 
@@ -87,11 +93,7 @@ class Tokenizer(ABC):
 
     def decode_documents(self, ids: Ids) -> tuple[str, ...]:
         """The documents of `end, d1, end, d2, end, ..., end`: the inverse of encode_documents."""
-        raw = self.decode_bytes(ids)
-        widths = self.widths.astype(np.int64)
-        widths[self.end_id] = 0
-        edges = np.cumsum(widths[ids])[ids == self.end_id].tolist()
-        return tuple(raw[a:b].decode("utf-8", "surrogatepass") for a, b in pairwise(edges))
+        return tuple(self.decode_lines(ids).split("\n")[1:-1])
 
     def decode(self, ids: Sequence[int] | Ids) -> str:
         """The text of `ids`. Bytes that are no UTF-8 become U+FFFD."""

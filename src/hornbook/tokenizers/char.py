@@ -22,7 +22,9 @@ from hornbook.tokenizers.base import (
     smallest_dtype,
 )
 
-CHUNK = 1 << 18  # code points looked up at a time: the working set stays in the cache
+# code points looked up at a time, whose working set stays in the processor's cache (two AVX2 cores
+# of an AMD EPYC, 2026-11-22, benchmarks/reading.py --size 1000)
+CHUNK = 1 << 18
 
 
 class CharTokenizer(Tokenizer):
@@ -98,6 +100,14 @@ class CharTokenizer(Tokenizer):
         array = np.asarray(ids, dtype=np.int64) - self._first
         text = self._points[array[array >= 0]].tobytes().decode("utf-32-le", "surrogatepass")
         return text.encode("utf-8", "surrogatepass")
+
+    def decode_lines(self, ids: Ids) -> str:
+        """The characters of `ids`, each end of a document a line break."""
+        points = np.concatenate([np.full(self._first, 10, dtype="<u4"), self._points])
+        return "".join(
+            points[ids[i : i + CHUNK]].tobytes().decode("utf-32-le", "surrogatepass")
+            for i in range(0, len(ids), CHUNK)
+        )
 
     def symbol(self, token: int) -> str:
         """The character; `.` for the end of a document, as the notes write it."""
