@@ -23,7 +23,8 @@ import hornbook
 from hornbook.api import Run
 from hornbook.config import DataConfig
 from hornbook.data.corpora import load_corpus
-from hornbook.data.part import Part, split_corpus
+from hornbook.data.part import Part
+from hornbook.data.split import split_corpus
 from hornbook.engine.step import TrainStep
 from hornbook.experiments.comparison import measure
 from hornbook.generate import sample

@@ -16,7 +16,7 @@ from hornbook.cli.common import Parser, table
 if TYPE_CHECKING:
     import torch
 
-LIBRARIES = ("torch", "numpy", "safetensors", "pydantic", "tokenizers", "rich", "matplotlib")
+LIBRARIES = ("torch", "numpy", "safetensors", "pydantic", "platformdirs", "rich", "matplotlib")
 SIDE = 1024  # of the matrices that are multiplied
 TOLERANCE = 1e-3  # of loss and gradients on a device, relative to the largest, against the CPU
 LITTLE = 1 << 30  # bytes of memory or disk below which doctor warns

@@ -171,7 +171,7 @@ def _train_counts(plan: Plan, path: Path, callbacks: Sequence[Callback]) -> Stor
 def _fit(plan: Plan) -> tuple[LanguageModel, float]:
     """A count model fitted to the training part, and the seconds that took."""
     begin, model = time.perf_counter(), plan.build_model()
-    part = plan.data.train.spread(LARGE_PART, plan.data.tokenizer)
+    part = plan.data.train.subset(LARGE_PART, plan.data.tokenizer)
     tokens = torch.from_numpy(part.tokens.astype("int64"))
     model.fit(tokens, torch.from_numpy(part.starts))
     return model, time.perf_counter() - begin
