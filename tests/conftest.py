@@ -177,7 +177,7 @@ def strict(text: str) -> Any:
 @pytest.fixture(autouse=True)
 def few_recordings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test may make as many as a process may."""
-    monkeypatch.setattr("hornbook.kernels.graph._made", 0)
+    monkeypatch.setattr("hornbook.kernels.graph.SCRIPTS.made", 0)
 
 
 @pytest.fixture(scope="session", params=list(MODELS))

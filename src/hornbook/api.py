@@ -47,7 +47,7 @@ class Run(StoredRun):
         seed: int | None = None,
         unknown: Unknown = "error",
     ) -> list[Sample]:
-        """n samples (`generate.decode.sample`); the same seed gives the same samples."""
+        """n samples (`generate.decoder.sample`); the same seed gives the same samples."""
         sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p)
         return sample(
             self.model,

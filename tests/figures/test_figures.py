@@ -24,7 +24,7 @@ from hornbook.figures.registry import FIGURES, DoesNotApplyError
 from hornbook.figures.source import source
 from hornbook.figures.style import Figure
 from hornbook.figures.symbols import bigram_counts, kind_of, principal
-from hornbook.generate.decode import prompt_ids
+from hornbook.generate.decoder import prompt_ids
 from hornbook.layers.attention import CausalAttention
 from hornbook.layers.recurrent import Recurrent
 from hornbook.metrics.probes import WIDE, Spread, Units

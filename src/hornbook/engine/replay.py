@@ -18,7 +18,7 @@ from torch import Tensor
 from hornbook.config import RunConfig
 from hornbook.data.batches import Batches, WindowBatches
 from hornbook.engine.loss import Functional
-from hornbook.kernels.graph import CANNOT, compile_trace, record, trace
+from hornbook.kernels.graph import TRACE_ERRORS, compile_trace, record, trace
 from hornbook.models.base import LanguageModel
 
 SMALL = 1e8  # operations of an update below which starting them is what it costs
@@ -46,7 +46,7 @@ def is_small(model: LanguageModel, batches: Batches, precision: str) -> bool:
     """Whether an update is of few windows, draws nothing at random but its batch, and is on a CPU."""
     random = any(getattr(module, "p", 0.0) for module in model.modules())
     return (
-        model.replayed
+        model.fixed_step_graph
         and isinstance(batches, WindowBatches)
         and (precision, model.device.type, random) == ("fp32", "cpu", False)
         and _operations(model, batches) < SMALL
@@ -104,7 +104,7 @@ class Recorded:
                 run = record(self._function, *other, *values)
                 found = run(ids, targets, *values)
             expected = self._expected(ids, targets, *values)
-        except CANNOT:
+        except TRACE_ERRORS:
             return None  # torch cannot: it is computed as any other
         pairs = zip(found[1:], expected[1:], strict=True)
         same = all(torch.allclose(a, b, 0, 0, equal_nan=True) for a, b in pairs)

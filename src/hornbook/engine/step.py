@@ -17,6 +17,7 @@ from hornbook.engine.device import autocast
 from hornbook.engine.loss import penalty
 from hornbook.engine.replay import SPAN, Replay, is_small, is_smallest, span_of
 from hornbook.errors import RunError
+from hornbook.kernels import install, uninstall
 from hornbook.metrics.loss import batch_loss
 from hornbook.models.base import LanguageModel
 from hornbook.optim import build_optimizer, learning_rate
@@ -59,7 +60,7 @@ class TrainStep:
         self.precision = precision
         self.optimizer = build_optimizer(model, config.optim, model.output)
         self.parameters = [p for p in model.parameters() if p.requires_grad]
-        model.compute_plainly(config.training.reference)
+        (uninstall if config.training.reference or compiled == "loss" else install)(model)
         device = self.parameters[0].device
         self._loss = compiled_loss(device) if compiled == "loss" else batch_loss
         self.averaged = [p.detach().clone() for p in self.parameters if config.training.ema_decay]

@@ -15,7 +15,7 @@ from hornbook.data.batches import Draw, WindowBatches, build_batches
 from hornbook.figures import style
 from hornbook.figures.source import DoesNotApplyError, layer_names, source, symbols
 from hornbook.figures.style import Figure, panels, styled
-from hornbook.generate.decode import prompt_ids
+from hornbook.generate.decoder import prompt_ids
 from hornbook.layers.attention import CausalAttention, attention_weights
 from hornbook.layers.recurrent import Recurrent
 from hornbook.metrics.probes import Verdict, watched

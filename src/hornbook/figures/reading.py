@@ -14,7 +14,7 @@ from matplotlib.patches import Rectangle
 from hornbook.figures import style
 from hornbook.figures.source import DoesNotApplyError, next_probabilities, readable, source
 from hornbook.figures.style import Figure, panels, shown, styled
-from hornbook.generate.decode import prompt_ids
+from hornbook.generate.decoder import prompt_ids
 from hornbook.metrics.loss import Score, score
 from hornbook.metrics.novelty import percent
 from hornbook.metrics.probes import Verdict

@@ -19,7 +19,7 @@ from hornbook.errors import ConfigError
 from hornbook.machine import available_memory, size
 from hornbook.metrics.loss import BATCH_TOKENS, batch_loss
 from hornbook.models.base import LanguageModel
-from hornbook.models.registry import outline
+from hornbook.models.registry import build_on_meta
 
 if TYPE_CHECKING:
     from hornbook.planning.plan import Plan
@@ -66,7 +66,7 @@ def refuse_too_large(
     device: torch.device,
 ) -> None:
     """Raises ConfigError where the weights alone do not fit, before memory is taken for them."""
-    needed, there = _of_weights(outline(config, vocab_size, end_id), optim), room(device)
+    needed, there = _of_weights(build_on_meta(config, vocab_size, end_id), optim), room(device)
     if there is not None and needed > there:
         raise ConfigError(
             f"memory: weights, gradients and the optimizer need {size(needed)}, found "

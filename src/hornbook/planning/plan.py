@@ -30,6 +30,7 @@ from hornbook.engine.compiled import Form
 from hornbook.engine.device import describe_device, find_device
 from hornbook.engine.replay import SPAN, is_small, is_smallest, span_of
 from hornbook.errors import ConfigError
+from hornbook.kernels import install
 from hornbook.metrics.text_index import Training, training_of
 from hornbook.models.base import LanguageModel
 from hornbook.models.registry import MODELS, build_model, model_config, parse_run_config
@@ -289,6 +290,8 @@ def _assemble(
     refuse_too_large(config.model, config.optim, tokenizer.vocab_size, tokenizer.end_id, device)
     torch.manual_seed(config.training.seed)
     model = build_model(config.model, tokenizer.vocab_size, tokenizer.end_id).to(device)
+    if not config.training.reference:
+        install(model)
     if model.fitted and split.recipe is not None:
         train_part = train_part.spread(LOOKED_AT, tokenizer)
         notes.append(f"counts {train_part.n_targets:,} tokens, spread over the training part")

@@ -10,6 +10,7 @@ import torch
 from hornbook.files import write_json
 from hornbook.generate import sample
 from hornbook.generate.sampling import make_generator
+from hornbook.kernels import install, uninstall
 from hornbook.metrics.loss import evaluate
 from hornbook.metrics.novelty import assess, rehearse
 from hornbook.planning.plan import Plan
@@ -52,7 +53,7 @@ def write_report(plan: Plan, run: StoredRun, lock: Lock, best_step: int | None =
     run was moved meanwhile."""
     run.path = lock.followed()
     model = run.model if plan.device.type == "cpu" else copy.deepcopy(run.model).to(plan.device)
-    model.compute_plainly(plan.config.training.reference)
+    (uninstall if plan.config.training.reference else install)(model)
     validation = evaluate(model, plan.val_part)
     log = run.log
     documents = plan.split.documents
