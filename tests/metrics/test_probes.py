@@ -22,7 +22,7 @@ from hornbook.figures import learning
 from hornbook.figures.learning import _judge_ratios, histogram
 from hornbook.figures.style import panels
 from hornbook.files import dump, read_tensors
-from hornbook.layers.attention import attention_weights, causal_attention
+from hornbook.layers.attention import CausalAttention, attention_weights
 from hornbook.metrics.novelty import Novelty, measure
 from hornbook.metrics.probes import (
     ELEMENTS,
@@ -337,6 +337,6 @@ def test_attention_weights_are_those_of_the_fused_kernel() -> None:
     own = torch.ones(2, 1, 7, 7, dtype=torch.bool).tril()
     own[:, :, 4:, :4] = False  # two documents
     for mask in (None, own):
-        expected = causal_attention(q, k, v, mask)
+        expected = CausalAttention()(q, k, v, mask)
         weights = attention_weights(q, k, mask)
         torch.testing.assert_close(weights @ v.repeat_interleave(2, dim=1), expected)

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import torch
 
-from hornbook.config import presets, train
+from hornbook.api import train
+from hornbook.config import presets
 from hornbook.errors import ConfigError
 from hornbook.layers.basic import BatchNorm1d, Linear
-from hornbook.layers.documents import last_window, windows
 from hornbook.models.base import LanguageModel
 from hornbook.models.registry import build_model, model_config
 from hornbook.planning.plan import make_plan
@@ -64,14 +64,6 @@ def test_the_gain_keeps_deep_layers_alive_and_naive_ones_saturate() -> None:
     assert 0.55 < std < 0.75  # the notes' plot: about 0.65 in every layer
     assert saturated < 0.1
     assert spread(init="naive")[1] > 0.7
-
-
-def test_a_window_repeats_the_end_before_its_document() -> None:
-    ids = torch.tensor([[5, 0, 3, 4]])
-    expected = [[5, 5, 5], [0, 0, 0], [0, 0, 3], [0, 3, 4]]
-    assert windows(ids, 3, 0).tolist() == [expected]
-    for last in range(1, 5):
-        assert last_window(ids[:, :last], 3, 0).tolist() == [expected[last - 1]]
 
 
 def test_evaluation_uses_the_running_statistics_and_one_row_is_enough() -> None:

@@ -39,7 +39,7 @@ class Chunks(NamedTuple):
 
 
 class _AttentionDropout(torch.autograd.Function):
-    """Powers of 2 instead of e: a CPU needs a quarter of the time for them where most scores are -inf."""
+    """Powers of 2, not of e: a CPU needs a quarter of the time where most scores are -inf."""
 
     @staticmethod
     def forward(

@@ -1,8 +1,8 @@
 """Decoding of one long text by a traced graph of static shapes.
 
-The next token of one row reads every weight once and computes little with it. For a model of ten million
-parameters, starting its hundred and fifty operations from Python takes as long as reading its weights;
-for a smaller one, longer. A traced graph starts them without Python. Its shapes are static: the whole
+The next token of one row reads every weight once and computes little with it. For a model of ten
+million parameters, starting its hundred and fifty operations from Python takes as long as reading its
+weights; for a smaller one, longer. A traced graph starts them without Python. Its shapes are static: the whole
 capacity of a cache is read, later positions are masked, and the position is a tensor.
 """
 

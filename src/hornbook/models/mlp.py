@@ -52,7 +52,7 @@ class MLPConfig(ModelConfig):
     )
     statistics: Literal["running", "calibrated"] = Field(
         "running",
-        description="batchnorm's in evaluation: running averages, or measured over the whole training part",
+        description="of batchnorm in evaluation: running averages, or measured over the training part",
     )
     init: Literal["scaled", "naive"] = Field(
         "scaled", description="scaled: tanh gain, small last layer; naive: N(0, 1) everywhere"

@@ -1,9 +1,9 @@
 """Counts of the last few tokens, smoothed: fitted in one pass, hard to beat for its price.
 
 `kneser-ney` is interpolated modified Kneser-Ney (Chen and Goodman 1999): each context's counts are
-reduced by a discount, and the discounted probability is spread as the next shorter context predicts,
-which counts not occurrences but the different contexts in which a token occurred. `add-k` adds k to each
-count of the longest context (the notes' smoothing; k = 0 is none).
+reduced by a discount, and the probability that this frees is spread by the next shorter context, where
+not occurrences count but the number of different contexts in which a token occurred. `add-k` adds k to
+each count of the longest context (the notes' smoothing; k = 0 is none).
 
 Both are stored in one form, for each length k of context, from the shortest:
 

@@ -49,7 +49,7 @@ class WaveNetConfig(ModelConfig):
     )
     statistics: Literal["running", "calibrated"] = Field(
         "running",
-        description="batchnorm's in evaluation: running averages, or measured over the whole training part",
+        description="of batchnorm in evaluation: running averages, or measured over the training part",
     )
     residual: bool = Field(
         False,
@@ -140,8 +140,7 @@ class WaveNet(LanguageModel):
         return logits, state
 
     def step(self, ids: Tensor, state: DecodingState) -> Tensor:
-        """One position of each level. The cache holds the last 2^level inputs of each, (B, 2^level, C), as
-        a ring."""
+        """One position of each level; the cache is a ring of its last 2^level inputs, (B, 2^level, C)."""
         x = self.embedding(ids)  # (B, C)
         for level, join in enumerate(self.levels):
             if state.length == 0:  # before the start the start is repeated
