@@ -21,9 +21,7 @@ def test_a_sample_depends_neither_on_n_nor_on_the_batch(names_run: Run) -> None:
     made = names_run.sample(60, seed=3)
     assert names_run.sample(7, seed=3) == made[:7]
     for batch in (2, 13, 60):
-        again = sample(
-            names_run.model, names_run.tokenizer, n=60, seed=3, batch=batch
-        )
+        again = sample(names_run.model, names_run.tokenizer, n=60, seed=3, batch=batch)
         assert again == made
     assert len({s.text for s in made}) > 50
 
@@ -129,9 +127,7 @@ def test_documents_begin_with_the_prompt_and_end_by_themselves(names_run: Run) -
 def test_a_stream_continues_past_the_context(stream_run: Run) -> None:
     (made,) = stream_run.sample(1, max_tokens=100, seed=0)
     assert made.tokens == 100 > 2 * stream_run.model.context_length
-    pieces = list(
-        stream(stream_run.model, stream_run.tokenizer, max_tokens=100, seed=0)
-    )
+    pieces = list(stream(stream_run.model, stream_run.tokenizer, max_tokens=100, seed=0))
     assert "".join(pieces) == made.text
     assert len(pieces) > 50
 

@@ -71,9 +71,7 @@ def test_the_draw_follows_the_probabilities() -> None:
 
 
 @given(LOGITS, st.floats(0, 1, exclude_max=True), st.integers(1, 3))
-def test_a_pick_is_the_quantile(
-    logits: torch.Tensor, u: float, k: int
-) -> None:
+def test_a_pick_is_the_quantile(logits: torch.Tensor, u: float, k: int) -> None:
     sampling = Sampling(top_k=k)
     (chosen,) = sampling.pick(logits, torch.tensor([u], dtype=torch.float64)).tolist()
     p = sampling.filter(logits).softmax(-1)[0].double()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+
 from hornbook.kernels.dropout import LEVELS, CpuDropout, CpuResidualDropout, dropout, random_bytes
 
 
@@ -39,7 +40,9 @@ def test_gradients_pass_where_values_do() -> None:
     torch.testing.assert_close(out, x * x.grad)
 
 
-@pytest.mark.parametrize("dtypes", [["float64"] * 2, ["bfloat16", "float32"], ["float32", "bfloat16"]])
+@pytest.mark.parametrize(
+    "dtypes", [["float64"] * 2, ["bfloat16", "float32"], ["float32", "bfloat16"]]
+)
 def test_added_to_the_stream_in_one_pass_and_in_chunks(dtypes: list[str]) -> None:
     torch.manual_seed(0)
     branch, x = (torch.randn(3, 7, 5, dtype=getattr(torch, d)).requires_grad_() for d in dtypes)

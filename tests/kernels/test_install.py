@@ -55,7 +55,9 @@ def test_only_classes_change_and_change_back(model_name: str) -> None:
     assert all(torch.equal(weights[n], t) for n, t in model.state_dict().items())
     assert classes(copy.deepcopy(model)) == classes(model)
     model(torch.randint(VOCAB, (2, 8)))
-    assert any(type(m) in TEXTBOOK for m in seen) == any(type(m) in TEXTBOOK for m in model.modules())
+    assert any(type(m) in TEXTBOOK for m in seen) == any(
+        type(m) in TEXTBOOK for m in model.modules()
+    )
     uninstall(model)
     assert classes(model) == before
 

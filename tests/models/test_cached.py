@@ -56,7 +56,9 @@ def test_steps_return_the_logits_of_the_whole_row(
 
 @pytest.mark.parametrize("end_id", [0, None])
 @torch.inference_mode()
-def test_past_the_context_each_model_sees_what_it_promises(model_name: str, end_id: int | None) -> None:
+def test_past_the_context_each_model_sees_what_it_promises(
+    model_name: str, end_id: int | None
+) -> None:
     model = double(model_name, end_id)
     context = model.context_length
     ids = rows(model, 2, 4 * context + 3)

@@ -1,4 +1,4 @@
-"""The notes' GPT: its size, its first weights, what its positions see. Its formula: test_textbook.py."""
+"""The notes' GPT: its size, its first weights, its positions. Its formula: test_textbook.py."""
 
 from __future__ import annotations
 

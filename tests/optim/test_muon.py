@@ -61,9 +61,7 @@ def test_muon_takes_hidden_matrices_and_adamw_the_rest() -> None:
 
 
 @pytest.mark.parametrize("tied", [False, True])
-def test_muon_takes_no_matrix_whose_rows_or_columns_are_tokens(
-    model_name: str, tied: bool
-) -> None:
+def test_muon_takes_no_matrix_whose_rows_or_columns_are_tokens(model_name: str, tied: bool) -> None:
     vocab = 13  # no other size of a small model
     model = tiny_model(model_name, vocab)
     if model.fitted or not MODELS[model_name].trained:

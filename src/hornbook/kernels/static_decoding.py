@@ -2,8 +2,8 @@
 
 The next token of one row reads every weight once and computes little with it. For a model of ten
 million parameters, starting its hundred and fifty operations from Python takes as long as reading its
-weights; for a smaller one, longer. A traced graph starts them without Python. Its shapes are static: the whole
-capacity of a cache is read, later positions are masked, and the position is a tensor.
+weights; for a smaller one, longer. A traced graph starts them without Python. Its shapes are static:
+the whole capacity of a cache is read, later positions are masked, and the position is a tensor.
 """
 
 from __future__ import annotations

@@ -140,7 +140,7 @@ class WaveNet(LanguageModel):
         return logits, state
 
     def step(self, ids: Tensor, state: DecodingState) -> Tensor:
-        """One position of each level; the cache is a ring of its last 2^level inputs, (B, 2^level, C)."""
+        """One position of each level; its cache is a ring of 2^level inputs, (B, 2^level, C)."""
         x = self.embedding(ids)  # (B, C)
         for level, join in enumerate(self.levels):
             if state.length == 0:  # before the start the start is repeated
