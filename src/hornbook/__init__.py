@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hornbook.api import Run, load, resume, train
     from hornbook.errors import ConfigError, DataError, HornbookError, RunError
-    from hornbook.training.callbacks import Callback
-    from hornbook.training.loop import Interrupted
+    from hornbook.training.callbacks.base import Callback
+    from hornbook.training.interrupts import Interrupted
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Callback": "hornbook.training.callbacks",
+    "Callback": "hornbook.training.callbacks.base",
     "ConfigError": "hornbook.errors",
     "DataError": "hornbook.errors",
     "HornbookError": "hornbook.errors",
-    "Interrupted": "hornbook.training.loop",
+    "Interrupted": "hornbook.training.interrupts",
     "Run": "hornbook.api",
     "RunError": "hornbook.errors",
     "load": "hornbook.api",

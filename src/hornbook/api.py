@@ -13,10 +13,11 @@ from typing import Any
 from hornbook.config import Nested
 from hornbook.generate import Sample, Sampling, make_generator, sample
 from hornbook.metrics.loss import Evaluation, Score, evaluate, score
+from hornbook.planning.request import read_request
 from hornbook.runs.directory import StoredRun
 from hornbook.tokenizers.base import Unknown
 from hornbook.training import session
-from hornbook.training.callbacks import Callback
+from hornbook.training.callbacks.base import Callback
 
 
 class Run(StoredRun):
@@ -98,10 +99,11 @@ def train(
     Seeds torch's global generator. Raises ConfigError, DataError or RunError; Interrupted after the
     state was saved on Ctrl-C.
     """
-    stored = session.train(
-        corpus, model=model, preset=preset, steps=steps, seed=seed, out=out, device=device,
-        precision=precision, minutes=minutes, began=began, settings=settings, callbacks=callbacks,
+    request = read_request(
+        corpus, model=model, preset=preset, settings=settings, began=began, steps=steps, seed=seed,
+        device=device, precision=precision, minutes=minutes,
     )  # fmt: skip
+    stored = session.train(request, out=out, callbacks=callbacks)
     return Run(stored.path, stored.facts, stored.config)
 
 

@@ -32,15 +32,18 @@ def run(arguments: list[str]) -> int:
     check_picture(args.out)
 
     from hornbook.experiments.lr_finder import find_learning_rate
-    from hornbook.planning.plan import make_plan
+    from hornbook.planning.request import read_request
+    from hornbook.planning.resolve import resolve
 
     settings = parse_overrides(dotted)
     if "minutes" in settings.get("training", {}):
         raise ConfigError(
             "training.minutes: found it beside lr-find, which makes --updates; leave it out"
         )
-    plan = make_plan(args.corpus, model=args.model, preset=args.preset, settings=settings)
-    sweep = find_learning_rate(plan, low=args.low, high=args.high, updates=args.updates)
+    plan = resolve(
+        read_request(args.corpus, model=args.model, preset=args.preset, settings=settings)
+    )
+    sweep = find_learning_rate(plan, low=args.low, high=args.high, steps=args.updates)
     if args.out is not None:
         from hornbook.figures.learning import lr_sweep
 

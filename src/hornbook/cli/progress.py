@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hornbook.cli.common import visible
-from hornbook.training.callbacks import Callback
+from hornbook.planning.describe import describe
+from hornbook.training.callbacks.base import Callback
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -29,18 +30,18 @@ class Progress(Callback):
         self.begin = self.last_line = time.perf_counter()
         self.val_loss = ""
 
-    def planned(self, plan: Plan) -> None:
+    def on_plan(self, plan: Plan) -> None:
         """Prints the plan."""
-        for what, how in plan.lines():
+        for what, how in describe(plan):
             if self.brief and what != "model":
                 continue
             self.say(f"{what:>11}  {how}")
 
-    def started(self, run: StoredRun, step: int, steps: int) -> None:
+    def on_start(self, run: StoredRun, step: int, total_steps: int) -> None:
         """Opens the bar."""
-        self.steps, self.first, self.begin = steps, step, time.perf_counter()
+        self.steps, self.first, self.begin = total_steps, step, time.perf_counter()
         if not self.brief:
-            self.say(f"{'run':>11}  {run.path}" + (f", from update {step} on" if step else ""))
+            self.say(f"{'run':>11}  {run.path}" + (f", from step {step} on" if step else ""))
         if not sys.stderr.isatty():
             return
         from rich.console import Console
@@ -56,15 +57,15 @@ class Progress(Callback):
             transient=True,
         )
         self.bar.start()
-        self.task = self.bar.add_task("", total=steps, completed=step)
+        self.task = self.bar.add_task("", total=total_steps, completed=step)
 
-    def counted(self, steps: int) -> None:
+    def on_total_steps(self, total_steps: int) -> None:
         """Another end of the bar."""
-        self.steps = steps
+        self.steps = total_steps
         if self.bar is not None:
-            self.bar.update(self.task, total=steps)
+            self.bar.update(self.task, total=total_steps)
 
-    def logged(self, record: dict[str, Any]) -> None:
+    def on_log(self, record: Mapping[str, Any]) -> None:
         """One line: losses and speed."""
         if "val_loss" in record:
             self.val_loss = f"  val_loss {record['val_loss']:.4f}"
@@ -80,21 +81,21 @@ class Progress(Callback):
             self.last_line = now
             losses = f"loss {record['loss']:.4f}" + (self.val_loss if "val_loss" in record else "")
             self.say(
-                f"update {record['step']:>7,} / {self.steps:,}  {losses}  {speed}"
+                f"step {record['step']:>7,} / {self.steps:,}  {losses}  {speed}"
                 f"{self._time_left(record['step'])}"
             )
 
-    def sampled(self, step: int, texts: Sequence[str]) -> None:
+    def on_samples(self, step: int, texts: Sequence[str]) -> None:
         """A few samples on one line."""
         if self.brief:
             return
         self.say("     sample  " + "  ".join(visible(text)[:200] for text in texts))
 
-    def told(self, message: str) -> None:
+    def on_message(self, message: str) -> None:
         """A message of the loop."""
         self.say(message)
 
-    def ended(self) -> None:
+    def close(self) -> None:
         """Closes the bar."""
         if self.bar is not None:
             self.bar.stop()

@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 
 from hornbook.errors import ConfigError, did_you_mean
 
-LARGEST_RATE = 1e38  # what float32 still holds
+LARGEST_LEARNING_RATE = 1e38  # what float32 still holds
 _ANY = FieldInfo(annotation=bool)  # what an unknown field is taken for until it is refused
 
 
@@ -116,49 +116,53 @@ class ModelConfig(Settings):
 
 
 class OptimConfig(Settings):
-    """The optimizer and its schedule."""
+    """The optimizer and its learning-rate schedule."""
 
     name: Literal["adamw", "muon", "sgd"] = Field(
         "adamw", description="muon: Muon for hidden matrices, AdamW for the rest"
     )
     muon_learning_rate: float = Field(
-        0.02, gt=0, le=LARGEST_RATE, description="highest rate of Muon's matrices"
+        0.02, gt=0, le=LARGEST_LEARNING_RATE, description="peak learning rate of Muon's matrices"
     )
-    learning_rate: float = Field(1e-3, gt=0, le=LARGEST_RATE, description="highest learning rate")
+    learning_rate: float = Field(
+        1e-3, gt=0, le=LARGEST_LEARNING_RATE, description="peak learning rate"
+    )
     schedule: Literal["cosine", "linear", "constant", "step_decay"] = Field(
-        "cosine", description="how the rate falls; drop: to a tenth at `decay_start`"
+        "cosine",
+        description="how the learning rate falls; step_decay: to a tenth at `decay_start`",
     )
-    warmup: int = Field(0, ge=0, description="updates over which the rate rises from 0")
+    warmup: int = Field(0, ge=0, description="steps over which the learning rate rises from 0")
     decay_start: float = Field(
-        0.0, ge=0, le=1, description="share of the updates after which the rate begins to fall"
+        0.0, ge=0, le=1, description="fraction of the steps after which the learning rate falls"
     )
-    min_lr_ratio: float = Field(0.1, ge=0, le=1, description="share of the rate left at the end")
-    paces: tuple[tuple[int, float, int], ...] = Field(
-        (),
-        description="of a run of minutes, wherever updates were counted anew: how many were made, "
-        "their place in the schedule as it was first planned, how many in all from then on",
+    min_lr_ratio: float = Field(
+        0.1, ge=0, le=1, description="last learning rate as a fraction of the peak"
     )
-    beta1: float = Field(0.9, ge=0, lt=1, description="AdamW's memory of the gradient")
-    beta2: float = Field(0.99, ge=0, lt=1, description="AdamW's memory of its square")
-    weight_decay: float = Field(0.1, ge=0, description="AdamW's decay of the parameters `decayed`")
+    beta1: float = Field(0.9, ge=0, lt=1, description="AdamW's decay rate of the first moment")
+    beta2: float = Field(0.99, ge=0, lt=1, description="AdamW's decay rate of the second moment")
+    weight_decay: float = Field(
+        0.1, ge=0, description="AdamW's weight decay of what `decayed` says"
+    )
     decayed: Literal["matrices", "all"] = Field(
         "matrices", description="matrices: not embeddings, norms and biases; all: as in the notes"
     )
     l2: float = Field(
         0.0, ge=0, description="adds this times the mean square of each matrix to the loss"
     )
-    grad_clip: float = Field(1.0, ge=0, description="largest norm of the gradient; 0: no clipping")
+    grad_clip: float = Field(1.0, ge=0, description="largest gradient norm; 0: no clipping")
 
 
 class TrainingConfig(Settings):
-    """How long, on what batches, and how it is watched."""
+    """How long, on what batches, and how it is evaluated."""
 
-    steps: int = Field(1000, gt=0, description="updates in all")
+    steps: int = Field(1000, gt=0, description="total steps")
     minutes: float | None = Field(
-        None, gt=0, description="end after so many: chooses size, context, batch and updates"
+        None,
+        gt=0,
+        description="time budget: chooses size, context, batch and steps that fit into it",
     )
     batch_size: Annotated[int, Field(gt=0)] | Literal["all"] = Field(
-        64, description="sequences (or windows) an update; all: the whole training part"
+        64, description="sequences (or windows) a step; all: the whole training part"
     )
     examples: Literal["auto", "sequences", "windows"] = Field(
         "auto", description="sequences: every position is predicted; windows: one target each"
@@ -168,35 +172,38 @@ class TrainingConfig(Settings):
     )
     seed: int = Field(1337, ge=0, lt=2**31, description="every generator is derived from it")
     eval_count: int = Field(
-        10, gt=0, le=1_000_000, description="how often the validation loss is measured"
+        10, gt=0, le=1_000_000, description="number of evaluations, evenly spaced"
     )
     sample_count: int = Field(
-        3, ge=0, le=1_000_000, description="how often a few samples are shown"
+        3, ge=0, le=1_000_000, description="how often a few samples are shown while training"
     )
     probe_every: int = Field(
         0,
         ge=0,
-        description="updates between two looks inside, kept for `hornbook inspect`; 0: none",
+        description="records activations and gradients every so many steps, for "
+        "`hornbook inspect`; 0: never",
     )
     patience: int = Field(
-        0, ge=0, description="stop after so many evaluations without a best; 0: never"
+        0, ge=0, description="stop after so many evaluations without a new best; 0: never"
     )
     deterministic: bool = Field(
         False, description="only operations that give the same bits every time, also on a GPU"
     )
     ema_decay: float = Field(
-        0.0, ge=0, lt=1, description="memory of averaged weights, which are kept then; 0: none"
+        0.0, ge=0, lt=1, description="decay of averaged weights, which are then kept; 0: none"
     )
     reference: bool = Field(
-        False,
-        description="float32, torch's dropout and norms, nothing compiled: the path to compare with",
+        False, description="reference kernels: float32, PyTorch's own operations, not compiled"
     )
     compile: Literal["auto", "yes", "no"] = Field(
-        "auto", description="torch.compile; auto: where it pays back within the run"
+        "auto", description="torch.compile; auto: where it saves time within the run"
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where to train")
     precision: Literal["auto", "fp32", "bf16"] = Field(
-        "auto", description="auto: bf16 where a short measurement shows that it pays"
+        "auto", description="auto: bf16 where a short measurement shows that it is faster"
+    )
+    threads: Annotated[int, Field(gt=0)] | Literal["auto"] = Field(
+        "auto", description="CPU threads; auto: as many as are fastest at the moment, measured"
     )
 
 

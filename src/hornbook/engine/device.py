@@ -1,39 +1,69 @@
-"""Where to compute, and what a machine has for it: by looking, never by assumption."""
+"""Where to compute, and what the machine has for it: by looking, never by assumption."""
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 
-from hornbook.config import TrainingConfig
 from hornbook.errors import ConfigError
 
 
-def find_device(wanted: str) -> torch.device:
-    """The device for a setting. Raises ConfigError where it is not there."""
-    there = {
+def find_device(requested: str) -> torch.device:
+    """The device for a setting. Raises ConfigError where the machine does not have it."""
+    available = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
         "cpu": True,
     }
-    if wanted == "auto":
-        return torch.device(next(name for name, is_there in there.items() if is_there))
-    if not there[wanted]:
-        raise ConfigError(f"training.device: found {wanted!r}, which this machine does not have")
-    return torch.device(wanted)
+    if requested == "auto":
+        return torch.device(next(name for name, is_there in available.items() if is_there))
+    if not available[requested]:
+        raise ConfigError(
+            f"training.device: found {requested!r}, which this machine does not have; expected "
+            f"one of {', '.join(name for name, is_there in available.items() if is_there)}"
+        )
+    return torch.device(requested)
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
-    """Products in bf16, weights in float32; or nothing for fp32."""
+    """Matrix products in bf16, weights in float32; nothing for fp32."""
     if precision != "bf16":
         return nullcontext()
     return torch.autocast(device.type, dtype=torch.bfloat16)
 
 
-def generators_kept(device: torch.device) -> AbstractContextManager[object]:
-    """Torch's generators are afterwards what they were."""
+def preserve_rng_state(device: torch.device) -> AbstractContextManager[object]:
+    """Torch's generators are afterwards as they were before."""
     return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
+
+
+@contextmanager
+def use_threads(n: int) -> Iterator[None]:
+    """Computes with n CPU threads, and afterwards with as many as before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(n)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def deterministic_algorithms(wanted: bool) -> Iterator[None]:
+    """Only operations that give the same bits every time; torch refuses the others."""
+    if not wanted:
+        yield
+        return
+    before = torch.are_deterministic_algorithms_enabled()
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what cuBLAS needs for it
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
 
 
 def has_bf16(device: torch.device) -> bool:
@@ -46,22 +76,16 @@ def has_bf16(device: torch.device) -> bool:
     return False
 
 
-def told_precision(training: TrainingConfig, device: torch.device) -> tuple[str, str] | None:
-    """fp32 or bf16, and why, where the settings or the machine decide; None where it is to be
-    measured."""
-    if training.precision != "auto":
-        return training.precision, "as told"
-    if training.reference:
-        return "fp32", "reference"
-    if training.deterministic:  # a measurement is not
-        return "fp32", "deterministic"
-    return None if has_bf16(device) else ("fp32", "no instructions for bf16 here")
+def synchronize(device: torch.device) -> None:
+    """Waits until the device has computed what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    elif device.type == "mps":
+        torch.mps.synchronize()
 
 
 def describe_device(device: torch.device) -> str:
     """The device in words."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    if device.type == "cpu":
-        return f"CPU, {torch.get_num_threads()} threads"
-    return "Apple GPU (MPS)"
+    return "CPU" if device.type == "cpu" else "Apple GPU (MPS)"

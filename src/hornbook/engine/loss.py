@@ -10,13 +10,13 @@ from hornbook.metrics.loss import batch_loss
 from hornbook.models.base import LanguageModel
 
 
-def penalty(model: LanguageModel, l2: float) -> Tensor:
+def l2_penalty(model: LanguageModel, l2: float) -> Tensor:
     """l2 times the mean square of each matrix, summed (the notes' 0.01 * (W**2).mean())."""
     squares = [p.square().mean() for p in model.parameters() if p.ndim >= 2]
     return l2 * torch.stack(squares).sum()
 
 
-class Functional(nn.Module):
+class FunctionalLoss(nn.Module):
     """The loss of a batch as a function of parameters and buffers that are given from outside."""
 
     def __init__(self, model: LanguageModel, l2: float = 0.0) -> None:
@@ -25,14 +25,14 @@ class Functional(nn.Module):
         self._names = [n for n, _ in (*self.named_parameters(), *self.named_buffers())]
 
     def forward(self, ids: Tensor, targets: Tensor) -> Tensor:
-        """The loss, with the parameters that are its own."""
+        """The loss with the parameters of the model itself, a scalar."""
         loss = batch_loss(self.model, ids, targets)
-        return loss + penalty(self.model, self.l2) if self.l2 else loss
+        return loss + l2_penalty(self.model, self.l2) if self.l2 else loss
 
-    def figure(
+    def with_values(
         self, parameters: list[Tensor], buffers: list[Tensor], ids: Tensor, targets: Tensor
     ) -> tuple[Tensor, list[Tensor]]:
-        """The loss, and the statistics that it moved."""
+        """The loss with these parameters and buffers, and the buffers that it moved."""
         buffers = [b.clone() for b in buffers]
         values = dict(zip(self._names, [*parameters, *buffers], strict=True))
         return functional_call(self, values, (ids, targets)), buffers

@@ -1,51 +1,42 @@
-"""One update: batch, loss, gradients, clipping, rate, optimizer. The same for every model."""
+"""One optimizer step: batch, loss, gradients, clipping, learning rate, update; for every model."""
 
 from __future__ import annotations
 
 import math
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from hornbook.config import RunConfig
 from hornbook.data.batches import Batches
-from hornbook.engine.compiled import Form, compiled_loss
+from hornbook.engine.compiled import SPAN, CompiledSteps, Form, compiled_loss
 from hornbook.engine.device import autocast
-from hornbook.engine.loss import penalty
-from hornbook.engine.replay import SPAN, Replay, is_small, is_smallest, span_of
+from hornbook.engine.loss import l2_penalty
 from hornbook.errors import RunError
-from hornbook.kernels import install, uninstall
+from hornbook.kernels.install import uninstall
 from hornbook.metrics.loss import batch_loss
 from hornbook.models.base import LanguageModel
-from hornbook.optim import build_optimizer, learning_rate
+from hornbook.optim import build_optimizer
+from hornbook.optim.schedules import LearningRates, Schedule
 
 
 class NotFiniteError(RunError):
-    """The loss of an update, or its gradient, is no number: the update was not made."""
+    """The loss of a step, or its gradient, is NaN or infinite. step: counted from 0."""
 
-    def __init__(self, loss: float, norm: float) -> None:
-        super().__init__(f"loss {loss}, norm of the gradient {norm}")
-        self.loss, self.norm = loss, norm
-
-
-def clip(parameters: Sequence[Tensor], limit: float) -> Tensor:
-    """Scales the gradients down to a norm of `limit` (0: leaves them); their norm before, a scalar."""
-    gradients = [p.grad for p in parameters if p.grad is not None]
-    norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
-    if limit:
-        torch._foreach_mul_(gradients, (limit / (norm + 1e-6)).clamp(max=1.0))
-    return norm
+    def __init__(self, step: int, loss: float, norm: float) -> None:
+        super().__init__(f"step {step + 1}: loss {loss}, gradient norm {norm}")
+        self.step, self.loss, self.norm = step, loss, norm
 
 
-class TrainStep:
-    """Updates a model: `step(i)` gives the loss before update i and the norm of its gradient, as
+class OptimizerStep:
+    """Updates a model: `step(i)` returns the loss before step i and the norm of its gradient, as
     tensors, so that nothing waits for the device.
 
-    span: `several(i)` makes so many updates at once; 1 where they are made one by one.
-    averaged: the exponential average of the parameters, where the settings ask for one.
+    span: how many steps `advance` may make in one call.
+    averaged: the exponential moving average of the parameters, where the settings ask for one.
     """
 
     def __init__(
@@ -53,110 +44,77 @@ class TrainStep:
         model: LanguageModel,
         batches: Batches,
         config: RunConfig,
-        precision: str,
+        precision: str = "fp32",
         compiled: Form = "no",
+        rates: LearningRates | None = None,
     ) -> None:
         self.model, self.batches, self.config = model, batches, config
         self.precision = precision
+        self.rates = rates or Schedule.planned(config.optim, config.training.steps)
         self.optimizer = build_optimizer(model, config.optim, model.output)
         self.parameters = [p for p in model.parameters() if p.requires_grad]
-        (uninstall if config.training.reference or compiled == "loss" else install)(model)
-        device = self.parameters[0].device
-        self._loss = compiled_loss(device) if compiled == "loss" else batch_loss
         self.averaged = [p.detach().clone() for p in self.parameters if config.training.ema_decay]
-        small = not config.training.reference and is_small(model, batches, precision)
-        self._alone = not config.training.reference and is_smallest(model, batches, precision)
-        together = compiled == "updates"
-        self._replay = Replay(model, config.optim.l2, compiled=together) if small else None
-        self._together: Callable[..., Tensor | None] | None = None
-        if self._replay and (together or span_of(config) > 1):
-            self._together = self._replay.several
-        self.span = 1 if self._together is None else SPAN
+        if compiled == "loss":
+            uninstall(model)  # the compiler fuses the textbook; it cannot trace the kernels
+        self._loss = compiled_loss(model.device) if compiled == "loss" else batch_loss
+        self._compiled = CompiledSteps(model, config.optim.l2) if compiled == "steps" else None
+        self.span = SPAN if self._compiled else 1
 
-    def gradients(self, step: int, precision: str, *, watched: bool = False) -> Tensor:
-        """Sets the gradients of update `step` and gives its loss."""
-        with self._threads(precision):
-            return self._gradients(step, precision, watched)
+    def __call__(self, step: int) -> tuple[Tensor, Tensor]:
+        """Makes a step, counted from 0: (loss, gradient norm before clipping), scalars.
 
-    def _gradients(self, step: int, precision: str, watched: bool) -> Tensor:
-        ids, targets = self.batches.batch(step)
-        if self._replay is not None and precision == "fp32" and not watched:
-            loss = self._replay(ids, targets)
-            if loss is not None:
-                return loss
-        for parameter in self.parameters:
-            parameter.grad = None
-        with autocast(ids.device, precision):
-            loss = self._loss(self.model, ids, targets)
-        if self.config.optim.l2:
-            loss = loss + penalty(self.model, self.config.optim.l2)
-        loss.backward()  # type: ignore[no-untyped-call]
-        return loss.detach().clone()
-
-    def __call__(self, step: int, *, watched: bool = False) -> tuple[Tensor, Tensor]:
-        """Update `step`: (loss, norm of the gradient before clipping), scalars.
-
-        watched: hooks are to see the model compute. Raises NotFiniteError, on a CPU, where one of
-        them is no number.
+        Raises NotFiniteError on a CPU where one of them is not finite, before anything is updated; on
+        a GPU asking would wait for it.
         """
-        with self._threads(self.precision):
-            return self._update(step, watched)
-
-    def _update(self, step: int, watched: bool) -> tuple[Tensor, Tensor]:
-        loss = self.gradients(step, self.precision, watched=watched)
-        limit = self.config.optim.grad_clip
-        if self.config.training.reference:
-            norm = torch.nn.utils.clip_grad_norm_(self.parameters, limit or float("inf"))
-        else:
-            norm = clip(self.parameters, limit)
+        loss = self.gradients(step)
+        norm = self._clip()
         if loss.device.type == "cpu" and not (math.isfinite(loss) and math.isfinite(norm)):
-            raise NotFiniteError(loss.item(), norm.item())  # on a GPU asking would wait for it
-        rate = self.learning_rate(step)
+            raise NotFiniteError(step, loss.item(), norm.item())
+        rate = self.rates.rate(step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group.get("scale", 1.0)
         self.optimizer.step()
         self._average(step)
         return loss, norm
 
-    def several(self, step: int) -> list[tuple[Tensor, Tensor]] | None:
-        """Updates `step` to `step + span`, each as a call would give it.
+    def advance(self, step: int, until: int) -> list[tuple[Tensor, Tensor]]:
+        """Makes one step, or `span` of them where they end at `until` or before: what each returns."""
+        if self._compiled and step % self.span == 0 and step + self.span <= until:
+            ids, targets = self.batches.several(step, self.span)
+            rates = torch.tensor([self.rates.rate(step + i) for i in range(self.span)])
+            figures = self._compiled(ids, targets, rates)
+            if figures is not None:  # otherwise one by one, which finds the step that is not finite
+                return list(zip(*figures.unbind(), strict=True))
+        return [self(step)]
 
-        None, and nothing is updated, where a loss is no number: one by one it is found which.
-        """
-        if self._together is None:
-            return [self(step)]
-        ids, targets = self.batches.several(step, self.span)
-        rates = torch.tensor([self.learning_rate(step + i) for i in range(self.span)])
-        with self._threads(self.precision):
-            figures = self._together(ids, targets, rates)
-        return figures if figures is None else list(zip(*figures.unbind(), strict=True))
+    def gradients(self, step: int) -> Tensor:
+        """Sets the gradients of a step and returns its loss."""
+        ids, targets = self.batches.batch(step)
+        self.optimizer.zero_grad(set_to_none=True)
+        with autocast(ids.device, self.precision):
+            loss = self._loss(self.model, ids, targets)
+        if self.config.optim.l2:
+            loss = loss + l2_penalty(self.model, self.config.optim.l2)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss.detach().clone()
 
-    @contextmanager
-    def _threads(self, precision: str) -> Iterator[None]:
-        """One for the smallest updates, in fp32: two would wait for each other at every product.
-
-        Not beside other threads of Python, which would take the number over for good.
-        """
-        before = torch.get_num_threads()
-        alone = self._alone and precision == "fp32"
-        if not alone or before == 1 or threading.active_count() > 1:
-            yield
-            return
-        torch.set_num_threads(1)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(before)
+    def _clip(self) -> Tensor:
+        limit = self.config.optim.grad_clip
+        if limit:
+            return torch.nn.utils.clip_grad_norm_(self.parameters, limit)
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        return torch.nn.utils.get_total_norm(gradients)
 
     def _average(self, step: int) -> None:
         """Moves the averages towards the parameters; early ones are forgotten sooner."""
         if self.averaged:
-            memory = min(self.config.training.ema_decay, (step + 1) / (step + 10))
+            decay = min(self.config.training.ema_decay, (step + 1) / (step + 10))
             with torch.no_grad():
-                torch._foreach_lerp_(self.averaged, list[Tensor](self.parameters), 1 - memory)
+                average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+                average(self.averaged, list[Tensor](self.parameters), step)
 
     @contextmanager
-    def at_average(self) -> Iterator[None]:
+    def ema_weights(self) -> Iterator[None]:
         """The model with its averaged parameters, where there are any, and back."""
         before = [p.detach().clone() for p in self.parameters if self.averaged]
         with torch.no_grad():
@@ -169,12 +127,8 @@ class TrainStep:
                 for parameter, own in zip(self.parameters, before, strict=False):
                     parameter.copy_(own)
 
-    def learning_rate(self, step: int) -> float:
-        """The learning rate of update `step`."""
-        return learning_rate(self.config.optim, step, self.config.training.steps)
-
     def state_tensors(self) -> dict[str, Tensor]:
-        """All that an update depends on and changes, besides generators: `last/` keeps it."""
+        """All that a step depends on and changes, besides generators."""
         tensors = {f"model.{name}": t for name, t in self.model.state_dict().items()}
         for index, state in self.optimizer.state_dict()["state"].items():
             for name, value in state.items():
@@ -186,10 +140,10 @@ class TrainStep:
     def check_state_tensors(self, tensors: Mapping[str, Tensor]) -> None:
         """Raises RunError unless names, shapes and dtypes are those of `state_tensors`.
 
-        Looks at no values. The state of the optimizer is overwritten: it is to be loaded next.
+        Reads no values. The state of the optimizer is overwritten: it is to be loaded next.
         """
         updated = {name.split(".")[1] for name in tensors if name.startswith("optim.")}
-        if updated:  # by gradients of zero at a rate of zero, it lays out what it keeps
+        if updated:  # zero gradients at a learning rate of 0 make the optimizer lay out its state
             for parameter in self.parameters:
                 parameter.grad = torch.zeros_like(parameter)
             for group in self.optimizer.param_groups:
@@ -202,7 +156,7 @@ class TrainStep:
                 raise RunError(f"found no {name}, expected one")
         for name, tensor in tensors.items():
             if name not in own:
-                raise RunError(f"found {name}, which this run has not")
+                raise RunError(f"found {name}, which this run does not have")
             if tensor.shape != own[name].shape or tensor.dtype != own[name].dtype:
                 raise RunError(
                     f"{name}: found {tuple(tensor.shape)} {tensor.dtype}, expected "
@@ -210,7 +164,7 @@ class TrainStep:
                 )
 
     def load_state_tensors(self, tensors: Mapping[str, Tensor]) -> None:
-        """Takes over what `state_tensors` gave."""
+        """Takes over what `state_tensors` returned."""
         self.model.load_weights({n[6:]: t for n, t in tensors.items() if n.startswith("model.")})
         states: dict[int, dict[str, Tensor]] = {}
         for name, tensor in tensors.items():

@@ -33,10 +33,10 @@ from hornbook.metrics.compare import (
     not_held_out,
 )
 from hornbook.models.registry import MODELS
-from hornbook.planning.budget import TooShortError
-from hornbook.planning.plan import Plan
+from hornbook.planning.decide.time_budget import TooShortError
+from hornbook.planning.request import read_request
 from hornbook.runs.directory import StoredRun
-from hornbook.training.callbacks import Callback
+from hornbook.training.callbacks.base import Callback
 from hornbook.training.session import resume, train
 
 MIXTURE = "mixture"
@@ -92,12 +92,12 @@ def climb(
     path = out or Path("runs") / f"ladder-{text.name}"
     facts = {"ladder": 1, "corpus": text.source, "sha256": text.sha256, "settings": settings or {}}
     wanted = {rung: whole[rung] for rung in dict.fromkeys(rungs or whole)}
-    parts = None
+    shares = None
     if minutes is not None:
         checked = TrainingConfig.parse({"minutes": minutes}, "training").minutes
         assert checked is not None
         facts["minutes"] = checked
-        parts = Parts(checked, began, wanted, path, mixed=not rungs)
+        shares = TimeShares(checked, began, wanted, path, mixed=not rungs)
     _claim(path, facts, trained=_trained(whole))
     known: dict[str, Measured] = {}
     for rung, preset in wanted.items():
@@ -105,12 +105,11 @@ def climb(
             run = StoredRun.load(path / rung)
         elif (path / rung).exists():
             run = resume(path / rung, callbacks=callbacks)
-        elif parts is not None and rung in parts.weights:
-            run = parts.train(rung, corpus, preset, settings or {}, callbacks)
-        else:  # as `hornbook train` would: what nobody asked for is fitted to the text
-            run = train(
-                corpus, preset=preset, out=path / rung, settings=settings, callbacks=callbacks
-            )
+        elif shares is not None and rung in shares.weights:
+            run = shares.train(rung, corpus, preset, settings or {}, callbacks)
+        else:  # as `hornbook train` would: what nobody requested is decided for the text
+            request = read_request(corpus, preset=preset, settings=settings)
+            run = train(request, out=path / rung, callbacks=callbacks)
         known[rung] = measure(run, rung)
         report(known[rung].standing)
     if not rungs:
@@ -133,9 +132,9 @@ def climb(
     return ladder
 
 
-class Parts(Callback):
-    """The minutes of a ladder: each rung that is trained gets a part of what is left when it begins,
-    and leaves the time that it takes to measure it, and to mix it where it is the last.
+class TimeShares:
+    """The time budget of a ladder: each rung that is trained gets a share of what is left when it
+    begins, and leaves the time that it takes to measure it, and to mix it where it is the last.
 
     weights: of the rungs: the last, which gains most by its minutes, gets a third.
     """
@@ -165,15 +164,17 @@ class Parts(Callback):
         weight, began = self.weights[rung], time.monotonic()
         part = max(0.01, self.ends - began) * weight / sum(self.weights[r] for r in self.left) / 60
         self.left.remove(rung)
+        # what comes after a rung is much like its report
+        reserve = 2.0 if self.left or not self.mixed else 4.0
+        request = read_request(
+            corpus,
+            preset=preset,
+            settings=merge(settings, {"training": {"minutes": part}}),
+            began=began,
+            reserve=reserve,
+        )
         try:
-            return train(
-                corpus,
-                preset=preset,
-                out=self.path / rung,
-                settings=merge(settings, {"training": {"minutes": part}}),
-                began=began,
-                callbacks=[self, *callbacks],
-            )
+            return train(request, out=self.path / rung, callbacks=callbacks)
         except TooShortError as error:
             enough = self.minutes + 1.1 * (error.needed - part) * self.whole / weight
             there = any((self.path / other).exists() for other in self.weights)
@@ -183,11 +184,6 @@ class Parts(Callback):
                 f"for {rung}, whose part is {part:.2g}; give {math.ceil(enough * 2) / 2:g} or more"
                 f"{place}"
             ) from None
-
-    def planned(self, plan: Plan) -> None:
-        """Leaves time for what comes after a rung, which is much like its report."""
-        if plan.budget is not None:
-            plan.budget.report *= 2 if self.left or not self.mixed else 4
 
 
 def _trained(rungs: Mapping[str, Nested]) -> list[str]:

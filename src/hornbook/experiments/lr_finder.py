@@ -1,23 +1,22 @@
 """The learning-rate sweep of the notes, and a short confirmation, since a sweep alone misleads.
 
-The sweep raises the rate exponentially, update by update, and records the loss of each (the notes,
+The sweep raises the rate exponentially, step by step, and records the loss of each (the notes,
 "Trigram+MLP": 10^-3 to 10^0; Smith 2017). Its curve mixes the effect of a rate with what the rates
 before it have learned, so the suggestion is then tried: three rates, each from the same start for
-the same few updates.
+the same few steps.
 """
 
 from __future__ import annotations
 
-import copy
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
-from hornbook.engine.device import generators_kept
-from hornbook.engine.step import NotFiniteError, TrainStep
+from hornbook.engine.device import preserve_rng_state, use_threads
+from hornbook.engine.step import NotFiniteError, OptimizerStep
 from hornbook.errors import ConfigError
 from hornbook.planning.plan import Plan
 
@@ -29,11 +28,11 @@ TAIL = 5  # the loss of a confirmation is the mean over its last fifth
 
 @dataclass(frozen=True)
 class Sweep:
-    """rates and losses of the sweep, inf from where it diverged; what it suggests by its curve.
+    """Learning rates and losses of the sweep, inf once it diverged; what its curve suggests.
 
     suggested: None where the sweep diverged too soon for a curve.
     confirmed: (rate, loss) of the rates tried; inf losses are runs that diverged.
-    muon: how many times each rate Muon's matrices had; None without Muon.
+    muon: the learning rate of Muon's matrices by the others'; None without Muon.
     """
 
     rates: tuple[float, ...]
@@ -69,14 +68,14 @@ class Sweep:
 
 
 def find_learning_rate(
-    plan: Plan, *, low: float = 1e-3, high: float = 1.0, updates: int = 300
+    plan: Plan, *, low: float = 1e-3, high: float = 1.0, steps: int = 300
 ) -> Sweep:
     """Sweeps the learning rate of a plan from low to high and confirms around the suggestion.
 
-    The plan's model is left as it is. Raises ConfigError for a model that is not trained by
+    Raises ConfigError for a model that is not trained by
     gradients, or for bounds that are none.
     """
-    if plan.model.fitted:
+    if plan.shape.fitted:
         raise ConfigError(
             f"model: {plan.config.model.name} is fitted by counting; it has no learning rate"
         )
@@ -84,13 +83,13 @@ def find_learning_rate(
         raise ConfigError(
             f"low, high: found {low} and {high}, expected 0 < low < high, both finite"
         )
-    if updates < 20:
-        raise ConfigError(f"updates: found {updates}, expected at least 20")
-    rates = np.geomspace(low, high, updates)
+    if steps < 20:
+        raise ConfigError(f"steps: found {steps}, expected at least 20")
+    rates = np.geomspace(low, high, steps)
     losses = _train(plan, rates.tolist())
     suggested = suggest(rates, losses)
     tried = [suggested / AROUND, suggested, suggested * AROUND] if suggested is not None else []
-    confirmed = [(rate, _tail(_train(plan, [rate] * updates))) for rate in tried]
+    confirmed = [(rate, _tail(_train(plan, [rate] * steps))) for rate in tried]
     optim = plan.config.optim
     muon = optim.muon_learning_rate / optim.learning_rate if optim.name == "muon" else None
     return Sweep(tuple(rates.tolist()), tuple(losses), suggested, tuple(confirmed), muon)
@@ -111,15 +110,25 @@ def suggest(rates: np.ndarray[Any, Any], losses: list[float]) -> float | None:
     return float(rates[window // 2 + int(np.argmin(smooth))]) / AROUND
 
 
-def _train(plan: Plan, rates: list[float]) -> list[float]:
-    """The losses of a copy of the model, trained with these rates; inf from where it diverges."""
+class _Rates:
+    """A learning rate for each step."""
+
+    def __init__(self, rates: Sequence[float]) -> None:
+        self.rates = rates
+
+    def rate(self, step: int) -> float:
+        """Of a step, counted from 0."""
+        return self.rates[step]
+
+
+def _train(plan: Plan, rates: Sequence[float]) -> list[float]:
+    """The losses of steps at these learning rates from the first weights; inf once it diverges."""
     losses: list[float] = []
-    with generators_kept(plan.device):
-        torch.manual_seed(plan.config.training.seed)
-        step = TrainStep(copy.deepcopy(plan.model), plan.batches, plan.config, plan.precision)
-        step.model.train()
-        for i, rate in enumerate(rates):
-            step.learning_rate = lambda _, rate=rate: rate  # type: ignore[method-assign,misc]
+    with preserve_rng_state(plan.device), use_threads(plan.threads):
+        model, batches = plan.build_model(), plan.build_batches()
+        model.train()
+        step = OptimizerStep(model, batches, plan.config, plan.precision, rates=_Rates(rates))
+        for i in range(len(rates)):
             try:
                 loss = step(i)[0].item()
             except NotFiniteError:

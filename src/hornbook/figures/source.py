@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -17,14 +16,13 @@ from torch import Tensor
 from hornbook.data.batches import Draw, build_batches
 from hornbook.data.part import Part, Split
 from hornbook.errors import DataError, HornbookError
-from hornbook.files import read_lines
 from hornbook.generate import make_generator, sample
 from hornbook.metrics.loss import batch_loss
 from hornbook.metrics.probes import Probe
 from hornbook.metrics.text_index import Training
 from hornbook.models.base import LanguageModel
 from hornbook.runs.directory import StoredRun
-from hornbook.runs.schema import Seen, checked
+from hornbook.runs.probes import read_probes
 
 PROBED = 2048  # predictions
 STREAM_TEXT = 120  # symbols of a stream that are shown where no text is given
@@ -137,18 +135,12 @@ def batch(run: StoredRun, tokens: int) -> tuple[Tensor, Tensor]:
     return build_batches(part, examples, length, Draw(batch_size=rows, seed=0)).batch(0)
 
 
-def read_seen(path: Path, damage: list[str] | None = None) -> list[dict[str, Any]]:
-    """The lines of probes.jsonl. Raises RunError where one is none, or puts that into `damage` and
-    ends with the line before."""
-    return read_lines(path, lambda line: checked(path, line, Seen), damage=damage)
-
-
 def records(run: StoredRun, kind: str) -> list[dict[str, Any]]:
     """The records of probes.jsonl of one kind, probe or novelty.
 
     Raises DoesNotApplyError without any.
     """
-    found = [record for record in read_seen(run.path / "probes.jsonl") if record["kind"] == kind]
+    found = [record for record in read_probes(run.path / "probes.jsonl") if record["kind"] == kind]
     if not found:
         if run.facts.get("mixed"):
             raise DoesNotApplyError("it was mixed, not trained: inspect the runs it was mixed from")

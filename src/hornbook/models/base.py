@@ -30,14 +30,14 @@ class LanguageModel(nn.Module, ABC):
         `context_length` tokens; otherwise rows are at most `context_length` long.
     examples: the batches it is trained on unless others are requested (`data/batches.py`).
     fitted: it is fitted by `fit` in one pass (counts), not trained by gradients.
-    fixed_step_graph: a training step is the same few operations whatever the batch, each parameter in
+    fixed_step: a training step is the same few operations whatever the batch, each parameter in
         one of them, so that they can be traced once (`engine/`).
     """
 
     sliding: ClassVar[bool] = False
     examples: ClassVar[Literal["sequences", "windows"]] = "sequences"
     fitted: ClassVar[bool] = False
-    fixed_step_graph: ClassVar[bool] = False
+    fixed_step: ClassVar[bool] = False
 
     def __init__(
         self, config: ModelConfig, vocab_size: int, end_id: int | None, context_length: int

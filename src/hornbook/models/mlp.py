@@ -74,7 +74,7 @@ class MLP(LanguageModel):
 
     sliding = True
     examples = "windows"
-    fixed_step_graph = True
+    fixed_step = True
 
     def __init__(self, config: MLPConfig, vocab_size: int, end_id: int | None) -> None:
         super().__init__(config, vocab_size, end_id, config.context_length)

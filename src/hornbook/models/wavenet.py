@@ -73,7 +73,7 @@ class WaveNet(LanguageModel):
 
     sliding = True
     examples = "windows"
-    fixed_step_graph = True
+    fixed_step = True
 
     def __init__(self, config: WaveNetConfig, vocab_size: int, end_id: int | None) -> None:
         super().__init__(config, vocab_size, end_id, config.context_length)

@@ -1,5 +1,7 @@
 """What the JSON files of a run directory have to look like, and how older ones are read.
 
+Format 3 (2026-11): settings under the field's names, decisions with their reasons, the schedule of a
+timed run apart from the settings; config.json is written once.
 Format 2 (2026-11): two states in `last/`, checksums in the files of tensors, threads in the facts.
 Format 1: one state, named by `last/state.json`; no checksums.
 """
@@ -12,9 +14,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from hornbook.config.renames import rename_settings
 from hornbook.errors import RunError
 
-FORMAT = 2
+FORMAT = 3
 
 
 class _Strict(BaseModel):
@@ -49,11 +52,21 @@ class HardwareFacts(_Strict):
 
     device: str
     precision: str = Field(pattern="^(fp32|bf16)$")
-    compiled: str = Field("no", pattern="^(no|loss|updates)$")
+    compiled: str = Field("no", pattern="^(no|loss|steps)$")
     machine: str
     system: str
     cores: int | None
     threads: int | None
+
+
+class DecisionFacts(_Strict):
+    """What hornbook chose itself."""
+
+    value: Any
+    reason: str
+
+
+SegmentFacts = Annotated[list[float], Field(min_length=3, max_length=3)]
 
 
 class Facts(_Strict):
@@ -70,6 +83,8 @@ class Facts(_Strict):
     versions: dict[str, str]
     config: dict[str, dict[str, Any]]
     mixed: list[str] = []
+    decisions: dict[str, DecisionFacts] = {}
+    schedule: list[SegmentFacts] = []  # as planned, where it is not one of `steps` steps
 
 
 class Losses(_Open):
@@ -80,7 +95,7 @@ class Losses(_Open):
     bits_per_byte: float | None
 
 
-class Verdict(_Open):
+class NoveltyFacts(_Open):
     """Whether it copies."""
 
     verdict: str
@@ -100,7 +115,8 @@ class Report(_Open):
     determinism: str = ""
     samples_different: int = 0
     samples_new: int = 0
-    novelty: Verdict | None = None
+    novelty: NoveltyFacts | None = None
+    schedule: list[SegmentFacts] = []
 
 
 Loss = Annotated[float, Field(ge=-1e39, le=1e39)] | None  # all that float32 holds
@@ -119,18 +135,18 @@ class Record(_Open):
     grad_norm: float | None = None
 
 
-class Seen(_Open):
-    """A line of probes.jsonl: what a probe saw of an update, or how much samples copied then."""
+class ProbeRecord(_Open):
+    """A line of probes.jsonl: what a probe recorded of a step, or how much samples copied then."""
 
     kind: Literal["probe", "novelty"]
     step: int = Field(ge=0, lt=1 << 62)
 
 
-MOST = 10**15  # updates, records of a log: beyond what any machine makes
+MOST = 10**15  # steps, records of a log: beyond what any machine makes
 
 
-class Watched(_Strict):
-    """What `training/watch.py` has seen."""
+class HistoryFacts(_Strict):
+    """The evaluations of a run (`training/history.py`)."""
 
     patience: int = Field(ge=0)
     best: float | None
@@ -141,14 +157,16 @@ class Watched(_Strict):
 
 
 class Position(_Strict):
-    """Where a saved state stands (`training/state.py`)."""
+    """Where a saved state stands (`training/checkpoint.py`)."""
 
     step: int = Field(ge=0, le=MOST)
     tokens: int = Field(ge=0)
     seconds: float
     records: int = Field(ge=0, le=MOST)
     steps: int | None = Field(None, ge=0)
-    watch: Watched
+    schedule: list[SegmentFacts] = []
+    overrides: dict[str, float] = {}
+    watch: HistoryFacts
 
 
 class Pointer(_Strict):
@@ -197,10 +215,26 @@ def migrated(path: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
 def _from_1(facts: dict[str, Any]) -> dict[str, Any]:
     hardware = facts.get("hardware")
     return (
-        {**facts, "hardware": {"threads": None, **hardware}}
+        {**facts, "hardware": {"threads": None, "compiled": "no", **hardware}}
         if isinstance(hardware, dict)
         else facts
     )
 
 
-MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1}
+def _from_2(facts: dict[str, Any]) -> dict[str, Any]:
+    """Settings under today's names; `optim.paces` was the schedule of a timed run."""
+    config, hardware = facts.get("config"), facts.get("hardware")
+    if not isinstance(config, dict) or not isinstance(hardware, dict):
+        return facts
+    if not all(isinstance(fields, dict) for fields in config.values()):
+        return facts
+    renamed, _ = rename_settings(config)
+    segments = renamed.get("optim", {}).pop("paces", None)
+    hardware = {"compiled": "no", **hardware}
+    if hardware["compiled"] == "updates":
+        hardware = {**hardware, "compiled": "steps"}
+    schedule = {"schedule": segments} if segments else {}
+    return {**facts, "config": renamed, "hardware": hardware, **schedule}
+
+
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1, 2: _from_2}

@@ -1,1 +1,1 @@
-"""Training: the loop, its callbacks and its state. `session.train` is the way in."""
+"""Training: the loop, its callbacks, its state. `session` begins and resumes runs."""

@@ -1,16 +1,53 @@
-"""What can go wrong in the middle of training, in words: losses that are no numbers, no memory left."""
+"""What can go wrong in the middle of training, in words: losses that are not finite, no memory left."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 
 from hornbook.config import OptimConfig
+from hornbook.engine.step import NotFiniteError
+from hornbook.errors import RunError
+from hornbook.machine import size
 from hornbook.models.base import LanguageModel
+from hornbook.planning.decide.memory import MemoryEstimate
+from hornbook.runs.commands import resume_command
+from hornbook.training.checkpoint import saved_steps, use_older_state
+from hornbook.training.state import TrainingState
 
 RISEN = 0.5  # nats above the lowest by which a loss is said to have risen
+
+
+def diverged(
+    path: Path,
+    model: LanguageModel,
+    optim: OptimConfig,
+    state: TrainingState,
+    losses: Sequence[float],
+    error: NotFiniteError,
+) -> RunError:
+    """The error for a step whose loss is not finite: why, what is kept, and how to continue.
+
+    Where the newest state would lead there again, an older one is made the newest.
+    """
+    rate = state.rate(error.step)
+    cause, flags = why_not_finite(model, error.loss, error.norm, losses, rate, optim)
+    saved, why = saved_steps(state), ""
+    if saved == error.step:
+        saved = use_older_state(path, state)
+        why = f"the state of step {error.step:,} leads there at any learning rate, "
+    kept = f"{why}the state of step {saved:,} is kept" if saved else f"{why}no other is kept"
+    command = resume_command(path, flags)
+    if not saved:
+        command = f"the same command with another --out and {flags}"
+    return RunError(
+        f"{path}: at step {error.step + 1:,} the loss is {error.loss:.4g} and its gradient norm "
+        f"{error.norm:.4g}, expected finite ones; {cause}. Training stopped, {kept}; continue with\n"
+        f"  {command}"
+    )
 
 
 def why_not_finite(
@@ -21,10 +58,9 @@ def why_not_finite(
     rate: float,
     optim: OptimConfig,
 ) -> tuple[str, str]:
-    """The likely cause of a loss or gradient that is no number, and the flags that mend it.
+    """The likely cause of a loss or gradient that is NaN or infinite, and the flags that help.
 
-    before: the losses so far. rate: the learning rate of that update; what is to be lowered is the
-    highest one of the schedule.
+    before: the losses so far. rate: the learning rate of that step; what is to be lowered is the peak.
     """
     lower = f"--optim.learning-rate {optim.learning_rate / 3:.1g}"
     if optim.name == "muon":
@@ -35,12 +71,13 @@ def why_not_finite(
     if math.isfinite(loss):
         clipping = f"--optim.grad-clip {clip / 2:.2g}" if clip else "--optim.grad-clip 1"
         return "the gradient overflowed while the loss did not: it explodes", f"{clipping} {lower}"
-    seen = [x for x in before if math.isfinite(x)]
-    if seen and seen[-1] > min(seen) + RISEN:
-        risen = f"the loss had risen from {min(seen):.2f} to {seen[-1]:.2f}"
+    finite = [x for x in before if math.isfinite(x)]
+    if finite and finite[-1] > min(finite) + RISEN:
+        risen = f"the loss had risen from {min(finite):.2f} to {finite[-1]:.2f}"
         return f"{risen}: the learning rate, {rate:.2g}, is too high", lower
-    if not seen:
-        return "it is so from the first update on: the weights begin too large, or the rate", lower
+    if not finite:
+        why = "non-finite since step 1: the first weights are too large, or the learning rate"
+        return why, lower
     return f"a sudden overflow: the learning rate, {rate:.2g}, is too high for some batch", lower
 
 
@@ -50,4 +87,16 @@ def is_out_of_memory(error: BaseException) -> bool:
         isinstance(error, MemoryError | torch.OutOfMemoryError)
         or (isinstance(error, RuntimeError) and "not enough memory" in str(error))
         or "can't allocate memory" in str(error)
+    )
+
+
+def out_of_memory(
+    path: Path, step: int, batch_size: int, estimate: MemoryEstimate | None
+) -> RunError:
+    """The error where memory ran out: what was expected, and what to lower."""
+    expected = f"; the estimate was {size(estimate.total)}" if estimate else ""
+    return RunError(
+        f"{path}: no memory left at step {step + 1:,}{expected}; close other programs and resume "
+        f"({resume_command(path)}), or train anew with a lower --training.batch-size (now "
+        f"{batch_size}) or --model.context-length"
     )

@@ -8,30 +8,30 @@ from typing import Any
 import torch
 
 from hornbook.files import write_json
-from hornbook.generate import sample
-from hornbook.generate.sampling import make_generator
-from hornbook.kernels import install, uninstall
+from hornbook.generate import make_generator, sample
+from hornbook.kernels.install import install
 from hornbook.metrics.loss import evaluate
-from hornbook.metrics.novelty import assess, rehearse
+from hornbook.metrics.novelty import assess
+from hornbook.models.base import LanguageModel
 from hornbook.planning.plan import Plan
 from hornbook.runs.directory import StoredRun
 from hornbook.runs.lock import Lock
+from hornbook.training.callbacks.samples import SAMPLE_TOKENS
+from hornbook.training.state import TrainingState
 
 KEPT = 20  # samples in the report
-SAMPLE_TOKENS = 200  # of a stream
-SAYING = 0.3  # seconds to write it and to say what came of it
 
 
 def determinism(plan: Plan) -> str:
     """What another training with the same settings would equal this one in."""
-    if plan.model.fitted:
+    if plan.shape.fitted:
         return "bitwise: counts are the same everywhere"
     if plan.device.type != "cpu" and not plan.config.training.deterministic:
         return (
             f"statistical: a {plan.device.type} device adds in no fixed order (--deterministic "
             "makes it, slower)"
         )
-    where = f"on this machine, with torch {torch.__version__} and {torch.get_num_threads()} threads"
+    where = f"on this machine, with torch {torch.__version__} and {_threads(plan)}"
     if plan.compiled != "no":
         return "statistical: compiled; sums may be rounded otherwise another day (--reference is exact)"
     if plan.precision != "fp32":
@@ -39,24 +39,27 @@ def determinism(plan: Plan) -> str:
     return f"bitwise {where}; elsewhere statistical"
 
 
-def seconds_of_report(plan: Plan) -> tuple[float, float]:
-    """Seconds that an evaluation will take, and the report, which begins with one; what it compares
-    samples with is made ready."""
-    token, novelty = rehearse(plan.model, plan.tokenizer, plan.reference)
-    evaluation = token * plan.val_part.n_targets
-    # it also shows samples, may look at the last weights, too, and what came of it is said
-    return evaluation, evaluation + 2 * novelty + SAYING
+def _threads(plan: Plan) -> str:
+    return f"{plan.threads} threads" if plan.threads > 1 else "1 thread"
 
 
-def write_report(plan: Plan, run: StoredRun, lock: Lock, best_step: int | None = None) -> None:
-    """Measures the best weights, those of update `best_step`, and writes report.json, wherever the
-    run was moved meanwhile."""
+def write_report(
+    plan: Plan,
+    run: StoredRun,
+    lock: Lock,
+    state: TrainingState | None = None,
+    last: LanguageModel | None = None,
+) -> None:
+    """Measures the best weights and writes report.json, wherever the run was moved meanwhile.
+
+    state, last: of a run that was trained in steps, its state and its last weights.
+    """
     run.path = lock.followed()
     model = run.model if plan.device.type == "cpu" else copy.deepcopy(run.model).to(plan.device)
-    (uninstall if plan.config.training.reference else install)(model)
-    validation = evaluate(model, plan.val_part)
-    log = run.log
-    documents = plan.split.documents
+    if not plan.config.training.reference:
+        install(model)
+    validation = evaluate(model, plan.data.validation)
+    log, documents = run.log, plan.data.documents
     samples = sample(
         model,
         run.tokenizer,
@@ -64,27 +67,28 @@ def write_report(plan: Plan, run: StoredRun, lock: Lock, best_step: int | None =
         max_tokens=SAMPLE_TOKENS,
         generator=make_generator(plan.config.training.seed),
     )
-    known = set(plan.corpus.documents)
-    best_step = log[-1]["step"] if best_step is None else best_step
+    newest = log[-1] if log else {"step": 0, "tokens": 0, "seconds": 0}
+    best_step = newest["step"] if state is None else state.history.best_step
     best = next((r for r in log if r["step"] == best_step), {})
     report: dict[str, Any] = {
-        "steps": log[-1]["step"] if log else 0,
+        "steps": newest["step"],
         "best_step": best_step,
-        "tokens": log[-1]["tokens"] if log else 0,
-        "seconds": log[-1]["seconds"] if log else 0,
+        "tokens": newest["tokens"],
+        "seconds": newest["seconds"],
         "loss": best.get("loss"),
         "validation": validation.to_json(),
-        "held_out": plan.split.held_out,
+        "held_out": plan.data.split.held_out,
         "determinism": determinism(plan),
         "samples": [s.text for s in samples],
     }
+    if state is not None and len(state.schedule.segments) > 1:
+        report["schedule"] = [list(segment) for segment in state.schedule.segments]
     if documents:
-        made = {s.text for s in samples} - {""}
+        made, known = {s.text for s in samples} - {""}, set(plan.data.corpus.documents)
         report["samples_different"], report["samples_new"] = len(made), len(made - known)
-    others = not plan.model.fitted and report["best_step"] != report["steps"]
-    last = plan.model if others else None
+    others = last if best_step != newest["step"] else None
     report["novelty"] = assess(
-        model, last, run.tokenizer, plan.reference, report["best_step"], report["steps"]
+        model, others, run.tokenizer, plan.text_index, best_step, newest["step"]
     )
     run.path = lock.followed()
     write_json(run.path / "report.json", report)

@@ -1,92 +1,78 @@
-"""The ways in: `train` begins a run, `resume` goes on with one."""
+"""The ways in: `train` begins a run, `resume` continues one."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from hornbook.config import Nested, OptimConfig, TrainingConfig, parse_overrides
+from hornbook.data.training_data import tokenize
+from hornbook.engine.device import deterministic_algorithms, use_threads
 from hornbook.errors import ConfigError, RunError
-from hornbook.files import sweep, user_path, write_json, write_lines, write_tensors
+from hornbook.files import sweep, user_path, write_lines, write_tensors
 from hornbook.machine import size
 from hornbook.metrics.loss import evaluate
-from hornbook.planning.memory import check_memory, weights_bytes
-from hornbook.planning.minutes import plan_in_time
-from hornbook.planning.plan import Plan, make_plan, plan_of_run, refuse_two
-from hornbook.runs.directory import StoredRun, check_free, create, free_path, saved_step, unfinished
+from hornbook.models.base import LanguageModel
+from hornbook.planning.describe import facts
+from hornbook.planning.plan import Plan
+from hornbook.planning.request import Request, as_sections
+from hornbook.planning.resolve import resolve
+from hornbook.planning.resume import plan_of_run
+from hornbook.planning.tuning import LARGE_PART, STATES_ON_DISK
+from hornbook.runs.directory import StoredRun, check_free, create, free_path, unfinished
 from hornbook.runs.lock import Lock
-from hornbook.training.callbacks import Callback
-from hornbook.training.loop import Loop
-from hornbook.training.probing import Recorder
+from hornbook.training.callbacks.base import Callback
+from hornbook.training.callbacks.checkpoints import Checkpoints
+from hornbook.training.callbacks.early_stopping import EarlyStopping
+from hornbook.training.callbacks.evaluation import Evaluator
+from hornbook.training.callbacks.logging import LogWriter
+from hornbook.training.callbacks.probes import Probes
+from hornbook.training.callbacks.samples import Samples
+from hornbook.training.callbacks.speed import SpeedWatch
+from hornbook.training.callbacks.time_budget import TimeBudgetCallback
+from hornbook.training.changes import changed_run
+from hornbook.training.checkpoint import has_state
+from hornbook.training.loop import Trainer
 from hornbook.training.report import write_report
-from hornbook.training.state import has_state
-
-CHANGEABLE = ("learning_rate", "muon_learning_rate", "grad_clip")  # of a run that goes on
-STATES = 3  # on the disk at once, while one is written
+from hornbook.training.restore import restore
 
 
 def train(
-    corpus: str | None = None,
-    *,
-    model: str | None = None,
-    preset: str | Nested | None = None,
-    steps: int | None = None,
-    seed: int | None = None,
-    out: str | Path | None = None,
-    device: str | None = None,
-    precision: str | None = None,
-    minutes: float | None = None,
-    began: float | None = None,
-    settings: Mapping[str, Any] | None = None,
-    callbacks: Sequence[Callback] = (),
+    request: Request, *, out: str | Path | None = None, callbacks: Sequence[Callback] = ()
 ) -> StoredRun:
-    """Trains a model on a corpus (a registry name or a path) and returns its run.
+    """Trains what was requested and returns its run.
 
-    preset: a name, or sections of fields in place of one.
-    settings: dotted fields, such as `{"model.n_layer": 4}`, or sections of fields, as in TOML.
-    minutes: ends after so many, and chooses size, context, batch and updates for it, unless they are
-        asked for. They count from `began` (time.monotonic()), by default from this call.
-    out: the run directory to make; `runs/<corpus>-<model>` if left out.
-    Seeds torch's global generator. Raises ConfigError, DataError or RunError; Interrupted after the
-    state was saved on Ctrl-C.
+    out: the run directory to make; `runs/<corpus>-<model>` if left out. Seeds torch's global
+    generator. Raises ConfigError, DataError or RunError; Interrupted after the state was saved on
+    Ctrl-C.
     """
-    flags = {
-        "steps": steps, "minutes": minutes, "seed": seed, "device": device, "precision": precision,
-    }  # fmt: skip
-    training = {name: value for name, value in flags.items() if value is not None}
-    sections = _sections(settings or {})
-    for name, value in training.items():
-        refuse_two(f"--{name}", value, f"training.{name}", sections.get("training", {}).get(name))
-    sections["training"] = {**sections.get("training", {}), **training}
     if out is not None:
         out = user_path(out, ConfigError)
         check_free(out)
-    if (minutes := sections["training"].get("minutes")) is not None:
-        checked = TrainingConfig.parse({"minutes": minutes}, "training").minutes
-        assert checked is not None
-        began = time.monotonic() if began is None else began
-        plan = plan_in_time(checked, began, corpus, model=model, preset=preset, settings=sections)
-    else:
-        plan = make_plan(corpus, model=model, preset=preset, settings=sections)
-    plan.memory = check_memory(plan)
-    if isinstance(out, Path):
-        path = out
-    else:
-        path, taken = free_path(f"{plan.corpus.name}-{plan.config.model.name}")
-        if taken is not None and (note := unfinished(taken)):
-            plan.notes.append(note)
-    callbacks = _told(plan, callbacks)
-    _check_disk(plan, path)
-    run = create(path, plan.facts(), plan.config, plan.tokenizer)
-    with Lock(path) as lock:
-        return _run(plan, run, callbacks, lock, fresh=True)
+    plan = resolve(request)
+    path, taken = (
+        (out, None) if out else free_path(f"{plan.data.corpus.name}-{plan.config.model.name}")
+    )
+    for callback in callbacks:
+        callback.on_plan(plan)
+    if taken is not None and (note := unfinished(taken)):
+        _notify(callbacks, note)
+    try:
+        if plan.shape.fitted:
+            return _train_counts(plan, path, callbacks)
+        _check_disk(plan, path)
+        described = facts(plan, plan.shape.n_parameters)
+        run = create(path, described, plan.config, plan.data.tokenizer)
+        with Lock(path) as lock:
+            return _train_steps(plan, run, lock, callbacks)
+    finally:
+        for callback in callbacks:
+            callback.close()
 
 
 def resume(
@@ -96,9 +82,9 @@ def resume(
     settings: Mapping[str, Any] | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> StoredRun:
-    """Goes on with an interrupted run, or on to more `steps` in all than it was given.
+    """Continues an interrupted run, or trains one to more `steps` in total than it was given.
 
-    settings: dotted; the rates and the clipping of `optim` may be changed, for a run that diverged.
+    settings: dotted; learning rates and clipping of `optim` may be changed, for a run that diverged.
     Raises RunError where there is nothing to resume from or another process trains it, DataError
     where the corpus has changed.
     """
@@ -106,168 +92,130 @@ def resume(
     with Lock(known.path) as lock:
         run = StoredRun.load(known.path)
         sweep(run.path)
-        _check_resumable(run)
-        config, notes = run.config, []
-        for section, fields in _sections(settings or {}).items():
-            if section != "optim" or (other := sorted(fields.keys() - set(CHANGEABLE))):
-                name = f"{section}.{next(iter(fields)) if section != 'optim' else other[0]}"
-                raise ConfigError(
-                    f"{name}: found it beside --resume; a run goes on with its own settings, only "
-                    f"--steps and optim.{', optim.'.join(CHANGEABLE)} can be changed"
-                )
-            optim = OptimConfig.parse({**config.optim.model_dump(), **fields}, "optim")
-            config = config.model_copy(update={"optim": optim})
-            notes += [f"optim.{name} is {getattr(optim, name)} from here on" for name in fields]
-        if steps is not None:
-            fields = {**config.training.model_dump(), "steps": steps}
-            training = TrainingConfig.parse(fields, "training")
-            done = saved_step(run.path) or 0
-            if training.steps < done:
-                raise ConfigError(
-                    f"steps: found {training.steps}, but {done} updates are done; --steps is the "
-                    f"total, give {done} or more"
-                )
-            if training.steps != config.training.steps:
-                notes.append(
-                    f"{training.steps:,} updates instead of {config.training.steps:,}: the learning "
-                    "rate follows the schedule of the new total from here on"
-                )
-                optim = config.optim.model_copy(update={"paces": ()})
-                config = config.model_copy(update={"optim": optim})
-            config = config.model_copy(update={"training": training})
-        plan = plan_of_run(config, run.corpus(), run.tokenizer)
-        hardware = run.facts["hardware"]
-        plan.precision, plan.why_precision = hardware["precision"], "as before"
-        plan.compiled, plan.why_compiled = hardware.get("compiled", "no"), "as before"
-        plan.memory = check_memory(plan)
-        plan.extended = config.training.steps > run.config.training.steps
-        if config.training.minutes is not None:
-            notes.append(
-                f"its {config.training.minutes:g} minutes are not counted any more: "
-                f"{config.training.steps:,} updates in all"
+        if run.report and not has_state(run.path):
+            raise RunError(
+                f"{run.path}: found no state to resume from (last/state.json); it is finished"
             )
-        plan.notes += [*notes, *_elsewhere(run, plan)]
-        if lock.stale:
-            plan.notes.append(lock.stale)
-        if config != run.config:
-            run = StoredRun(
-                run.path, {**run.facts, "config": config.model_dump(mode="json")}, config
-            )
-        return _run(plan, run, _told(plan, callbacks), lock, fresh=False)
+        changed = changed_run(run, steps, as_sections(settings or {}))
+        data = tokenize(run.corpus(), run.config.data, run.tokenizer)
+        notes = (*changed.notes, *([lock.stale] if lock.stale else []))
+        plan = plan_of_run(changed.config, run.facts, data, changed.schedule, notes)
+        for callback in callbacks:
+            callback.on_plan(plan)
+        try:
+            if plan.shape.fitted:
+                with use_threads(plan.threads):
+                    return _write_counts(plan, run, lock, callbacks, *_fit(plan))
+            return _train_steps(plan, run, lock, callbacks, changed.overrides, changed.extended)
+        finally:
+            for callback in callbacks:
+                callback.close()
 
 
-def _check_resumable(run: StoredRun) -> None:
-    """Raises RunError where there is nothing to go on to, or the state is gone."""
-    if has_state(run.path):
-        return
-    if run.report:
-        raise RunError(
-            f"{run.path}: found no state to resume from (last/state.json); it is finished"
-        )
-
-
-def _elsewhere(run: StoredRun, plan: Plan) -> list[str]:
-    """What makes the rest of a run equal only in the statistics to one that was not interrupted."""
-    before, now = run.facts["hardware"]["threads"], torch.get_num_threads()
-    if plan.on_one_thread:
-        before = now
-    version = run.facts["versions"].get("torch")
-    changed = [
-        f"{what} {was} before, {is_now} now"
-        for what, was, is_now in (("threads", before, now), ("torch", version, torch.__version__))
-        if was not in (None, is_now)
+def callbacks_of(plan: Plan, users: Sequence[Callback], *, save_first: bool) -> list[Callback]:
+    """All callbacks of a run in their order: those that make its figures, then those of the user."""
+    training, log = plan.config.training, LogWriter()
+    first: list[Callback] = []
+    if plan.time_budget is not None:
+        counts = training.eval_count, training.sample_count
+        first.append(TimeBudgetCallback(plan.time_budget, *counts))
+    if training.probe_every:
+        first.append(Probes(plan))
+    return [
+        *first,
+        Checkpoints(at_start=save_first),
+        Evaluator(training.eval_count, log),
+        log,
+        Samples(training.sample_count),
+        EarlyStopping(),
+        SpeedWatch(plan.step_seconds, plan.threads, plan.tokens_per_step),
+        *users,
     ]
-    if not changed:
-        return []
-    return [f"{' and '.join(changed)}: rounded otherwise, not bit for bit as without a stop"]
+
+
+def _train_steps(
+    plan: Plan,
+    run: StoredRun,
+    lock: Lock,
+    users: Sequence[Callback],
+    overrides: Mapping[str, float] | None = None,
+    extended: bool | None = None,
+) -> StoredRun:
+    """Trains from the start, or (extended is not None) from the newest state."""
+    with (
+        use_threads(plan.threads),
+        deterministic_algorithms(plan.config.training.deterministic),
+    ):
+        callbacks = callbacks_of(plan, users, save_first=bool(overrides))
+        trainer = Trainer(plan, run, lock, callbacks)
+        if extended is not None:
+            restore(trainer, overrides or {}, extended=extended)
+        trainer.train()
+        write_report(plan, trainer.run, lock, trainer.state, trainer.step.model)
+        for callback in callbacks:
+            callback.on_report(trainer.run)
+    return trainer.run
+
+
+def _train_counts(plan: Plan, path: Path, callbacks: Sequence[Callback]) -> StoredRun:
+    """Fits a count model, then makes its run: one pass, one record."""
+    with use_threads(plan.threads):
+        model, seconds = _fit(plan)
+        run = create(path, facts(plan, model.n_parameters), plan.config, plan.data.tokenizer)
+        with Lock(path) as lock:
+            return _write_counts(plan, run, lock, callbacks, model, seconds)
+
+
+def _fit(plan: Plan) -> tuple[LanguageModel, float]:
+    """A count model fitted to the training part, and the seconds that took."""
+    begin, model = time.perf_counter(), plan.build_model()
+    part = plan.data.train.spread(LARGE_PART, plan.data.tokenizer)
+    tokens = torch.from_numpy(part.tokens.astype("int64"))
+    model.fit(tokens, torch.from_numpy(part.starts))
+    return model, time.perf_counter() - begin
+
+
+def _write_counts(
+    plan: Plan,
+    run: StoredRun,
+    lock: Lock,
+    callbacks: Sequence[Callback],
+    model: LanguageModel,
+    seconds: float,
+) -> StoredRun:
+    """Writes weights, log and report of a count model."""
+    n_tokens = plan.data.train.n_targets
+    record = {
+        "step": 1,
+        "tokens": n_tokens,
+        "seconds": seconds,
+        "loss": evaluate(model, plan.data.train).nats,
+        "val_loss": evaluate(model, plan.data.validation).nats,
+        "tokens_per_second": n_tokens / max(seconds, 1e-9),
+    }
+    run.path = lock.followed()
+    write_tensors(run.path / "model.safetensors", model.state_dict())
+    write_lines(run.path / "log.jsonl", [record])
+    for callback in callbacks:
+        callback.on_log(record)
+    write_report(plan, run, lock)
+    for callback in callbacks:
+        callback.on_report(run)
+    return run
+
+
+def _notify(callbacks: Sequence[Callback], message: str) -> None:
+    for callback in callbacks:
+        callback.on_message(message)
 
 
 def _check_disk(plan: Plan, path: Path) -> None:
     """Raises RunError where the states of a run do not fit on its disk."""
     above = next(p for p in path.absolute().parents if os.path.exists(p))
-    needed, free = STATES * weights_bytes(plan), shutil.disk_usage(above).free
+    weights = plan.memory.weights if plan.memory else 0
+    needed, free = STATES_ON_DISK * weights, shutil.disk_usage(above).free
     if needed > free:
         raise RunError(
             f"{path}: the run needs {size(needed)} of disk, found {size(free)} free; free some "
             "space or give another place (--out)"
         )
-
-
-def _told(plan: Plan, callbacks: Sequence[Callback]) -> Sequence[Callback]:
-    """The callbacks, with the probes where they are asked for, all told of the plan."""
-    if plan.config.training.probe_every:
-        callbacks = (*callbacks, Recorder())
-    for callback in callbacks:
-        callback.planned(plan)
-    return callbacks
-
-
-def _sections(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    dotted = {name: value for name, value in settings.items() if not isinstance(value, Mapping)}
-    sections = {name: dict(value) for name, value in settings.items() if isinstance(value, Mapping)}
-    for section, fields in parse_overrides(dotted).items():
-        sections.setdefault(section, {}).update(fields)
-    return sections
-
-
-def _run(
-    plan: Plan, run: StoredRun, callbacks: Sequence[Callback], lock: Lock, *, fresh: bool
-) -> StoredRun:
-    try:
-        with _deterministic(plan.config.training.deterministic):
-            best_step = None
-            if plan.model.fitted:
-                _fit(plan, run, callbacks, lock)
-            else:
-                loop = Loop(plan, run, callbacks, lock, fresh=fresh)
-                loop.run()
-                run, best_step = loop.run_, loop.progress.watch.best_step
-            write_report(plan, run, lock, best_step)
-        for callback in callbacks:
-            callback.finished(run)
-    finally:
-        for callback in callbacks:
-            callback.ended()
-    return run
-
-
-def _fit(plan: Plan, run: StoredRun, callbacks: Sequence[Callback], lock: Lock) -> None:
-    """Fits a count model: one pass, one record."""
-    for callback in callbacks:
-        callback.opened(lambda write: write(lock.followed()), callback.told)
-        callback.started(run, 0, 1)
-    begin = time.perf_counter()
-    tokens = torch.from_numpy(plan.train_part.tokens.astype("int64"))
-    plan.model.fit(tokens, torch.from_numpy(plan.train_part.starts))
-    seconds = time.perf_counter() - begin
-    run.path = lock.followed()
-    write_tensors(run.path / "model.safetensors", plan.model.state_dict())
-    run.facts = {**run.facts, "n_parameters": plan.model.n_parameters}
-    write_json(run.path / "config.json", run.facts)
-    record = {
-        "step": 1,
-        "tokens": plan.train_part.n_targets,
-        "seconds": seconds,
-        "loss": evaluate(plan.model, plan.train_part).nats,
-        "val_loss": evaluate(plan.model, plan.val_part).nats,
-        "tokens_per_second": plan.train_part.n_targets / max(seconds, 1e-9),
-    }
-    run.path = lock.followed()
-    write_lines(run.path / "log.jsonl", [record])
-    for callback in callbacks:
-        callback.logged(record)
-
-
-@contextmanager
-def _deterministic(wanted: bool) -> Iterator[None]:
-    """Only operations that give the same bits every time; torch refuses the others."""
-    if not wanted:
-        yield
-        return
-    before = torch.are_deterministic_algorithms_enabled()
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what cuBLAS wants for it
-    torch.use_deterministic_algorithms(True)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before)

@@ -1,4 +1,4 @@
-"""Watches the validation loss: the best so far, overfitting in plain words, when to stop."""
+"""What the validation losses have been: the best so far, overfitting, when to stop."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from hornbook.metrics.overfitting import overfitting
 
 
 @dataclass
-class Watch:
-    """What the validation losses have said so far.
+class ValidationHistory:
+    """The evaluations of a run. Part of its state.
 
-    seen: (step, training loss, validation loss) of each evaluation.
+    seen: (step, training loss, validation loss) of each evaluation. told: overfitting since the best
+    one was reported.
     """
 
     patience: int = 0
@@ -23,8 +24,8 @@ class Watch:
     told: bool = False
     seen: list[tuple[int, float, float]] = field(default_factory=list)
 
-    def evaluated(self, step: int, loss: float, val_loss: float) -> bool:
-        """Takes in an evaluation; True where it is the best so far."""
+    def add(self, step: int, loss: float, val_loss: float) -> bool:
+        """Adds an evaluation; True where it is the best so far."""
         self.seen.append((step, loss, val_loss))
         if val_loss < self.best:
             self.best, self.best_step, self.since_best, self.told = val_loss, step, 0, False
@@ -45,17 +46,17 @@ class Watch:
             return ""
         self.told = True
         _, loss, val_loss = self.seen[-1]
-        before = " or before" if since == self.seen[0][0] else ""  # where nobody looked
+        before = " or before" if since == self.seen[0][0] else ""  # there was no evaluation earlier
         return (
-            f"overfitting since step {since}{before}: the validation loss rose from {self.best:.4f} to "
-            f"{val_loss:.4f} while the training loss fell to {loss:.4f}: the model learns its "
-            f"training text by heart. The weights of step {since} are kept; more text, a smaller "
-            "model, dropout or fewer steps help"
+            f"overfitting since step {since}{before}: the validation loss rose from {self.best:.4f} "
+            f"to {val_loss:.4f} while the training loss fell to {loss:.4f}: the model memorizes its "
+            f"training text. The weights of step {since} are kept; more text, a smaller model, "
+            "dropout or fewer steps help"
         )
 
     @property
-    def should_stop(self) -> bool:
-        """Whether patience has run out."""
+    def out_of_patience(self) -> bool:
+        """Whether there were as many evaluations without a new best as the settings allow."""
         return bool(self.patience) and self.since_best >= self.patience
 
     def to_json(self) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Every automatic choice, each a function of narrow inputs that trains nothing."""

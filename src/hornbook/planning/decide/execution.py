@@ -1,0 +1,142 @@
+"""How steps are computed on this machine as it is now: threads, precision, compiling."""
+
+from __future__ import annotations
+
+import statistics
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
+
+from hornbook.engine.compiled import Form
+from hornbook.planning.decision import REQUESTED, Decision
+from hornbook.planning.tuning import (
+    CLEARLY,
+    COMPILE_SAVES,
+    COMPILE_SECONDS,
+    FASTER,
+    FEWER_THREADS,
+)
+
+Precision = Literal["fp32", "bf16"]
+
+
+def thread_counts(available: int) -> list[int]:
+    """The numbers of threads that are tried: all that are available, half as many, ... one."""
+    counts = [available]
+    while counts[-1] > 1:
+        counts.append(counts[-1] // 2)
+    return counts
+
+
+def threads(
+    requested: int | Literal["auto"],
+    available: int,
+    *,
+    device: str,
+    fixed: str = "",
+    measure: Callable[[Sequence[int]], Mapping[int, float]],
+) -> Decision[int]:
+    """CPU threads: the fewest that are about as fast as the fastest number, at this moment.
+
+    On a busy machine threads wait for each other: one may be many times as fast as two.
+    fixed: why the number is not to depend on a measurement; empty where it may.
+    measure: seconds of a step with each number of threads.
+    """
+    if requested != "auto":
+        return Decision(requested, REQUESTED)
+    if available == 1:
+        return Decision(1, "one is available")
+    if device != "cpu":
+        return Decision(available, "the GPU computes")
+    if fixed:
+        return Decision(available, fixed)
+    if (
+        threading.active_count() > 1
+    ):  # a thread that begins meanwhile would keep the number for good
+        return Decision(available, "not measured beside other Python threads")
+    seconds = measure(thread_counts(available))
+    fastest = min(seconds.values())
+    chosen = min(n for n, took in seconds.items() if took <= FEWER_THREADS * fastest)
+    figures = ", ".join(f"{n}: {took * 1e3:.3g} ms" for n, took in seconds.items())
+    return Decision(chosen, f"measured, a step takes with {figures}")
+
+
+def precision(
+    requested: Literal["auto", "fp32", "bf16"],
+    *,
+    fixed: str = "",
+    has_bf16: bool,
+    measure: Callable[[], float],
+) -> Decision[Precision]:
+    """fp32, or bf16 where its steps are clearly faster.
+
+    fixed: why fp32 is not to be measured against bf16. measure: seconds of a step in bf16 by those
+    in fp32.
+    """
+    if requested != "auto":
+        return Decision(requested, REQUESTED)
+    if fixed:
+        return Decision("fp32", fixed)
+    if not has_bf16:
+        return Decision("fp32", "no instructions for bf16 here")
+    ratio = measure()
+    reason = f"measured, a step in bf16 takes {ratio:.2f} of the time in fp32"
+    return Decision("bf16" if ratio < FASTER else "fp32", reason)
+
+
+def ratio_of_pairs(pair: Callable[[], tuple[float, float]], seconds: float) -> float:
+    """The median ratio of the second time to the first, of up to five pairs after one to warm up.
+
+    Fewer where `seconds` are over, or two pairs in a row leave no doubt.
+    """
+    pair()
+    ratios: list[float] = []
+    spent = 0.0
+    while len(ratios) < 5 and (len(ratios) < 2 or spent < seconds):
+        first, second = pair()
+        spent += first + second
+        ratios.append(second / first)
+        last = ratios[-2:]
+        if len(last) == 2 and (min(last) > CLEARLY or max(last) < 1 / CLEARLY):
+            break
+    return statistics.median(ratios)
+
+
+def compilation(
+    requested: Literal["auto", "yes", "no"],
+    form: Form,
+    *,
+    device: str,
+    fixed: str = "",
+    has_compiler: bool,
+    run_seconds: Callable[[], float],
+    measure: Callable[[Form], float],
+) -> Decision[Form]:
+    """What is compiled: nothing, the loss, or several steps at once (form: what could be).
+
+    run_seconds: what the steps of the run take without. measure: seconds of a step compiled by those
+    without; raises RuntimeError or OSError where it cannot be compiled.
+    """
+    if requested == "no" or fixed:
+        return Decision("no", REQUESTED if requested == "no" else fixed)
+    if not has_compiler:
+        return Decision("no", "found no C++ compiler" if device == "cpu" else "found no Triton")
+    if requested == "auto":
+        if form == "loss" and device == "cpu":
+            return Decision("no", "on a CPU a compiled loss saves too little")
+        least, seconds = worthwhile_seconds(form), run_seconds()
+        if seconds < least:
+            return Decision("no", f"saves time from {least:.0f} s of steps on; these take less")
+    try:
+        ratio = measure(form)
+    except (RuntimeError, OSError) as error:  # torch's compilers raise many kinds of them
+        return Decision("no", f"it failed here: {type(error).__name__}")
+    reason = f"measured, a step takes {ratio:.2f} of the time"
+    if requested == "yes":
+        return Decision(form, f"{REQUESTED}; {reason}")
+    return Decision(form if ratio < FASTER else "no", reason)
+
+
+def worthwhile_seconds(form: Form) -> float:
+    """Seconds of a run from which compiling saves twice what it costs."""
+    return 2 * COMPILE_SECONDS[form] / COMPILE_SAVES[form]

@@ -1,0 +1,137 @@
+"""The size of a GPT for a time budget: what each size is expected to reach, and which is chosen.
+
+The validation loss that a size reached after how many steps was measured on the names and on
+Shakespeare, and is kept here as a law, loss = a + b * steps^-c (`benchmarks/budget.py`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hornbook.config import Nested
+from hornbook.planning.tuning import STEP_GROWTH
+
+
+@dataclass(frozen=True)
+class Size:
+    """A size of the GPT: blocks, channels, heads, context in tokens, rows of a batch.
+
+    law: a, b, c of the expected loss. short: steps below which higher learning rates are better.
+    """
+
+    n_layer: int
+    n_embd: int
+    n_head: int
+    context_length: int
+    batch_size: int
+    law: tuple[float, float, float]
+    short: int = 0
+
+    def expected_loss(self, steps: float) -> float:
+        """The validation loss in nats after so many steps."""
+        a, b, c = self.law
+        return a + b * float(max(steps, 1.0) ** -c)
+
+    def model_settings(self) -> dict[str, Any]:
+        """The fields of the model that a size decides."""
+        return {
+            "context_length": self.context_length,
+            "n_layer": self.n_layer,
+            "n_head": self.n_head,
+            "n_kv_head": self.n_head,
+            "n_embd": self.n_embd,
+            "n_hidden": 3 * self.n_embd,
+        }
+
+    def settings(self) -> Nested:
+        """A configuration of this size; steps, learning rates and dropout are decided later."""
+        return {
+            "model": {"name": "gpt", **self.model_settings()},
+            "optim": {
+                "name": "muon",
+                "schedule": "linear",
+                "warmup": 40,
+                "decay_start": 0.4,
+                "min_lr_ratio": 0.0,
+                "beta2": 0.98,
+                "weight_decay": 0.1,
+            },
+            "training": {"batch_size": self.batch_size},
+        }
+
+    def learning_rates(self, steps: int) -> tuple[float, float]:
+        """Peak learning rates of AdamW and of Muon for so many steps."""
+        if steps < self.short:
+            return 0.02, 0.03
+        return 5e-3, 0.02 if self.n_embd > 64 else 0.015
+
+
+SIZES = {  # by the kind of text
+    "documents": {
+        "tiny": Size(2, 48, 2, 64, 16, (1.919, 6.80, 0.65), 1300),
+        "small": Size(3, 64, 2, 64, 16, (1.868, 8.05, 0.65), 800),
+        "medium": Size(4, 128, 2, 64, 24, (1.859, 4.88, 0.65)),
+    },
+    "stream": {
+        "tiny": Size(2, 64, 2, 128, 8, (1.619, 28.16, 0.80), 1300),
+        "small": Size(2, 96, 3, 128, 8, (1.532, 33.54, 0.80), 800),
+        "medium": Size(3, 96, 3, 128, 12, (1.483, 27.63, 0.80), 800),
+        "large": Size(4, 128, 4, 128, 12, (1.422, 29.97, 0.80)),
+        "huge": Size(4, 192, 6, 128, 16, (1.375, 27.64, 0.80)),
+    },
+}
+SIZE_FIELDS = frozenset(SIZES["documents"]["tiny"].model_settings())
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A size on a text: operations of a step, and the most steps that the text is good for."""
+
+    size: Size
+    operations: float
+    max_steps: int | None
+    fits_text: bool
+
+
+def choose_size(
+    candidates: Mapping[str, Candidate],
+    seconds_left: Callable[[str, float], float],
+    measure: Callable[[str], float],
+    may_measure: Callable[[], bool],
+) -> tuple[str, dict[str, float], dict[str, float]]:
+    """The size of the lowest expected loss, seconds of a step of each size that was measured, and the
+    expected losses of those.
+
+    What is expected to be best by an estimate is measured, until the best has been measured.
+    seconds_left: for steps, of a size and seconds of its step. measure: seconds of a step of a size.
+    may_measure: whether there is time to measure another one.
+    """
+    seconds: dict[str, float] = {}
+
+    def expected(name: str) -> float:
+        candidate = candidates[name]
+        each = _step_seconds(name, candidates, seconds)
+        steps = max(0.0, seconds_left(name, each)) / each
+        return candidate.size.expected_loss(min(steps, candidate.max_steps or steps))
+
+    fitting = [name for name, candidate in candidates.items() if candidate.fits_text]
+    best = next(iter(candidates))
+    while best not in seconds:
+        if seconds and not may_measure():
+            best = min(seconds, key=expected)
+            break
+        seconds[best] = measure(best)
+        best = min(fitting or [best], key=expected)
+    return best, seconds, {name: expected(name) for name in seconds}
+
+
+def _step_seconds(
+    name: str, candidates: Mapping[str, Candidate], seconds: Mapping[str, float]
+) -> float:
+    """Seconds of a step: as measured, or by the measured size that is nearest in operations."""
+    work = {other: candidates[other].operations for other in candidates}
+    near = min(seconds, key=lambda other: abs(math.log(work[other] / work[name])))
+    return seconds[near] * float((work[name] / work[near]) ** STEP_GROWTH)

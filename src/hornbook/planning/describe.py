@@ -1,0 +1,128 @@
+"""A plan in words, and as the facts that config.json keeps."""
+
+from __future__ import annotations
+
+import os
+import platform
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import torch
+
+import hornbook
+from hornbook.engine.compiled import SPAN
+from hornbook.engine.device import describe_device
+from hornbook.planning.plan import Plan
+
+COMPILED = {"no": "no", "loss": "the loss of a batch", "steps": f"{SPAN} steps in one call"}
+
+
+def describe(plan: Plan) -> list[tuple[str, str]]:
+    """The plan for a reader: (what, how) pairs, each decision with its reason."""
+    data, shape, training = plan.data, plan.shape, plan.config.training
+    corpus, split, tokenizer = data.corpus, data.split, data.tokenizer
+    unit = "documents" if split.documents else "characters"
+    sizes = " / ".join(f"{size:,}" for size in split.sizes)
+    again = "" if split.held_out else "; validation is the training part again"
+    count = "fitted by counting" if shape.fitted else f"{shape.n_parameters:,} parameters"
+    lines = [
+        ("corpus", f"{corpus.source}: {corpus.kind} ({corpus.why_kind})"),
+        ("tokens", f"{tokenizer.vocab_size} different ones, by {tokenizer.kind}"),
+        ("split", f"train / validation / test: {sizes} {unit}{again}"),
+        ("model", f"{plan.config.model.name}, {count}{_why(plan, 'size')}"),
+        ("context", f"{shape.context_length} tokens{_why(plan, 'model.context_length')}"),
+    ]
+    if not shape.fitted:
+        total, tokens = training.steps, plan.tokens_per_step * training.steps
+        rows = shape.rows(training.batch_size)
+        lines += [
+            (
+                "batch",
+                f"{rows:,} {shape.examples} of {shape.row_length} tokens"
+                f"{_why(plan, 'training.batch_size')}",
+            ),
+            (
+                "steps",
+                f"{total:,}, {tokens:,.0f} tokens, {tokens / shape.n_train:.1f} epochs"
+                f"{_why(plan, 'training.steps')}",
+            ),
+            *_changed(plan),
+        ]
+    lines.append(("device", describe_device(plan.device)))
+    if not shape.fitted:
+        lines += [
+            ("threads", f"{plan.threads}{_why(plan, 'threads')}"),
+            ("precision", f"{plan.precision}{_why(plan, 'precision')}"),
+            ("compiled", f"{COMPILED[plan.compiled]}{_why(plan, 'compiled')}"),
+        ]
+        if memory := plan.decisions.get("memory"):
+            lines.append(("memory", str(memory.value)))
+    return lines + [("note", note) for note in plan.notes]
+
+
+def _why(plan: Plan, name: str) -> str:
+    decision = plan.decisions.get(name)
+    return "" if decision is None or not decision.reason else f" ({decision.reason})"
+
+
+def _changed(plan: Plan) -> list[tuple[str, str]]:
+    """Decisions on learning rates and dropout that are not just what the preset says."""
+    names = {
+        "optim.learning_rate": "learning rate",
+        "optim.muon_learning_rate": "Muon's rate",
+        "optim.warmup": "warm-up",
+        "model.dropout": "dropout",
+        "training.eval_count": "evaluations",
+    }
+    found = ((what, plan.decisions.get(name)) for name, what in names.items())
+    return [
+        (what, f"{decision.value:g} ({decision.reason})")
+        for what, decision in found
+        if decision is not None and decision.reason not in ("the preset's", "requested")
+    ]
+
+
+def facts(plan: Plan, n_parameters: int) -> dict[str, Any]:
+    """What config.json says besides the settings. n_parameters: of a count model, once it is fitted."""
+    corpus = plan.data.corpus
+    found: dict[str, Any] = {
+        "hornbook": hornbook.__version__,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "corpus": {
+            "name": corpus.name,
+            "source": corpus.source,
+            "kind": corpus.kind,
+            "why": corpus.why_kind,
+            "sha256": corpus.sha256,
+            "bytes": corpus.n_bytes,
+        },
+        "split": {
+            "train": plan.data.train.n_targets,
+            "validation": plan.data.validation.n_targets,
+            "unit": "tokens",
+        },
+        "vocab_size": plan.data.tokenizer.vocab_size,
+        "n_parameters": n_parameters,
+        "hardware": {
+            "device": describe_device(plan.device),
+            "precision": plan.precision,
+            "compiled": plan.compiled,
+            "machine": platform.machine(),
+            "system": platform.system(),
+            "cores": os.cpu_count(),
+            "threads": plan.threads,
+        },
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+        },
+        "decisions": {
+            name: {"value": decision.value, "reason": decision.reason}
+            for name, decision in plan.decisions.items()
+        },
+    }
+    if len(plan.schedule.segments) > 1:
+        found["schedule"] = [list(segment) for segment in plan.schedule.segments]
+    return found

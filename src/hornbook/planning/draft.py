@@ -1,0 +1,56 @@
+"""The settings of a run while they are decided: each by one decision, at one place."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from hornbook.config import Nested, RunConfig, merge
+from hornbook.models.registry import parse_run_config
+from hornbook.planning.decision import REQUESTED, Decision
+
+
+class Draft:
+    """Settings of a preset under those that were requested; what neither fixes is decided.
+
+    Raises ConfigError for a wrong field or value.
+    """
+
+    def __init__(self, preset: Nested, requested: Nested) -> None:
+        self._preset = parse_run_config(merge(preset, {"model": requested.get("model", {})}))
+        self._requested = requested
+        self._values: Nested = parse_run_config(merge(preset, requested)).model_dump()
+        self.decisions: dict[str, Decision[Any]] = {}
+
+    def is_requested(self, name: str) -> bool:
+        """Whether a setting, such as `training.steps`, was asked for."""
+        section, field = name.split(".")
+        return field in self._requested.get(section, {})
+
+    def has(self, name: str) -> bool:
+        """Whether there is such a setting; models differ in theirs."""
+        section, field = name.split(".")
+        return field in self._values[section]
+
+    def __getitem__(self, name: str) -> Any:
+        section, field = name.split(".")
+        return self._values[section][field]
+
+    def preset(self, name: str) -> Any:
+        """What the preset says, whatever was requested."""
+        section, field = name.split(".")
+        return getattr(getattr(self._preset, section), field)
+
+    def decide(self, name: str, decision: Decision[Any]) -> Any:
+        """Sets a setting that was not requested, once, and returns its value."""
+        assert name not in self.decisions, f"{name} is decided twice"
+        section, field = name.split(".")
+        if self.is_requested(name):
+            decision = Decision(self[name], REQUESTED)
+        self.decisions[name] = decision
+        self._values[section][field] = decision.value
+        return decision.value
+
+    def config(self) -> RunConfig:
+        """The settings as they stand, frozen."""
+        return parse_run_config(copy.deepcopy(self._values))

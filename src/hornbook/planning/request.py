@@ -1,0 +1,91 @@
+"""What was asked for: from flags, TOML or Python arguments, already in one form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from hornbook.config import Nested, merge, parse_overrides
+from hornbook.config.renames import rename_settings
+from hornbook.errors import ConfigError
+from hornbook.optim.schedules import Segment
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a run was asked to be. Nothing in it was chosen by hornbook.
+
+    preset: a name, or a whole configuration in place of one (a rung of the ladder).
+    settings: sections with only the fields that were asked for.
+    began: time.monotonic() at which a time budget begins; None: now.
+    reserve: how many times the seconds of the report a time budget leaves at its end.
+    segments: a schedule to repeat, of a run whose steps were counted anew.
+    """
+
+    corpus: str | None = None
+    model: str | None = None
+    preset: str | Nested | None = None
+    settings: Nested = field(default_factory=dict)
+    began: float | None = None
+    reserve: float = 1.0
+    segments: tuple[Segment, ...] = ()
+    messages: tuple[str, ...] = ()
+
+    def requested(self, section: str, name: str) -> Any:
+        """The value that was asked for; None where none was."""
+        return self.settings.get(section, {}).get(name)
+
+
+def read_request(
+    corpus: str | None = None,
+    *,
+    model: str | None = None,
+    preset: str | Nested | None = None,
+    settings: Mapping[str, Any] | None = None,
+    began: float | None = None,
+    reserve: float = 1.0,
+    **training: Any,
+) -> Request:
+    """A request from arguments. `training`: fields of that section, None where not asked for.
+
+    settings: dotted fields, sections of fields, or both. Names of earlier versions are accepted, with
+    a message. Raises ConfigError where one value is given twice.
+    """
+    sections, messages = rename_settings(as_sections(settings or {}))
+    for name, value in training.items():
+        if value is not None:
+            given = sections.setdefault("training", {}).setdefault(name, value)
+            refuse_two(name, value, f"training.{name}", given)
+    refuse_two("model", model, "model.name", sections.get("model", {}).get("name"))
+    refuse_two("corpus", corpus, "data.corpus", sections.get("data", {}).get("corpus"))
+    segments = read_segments(sections.get("optim", {}).pop("paces", None) or ())
+    if segments:
+        messages.append("optim.paces is the schedule of a timed run, which is repeated")
+    return Request(
+        corpus=corpus, model=model, preset=preset, settings=sections, began=began,
+        reserve=reserve, segments=segments, messages=tuple(messages),
+    )  # fmt: skip
+
+
+def as_sections(settings: Mapping[str, Any]) -> Nested:
+    """Dotted fields and sections of fields as sections."""
+    dotted = {name: value for name, value in settings.items() if not isinstance(value, Mapping)}
+    nested = {name: dict(value) for name, value in settings.items() if isinstance(value, Mapping)}
+    return merge(nested, parse_overrides(dotted))
+
+
+def read_segments(paces: Any) -> tuple[Segment, ...]:
+    """The segments of a schedule from plain data. Raises ConfigError."""
+    try:
+        return tuple(Segment(int(a), float(b), int(c)) for a, b, c in paces)
+    except (TypeError, ValueError):
+        raise ConfigError(
+            f"optim.paces: found {paces!r}, expected (step, position, total steps) of each segment"
+        ) from None
+
+
+def refuse_two(name: str, first: Any, field: str, second: Any) -> None:
+    """Raises ConfigError where an argument and the setting that it stands for disagree."""
+    if None not in (first, second) and str(first) != str(second):
+        raise ConfigError(f"{name}: found {first!r}, but {field} is {second!r}; give one of them")

@@ -1,0 +1,98 @@
+"""From a request to a frozen plan: the corpus is read once, then one decision after the other.
+
+Settings are layered: a preset (or the default of the model for this kind of text), then what was
+requested. What nobody requested is decided for the text and the machine, in `decide/`.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from hornbook.config import DataConfig, Nested, TokenizerConfig, TrainingConfig, merge, presets
+from hornbook.data.training_data import load_training_data
+from hornbook.engine.device import find_device
+from hornbook.errors import ConfigError
+from hornbook.models.registry import MODELS, model_config
+from hornbook.planning.decide.size import SIZE_FIELDS
+from hornbook.planning.decide.time_budget import TimeBudget
+from hornbook.planning.decision import Decision
+from hornbook.planning.draft import Draft
+from hornbook.planning.plan import Plan
+from hornbook.planning.request import Request
+from hornbook.planning.resolution import Resolution
+from hornbook.planning.timed import plan_in_time, resolution_of_size
+
+DEFAULT_MODEL = "gpt"
+
+
+def resolve(request: Request) -> Plan:
+    """The plan of a request. Raises ConfigError or DataError, before anything is written."""
+    name, preset = _model_and_preset(request)
+    budget = _time_budget(request)
+    data_settings = _data_settings(request, preset)
+    tokenizer = merge(
+        {"tokenizer": {}, **preset}, {"tokenizer": request.settings.get("tokenizer", {})}
+    )["tokenizer"]
+    data = load_training_data(
+        DataConfig.parse(data_settings, "data"), TokenizerConfig.parse(tokenizer, "tokenizer").kind
+    )
+    if data.corpus.source != data.corpus.name:  # a file: its path is valid from anywhere
+        data_settings["corpus"] = str(Path(data_settings["corpus"]).expanduser().resolve())
+    layers = {"data": data_settings, "model": {"name": name}}
+    requested = merge(request.settings, layers)
+    base = preset or presets.default(name, documents=data.documents)
+    device = find_device(Draft(base, requested)["training.device"])
+    free = request.preset is None and name == DEFAULT_MODEL
+    if budget is not None and free and not requested["model"].keys() & SIZE_FIELDS:
+        return plan_in_time(request, budget, *resolution_of_size(requested, data, device, budget))
+    resolution = Resolution(base, requested, data, device)
+    if resolution.shape.fitted:
+        return resolution.plan_of_counts(request)
+    resolution.decide_execution()
+    if budget is not None:
+        return plan_in_time(request, budget, resolution)
+    steps = Decision(resolution.draft["training.steps"], "the preset's")
+    resolution.decide_steps(steps, text_limits=not isinstance(request.preset, str))
+    return resolution.plan(request)
+
+
+def _model_and_preset(request: Request) -> tuple[str, Nested]:
+    """The name of the model, and the preset that was requested; an empty one where none was."""
+    preset = request.preset
+    base = presets.named(preset) if isinstance(preset, str) else preset or {}
+    asked = request.model or request.requested("model", "name")
+    name = str(asked or base.get("model", {}).get("name") or DEFAULT_MODEL)
+    model_config({"name": name})  # an unknown name is refused before anything is read
+    if not MODELS[name].trained:
+        raise ConfigError(f"model: {name} is not trained; make one of runs with `hornbook mix`")
+    if base and base["model"]["name"] != name:
+        what = f"preset {preset!r}" if isinstance(preset, str) else "this rung"
+        raise ConfigError(
+            f"model: found {name!r}, but {what} is of {base['model']['name']!r}; "
+            "leave one of the two out"
+        )
+    return name, base
+
+
+def _time_budget(request: Request) -> TimeBudget | None:
+    """The time budget, where one is requested. Raises ConfigError beside steps."""
+    minutes = request.requested("training", "minutes")
+    if minutes is None or request.segments:  # a timed run is repeated by its schedule
+        return None
+    if request.requested("training", "steps") is not None:
+        raise ConfigError("minutes: found it beside steps; give one of them")
+    checked = TrainingConfig.parse({"minutes": minutes}, "training").minutes
+    assert checked is not None
+    began = time.monotonic() if request.began is None else request.began
+    return TimeBudget(minutes=checked, began=began)
+
+
+def _data_settings(request: Request, preset: Nested) -> dict[str, Any]:
+    layers = {"data": preset.get("data", {})}, {"data": request.settings.get("data", {})}
+    data: dict[str, Any] = merge(*layers)["data"]
+    if request.corpus is not None:
+        data["corpus"] = request.corpus
+    data["corpus"] = DataConfig.parse(data, "data").corpus
+    return data

@@ -1,0 +1,137 @@
+"""A time budget: from minutes to a size, and to the steps that fit.
+
+How long a step takes is measured for a second or two, of the sizes that are expected to be best. What
+the report will take is tried beforehand.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import torch
+
+from hornbook.config import Nested
+from hornbook.data.training_data import TrainingData
+from hornbook.planning.bench import Bench
+from hornbook.planning.decide.size import SIZES, Candidate, Size, choose_size
+from hornbook.planning.decide.time_budget import TimeBudget
+from hornbook.planning.decision import Decision
+from hornbook.planning.plan import Plan
+from hornbook.planning.request import Request
+from hornbook.planning.resolution import Resolution
+from hornbook.planning.tuning import (
+    BEFORE_MEASURED,
+    FORWARD_SPEEDUP,
+    MEASURING_SECONDS,
+    MEASURING_SHARE,
+    PARAMETERS_PER_TOKEN,
+    SMALL_TEXT_EPOCHS,
+    TIMED_SECONDS,
+    TIMED_STEPS,
+)
+
+
+def resolution_of_size(
+    requested: Nested, data: TrainingData, device: torch.device, budget: TimeBudget
+) -> tuple[Resolution, Size, float]:
+    """The size of the lowest expected loss, and seconds of its step."""
+    sizes = SIZES[data.corpus.kind]
+    resolutions = {
+        name: Resolution(size.settings(), requested, data, device) for name, size in sizes.items()
+    }
+    most_parameters = PARAMETERS_PER_TOKEN * data.train.n_targets
+    candidates = {
+        name: Candidate(
+            sizes[name],
+            r.shape.tokens_per_step(r.batch_size) * r.shape.n_parameters,
+            r.max_steps(),
+            r.shape.n_parameters <= most_parameters,
+        )
+        for name, r in resolutions.items()
+    }
+    begin, most = time.monotonic(), measuring_seconds(budget)
+
+    def measure(name: str) -> float:
+        resolutions[name].decide_execution()
+        return step_seconds(resolutions[name], most)
+
+    def seconds_left(name: str, seconds: float) -> float:
+        evaluation = _evaluation_seconds(resolutions[name], seconds)
+        return budget.seconds_left - BEFORE_MEASURED * evaluation
+
+    name, seconds, expected = choose_size(
+        candidates, seconds_left, measure, lambda: time.monotonic() - begin < most
+    )
+    figures = ", ".join(
+        f"{other} {expected[other]:.2f} ({took * 1e3:.0f} ms a step)"
+        for other, took in seconds.items()
+    )
+    resolution = resolutions[name]
+    resolution.decisions["size"] = Decision(
+        name, f"size {name}; expected loss on a text of this kind: {figures}"
+    )
+    return resolution, sizes[name], seconds[name]
+
+
+def plan_in_time(
+    request: Request,
+    budget: TimeBudget,
+    resolution: Resolution,
+    size: Size | None = None,
+    seconds: float | None = None,
+) -> Plan:
+    """The plan of as many steps as fit. Raises TooShortError where no two of them do.
+
+    size, seconds: the size that was chosen for the budget, and seconds of its step; otherwise the
+    model is as requested, and its step is measured here.
+    """
+    bench, draft = resolution.bench, resolution.draft
+    assert bench is not None
+    if seconds is None:
+        seconds = step_seconds(resolution, measuring_seconds(budget))
+    name = "training.eval_count"
+    known = draft[name] if draft.is_requested(name) else None
+    guess = _evaluation_seconds(resolution, seconds)
+    replace(budget, evaluation=guess, report=guess).check(seconds, known or 2)
+    evaluation, report = bench.report_seconds(resolution.text_index())
+    budget = replace(budget, evaluation=evaluation, report=report * request.reserve)
+    preset = draft[name]
+    count = draft.decide(name, Decision(budget.evaluations(preset), "those that fit into the time"))
+    budget.check(seconds, count)
+    steps = Decision(
+        budget.steps(seconds, count * evaluation),
+        f"as many as fit into {budget.minutes:.3g} minutes, {seconds * 1e3:.3g} ms each",
+    )
+    limit, notes = resolution.max_steps(), list[str]()
+    resolution.decide_steps(steps, size=size)
+    timed: TimeBudget | None = budget
+    if limit is not None and steps.value > draft["training.steps"]:
+        timed = None
+        notes.append(
+            f"ends before its {budget.minutes:.3g} minutes are over: {SMALL_TEXT_EPOCHS} times "
+            "through a small text are enough"
+        )
+    return resolution.plan(request, step_seconds=seconds, time_budget=timed, notes=tuple(notes))
+
+
+def measuring_seconds(budget: TimeBudget) -> float:
+    """Seconds for measuring."""
+    return min(MEASURING_SECONDS, MEASURING_SHARE * 60 * budget.minutes)
+
+
+def step_seconds(resolution: Resolution, most: float) -> float:
+    """Seconds of a step, measured within `most` seconds."""
+    bench: Bench | None = resolution.bench
+    assert bench is not None
+    return bench.step_seconds(
+        resolution.precision, times=TIMED_STEPS, most=min(TIMED_SECONDS, most)
+    )
+
+
+def _evaluation_seconds(resolution: Resolution, seconds: float) -> float:
+    """Seconds of an evaluation by those of a step, before it is measured."""
+    shape = resolution.shape
+    computed = shape.rows(resolution.batch_size) * shape.row_length  # tokens in a step
+    n_tokens = resolution.data.validation.n_targets
+    return n_tokens * seconds / computed / FORWARD_SPEEDUP

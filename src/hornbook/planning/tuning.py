@@ -1,0 +1,48 @@
+"""Constants that were fitted to a machine or a text, with where they come from.
+
+Unless said otherwise: two AVX2 cores of an AMD EPYC, torch 2.13.0, November 2026 (docs/logbook.md).
+"""
+
+from __future__ import annotations
+
+# benchmarks/small.py: after more passes through a small text, models memorized it
+SMALL_TEXT_RATIO = 3  # parameters for each training token, from which on a text is small
+SMALL_TEXT_EPOCHS = 12
+SMALL_TEXT_DROPOUT = 0.3
+SMALL_TEXT_STEPS_PER_EPOCH = 6  # at least
+TOLERATED = 1.25  # times as many steps are left as they are
+
+DEFAULT_CONTEXT_LIMIT = 256  # tokens of context for long documents, unless more are requested
+
+# benchmarks/budget.py
+STEP_GROWTH = 0.75  # a step of n times the operations takes about n^0.75 of the time
+PARAMETERS_PER_TOKEN = 30  # of a text, beyond which larger sizes were worse
+FORWARD_SPEEDUP = 3.0  # how much faster tokens are scored than trained on, before it is measured
+
+# docs/logbook.md, 2026-11-22 (Intel Xeon, AVX-512, for the share that is saved)
+COMPILE_SECONDS = {"loss": 45.0, "steps": 20.0}
+COMPILE_SAVES = {"loss": 0.1, "steps": 0.6}  # share of the seconds of a run without compiling
+
+# measuring before a run
+TRIAL_TOKENS = 1 << 12  # tokens of a timed step, at most
+TRIAL_OPERATIONS = 1e10  # and operations, on a CPU: some tenths of a second
+TRIAL_SECONDS = 1.0  # after which no further pair of steps is timed
+FASTER = 0.9  # what is chosen for its speed takes less than this share of the time
+FEWER_THREADS = 1.03  # fewer threads are chosen up to so many times the seconds: they leave room
+CLEARLY = 1.5  # times as fast in two pairs in a row: nothing more is timed
+TIMED_STEPS = 12  # of a size, so that a moment's other work decides nothing, or
+TIMED_SECONDS = 0.4
+MEASURING_SHARE = 0.1  # of a time budget, for measuring sizes, or
+MEASURING_SECONDS = 3.0
+EVALUATION_SHARE = 0.1  # of a time budget, at most
+BEFORE_MEASURED = 4  # evaluations' time for those on the way and the report, before it is measured
+RETRY_MARGIN = 1.2  # times what is needed is advised: the next try measures it again
+REPORT_OVERHEAD = 0.3  # seconds to write a report and to print what came of it
+
+# bytes
+BACKWARD_OVERHEAD = 2.0  # at most, of what is kept: temporaries of the backward pass, the allocator
+SCORING_COPIES = 4  # copies of the logits while a part is scored
+OPTIMIZER_NUMBERS = {"adamw": 3, "muon": 3, "sgd": 1}  # for each parameter, one while it updates
+STATES_ON_DISK = 3  # while one is written
+
+LARGE_PART = 1 << 24  # windows that statistics are taken of, tokens counted, of a large part

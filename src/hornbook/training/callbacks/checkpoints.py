@@ -1,0 +1,66 @@
+"""The state to resume from: saved before each evaluation, every five minutes, and at the end."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+
+from hornbook.engine.step import NotFiniteError
+from hornbook.files import sync
+from hornbook.runs.directory import StoredRun
+from hornbook.training.callbacks.base import Callback
+from hornbook.training.checkpoint import save_state
+
+SAVE_EVERY = 300.0  # seconds after which a state is saved that no evaluation has saved
+
+
+class Checkpoints(Callback):
+    """Saves the state of a run. Weights that are not finite are never saved.
+
+    at_start: settings were changed on resuming, and the state is to know them.
+    """
+
+    def __init__(self, *, at_start: bool = False) -> None:
+        self.at_start = at_start
+        self._saved = time.perf_counter()
+
+    def on_start(self, run: StoredRun, step: int, total_steps: int) -> None:
+        """Saves what was changed."""
+        self._saved = time.perf_counter()
+        if self.at_start:
+            self.save()
+
+    def pre_evaluate(self) -> None:
+        """An evaluation takes time."""
+        self.save()
+
+    def post_step(self, step: int) -> None:
+        """Now and then."""
+        if time.perf_counter() - self._saved > SAVE_EVERY:
+            self.save()
+
+    def on_interrupt(self) -> None:
+        """So that nothing is lost."""
+        self.save()
+
+    def on_end(self) -> None:
+        """To train on from."""
+        self.save()
+
+    def save(self) -> None:
+        """Saves the state after the log that it counts on. Raises NotFiniteError, RunError."""
+        trainer = self.trainer
+        trainer.recorder.read()
+        trainer.state.seconds = trainer.clock.read()
+        if not all(bool(p.isfinite().all()) for p in trainer.step.model.parameters()):
+            # a step may overflow weights where its gradient was finite
+            raise NotFiniteError(trainer.state.step, math.nan, math.nan)
+
+        def write(path: Path) -> None:
+            sync(path / "log.jsonl")
+            save_state(path, trainer.step, trainer.state)
+
+        with trainer.clock.paused("saving"):
+            trainer.write(write)
+        self._saved = time.perf_counter()

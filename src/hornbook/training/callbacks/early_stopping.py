@@ -1,0 +1,25 @@
+"""Says when a run overfits, and why it stops early."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hornbook.training.callbacks.base import Callback
+
+
+class EarlyStopping(Callback):
+    """Reports overfitting, and that patience has run out, which ends the run (`TrainingState`)."""
+
+    def on_log(self, record: Mapping[str, Any]) -> None:
+        """After an evaluation."""
+        history = self.trainer.state.history
+        if "val_loss" not in record:
+            return
+        if message := history.message():
+            self.trainer.notify(message)
+        if history.out_of_patience:
+            self.trainer.notify(
+                f"stopped at step {record['step']}: {history.since_best} evaluations without a "
+                f"better validation loss than that of step {history.best_step}"
+            )

@@ -1,0 +1,68 @@
+"""The validation loss, evenly spaced over a run; the best weights are kept."""
+
+from __future__ import annotations
+
+import math
+
+from hornbook.engine.device import autocast
+from hornbook.files import write_tensors
+from hornbook.metrics.loss import token_nats
+from hornbook.runs.directory import StoredRun
+from hornbook.training.callbacks.base import Callback, following, spaced_steps
+from hornbook.training.callbacks.logging import LogWriter
+
+
+class Evaluator(Callback):
+    """Measures the loss over the validation part, and writes model.safetensors where it is the best.
+
+    log: which makes the record of an evaluation.
+    """
+
+    def __init__(self, count: int, log: LogWriter) -> None:
+        self.count, self.log = count, log
+
+    def _steps(self) -> tuple[int, ...]:
+        return spaced_steps(self.trainer.state.total_steps, self.count)
+
+    def on_start(self, run: StoredRun, step: int, total_steps: int) -> None:
+        """Makes up for an evaluation that was interrupted."""
+        if step in self._steps() and self.trainer.state.pending:
+            self.evaluate()
+
+    def next_due(self, step: int) -> int | None:
+        """The next evaluation."""
+        return following(self._steps(), step)
+
+    def post_step(self, step: int) -> None:
+        """Evaluates where it is due."""
+        if step + 1 in self._steps():
+            self.evaluate()
+
+    def evaluate(self) -> None:
+        """The loss over the whole part, with averaged weights where there are any."""
+        with self.trainer.clock.paused("evaluation"):
+            self._evaluate()
+
+    def _evaluate(self) -> None:
+        trainer, state, model = self.trainer, self.trainer.state, self.trainer.step.model
+        trainer.each("pre_evaluate")
+        record = self.log.record()
+        with trainer.step.ema_weights():
+            model.calibrate(trainer.plan.training_windows)
+            with autocast(trainer.plan.device, trainer.plan.precision):
+                record["val_loss"] = float(token_nats(model, trainer.plan.data.validation).mean())
+            if state.history.add(state.step, record["loss"], record["val_loss"]):
+                weights = model.state_dict()
+                trainer.write(lambda path: write_tensors(path / "model.safetensors", weights))
+            trainer.log(record)  # here, so that callbacks see the weights that were evaluated
+
+    def on_end(self) -> None:
+        """Keeps the last weights where no evaluation gave any that are the best."""
+        trainer, history = self.trainer, self.trainer.state.history
+        if not math.isinf(history.best):
+            return
+        history.best_step = trainer.state.step
+        with trainer.step.ema_weights():
+            trainer.step.model.calibrate(trainer.plan.training_windows)
+            weights = trainer.step.model.state_dict()
+            trainer.write(lambda path: write_tensors(path / "model.safetensors", weights))

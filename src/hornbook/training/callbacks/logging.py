@@ -1,0 +1,59 @@
+"""log.jsonl: the mean loss since the last record, some two hundred times in a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hornbook.runs.directory import StoredRun
+from hornbook.training.callbacks.base import Callback
+from hornbook.training.losses import MOST_PENDING
+
+RECORDS = 200  # in the log of a whole run
+
+
+class LogWriter(Callback):
+    """Writes a record after the first step and then at even intervals."""
+
+    def __init__(self) -> None:
+        self._seconds = 0.0  # spent on steps up to the last record
+        self._recorded = -1
+
+    def on_start(self, run: StoredRun, step: int, total_steps: int) -> None:
+        """Counts the speed from here."""
+        self._seconds = self.trainer.state.seconds
+
+    @property
+    def every(self) -> int:
+        """Steps between two records."""
+        return max(1, self.trainer.state.total_steps // RECORDS)
+
+    def next_due(self, step: int) -> int | None:
+        """The next record."""
+        return 1 if step == 0 else (step // self.every + 1) * self.every
+
+    def post_step(self, step: int) -> None:
+        """Writes a record where it is due and no evaluation has written one."""
+        n = step + 1
+        if self._recorded == n:
+            return
+        if n % self.every == 0 or n == 1:
+            self.trainer.log(self.record())
+        elif len(self.trainer.state.pending) >= MOST_PENDING:
+            self.trainer.recorder.fold()
+
+    def record(self) -> dict[str, Any]:
+        """The record of the steps since the last one."""
+        state, per_step = self.trainer.state, self.trainer.plan.tokens_per_step
+        n, loss, norm = self.trainer.recorder.flush()
+        state.seconds = self.trainer.clock.read()
+        seconds, self._seconds = state.seconds - self._seconds, state.seconds
+        self._recorded = state.step
+        return {
+            "step": state.step,
+            "tokens": state.tokens,
+            "seconds": round(state.seconds, 3),
+            "loss": loss,
+            "lr": state.rate(state.step - 1),
+            "grad_norm": norm,
+            "tokens_per_second": round(n * per_step / max(seconds, 1e-9)),
+        }

@@ -1,0 +1,96 @@
+"""Looks inside while training: `--probe-every N` keeps what the figures need in probes.jsonl.
+
+A record of kind "probe" holds the statistics of one step, one of kind "novelty" how much a few samples
+copied, early on and at each evaluation. Nothing that is trained changes.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hornbook.files import append_line, write_lines
+from hornbook.metrics.novelty import measure
+from hornbook.metrics.probes import Probe
+from hornbook.planning.plan import Plan
+from hornbook.runs.directory import StoredRun
+from hornbook.runs.probes import read_probes
+from hornbook.training.callbacks.base import Callback
+
+RECORDS = 500  # probes at most of the steps that are planned at the start
+EARLY = 3  # from step 2^3 on copies are looked for at powers of two, until the first evaluation
+SAMPLES = 200  # documents sampled to look for them
+
+
+class Probes(Callback):
+    """Records statistics every so many steps, the first and the last among them."""
+
+    def __init__(self, plan: Plan) -> None:
+        training = plan.config.training
+        self.plan, self.total_steps = plan, training.steps
+        self.every = max(training.probe_every, math.ceil(training.steps / (RECORDS - 1)))
+        first = training.steps // max(1, training.eval_count)  # evaluation
+        # averaged weights are there at evaluations alone
+        self.early = {2**i for i in range(EARLY, 40) if 2**i < first and not training.ema_decay}
+        self.measured: set[int] = set()
+        self._probe: Probe | None = None
+
+    def on_start(self, run: StoredRun, step: int, total_steps: int) -> None:
+        """Drops the records after the state that is resumed from, and those after damage."""
+        self.total_steps = total_steps
+        damage: list[str] = []
+        kept = [r for r in read_probes(run.path / "probes.jsonl", damage) if r["step"] <= step]
+        for what in damage:
+            self.trainer.notify(f"{what}: the records from there on are gone; nothing else is")
+        self.measured = {r["step"] for r in kept if r["kind"] == "novelty"}
+        self.trainer.write(lambda path: write_lines(path / "probes.jsonl", kept))
+
+    def on_total_steps(self, total_steps: int) -> None:
+        """The last step is another one."""
+        self.total_steps = total_steps
+
+    def next_due(self, step: int) -> int | None:
+        """A step that is probed is made by itself."""
+        if self._is_due(step) or step + 1 in self.early:
+            return step + 1
+        due = [(step // self.every + 1) * self.every, *(n - 1 for n in self.early if n - 1 > step)]
+        return int(min([*due, max(self.total_steps - 1, step + 1)]))
+
+    def _is_due(self, step: int) -> bool:
+        return step % self.every == 0 or step == self.total_steps - 1
+
+    def pre_step(self, step: int) -> None:
+        """Attaches a probe where one is due."""
+        if self._is_due(step):
+            self._probe = Probe(self.trainer.step.model).__enter__()
+
+    def post_step(self, step: int) -> None:
+        """Takes it off and writes what it recorded."""
+        if self._probe is not None:
+            self._probe.__exit__(None, None, None)
+            self._write({"kind": "probe", "step": step + 1, **self._probe.record()})
+            self._probe = None
+        if step + 1 in self.early:
+            self._measure(step + 1)
+
+    def on_log(self, record: Mapping[str, Any]) -> None:
+        """At evaluations: how much samples copy."""
+        if "val_loss" in record and record["step"] not in self.early | self.measured:
+            self._measure(record["step"])
+
+    def _measure(self, step: int) -> None:
+        model = copy.deepcopy(
+            self.trainer.step.model
+        )  # calibrated by itself: nothing trained changes
+        model.calibrate(self.plan.training_windows)
+        novelty = measure(model, self.plan.data.tokenizer, self.plan.text_index, SAMPLES)
+        self._write({"kind": "novelty", "step": step, **novelty.to_json()})
+
+    def _write(self, record: dict[str, Any]) -> None:
+        def write(path: Path) -> None:
+            append_line(path / "probes.jsonl", record)
+
+        self.trainer.write(write)

@@ -1,0 +1,96 @@
+"""What may be changed when a run is resumed: total steps, learning rates and clipping."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from hornbook.config import Nested, RunConfig, TrainingConfig, merge
+from hornbook.errors import ConfigError
+from hornbook.models.registry import parse_run_config
+from hornbook.optim.schedules import Schedule, Segment
+from hornbook.runs.directory import StoredRun
+from hornbook.training.checkpoint import read_position, segments_of
+
+CHANGEABLE = ("learning_rate", "muon_learning_rate", "grad_clip")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangedRun:
+    """A run's settings with what was changed on resuming, now or earlier.
+
+    config.json is not rewritten: overrides and schedule are kept with the state. extended: the run
+    takes more steps than its state says.
+    """
+
+    config: RunConfig
+    schedule: Schedule
+    overrides: Mapping[str, float]
+    extended: bool
+    notes: tuple[str, ...]
+
+
+def changed_run(run: StoredRun, steps: Any, settings: Nested) -> ChangedRun:
+    """Applies changes to a run. Raises ConfigError for those that are not possible."""
+    for section, fields in settings.items():
+        others = sorted(fields) if section != "optim" else sorted(fields.keys() - set(CHANGEABLE))
+        if others:
+            raise ConfigError(
+                f"{section}.{others[0]}: found it beside --resume; a run resumes with its own "
+                f"settings, only --steps and optim.{', optim.'.join(CHANGEABLE)} can be changed"
+            )
+    position = read_position(run.path)
+    new = settings.get("optim", {})
+    overrides = {**position.get("overrides", {}), **new}
+    config = run.config
+    if overrides:
+        config = parse_run_config(merge(config.model_dump(), {"optim": overrides}))
+        overrides = {name: getattr(config.optim, name) for name in overrides}
+    notes = [f"optim.{name} is {overrides[name]} from here on" for name in new]
+    schedule = Schedule(config.optim, _segments(run, position))
+    done, before = position.get("step", 0), schedule.total_steps
+    if steps is not None:
+        total = TrainingConfig.parse({"steps": steps}, "training").steps
+        if total < done:
+            raise ConfigError(
+                f"steps: found {total}, but {done} steps are done; --steps is the total, give "
+                f"{done} or more"
+            )
+        if total != before:
+            notes.append(
+                f"{total:,} steps instead of {before:,}: the learning rate follows the schedule of "
+                "the new total from here on"
+            )
+            schedule = Schedule.planned(config.optim, total)
+            overrides = overrides or {"learning_rate": config.optim.learning_rate}
+    if config.training.minutes is not None:
+        notes.append(
+            f"its time budget of {config.training.minutes:g} minutes is over: "
+            f"{schedule.total_steps:,} steps in total"
+        )
+    version = run.facts["versions"].get("torch")
+    if version not in (None, torch.__version__):
+        notes.append(
+            f"torch {version} before, {torch.__version__} now: sums may be rounded otherwise, so "
+            "not bit for bit as without a stop"
+        )
+    planned = position.get("steps") or run.config.training.steps
+    return ChangedRun(
+        config=config,
+        schedule=schedule,
+        overrides=overrides,
+        extended=schedule.total_steps > planned,
+        notes=tuple(notes),
+    )
+
+
+def _segments(run: StoredRun, position: Mapping[str, Any]) -> tuple[Segment, ...]:
+    """The schedule that a run continues with: of its state, else as it was planned."""
+    if segments := segments_of(dict(position)):
+        return segments
+    if planned := run.facts.get("schedule"):
+        return tuple(Segment(*segment) for segment in planned)
+    return (Segment(0, 0.0, run.config.training.steps),)

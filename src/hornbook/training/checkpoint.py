@@ -1,0 +1,251 @@
+"""What `last/` keeps: the newest state to resume from, and the one before in case it is damaged.
+
+A state is one safetensors file: the tensors of a step, pending losses and generators, with the
+position as JSON in its metadata, under one checksum. `state.json` names the newest and is written last.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hornbook.engine.step import OptimizerStep
+from hornbook.errors import RunError
+from hornbook.files import (
+    Header,
+    dump,
+    read_json,
+    read_tensors,
+    sweep,
+    sync,
+    write_json,
+    write_tensors,
+)
+from hornbook.optim.schedules import Segment
+from hornbook.runs.directory import STATE
+from hornbook.runs.schema import Pointer, Position, checked
+from hornbook.training.history import ValidationHistory
+from hornbook.training.state import TrainingState
+
+POINTER = "state.json"
+FORMAT = 2  # of the pointer
+OWN = ("rng.", "pending")  # tensors that are not of the optimizer step
+
+
+def save_state(path: Path, step: OptimizerStep, state: TrainingState) -> None:
+    """Saves a state; it and the one before it that is known to be whole are kept.
+
+    Raises RunError where it cannot be written.
+    """
+    folder = path / "last"
+    if not folder.is_dir() or folder.is_symlink():
+        try:
+            folder.mkdir()
+        except OSError as error:
+            raise RunError(f"{folder}: cannot be made ({error.strerror})") from None
+        sync(path)
+    tensors = {**step.state_tensors(), **_generators()}
+    if state.pending:
+        tensors["pending"] = torch.stack([torch.stack(pair) for pair in state.pending])
+    if state.folded[0]:
+        tensors["pending.folded"] = torch.tensor(state.folded, dtype=torch.float64)
+    position = {
+        "step": state.step,
+        "tokens": state.tokens,
+        "seconds": state.seconds,
+        "records": state.records,
+        "steps": state.total_steps,
+        "schedule": [list(segment) for segment in state.schedule.segments],
+        "overrides": dict(state.overrides),
+        "watch": state.history.to_json(),
+    }
+    before = _older(folder, state, state.step)
+    number = sum(1 for _ in folder.glob(f"state-{state.step:08d}-*"))
+    name = f"state-{state.step:08d}-{number}.safetensors"
+    while (folder / name).exists():
+        number += 1
+        name = f"state-{state.step:08d}-{number}.safetensors"
+    write_tensors(folder / name, tensors, {"position": dump(position)})
+    pointer = {"format": FORMAT, "step": state.step, "newest": name, "before": before}
+    write_json(folder / POINTER, pointer)
+    state.file = name
+    for old in folder.glob("state-*.safetensors"):
+        if old.name not in (name, before):
+            with suppress(OSError):
+                old.unlink()
+
+
+def saved_steps(state: TrainingState) -> int | None:
+    """The steps that the file of a state has behind it; None where it was never saved."""
+    return None if state.file is None else _order(Path(state.file))[0]
+
+
+def _older(folder: Path, state: TrainingState, step: int) -> str | None:
+    """The newest state of fewer than `step` steps; the one known to be whole where it is."""
+    saved = saved_steps(state)
+    if saved is not None and saved < step:
+        return state.file
+    names = [p for p in folder.glob("state-*.safetensors") if STATE.fullmatch(p.name)]
+    older = [p for p in names if _order(p)[0] < step]
+    return max(older, key=_order).name if older else None
+
+
+def use_older_state(path: Path, state: TrainingState) -> int | None:
+    """Makes a run resume from an older state than it would: the steps of that one, None without any.
+
+    Nothing is removed, in case the older one turns out to be damaged.
+    """
+    folder = path / "last"
+    older = _older(folder, state, saved_steps(state) or 0)
+    if older is None:
+        return None
+    step = _order(Path(older))[0]
+    pointer = {"format": FORMAT, "step": step, "newest": older, "before": state.file}
+    write_json(folder / POINTER, pointer)
+    return step
+
+
+def has_state(path: Path) -> bool:
+    """Whether anything was saved to resume from, whole or not, with a pointer or without."""
+    return (path / "last" / POINTER).exists() or any((path / "last").glob("state-*.safetensors"))
+
+
+def read_position(path: Path) -> dict[str, Any]:
+    """The position of the newest whole state; empty where there is none."""
+    with suppress(RunError):
+        for name, position in _states(path / "last"):
+            with suppress(RunError, KeyError, ValueError, TypeError):
+                found: dict[str, Any] = position or {}
+
+                def look(header: Header) -> None:
+                    nonlocal found
+                    found = json.loads(header.metadata["position"])
+
+                if position is None:
+                    read_tensors(path / "last" / name, look)
+                checked(path / "last" / name, found, Position)
+                return found
+    return {}
+
+
+def load_state(path: Path, step: OptimizerStep, state: TrainingState) -> str:
+    """Puts a model, its optimizer, the generators and the state back; a message about damage, if any.
+
+    The schedule of the state is left alone: `training.session` decides what it continues with.
+    Raises RunError where no state is whole.
+    """
+    folder = path / "last"
+    if folder.is_symlink():
+        raise RunError(f"{folder}: is a link, expected a directory; a run holds its own files")
+    sweep(folder)
+    damage: list[str] = []
+    for name, position in _states(folder):
+        try:
+            _load(folder / name, position, step, state)
+        except RunError as error:
+            damage.append(str(error))
+            continue
+        state.file = name
+        message = "; ".join(damage)
+        if message:
+            message += f". Resuming from the state before it, of step {state.step:,}"
+        return message
+    raise RunError(
+        "\n".join(damage)
+        or f"{folder}: found no state to resume from; train anew (another --out), or put it back"
+    )
+
+
+def _states(folder: Path) -> Iterator[tuple[str, dict[str, Any] | None]]:
+    """The states of a run, newest first: names, and positions where the pointer has them (format 1)."""
+    pointer: dict[str, Any] = {}
+    with suppress(RunError):
+        pointer = read_json(folder / POINTER)
+    if type(pointer.get("format")) is int and pointer["format"] > FORMAT:
+        raise RunError(
+            f"{folder / POINTER}: found format {pointer['format']}, expected {FORMAT} or older; "
+            "install a newer hornbook to resume it"
+        )
+    try:
+        if "file" in pointer:
+            keys = ("step", "tokens", "seconds", "records", "watch")
+            yield Path(str(pointer["file"])).name, {k: pointer.get(k) for k in keys}
+            return
+        if pointer.get("format") == FORMAT:
+            checked(folder / POINTER, pointer, Pointer)
+        names = [Path(name).name for name in (pointer["newest"], pointer["before"]) if name]
+    except (RunError, LookupError, TypeError):
+        names = []  # each state is whole in itself: the newest come first
+    found = sorted(folder.glob("state-*.safetensors"), key=_order, reverse=True)
+    every = dict.fromkeys([*names, *(p.name for p in found)])
+    yield from ((name, None) for name in every if STATE.fullmatch(name))
+
+
+def _order(path: Path) -> tuple[int, ...]:
+    numbers = path.name.removesuffix(".safetensors").split("-")[1:]
+    return tuple(int(n) if n.isdecimal() else -1 for n in numbers)
+
+
+def _load(
+    place: Path, position: dict[str, Any] | None, step: OptimizerStep, state: TrainingState
+) -> None:
+    def check(header: Header) -> None:
+        nonlocal position
+        if position is None:
+            position = json.loads(header.metadata["position"])
+        checked(place, position, Position)
+        own = {n: t for n, t in header.tensors.items() if not n.startswith(OWN)}
+        step.check_state_tensors(own)
+
+    tensors = read_tensors(place, check)
+    assert position is not None
+    try:
+        step.load_state_tensors({n: t for n, t in tensors.items() if not n.startswith(OWN)})
+        _set_generators(tensors)
+        pairs = tensors.get("pending", torch.empty(0, 2))
+        folded = tensors.get("pending.folded", torch.zeros(3))
+        if (
+            pairs.shape[1:] != (2,)
+            or folded.shape != (3,)
+            or not bool(folded.isfinite().all())
+            or not 0 <= folded[0] <= position["step"] - len(pairs)
+        ):
+            raise ValueError("losses since the last record that cannot be")
+        state.history = ValidationHistory.from_json(position["watch"])
+        state.step, state.tokens = position["step"], position["tokens"]
+        state.seconds, state.records = position["seconds"], position["records"]
+        state.pending = [(loss, norm) for loss, norm in pairs.to(step.model.device)]
+        state.folded = float(folded[0]), float(folded[1]), float(folded[2])
+    except RunError as error:
+        raise RunError(f"{place}: {error}") from None
+    except (KeyError, TypeError, ValueError, RuntimeError, IndexError) as error:
+        raise RunError(f"{place}: damaged: {error}") from None
+
+
+def segments_of(position: dict[str, Any]) -> tuple[Segment, ...]:
+    """The schedule that a position was saved with; empty where it does not say (format 2)."""
+    return tuple(Segment(*segment) for segment in position.get("schedule") or ())
+
+
+def _generators() -> dict[str, Tensor]:
+    """The states of the generators that training draws from."""
+    states = {"rng.cpu": torch.get_rng_state()}
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        states["rng.cuda"] = torch.cuda.get_rng_state()
+    if torch.backends.mps.is_available():
+        states["rng.mps"] = torch.mps.get_rng_state()
+    return states
+
+
+def _set_generators(tensors: dict[str, Tensor]) -> None:
+    torch.set_rng_state(tensors["rng.cpu"])
+    if "rng.cuda" in tensors and torch.cuda.is_available():
+        torch.cuda.set_rng_state(tensors["rng.cuda"])
+    if "rng.mps" in tensors and torch.backends.mps.is_available():
+        torch.mps.set_rng_state(tensors["rng.mps"])
