@@ -7,12 +7,12 @@ from typing import Any, NoReturn
 
 import pytest
 import torch
+from hornbook.engine.replay import Replay
 from torch import Tensor
 
 from hornbook.api import train
 from hornbook.config import merge
 from hornbook.engine.compiled import choose_form, compiler, pays_from
-from hornbook.engine.replay import Replay
 from hornbook.engine.step import TrainStep, clip
 from hornbook.kernels import graph as recording
 from hornbook.layers.residual import ResidualDropout

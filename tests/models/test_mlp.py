@@ -15,7 +15,8 @@ from hornbook.errors import ConfigError
 from hornbook.layers.basic import BatchNorm1d, Linear
 from hornbook.models.base import LanguageModel
 from hornbook.models.registry import build_model, model_config
-from hornbook.planning.plan import make_plan
+from hornbook.planning.request import read_request
+from hornbook.planning.resolve import resolve
 
 
 def mlp(**fields: Any) -> LanguageModel:
@@ -95,9 +96,9 @@ def test_calibrated_statistics_are_those_of_the_training_part(
     norm = {"norm": "batchnorm", "statistics": statistics}
     settings = {**SMALL, "model": {**SMALL["model"], **norm}}
     run = train("names", settings=settings, out=tmp_path / "run", precision="fp32")
-    plan = make_plan("names", settings=settings)
+    plan = resolve(read_request("names", settings=settings))
     every = torch.cat(list(plan.training_windows()))
-    assert every.shape == (plan.train_part.n_targets, 4)
+    assert every.shape == (plan.data.train.n_targets, 4)
     embedding, flatten, first, norm1 = list(run.model.modules())[2:][1:5]
     assert isinstance(norm1, BatchNorm1d)
     before = first(flatten(embedding(every))).double()
@@ -106,5 +107,5 @@ def test_calibrated_statistics_are_those_of_the_training_part(
     if statistics == "calibrated":
         assert far < 1e-5
         assert far_var < 1e-5
-    else:  # 20 updates of a tenth each have not even forgotten the first values
+    else:  # after 20 steps of a tenth each the first values still count
         assert far_var > 0.01

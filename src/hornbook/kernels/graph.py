@@ -59,11 +59,6 @@ class Scripts:
 SCRIPTS = Scripts()  # of the process
 
 
-def record(function: Callable[..., Any], *examples: Tensor) -> Callable[..., Any]:
-    """`trace`, run by TorchScript's interpreter."""
-    return SCRIPTS.script(trace(function, *examples), *examples)
-
-
 def _precompute_views(graph: GraphModule) -> None:
     """Takes views of weights now; later writes to the weights are visible in them."""
     for node in graph.graph.nodes:
