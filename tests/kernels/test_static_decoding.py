@@ -104,6 +104,14 @@ def test_the_last_row_of_a_batch_is_decoded_by_the_graph() -> None:
     assert any(traced(model))
 
 
+@torch.no_grad()
+def test_components_of_a_mixture_are_decoded_by_graphs() -> None:
+    parts = [{"name": "ngram", "order": 3}, GPT]
+    model = random_model({"name": "mixture", "components": parts, "weights": (0.3, 0.7)})
+    decode(model, decoder_of(model))
+    assert any(traced(model.components[1]))
+
+
 class Failing(Scripts):
     """Refuses, or returns wrong operations."""
 

@@ -26,6 +26,7 @@ from hornbook.layers.cache import KVCache
 from hornbook.layers.convolution import ConvolutionCache
 from hornbook.models.base import DecodingState, LanguageModel
 from hornbook.models.cached import CachedModel
+from hornbook.models.mixture import Mixture
 
 ModelVersion = tuple[object, ...]
 Key = tuple[ModelVersion, tuple[torch.Size, ...]]  # capacities double, so there are several shapes
@@ -97,8 +98,8 @@ class StaticDecoder:
     """`start` and `step` of a model, faster: one for each text (or batch) that is decoded.
 
     Single rows on a CPU are decoded by a traced graph, once a model has made `after` steps of the same
-    shapes; traced graphs are shared by all decoders of a model. The rest is the model's own, with a
-    faster cache. Logits are equal to rounding.
+    shapes; traced graphs are shared by all decoders of a model. The components of a mixture are decoded
+    so, too. The rest is the model's own, with a faster cache. Logits are equal to rounding.
     """
 
     def __init__(
@@ -106,6 +107,8 @@ class StaticDecoder:
     ) -> None:
         self.model, self.after, self.scripts = model, after, scripts
         self._version = model_version(model) if isinstance(model, CachedModel) else None
+        components = model.components if isinstance(model, Mixture) else []
+        self._components = [StaticDecoder(m, after=after, scripts=scripts) for m in components]
 
     @property
     def static_steps(self) -> StaticSteps:
@@ -121,6 +124,9 @@ class StaticDecoder:
 
     def step(self, ids: Tensor, state: DecodingState) -> Tensor:
         """`LanguageModel.step`."""
+        if isinstance(self.model, Mixture):
+            states = zip(self._components, state.cache, strict=True)
+            return self.model.mean([decoder.step(ids, own) for decoder, own in states])
         logits = self._static_step(ids, state)
         if logits is None:
             logits = self.model.step(ids, state)

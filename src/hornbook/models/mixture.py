@@ -66,38 +66,40 @@ class Mixture(LanguageModel):
         self.sliding = not bounded  # type: ignore[misc]  # a row is as long as every component allows
         self.register_buffer("log_weights", torch.tensor(config.weights).log(), persistent=False)
 
+    @property
+    def components(self) -> list[LanguageModel]:
+        """The models that are averaged."""
+        return [model for model in self.models if isinstance(model, LanguageModel)]
+
     def forward(self, ids: Tensor) -> Tensor:
         """(B, T) -> log probabilities (B, T, V)."""
         if not self.sliding:
             self.check_length(ids)
-        return self._mean([model(ids) for model in self.models])
+        return self.mean([model(ids) for model in self.components])
 
     def next_logits(self, ids: Tensor) -> Tensor:
         """(B, T) -> (B, V)."""
-        components = [m for m in self.models if isinstance(m, LanguageModel)]
-        return self._mean([model.next_logits(ids) for model in components])
+        return self.mean([model.next_logits(ids) for model in self.components])
 
     def start(self, ids: Tensor) -> tuple[Tensor, DecodingState]:
-        """Each component by itself, with as much context as it has."""
-        started = [m.start(ids) for m in self.models if isinstance(m, LanguageModel)]
-        return self._mean([logits for logits, _ in started]), DecodingState(
-            ids[:, :0], [s for _, s in started]
-        )
+        """Each component by itself, with as much context as it has; its state is in the cache."""
+        logits, states = zip(*(model.start(ids) for model in self.components), strict=True)
+        return self.mean(list(logits)), DecodingState(ids[:, :0], states)
 
     def step(self, ids: Tensor, state: DecodingState) -> Tensor:
         """One token for each component."""
-        components = [m for m in self.models if isinstance(m, LanguageModel)]
-        states = zip(components, state.cache, strict=True)
-        return self._mean([model.step(ids, own) for model, own in states])
+        states = zip(self.components, state.cache, strict=True)
+        return self.mean([model.step(ids, own) for model, own in states])
 
-    def _mean(self, logits: list[Tensor]) -> Tensor:
+    def mean(self, logits: list[Tensor]) -> Tensor:
+        """Log of the weighted mean of the components' probabilities, from logits (..., V) of each."""
         log_p = torch.stack([x.float().log_softmax(-1) for x in logits], dim=-1)
         return (log_p + self.get_buffer("log_weights")).logsumexp(-1)
 
     @property
     def n_parameters(self) -> int:
         """Those of its components in all."""
-        return sum(m.n_parameters for m in self.models if isinstance(m, LanguageModel))
+        return sum(model.n_parameters for model in self.components)
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
         """The components' weights, `models.<i>.<name>`. Raises RunError where they do not fit."""
@@ -115,8 +117,7 @@ class Mixture(LanguageModel):
     def _by_component(
         self, weights: Mapping[str, Tensor]
     ) -> Iterator[tuple[LanguageModel, dict[str, Tensor]]]:
-        for i, model in enumerate(self.models):
-            assert isinstance(model, LanguageModel)
+        for i, model in enumerate(self.components):
             prefix = f"models.{i}."
             yield (
                 model,
