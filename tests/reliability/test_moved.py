@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -13,11 +12,7 @@ import pytest
 
 import hornbook
 from hornbook.errors import RunError
-from hornbook.files import (
-    read_json,
-    read_lines,
-)
-from hornbook.runs.lock import Lock
+from hornbook.files import read_lines
 from hornbook.training import report
 from tests.reliability.conftest import SETTINGS, At, Listen
 
@@ -48,16 +43,6 @@ def test_the_second_process_is_refused_and_told_who_the_first_is(copy: Path) -> 
     assert any(f"process {first.pid} on" in line and "was killed" in line for line in heard.heard)
 
 
-def test_a_lock_of_another_boot_is_stale(copy: Path) -> None:
-    (copy / "lock").write_text('{"pid": 1, "host": "elsewhere", "boot": "x", "since": "then"}')
-    with Lock(copy) as lock:
-        assert (
-            lock.stale == "process 1 on elsewhere (since then) was killed while it trained this run"
-        )
-        assert read_json(copy / "lock")["pid"] == os.getpid()
-    assert not (copy / "lock").exists()
-
-
 def test_a_run_that_is_moved_goes_on_where_it_is_now(corpus: Path, tmp_path: Path) -> None:
     out, there, heard = tmp_path / "here", tmp_path / "there", Listen()
 
@@ -77,14 +62,14 @@ def test_a_run_that_is_moved_goes_on_where_it_is_now(corpus: Path, tmp_path: Pat
 def test_a_run_that_is_moved_while_the_report_is_made_gets_it(
     model: str, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out, there, plain = tmp_path / "here", tmp_path / "there", report.assess
+    out, there, plain = tmp_path / "here", tmp_path / "there", report.novelty_report
 
     def moved(*args: Any) -> Any:
         out.rename(there)
         out.mkdir()  # somebody else's
         return plain(*args)
 
-    monkeypatch.setattr(report, "assess", moved)
+    monkeypatch.setattr(report, "novelty_report", moved)
     settings = {"training": SETTINGS["training"]} if model == "bigram" else {}
     run = hornbook.train(str(corpus), model=model, out=out, settings=settings)
     assert run.path == there

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from hornbook.training.watch import Watch
 
 import hornbook
 from hornbook.api import Run
@@ -23,7 +24,6 @@ from hornbook.optim import build_optimizer, learning_rate
 from hornbook.planning.plan import Plan, make_plan
 from hornbook.training.callbacks import Callback
 from hornbook.training.loop import Interrupted
-from hornbook.training.watch import Watch
 from tests.conftest import TINY, TINY_GPT, tiny_model
 
 
@@ -125,7 +125,7 @@ def test_an_unfinished_run_is_offered_where_another_one_is_begun(
         )
     first = f"runs/{words_file.stem}-bigram"
     assert run.path == Path(f"{first}-3")
-    assert f"{first} is not finished; to go on with it instead: hornbook train --resume" in notes[0]
+    assert f"{first} is not finished; to resume it instead: hornbook train --resume" in notes[0]
     assert "not finished" not in notes[1]  # the one before this is
 
 
