@@ -183,12 +183,6 @@ def strict(text: str) -> Any:
     return json.loads(text, parse_constant=refuse)
 
 
-@pytest.fixture(autouse=True)
-def few_recordings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each test may make as many as a process may."""
-    monkeypatch.setattr("hornbook.kernels.graph._made", 0)
-
-
 @pytest.fixture(scope="session", params=list(MODELS))
 def small_run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Four steps on a few words, probed: a run of every model of the registry."""

@@ -25,7 +25,7 @@ from hornbook.files import (
     write_tensors,
 )
 from hornbook.models import mixture
-from hornbook.models.registry import MODELS, build_model, model_config, outline
+from hornbook.models.registry import MODELS, build_model, build_on_meta, model_config
 from hornbook.training.callbacks import Callback
 from tests.reliability.conftest import Listen, read, states
 
@@ -113,13 +113,13 @@ def test_tensors_are_refused_before_memory_is_taken(tmp_path: Path) -> None:
         read_tensors(path)
 
 
-def test_the_outline_of_a_model_has_its_names_and_takes_nothing(model_name: str) -> None:
+def test_a_model_on_meta_has_its_names_and_takes_nothing(model_name: str) -> None:
     fields = MODELS[model_name].load(MODELS[model_name].config).model_fields
     sizes = {k: v for k, v in {"n_embd": 8, "n_head": 2, "n_kv_head": 2}.items() if k in fields}
     config = model_config({"name": model_name, **sizes})
     torch.manual_seed(1)
     generator = torch.get_rng_state()
-    shadow = outline(config, 11, 0)
+    shadow = build_on_meta(config, 11, 0)
     assert torch.equal(generator, torch.get_rng_state())
     real = build_model(config, 11, 0)
     assert {n: t.shape for n, t in shadow.state_dict().items()} == {
@@ -130,10 +130,10 @@ def test_the_outline_of_a_model_has_its_names_and_takes_nothing(model_name: str)
 
 
 def test_what_only_reads_a_run_does_not_wait_for_torch_s_compiler() -> None:
-    """Its import takes a second, and the outline of a model would ask for it."""
+    """Its import takes a second, and building a model on the device `meta` would need it."""
     code = (
-        "import sys; from hornbook.models.registry import MODELS, model_config, outline\n"
-        "for name in MODELS: name == 'mixture' or outline(model_config({'name': name}), 11, 0)\n"
+        "import sys; from hornbook.models.registry import MODELS, model_config, build_on_meta\n"
+        "for name in MODELS: name == 'mixture' or build_on_meta(model_config({'name': name}), 11, 0)\n"
         "sys.exit('torch._dynamo' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -121,11 +121,11 @@ class StoredRun:
 
     def _check_weights(self, header: Header) -> None:
         """Raises RunError where tensors are not those of the model; takes no memory for either."""
-        from hornbook.models.registry import outline
+        from hornbook.models.registry import build_on_meta
 
-        outline(self.config.model, self.tokenizer.vocab_size, self.tokenizer.end_id).check_weights(
-            header.tensors
-        )
+        tokenizer = self.tokenizer
+        shapes = build_on_meta(self.config.model, tokenizer.vocab_size, tokenizer.end_id)
+        shapes.check_weights(header.tensors)
 
     @property
     def log(self) -> list[dict[str, Any]]:

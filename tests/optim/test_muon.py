@@ -8,15 +8,15 @@ import torch
 from hornbook.config import OptimConfig
 from hornbook.models.registry import MODELS, build_model
 from hornbook.optim import build_optimizer
-from hornbook.optim.muon import orthogonalise
+from hornbook.optim.muon import orthogonalize
 from tests.conftest import tiny_model
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (24, 8), (8, 24)])
-def test_orthogonalised_matrices_keep_directions_and_lose_sizes(shape: tuple[int, int]) -> None:
+def test_orthogonalized_matrices_keep_directions_and_lose_sizes(shape: tuple[int, int]) -> None:
     torch.manual_seed(0)
     matrices = torch.randn(3, *shape) * torch.tensor([1.0, 100.0, 1e-3])[:, None, None]
-    found = orthogonalise(matrices)
+    found = orthogonalize(matrices)
     singular = torch.linalg.svdvals(found)
     assert singular.min() > 0.3
     assert singular.max() < 1.3
@@ -29,8 +29,8 @@ def test_orthogonalised_matrices_keep_directions_and_lose_sizes(shape: tuple[int
 def test_each_matrix_is_updated_as_if_alone() -> None:
     torch.manual_seed(1)
     matrices = torch.randn(4, 6, 10)
-    alone = torch.cat([orthogonalise(m[None]) for m in matrices])
-    torch.testing.assert_close(orthogonalise(matrices), alone)
+    alone = torch.cat([orthogonalize(m[None]) for m in matrices])
+    torch.testing.assert_close(orthogonalize(matrices), alone)
 
 
 def test_muon_takes_hidden_matrices_and_adamw_the_rest() -> None:
@@ -54,16 +54,14 @@ def test_muon_takes_hidden_matrices_and_adamw_the_rest() -> None:
         if name.startswith("blocks") and p.ndim == 2:
             rows, columns = p.shape
             assert p.grad is not None
-            expected = orthogonalise(p.grad[None])[0] * max(1, rows / columns) ** 0.5
+            expected = orthogonalize(p.grad[None])[0] * max(1, rows / columns) ** 0.5
             torch.testing.assert_close(p.detach(), before[name] - 0.05 * expected)
         else:
             torch.testing.assert_close(p.detach(), q.detach())
 
 
 @pytest.mark.parametrize("tied", [False, True])
-def test_muon_takes_no_matrix_whose_rows_or_columns_are_symbols(
-    model_name: str, tied: bool
-) -> None:
+def test_muon_takes_no_matrix_whose_rows_or_columns_are_tokens(model_name: str, tied: bool) -> None:
     vocab = 13  # no other size of a small model
     model = tiny_model(model_name, vocab)
     if model.fitted or not MODELS[model_name].trained:
@@ -74,5 +72,5 @@ def test_muon_takes_no_matrix_whose_rows_or_columns_are_symbols(
     optimizer = build_optimizer(model, OptimConfig(name="muon"), model.output)
     by_muon = {id(p) for g in optimizer.param_groups if g["muon"] for p in g["params"]}
     for name, parameter in model.named_parameters():
-        symbols = vocab in parameter.shape or "embedding" in name
-        assert (id(parameter) in by_muon) == (parameter.ndim == 2 and not symbols), name
+        of_tokens = vocab in parameter.shape or "embedding" in name
+        assert (id(parameter) in by_muon) == (parameter.ndim == 2 and not of_tokens), name
