@@ -30,15 +30,15 @@ def run(arguments: list[str]) -> int:
 
     import torch
 
-    import hornbook
     from hornbook.data.cache import cache_directory
     from hornbook.engine.device import describe_device, find_device, has_bf16
     from hornbook.machine import available_memory, size
+    from hornbook.version import __version__
 
     device = find_device(args.device or "auto")
     versions = ", ".join(f"{name} {_version(name)}" for name in LIBRARIES)
     rows = [
-        ("hornbook", f"{hornbook.__version__} in {Path(hornbook.__file__).parent}"),
+        ("hornbook", f"{__version__} in {Path(__file__).parents[1]}"),
         ("python", f"{platform.python_version()} ({sys.executable})"),
         ("libraries", versions),
         ("system", f"{platform.system()} {platform.release()}, {platform.machine()}"),
