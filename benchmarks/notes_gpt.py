@@ -31,7 +31,7 @@ from torch.nn import functional as F
 
 from hornbook.config import merge, presets
 from hornbook.engine.step import TrainStep
-from hornbook.machine import freed_memory_kept
+from hornbook.machine import keep_freed_memory
 from hornbook.planning.plan import make_plan
 
 
@@ -143,7 +143,7 @@ def one_side(side: str, dropout: float, batch: int, updates: int, device: str) -
             loss.item()
 
     seconds = []
-    with freed_memory_kept() if side == "hornbook" else nullcontext():  # as its training does
+    with keep_freed_memory() if side == "hornbook" else nullcontext():  # as its training does
         for i in range(updates + 1):
             begin = time.perf_counter()
             update(i)
