@@ -36,9 +36,9 @@ class RunError(HornbookError):
 
 
 def legible(message: str) -> str:
-    """A message with control characters escaped and long lines cut: it may quote an untrusted file.
+    r"""A message with control characters escaped and long lines cut: it may quote an untrusted file.
 
-    >>> legible("found \\x1b[2J")
+    >>> legible("found \x1b[2J")
     'found \\x1b[2J'
     """
     lines = []

@@ -1,4 +1,4 @@
-"""check(f, *inputs): says nothing of right gradients, and names a wrong one with both numbers."""
+"""check(f, *inputs): accepts right gradients, and names a wrong one with both numbers."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_a_models_parameters_can_be_checked() -> None:
     assert any(abs(g) > 0.01 for g in gradients)
 
 
-def test_a_kink_is_no_place_for_a_check() -> None:
+def test_a_kink_cannot_be_checked() -> None:
     with pytest.raises(GradientError, match="or f has a kink there"):
         check(lambda x: x.relu(), 0.0)
 
