@@ -24,12 +24,13 @@ from hornbook.api import Run
 from hornbook.config import DataConfig
 from hornbook.data.corpora import load_corpus
 from hornbook.data.part import Part, split_corpus
-from hornbook.engine.step import TrainStep
+from hornbook.engine.step import OptimizerStep
 from hornbook.generate import sample
 from hornbook.metrics.compare import measure
 from hornbook.metrics.loss import evaluate, score
 from hornbook.models.registry import build_model, model_config
-from hornbook.planning.plan import make_plan
+from hornbook.planning.request import read_request
+from hornbook.planning.resolve import resolve
 from hornbook.tokenizers import build_tokenizer
 
 RUNS = Path("runs/figures")
@@ -68,8 +69,8 @@ TRAININGS = {
 
 # what, published, training of the notes' preset, training of hornbook's own
 ROWS = [
-    ("MLP, context 3, 200,000 updates of 32", "2.17", "notes-mlp-naive", "mlp"),
-    ("MLP with better initialisation", "2.10", "notes-mlp", "mlp"),
+    ("MLP, context 3, 200,000 steps of 32", "2.17", "notes-mlp-naive", "mlp"),
+    ("MLP with better initialization", "2.10", "notes-mlp", "mlp"),
     ("MLP with BatchNorm", "2.1057 (train 2.0674)", "notes-mlp-bn", "mlp"),
     ("WaveNet, context 8", "1.9937 (train 1.7690)", "notes-wavenet", "wavenet"),
     ("4-gram counts with smoothing", "2.11 (another split)", None, "counts-4"),
@@ -80,9 +81,9 @@ ROWS = [
         None,
         "gpt",
     ),
-    ("GPT 10.8M on Shakespeare, 5,000 updates", "1.4697 best", "notes-gpt", "gpt-stream"),
+    ("GPT 10.8M on Shakespeare, 5,000 steps", "1.4697 best", "notes-gpt", "gpt-stream"),
     (
-        "GPT 0.8M on Shakespeare, 2,000 updates of 12 x 64, laptop CPU, about 3 minutes",
+        "GPT 0.8M on Shakespeare, 2,000 steps of 12 x 64, laptop CPU, about 3 minutes",
         "1.88 (random batches)",
         "gpt2-stream",
         "gpt-stream",
@@ -114,27 +115,32 @@ def make(name: str) -> Run:
 
 def bigram() -> list[tuple[str, str, str]]:
     """The neural bigram by its preset: losses as they fall, and what it samples in the end."""
-    plan = make_plan(preset="notes-bigram")
-    step = TrainStep(plan.model, plan.batches, plan.config, "fp32")
+    plan = resolve(read_request(preset="notes-bigram"))
+    model = plan.build_model()
+    step = OptimizerStep(model, plan.build_batches(), plan.config)
     losses = [step(i)[0].item() for i in range(plan.config.training.steps)]
     published = {0: 3.768619, 1: 3.378807, 2: 3.161090, 10: 2.696505, 50: 2.509855, 100: 2.489959}
     generator = torch.Generator().manual_seed(plan.config.training.seed)
-    made = sample(plan.model, plan.tokenizer, n=5, generator=generator, batch=1)
+    made = sample(model, plan.data.tokenizer, n=5, generator=generator, batch=1)
     rows = [
-        (f"neural bigram, loss at update {i}", f"{nats:.6f}", f"{losses[i]:.6f}")
+        (f"neural bigram, loss at step {i}", f"{nats:.6f}", f"{losses[i]:.6f}")
         for i, nats in published.items()
     ]
     names = "cexze momasurailezityha konimittain llayn ka"
-    return [*rows, ("its samples after 101 updates", names, " ".join(s.text for s in made))]
+    return [*rows, ("its samples after 101 steps", names, " ".join(s.text for s in made))]
 
 
 def plays() -> list[tuple[str, str, str]]:
-    """Shakespeare's characters, symbols and parts."""
+    """Shakespeare's characters, vocabulary and parts."""
     corpus = load_corpus(DataConfig(corpus=PLAYS))
     train, validation, _ = split_corpus(corpus, DataConfig()).sizes
     symbols = build_tokenizer("char", corpus.text, documents=False).vocab_size
     return [
-        ("Shakespeare: characters; symbols", "1,115,394; 65", f"{len(corpus.text):,}; {symbols}"),
+        (
+            "Shakespeare: characters; vocabulary",
+            "1,115,394; 65",
+            f"{len(corpus.text):,}; {symbols}",
+        ),
         ("its training / validation part", "1,003,854 / 111,540", f"{train:,} / {validation:,}"),
     ]
 
@@ -150,12 +156,12 @@ def exact() -> list[tuple[str, str, str]]:
     known = sum(name in training for name in split.validation) / len(split.validation)
     rows = [
         (
-            "examples in names; symbols",
+            "examples in names; vocabulary",
             "228,146; 27",
             f"{whole.n_targets:,}; {tokenizer.vocab_size}",
         ),
         ("lecture split", "182,625 / 22,655 / 22,866", " / ".join(f"{n:,}" for n in sizes)),
-        ("its validation names that also stand in its training part", "13.2%", f"{known:.1%}"),
+        ("its validation names that also appear in its training part", "13.2%", f"{known:.1%}"),
     ]
     for k, published in ((0, "2.454014"), (1, "2.454577"), (5, "2.457683")):
         settings = {"name": "ngram", "order": 2, "smoothing": "add-k", "k": k}
@@ -242,7 +248,7 @@ def page(kept: dict[str, dict[str, Any]], rows: list[tuple[str, str, str]]) -> s
         "where they are missing. Losses are mean nats per token over the whole validation part, every",
         "token once (block protocol), with their standard error, of the weights that did best in an",
         "evaluation during training; `last` is the loss of the last weights, which is what the notes",
-        "measure. `unseen` is the loss over the validation names that do not stand in the training",
+        "measure. `unseen` is the loss over the validation names that do not appear in the training",
         "part as well. Seconds are those of training, without evaluation.",
         "",
         f"Machine, but for what a row says otherwise: {usual}.",

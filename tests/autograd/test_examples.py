@@ -60,7 +60,7 @@ def test_the_compiled_loss_is_the_same_loss(capsys: pytest.CaptureFixture[str]) 
 
 def test_the_benchmarks_contenders_do_the_same_work() -> None:
     benchmark = load("benchmarks/autograd.py")
-    result = benchmark.measure(dataclasses.replace(benchmark.NOTES, updates=3), rounds=1)
+    result = benchmark.measure(dataclasses.replace(benchmark.NOTES, steps=3), rounds=1)
     assert result["compiled_losses_identical"]
     assert result["micrograd_losses_differ_by"] < 1e-9
     assert result["nodes"] > 300
