@@ -54,7 +54,7 @@ def test_the_moons_get_their_picture(tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_the_compiled_loss_is_the_same_loss(capsys: pytest.CaptureFixture[str]) -> None:
     load("examples/autograd_compiled.py").main()
     out = capsys.readouterr().out
-    assert "the same bits in every update: True" in out
+    assert "the same bits in every step: True" in out
     assert "def compiled(v0, v1, v2, tanh=tanh):" in out
 
 

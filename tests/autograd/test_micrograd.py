@@ -94,7 +94,9 @@ def classifier(library: Any) -> tuple[Any, ...]:
         lr = 1.0 - 0.9 * k / 100
         for p in model.parameters():
             p.data -= lr * p.grad
-            p.velocity = 0.9 * getattr(p, "velocity", 0.0) + p.grad  # an attribute that a program adds
+            p.velocity = (
+                0.9 * getattr(p, "velocity", 0.0) + p.grad
+            )  # an attribute that a program adds
         losses.append(loss.data)
     return *losses, *[p.velocity for p in model.parameters()]
 
