@@ -1,11 +1,11 @@
-"""The figures of the notes and of the field beside hornbook's, as docs/figures.md.
+"""Published figures of the notes and others beside hornbook's, as docs/figures.md.
 
     HORNBOOK_DATA=<folder of names.txt and shakespeare.txt> python benchmarks/figures.py [ROW ...]
 
-Trains what has not been trained yet into runs/figures/ (the rows named, or all but those marked
-slow), measures it, and writes the page. What was measured is kept in figures.json beside this file,
-so that rows whose runs are not at hand stay. Whole validation parts, every token once, block
-protocol; the exact rows are computed anew each time. Timings want a quiet machine.
+Trains the rows named, or all but the slow ones, into runs/figures/ unless they are there, measures
+them, and writes the page. Measurements are kept in figures.json beside this file, so that rows
+without a run stay. Losses are over whole validation parts, every token once (block protocol). The
+exact rows are computed each time. Timings need an idle machine.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ ROWS = [
         "gpt-stream",
     ),
     (
-        "lowest credible on Shakespeare found anywhere",
+        "lowest credible loss on Shakespeare found in publications",
         "1.4578 one seed, 1.4603 mean of 3",
         None,
         "gpt-stream",
@@ -114,7 +114,7 @@ def make(name: str) -> Run:
 
 
 def bigram() -> list[tuple[str, str, str]]:
-    """The neural bigram by its preset: losses as they fall, and what it samples in the end."""
+    """The neural bigram by its preset: its losses, and samples after the last step."""
     plan = resolve(read_request(preset="notes-bigram"))
     model = plan.build_model()
     step = OptimizerStep(model, plan.build_batches(), plan.config)
@@ -146,7 +146,7 @@ def plays() -> list[tuple[str, str, str]]:
 
 
 def exact() -> list[tuple[str, str, str]]:
-    """The exact figures: what, published, found."""
+    """The exact figures: name, published, hornbook's."""
     corpus = load_corpus(DataConfig(corpus=NAMES))
     tokenizer = build_tokenizer("char", corpus.text, documents=True)
     whole = Part.of_documents(corpus.documents, tokenizer)
@@ -211,7 +211,7 @@ def machine(run: Run) -> str:
 
 
 def measured(name: str) -> dict[str, Any]:
-    """The figures of a training that has been made."""
+    """The figures of a run in runs/figures/."""
     run = hornbook.load(RUNS / name)
     s = measure(run, name).standing
     found = {"validation": s.validation, "error": s.validation_error, "test": s.test,
@@ -222,7 +222,7 @@ def measured(name: str) -> dict[str, Any]:
 
 
 def cell(found: dict[str, Any] | None, usual: str, *, last: bool) -> tuple[str, str]:
-    """Loss and seconds of a training in words. last: with the loss of the last weights as well."""
+    """Loss and seconds of a run as text. last: also the loss of the last weights."""
     if found is None:
         return "not run", "-"
     loss = f"{found['validation']:.4f} ± {found['error']:.4f}"
@@ -238,20 +238,20 @@ def cell(found: dict[str, Any] | None, usual: str, *, last: bool) -> tuple[str, 
 
 
 def page(kept: dict[str, dict[str, Any]], rows: list[tuple[str, str, str]]) -> str:
-    """The page of what was measured and of the exact rows."""
+    """The page: exact rows and measured rows."""
     machines = Counter(found["machine"] for found in kept.values())
     usual = machines.most_common(1)[0][0] if machines else "none measured"
     lines = [
         "# Figures",
         "",
-        "Made by `python benchmarks/figures.py`; the runs behind it are made anew by the same command",
-        "where they are missing. Losses are mean nats per token over the whole validation part, every",
-        "token once (block protocol), with their standard error, of the weights that did best in an",
-        "evaluation during training; `last` is the loss of the last weights, which is what the notes",
-        "measure. `unseen` is the loss over the validation names that do not appear in the training",
-        "part as well. Seconds are those of training, without evaluation.",
+        "`python benchmarks/figures.py` writes this page, and trains the runs behind it where they",
+        "are missing. Losses are in nats per token, the mean over the whole validation part, every",
+        "token once (block protocol), with their standard error. They are those of the weights with",
+        "the lowest validation loss during training; `last` is the loss of the last weights, which",
+        "the notes measure. `unseen` is the loss over the validation names that do not appear in the",
+        "training part. Seconds are those of training, without evaluation.",
         "",
-        f"Machine, but for what a row says otherwise: {usual}.",
+        f"Machine, unless a row states another: {usual}.",
         "",
         "## Exact",
         "",
@@ -259,7 +259,7 @@ def page(kept: dict[str, dict[str, Any]], rows: list[tuple[str, str, str]]) -> s
         "| --- | --- | --- |",
         *(f"| {what} | {published} | {found} |" for what, published, found in rows),
         "",
-        "## Published, met or beaten",
+        "## Published, reached or improved",
         "",
         "| what | published | notes' preset | seconds | hornbook's own | seconds |",
         "| --- | --- | --- | --- | --- | --- |",
@@ -278,7 +278,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("rows", nargs="*", choices=[*TRAININGS, []], help="trainings to make")
     parser.add_argument(
-        "--none", action="store_true", help="train nothing; measure the runs at hand"
+        "--none", action="store_true", help="train nothing; measure the runs that exist"
     )
     args = parser.parse_args(arguments)
     wanted = args.rows or [name for name, training in TRAININGS.items() if not training.slow]

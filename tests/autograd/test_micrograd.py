@@ -77,7 +77,7 @@ def trace(library: Any) -> tuple[Any, ...]:
 
 
 def classifier(library: Any) -> tuple[Any, ...]:
-    """Its demonstration: a max-margin classifier of two moons, minibatches, a learning rate that decays."""
+    """Its demo: a max-margin classifier of two moons, minibatches, a decaying learning rate."""
     random.seed(1337)
     points, labels = hornbook_names.two_moons(24, seed=3)
     model = library.MLP(2, [5, 5, 1])
