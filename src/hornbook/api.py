@@ -6,12 +6,14 @@ line and in Python is the same sample.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from hornbook.config import Nested
-from hornbook.generate import Sample, Sampling, make_generator, sample
+from hornbook.generate import Sample, Sampling, make_generator, sample, stream
 from hornbook.metrics.loss import Evaluation, Score, evaluate, score
 from hornbook.planning.request import read_request
 from hornbook.runs.directory import StoredRun
@@ -45,22 +47,60 @@ class Run(StoredRun):
         top_p: float | None = None,
         min_p: float | None = None,
         stop: Sequence[str] = (),
-        seed: int | None = None,
+        seed: int | torch.Generator | None = None,
         unknown: Unknown = "error",
     ) -> list[Sample]:
-        """n samples (`generate.decode.sample`); the same seed gives the same samples."""
-        sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p)
+        """n samples (`generate.sample`); the same seed gives the same samples.
+
+        seed: a generator draws other samples at each call; None draws from a fresh one.
+        """
         return sample(
             self.model,
             self.tokenizer,
             n=n,
             prompt=prompt,
             max_tokens=max_tokens,
-            sampling=sampling,
+            sampling=Sampling(temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p),
             stop=stop,
-            generator=make_generator(seed),
+            generator=seed if isinstance(seed, torch.Generator) else make_generator(seed),
             unknown=unknown,
         )
+
+    def stream(
+        self,
+        *,
+        prompt: str = "",
+        max_tokens: int = 500,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        min_p: float | None = None,
+        stop: Sequence[str] = (),
+        seed: int | torch.Generator | None = None,
+        unknown: Unknown = "error",
+    ) -> Iterator[str]:
+        """The text of `sample(1)` with the same options, piece by piece, without the prompt."""
+        return stream(
+            self.model,
+            self.tokenizer,
+            prompt=prompt,
+            max_tokens=max_tokens,
+            sampling=Sampling(temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p),
+            stop=stop,
+            generator=seed if isinstance(seed, torch.Generator) else make_generator(seed),
+            unknown=unknown,
+        )
+
+    def mark_copies(self, texts: Sequence[str]) -> list[bool]:
+        """Whether each text is a training document, or appears in the training part of a stream.
+
+        Raises DataError where the corpus is gone or has changed.
+        """
+        split = self.split()
+        if split.documents:
+            known = frozenset(split.train)
+            return [text in known for text in texts]
+        return [text in split.train[0] for text in texts]
 
     def _repr_html_(self) -> str:
         from hornbook.figures.page import summary  # matplotlib only where it is needed
