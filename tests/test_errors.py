@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import doctest
+
 import pytest
 
+from hornbook import errors
 from hornbook.errors import (
     MAX_LINE_LENGTH,
     ConfigError,
@@ -49,3 +52,9 @@ def test_the_closest_word_is_suggested_else_all_are_listed() -> None:
     assert did_you_mean("n-gram", iter(known)) == "; did you mean 'ngram'?"
     assert did_you_mean("xyz", known) == "; known: gpt, gpt2, ngram"
     assert did_you_mean("xyz", []) == ""
+
+
+def test_the_examples_of_the_docstrings_are_right() -> None:
+    tried = doctest.testmod(errors)
+    assert tried.attempted
+    assert not tried.failed

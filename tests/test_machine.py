@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import os
 import platform
 import subprocess
@@ -91,3 +92,9 @@ def test_host_and_boot_are_those_of_the_system() -> None:
 )  # fmt: skip
 def test_bytes_have_decimal_units(n_bytes: float, text: str) -> None:
     assert format_bytes(n_bytes) == text
+
+
+def test_the_examples_of_the_docstrings_are_right() -> None:
+    tried = doctest.testmod(machine)
+    assert tried.attempted
+    assert not tried.failed
