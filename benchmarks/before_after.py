@@ -2,18 +2,18 @@
 
     HORNBOOK_DATA=... python benchmarks/before_after.py BEFORE_SRC AFTER_SRC [--only ITEM ...] [--quick]
 
-BEFORE_SRC and AFTER_SRC are the `src` folders of two checkouts; both run with this Python. Every turn of
-one is followed by a turn of the other, and the order changes from round to round. Figures are medians;
-`times` is how many times as good the second version is (as fast; with as little memory), the median
-over rounds of the ratio within a round. Items:
+BEFORE_SRC and AFTER_SRC are the `src` folders of two checkouts; both run with this Python. Every turn
+of one is followed by a turn of the other, and the order changes from round to round. Figures are
+medians; `times` is how many times as good the second version is (as fast; with as little memory), the
+median over rounds of the ratio within a round. Items:
 
     help, import      wall seconds of `hornbook --help` and of `import hornbook`
     train             `hornbook train names --steps 200`: wall seconds, and those of training
     sample            wall seconds of `hornbook sample RUN -n 5`
     names             names per second, of the run that `train` made
     characters        milliseconds per character of a GPT of 10.8 M parameters, after a full context
-    notes-gpt         seconds of its step of 8 rows with dropout, and the peak of memory above the imports
-    notes             microseconds of a step of the notes' small models as a run makes them, and compiled
+    notes-gpt         seconds of its step of 8 rows with dropout, peak memory above the imports
+    notes             microseconds of a step of the notes' small models, as a run makes it; compiled
     steps             milliseconds of a step of each model, on names and on a stream, by threads
 
 Caches are empty for each version at the start. Wants a quiet machine, where all of it takes some eight
@@ -65,7 +65,7 @@ class Settings:
 QUICK = Settings(1, 0.01, 5, 32, 20, 2, ("bigram", "gpt"), ("notes-mlp",))
 
 
-class Failed(Exception):
+class SideError(Exception):
     """One side could not be measured."""
 
 
@@ -84,14 +84,14 @@ class Side:
         self.worker: subprocess.Popen[str] | None = None
 
     def seconds(self, *arguments: str) -> float:
-        """Wall seconds of a Python process. Raises Failed."""
+        """Wall seconds of a Python process. Raises SideError."""
         begin = time.perf_counter()
         done = subprocess.run(
             [sys.executable, *arguments], env=self.environment, cwd=self.folder, text=True,
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False,
         )  # fmt: skip
         if done.returncode:
-            raise Failed(f"{self.name}: {done.stderr.strip()[-300:]}")
+            raise SideError(f"{self.name}: {done.stderr.strip()[-300:]}")
         return time.perf_counter() - begin
 
     def train(self) -> Figures:
@@ -110,7 +110,7 @@ class Side:
         return str(self.folder / "run")
 
     def ask(self, task: str, **arguments: Any) -> Figures:
-        """One turn of a task of the worker. Raises Failed."""
+        """One turn of a task of the worker. Raises SideError."""
         if self.worker is None:
             self.worker = subprocess.Popen(
                 [sys.executable, str(WORKER)], env=self.environment, cwd=self.folder, text=True,
@@ -123,7 +123,7 @@ class Side:
         line = self.worker.stdout.readline()
         found: dict[str, Any] = json.loads(line) if line else {"error": "the worker died"}
         if "error" in found:
-            raise Failed(f"{self.name}: {found['error']}")
+            raise SideError(f"{self.name}: {found['error']}")
         return found
 
     def close(self) -> None:
@@ -138,24 +138,36 @@ Sides = tuple[Side, Side]
 
 @dataclass(frozen=True)
 class Row:
-    """A figure of both versions. times: how many times as good the second is."""
+    """A figure of both versions. times: how many times as good the second is. error: why there is no
+    figure."""
 
     item: str
-    unit: str
-    before: float
-    after: float
-    times: float
+    unit: str = ""
+    before: float | None = None
+    after: float | None = None
+    times: float | None = None
+    error: str = ""
+
+    def __str__(self) -> str:
+        if self.error:
+            return f"{self.item}: {self.error}"
+        what = f"{self.item} ({self.unit})"
+        return f"{what:42}{self.before:12.4g}{self.after:12.4g}{self.times:8.2f}"
 
 
 def in_turns(item: str, rounds: int, before: Turn, after: Turn) -> Iterator[Row]:
     """Rows of what two functions return, by their medians over rounds."""
     pairs = []
-    for i in range(rounds):
-        if i % 2:
-            second = after()
-            pairs.append((before(), second))
-        else:
-            pairs.append((before(), after()))
+    try:
+        for i in range(rounds):
+            if i % 2:
+                second = after()
+                pairs.append((before(), second))
+            else:
+                pairs.append((before(), after()))
+    except SideError as error:
+        yield Row(item, error=str(error))
+        return
     for unit in pairs[0][0]:
         olds, news = ([figures[unit] for figures in side] for side in zip(*pairs, strict=True))
         ratios = [old / new for old, new in zip(olds, news, strict=True)]
@@ -189,10 +201,13 @@ def measure_train(sides: Sides, settings: Settings) -> Iterator[Row]:
 
 
 def measure_sample(sides: Sides, settings: Settings) -> Iterator[Row]:
-    for side in sides:
-        side.run()
-    command = ("-m", "hornbook", "sample", "run", "-n", "5")
-    return by_commands("sample", sides, settings.rounds, *command)
+    before, after = (
+        lambda side=side: {
+            "wall_s": side.seconds("-m", "hornbook", "sample", side.run(), "-n", "5")
+        }
+        for side in sides
+    )
+    return in_turns("sample", settings.rounds, before, after)
 
 
 def measure_names(sides: Sides, settings: Settings) -> Iterator[Row]:
@@ -255,34 +270,26 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="only whether everything runs")
     args = parser.parse_args()
     settings = QUICK if args.quick else Settings()
-    rows, errors = [], []
-    print(f"{'':40}{'before':>12}{'after':>12}{'times':>8}")
+    rows: list[Row] = []
+    print(f"{'':42}{'before':>12}{'after':>12}{'times':>8}")
     with tempfile.TemporaryDirectory() as folder:
         sources = {"before": args.before.resolve(), "after": args.after.resolve()}
         before, after = (
             Side(name, source, Path(folder) / name, settings) for name, source in sources.items()
         )
         for item in args.only:
-            try:
-                for row in ITEMS[item]((before, after), settings):
-                    what = f"{row.item} ({row.unit})"
-                    print(
-                        f"{what:40}{row.before:12.4g}{row.after:12.4g}{row.times:8.2f}", flush=True
-                    )
-                    rows.append(asdict(row))
-            except Failed as error:
-                print(f"{item}: {error}", flush=True)
-                errors.append(f"{item}: {error}")
-            finally:
-                before.close()
-                after.close()
+            for row in ITEMS[item]((before, after), settings):
+                rows.append(row)
+                print(row, flush=True)
+            before.close()
+            after.close()
     facts = {
         "machine": platform.machine(),
         "cores": os.cpu_count(),
         "python": sys.version.split()[0],
     }
-    print(json.dumps({"benchmark": "before_after", **facts, "rows": rows, "errors": errors}))
-    if errors:
+    print(json.dumps({"benchmark": "before_after", **facts, "rows": [asdict(r) for r in rows]}))
+    if any(row.error for row in rows):
         sys.exit(1)
 
 
