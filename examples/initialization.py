@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from hornbook.config import DataConfig
 from hornbook.data.batches import Draw, WindowBatches
 from hornbook.data.corpora import load_corpus
-from hornbook.data.part import split_corpus
+from hornbook.data.split import split_corpus
 from hornbook.figures import style
 from hornbook.figures.activations import histogram
 from hornbook.metrics.activations import judge_activations

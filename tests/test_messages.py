@@ -124,7 +124,7 @@ MESSAGES = [
     Message("train {dir}/none.txt", 1, "none.txt", "no such file", do="give the path"),
     Message("train {dir}", 1, "{dir}", "is a directory", do="give one text file"),
     Message("train {dir}/empty.txt", 1, "empty.txt", "is empty", "expected a text"),
-    Message("train {dir}/same.txt", 1, "same.txt", "found 1 different symbol", "at least 2"),
+    Message("train {dir}/same.txt", 1, "same.txt", "found 1 different character", "at least 2"),
     Message("train {dir}/binary", 1, "binary", "null byte at offset 0", "expected text", "--encoding"),
     Message("train {dir}/latin.txt", 1, "latin.txt", "found byte 0xe6 at offset 0", "not valid utf-8",
             "Name the right one (--encoding)"),
@@ -206,14 +206,14 @@ MESSAGES = [
             "expected numbers"),
     Message("sample {dir}", 1, "{dir}", "found no config.json", "expected a run directory"),
     Message("sample {run}s", 1, "{run}s", "found nothing", "expected a run", "did you mean 'names'"),
-    Message("sample {run} --prompt Åse", 1, "unknown symbols", "'Å' (U+00C5)", "the model knows 26",
+    Message("sample {run} --prompt Åse", 1, "unknown characters", "'Å' (U+00C5)", "the model knows 26",
             "--unknown skip"),
     Message("sample {run} --temperature -1", 2, "temperature", "found -1.0", "expected 0 (greedy)"),
-    Message("sample {run} --top-p 1.5", 2, "top-p", "found 1.5", "expected above 0"),
+    Message("sample {run} --top-p 1.5", 2, "top_p", "found 1.5", "expected above 0"),
     Message("sample {run} --seed -1", 2, "seed", "found -1", "expected 0 to 2^63 - 1"),
     Message("sample {run} -n 0", 2, "n", "found 0", "expected at least 1"),
-    Message("sample {run} --max-tokens 0", 2, "max-tokens", "found 0", "expected at least 1"),
-    Message("sample {run} --top-k 0", 2, "top-k", "found 0"),
+    Message("sample {run} --max-tokens 0", 2, "max_tokens", "found 0", "expected at least 1"),
+    Message("sample {run} --top-k 0", 2, "top_k", "found 0"),
     Message("sample {run} --temperature warm", 2, "--temperature", "'warm'", "float"),
     Message("sample", 2, "RUN", "required", do="hornbook sample --help"),
     Message("eval {run} --split dev", 2, "--split", "invalid choice: 'dev'", "choose from"),
@@ -393,7 +393,9 @@ def test_a_fault_in_training_says_what_is_kept_and_how_to_continue(
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="becomes somebody else")
-def test_a_path_without_permission_is_an_error(names_run: Run, tmp_path: Path) -> None:
+def test_a_path_without_permission_is_an_error(
+    names_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As another user, who may not read a directory."""
     shutil.copytree(names_run.path, tmp_path / "shut" / "run")
     (tmp_path / "shut" / "x.txt").write_text("abc\ndef\n")
@@ -410,11 +412,8 @@ def test_a_path_without_permission_is_an_error(names_run: Run, tmp_path: Path) -
         said, code = as_nobody(lambda line=line: main(line.split()), tmp_path / "said")
         assert code in (1, 2), line
         assert re.search(r"cannot be (reached \(Permission denied\)|made in)", said), said
-    os.environ["HORNBOOK_CACHE"] = f"{shut}/cache"
-    try:
-        said, code = as_nobody(lambda: main(["doctor"]), tmp_path / "said")
-    finally:
-        del os.environ["HORNBOOK_CACHE"]
+    monkeypatch.setenv("HORNBOOK_CACHE", f"{shut}/cache")
+    said, code = as_nobody(lambda: main(["doctor"]), tmp_path / "said")
     assert code == 1
     assert f"{shut} cannot be written" in said
 

@@ -6,7 +6,7 @@ import torch
 
 from hornbook.api import Run
 from hornbook.figures.attention import attention_maps
-from hornbook.layers.attention import attention_weights, causal_attention
+from hornbook.layers.attention import CausalAttention, attention_weights
 
 
 def test_attention_looks_at_nothing_later(small_run: Run) -> None:
@@ -21,6 +21,6 @@ def test_attention_weights_are_those_of_the_fused_kernel() -> None:
     own = torch.ones(2, 1, 7, 7, dtype=torch.bool).tril()
     own[:, :, 4:, :4] = False  # two documents
     for mask in (None, own):
-        expected = causal_attention(q, k, v, mask)
+        expected = CausalAttention()(q, k, v, mask)
         weights = attention_weights(q, k, mask)
         torch.testing.assert_close(weights @ v.repeat_interleave(2, dim=1), expected)

@@ -8,7 +8,7 @@ import torch
 
 from hornbook.api import Run
 from hornbook.figures.continuations import Continuation, continuations, most_probable_tree
-from hornbook.generate.decode import prompt_ids
+from hornbook.generate.decoder import prompt_ids
 
 
 def test_boxes_of_the_tree_hide_no_number(names_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from hornbook.api import Run, train
 from hornbook.figures.data import figure_data
 from hornbook.figures.style import Figure
 from hornbook.figures.surprisal import likeliest, surprise
-from hornbook.generate.decode import prompt_ids
+from hornbook.generate.decoder import prompt_ids
 
 
 def words_of(figure: Figure) -> list[str]:

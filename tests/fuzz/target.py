@@ -17,7 +17,7 @@ from hornbook.config import DataConfig
 from hornbook.data.corpora import load_corpus
 from hornbook.engine.step import TrainStep
 from hornbook.errors import HornbookError, RunError
-from hornbook.files import _start_digest  # a hostile file has a right checksum
+from hornbook.files import _header_digest  # a hostile file has a right checksum
 from hornbook.planning.plan import plan_of_run
 from hornbook.training.state import load_state
 
@@ -117,7 +117,7 @@ def rewritten(raw: bytes, rng: random.Random) -> bytes:
     length = int.from_bytes(raw[:8], "little")
     header, data = json.loads(_replaced(raw[8 : 8 + length], rng)), raw[8 + length :]
     if isinstance(header.get("__metadata__"), dict):
-        digest = _start_digest(header)
+        digest = _header_digest(header)
         digest.update(data)
         header["__metadata__"]["sha256"] = digest.hexdigest()
     head = json.dumps(header).encode()

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hornbook.data.part import Split
+from hornbook.data.split import Split
 from hornbook.metrics.comparison import Difference, share_of_new, t_quantile
 
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from hornbook.data.part import Split
+from hornbook.data.split import Split
 from hornbook.metrics.copying import copy_statistics, share_error
 from hornbook.metrics.text_index import TextIndex
 

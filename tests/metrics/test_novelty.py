@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from hornbook.api import Run, train
-from hornbook.data.part import Split
+from hornbook.data.split import Split
 from hornbook.metrics.nearest import NearestDocuments
 from hornbook.metrics.novelty import measure_novelty, novelty_of
 from hornbook.metrics.text_index import TextIndex

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from hornbook.api import Run
-from hornbook.data.part import Split
+from hornbook.data.split import Split
 from hornbook.metrics.text_index import TextIndex
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 import torch
+from hornbook.data.text import Corpus
 
 from hornbook.config import Nested, presets
 from hornbook.data import training_data
-from hornbook.data.text import Corpus
 from hornbook.errors import ConfigError, DataError
 from hornbook.planning import timed
 from hornbook.planning.bench import Bench

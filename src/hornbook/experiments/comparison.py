@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hornbook.data.part import Split
+from hornbook.data.split import Split
 from hornbook.generate import make_generator, sample
 from hornbook.metrics.comparison import (
     Difference,
@@ -76,7 +76,7 @@ def measure(run: StoredRun, name: str) -> MeasuredRun:
     tokens = np.diff(np.append(edges, len(nats))).astype(np.float64)
     unseen = unseen_bits = test = test_error = test_bits = None
     new = np.ones(len(sums), dtype=np.bool_)
-    if split.documents and split.recipe is None:  # of a large text only excerpts are at hand
+    if split.documents and split.in_memory:  # of a large text only excerpts are at hand
         known = set(split.train)
         new = np.array([text not in known for text in split.validation])
         if new.all():

@@ -16,7 +16,7 @@ from hornbook.figures.data import (
     token_labels,
 )
 from hornbook.figures.style import Figure, panels, styled
-from hornbook.generate.decode import prompt_ids
+from hornbook.generate.decoder import prompt_ids
 from hornbook.layers.attention import CausalAttention, attention_weights
 from hornbook.metrics.finding import Finding
 from hornbook.runs.directory import StoredRun

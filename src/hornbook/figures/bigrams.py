@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hornbook.data.part import Part, Rows
+from hornbook.data.packing import Rows
+from hornbook.data.part import Part
 from hornbook.figures import style
 from hornbook.figures.data import (
     figure_data,

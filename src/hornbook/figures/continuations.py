@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from hornbook.figures import style
 from hornbook.figures.data import figure_data, known_text
 from hornbook.figures.style import Figure, panels, shown, styled
-from hornbook.generate.decode import prompt_ids
+from hornbook.generate.decoder import prompt_ids
 from hornbook.metrics.copying import percent
 from hornbook.metrics.finding import Finding
 from hornbook.runs.directory import StoredRun

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hornbook.data.batches import Draw, build_batches
-from hornbook.data.part import Part, Split
+from hornbook.data.part import Part
+from hornbook.data.split import Split
 from hornbook.errors import DataError, HornbookError
 from hornbook.figures.style import shown
 from hornbook.generate import make_generator, sample

@@ -17,7 +17,7 @@ from hornbook.figures.data import (
     module_outputs,
 )
 from hornbook.figures.style import Figure, panels, styled
-from hornbook.generate.decode import prompt_ids
+from hornbook.generate.decoder import prompt_ids
 from hornbook.metrics.finding import Finding
 from hornbook.metrics.probes import unit_layers
 from hornbook.runs.directory import StoredRun

@@ -18,7 +18,7 @@ from hornbook.figures.data import (
     token_labels,
 )
 from hornbook.figures.style import Figure, panels, styled
-from hornbook.generate.decode import prompt_ids
+from hornbook.generate.decoder import prompt_ids
 from hornbook.layers.recurrent import Recurrent
 from hornbook.metrics.probes import unit_layers
 from hornbook.runs.directory import StoredRun

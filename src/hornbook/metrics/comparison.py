@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hornbook.data.part import Part, Split
+from hornbook.data.part import Part
+from hornbook.data.split import Split
 from hornbook.errors import DataError
 from hornbook.tokenizers import Tokenizer
 

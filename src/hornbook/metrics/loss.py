@@ -19,7 +19,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from hornbook.data.batches import IGNORE, resident
-from hornbook.data.part import Part, Rows
+from hornbook.data.packing import Rows
+from hornbook.data.part import Part
 from hornbook.models.base import LanguageModel
 from hornbook.tokenizers import Tokenizer
 from hornbook.tokenizers.base import Unknown

@@ -200,7 +200,7 @@ def novelty_of(
         if chance > expected or not expected:
             by_chance, expected = True, chance
             error = min(1.0, share_error(hits, len(full)) * ratio)
-    excerpt = split.recipe is not None or index.truncated
+    excerpt = not split.in_memory or index.truncated
     return Novelty(own, held_out, expected, error, by_chance, split.documents, losses, excerpt)
 
 

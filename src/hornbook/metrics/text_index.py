@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from hornbook.data.part import Part, Split
+from hornbook.data.part import Part
+from hornbook.data.split import Split
 from hornbook.metrics.loss import token_nats
 from hornbook.metrics.nearest import NearestDocuments
 from hornbook.metrics.suffixes import SuffixArray
@@ -91,7 +92,7 @@ class TextIndex:
         key = tokenizer.kind, *map(tokenizer.symbol, range(tokenizer.vocab_size))
         if key not in self._counted:
             some = replace(
-                self.split, recipe=None, train=_first(self.split.train, MAX_CHARACTERS),
+                self.split, source=None, train=_first(self.split.train, MAX_CHARACTERS),
                 validation=_first(self.split.validation, scored_at_once(tokenizer)),
             )  # fmt: skip
             part, train = (some.part(name, tokenizer, unknown="skip") for name in ("val", "train"))

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 
-import hornbook
 from hornbook.engine.compiled import SPAN
 from hornbook.engine.device import describe_device
 from hornbook.planning.decision import REQUESTED
 from hornbook.planning.plan import Plan
+from hornbook.version import __version__
 
 COMPILED = {"no": "no", "loss": "the loss of a batch", "steps": f"{SPAN} steps in one call"}
 
@@ -91,7 +91,7 @@ def facts(plan: Plan, n_parameters: int) -> dict[str, Any]:
     """What config.json says besides the settings. n_parameters: of a count model, once it is fitted."""
     corpus = plan.data.corpus
     found: dict[str, Any] = {
-        "hornbook": hornbook.__version__,
+        "hornbook": __version__,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "corpus": {
             "name": corpus.name,

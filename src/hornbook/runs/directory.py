@@ -46,8 +46,9 @@ from hornbook.tokenizers import Tokenizer, load_tokenizer
 from hornbook.tokenizers.base import Unknown
 
 if TYPE_CHECKING:
-    from hornbook.data.part import Part, Split
-    from hornbook.data.text import Corpus
+    from hornbook.data.corpus import Corpus
+    from hornbook.data.part import Part
+    from hornbook.data.split import Split
     from hornbook.models.base import LanguageModel
 
 STATE = re.compile(r"state-([0-9]{8,18})(-[0-9]+)?\.safetensors")
@@ -120,11 +121,11 @@ class StoredRun:
 
     def _check_weights(self, header: Header) -> None:
         """Raises RunError where tensors are not those of the model; takes no memory for either."""
-        from hornbook.models.registry import outline
+        from hornbook.models.registry import build_on_meta
 
-        outline(self.config.model, self.tokenizer.vocab_size, self.tokenizer.end_id).check_weights(
-            header.tensors
-        )
+        tokenizer = self.tokenizer
+        shapes = build_on_meta(self.config.model, tokenizer.vocab_size, tokenizer.end_id)
+        shapes.check_weights(header.tensors)
 
     @property
     def log(self) -> list[dict[str, Any]]:
@@ -155,9 +156,9 @@ class StoredRun:
     @property
     def large(self) -> bool:
         """Whether its corpus was too large for memory, so that only excerpts of it are at hand."""
-        from hornbook.data.text import LARGE
+        from hornbook.data.limits import LIMITS
 
-        return int(self.facts["corpus"]["bytes"]) >= LARGE
+        return int(self.facts["corpus"]["bytes"]) >= LIMITS.in_memory
 
     def corpus(self) -> Corpus:
         """The corpus it was trained on, read again. Raises DataError where it is gone or changed."""
@@ -180,7 +181,7 @@ class StoredRun:
 
     def split(self) -> Split:
         """The texts of its train, validation and test parts."""
-        from hornbook.data.part import split_corpus
+        from hornbook.data.split import split_corpus
 
         return split_corpus(self.corpus(), self.config.data, self.tokenizer)
 
@@ -190,7 +191,7 @@ class StoredRun:
         """A part of its split as tokens, or another text file whole, read as the same kind."""
         from hornbook.config import DataConfig
         from hornbook.data.corpora import load_corpus
-        from hornbook.data.part import Split
+        from hornbook.data.split import Split
 
         if corpus is None:
             return self.split().part(split, self.tokenizer, unknown=unknown)

@@ -22,7 +22,7 @@ from hornbook.files import (
     dump,
     read_json,
     read_tensors,
-    sweep,
+    remove_partial_files,
     sync,
     write_json,
     write_tensors,
@@ -143,7 +143,7 @@ def load_state(path: Path, step: OptimizerStep, state: TrainingState) -> str:
     folder = path / "last"
     if folder.is_symlink():
         raise RunError(f"{folder}: is a link, expected a directory; a run holds its own files")
-    sweep(folder)
+    remove_partial_files(folder)
     damage: list[str] = []
     for name, position in _states(folder):
         try:
