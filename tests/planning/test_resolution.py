@@ -10,8 +10,8 @@ import torch
 
 from hornbook.config import Nested, merge
 from hornbook.errors import ConfigError, DataError
-from hornbook.planning import resolution as module
 from hornbook.planning.bench import Bench
+from hornbook.planning.decide import memory
 from hornbook.planning.decide.time_budget import TimeBudget
 from hornbook.planning.decision import Decision
 from hornbook.planning.request import Request
@@ -143,7 +143,7 @@ def test_memory_that_is_not_there_is_refused(
     resolution.decide_execution()
     resolution.decide_steps(Decision(5, "the preset's"))
     assert resolution.plan(Request()).memory is not None
-    monkeypatch.setattr(module.memory, "available_bytes", lambda _: 100)
+    monkeypatch.setattr(memory, "available_bytes", lambda _: 100)
     with pytest.raises(ConfigError, match=r"memory: training needs at least .* found 100 B"):
         resolution.plan(Request())
     with pytest.raises(ConfigError, match=r"memory: weights, .* need .* found 100 B available"):

@@ -7,13 +7,12 @@ from typing import Any
 
 import pytest
 import torch
-from hornbook.data.text import Corpus
 
 from hornbook.config import Nested, presets
 from hornbook.data import training_data
 from hornbook.errors import ConfigError, DataError
-from hornbook.planning import timed
 from hornbook.planning.bench import Bench
+from hornbook.planning.decide.size import SIZES
 from hornbook.planning.request import read_request
 from hornbook.planning.resolve import resolve
 from hornbook.planning.tuning import SMALL_TEXT_DROPOUT, SMALL_TEXT_EPOCHS
@@ -27,7 +26,7 @@ def test_the_corpus_is_read_once(
     read: list[object] = []
     load = training_data.load_corpus
 
-    def counting(*arguments: Any) -> Corpus:
+    def counting(*arguments: Any) -> Any:
         read.append(arguments)
         return load(*arguments)
 
@@ -187,7 +186,7 @@ def test_a_model_that_is_sized_itself_is_not_sized_by_time(
     assert "size" not in plan_of(words_file, {"model": {"n_layer": 1}}, minutes=5).decisions
     assert "size" not in plan_of(words_file, model="mlp", minutes=5).decisions
     sized = plan_of(words_file, {"model": {"pair_embedding": True}}, minutes=5)
-    assert sized.decisions["size"].value in timed.SIZES["documents"]
+    assert sized.decisions["size"].value in SIZES["documents"]
     assert sized.config.model.model_dump()["pair_embedding"] is True
 
 
