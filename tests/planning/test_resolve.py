@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -176,6 +177,20 @@ def test_old_names_and_the_schedule_of_a_timed_run_are_accepted(words_file: Path
     assert plan.time_budget is None
     assert "optim.final is now optim.min_lr_ratio" in plan.notes
     assert any("repeats the schedule of a timed run" in note for note in plan.notes)
+
+
+def test_a_timed_run_is_repeated_by_the_schedule_of_its_report(words_file: Path) -> None:
+    """Steps were counted anew on the way; report.json keeps where."""
+    plan = plan_of(words_file, {**TINY_GPT, "optim": {"warmup": 3, "schedule": "cosine"}}, steps=40)
+    used = plan.schedule.with_total(11, 57).with_total(23, 31)
+    report = json.loads(json.dumps([list(segment) for segment in used.segments]))
+    settings = plan.config.model_dump()
+    settings["optim"]["paces"] = report
+    settings["training"]["minutes"] = 0.4  # as config.json of a timed run says
+    again = resolve(read_request(settings=settings))
+    assert again.time_budget is None
+    assert again.schedule.total_steps == 31
+    assert [again.schedule.rate(i) for i in range(31)] == [used.rate(i) for i in range(31)]
 
 
 def test_a_model_that_is_sized_itself_is_not_sized_by_time(
