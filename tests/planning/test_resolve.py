@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from hornbook.config import Nested, presets
+from hornbook.config import Nested, merge, presets
 from hornbook.data import training_data
 from hornbook.errors import ConfigError, DataError
 from hornbook.planning.bench import Bench
@@ -181,7 +181,8 @@ def test_old_names_and_the_schedule_of_a_timed_run_are_accepted(words_file: Path
 
 def test_a_timed_run_is_repeated_by_the_schedule_of_its_report(words_file: Path) -> None:
     """Steps were counted anew on the way; report.json keeps where."""
-    plan = plan_of(words_file, {**TINY_GPT, "optim": {"warmup": 3, "schedule": "cosine"}}, steps=40)
+    cosine: Nested = {"optim": {"warmup": 3, "schedule": "cosine"}, "training": {"steps": 40}}
+    plan = plan_of(words_file, merge(TINY_GPT, cosine))
     used = plan.schedule.with_total(11, 57).with_total(23, 31)
     report = json.loads(json.dumps([list(segment) for segment in used.segments]))
     settings = plan.config.model_dump()
