@@ -35,6 +35,10 @@ def test_a_longer_context_has_fewer_rows(tmp_path: Path) -> None:
     found = resolution_of(path, merge(TINY_GPT, {"training": {"batch_size": 32}}))
     assert found.draft["model.context_length"] == 256  # 16 of the preset
     assert found.batch_size == 2
+    found.decide_execution()
+    found.decide_steps(Decision(5, "the preset's"))
+    reason = found.draft.decisions["training.batch_size"].reason
+    assert reason == "about as many tokens as 32 in the preset's context"
     kept = resolution_of(path, TINY_GPT, {"training": {"batch_size": 32}})
     assert kept.batch_size == 32
     asked = resolution_of(path, TINY_GPT, {"model": {"context_length": 64}})
