@@ -175,16 +175,18 @@ class TimeShares:
             return train(request, out=self.path / rung, callbacks=callbacks)
         except TooShortError as error:
             enough = self.minutes + 1.1 * (error.needed - share) * self.whole / self.weights[rung]
-            there = any((self.path / other).exists() for other in self.weights)
-            place = f", and another place (--out) than {self.path}, or remove it" if there else ""
+            there = any((self.path / name).exists() for name in self.weights)
+            other = (
+                f", and another place (--out) than {self.path}, or remove it" if there else ""
+            )
             raise ConfigError(
                 f"minutes: found {self.minutes:g} for {len(self.weights)} trained rungs, too few here "
                 f"for {rung}, whose share is {share:.2g}; give {math.ceil(enough * 2) / 2:g} or more"
-                f"{place}"
+                f"{other}"
             ) from None
 
     def request(self, rung: str, corpus: str, preset: Nested, settings: Nested) -> Request:
-        """What the next rung is asked to be: its share begins now."""
+        """What is requested of the next rung, whose share begins now."""
         began, weights = self._clock(), sum(self.weights[r] for r in self.left)
         share = max(0.01, self.ends - began) * self.weights[rung] / weights / 60
         self.left.remove(rung)
@@ -206,7 +208,7 @@ def _trained(rungs: Mapping[str, Nested]) -> list[str]:
 
 def _claim(path: Path, facts: dict[str, Any], trained: Sequence[str]) -> None:
     known = path / "ladder.json"
-    climbed = path.is_dir() and any(place.is_dir() for place in path.iterdir())
+    climbed = path.is_dir() and any(entry.is_dir() for entry in path.iterdir())
     if known.exists() and climbed:
         before = read_json(known)
         same = ["sha256", "settings"]
