@@ -99,7 +99,7 @@ def test_a_setting_that_is_given_twice_is_an_error_unless_it_is_the_same() -> No
 )  # fmt: skip
 def test_an_unknown_flag_is_told_the_nearest_of_all_settings(flag: str, near: str | None) -> None:
     parser = SettingsParser("train")
-    parser.option("--preset", "NAME", "a preset")
+    parser.add_argument("--preset", metavar="NAME", help="a preset")
     with pytest.raises(ConfigError) as error:
         parser.read(["names", flag, "1"])
     found = re.findall("did you mean '(.*)'", str(error.value))

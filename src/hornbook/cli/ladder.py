@@ -21,10 +21,11 @@ def run(arguments: list[str]) -> int:
     """Trains every rung on the same split and prints one table."""
     began = time.monotonic()  # the time budget includes the import of torch
     parser = SettingsParser("ladder")
-    parser.option("--rungs", "A,B", "train only these rungs")
-    parser.option("--minutes", "X", "time budget of the whole ladder, shared among the rungs")
-    parser.option("--out", "DIR", "directory (default: runs/ladder-CORPUS)", type=Path)
-    parser.option("--json", "", "print the results as JSON", action="store_true")
+    add = parser.add_argument
+    add("--rungs", metavar="A,B", help="train only these rungs")
+    add("--minutes", metavar="X", help="time budget of the whole ladder, shared among the rungs")
+    add("--out", metavar="DIR", type=Path, help="directory (default: runs/ladder-CORPUS)")
+    add("--json", action="store_true", help="print the results as JSON")
     args, given = parser.read(arguments)
     settings = given.sections
     if "name" in settings.get("model", {}):

@@ -19,12 +19,21 @@ if TYPE_CHECKING:
 def run(arguments: list[str]) -> int:
     """Prints a learning rate, the curve of the sweep, and the losses of three learning rates."""
     parser = SettingsParser("lr-find")
-    parser.option("--preset", "NAME", "a whole configuration by name")
-    parser.option("--low", "X", "lowest learning rate (default: 0.001)", type=float, default=1e-3)
-    parser.option("--high", "X", "highest learning rate (default: 1)", type=float, default=1.0)
-    parser.option("--sweep-steps", "N", "steps of the sweep (default: 300)", type=int, default=300)
-    parser.option("--out", "FILE", "draw the sweep as FILE.png or FILE.svg", type=Path)
-    parser.option("--json", "", "print one JSON object", action="store_true")
+    add = parser.add_argument
+    add("--preset", metavar="NAME", help="a whole configuration by name")
+    add(
+        "--low", type=float, metavar="X", default=1e-3, help="lowest learning rate (default: 0.001)"
+    )
+    add("--high", type=float, metavar="X", default=1.0, help="highest learning rate (default: 1)")
+    add(
+        "--sweep-steps",
+        type=int,
+        metavar="N",
+        default=300,
+        help="steps of the sweep (default: 300)",
+    )
+    add("--out", metavar="FILE", type=Path, help="draw the sweep as FILE.png or FILE.svg")
+    add("--json", action="store_true", help="print one JSON object")
     args, given = parser.read(arguments)
     for name in sorted({"minutes", "steps"} & given.sections.get("training", {}).keys()):
         raise ConfigError(

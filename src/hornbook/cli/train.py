@@ -110,15 +110,14 @@ def _summary(path: Path) -> None:
 
 def _parser() -> SettingsParser:
     parser = SettingsParser("train", listed=True)
-    parser.option(
-        "--out", "DIR", "directory of the run (default: under runs/)", type=Path, common=True
-    )
-    parser.option("--preset", "NAME", "a whole configuration by name, see below")
-    parser.option("--config", "FILE", "settings from a TOML file; flags override it", type=Path)
-    parser.option(
+    add = parser.add_argument
+    add("--out", metavar="DIR", type=Path, help="directory of the run (default: under runs/)")
+    add("--preset", metavar="NAME", help="a whole configuration by name, see below")
+    add("--config", metavar="FILE", type=Path, help="settings from a TOML file; flags override it")
+    add(
         "--resume",
-        "RUN",
-        "continue an interrupted run, or train a finished one for more --steps",
+        metavar="RUN",
         type=Path,
+        help="continue an interrupted run, or train a finished one for more --steps",
     )
     return parser
