@@ -21,19 +21,12 @@ def run(arguments: list[str]) -> int:
     parser = SettingsParser("lr-find")
     add = parser.add_argument
     add("--preset", metavar="NAME", help="a whole configuration by name")
-    add(
-        "--low", type=float, metavar="X", default=1e-3, help="lowest learning rate (default: 0.001)"
-    )
-    add("--high", type=float, metavar="X", default=1.0, help="highest learning rate (default: 1)")
-    add(
-        "--sweep-steps",
-        type=int,
-        metavar="N",
-        default=300,
-        help="steps of the sweep (default: 300)",
-    )
+    add("--low", type=float, metavar="X", help="lowest learning rate (default: 0.001)")
+    add("--high", type=float, metavar="X", help="highest learning rate (default: 1)")
+    add("--sweep-steps", type=int, metavar="N", help="steps of the sweep (default: 300)")
     add("--out", metavar="FILE", type=Path, help="draw the sweep as FILE.png or FILE.svg")
     add("--json", action="store_true", help="print one JSON object")
+    parser.set_defaults(low=1e-3, high=1.0, sweep_steps=300)
     args, given = parser.read(arguments)
     for name in sorted({"minutes", "steps"} & given.sections.get("training", {}).keys()):
         raise ConfigError(
@@ -42,12 +35,15 @@ def run(arguments: list[str]) -> int:
     check_picture(args.out)
     show_notes(given.notes)
 
-    from hornbook.experiments.lr_finder import find_learning_rate
-    from hornbook.planning.request import read_request
-    from hornbook.planning.resolve import resolve
+    from hornbook.api import lr_find
 
-    plan = resolve(read_request(preset=args.preset, settings=given.sections))
-    sweep = find_learning_rate(plan, low=args.low, high=args.high, steps=args.sweep_steps)
+    sweep = lr_find(
+        preset=args.preset,
+        settings=given.sections,
+        low=args.low,
+        high=args.high,
+        steps=args.sweep_steps,
+    )
     if args.out is not None:
         from hornbook.figures.losses import lr_sweep
 
@@ -71,7 +67,10 @@ def run(arguments: list[str]) -> int:
         diverging = sweep.rates[len(points)]
         print(f"diverged at step {len(points) + 1}, learning rate {diverging:.3g}")
     if sweep.suggested is not None:
-        rows = [(f"{rate:.3g}", _in_words(loss)) for rate, loss in sweep.confirmed]
+        rows = [
+            (f"{rate:.3g}", f"{loss:.4f}" if math.isfinite(loss) else "diverged")
+            for rate, loss in sweep.confirmed
+        ]
         print(f"\nthe sweep suggests {sweep.suggested:.3g}; losses after {args.sweep_steps} steps:")
         print(table([("learning rate", "loss"), *rows], right=(0, 1)))
     print(f"\n{_advice(sweep, args.low)}")
@@ -94,8 +93,3 @@ def _advice(sweep: Sweep, low: float) -> str:
             "\nthe confirmation disagrees with the sweep: try more learning rates in its direction"
         )
     return advice
-
-
-def _in_words(loss: float) -> str:
-    """The loss at a learning rate."""
-    return f"{loss:.4f}" if math.isfinite(loss) else "diverged"
