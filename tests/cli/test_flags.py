@@ -20,7 +20,7 @@ from tests.cli.common import Cap, Write, run
 
 
 def read(line: str) -> Nested:
-    return SettingsParser("train").read(line.split())[1].sections
+    return SettingsParser("train").read(line.split())[1]
 
 
 def help_of(capsys: Cap, *words: str) -> str:
@@ -46,8 +46,8 @@ def test_a_short_name_stands_for_a_setting(setting: str) -> None:
 @pytest.mark.parametrize("verb", ["train", "ladder", "lr-find"])
 def test_every_verb_that_trains_takes_every_setting(verb: str) -> None:
     words = ["--batch-size", "4", "--optim.beta1", "0.5", "--deterministic"]
-    _, given = SettingsParser(verb).read(words)
-    assert given.sections == {
+    _, settings = SettingsParser(verb).read(words)
+    assert settings == {
         "training": {"batch_size": 4, "deterministic": True}, "optim": {"beta1": 0.5},
     }  # fmt: skip
 

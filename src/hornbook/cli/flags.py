@@ -76,29 +76,6 @@ TRUTH = ("true", "false", "yes", "no", "on", "off", "1", "0")
 INDENT = 30  # columns of the help before the descriptions
 
 
-class Given:
-    """The settings of a command line, as sections of fields. notes: settings that were renamed."""
-
-    def __init__(self) -> None:
-        self.sections: Nested = {}
-        self.notes: list[str] = []
-        self._flags: dict[tuple[str, str], str] = {}
-
-    def add(self, flag: str, setting: str, value: Any) -> None:
-        """Takes the value of `flag`. Raises ConfigError where another flag has another value."""
-        section, field = split_name(setting)
-        renamed, notes = rename_settings({section: {field: value}})
-        ((field, value),) = renamed[section].items()
-        found = self.sections.setdefault(section, {}).setdefault(field, value)
-        if found != value:
-            raise ConfigError(
-                f"{section}.{field}: found {found!r} ({self._flags[section, field]}) and "
-                f"{value!r} ({flag}); give one of them"
-            )
-        self._flags[section, field] = flag
-        self.notes += notes
-
-
 class SettingsParser(Parser):
     """The parser of a verb that trains: `[CORPUS]`, its own options, and a flag for each setting.
 
@@ -113,7 +90,8 @@ class SettingsParser(Parser):
             "`hornbook train --help` lists them.",
         )
         self.listed = listed
-        self.given = Given()
+        self.sections: Nested = {}  # the settings that were read
+        self._flags: dict[tuple[str, str], str] = {}  # which flag each of them is from
         self.add_argument(
             "corpus",
             nargs="?",
@@ -121,8 +99,8 @@ class SettingsParser(Parser):
             help="a name from `hornbook data`, or a text file (default: names)",
         )
 
-    def read(self, arguments: Sequence[str]) -> tuple[argparse.Namespace, Given]:
-        """The verb's own options, and the settings. Raises ConfigError."""
+    def read(self, arguments: Sequence[str]) -> tuple[argparse.Namespace, Nested]:
+        """The verb's own options, and the settings as sections of fields. Raises ConfigError."""
         rest: list[str] = []
         words = list(arguments)
         while words:
@@ -134,11 +112,25 @@ class SettingsParser(Parser):
                 continue
             if not equals:
                 value = self._value(flag, setting, words)
-            self.given.add(flag, setting, read_word(value, setting))
+            self._add(flag, setting, read_word(value, setting))
         args = self.parse_args(rest)
         if args.corpus is not None:
-            self.given.add("CORPUS", "data.corpus", args.corpus)
-        return args, self.given
+            self._add("CORPUS", "data.corpus", args.corpus)
+        return args, self.sections
+
+    def _add(self, flag: str, setting: str, value: Any) -> None:
+        """Takes the value of `flag`. Raises ConfigError where another flag has another value."""
+        section, field = split_name(setting)
+        renamed, notes = rename_settings({section: {field: value}})
+        ((field, value),) = renamed[section].items()
+        found = self.sections.setdefault(section, {}).setdefault(field, value)
+        if found != value:
+            raise ConfigError(
+                f"{section}.{field}: found {found!r} ({self._flags[section, field]}) and "
+                f"{value!r} ({flag}); give one of them"
+            )
+        self._flags[section, field] = flag
+        show_notes(notes)
 
     def _setting(self, flag: str) -> str | None:
         """The setting that a flag stands for; None for the verb's own options and other words."""
@@ -161,7 +153,7 @@ class SettingsParser(Parser):
     @property
     def model(self) -> str:
         """The model whose settings are listed and suggested."""
-        return str(self.given.sections.get("model", {}).get("name", presets.DEFAULT_MODEL))
+        return str(self.sections.get("model", {}).get("name", presets.DEFAULT_MODEL))
 
     def suggestion(self, flag: str) -> str:
         """The nearest flag of all settings and options, if one is near."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hornbook.cli.common import check_picture, table, write_picture
-from hornbook.cli.flags import SettingsParser, show_notes
+from hornbook.cli.flags import SettingsParser
 from hornbook.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -27,19 +27,18 @@ def run(arguments: list[str]) -> int:
     add("--out", metavar="FILE", type=Path, help="draw the sweep as FILE.png or FILE.svg")
     add("--json", action="store_true", help="print one JSON object")
     parser.set_defaults(low=1e-3, high=1.0, sweep_steps=300)
-    args, given = parser.read(arguments)
-    for name in sorted({"minutes", "steps"} & given.sections.get("training", {}).keys()):
+    args, settings = parser.read(arguments)
+    for name in sorted({"minutes", "steps"} & settings.get("training", {}).keys()):
         raise ConfigError(
             f"training.{name}: found it beside lr-find, which takes --sweep-steps; leave it out"
         )
     check_picture(args.out)
-    show_notes(given.notes)
 
     from hornbook.api import lr_find
 
     sweep = lr_find(
         preset=args.preset,
-        settings=given.sections,
+        settings=settings,
         low=args.low,
         high=args.high,
         steps=args.sweep_steps,

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hornbook.cli.common import number, table, visible, with_error
-from hornbook.cli.flags import Given, SettingsParser, show_notes
-from hornbook.config import merge, read_settings, read_toml
+from hornbook.cli.flags import SettingsParser, show_notes
+from hornbook.config import Nested, merge, read_settings, read_toml
 from hornbook.errors import ConfigError
 from hornbook.files import user_path
 
@@ -38,7 +38,7 @@ def run(arguments: list[str]) -> int:
         return 0
     file = read_toml(user_path(args.config, ConfigError)) if args.config is not None else {}
     settings, notes = read_settings(file)
-    show_notes(notes + given.notes)
+    show_notes(notes)
 
     from hornbook.api import train
     from hornbook.cli.progress import Progress
@@ -47,15 +47,14 @@ def run(arguments: list[str]) -> int:
         preset=args.preset,
         out=args.out,
         began=began,
-        settings=merge(settings, given.sections),
+        settings=merge(settings, given),
         callbacks=[Progress()],
     )
     _summary(finished)
     return 0
 
 
-def _resume(args: argparse.Namespace, given: Given) -> Run:
-    show_notes(given.notes)
+def _resume(args: argparse.Namespace, settings: Nested) -> Run:
     for name in ("preset", "config", "out"):
         if getattr(args, name) is not None:
             raise ConfigError(
@@ -66,8 +65,8 @@ def _resume(args: argparse.Namespace, given: Given) -> Run:
     from hornbook.api import resume
     from hornbook.cli.progress import Progress
 
-    steps = given.sections.get("training", {}).pop("steps", None)
-    return resume(args.resume, steps=steps, settings=given.sections, callbacks=[Progress()])
+    steps = settings.get("training", {}).pop("steps", None)
+    return resume(args.resume, steps=steps, settings=settings, callbacks=[Progress()])
 
 
 def _summary(run: Run) -> None:
