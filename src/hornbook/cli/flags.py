@@ -157,15 +157,14 @@ class SettingsParser(Parser):
 
     def suggestion(self, flag: str) -> str:
         """The nearest flag of all settings and options, if one is near."""
-        known = {dashed(old): f"{section}.{new}" for (section, old), new in RENAMED.items()}
-        known |= names_of(ModelConfig)
-        known = {name: flags_of(setting)[0] for name, setting in known.items()}
+        known = {dashed(old): flags_of(f"{s}.{new}")[0] for (s, old), new in RENAMED.items()}
+        known |= flags_by_field(ModelConfig)
         known |= {alias: f"--{alias}" for alias in ALIASES}
         known |= {name[2:]: name for name in self._option_string_actions if name[:2] == "--"}
         if (found := suggest(flag, known)) or self.model not in MODELS:
             return found
-        names = names_of(config_class(self.model))  # imports torch: for an error alone
-        return suggest(flag, {name: flags_of(setting)[0] for name, setting in names.items()})
+        # the model's class imports torch: for an error alone
+        return suggest(flag, flags_by_field(config_class(self.model)))
 
     def format_help(self) -> str:
         """The help: the common options first, then the others, then the settings by section."""
@@ -231,12 +230,12 @@ def dashed(name: str) -> str:
     return name.replace("_", "-")
 
 
-def names_of(model: type[ModelConfig]) -> dict[str, str]:
-    """The settings of a model's run by the names of their fields; the first of a name counts."""
-    names: dict[str, str] = {}
+def flags_by_field(model: type[ModelConfig]) -> dict[str, str]:
+    """The shortest flag of each field; where sections share a field's name, of the first section."""
+    flags: dict[str, str] = {}
     for section, name, _ in all_fields(model):
-        names.setdefault(dashed(name), f"{section}.{name}")
-    return names
+        flags.setdefault(dashed(name), flags_of(f"{section}.{name}")[0])
+    return flags
 
 
 def flags_of(setting: str) -> list[str]:
