@@ -218,7 +218,8 @@ MESSAGES = [
     Message("sample", 2, "RUN", "required", do="hornbook sample --help"),
     Message("eval {run} --split dev", 2, "--split", "invalid choice: 'dev'", "choose from"),
     Message("score {run} a\nb", 1, "text 1", "line break inside", "one document a line"),
-    Message("models gpt3", 2, "gpt3", "no such model", do="did you mean"),
+    Message("models gpt3", 2, "model", "found 'gpt3'", "no such model", do="did you mean"),
+    Message("doctor --device tpu", 2, "--device", "invalid choice: 'tpu'", "choose from"),
     # runs that are damaged, from a stranger, or from another version
     Message("show {copy}", 1, "config.json", f"found format {FORMAT + 1}",
             f"expected {FORMAT} or older", "install a newer hornbook", facts(format=FORMAT + 1)),

@@ -273,11 +273,9 @@ def describe(setting: str, field: FieldInfo, model: str) -> str:
 
 def plain(value: Any) -> str:
     """A default as a flag takes it; nothing for None."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:g}"
+    return "" if value is None else str(value).lower()
 
 
 def values_of(annotation: Any) -> str:

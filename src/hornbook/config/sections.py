@@ -1,8 +1,8 @@
 """Settings: strict, frozen, one class a section; read from TOML, JSON and dotted flags.
 
 A section is a `Settings` class; each field has a default, its bounds and a description, from which
-`--help` is made. A wrong field or value is a `ConfigError` that names the place, what was found and
-what was expected. The settings of a model stand beside the model (`models/`), not here.
+`--help` is made. A wrong field or value is a `ConfigError` that says where it is, what was found
+and what was expected. The settings of a model are beside the model (`models/`), not here.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     @classmethod
-    def parse(cls, data: Mapping[str, Any], place: str) -> Self:
-        """`data` as this section. `place` names it in errors, such as `"model"`.
+    def parse(cls, data: Mapping[str, Any], section: str) -> Self:
+        """`data` as this section. `section`: its name in errors, such as `"model"`.
 
         Raises ConfigError with every wrong field, one a line.
         """
@@ -50,32 +50,31 @@ class Settings(BaseModel):
             field = cls.model_fields.get(name)
             if isinstance(value, bool) and field is not None and field.annotation is not bool:
                 raise ConfigError(
-                    f"{place}.{name}: found {str(value).lower()}, expected no truth value"
+                    f"{section}.{name}: found {str(value).lower()}, expected no truth value"
                 )
         try:
             return cls.model_validate(dict(data))
         except ValidationError as error:
-            lines: dict[
-                str, str
-            ] = {}  # a union has one problem for each of its types: take the first
+            lines: dict[str, str] = {}
+            # a field that is a union has a problem for each of its types: take the first
             for problem in error.errors():
-                lines.setdefault(str(problem["loc"][:1]), cls._explain(problem, place))
+                lines.setdefault(str(problem["loc"][:1]), cls._explain(problem, section))
             raise ConfigError("\n".join(lines.values())) from None
 
     @classmethod
-    def _explain(cls, problem: ErrorDetails, place: str) -> str:
+    def _explain(cls, problem: ErrorDetails, section: str) -> str:
         expected = problem["msg"].removeprefix("Value error, ")
         if not problem["loc"]:  # a rule over several fields, which names them itself
             return expected
         field, found = str(problem["loc"][0]), problem["input"]
         if problem["type"] == "extra_forbidden":
-            return f"{place}.{field}: no such field{did_you_mean(field, cls.model_fields)}"
+            return f"{section}.{field}: no such field{did_you_mean(field, cls.model_fields)}"
         end = "."
         if problem["type"] == "literal_error" and isinstance(found, str):
             known = map(str, get_args(cls.model_fields[field].annotation))
             if near := difflib.get_close_matches(found, known, n=1):
                 end = f"; did you mean {near[0]!r}?"
-        return f"{place}.{field}: found {found!r}. {expected}{end}"
+        return f"{section}.{field}: found {found!r}. {expected}{end}"
 
 
 class DataConfig(Settings):
