@@ -97,7 +97,7 @@ def test_a_setting_that_is_given_twice_is_an_error_unless_it_is_the_same() -> No
      ("--weight-decay", "--optim.weight-decay"), ("--plain", "--reference"), ("--presets", "--preset"),
      ("--n-embed", "--model.n-embd"), ("--xyzzy", None)],
 )  # fmt: skip
-def test_an_unknown_flag_is_told_the_nearest_of_all_settings(flag: str, near: str | None) -> None:
+def test_an_unknown_flag_suggests_the_nearest_of_all_settings(flag: str, near: str | None) -> None:
     parser = SettingsParser("train")
     parser.add_argument("--preset", metavar="NAME", help="a preset")
     with pytest.raises(ConfigError) as error:
