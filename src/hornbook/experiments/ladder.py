@@ -176,9 +176,7 @@ class TimeShares:
         except TooShortError as error:
             enough = self.minutes + 1.1 * (error.needed - share) * self.whole / self.weights[rung]
             there = any((self.path / name).exists() for name in self.weights)
-            other = (
-                f", and another place (--out) than {self.path}, or remove it" if there else ""
-            )
+            other = f", and another place (--out) than {self.path}, or remove it" if there else ""
             raise ConfigError(
                 f"minutes: found {self.minutes:g} for {len(self.weights)} trained rungs, too few here "
                 f"for {rung}, whose share is {share:.2g}; give {math.ceil(enough * 2) / 2:g} or more"
