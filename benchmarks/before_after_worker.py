@@ -20,12 +20,13 @@ from typing import Any
 import torch
 
 import hornbook
-from hornbook.machine import freed_memory_kept
+from hornbook import machine
 from hornbook.models.base import LanguageModel
 from hornbook.models.registry import build_model, model_config
 from hornbook.tokenizers import build_tokenizer
 
 IS_NEW = importlib.util.find_spec("hornbook.planning") is not None
+keep_freed_memory = machine.keep_freed_memory if IS_NEW else machine.freed_memory_kept
 Figures = dict[str, float]
 Turn = Callable[[], Figures]
 
@@ -79,7 +80,7 @@ def timed_steps(advance: Callable[[int], int], threads: int, seconds: float) -> 
 
     def run(n: int) -> float:
         nonlocal made
-        with freed_memory_kept(), use_threads(threads):
+        with keep_freed_memory(), use_threads(threads):
             first, begin = made, time.perf_counter()
             while made < first + n:
                 made += advance(made)
@@ -165,15 +166,10 @@ def characters(n: int) -> Turn:
 
 
 def fresh_gpt() -> LanguageModel:
-    """The notes' GPT as a run of the version has it."""
+    """The notes' GPT with its first weights."""
     presets = importlib.import_module("hornbook.config.presets" if IS_NEW else "hornbook.presets")
     torch.manual_seed(0)
-    model = build_model(model_config(presets.named("notes-gpt")["model"]), 65, None).eval()
-    if IS_NEW:
-        from hornbook.kernels.install import install
-
-        install(model)
-    return model
+    return build_model(model_config(presets.named("notes-gpt")["model"]), 65, None).eval()
 
 
 def alphabet() -> Any:
