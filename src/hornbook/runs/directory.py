@@ -220,7 +220,7 @@ def _what_stands(path: Path) -> str:
     except RunError:
         return "exists already; "
     done = saved_step(path) or (finished["steps"] if finished else 0)
-    steps = run.config.training.steps
+    steps = saved_total(path) or run.config.training.steps
     command = f"hornbook train --resume {shlex.quote(str(path))}"
     if finished:
         command += f" --steps {2 * max(steps, done)}"
@@ -242,6 +242,13 @@ def saved_step(path: Path) -> int | None:
         return int(read_json(folder / "state.json")["step"])
     names = (STATE.fullmatch(place.name) for place in folder.glob("state-*.safetensors"))
     return max((int(name[1]) for name in names if name), default=None)
+
+
+def saved_total(path: Path) -> int | None:
+    """The total steps by the newest state, where they are other ones than in config.json."""
+    with suppress(RunError, LookupError, TypeError, ValueError, OverflowError):
+        return int(read_json(path / "last" / "state.json")["total_steps"])
+    return None
 
 
 def create(path: Path, facts: Mapping[str, Any], config: RunConfig, tokenizer: Tokenizer) -> StoredRun:

@@ -1,7 +1,7 @@
 """The hook points of a training run, named by when they run.
 
 on_plan
-on_start
+on_start, then post_start of all
     pre_step -> the step -> post_step        (again and again)
     pre_evaluate, on_log, on_samples, on_message, on_total_steps, on_interrupt: where they happen
 on_end                                       (the last step is made)
@@ -63,6 +63,9 @@ class Callback:
 
     def on_start(self, run: StoredRun, step: int, total_steps: int) -> None:
         """The run directory is there, and steps `step` to `total_steps` follow."""
+
+    def post_start(self) -> None:
+        """After `on_start` of all callbacks: what an interruption left undone is done here."""
 
     def next_due(self, step: int) -> int | None:
         """The number of steps after which this callback has to be called next, more than `step`; None

@@ -52,14 +52,13 @@ class TimeBudgetCallback(Callback):
         state, plan = self.trainer.state, self.trainer.plan
         if len(self.calls) < FEWEST_CALLS:
             return
-        last = (
-            self.trainer.clock.last
-        )  # what evaluations and samples took is what the next will take
+        last = self.trainer.clock.last  # what one took is what the next will take
         self.budget = replace(
             self.budget,
             evaluation=last.get("evaluation", self.budget.evaluation),
             samples=last.get("samples", self.budget.samples),
         )
+        saving = last.get("saving", 0.0)
         seconds = self.trainer.clock.read()
         each = self.seconds_each(state.step, seconds)
         now = time.monotonic()
@@ -70,6 +69,7 @@ class TimeBudgetCallback(Callback):
             evaluations = sum(at > state.step for at in spaced_steps(total, self.eval_count))
             samples = sum(state.step < at < total for at in spaced_steps(total, self.sample_count))
             besides = evaluations * self.budget.evaluation + samples * self.budget.samples
+            besides += saving  # of the new total
             total = state.step + max(1, self.budget.steps(each, besides))
             total = min(total, plan.max_steps or total)
         if abs(total - state.total_steps) > NOTICEABLE * state.total_steps:
