@@ -18,7 +18,7 @@ from hornbook.files import read_json, read_tensors
 from hornbook.models.registry import build_model, model_config
 from hornbook.training.callbacks.base import TrainerView
 from hornbook.training.faults import is_out_of_memory, why_not_finite
-from tests.training.helpers import SETTINGS, After, At, overflow, small, state_steps
+from tests.training.helpers import SETTINGS, At, overflow, small, state_steps
 
 BIGRAM = build_model(model_config({"name": "bigram"}), 5, 0)
 
@@ -32,7 +32,7 @@ def test_a_loss_that_is_not_finite_stops_before_its_step(
             parameter.data.fill_(math.nan if where == "weights" else 1e30)
 
     out = tmp_path / "r"
-    with pytest.raises(RunError, match="at step 7 the loss is nan and its gradient norm") as error:
+    with pytest.raises(RunError, match=r"at step 7 the loss is \S+ and its gradient norm nan") as error:
         hornbook.train(str(corpus), out=out, settings=SETTINGS, callbacks=[At(6, poison)])
     assert "expected finite ones" in str(error.value)
     assert "--optim.learning-rate" in str(error.value)
@@ -56,62 +56,41 @@ def test_after_a_divergence_it_continues_with_a_lower_learning_rate(
     assert Run.load(out).report["steps"] == 12
 
 
-def test_a_state_that_diverges_by_itself_is_passed_over(corpus: Path, tmp_path: Path) -> None:
-    out = tmp_path / "r"
-
-    class Late(After):  # right before the state of step 8 is saved
-        def next_due(self, step: int) -> int | None:
-            return None
-
-        def pre_evaluate(self) -> None:
-            if self.trainer.state.step == 4:  # has been saved
-                self.trainer.recorder.read()
+def overflowing_step(value: float) -> At:
+    """The weights overflow in step 8, whose loss and gradient are finite."""
 
     def poison(trainer: TrainerView) -> None:
-        """Weights overflow in a step whose loss and gradient were finite."""
         plain = trainer.step.optimizer.step
 
         def step() -> None:
             plain()
-            overflow(trainer)
+            for parameter in trainer.step.model.parameters():
+                parameter.data.fill_(value)
 
         trainer.step.optimizer.step = step  # type: ignore[method-assign, assignment]
 
+    return At(7, poison)
+
+
+def test_a_state_that_diverges_by_itself_is_passed_over(corpus: Path, tmp_path: Path) -> None:
+    out = tmp_path / "r"
     kept = "the state of step 8 leads there at any learning rate, the state of step 4 is kept"
     with pytest.raises(RunError, match=kept):
-        hornbook.train(str(corpus), out=out, settings=SETTINGS, callbacks=[At(7, poison)])
+        hornbook.train(
+            str(corpus), out=out, settings=SETTINGS, callbacks=[overflowing_step(1e30)]
+        )
     assert state_steps(out) == [4, 8]
     assert read_json(out / "last" / "state.json")["step"] == 4
     assert hornbook.resume(out, settings={"optim.learning_rate": 1e-4}).report["steps"] == 12
 
 
 def test_weights_that_are_not_finite_are_never_saved(corpus: Path, tmp_path: Path) -> None:
-    def poison(trainer: TrainerView) -> None:
-        next(iter(trainer.step.model.parameters())).data.fill_(math.inf)
-
     out = tmp_path / "r"
     with pytest.raises(RunError, match="at step 9 the loss is nan.*weights overflowed"):
         hornbook.train(
-            str(corpus), model="bigram", out=out, settings=small("bigram"),
-            callbacks=[AtSaving(8, poison)],
-        )  # fmt: skip
+            str(corpus), out=out, settings=SETTINGS, callbacks=[overflowing_step(math.inf)]
+        )
     assert state_steps(out) == [4]
-
-
-class AtSaving(At):
-    """Does something when so many steps are made, before the state of the evaluation is saved."""
-
-    def next_due(self, step: int) -> int | None:
-        if step == self.step - 1:
-            plain = self.trainer.step.advance
-
-            def advance(step: int, until: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
-                made = plain(step, until)
-                self.do(self.trainer)
-                return made
-
-            self.trainer.step.advance = advance  # type: ignore[method-assign]
-        return None
 
 
 def test_a_run_that_diverges_at_once_says_that_it_has_to_begin_again(

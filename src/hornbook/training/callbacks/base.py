@@ -109,13 +109,13 @@ class Callback:
 
 @lru_cache(maxsize=64)
 def spaced_steps(total_steps: int, count: int) -> tuple[int, ...]:
-    """`count` of the steps, evenly spaced, the last one among them, in order.
+    """`count` of the steps, or all where there are fewer: evenly spaced, in order, the last among them.
 
     >>> spaced_steps(10, 4)
     (2, 5, 8, 10)
     """
     n = min(count, total_steps)
-    return tuple(sorted({max(1, round(total_steps * (i + 1) / count)) for i in range(n)}))
+    return tuple(sorted({max(1, round(total_steps * (i + 1) / n)) for i in range(n)}))
 
 
 def following(steps: Sequence[int], step: int) -> int | None:
