@@ -84,7 +84,9 @@ def test_the_plan_samples_and_messages(
     assert any(line.startswith("      model  bigram") for line in found)
     assert found[-1] == "overfitting since step 4"
     assert "\x1b" not in "".join(found)
-    assert len(found) == 2 if brief else found[-2].startswith("     sample  bako  " + "x" * 200 + " ")
+    assert (
+        len(found) == 2 if brief else found[-2].startswith("     sample  bako  " + "x" * 200 + " ")
+    )
 
 
 def test_a_terminal_has_a_bar_that_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,7 +29,9 @@ def facts_of(name: str) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("place", sorted(FIXTURES.glob("*/config.json")), ids=lambda p: p.parent.name)
+@pytest.mark.parametrize(
+    "place", sorted(FIXTURES.glob("*/config.json")), ids=lambda p: p.parent.name
+)
 def test_older_facts_become_those_of_today(place: Path) -> None:
     before = json.loads(place.read_text("utf-8"))
     found = migrated(place, before)
@@ -95,7 +97,10 @@ RECORD = {"step": 1, "tokens": 10, "seconds": 0.1, "loss": 2.0, "tokens_per_seco
     ("kind", "data"),
     [
         (Position, POSITION),
-        (Position, {**POSITION, "steps": 9, "schedule": [[0, 0.0, 9]], "overrides": {"grad_clip": 1}}),
+        (
+            Position,
+            {**POSITION, "steps": 9, "schedule": [[0, 0.0, 9]], "overrides": {"grad_clip": 1}},
+        ),
         (Pointer, {"format": 2, "step": 4, "newest": "a", "before": None}),
         (Pointer, {"format": 2, "step": 4, "newest": "a", "before": "b", "total_steps": 9}),
         (Record, RECORD),

@@ -153,7 +153,9 @@ def tensors_of(path: Path) -> dict[str, bytes]:
 
 
 @contextmanager
-def trainer_of(plan: Plan, path: Path, callbacks: Sequence[Callback], **more: Any) -> Iterator[Trainer]:
+def trainer_of(
+    plan: Plan, path: Path, callbacks: Sequence[Callback], **more: Any
+) -> Iterator[Trainer]:
     """A trainer of a new run, with no callbacks but these."""
     run = create(path, facts(plan, plan.shape.n_parameters), plan.config, plan.data.tokenizer)
     with Lock(path) as lock:

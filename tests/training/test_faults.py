@@ -32,7 +32,9 @@ def test_a_loss_that_is_not_finite_stops_before_its_step(
             parameter.data.fill_(math.nan if where == "weights" else 1e30)
 
     out = tmp_path / "r"
-    with pytest.raises(RunError, match=r"at step 7 the loss is \S+ and its gradient norm nan") as error:
+    with pytest.raises(
+        RunError, match=r"at step 7 the loss is \S+ and its gradient norm nan"
+    ) as error:
         hornbook.train(str(corpus), out=out, settings=SETTINGS, callbacks=[At(6, poison)])
     assert "expected finite ones" in str(error.value)
     assert "--optim.learning-rate" in str(error.value)
@@ -76,9 +78,7 @@ def test_a_state_that_diverges_by_itself_is_passed_over(corpus: Path, tmp_path: 
     out = tmp_path / "r"
     kept = "the state of step 8 leads there at any learning rate, the state of step 4 is kept"
     with pytest.raises(RunError, match=kept):
-        hornbook.train(
-            str(corpus), out=out, settings=SETTINGS, callbacks=[overflowing_step(1e30)]
-        )
+        hornbook.train(str(corpus), out=out, settings=SETTINGS, callbacks=[overflowing_step(1e30)])
     assert state_steps(out) == [4, 8]
     assert read_json(out / "last" / "state.json")["step"] == 4
     assert hornbook.resume(out, settings={"optim.learning_rate": 1e-4}).report["steps"] == 12
@@ -132,7 +132,8 @@ def test_running_out_of_memory_says_what_to_lower(corpus: Path, tmp_path: Path) 
         torch.empty(1 << 60, dtype=torch.uint8)
 
     with pytest.raises(
-        RunError, match=r"no memory left at step 6; the estimate was .*--training.batch-size \(now 8"
+        RunError,
+        match=r"no memory left at step 6; the estimate was .*--training.batch-size \(now 8",
     ):
         hornbook.train(
             str(corpus), out=tmp_path / "r", settings=SETTINGS, callbacks=[At(5, exhaust)]

@@ -62,7 +62,9 @@ def test_hooks_are_called_in_the_order_of_the_page(corpus: Path, tmp_path: Path)
 def test_a_run_is_closed_however_it_ends(model: str, corpus: Path, tmp_path: Path) -> None:
     trace = Trace()
     settings = small(model)
-    hornbook.train(str(corpus), model=model, out=tmp_path / "a", settings=settings, callbacks=[trace])
+    hornbook.train(
+        str(corpus), model=model, out=tmp_path / "a", settings=settings, callbacks=[trace]
+    )
     assert [name for name in trace.called if name.startswith("on_start")] == ["on_start"]
     assert trace.called[-2:] == ["on_report", "close"]
     trace = Trace()

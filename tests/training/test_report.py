@@ -33,9 +33,7 @@ def plan(corpus: Path) -> Plan:
         ({"device": torch.device("cuda")}, "statistical: a cuda device adds in no fixed order"),
     ],
 )
-def test_determinism_is_said_as_it_is(
-    changes: dict[str, Any], expected: str, plan: Plan
-) -> None:
+def test_determinism_is_said_as_it_is(changes: dict[str, Any], expected: str, plan: Plan) -> None:
     assert expected in determinism(replace(plan, **changes))
 
 

@@ -77,9 +77,7 @@ def test_a_run_that_is_killed_after_a_timed_save_loses_no_record(
 
     out = tmp_path / "r"
     with pytest.raises(KeyboardInterrupt):
-        hornbook.train(
-            settings=settings, out=out, callbacks=[At(at - 1, pass_time), At(at, die)]
-        )
+        hornbook.train(settings=settings, out=out, callbacks=[At(at - 1, pass_time), At(at, die)])
     assert read_position(out)["step"] == at
     resumed = hornbook.resume(out)
     assert without_times(whole.log) == without_times(resumed.log)

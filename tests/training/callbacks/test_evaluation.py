@@ -40,7 +40,9 @@ def test_it_measures_the_whole_part_and_takes_no_time_of_the_steps(
         def pre_evaluate(self) -> None:
             clock.seconds += 1000.0
 
-    with trainer_of(plan_of(), tmp_path / "r", [Evaluator(3, log), log, Slow()], now=clock) as trainer:
+    with trainer_of(
+        plan_of(), tmp_path / "r", [Evaluator(3, log), log, Slow()], now=clock
+    ) as trainer:
         trainer.train()
         records = [r for r in trainer.run.log if "val_loss" in r]
         assert [r["step"] for r in records] == [4, 8, 12]

@@ -50,7 +50,9 @@ def test_a_record_holds_means_since_the_last_one(
     records = trainer.run.log
     assert [r["step"] for r in records] == [1, 4, 8, 12]
     assert [r["seconds"] for r in records] == [2.0, 8.0, 16.0, 24.0]
-    assert [r["tokens"] for r in records] == [round(r["step"] * plan.tokens_per_step) for r in records]
+    assert [r["tokens"] for r in records] == [
+        round(r["step"] * plan.tokens_per_step) for r in records
+    ]
     speed = plan.tokens_per_step / 2.0
     assert [r["tokens_per_second"] for r in records] == pytest.approx([speed] * 4, abs=1)
     assert records[2]["loss"] == pytest.approx(sum(losses[4:8]) / 4)
