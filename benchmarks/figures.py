@@ -23,10 +23,11 @@ import hornbook
 from hornbook.api import Run
 from hornbook.config import DataConfig
 from hornbook.data.corpora import load_corpus
-from hornbook.data.part import Part, split_corpus
+from hornbook.data.part import Part
+from hornbook.data.split import split_corpus
 from hornbook.engine.step import TrainStep
+from hornbook.experiments.comparison import measure
 from hornbook.generate import sample
-from hornbook.metrics.compare import measure
 from hornbook.metrics.loss import evaluate, score
 from hornbook.models.registry import build_model, model_config
 from hornbook.planning.plan import make_plan
@@ -207,7 +208,7 @@ def machine(run: Run) -> str:
 def measured(name: str) -> dict[str, Any]:
     """The figures of a training that has been made."""
     run = hornbook.load(RUNS / name)
-    s = measure(run, name).standing
+    s = measure(run, name).result
     found = {"validation": s.validation, "error": s.validation_error, "test": s.test,
              "unseen": s.unseen, "seconds": s.seconds, "machine": machine(run)}  # fmt: skip
     if not s.fitted:

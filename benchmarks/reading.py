@@ -75,7 +75,7 @@ def prepare(path: Path, tokens: str) -> dict[str, Any]:
     from hornbook.config import DataConfig
     from hornbook.data.batches import Draw, build_batches
     from hornbook.data.corpora import load_corpus
-    from hornbook.data.part import split_corpus
+    from hornbook.data.split import split_corpus
     from hornbook.tokenizers import build_tokenizer
 
     baseline, seconds = peak(), []
@@ -83,7 +83,7 @@ def prepare(path: Path, tokens: str) -> dict[str, Any]:
         begin = time.perf_counter()
         corpus = load_corpus(DataConfig(corpus=str(path)))
         documents = corpus.kind == "documents"
-        tokenizer = build_tokenizer(tokens, corpus.symbols, documents=documents)
+        tokenizer = build_tokenizer(tokens, corpus.alphabet, documents=documents)
         split = split_corpus(corpus, DataConfig(), tokenizer)
         train = split.part("train", tokenizer)
         seconds.append(time.perf_counter() - begin)
@@ -102,7 +102,7 @@ def prepare(path: Path, tokens: str) -> dict[str, Any]:
         "batches_mb": own_memory() - before,
         "tokens": len(train.tokens),
         "kind": corpus.kind,
-        "large": corpus.large is not None,
+        "in_memory": corpus.in_memory,
     }
 
 

@@ -19,7 +19,8 @@ from torch.nn import functional as F
 from hornbook.config import DataConfig
 from hornbook.data.batches import Draw, WindowBatches
 from hornbook.data.corpora import load_corpus
-from hornbook.data.part import Part, split_corpus
+from hornbook.data.part import Part
+from hornbook.data.split import split_corpus
 from hornbook.figures import style
 from hornbook.models.base import LanguageModel
 from hornbook.models.registry import build_model, model_config

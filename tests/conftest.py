@@ -14,8 +14,9 @@ import torch
 from hornbook.api import Run
 from hornbook.config import DataConfig
 from hornbook.data.corpora import load_corpus
-from hornbook.data.part import Part, Split, split_corpus
-from hornbook.data.text import Corpus
+from hornbook.data.corpus import Corpus
+from hornbook.data.part import Part
+from hornbook.data.split import Split, split_corpus
 from hornbook.models.base import LanguageModel
 from hornbook.models.registry import MODELS, build_model, model_config
 from hornbook.tokenizers import Tokenizer, build_tokenizer
@@ -55,6 +56,14 @@ def tiny_model(name: str, vocab_size: int = 12, end_id: int | None = 0) -> Langu
         starts = torch.nonzero(tokens == end_id).flatten() if end_id is not None else None
         model.fit(tokens, starts if starts is not None else torch.tensor([0, len(tokens) - 1]))
     return model.eval()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test, and no command that a test starts, writes into the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HORNBOOK_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(params=list(MODELS))
@@ -172,12 +181,6 @@ def strict(text: str) -> Any:
         raise ValueError(word)
 
     return json.loads(text, parse_constant=refuse)
-
-
-@pytest.fixture(autouse=True)
-def few_recordings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each test may make as many as a process may."""
-    monkeypatch.setattr("hornbook.kernels.graph._made", 0)
 
 
 @pytest.fixture(scope="session", params=list(MODELS))

@@ -1,4 +1,4 @@
-"""The README's commands, run in the order in which they stand, with few updates."""
+"""The README's commands, run in their order, with few steps."""
 
 from __future__ import annotations
 
@@ -33,14 +33,17 @@ def test_the_tour_works_as_printed(
         _, verb, *rest = shlex.split(command)
         if verb == "train":
             steps = "4" if "--resume" in rest else "3"
-            rest += [] if "--minutes" in rest else ["--steps", steps]
+            if "--steps" in rest:
+                rest[rest.index("--steps") + 1] = steps
+            elif "--minutes" not in rest:
+                rest += ["--steps", steps]
             rest += [] if "--resume" in rest else FEW
         if "--minutes" in rest:
             rest[rest.index("--minutes") + 1] = "0.15"
         if verb == "ladder":
             rest += ["--training.steps", "2", *FEW]
         if verb == "lr-find":
-            rest += ["--updates", "20"]
+            rest += ["--sweep-steps", "20"]
         code = main([verb, *rest])
         captured = capsys.readouterr()
         assert code == 0, f"{command}\n{captured.err}"

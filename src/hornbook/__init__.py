@@ -4,6 +4,7 @@
     run = hornbook.train("names", model="gpt", steps=500)
     run.sample(5, prompt="em"); run.score("emma"); run.evaluate("val")
     run = hornbook.load("runs/names-gpt")
+    hornbook.compare([run, "runs/names-ngram"]).sentences
 
 Names are loaded on first use, so that `import hornbook` costs no torch.
 """
@@ -13,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hornbook.api import Run, load, resume, train
+    from hornbook.api import Run, compare, ladder, load, lr_find, mix, resume, train
     from hornbook.errors import ConfigError, DataError, HornbookError, RunError
     from hornbook.training.callbacks.base import Callback
     from hornbook.training.interrupts import Interrupted
@@ -28,7 +29,11 @@ _HOMES = {
     "Interrupted": "hornbook.training.interrupts",
     "Run": "hornbook.api",
     "RunError": "hornbook.errors",
+    "compare": "hornbook.api",
+    "ladder": "hornbook.api",
     "load": "hornbook.api",
+    "lr_find": "hornbook.api",
+    "mix": "hornbook.api",
     "resume": "hornbook.api",
     "train": "hornbook.api",
 }
@@ -41,7 +46,11 @@ __all__ = [
     "Interrupted",
     "Run",
     "RunError",
+    "compare",
+    "ladder",
     "load",
+    "lr_find",
+    "mix",
     "resume",
     "train",
 ]

@@ -1,4 +1,4 @@
-"""The public API: train, resume, load, and a `Run` with what one does with it.
+"""The public API: train, resume, load, compare, mix, ladder, lr_find, and `Run`.
 
 The command line, notebooks and lessons go through this module, so that a sample drawn on the command
 line and in Python is the same sample.
@@ -6,22 +6,39 @@ line and in Python is the same sample.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import torch
 
 from hornbook.config import Nested
-from hornbook.generate import Sample, Sampling, make_generator, sample
+from hornbook.errors import ConfigError
+from hornbook.generate import Sample, Sampling, make_generator, sample, stream
 from hornbook.metrics.loss import Evaluation, Score, evaluate, score
+from hornbook.metrics.text_index import TextIndex
 from hornbook.planning.request import read_request
 from hornbook.runs.directory import StoredRun
 from hornbook.tokenizers.base import Unknown
 from hornbook.training import session
 from hornbook.training.callbacks.base import Callback
 
+if TYPE_CHECKING:  # loaded where they are used: matplotlib is slow to import
+    from hornbook.experiments.comparison import Comparison
+    from hornbook.experiments.ladder import Ladder
+    from hornbook.experiments.lr_finder import Sweep
+    from hornbook.figures.page import Inspection
+    from hornbook.metrics.comparison import RunResult
+
 
 class Run(StoredRun):
-    """A trained model with its tokenizer, settings, log and figures. See `hornbook.load`."""
+    """A trained model with its tokenizer, settings, log and report. See `hornbook.load`."""
+
+    @classmethod
+    def of(cls, run: StoredRun) -> Run:
+        """A stored run with the methods of this class."""
+        return cls(run.path, run.facts, run.config)
 
     def evaluate(
         self, split: str = "val", *, corpus: str | Path | None = None, unknown: Unknown = "error"
@@ -30,7 +47,7 @@ class Run(StoredRun):
         return evaluate(self.model, self.part(split, corpus=corpus, unknown=unknown))
 
     def score(self, texts: str | Sequence[str], *, unknown: Unknown = "error") -> list[Score]:
-        """How surprising the model finds each text (`evaluate.Score`)."""
+        """How surprising the model finds each text (`metrics.loss.Score`)."""
         texts = [texts] if isinstance(texts, str) else texts
         return score(self.model, self.tokenizer, texts, unknown=unknown)
 
@@ -45,25 +62,75 @@ class Run(StoredRun):
         top_p: float | None = None,
         min_p: float | None = None,
         stop: Sequence[str] = (),
-        seed: int | None = None,
+        seed: int | torch.Generator | None = None,
         unknown: Unknown = "error",
     ) -> list[Sample]:
-        """n samples (`generate.decode.sample`); the same seed gives the same samples."""
-        sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p)
+        """n samples (`generate.sample`); the same seed gives the same samples.
+
+        seed: a generator draws other samples at each call; None draws from a fresh one.
+        """
         return sample(
             self.model,
             self.tokenizer,
             n=n,
             prompt=prompt,
             max_tokens=max_tokens,
-            sampling=sampling,
+            sampling=Sampling(temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p),
             stop=stop,
-            generator=make_generator(seed),
+            generator=seed if isinstance(seed, torch.Generator) else make_generator(seed),
             unknown=unknown,
         )
 
+    def stream(
+        self,
+        *,
+        prompt: str = "",
+        max_tokens: int = 500,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        min_p: float | None = None,
+        stop: Sequence[str] = (),
+        seed: int | torch.Generator | None = None,
+        unknown: Unknown = "error",
+    ) -> Iterator[str]:
+        """The text of `sample(1)` with the same options, piece by piece, without the prompt."""
+        return stream(
+            self.model,
+            self.tokenizer,
+            prompt=prompt,
+            max_tokens=max_tokens,
+            sampling=Sampling(temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p),
+            stop=stop,
+            generator=seed if isinstance(seed, torch.Generator) else make_generator(seed),
+            unknown=unknown,
+        )
+
+    def mark_copies(self, texts: Sequence[str]) -> list[bool]:
+        """Whether each text is a training document, or appears in the training part of a stream.
+
+        Raises DataError where the corpus is gone or has changed.
+        """
+        return [text in self._text_index for text in texts]
+
+    @cached_property
+    def _text_index(self) -> TextIndex:
+        return TextIndex(self.split())
+
+    def inspect(
+        self,
+        folder: str | Path | None = None,
+        *,
+        text: str | None = None,
+        on_message: Callable[[str], None] = lambda line: None,
+    ) -> Inspection:
+        """Draws every figure that applies and a page with all of them (`figures.page.inspect`)."""
+        from hornbook.figures.page import inspect
+
+        return inspect(self, None if folder is None else Path(folder), text, on_message)
+
     def _repr_html_(self) -> str:
-        from hornbook.figures.page import summary  # matplotlib only where it is needed
+        from hornbook.figures.page import summary
 
         return summary(self)
 
@@ -104,7 +171,7 @@ def train(
         device=device, precision=precision, minutes=minutes,
     )  # fmt: skip
     stored = session.train(request, out=out, callbacks=callbacks)
-    return Run(stored.path, stored.facts, stored.config)
+    return Run.of(stored)
 
 
 def resume(
@@ -121,4 +188,73 @@ def resume(
     where the corpus has changed.
     """
     stored = session.resume(path, steps=steps, settings=settings, callbacks=callbacks)
-    return Run(stored.path, stored.facts, stored.config)
+    return Run.of(stored)
+
+
+def compare(runs: Sequence[str | Path | StoredRun]) -> Comparison:
+    """Measures runs, or those in directories, and compares the best with each other one.
+
+    Raises DataError where their validation texts differ, ConfigError for fewer than two.
+    """
+    from hornbook.experiments import comparison
+
+    if len(runs) < 2:
+        raise ConfigError(f"RUN: found {len(runs)} run, expected two or more to compare")
+    return comparison.compare(_stored(runs))
+
+
+def mix(
+    runs: Sequence[str | Path | StoredRun], out: str | Path, weights: Sequence[float] = ()
+) -> Run:
+    """A run whose probabilities are the weighted mean of those of `runs` (weights: equal).
+
+    Raises ConfigError or DataError where they are not of the same corpus, split and tokenizer.
+    """
+    from hornbook.experiments import mixture
+
+    return Run.of(mixture.mix(_stored(runs), Path(out), weights))
+
+
+def ladder(
+    corpus: str = "names",
+    *,
+    rungs: Sequence[str] = (),
+    out: str | Path | None = None,
+    settings: dict[str, dict[str, Any]] | None = None,
+    minutes: float | None = None,
+    began: float | None = None,
+    callbacks: Sequence[Callback] = (),
+    report: Callable[[RunResult], None] = lambda _: None,
+) -> Ladder:
+    """Trains each rung on the same split and compares them (`experiments.ladder.climb`)."""
+    from hornbook.experiments.ladder import climb
+
+    return climb(
+        corpus, rungs=rungs, out=None if out is None else Path(out), settings=settings,
+        callbacks=callbacks, report=report, minutes=minutes, began=began,
+    )  # fmt: skip
+
+
+def lr_find(
+    corpus: str | None = None,
+    *,
+    model: str | None = None,
+    preset: str | Nested | None = None,
+    settings: Mapping[str, Any] | None = None,
+    low: float = 1e-3,
+    high: float = 1.0,
+    steps: int = 300,
+) -> Sweep:
+    """Sweeps the learning rate from low to high over so many steps and tries what that suggests.
+
+    settings: sections of fields, as in TOML. See `experiments.lr_finder.find_learning_rate`.
+    """
+    from hornbook.experiments.lr_finder import find_learning_rate
+    from hornbook.planning.resolve import resolve
+
+    plan = resolve(read_request(corpus, model=model, preset=preset, settings=settings))
+    return find_learning_rate(plan, low=low, high=high, steps=steps)
+
+
+def _stored(runs: Sequence[str | Path | StoredRun]) -> list[StoredRun]:
+    return [run if isinstance(run, StoredRun) else StoredRun.load(run) for run in runs]

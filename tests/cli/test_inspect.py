@@ -1,8 +1,7 @@
-"""`hornbook inspect`, and copies in `hornbook sample`."""
+"""`hornbook inspect`."""
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
@@ -33,10 +32,10 @@ def test_inspect_writes_figures_and_a_page(capsys: Cap, parrot: Run, tmp_path: P
     assert main(["inspect", str(parrot.path), "--text", "emma", "--out", str(tmp_path / "o")]) == 0
     out, err = capsys.readouterr()
     assert out.strip() == str(tmp_path / "o" / "index.html")
-    assert "copies: memorising: 100%" in err
-    assert "losses: left out: it was not trained update by update" in err
+    assert "copies: memorizing: 100%" in err
+    assert "losses: left out: it was not trained step by step" in err
     page = (tmp_path / "o" / "index.html").read_text("utf-8")
-    assert "memorising: 100%" in page
+    assert "memorizing: 100%" in page
     assert (tmp_path / "o" / "surprise.png").read_bytes()[1:4] == b"PNG"
 
 
@@ -98,38 +97,5 @@ def test_a_run_whose_corpus_is_gone_is_still_looked_into(
         assert "copies: left out: the corpus cannot be read" in err
         assert "surprise: " in err
         assert "surprise: left out" not in err
-        assert main(["sample", str(moved), "-n", "1", "--seed", "1"]) == 0
-        out, err = capsys.readouterr()
-        assert len(out.splitlines()) == 1
-        assert "copies are not marked" in err
-        assert main(["sample", str(moved), "-n", "1", "--new-only"]) == 1
     finally:
         corpus.write_text(text, "utf-8")
-
-
-def test_copies_are_marked_and_left_out_on_demand(capsys: Cap, parrot: Run) -> None:
-    known = set(parrot.split().train)
-    assert main(["sample", str(parrot.path), "-n", "6", "--seed", "1"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 6
-    for line in lines:
-        text, _, mark = line.partition("\t")
-        assert (mark == "(in the training part)") == (text in known)
-    assert any("\t" in line for line in lines)
-    assert main(["sample", str(parrot.path), "-n", "6", "--seed", "1", "--json"]) == 0
-    for line in capsys.readouterr().out.splitlines():
-        made = json.loads(line)
-        assert made["copied"] == (made["text"] in known)
-    assert main(["sample", str(parrot.path), "-n", "2", "--seed", "1", "--new-only"]) == 0
-    out, err = capsys.readouterr()
-    assert not set(out.splitlines()) & known
-    if len(out.splitlines()) < 2:
-        assert "the model copies" in err
-
-
-def test_new_only_finds_as_many_as_asked_for(capsys: Cap, names_run: Run) -> None:
-    known = set(names_run.split().train)
-    assert main(["sample", str(names_run.path), "-n", "8", "--seed", "1", "--new-only"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 8
-    assert not set(lines) & known

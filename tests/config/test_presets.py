@@ -29,11 +29,11 @@ def test_the_default_of_a_model_is_one_of_that_model(model: str, documents: bool
 
 
 @pytest.mark.parametrize(
-    ("name", "step_decay"),
+    ("name", "drop"),
     [("notes-mlp", 100_000), ("notes-mlp-bn", 100_000), ("notes-mlp-deep", 150_000),
      ("notes-wavenet", 100_000)],
 )  # fmt: skip
-def test_the_notes_networks_take_200_000_updates_of_32_at_a_tenth_and_a_hundredth(
+def test_the_notes_networks_take_200_000_steps_of_32_at_a_tenth_and_a_hundredth(
     name: str, drop: int
 ) -> None:
     settings = config(name)

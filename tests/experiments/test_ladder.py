@@ -13,19 +13,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hornbook.planning.budget import Budget
 
 import hornbook
 from hornbook.api import Run
 from hornbook.cli.main import main
 from hornbook.config import Nested, presets
 from hornbook.errors import ConfigError, RunError
+from hornbook.experiments.comparison import measure
 from hornbook.experiments.ladder import Parts, _mixture, climb, passed
 from hornbook.experiments.mixture import mix
-from hornbook.metrics.compare import (
-    Measured,
-    measure,
-)
-from hornbook.planning.budget import Budget
+from hornbook.metrics.comparison import MeasuredRun
 from hornbook.planning.plan import make_plan
 
 FAST = {"training": {"steps": 4, "eval_count": 1, "sample_count": 0}}
@@ -121,8 +119,8 @@ def test_a_ladder_killed_while_mixing_goes_on(words_file: Path, tmp_path: Path) 
     )
     mix([counts, net], tmp_path / "mixture")
     (tmp_path / "mixture" / "report.json").unlink()
-    rows = [measure(run, run.path.name).standing for run in (counts, net)]
-    assert _mixture(tmp_path, rows).standing.name == "mixture"
+    rows = [measure(run, run.path.name).result for run in (counts, net)]
+    assert _mixture(tmp_path, rows).result.name == "mixture"
     assert (tmp_path / "mixture" / "report.json").exists()
 
 
@@ -142,12 +140,12 @@ def test_a_mixture_is_made_anew_when_its_members_have_changed(
         climb(str(words_file), rungs=[rung], out=out, settings=settings).standings[-1]
         for rung in ("counts-2", "bow")
     ]
-    before = _mixture(out, rows).standing.validation
+    before = _mixture(out, rows).result.validation
     marked = (out / "mixture" / "report.json").stat().st_mtime_ns
-    assert _mixture(out, rows).standing.validation == before
+    assert _mixture(out, rows).result.validation == before
     assert (out / "mixture" / "report.json").stat().st_mtime_ns == marked
     hornbook.resume(out / "bow", steps=30)
-    assert _mixture(out, rows).standing.validation != before
+    assert _mixture(out, rows).result.validation != before
 
 
 def test_a_ladder_without_a_rung_yet_takes_other_settings(words_file: Path, tmp_path: Path) -> None:
@@ -290,11 +288,11 @@ def test_the_sentences_name_the_rungs_that_really_pass_the_counts(names_run: Run
     base = measure(names_run, "gpt")
     units = len(base.nats)
 
-    def rung(name: str, on_old: float, on_new: float, **facts: Any) -> Measured:
+    def rung(name: str, on_old: float, on_new: float, **facts: Any) -> MeasuredRun:
         nats = np.where(np.arange(units) % 2, on_new, on_old) * base.tokens
         nats += 0.1 * np.random.default_rng(len(name)).standard_normal(units)
-        standing = replace(base.standing, name=name, **facts)
-        return replace(base, standing=standing, nats=nats, new=np.arange(units) % 2 == 1)
+        result = replace(base.result, name=name, **facts)
+        return replace(base, result=result, nats=nats, new=np.arange(units) % 2 == 1)
 
     counts = rung("counts", 2.0, 2.0, fitted=True, validation=2.0, unseen=2.1)
     rungs = [counts, rung("copier", 1.0, 2.5), rung("learner", 1.9, 1.9), rung("twin", 2.0, 2.0)]

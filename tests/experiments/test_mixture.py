@@ -10,7 +10,6 @@ import pytest
 
 import hornbook
 from hornbook.api import Run
-from hornbook.cli.main import main
 from hornbook.errors import ConfigError, DataError
 from hornbook.experiments.mixture import mix
 from hornbook.metrics.loss import token_nats
@@ -32,14 +31,14 @@ def test_a_mixture_averages_probabilities(words_file: Path, tmp_path: Path) -> N
     )
     assert mixed.report["validation"]["nats"] == pytest.approx(back.evaluate("val").nats)
     assert len(back.sample(3, seed=0)) == 3
-    for command in ("show", "eval", "sample"):
-        assert main([command, str(tmp_path / "m")]) == 0
     with pytest.raises(ConfigError, match="expected one above 0 for each run"):
         mix(runs, tmp_path / "x", [1, 0])
     with pytest.raises(ConfigError, match="expected one above 0 for each run"):
         mix(runs, tmp_path / "x", [1, math.inf])
-    assert main(["mix", str(runs[0].path), str(runs[1].path), "--out", str(tmp_path / "m")]) == 2
-    assert main(["train", str(words_file), "--model", "mixture"]) == 2
+    with pytest.raises(ConfigError, match="exists already"):
+        mix(runs, tmp_path / "m")
+    with pytest.raises(ConfigError, match="expected two or more to mix"):
+        mix(runs[:1], tmp_path / "x")
 
 
 def test_runs_of_different_corpora_are_not_mixed(

@@ -17,13 +17,13 @@ def load(name: str) -> dict[str, Any]:
     return runpy.run_path(str(EXAMPLES / f"{name}.py"), run_name="example")
 
 
-def test_initialisation_through_depth(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    load("initialisation")["main"](tmp_path / "p.png")
+def test_initialization_through_depth(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    load("initialization")["main"](tmp_path / "p.png")
     out = capsys.readouterr().out
     naive, gained, batchnorm = out.split("\n\n")[:3]
-    assert "initialisation too large" in naive
+    assert "initialization too large" in naive
     for good in (gained, batchnorm):
-        assert "none saturated, asleep or dead" in good
+        assert "none saturated, inactive or dead" in good
     shares = [
         [float(share) for share in re.findall(r"saturated +([0-9.]+)%", part)]
         for part in (naive, gained)

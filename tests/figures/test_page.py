@@ -1,7 +1,8 @@
-"""The page in a real Chromium, from the file system: nothing overflows, nothing is asked for."""
+"""The page of figures: complete, self-contained, and in a real Chromium it fits and loads nothing."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -9,9 +10,14 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import torch
 
 from hornbook.api import Run
 from hornbook.figures.page import inspect
+from hornbook.figures.registry import FIGURES
+from hornbook.figures.style import Figure
+from hornbook.layers.attention import CausalAttention
+from hornbook.layers.recurrent import Recurrent
 
 CHROMIUM = next(
     (p for name in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(name))),
@@ -71,8 +77,6 @@ def test_the_page_fits_and_asks_for_nothing(
     )  # fmt: skip
     found = re.search(r"RESULT (\[.*\])", out)
     assert found, out[-500:]
-    import json
-
     across, wide, asked, broken, images, ink, paper = json.loads(found[1])
     assert across <= width
     assert wide == []
@@ -85,3 +89,42 @@ def test_the_page_fits_and_asks_for_nothing(
 
     assert (lightness(paper) < 0.2) is dark
     assert abs(lightness(paper) - lightness(ink)) > 0.6
+
+
+def test_inspect_works_on_every_model(
+    small_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if small_run.config.model.name != "ngram":  # drawn and laid out, not encoded: slow
+        monkeypatch.setattr(Figure, "_saved", lambda self, kind, **options: b"<svg/>")
+    weights = {name: t.clone() for name, t in small_run.model.state_dict().items()}
+    messages: list[str] = []
+    inspection = inspect(small_run, tmp_path / "look", on_message=messages.append)
+    for name, tensor in small_run.model.state_dict().items():
+        torch.testing.assert_close(tensor, weights[name], atol=0, rtol=0)
+    assert set(inspection.written) | set(inspection.left_out) == set(FIGURES)
+    always = {"copies", "surprise", "continuations", "bigrams", "embeddings", "receptive_field"}
+    assert always <= set(inspection.written)
+    kinds = [type(module) for module in small_run.model.modules()]
+    assert ("attention" in inspection.written) == (CausalAttention in kinds)
+    assert ("hidden_states" in inspection.written) == any(issubclass(k, Recurrent) for k in kinds)
+    probed = (small_run.path / "probes.jsonl").exists() and not small_run.model.fitted
+    assert ("ratios" in inspection.written) == probed
+    assert len(messages) == len(FIGURES)
+    assert all("\n" not in line for line in messages)
+    page = inspection.page.read_text("utf-8")
+    for name in FIGURES:
+        written = name in inspection.written
+        assert (tmp_path / "look" / f"{name}.png").exists() == written
+        assert (tmp_path / "look" / f"{name}.svg").exists() == written
+        assert f'id="{name}"' in page or inspection.left_out[name].split("'")[0] in page
+    assert not re.search(r"""(src|href)=["'](?!data:|#)|@import|url\(""", page)
+
+
+def test_inspect_names_the_run_from_within_its_folder(
+    names_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(names_run.path)
+    monkeypatch.setattr("hornbook.figures.page.FIGURES", {"losses": FIGURES["losses"]})
+    page = inspect(Run.load("."), tmp_path / "look").page.read_text("utf-8")
+    assert f"<h1>{names_run.path.name}</h1>" in page
+    assert f"<title>{names_run.path.name}: " in page

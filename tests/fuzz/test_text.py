@@ -158,7 +158,7 @@ def test_any_prompt(names_run: Run, prompt: str) -> None:
     try:
         (sample,) = names_run.sample(prompt=prompt, max_tokens=2, seed=1)
     except HornbookError as error:
-        assert "unknown symbols" in str(error)
+        assert "unknown characters" in str(error)
     else:
         assert sample.text.startswith(prompt)
 
@@ -197,5 +197,5 @@ def test_a_prompt_on_the_command_line_may_be_anything(
     for prompt in ["\udcff", "\0", "\u202e", "👩‍👩‍👧‍👦", "\x1b[2J"]:
         assert main(["sample", str(names_run.path), "--prompt", prompt]) == 1
         err = capsys.readouterr().err
-        assert "unknown symbols" in err
+        assert "unknown characters" in err
         assert "\x1b" not in err

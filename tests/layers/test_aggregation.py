@@ -20,7 +20,7 @@ from hornbook.layers.aggregation import (
     average_softmax,
     causal_mask,
 )
-from hornbook.layers.attention import causal_attention
+from hornbook.layers.attention import CausalAttention
 
 
 def randn(*shape: int) -> Tensor:
@@ -51,7 +51,7 @@ def test_attention_that_cannot_choose_is_the_average() -> None:
 
 def test_version_4_is_the_fused_kernel() -> None:
     q, k, v = (randn(2, 3, 8, 4) for _ in range(3))  # (B, H, T, D)
-    close(attend(q, k, v, causal_mask(8)), causal_attention(q, k, v, None))
+    close(attend(q, k, v, causal_mask(8)), CausalAttention()(q, k, v, None))
     close(attend(q, k, v), F.scaled_dot_product_attention(q, k, v))
 
 

@@ -110,22 +110,9 @@ def test_batchnorm_of_the_notes_is_that_of_torch_rescaled(shape: tuple[int, ...]
     close(ours(x), theirs(x.reshape(-1, 6)).view(shape))
 
 
-@pytest.mark.parametrize("biased", [False, True])
-def test_the_gradient_of_batchnorm_by_hand_is_that_by_pytorch(biased: bool) -> None:
-    ours, _ = paired_norms(6, biased)
-    x = (3 * randn(4, 8, 6) + 2).requires_grad_()
-    cotangent = randn(4, 8, 6)
-    found = gradients(ours(x), cotangent, x, ours.gamma, ours.beta)
-    moved = ours.running_mean.clone(), ours.running_var.clone()
-    ours.plain = True
-    ours.running_mean.zero_(), ours.running_var.fill_(1)
-    close(found, gradients(ours(x), cotangent, x, ours.gamma, ours.beta))
-    close(moved, (ours.running_mean, ours.running_var))
-    torch.autograd.gradgradcheck(ours, x)
-    ours.plain = False
-    (first,) = torch.autograd.grad(ours(x).square().sum(), x, create_graph=True)
-    with pytest.raises(RuntimeError, match="once_differentiable"):  # rather than a wrong figure
-        first.sum().backward()
+def test_batchnorm_can_be_differentiated_twice() -> None:
+    ours, _ = paired_norms(3, biased=False)
+    torch.autograd.gradgradcheck(ours, randn(5, 3).requires_grad_())
 
 
 def test_batchnorm_of_one_example_says_what_to_do() -> None:
@@ -155,11 +142,11 @@ def test_tanh_and_its_gradient() -> None:
     close(gradients(out, torch.ones_like(x), x)[0], 1 - out**2)
 
 
-def test_flatten_consecutive_joins_even_and_odd_places() -> None:
+def test_flatten_consecutive_joins_even_and_odd_positions() -> None:
     # the notes: the same as cat([e[:, ::2], e[:, 1::2]], dim=2)
     e = torch.randn(4, 8, 10)
     assert torch.equal(FlattenConsecutive(2)(e), torch.cat([e[:, ::2], e[:, 1::2]], dim=2))
-    assert torch.equal(FlattenConsecutive(8)(e), e.view(4, 80))  # the last one place is squeezed
+    assert torch.equal(FlattenConsecutive(8)(e), e.view(4, 80))  # a single position is squeezed
 
 
 def test_sequential_runs_its_layers_and_holds_their_parameters() -> None:

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 import torch
 
-from hornbook.config import presets, train
+from hornbook.api import train
+from hornbook.config import presets
 from hornbook.errors import ConfigError
 from hornbook.layers.basic import BatchNorm1d, Linear
-from hornbook.layers.documents import last_window, windows
 from hornbook.models.base import LanguageModel
 from hornbook.models.registry import build_model, model_config
-from hornbook.planning.plan import make_plan
+from hornbook.planning.request import read_request
+from hornbook.planning.resolve import resolve
 
 
 def mlp(**fields: Any) -> LanguageModel:
@@ -66,14 +67,6 @@ def test_the_gain_keeps_deep_layers_alive_and_naive_ones_saturate() -> None:
     assert spread(init="naive")[1] > 0.7
 
 
-def test_a_window_repeats_the_end_before_its_document() -> None:
-    ids = torch.tensor([[5, 0, 3, 4]])
-    expected = [[5, 5, 5], [0, 0, 0], [0, 0, 3], [0, 3, 4]]
-    assert windows(ids, 3, 0).tolist() == [expected]
-    for last in range(1, 5):
-        assert last_window(ids[:, :last], 3, 0).tolist() == [expected[last - 1]]
-
-
 def test_evaluation_uses_the_running_statistics_and_one_row_is_enough() -> None:
     model = mlp(norm="batchnorm")
     ids = torch.randint(27, (32, 3))
@@ -103,9 +96,9 @@ def test_calibrated_statistics_are_those_of_the_training_part(
     norm = {"norm": "batchnorm", "statistics": statistics}
     settings = {**SMALL, "model": {**SMALL["model"], **norm}}
     run = train("names", settings=settings, out=tmp_path / "run", precision="fp32")
-    plan = make_plan("names", settings=settings)
+    plan = resolve(read_request("names", settings=settings))
     every = torch.cat(list(plan.training_windows()))
-    assert every.shape == (plan.train_part.n_targets, 4)
+    assert every.shape == (plan.data.train.n_targets, 4)
     embedding, flatten, first, norm1 = list(run.model.modules())[2:][1:5]
     assert isinstance(norm1, BatchNorm1d)
     before = first(flatten(embedding(every))).double()
@@ -114,5 +107,5 @@ def test_calibrated_statistics_are_those_of_the_training_part(
     if statistics == "calibrated":
         assert far < 1e-5
         assert far_var < 1e-5
-    else:  # 20 updates of a tenth each have not even forgotten the first values
+    else:  # after 20 steps of a tenth each the first values still count
         assert far_var > 0.01

@@ -1,13 +1,15 @@
-"""Step for step: the library against the notes' loops written out, float64, 50 updates.
+"""Step for step: the library against the notes' loops written out, float64, 50 steps.
 
 Both sides begin from the same weights and see the same batches. The library goes through its own
-configuration, batches and `TrainStep`; the other side is the notes' algorithm in plain tensors.
+configuration, batches and `OptimizerStep`, with its textbook layers and with the kernels installed; the
+other side is the notes' algorithm in plain tensors.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 import pytest
@@ -18,7 +20,8 @@ from torch.nn import functional as F
 from hornbook.config import merge, presets
 from hornbook.data.batches import Draw, build_batches
 from hornbook.data.part import Part
-from hornbook.engine.step import TrainStep
+from hornbook.engine.step import OptimizerStep
+from hornbook.kernels import install
 from hornbook.layers.basic import BatchNorm1d
 from hornbook.models.base import LanguageModel
 from hornbook.models.registry import build_model, parse_run_config
@@ -32,20 +35,30 @@ TEXT = "".join(f"{i} green bottles,\n\nhanging on the wall. " for i in range(40)
 Rate = Callable[[int], float]
 
 
-def library(
+@pytest.fixture(params=[False, True], ids=["layers", "kernels"])
+def library(request: pytest.FixtureRequest) -> Callable[..., OptimizerStep]:
+    """Builds the library's step, with textbook layers or with kernels."""
+    return partial(build_step, kernels=request.param)
+
+
+def build_step(
     preset: Callable[[], presets.Nested],
     part: Part,
     vocab: int,
     end_id: int | None,
+    *,
+    kernels: bool,
     **model: object,
-) -> TrainStep:
+) -> OptimizerStep:
     config = parse_run_config(merge(preset(), {"model": model, "training": {"steps": STEPS}}))
     torch.manual_seed(0)
     net = build_model(config.model, vocab, end_id).double().train()
+    if kernels:
+        install(net)
     training = config.training
     draw = Draw(batch_size=training.batch_size, seed=training.seed, sampling=training.sampling)
     batches = build_batches(part, net.examples, net.context_length, draw)
-    return TrainStep(net, batches, config, "fp32")
+    return OptimizerStep(net, batches, config)
 
 
 def names() -> tuple[Part, dict[str, int]]:
@@ -69,7 +82,7 @@ def build_dataset(stoi: dict[str, int], block_size: int) -> tuple[Tensor, Tensor
     return torch.tensor(X), torch.tensor(Y)
 
 
-def drawn(step: TrainStep, i: int) -> Tensor:
+def drawn(step: OptimizerStep, i: int) -> Tensor:
     return torch.from_numpy(np.concatenate([items for _, items in step.batches.items(i)]))
 
 
@@ -89,7 +102,7 @@ def notes_rate(i: int) -> float:
     return 0.1 if i < STEPS // 2 else 0.01
 
 
-def assert_same(step: TrainStep, textbook: Iterator[Tensor], parameters: list[Tensor]) -> None:
+def assert_same(step: OptimizerStep, textbook: Iterator[Tensor], parameters: list[Tensor]) -> None:
     """Runs both sides side by side and compares every loss, then every weight."""
     for i, loss in enumerate(textbook):
         assert abs(step(i)[0].item() - loss.item()) < 1e-10, i
@@ -99,7 +112,7 @@ def assert_same(step: TrainStep, textbook: Iterator[Tensor], parameters: list[Te
 
 
 @pytest.mark.parametrize("init", ["scaled", "naive"])
-def test_mlp(init: str) -> None:
+def test_mlp(library: Callable[..., OptimizerStep], init: str) -> None:
     part, stoi = names()
     step = library(presets.notes_mlp, part, len(stoi), 0, init=init)
     parameters = C, W1, b1, W2, b2 = copies(step.model)  # noqa: N806
@@ -119,7 +132,7 @@ def test_mlp(init: str) -> None:
     assert_same(step, textbook(), parameters)
 
 
-def test_batchnorm_mlp() -> None:
+def test_batchnorm_mlp(library: Callable[..., OptimizerStep]) -> None:
     """The notes' first BatchNorm: standard deviations, no eps, a thousandth of each batch.
 
     They average its deviations, the library its variances, as their later class does.
@@ -176,7 +189,7 @@ def assert_same_statistics(model: LanguageModel, plain: list[PlainBatchNorm]) ->
         torch.testing.assert_close(norm.running_var, other.var.flatten(), atol=1e-10, rtol=0)
 
 
-def test_deep_batchnorm_mlp() -> None:
+def test_deep_batchnorm_mlp(library: Callable[..., OptimizerStep]) -> None:
     part, stoi = names()
     step = library(presets.notes_mlp_deep, part, len(stoi), 0)
     parameters = copies(step.model)
@@ -199,7 +212,7 @@ def test_deep_batchnorm_mlp() -> None:
     assert_same_statistics(step.model, norms)
 
 
-def test_wavenet() -> None:
+def test_wavenet(library: Callable[..., OptimizerStep]) -> None:
     part, stoi = names()
     step = library(presets.notes_wavenet, part, len(stoi), 0)
     parameters = copies(step.model)
@@ -227,7 +240,7 @@ def test_wavenet() -> None:
     assert_same_statistics(step.model, norms)
 
 
-def test_gpt() -> None:
+def test_gpt(library: Callable[..., OptimizerStep]) -> None:
     """The notes' GPT, head by head, and their AdamW written out; without dropout."""
     B, T, C, n_head, n_layer = 8, 16, 24, 3, 2  # noqa: N806
     tokenizer = build_tokenizer("char", TEXT, documents=False)
@@ -292,6 +305,6 @@ def test_gpt() -> None:
                 p.data -= lr * mhat / (torch.sqrt(vhat) + 1e-8)
             yield loss
 
-    first = step.gradients(0, "fp32").item()
+    first = step.gradients(0).item()
     assert first == pytest.approx(math.log(tokenizer.vocab_size), abs=0.1)
     assert_same(step, textbook(), list(P.values()))

@@ -86,7 +86,7 @@ def test_a_state_that_diverges_by_itself_is_passed_over(corpus: Path, tmp_path: 
 
 def test_weights_that_are_not_finite_are_never_saved(corpus: Path, tmp_path: Path) -> None:
     out = tmp_path / "r"
-    with pytest.raises(RunError, match="at step 9 the loss is nan.*weights overflowed"):
+    with pytest.raises(RunError, match=r"at step 9 the loss is nan.*weights overflowed"):
         hornbook.train(
             str(corpus), out=out, settings=SETTINGS, callbacks=[overflowing_step(math.inf)]
         )

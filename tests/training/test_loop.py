@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,14 +48,12 @@ def test_hooks_are_called_in_the_order_of_the_page(corpus: Path, tmp_path: Path)
     hornbook.train(
         str(corpus), model="bigram", out=tmp_path / "r", settings=settings, callbacks=[trace]
     )
-    step = ["pre_step", "post_step"]
     assert trace.called == [
         "on_plan", "on_start", "post_start",
         "pre_step", "on_log", "on_samples", "post_step",
         "pre_step", "pre_evaluate", "on_log", "post_step",
         "on_end", "on_report", "close",
     ]  # fmt: skip
-    assert trace.called.count(step[0]) == 2
 
 
 @pytest.mark.parametrize("model", ["ngram", "bigram"])
@@ -170,8 +168,8 @@ def test_records_are_counted_and_passed_on(corpus: Path, tmp_path: Path) -> None
             found.append(record)
 
     log = LogWriter()
-    callbacks: Callable[[], list[Callback]] = lambda: [Evaluator(2, log), log, Keep()]
-    with trainer_of(plan_of(corpus), tmp_path / "r", callbacks()) as trainer:
+    callbacks = [Evaluator(2, log), log, Keep()]
+    with trainer_of(plan_of(corpus), tmp_path / "r", callbacks) as trainer:
         trainer.train()
         assert trainer.state.records == len(found) == len(trainer.run.log) == 12
         assert [r["step"] for r in found if "val_loss" in r] == [6, 12]

@@ -60,13 +60,13 @@ def test_a_run_that_is_moved_between_two_files_is_followed(
 def test_a_run_that_is_moved_while_the_report_is_made_gets_it(
     model: str, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    move, plain = Move(tmp_path), report.assess
+    move, plain = Move(tmp_path), report.novelty_report
 
     def moved(*args: Any) -> Any:
         move()
         return plain(*args)
 
-    monkeypatch.setattr(report, "assess", moved)
+    monkeypatch.setattr(report, "novelty_report", moved)
     settings = {"training": SETTINGS["training"]} if model == "bigram" else {}
     run = hornbook.train(str(corpus), model=model, out=move.out, settings=settings)
     assert run.path == move.there

@@ -1,1 +1,19 @@
 """The command line: one file a verb, and only the verb asked for is imported."""
+
+from __future__ import annotations
+
+VERBS = {
+    "train": "train a model on a dataset or a text file",
+    "sample": "generate text with a trained model",
+    "eval": "measure the loss of a run on a whole part of its text, or on another text",
+    "score": "measure how surprising a run finds given texts, token by token",
+    "show": "show the settings, figures and loss curve of a run",
+    "ladder": "train every model on the same text and compare them",
+    "compare": "compare runs, and test whether their differences are significant",
+    "mix": "make one run of several by averaging their probabilities",
+    "lr-find": "find a learning rate",
+    "inspect": "draw what a run learned, how it trained, and whether it copied its text",
+    "doctor": "check this machine: its device, speed, memory and libraries",
+    "data": "list the available datasets, or describe one or a text file",
+    "models": "list the models, or the settings of one",
+}

@@ -10,10 +10,10 @@ from typing import Any
 from hornbook.cli.common import Parser, table, visible
 from hornbook.config import DataConfig
 from hornbook.data.corpora import CORPORA, load_corpus
-from hornbook.data.text import Corpus
+from hornbook.data.corpus import Corpus
 
 RAREST = 8
-REPEATED = 5
+MOST_FREQUENT = 5
 
 
 def run(arguments: list[str]) -> int:
@@ -54,50 +54,54 @@ def _list(*, as_json: bool) -> None:
 
 def statistics(corpus: Corpus) -> dict[str, Any]:
     """The figures of a corpus as plain data."""
-    symbols = _symbols(corpus)
-    rarest = sorted(symbols.items(), key=lambda item: (item[1], item[0]))[:RAREST]
+    documents = corpus.kind == "documents"
+    counts = Counter(corpus.text)
+    if documents:
+        counts.pop("\n", None)
+    rarest = sorted(counts.items(), key=lambda item: (item[1], item[0]))[:RAREST]
     facts: dict[str, Any] = {
         "source": corpus.source,
         "kind": corpus.kind,
         "why": corpus.why_kind,
         "bytes": corpus.n_bytes,
-        "characters": corpus.large.characters if corpus.large else sum(symbols.values()),
-        "symbols": len(set(corpus.symbols) - set("\n" if corpus.kind == "documents" else "")),
+        # line breaks are between documents, not in them
+        "characters": corpus.n_characters - (corpus.n_lines if documents else 0),
+        "different_characters": len(_characters(corpus)),
         "sha256": corpus.sha256,
         "notes": list(corpus.notes),
         "rarest": [
-            {"symbol": s, "count": n, "name": unicodedata.name(s, f"U+{ord(s):04X}")}
-            for s, n in rarest
+            {"character": c, "count": n, "name": unicodedata.name(c, f"U+{ord(c):04X}")}
+            for c, n in rarest
         ],
     }
-    if corpus.kind == "documents":
+    if documents:
         lengths = sorted(map(len, corpus.documents))
-        counts = Counter(corpus.documents)
+        texts = Counter(corpus.documents)
         facts |= {
-            "documents": len(lengths),
-            "different": len(counts),
+            "documents": corpus.n_documents,
+            "different": len(texts),
+            "duplicates": len(lengths) - len(texts),
             "shortest": lengths[0],
             "median": lengths[len(lengths) // 2],
             "longest": lengths[-1],
-            "most_repeated": [
-                {"text": t, "count": n} for t, n in counts.most_common(REPEATED) if n > 1
+            "most_frequent": [
+                {"text": t, "count": n} for t, n in texts.most_common(MOST_FREQUENT) if n > 1
             ],
         }
     else:
-        facts["lines"] = corpus.text.count("\n")
-    if corpus.large is not None:
+        facts["lines"] = corpus.n_lines
+    if not corpus.in_memory:
         facts["excerpt"] = len(corpus.text)
         facts["notes"].append(
-            f"counts of symbols, documents and lines are of the first {len(corpus.text):,} characters"
+            "rarest characters, lengths and duplicates are of the first "
+            f"{len(corpus.text):,} characters"
         )
     return facts
 
 
-def _symbols(corpus: Corpus) -> Counter[str]:
-    symbols = Counter(corpus.text)
-    if corpus.kind == "documents":  # line breaks stand between them, not in them
-        symbols.pop("\n", None)
-    return symbols
+def _characters(corpus: Corpus) -> list[str]:
+    """The different characters of a corpus, sorted; not the line breaks between documents."""
+    return sorted(set(corpus.alphabet) - set("\n" if corpus.kind == "documents" else ""))
 
 
 def _rows(corpus: Corpus, facts: dict[str, Any]) -> list[tuple[str, str]]:
@@ -106,22 +110,27 @@ def _rows(corpus: Corpus, facts: dict[str, Any]) -> list[tuple[str, str]]:
         ("kind", f"{facts['kind']} ({facts['why']})"),
         ("size", f"{facts['bytes']:,} bytes, {facts['characters']:,} characters"),
         ("sha256", facts["sha256"]),
-        ("symbols", f"{facts['symbols']}: {visible(''.join(sorted(_symbols(corpus))))[:100]}"),
+        (
+            "alphabet",
+            f"{facts['different_characters']} characters: "
+            f"{visible(''.join(_characters(corpus)))[:100]}",
+        ),
         (
             "rarest",
-            ", ".join(f"{visible(r['symbol'])} {r['name']} x{r['count']}" for r in facts["rarest"]),
+            ", ".join(
+                f"{visible(r['character'])} {r['name']} x{r['count']}" for r in facts["rarest"]
+            ),
         ),
     ]
     if "documents" in facts:
-        repeated = facts["documents"] - facts["different"]
-        most = ", ".join(f"{visible(m['text'])} x{m['count']}" for m in facts["most_repeated"])
+        most = ", ".join(f"{visible(m['text'])} x{m['count']}" for m in facts["most_frequent"])
         rows += [
             ("documents", f"{facts['documents']:,}, {facts['different']:,} different"),
             (
                 "length",
                 f"{facts['shortest']} to {facts['longest']} characters, median {facts['median']}",
             ),
-            ("duplicates", f"{repeated:,}" + (f" ({most})" if most else "")),
+            ("duplicates", f"{facts['duplicates']:,}" + (f" ({most})" if most else "")),
         ]
     else:
         rows.append(("lines", f"{facts['lines']:,}"))

@@ -1,4 +1,4 @@
-"""`hornbook doctor`: what this machine is to hornbook, measured; whether its device can be trusted."""
+"""`hornbook doctor`: the speed, memory and libraries of this machine; a check of its device."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from hornbook.cli.common import Parser, table
 if TYPE_CHECKING:
     import torch
 
-LIBRARIES = ("torch", "numpy", "safetensors", "pydantic", "tokenizers", "rich", "matplotlib")
+LIBRARIES = ("torch", "numpy", "safetensors", "pydantic", "platformdirs", "rich", "matplotlib")
 SIDE = 1024  # of the matrices that are multiplied
 TOLERANCE = 1e-3  # of loss and gradients on a device, relative to the largest, against the CPU
-LITTLE = 1 << 30  # bytes of memory or disk that are said to be little
+LITTLE = 1 << 30  # bytes of memory or disk below which doctor warns
 
 
 def run(arguments: list[str]) -> int:
-    """Prints what was found; 1 where something cannot be relied on."""
+    """Prints what was found; returns 1 if there is a problem."""
     parser = Parser("doctor")
-    parser.add_argument("--device", help="auto, cpu, cuda or mps (default: auto)")
+    parser.add_argument("--device", metavar="DEVICE", help="auto, cpu, cuda or mps (default: auto)")
     args = parser.parse_args(arguments)
 
     import torch
@@ -45,11 +45,9 @@ def run(arguments: list[str]) -> int:
         ("device", describe_device(device)),
         ("threads", f"{torch.get_num_threads()} of {os.cpu_count()} cores, {_waiting()}"),
     ]
-    rows += [
-        (f"{name} products", f"{_speed(device, name):,.0f} GFLOP/s") for name in _dtypes(device)
-    ]
+    rows += [(f"{name} matmul", f"{_speed(device, name):,.0f} GFLOP/s") for name in _dtypes(device)]
     rows.append(
-        ("bf16", "has instructions for it" if has_bf16(device) else "no instructions for it")
+        ("bf16", "supported in hardware" if has_bf16(device) else "not supported in hardware")
     )
     compiler = next(
         (c for c in (os.environ.get("CXX"), "g++", "clang++") if c and shutil.which(c)), ""
@@ -57,30 +55,34 @@ def run(arguments: list[str]) -> int:
     rows.append(("compiler", compiler or "none: torch.compile cannot be used on the CPU"))
     memory = available_memory()
     rows.append(("memory", f"{size(memory)} available" if memory is not None else "unknown"))
-    wrong = []
+    problems = []
     for what, path in (("disk", Path.cwd()), ("cache", cache_directory())):
         there = next(p for p in (path, *path.absolute().parents) if os.path.exists(p))
         free, writable = shutil.disk_usage(there).free, os.access(there, os.W_OK)
         rows.append((what, f"{path}: {size(free)} free" + ("" if writable else ", not writable")))
         if not writable:
-            wrong.append(f"{there} cannot be written; give another --out, or set HORNBOOK_CACHE")
+            problems.append(f"{there} cannot be written; give another --out, or set HORNBOOK_CACHE")
         if free < LITTLE:
-            wrong.append(f"{there} has only {size(free)} free")
+            problems.append(f"{there} has only {size(free)} free")
     if memory is not None and memory < LITTLE:
-        wrong.append(f"only {size(memory)} of memory available; close other programs")
-    told, trusted = check_device(device)
-    rows.append(("check", told))
+        problems.append(f"only {size(memory)} of memory available; close other programs")
+    result, trusted = check_device(device)
+    rows.append(("check", result))
     if not trusted:
-        wrong.append(f"{device.type} computes otherwise than the CPU; train with --device cpu")
+        problems.append(
+            f"{device.type} computes other results than the CPU; train with --device cpu"
+        )
     print(table(rows))
-    for line in wrong:
-        print(f"\nwrong: {line}")
-    return int(bool(wrong))
+    for problem in problems:
+        print(f"\nproblem: {problem}")
+    return int(bool(problems))
 
 
 def check_device(device: torch.device) -> tuple[str, bool]:
-    """A small GPT's loss and gradients, twice on a device and once on the CPU: in words, and whether
-    the device can be trusted."""
+    """Compares a small GPT's loss and gradients, twice on a device, with the CPU's.
+
+    Returns the result in words, and whether the device can be trusted.
+    """
     import torch
 
     from hornbook.metrics.loss import batch_loss
@@ -104,16 +106,14 @@ def check_device(device: torch.device) -> tuple[str, bool]:
         for a, b in zip(first, second, strict=True)
     )
     same = all(torch.equal(a, b) for a, b in zip(second, third, strict=True))
-    twice = (
-        "twice the same bits" if same else "not twice the same bits (--training.deterministic true)"
-    )
+    twice = "two runs agree bit for bit" if same else "two runs differ (use --deterministic)"
     if device.type == "cpu":
-        return f"forward and gradients of a small GPT: {twice}", same
+        return f"loss and gradients of a small GPT: {twice}", same
     trusted = apart <= TOLERANCE
     verdict = "can be trusted" if trusted else "cannot be trusted"
     return (
-        f"forward and gradients of a small GPT differ by {apart:.1e} of the largest from the CPU's "
-        f"(at most {TOLERANCE:g}): {device.type} {verdict}; {twice}"
+        f"loss and gradients of a small GPT differ from the CPU's by {apart:.1e} of the largest "
+        f"(tolerance {TOLERANCE:g}): {device.type} {verdict}; {twice}"
     ), trusted
 
 
@@ -122,7 +122,7 @@ def _dtypes(device: torch.device) -> list[str]:
 
 
 def _speed(device: torch.device, dtype: str) -> float:
-    """GFLOP/s of products of square matrices: the best of three, after one to warm up."""
+    """GFLOP/s of a product of square matrices: the best of three, after one to warm up."""
     import torch
 
     from hornbook.engine.device import has_bf16
@@ -142,8 +142,8 @@ def _waiting() -> str:
     policy = os.environ.get("OMP_WAIT_POLICY")
     if policy is None:
         spins = os.environ.get("GOMP_SPINCOUNT", "10000")  # what `hornbook` sets (cli/main.py)
-        return f"which wait spinning, {spins} times, then asleep"
-    return f"which wait {'asleep' if policy.lower() == 'passive' else 'spinning'}"
+        return f"which spin {spins} times, then sleep, when they wait"
+    return f"which {'sleep' if policy.lower() == 'passive' else 'spin'} when they wait"
 
 
 def _version(name: str) -> str:

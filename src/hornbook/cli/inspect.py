@@ -9,7 +9,7 @@ from hornbook.cli.common import Parser
 
 
 def run(arguments: list[str]) -> int:
-    """Draws what a run learned, how it trained and whether it copied."""
+    """Draws what a run has learned, how it was trained and whether it copies."""
     parser = Parser("inspect")
     parser.add_argument("path", metavar="RUN", help="a run directory")
     parser.add_argument("--text", help="a text to read and continue (default: held-out text)")
@@ -17,12 +17,11 @@ def run(arguments: list[str]) -> int:
     args = parser.parse_args(arguments)
 
     from hornbook.api import Run
-    from hornbook.figures.page import inspect
 
-    report = inspect(Run.load(args.path), args.out, args.text, tell=_tell)
-    print(report.page)
+    loaded = Run.load(args.path)
+    print(loaded.inspect(args.out, text=args.text, on_message=_print_error).page)
     return 0
 
 
-def _tell(line: str) -> None:
+def _print_error(line: str) -> None:
     print(line, file=sys.stderr, flush=True)

@@ -9,58 +9,63 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hornbook.cli.common import Parser, number, split_dotted, table, visible
-from hornbook.config import parse_overrides
+from hornbook.cli.common import number, table, visible
+from hornbook.cli.flags import SettingsParser, read_word, show_notes
 from hornbook.errors import ConfigError
 
 if TYPE_CHECKING:
-    from hornbook.metrics.compare import Standing
+    from hornbook.metrics.comparison import RunResult
 
 
 def run(arguments: list[str]) -> int:
     """Trains every rung on the same split and prints one table."""
-    began = time.monotonic()  # --minutes counts from here, the import of torch included
-    rest, dotted = split_dotted(arguments)
-    parser = Parser("ladder")
-    parser.add_argument("corpus", nargs="?", default="names", help="(default: names)")
-    parser.add_argument("--rungs", help="only these, with commas between them")
-    parser.add_argument(
-        "--minutes", help="for all of it: each rung makes the updates that fit into its part"
-    )
-    parser.add_argument("--out", type=Path, help="directory (default: runs/ladder-CORPUS)")
-    parser.add_argument("--json", action="store_true", help="the standings as JSON")
-    args = parser.parse_args(rest)
+    began = time.monotonic()  # the time budget includes the import of torch
+    parser = SettingsParser("ladder")
+    parser.option("--rungs", "A,B", "train only these rungs")
+    parser.option("--minutes", "X", "time budget of the whole ladder, shared among the rungs")
+    parser.option("--out", "DIR", "directory (default: runs/ladder-CORPUS)", type=Path)
+    parser.option("--json", "", "print the results as JSON", action="store_true")
+    args, given = parser.read(arguments)
+    settings = given.sections
+    if "name" in settings.get("model", {}):
+        raise ConfigError(
+            "model.name: found it beside ladder, which trains a model for each rung; "
+            "choose rungs with --rungs"
+        )
+    corpus = settings.get("data", {}).pop("corpus", "names")
+    minutes = None if args.minutes is None else read_word(args.minutes, "training.minutes")
+    show_notes(given.notes)
 
     from hornbook.cli.progress import Progress
     from hornbook.experiments.ladder import climb
     from hornbook.files import dump
 
-    def report(standing: Standing) -> None:
+    def report(result: RunResult) -> None:
         print(
-            f"{standing.name:>14}  validation {number(standing.validation)}  "
-            f"{standing.seconds:.1f} s  {'  '.join(map(visible, standing.samples[:5]))[:70]}",
+            f"{result.name:>14}  validation {number(result.validation)}  "
+            f"{result.seconds:.1f} s  {'  '.join(map(visible, result.samples[:5]))[:70]}",
             file=sys.stderr,
         )
 
     try:
         ladder = climb(
-            args.corpus,
+            corpus,
             rungs=_names(args.rungs) if args.rungs is not None else (),
             out=args.out,
-            settings=parse_overrides(dotted),
-            minutes=args.minutes,
+            settings={section: fields for section, fields in settings.items() if fields},
+            minutes=minutes,
             began=began,
             callbacks=[Progress(brief=True)],
             report=report,
         )
     except KeyboardInterrupt as stop:
         stop.args = (
-            "interrupted; finished rungs are kept, and the one in training is saved. To go on:\n"
+            "interrupted; finished rungs are kept, the one in training is saved. To continue:\n"
             f"  hornbook ladder {shlex.join(arguments)}".rstrip(),
         )
         raise
     if args.json:
-        rows = [standing.to_json() for standing in ladder.standings]
+        rows = [result.to_json() for result in ladder.standings]
         print(dump({"standings": rows, "sentences": ladder.sentences}))
         return 0
     show(ladder.standings, ladder.sentences)
@@ -75,12 +80,12 @@ def _names(listed: str) -> list[str]:
     return names
 
 
-def show(standings: Sequence[Standing], sentences: list[str]) -> None:
+def show(standings: Sequence[RunResult], sentences: list[str]) -> None:
     """Table, sentences and samples side by side, on stdout."""
-    from hornbook.metrics.compare import columns, rank
+    from hornbook.metrics.comparison import rank, result_rows
 
     rows = sorted(standings, key=rank)
-    print(table(columns(rows), right=range(1, 9)))
+    print(table(result_rows(rows), right=range(1, 9)))
     print()
     for sentence in sentences:
         print(sentence)

@@ -20,10 +20,9 @@ def run(arguments: list[str]) -> int:
     except ValueError:
         raise ConfigError(f"weights: found {args.weights!r}, expected numbers: 0.7,0.3") from None
 
-    from hornbook.api import Run
-    from hornbook.experiments.mixture import mix
+    from hornbook.api import load, mix
 
-    runs = [Run.load(path) for path in args.paths]
+    runs = [load(path) for path in args.paths]
     mixed = mix(runs, args.out, weights)
     rows = [
         (str(r.path), f"{number(r.report.get('validation', {}).get('nats'))} nats per token")

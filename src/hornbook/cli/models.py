@@ -9,7 +9,7 @@ from hornbook.errors import ConfigError, did_you_mean
 def run(arguments: list[str]) -> int:
     """Lists the models, or the settings of one."""
     parser = Parser("models")
-    parser.add_argument("model", nargs="?", help="a model whose settings to list")
+    parser.add_argument("model", metavar="MODEL", nargs="?", help="the model to list settings of")
     args = parser.parse_args(arguments)
 
     from hornbook.models.registry import MODELS
@@ -21,11 +21,12 @@ def run(arguments: list[str]) -> int:
         return 0
     if args.model not in MODELS:
         raise ConfigError(f"{args.model}: no such model{did_you_mean(args.model, MODELS)}")
-    from hornbook.cli.train import field_lines
+    from hornbook.cli.flags import help_lines, setting_rows
 
     entry = MODELS[args.model]
     print(f"{args.model}: {entry.line}\n{entry.source}\n")
-    print(
-        "\n".join(field_lines("model", entry.load(entry.config), args.model)) or "  nothing to set"
-    )
+    settings = dict(setting_rows(args.model))
+    settings.pop("model.name")
+    lines = help_lines(row for setting, row in settings.items() if setting.startswith("model."))
+    print(lines or "  no settings")
     return 0

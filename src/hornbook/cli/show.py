@@ -17,6 +17,7 @@ def run(arguments: list[str]) -> int:
     args = parser.parse_args(arguments)
 
     from hornbook.api import Run
+    from hornbook.runs.commands import resume_command
 
     loaded = Run.load(args.path)
     facts, report, log = loaded.facts, loaded.report, loaded.log
@@ -37,7 +38,7 @@ def run(arguments: list[str]) -> int:
         validation = report["validation"]
         rows += [
             (
-                "updates",
+                "steps",
                 f"{report['steps']:,}, {report['seconds']:.1f} s, best {report['best_step']}",
             ),
             (
@@ -45,14 +46,15 @@ def run(arguments: list[str]) -> int:
                 f"{with_error(validation['nats'], validation['standard_error'])} nats per token, "
                 f"{number(validation['bits_per_byte'])} bits per byte",
             ),
-            ("again", report.get("determinism", "not told by the hornbook that trained it")),
+            (
+                "repeatable",
+                report.get("determinism") or "not recorded by the version that trained it",
+            ),
             ("verdict", (report.get("novelty") or {}).get("verdict", "")),
             ("samples", "  ".join(visible(s)[:60] for s in report["samples"][:8])),
         ]
     elif log:
-        rows.append(
-            ("updates", f"{log[-1]['step']:,}: not finished; hornbook train --resume {args.path}")
-        )
+        rows.append(("steps", f"{log[-1]['step']:,}: not finished; {resume_command(args.path)}"))
     print(table([(name, visible(row)) for name, row in rows if row]))
     curve = plot(log, legend=f". training  o {'validation' if held_out else 'training text'}")
     if curve:
@@ -68,9 +70,9 @@ def plot(
     legend: str,
     ends: tuple[str, str] | None = None,
 ) -> str:
-    """The training (.) and validation (o) losses over the updates, as text, under a legend.
+    """The training (.) and validation (o) losses over the steps, as text, under a legend.
 
-    ends: what stands at the two ends of the axis; the updates if left out.
+    ends: the labels of the two ends of the axis, by default steps.
     """
     points = [(r["step"], r["loss"], ".") for r in log if "loss" in r]
     points += [(r["step"], r["val_loss"], "o") for r in log if "val_loss" in r]
@@ -87,6 +89,6 @@ def plot(
             grid[row][column] = mark
     labels = {0: f"{high:.3f}", height - 1: f"{low:.3f}"}
     lines = [f"{labels.get(i, ''):>8} |{''.join(row).rstrip()}" for i, row in enumerate(grid)]
-    left, right = ends or ("0", f"{last:,} updates")
+    left, right = ends or ("0", f"{last:,} steps")
     axis = f"{'':>8} +{'-' * width}\n{'':>9} {left}{right:>{width - len(left)}}"
     return "\n".join([f"{'nats':>8}  {legend}", *lines, axis])

@@ -3,90 +3,65 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import time
 from pathlib import Path
 
-from hornbook.cli.common import Parser, split_dotted
-from hornbook.config import SECTIONS, merge, parse_overrides, read_toml
+from hornbook.cli.common import number, table, visible, with_error
+from hornbook.cli.flags import SettingsParser, show_notes
+from hornbook.config import Nested, merge, read_settings, read_toml
 from hornbook.errors import ConfigError
 from hornbook.files import user_path
 
 
 def run(arguments: list[str]) -> int:
-    """Trains a model, or goes on with a run."""
-    began = time.monotonic()  # --minutes counts from here, the import of torch included
-    rest, dotted = split_dotted(arguments)
-    args = _parser(full_help=bool({"-h", "--help"} & set(rest))).parse_args(rest)
+    """Trains a model, or resumes a run."""
+    began = time.monotonic()  # the time budget includes the import of torch
+    args, given = _parser().read(arguments)
     if args.resume is not None:
-        return _resume(args, dotted)
+        show_notes(given.notes)
+        return _resume(args, given.sections)
+    file = read_toml(user_path(args.config, ConfigError)) if args.config is not None else {}
+    settings, notes = read_settings(file)
+    show_notes(notes + given.notes)
+
     from hornbook.api import train
     from hornbook.cli.progress import Progress
 
-    toml = read_toml(user_path(args.config, ConfigError)) if args.config is not None else {}
-    flags = {
-        "steps": args.steps,
-        "minutes": args.minutes,
-        "seed": args.seed,
-        "device": args.device,
-        "precision": args.precision,
-        "reference": args.reference,
-        "deterministic": args.deterministic,
-        "patience": args.patience,
-        "probe_every": args.probe_every,
-    }
-    training = {name: value for name, value in flags.items() if value is not None}
-    data = {"kind": args.kind, "encoding": args.encoding}
-    data = {name: value for name, value in data.items() if value is not None}
-    flagged = {"training": training, "data": data}
-    overrides = parse_overrides(dotted)
-    for section, fields in flagged.items():
-        for name, value in fields.items():
-            other = overrides.get(section, {}).get(name, value)
-            if str(other) != str(value):
-                raise ConfigError(
-                    f"--{name}: found {value!r}, but --{section}.{name} is {other!r}; give one"
-                )
-    settings = merge(toml, overrides, flagged)
     finished = train(
-        args.corpus,
-        model=args.model,
         preset=args.preset,
         out=args.out,
         began=began,
-        settings=settings,
+        settings=merge(settings, given.sections),
         callbacks=[Progress()],
     )
     _summary(finished.path)
     return 0
 
 
-def _resume(args: argparse.Namespace, dotted: list[str]) -> int:
+def _resume(args: argparse.Namespace, settings: Nested) -> int:
+    for name in ("preset", "config", "out"):
+        if getattr(args, name) is not None:
+            raise ConfigError(
+                f"--{name}: found it beside --resume; a run continues with its own settings, "
+                "leave it out"
+            )
+
     from hornbook.api import resume
     from hornbook.cli.progress import Progress
 
-    given = ("corpus", "model", "preset", "config", "minutes", "seed", "out", "device", "precision",
-             "kind", "encoding", "reference", "deterministic", "patience", "probe_every")  # fmt: skip
-    if extra := [name for name in given if getattr(args, name) is not None]:
-        raise ConfigError(
-            f"--resume: found {extra[0]} beside it; a run goes on with its own settings, only "
-            "--steps (updates in all) and the rates of --optim can be changed"
-        )
-    changes = {
-        f"{section}.{name}": value
-        for section, fields in parse_overrides(dotted).items()
-        for name, value in fields.items()
-    }
-    finished = resume(args.resume, steps=args.steps, settings=changes, callbacks=[Progress()])
+    steps = settings.get("training", {}).pop("steps", None)
+    settings = {section: fields for section, fields in settings.items() if fields}
+    finished = resume(args.resume, steps=steps, settings=settings, callbacks=[Progress()])
     _summary(finished.path)
     return 0
 
 
 def _summary(path: Path) -> None:
-    """What came of it, on stdout."""
-    import hornbook
-    from hornbook.cli.common import number, table, visible, with_error
+    """Prints the figures of a finished run, samples, and what to do next."""
+    from hornbook.api import load
 
-    run = hornbook.load(str(path))
+    run = load(path)
     report = run.report
     validation, samples = report["validation"], report["samples"]
     rows = [
@@ -101,8 +76,8 @@ def _summary(path: Path) -> None:
         rows.append(
             (
                 "new",
-                f"{report['samples_new']} of the {report['samples_different']} different ones above "
-                f"are not in {corpus}",
+                f"{report['samples_new']} of the {report['samples_different']} different samples "
+                f"above are not in {corpus}",
             )
         )
         shown = [visible(s) or "(empty)" for s in samples]
@@ -115,17 +90,17 @@ def _summary(path: Path) -> None:
     rows.append(("verdict", report["novelty"]["verdict"]))
     best = report["best_step"]
     if not run.model.fitted and best < report["steps"]:
-        rows.append(("best", f"the weights of update {best} of {report['steps']}"))
+        rows.append(("best", f"the weights of step {best} of {report['steps']}"))
     first = samples[0] if samples and samples[0] and run.documents else "some text"
     data = run.config.data
     tested = run.documents and (data.held_out if data.test is None else data.test > 0)
-    place = _quoted(str(path))
+    place = shlex.quote(str(path))
     rows += [
         ("time", f"{report['seconds']:.1f} s of training"),
-        ("again", report["determinism"]),
+        ("repeatable", report["determinism"]),
         ("run", str(path)),
         ("next", f"hornbook sample {place} -n 20"),
-        ("", f"hornbook score {place} {_quoted(visible(first[:40]))} --tokens"),
+        ("", f"hornbook score {place} {shlex.quote(visible(first[:40]))} --tokens"),
         ("", f"hornbook eval {place}" + (" --split test" if tested else "")),
         ("", f"hornbook show {place}"),
     ]
@@ -133,79 +108,17 @@ def _summary(path: Path) -> None:
     print(table(rows))
 
 
-def _quoted(text: str) -> str:
-    import shlex
-
-    return shlex.quote(text)
-
-
-def _parser(*, full_help: bool) -> Parser:
-    parser = Parser("train", epilog=_settings_help() if full_help else "")
-    parser.add_argument(
-        "corpus", nargs="?", help="a name from `hornbook data` or a text file (default: names)"
+def _parser() -> SettingsParser:
+    parser = SettingsParser("train", listed=True)
+    parser.option(
+        "--out", "DIR", "directory of the run (default: under runs/)", type=Path, common=True
     )
-    parser.add_argument("--model", help="a name from `hornbook models` (default: gpt)")
-    parser.add_argument("--preset", help="a whole configuration by name")
-    parser.add_argument("--steps", help="updates in all")
-    parser.add_argument(
-        "--minutes", help="the one dial: size, batch and updates that end after so many minutes"
+    parser.option("--preset", "NAME", "a whole configuration by name, see below")
+    parser.option("--config", "FILE", "settings from a TOML file; flags override it", type=Path)
+    parser.option(
+        "--resume",
+        "RUN",
+        "continue an interrupted run, or train a finished one for more --steps",
+        type=Path,
     )
-    parser.add_argument("--seed", help="every generator is derived from it")
-    parser.add_argument("--out", type=Path, help="directory of the run (default: under runs/)")
-    parser.add_argument("--device", help="auto, cpu, cuda or mps")
-    parser.add_argument("--precision", help="auto, fp32 or bf16")
-    parser.add_argument(
-        "--reference",
-        action="store_const",
-        const=True,
-        help="nothing fast: the path to compare with",
-    )
-    parser.add_argument(
-        "--deterministic",
-        action="store_const",
-        const=True,
-        help="the same bits every time, also on a GPU; refuses what cannot give them",
-    )
-    parser.add_argument("--patience", help="stop after so many evaluations without a best")
-    parser.add_argument(
-        "--probe-every", metavar="N", help="look inside every N updates, for `hornbook inspect`"
-    )
-    parser.add_argument("--kind", help="auto, documents (one a line) or stream")
-    parser.add_argument("--encoding", help="encoding of the file (default: utf-8)")
-    parser.add_argument("--config", type=Path, help="settings from a TOML file")
-    parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with a run")
     return parser
-
-
-def _settings_help() -> str:
-    from hornbook.config import presets
-
-    lines = [
-        "settings, as flags (--optim.learning-rate 0.01) or in TOML ([optim]); the defaults are"
-    ]
-    lines.append("those of --model gpt, where two are given for documents / for a stream:")
-    for section, cls in SECTIONS.items():
-        if section == "model":
-            lines.append("  --model.*: see `hornbook models MODEL`")
-            continue
-        lines += field_lines(section, cls, "gpt")
-    lines.append("\npresets: " + ", ".join(presets.PRESETS))
-    return "\n".join(lines)
-
-
-def field_lines(section: str, cls: type, model: str) -> list[str]:
-    """One line for each field of a section: flag, what a model's presets make of it, description."""
-    from hornbook.config import presets
-
-    lines = []
-    for name, field in cls.model_fields.items():  # type: ignore[attr-defined]
-        if section == "model" and name == "name":
-            continue
-        flag = f"--{section}.{name.replace('_', '-')}"
-        both = [
-            str(presets.default(model, documents=kind).get(section, {}).get(name, field.default))
-            for kind in (True, False)
-        ]
-        default = " / ".join(dict.fromkeys(both))
-        lines.append(f"  {flag:<26} {field.description} (default: {default})")
-    return lines

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hornbook.config.layering import merge, parse_overrides, read_toml
+from hornbook.config.layering import merge, read_settings, read_toml
 from hornbook.config.sections import (
     SECTIONS,
     DataConfig,
@@ -26,6 +26,6 @@ __all__ = [
     "TokenizerConfig",
     "TrainingConfig",
     "merge",
-    "parse_overrides",
+    "read_settings",
     "read_toml",
 ]

@@ -1,13 +1,18 @@
-"""Layers of settings: preset, then a TOML file, then flags; the later one wins field by field."""
+"""Layers of settings: preset, then a TOML file, then flags; the later one wins field by field.
+
+A layer has one form, sections of fields, whether it comes from a file, the command line or Python.
+Its fields are checked when it is known which model they belong to (`models.registry`).
+"""
 
 from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from hornbook.config.renames import rename_settings
 from hornbook.config.sections import SECTIONS, Nested
 from hornbook.errors import ConfigError, did_you_mean
 
@@ -21,45 +26,48 @@ def merge(*layers: Mapping[str, Mapping[str, Any]]) -> Nested:
     return merged
 
 
-def parse_overrides(overrides: Mapping[str, Any] | Sequence[str]) -> Nested:
-    """Dotted settings as sections: `{"model.n-layer": 4}` or `["--model.n-layer", "4"]`.
+def read_settings(settings: Mapping[str, Any]) -> tuple[Nested, list[str]]:
+    """Settings as sections under today's names, and a line for each that had another name before.
 
-    Raises ConfigError for an unknown section or a flag without its value. Fields are checked later,
-    when it is known which model they belong to.
+    settings: sections of fields, dotted fields, or both; `-` in names is read as `_`.
+    Raises ConfigError for an unknown section.
+
+    >>> read_settings({"model.n-layer": 4, "optim": {"final": 0}})
+    ({'model': {'n_layer': 4}, 'optim': {'min_lr_ratio': 0}}, ['optim.final is now optim.min_lr_ratio'])
     """
-    pairs = overrides if isinstance(overrides, Mapping) else _pair_flags(overrides)
     sections: Nested = {}
-    for dotted, value in pairs.items():
-        section, dot, field = dotted.replace("-", "_").partition(".")
-        if not dot:
-            raise ConfigError(f"{dotted}: no such setting; settings are dotted: model.n_layer")
-        if section not in SECTIONS:
-            near = difflib.get_close_matches(section, SECTIONS, n=1)
-            hint = (
-                f"; did you mean '{near[0]}.{field}'?" if near else did_you_mean(section, SECTIONS)
-            )
-            raise ConfigError(f"{dotted}: no such section of the settings{hint}")
-        sections.setdefault(section, {})[field] = value
-    return sections
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            section, fields = name, {str(f).replace("-", "_"): v for f, v in value.items()}
+            if section not in SECTIONS:
+                raise ConfigError(f"{name}: no such section{did_you_mean(section, SECTIONS)}")
+        else:
+            section, field = split_name(name)
+            fields = {field: value}
+        sections.setdefault(section, {}).update(fields)
+    return rename_settings(sections)
 
 
-def _pair_flags(tokens: Sequence[str]) -> dict[str, str]:
-    pairs: dict[str, str] = {}
-    rest = list(tokens)
-    while rest:
-        flag, equals, value = rest.pop(0).partition("=")
-        if not equals:
-            if not rest or rest[0].startswith("--"):
-                raise ConfigError(f"{flag}: found no value, expected one: {flag} VALUE")
-            value = rest.pop(0)
-        pairs[flag.removeprefix("--")] = value
-    return pairs
+def split_name(dotted: str) -> tuple[str, str]:
+    """Section and field of a dotted name. Raises ConfigError where there is no such section.
+
+    >>> split_name("model.n-layer")
+    ('model', 'n_layer')
+    """
+    section, dot, field = dotted.replace("-", "_").partition(".")
+    if not dot:
+        raise ConfigError(f"{dotted}: no such setting; settings are dotted, as in model.n_layer")
+    if section not in SECTIONS:
+        near = difflib.get_close_matches(section, SECTIONS, n=1)
+        hint = f"; did you mean '{near[0]}.{field}'?" if near else did_you_mean(section, SECTIONS)
+        raise ConfigError(f"{dotted}: no such section of the settings{hint}")
+    return section, field
 
 
 def read_toml(path: Path) -> Nested:
-    """A TOML file with the sections data, tokenizer, model, optim and training.
+    """The sections of a TOML file as they are written; `read_settings` reads their names.
 
-    Raises ConfigError where the file cannot be read, is no TOML, or has another section.
+    Raises ConfigError where the file cannot be read, is not TOML, or has another section.
     """
     if path.exists() and not path.is_file() and not path.is_dir():
         raise ConfigError(f"{path}: is a pipe or a device, expected a plain file; give a TOML file")
@@ -75,7 +83,4 @@ def read_toml(path: Path) -> Nested:
             raise ConfigError(f"{path}: no section [{section}]{did_you_mean(section, SECTIONS)}")
         if not isinstance(fields, dict):
             raise ConfigError(f"{path}: {section} is a section; write [{section}] and its fields")
-    return {
-        section: {field.replace("-", "_"): value for field, value in fields.items()}
-        for section, fields in data.items()
-    }
+    return data

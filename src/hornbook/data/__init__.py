@@ -1,4 +1,7 @@
-"""Corpora, their parts as tokens, and the batches that a training run sees.
+"""Corpora, their parts as tokens, and the batches that a training run draws.
 
-text reads a file, corpora knows some by name, part splits and encodes them, batches draws from a part.
+From the text to a batch: `corpora` knows some texts by name, `reading` and `decoding` read a file in
+pieces, `inspection` finds what is in it, `corpus` is the text, `split` its parts, `tokens` writes
+and maps them, `part` is one of them, `packing` and `batches` draw from it. `training_data` is all of
+it for a run.
 """

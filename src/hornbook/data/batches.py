@@ -1,8 +1,8 @@
 """Batches as a function of (seed, step, rank) alone, so that resuming needs no state.
 
-The tokens of a part lie on the device as one tensor; a batch is an index into it. Those of a large
-text are on the CPU a memory map, of which only what a batch needs is ever read. Sequences: rows of
-`length` tokens in which every place is predicted, documents packed whole so that no padding is
+The tokens of a part are one tensor on the device; a batch is an index into it. Those of a large part
+are on the CPU a memory map, of which only what a batch needs is ever read. Sequences: rows of
+`length` tokens in which every position is predicted, documents packed whole so that no padding is
 computed. Windows: single predictions, each with its context, padded on the left with the id that
 starts it (the notes' examples).
 """
@@ -16,26 +16,34 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hornbook.data.part import IntArray, Part, Rows
+from hornbook.data.packing import IntArray, Rows
+from hornbook.data.part import Part
+from hornbook.data.tuning import (
+    DOCUMENTS_PER_PASS,
+    ITEMS_PER_PASS,
+    LOOKAHEAD_STEPS,
+    LOOKAHEAD_WINDOWS,
+    RESIDENT_TOKENS,
+    WINDOW_TABLE_IDS,
+)
 from hornbook.tokenizers.base import Ids
 
-FEW, AHEAD = 256, 32  # so few windows are gathered for so many updates at once
-TABLE = 1 << 22  # ids of windows that are made once and kept
 IGNORE = -1  # a target that is not scored
-PASS = 1 << 22  # items that are put in order at a time
-PACKED = 1 << 18  # documents (or pieces of them) that are packed at a time
 
 
 def resident(tokens: Ids, device: torch.device | str) -> Tensor:
-    """The tokens of a part on a device, (N,): int64, but those of a memory map as they are."""
-    if isinstance(tokens, np.memmap):
+    """The tokens of a part on a device, (N,): int64, but many of them as they are (uint8, uint16).
+
+    Many are converted as they are drawn, so that a memory map stays one; few are converted once.
+    """
+    if len(tokens) > RESIDENT_TOKENS:
         return torch.from_numpy(tokens).to(device)
     return torch.from_numpy(tokens.astype(np.int64)).to(device)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Draw:
-    """How batches are drawn: `batch_size` items an update, by epochs (a new permutation each) or at
+    """How batches are drawn: `batch_size` items a step, by epochs (a new permutation each) or at
     random with replacement; of `world_size` processes each takes its own share."""
 
     batch_size: int | Literal["all"]
@@ -75,17 +83,17 @@ class Batches:
         self._order: tuple[int, IntArray] = (-1, np.empty(0, dtype=np.int64))
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """The batch of an update, counted from 0."""
+        """The batch of a step, counted from 0."""
         raise NotImplementedError
 
     def several(self, step: int, n: int) -> tuple[Tensor, Tensor]:
-        """The batches of n updates from `step` on, one more dimension in front."""
+        """The batches of n steps from `step` on, one more dimension in front."""
         ids, targets = zip(*(self.batch(step + i) for i in range(n)), strict=True)
         return torch.stack(ids), torch.stack(targets)
 
-    def take(self, places: Tensor) -> Tensor:
-        """The tokens at `places`, as int64."""
-        return self.tokens[places].long()
+    def take(self, positions: Tensor) -> Tensor:
+        """The tokens at `positions`, as int64."""
+        return self.tokens[positions].long()
 
     def generator(self, purpose: int, number: int) -> np.random.Generator:
         """The generator of one pass (or block of random draws), another for each purpose."""
@@ -125,7 +133,7 @@ class StreamBatches(Batches):
         n = part.n_targets
         blocks = n - length + 1 if self._random else max(1, n // length - 1)
         self._shifts = n - blocks * length + 1  # how far the blocks of an epoch can be shifted
-        super().__init__(part, length, draw, blocks, device, -(-blocks // PASS))
+        super().__init__(part, length, draw, blocks, device, -(-blocks // ITEMS_PER_PASS))
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
         """ids and targets, (B, length)."""
@@ -137,8 +145,8 @@ class StreamBatches(Batches):
                 shift = self.generator(2, number // self.passes).integers(self._shifts)
                 starts.append(items * self.length + shift)
         first = torch.from_numpy(np.concatenate(starts)).to(self.tokens.device)
-        places = first[:, None] + torch.arange(self.length, device=first.device)
-        return self.take(places), self.take(places + 1)
+        positions = first[:, None] + torch.arange(self.length, device=first.device)
+        return self.take(positions), self.take(positions + 1)
 
 
 class DocumentBatches(Batches):
@@ -152,7 +160,8 @@ class DocumentBatches(Batches):
     ) -> None:
         self.draw, self.length, self.passes = draw, length, 1
         if draw.batch_size != "all":
-            self.passes = -(-(len(part.starts) - 1 + part.n_targets // length) // PACKED)
+            pieces = len(part.starts) - 1 + part.n_targets // length
+            self.passes = -(-pieces // DOCUMENTS_PER_PASS)
         self._part, self._chunks = part, (-1, part.chunks(length, shard=(0, self.passes)))
         self._rows = (0, self._pack(0))
         rows = len(self._rows[1]) * self.passes
@@ -174,7 +183,7 @@ class DocumentBatches(Batches):
         return np.arange(self.items_per_pass)
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """ids and targets, (B, length); empty places hold the end id and are not scored."""
+        """ids and targets, (B, length); empty positions hold the end id and are not scored."""
         pieces = []
         for number, items in self.items(step):
             if self._rows[0] != number:
@@ -184,11 +193,11 @@ class DocumentBatches(Batches):
                 pieces.append(rows.positions(int(items[0]), int(items[-1]) + 1)[0])
             else:  # a pass may pack into a few rows fewer than the first: then some come twice
                 pieces += [rows.positions(i, i + 1)[0] for i in (items % len(rows)).tolist()]
-        places = torch.from_numpy(np.concatenate(pieces)).to(self.tokens.device)
-        empty = places < 0
-        places = places.clamp(min=0)
-        ids = self.take(places).masked_fill(empty, self._end)
-        return ids, self.take(places + 1).masked_fill(empty, IGNORE)
+        positions = torch.from_numpy(np.concatenate(pieces)).to(self.tokens.device)
+        empty = positions < 0
+        positions = positions.clamp(min=0)
+        ids = self.take(positions).masked_fill(empty, self._end)
+        return ids, self.take(positions + 1).masked_fill(empty, IGNORE)
 
 
 class WindowBatches(Batches):
@@ -197,18 +206,20 @@ class WindowBatches(Batches):
     def __init__(
         self, part: Part, length: int, draw: Draw, device: torch.device | str = "cpu"
     ) -> None:
-        super().__init__(part, length, draw, part.n_targets, device, -(-part.n_targets // PASS))
+        super().__init__(
+            part, length, draw, part.n_targets, device, -(-part.n_targets // ITEMS_PER_PASS)
+        )
         self._starts = torch.from_numpy(part.starts).to(self.tokens.device)
         self._n, self._table = part.n_targets, torch.empty(0)
         self._ahead: tuple[int, list[tuple[Tensor, Tensor]]] = (-1, [])
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
         """ids (B, length) and targets (B,)."""
-        if self.full or self.batch_size > FEW:
+        if self.full or self.batch_size > LOOKAHEAD_WINDOWS:
             return self._examples([items for _, items in self.items(step)])
-        block, i = divmod(step, AHEAD)
+        block, i = divmod(step, LOOKAHEAD_STEPS)
         if self._ahead[0] != block:
-            ids, targets = self.several(block * AHEAD, AHEAD)
+            ids, targets = self.several(block * LOOKAHEAD_STEPS, LOOKAHEAD_STEPS)
             self._ahead = (block, list(zip(ids.unbind(), targets.unbind(), strict=True)))
         return self._ahead[1][i]
 
@@ -222,9 +233,9 @@ class WindowBatches(Batches):
     def _examples(self, items: list[IntArray]) -> tuple[Tensor, Tensor]:
         last = torch.from_numpy(np.concatenate(items)).to(self.tokens.device)
         targets = self.take(last + 1)
-        if self._n * self.length > TABLE:
+        if self._n * self.length > WINDOW_TABLE_IDS:
             return self.windows(last), targets
-        if not len(self._table):  # the notes' X: at 32 windows an update, one operation for six
+        if not len(self._table):  # the notes' X: at 32 windows a step, one operation for six
             self._table = self.windows(torch.arange(self._n, device=last.device))
         return self._table[last], targets
 

@@ -1,45 +1,60 @@
-"""What is kept on disk and can be made again: fetched corpora, and the tokens of large texts.
+"""The cache on disk: fetched corpora, inspected texts and tokens, all of which can be made again.
 
-Where it lies, how it gets there whole, and the thread that works beside the one that reads.
+    <cache>/shakespeare.txt     fetched corpora, by their file name
+    <cache>/texts/*.json        what inspecting a text that is not held in memory has found
+    <cache>/tokens/*/           the tokens of one text, split and tokenizer
+
+It grows by 1 or 2 bytes a token for each text of 1 MiB or more, split and tokenizer, and nothing is
+removed from it; the whole folder may be deleted at any time.
 """
 
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import time
 import zlib
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
 
-from hornbook.errors import DataError
+import platformdirs
 
-STRETCHES, STRETCH = 64, 4096  # of a file that are looked at again when it is opened
-BEHIND = 4  # calls that may wait at a time
+from hornbook.errors import DataError, RunError
+
+SAMPLES, SAMPLE_BYTES = 64, 4096  # of a file that are read again when it is opened
 ABANDONED = 24 * 3600  # seconds after which a folder that was never finished is removed
 
 
+class CacheError(DataError):
+    """The cache cannot be written."""
+
+    def __init__(self, path: Path, error: OSError | RunError) -> None:
+        super().__init__(
+            f"{path}: cannot be written ({getattr(error, 'strerror', None) or error}). Tokens are "
+            "kept there, 1 to 2 bytes each; make room, or set HORNBOOK_CACHE to a folder that has it"
+        )
+
+
 def cache_directory() -> Path:
-    """Where it is kept: `HORNBOOK_CACHE`, else `hornbook` in the user's cache. May be deleted."""
-    if own := os.environ.get("HORNBOOK_CACHE"):
-        return Path(own)
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return Path(base) / "hornbook"
+    """`HORNBOOK_CACHE`, else the user's cache directory (on Linux ~/.cache/hornbook)."""
+    if folder := os.environ.get("HORNBOOK_CACHE"):
+        return Path(folder)
+    return platformdirs.user_cache_path("hornbook", appauthor=False)
 
 
-def mark(path: Path) -> list[int]:
-    """Size of a file and the CRC-32 of stretches spread over it: costs a millisecond, and shows a
-    file that was cut off, never reached the disk, or was replaced; not each changed byte."""
+def fingerprint(path: Path) -> list[int]:
+    """Size of a file and the CRC-32 of evenly spaced samples of it.
+
+    It takes a millisecond, and shows a file that was cut off, never reached the disk, or was
+    replaced; not each changed byte.
+    """
     size, crc = path.stat().st_size, 0
     with path.open("rb") as file:
-        for i in range(STRETCHES):
-            file.seek(i * max(0, size - STRETCH) // (STRETCHES - 1))
-            crc = zlib.crc32(file.read(STRETCH), crc)
+        for i in range(SAMPLES):
+            file.seek(i * max(0, size - SAMPLE_BYTES) // (SAMPLES - 1))
+            crc = zlib.crc32(file.read(SAMPLE_BYTES), crc)
     return [size, crc]
 
 
@@ -47,55 +62,38 @@ def mark(path: Path) -> list[int]:
 def whole_folder(path: Path) -> Iterator[Path]:
     """A folder to write into that becomes `path` at the end, or is removed where anything fails.
 
-    Raises DataError where it cannot be written.
+    Several processes may write the same folder at once: the first to finish puts its own there, and
+    the others drop theirs. Raises CacheError where it cannot be written.
     """
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    partial = path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}.partial")
     try:
         for other in path.parent.glob("*.partial"):
-            if time.time() - other.stat().st_mtime > ABANDONED:
-                shutil.rmtree(other, ignore_errors=True)
+            with suppress(OSError):  # another process may remove it as well
+                if time.time() - other.stat().st_mtime > ABANDONED:
+                    shutil.rmtree(other, ignore_errors=True)
         partial.mkdir(parents=True)
         yield partial
-        if path.exists():
-            shutil.rmtree(path)
-        partial.replace(path)
-    except OSError as error:
-        raise unwritable(path, error) from None
+        try:
+            partial.replace(path)
+        except OSError:
+            if not path.is_dir():
+                raise
+    except (OSError, RunError) as error:
+        raise CacheError(path, error) from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def unwritable(path: Path, error: OSError) -> DataError:
-    """What is told where the cache cannot be written."""
-    return DataError(
-        f"{path}: cannot be written ({error.strerror}). The tokens of a large text are kept there, "
-        "1 to 2 bytes each; make room, or set HORNBOOK_CACHE to a folder that has it"
-    )
+def remove_folder(path: Path) -> None:
+    """Removes a folder of the cache so that no other process finds half of it.
 
-
-class Behind:
-    """Calls made in order in a thread of their own, at most BEHIND of them waiting.
-
-    What a call raises is raised by a later one, or at the end.
+    Raises CacheError where it cannot be removed.
     """
-
-    def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(1)
-        self._waiting: deque[Future[Any]] = deque()
-
-    def __call__(self, function: Callable[..., Any], *arguments: Any) -> None:
-        """Calls a function later."""
-        self._waiting.append(self._pool.submit(function, *arguments))
-        if len(self._waiting) > BEHIND:
-            self._waiting.popleft().result()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
-    ) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=kind is not None)
-        if kind is None:
-            for waiting in self._waiting:
-                waiting.result()
+    aside = path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}.partial")
+    try:
+        path.replace(aside)
+    except FileNotFoundError:  # another process has removed it
+        return
+    except OSError as error:
+        raise CacheError(path, error) from None
+    shutil.rmtree(aside, ignore_errors=True)

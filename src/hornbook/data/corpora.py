@@ -1,7 +1,7 @@
 """Corpora known by name: what they are, where they come from, and their sha256.
 
-`names` lies in the package. The others are fetched once, checked and cached; `HORNBOOK_DATA` names a
-folder that is looked into first, `HORNBOOK_CACHE` another place for the cache.
+`names` is in the package. The others are fetched once, checked and cached; `HORNBOOK_DATA` names a
+folder that is searched first, `HORNBOOK_CACHE` another folder for the cache.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from hornbook.config import DataConfig
 from hornbook.data.cache import cache_directory
-from hornbook.data.text import Corpus, read_corpus
+from hornbook.data.corpus import Corpus, read_corpus
 from hornbook.errors import DataError, RunError, did_you_mean
 from hornbook.files import user_path, write_bytes
 
@@ -25,7 +25,7 @@ TIMEOUT = 30  # seconds for a fetch
 
 @dataclass(frozen=True)
 class KnownCorpus:
-    """A corpus of the registry. url is empty for one that lies in the package."""
+    """A corpus of the registry. url is empty for one that is in the package."""
 
     name: str
     kind: str
@@ -36,12 +36,12 @@ class KnownCorpus:
     url: str = ""
 
     def path(self) -> Path | None:
-        """Where it lies on this machine, or None while it has not been fetched."""
+        """Where it is on this machine, or None while it has not been fetched."""
         if not self.url:
             return Path(str(resources.files("hornbook.data").joinpath(self.filename)))
         folder = os.environ.get("HORNBOOK_DATA")
-        places = ([Path(folder)] if folder else []) + [cache_directory()]
-        return next((p / self.filename for p in places if os.path.isfile(p / self.filename)), None)
+        folders = ([Path(folder)] if folder else []) + [cache_directory()]
+        return next((f / self.filename for f in folders if os.path.isfile(f / self.filename)), None)
 
     def fetch(self) -> Path:
         """The path of its file, fetched, checked and cached where it is not here yet.
@@ -139,6 +139,6 @@ def load_corpus(config: DataConfig) -> Corpus:
             )
         return read_corpus(path, kind=config.kind, encoding=config.encoding)
     kind = known.kind if config.kind == "auto" else config.kind
-    why = "as the registry says" if config.kind == "auto" else "as told"
+    why = "as the registry says" if config.kind == "auto" else "as requested"
     corpus = read_corpus(known.fetch(), kind=kind, name=known.name, source=known.name)
     return replace(corpus, why_kind=why)

@@ -14,7 +14,7 @@ MARKS = {"utf-16": MARKS_UTF16, "utf-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32
 
 
 class WrongByte(Exception):  # noqa: N818
-    """A byte that is not valid where it stands, at an offset in the file; null: of a binary file."""
+    """A byte that is not valid at its offset in the file; null: of a binary file."""
 
     def __init__(self, offset: int, byte: int, *, null: bool = False) -> None:
         super().__init__(offset, byte)
@@ -81,7 +81,7 @@ def fits(chunks: Iterable[bytes], encoding: str) -> bool:
 
 
 def explain(wrong: WrongByte, place: str, encoding: str, valid: list[str]) -> DataError:
-    """What is told of a wrong byte. valid: the encodings that the file would be valid in."""
+    """The error for a wrong byte. valid: the encodings that the file would be valid in."""
     if wrong.null:
         return DataError(
             f"{place}: found a null byte at offset {wrong.offset}: a binary file, expected text. "

@@ -26,7 +26,7 @@ def detect_kind(text: str) -> tuple[Kind, str]:
         return "stream", f"{indented:.0%} of its lines are indented"
     words = statistics.median(len(line.split()) for line in filled) if filled else 0
     enough = 20 if (width <= 25 and words <= 2) or 120 < width <= 4000 else 200
-    seen = f"{len(lines):,} lines of {width:.0f} characters (median)"
+    found = f"{len(lines):,} lines of {width:.0f} characters (median)"
     if width <= 4000 and len(lines) >= enough:
-        return "documents", f"{seen}, none blank or indented" if not blank + indented else seen
-    return "stream", f"{seen}: too few for a list" if width <= 4000 else seen
+        return "documents", f"{found}, none blank or indented" if not blank + indented else found
+    return "stream", f"{found}: too few for a list" if width <= 4000 else found

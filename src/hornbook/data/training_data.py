@@ -1,4 +1,4 @@
-"""A corpus ready to be trained on: read, split and tokenized once."""
+"""A corpus ready to be trained on: read, split and turned into tokens once."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from typing import Literal
 
 from hornbook.config import DataConfig
 from hornbook.data.corpora import load_corpus
-from hornbook.data.part import Part, Split, split_corpus
-from hornbook.data.text import Corpus
-from hornbook.tokenizers import Tokenizer, build_tokenizer
+from hornbook.data.corpus import Corpus
+from hornbook.data.part import Part
+from hornbook.data.split import Split, split_corpus
+from hornbook.tokenizers.base import Tokenizer
+from hornbook.tokenizers.registry import build_tokenizer
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingData:
-    """A corpus, its split, and the two parts of it that training needs as tokens.
+    """A corpus, its tokenizer, its split, and the parts that are trained and validated on.
 
-    notes: what is worth knowing about the text, for the user.
+    notes: what was changed, left out or chosen on the way, for the user to see.
     """
 
     corpus: Corpus
@@ -33,24 +35,24 @@ class TrainingData:
 
 
 def load_training_data(config: DataConfig, tokenizer_kind: Literal["char", "byte"]) -> TrainingData:
-    """Reads, splits and tokenizes the corpus that the settings name.
+    """The data of a new run: the corpus that the settings name, and a tokenizer built for it.
 
-    Raises DataError where it cannot be read, or a part would be empty.
+    Raises ConfigError or DataError where the text cannot be read, split or encoded.
     """
     corpus = load_corpus(config)
     documents = corpus.kind == "documents"
-    tokenizer = build_tokenizer(tokenizer_kind, corpus.symbols, documents=documents)
+    tokenizer = build_tokenizer(tokenizer_kind, corpus.alphabet, documents=documents)
     return tokenize(corpus, config, tokenizer)
 
 
 def tokenize(corpus: Corpus, config: DataConfig, tokenizer: Tokenizer) -> TrainingData:
-    """The same of a corpus and a tokenizer that are at hand."""
+    """The data of a run whose corpus is read and whose tokenizer exists. Raises DataError."""
     split = split_corpus(corpus, config, tokenizer)
     return TrainingData(
         corpus=corpus,
         tokenizer=tokenizer,
         split=split,
         train=split.part("train", tokenizer),
-        validation=split.part("val", tokenizer),
+        validation=split.part("validation", tokenizer),
         notes=(*corpus.notes, *split.notes),
     )

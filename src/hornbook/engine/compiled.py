@@ -19,7 +19,7 @@ from torch import Tensor
 from hornbook.config import OptimConfig, TrainingConfig
 from hornbook.data.batches import Batches, WindowBatches
 from hornbook.engine.loss import FunctionalLoss
-from hornbook.kernels.graph import CANNOT, compile_trace, trace
+from hornbook.kernels.graph import TRACE_ERRORS, compile_trace, trace
 from hornbook.metrics.loss import batch_loss
 from hornbook.models.base import LanguageModel
 
@@ -103,7 +103,7 @@ class CompiledSteps:
             if not all(torch.equal(a, b) for a, b in zip(found, expected, strict=True)):
                 return None
             return compile_trace(graph, traced_ids, traced_targets, rates, *values)
-        except CANNOT:
+        except TRACE_ERRORS:
             return None
 
     def _steps(

@@ -16,6 +16,7 @@ from hornbook.engine.compiled import SPAN, CompiledSteps, Form, compiled_loss
 from hornbook.engine.device import autocast
 from hornbook.engine.loss import l2_penalty
 from hornbook.errors import RunError
+from hornbook.kernels.install import uninstall
 from hornbook.metrics.loss import batch_loss
 from hornbook.models.base import LanguageModel
 from hornbook.optim import build_optimizer
@@ -53,6 +54,8 @@ class OptimizerStep:
         self.optimizer = build_optimizer(model, config.optim, model.output)
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.averaged = [p.detach().clone() for p in self.parameters if config.training.ema_decay]
+        if compiled == "loss":
+            uninstall(model)  # the compiler fuses the textbook; it cannot trace the kernels
         self._loss = compiled_loss(model.device) if compiled == "loss" else batch_loss
         self._compiled = CompiledSteps(model, config.optim.l2) if compiled == "steps" else None
         self.span = SPAN if self._compiled else 1

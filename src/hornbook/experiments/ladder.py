@@ -19,17 +19,17 @@ import torch
 from hornbook.config import DataConfig, Nested, TrainingConfig, merge, presets
 from hornbook.data.corpora import load_corpus
 from hornbook.errors import ConfigError, RunError, did_you_mean
+from hornbook.experiments.comparison import measure
 from hornbook.experiments.mixture import members_weights, mix
-from hornbook.figures.standings import standings
+from hornbook.figures.comparison import comparison
 from hornbook.files import not_written, read_json, write_bytes, write_json
-from hornbook.metrics.compare import (
-    Measured,
-    Standing,
+from hornbook.metrics.comparison import (
+    MeasuredRun,
+    RunResult,
     check_same_text,
     difference,
     differences,
-    in_words,
-    measure,
+    format_loss,
     not_held_out,
 )
 from hornbook.models.registry import MODELS
@@ -48,12 +48,12 @@ class Ladder:
 
     path: Path
     corpus: str
-    measured: tuple[Measured, ...]
+    measured: tuple[MeasuredRun, ...]
 
     @property
-    def standings(self) -> tuple[Standing, ...]:
+    def standings(self) -> tuple[RunResult, ...]:
         """The rows of its table."""
-        return tuple(m.standing for m in self.measured)
+        return tuple(m.result for m in self.measured)
 
     @property
     def sentences(self) -> list[str]:
@@ -69,7 +69,7 @@ def climb(
     out: Path | None = None,
     settings: dict[str, dict[str, Any]] | None = None,
     callbacks: Sequence[Callback] = (),
-    report: Callable[[Standing], None] = lambda _: None,
+    report: Callable[[RunResult], None] = lambda _: None,
     minutes: float | None = None,
     began: float | None = None,
 ) -> Ladder:
@@ -99,7 +99,7 @@ def climb(
         facts["minutes"] = checked
         shares = TimeShares(checked, began, wanted, path, mixed=not rungs)
     _claim(path, facts, trained=_trained(whole))
-    known: dict[str, Measured] = {}
+    known: dict[str, MeasuredRun] = {}
     for rung, preset in wanted.items():
         if (path / rung / "report.json").exists():
             run = StoredRun.load(path / rung)
@@ -111,10 +111,10 @@ def climb(
             request = read_request(corpus, preset=preset, settings=settings)
             run = train(request, out=path / rung, callbacks=callbacks)
         known[rung] = measure(run, rung)
-        report(known[rung].standing)
+        report(known[rung].result)
     if not rungs:
-        known[MIXTURE] = _mixture(path, [m.standing for m in known.values()])
-        report(known[MIXTURE].standing)
+        known[MIXTURE] = _mixture(path, [m.result for m in known.values()])
+        report(known[MIXTURE].result)
     for name in (*whole, MIXTURE):
         if name not in known and (path / name / "report.json").exists():
             known[name] = measure(StoredRun.load(path / name), name)
@@ -126,7 +126,7 @@ def climb(
         path / "ladder.json",
         {**facts, "standings": [row.to_json() for row in rows], "sentences": ladder.sentences},
     )
-    figure = standings(rows, f"The ladder on {text.name}")
+    figure = comparison(rows, f"The ladder on {text.name}")
     write_bytes(path / "ladder.png", figure.png())
     write_bytes(path / "ladder.svg", figure.svg().encode())
     return ladder
@@ -219,7 +219,7 @@ def _claim(path: Path, facts: dict[str, Any], trained: Sequence[str]) -> None:
         write_json(known, facts)
 
 
-def _mixture(path: Path, rows: Sequence[Standing]) -> Measured:
+def _mixture(path: Path, rows: Sequence[RunResult]) -> MeasuredRun:
     """The last rung: the best trained rung and the best counts together, two to one."""
     best = [
         min((s for s in rows if s.fitted == fitted), key=lambda s: s.validation)
@@ -241,23 +241,23 @@ def _is_of(out: Path, members: Sequence[StoredRun]) -> bool:
     return kept.keys() == now.keys() and all(torch.equal(kept[name], now[name]) for name in now)
 
 
-def passed(measured: Sequence[Measured]) -> list[str]:
+def passed(measured: Sequence[MeasuredRun]) -> list[str]:
     """Where trained rungs really pass the best counts, in all and on documents that are new."""
-    counts = [m for m in measured if m.standing.fitted]
-    trained = [m for m in measured if not m.standing.fitted and m.standing.name != MIXTURE]
+    counts = [m for m in measured if m.result.fitted]
+    trained = [m for m in measured if not m.result.fitted and m.result.name != MIXTURE]
     if not counts or not trained:
         return []
-    best = min(counts, key=lambda m: m.standing.validation)
-    losses = {"validation": (best.standing.validation, False)}
-    if best.standing.unseen is not None and not best.new.all():
-        losses["documents not in the training part"] = (best.standing.unseen, True)
+    best = min(counts, key=lambda m: m.result.validation)
+    losses = {"validation": (best.result.validation, False)}
+    if best.result.unseen is not None and not best.new.all():
+        losses["documents not in the training part"] = (best.result.unseen, True)
     sentences = []
     for what, (loss, new) in losses.items():
         found = [difference(best, m, new=new) for m in trained]
-        below = [d.other for d in found if d.mean < 0 and d.is_real]
-        alike = [d.other for d in found if math.isfinite(d.mean) and not d.is_real]
+        below = [d.other for d in found if d.mean < 0 and d.is_significant]
+        alike = [d.other for d in found if math.isfinite(d.mean) and not d.is_significant]
         names = ", ".join(below) if below else "none of the trained rungs"
         names += f"; not told apart from it: {', '.join(alike)}" if alike else ""
-        name = best.standing.name
-        sentences.append(f"{what}: below {name} ({in_words(loss)} nats): {names}")
+        name = best.result.name
+        sentences.append(f"{what}: below {name} ({format_loss(loss)} nats): {names}")
     return sentences

@@ -1,4 +1,4 @@
-"""One run from several: a mixture of their models, as self-contained as any other run."""
+"""One run from several: a mixture of their models, as complete as any other run."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from hornbook.errors import ConfigError, DataError
 from hornbook.files import write_json, write_tensors
 from hornbook.generate import Sample, make_generator, sample
 from hornbook.metrics.loss import evaluate
-from hornbook.metrics.novelty import assess
-from hornbook.metrics.text_index import training_of
+from hornbook.metrics.novelty import novelty_report
+from hornbook.metrics.text_index import TextIndex
 from hornbook.models.registry import build_model, model_config
 from hornbook.runs.directory import StoredRun, check_free, create
 
@@ -23,8 +23,8 @@ from hornbook.runs.directory import StoredRun, check_free, create
 def mix(runs: Sequence[StoredRun], out: Path, weights: Sequence[float] = ()) -> StoredRun:
     """A run whose probabilities are the weighted mean of those of `runs` (weights: equal).
 
-    The runs have to be of the same corpus, split and tokenizer. Raises ConfigError or DataError
-    where they are not, or where the weights are none.
+    Raises DataError unless the runs have the same corpus, split and tokenizer, ConfigError for
+    fewer than two runs, weights that are not above 0, or an `out` that exists.
     """
     if len(runs) < 2:
         raise ConfigError(f"RUN: found {len(runs)}, expected two or more to mix")
@@ -70,10 +70,10 @@ def mix(runs: Sequence[StoredRun], out: Path, weights: Sequence[float] = ()) -> 
             "validation": evaluate(model, run.part("val")).to_json(),
             "held_out": config.data.held_out,
             "samples": [s.text for s in _samples(run)],
-            "novelty": assess(run.model, None, run.tokenizer, training_of(run.split())),
+            "novelty": novelty_report(run.model, None, run.tokenizer, TextIndex(run.split())),
         }
         write_json(out / "report.json", report)
-    except BaseException:  # no half a run is left behind
+    except BaseException:  # leave no incomplete run
         shutil.rmtree(out)
         raise
     return run
@@ -85,7 +85,7 @@ def _samples(run: StoredRun) -> list[Sample]:
 
 
 def members_weights(runs: Sequence[StoredRun]) -> dict[str, Tensor]:
-    """The weights of runs under the names that they have in their mixture."""
+    """The weights of runs under their names in the mixture."""
     return {
         f"models.{i}.{name}": tensor
         for i, run in enumerate(runs)

@@ -1,1 +1,1 @@
-"""Pictures of a run; the only package that imports matplotlib."""
+"""Figures of a run, one file a family; the only package that imports matplotlib."""

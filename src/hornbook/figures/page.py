@@ -1,6 +1,6 @@
-"""The page of `hornbook inspect`: every figure with its verdict and how to read it, in one file.
+"""The page of `hornbook inspect`: every figure with its finding and how to read it, in one file.
 
-The page asks for nothing: figures are inlined, there is no script and no font to load. Colours follow
+The page loads nothing: figures are inlined, there is no script and no font. Colors follow
 the reader's light or dark setting; figures stay on white cards.
 """
 
@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hornbook.errors import RunError
-from hornbook.figures.registry import FIGURES, DoesNotApplyError
-from hornbook.figures.source import readable, source
+from hornbook.figures.data import DoesNotApplyError, figure_data, known_text
+from hornbook.figures.registry import FIGURES
 from hornbook.files import not_written, write_bytes
-from hornbook.metrics.probes import Verdict
+from hornbook.metrics.finding import Finding
 from hornbook.runs.directory import StoredRun
 
 STYLE = """
@@ -33,28 +33,32 @@ section { background: var(--card); border: 1px solid var(--line); border-radius:
   padding: 1rem; margin: 1.2rem 0; }
 img { display: block; width: 100%; height: auto; background: #fff; border-radius: .4rem; }
 .soft { color: var(--soft); } .good { color: var(--good); } .bad { color: var(--bad); }
-.verdict { font-weight: 600; margin: 0 0 .7rem; } p { margin: .6rem 0 0; }
+.finding { font-weight: 600; margin: 0 0 .7rem; } p { margin: .6rem 0 0; }
 nav a { display: inline-block; margin: 0 .9rem .3rem 0; color: inherit; }
 """
 
 
 @dataclass
-class Report:
-    """What came of an inspection.
+class Inspection:
+    """The page and the figures that were written.
 
-    written: names of the figures. left_out: figure -> why, in one line. verdicts: figure -> words.
-    text_note: what of the given text could not be read.
+    Attributes:
+        folder: where they are.
+        written: names of the figures.
+        left_out: figure -> why, in one line.
+        findings: figure -> what it says.
+        text_note: which characters of the given text were left out.
     """
 
     folder: Path
     written: list[str] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
-    verdicts: dict[str, Verdict] = field(default_factory=dict)
+    findings: dict[str, Finding] = field(default_factory=dict)
     text_note: str = ""
 
     @property
     def page(self) -> Path:
-        """The page with all of them."""
+        """The page with all figures."""
         return self.folder / "index.html"
 
 
@@ -62,13 +66,21 @@ def inspect(
     run: StoredRun,
     folder: Path | None = None,
     text: str | None = None,
-    tell: Callable[[str], None] = lambda line: None,
-) -> Report:
-    """Writes every figure that applies as PNG and SVG, and the page; says each line to `tell`.
+    on_message: Callable[[str], None] = lambda line: None,
+) -> Inspection:
+    """Writes every figure that applies as PNG and SVG, and the page with all of them.
 
-    folder: left out, `inspect` in the run directory. text: what is read, looked at and continued.
-    Figures of a former page there that this one does not have are removed. Raises RunError where the
-    folder cannot be made, DataError where the model knows no symbol of the text.
+    Figures of a former page in the folder that this page does not have are removed.
+
+    Args:
+        run: the run to draw.
+        folder: by default `inspect` in the run directory.
+        text: the text that figures read and continue; by default held-out text.
+        on_message: called with a line for each figure.
+
+    Raises:
+        RunError: the folder cannot be made.
+        DataError: the model knows no character of the text.
     """
     if folder is None:
         folder = run.path / "inspect"
@@ -83,32 +95,32 @@ def inspect(
         raise RunError(
             f"{folder}: cannot be made ({error.strerror}); give another (--out)"
         ) from None
-    report, sections = Report(folder), []
+    inspection, sections = Inspection(folder), []
     if text is not None:
-        text, report.text_note = readable(run, text)
-        if report.text_note:
-            tell(report.text_note)
-    if missing := source(run).missing:
-        tell(f"{missing}; the model's own samples stand in for it")
+        text, inspection.text_note = known_text(run, text)
+        if inspection.text_note:
+            on_message(inspection.text_note)
+    if missing := figure_data(run).missing:
+        on_message(f"{missing}; the model's own samples are drawn instead")
     for name, entry in FIGURES.items():
         try:
             figure = entry.draw(run, text)
         except DoesNotApplyError as error:
-            report.left_out[name] = str(error)
-            if report.page.exists():
+            inspection.left_out[name] = str(error)
+            if inspection.page.exists():
                 _remove(folder / f"{name}.svg", folder / f"{name}.png")
-            tell(f"{name}: left out: {error}")
+            on_message(f"{name}: left out: {error}")
             continue
         svg = figure.svg()
         write_bytes(folder / f"{name}.svg", svg.encode())
         write_bytes(folder / f"{name}.png", figure.png())
-        report.written.append(name)
-        if figure.verdict is not None:
-            report.verdicts[name] = figure.verdict
-        tell(f"{name}: {figure.verdict.text if figure.verdict else 'drawn'}")
-        sections.append(_section(name, svg, figure.verdict, figure.note))
-    write_bytes(report.page, _page(run, report, sections).encode())
-    return report
+        inspection.written.append(name)
+        if figure.finding is not None:
+            inspection.findings[name] = figure.finding
+        on_message(f"{name}: {figure.finding.text if figure.finding else 'drawn'}")
+        sections.append(_section(name, svg, figure.finding, figure.note))
+    write_bytes(inspection.page, _page(run, inspection, sections).encode())
+    return inspection
 
 
 def _remove(*paths: Path) -> None:
@@ -120,7 +132,7 @@ def _remove(*paths: Path) -> None:
 
 
 def summary(run: StoredRun) -> str:
-    """What a run is as a piece of HTML, for notebooks: figures, verdict, loss, samples."""
+    """A run as HTML for notebooks: model, loss, verdict, samples, loss curve."""
     report = run.report
     rows = {"model": f"{run.config.model.name}, {run.facts['n_parameters']:,} parameters"}
     rows["corpus"] = run.facts["corpus"]["name"]
@@ -128,7 +140,7 @@ def summary(run: StoredRun) -> str:
         rows["validation" if run.config.data.held_out else "training text"] = (
             f"{report['validation']['nats']:.4f} nats per token"
         )
-        rows["verdict"] = report.get("novelty", {}).get("verdict", "")
+        rows["verdict"] = (report.get("novelty") or {}).get("verdict", "")
         rows["samples"] = ", ".join(report["samples"][:10])
     cells = "".join(
         f"<tr><th>{name}</th><td style='text-align: left'>{html.escape(value)}</td></tr>"
@@ -144,16 +156,16 @@ def summary(run: StoredRun) -> str:
     return f"<b>{html.escape(str(run.path))}</b><table>{cells}</table>{picture}"
 
 
-def _section(name: str, svg: str, verdict: Verdict | None, note: str) -> str:
+def _section(name: str, svg: str, finding: Finding | None, note: str) -> str:
     entry = FIGURES[name]
     data = base64.b64encode(svg.encode()).decode()
     words = ""
-    if verdict is not None:
-        mark = "good" if verdict.good else "bad"
-        sign = "" if verdict.good else "▲ "
-        words = f'<p class="verdict {mark}">{sign}{html.escape(verdict.text)}</p>'
+    if finding is not None:
+        mark = "good" if finding.good else "bad"
+        sign = "" if finding.good else "▲ "
+        words = f'<p class="finding {mark}">{sign}{html.escape(finding.text)}</p>'
     extra = f" ({html.escape(note)}.)" if note else ""
-    alt = html.escape(f"{entry.title}. {verdict.text if verdict else ''}", quote=True)
+    alt = html.escape(f"{entry.title}. {finding.text if finding else ''}", quote=True)
     return (
         f'<section id="{name}"><h2>{entry.title}</h2>{words}'
         f'<img src="data:image/svg+xml;base64,{data}" alt="{alt}">'
@@ -161,18 +173,18 @@ def _section(name: str, svg: str, verdict: Verdict | None, note: str) -> str:
     )
 
 
-def _page(run: StoredRun, report: Report, sections: list[str]) -> str:
+def _page(run: StoredRun, inspection: Inspection, sections: list[str]) -> str:
     config, corpus = run.config, run.facts["corpus"]
     facts = [f"{config.model.name}, {run.facts['n_parameters']:,} parameters"]
     facts.append(f"trained on {corpus['name']}")
     if nats := run.report.get("validation", {}).get("nats"):
         part = "validation" if run.config.data.held_out else "training"
         facts.append(f"{part} loss {nats:.4f} nats per token")
-    missing, name = source(run).missing, run.path.resolve().name
-    links = "".join(f'<a href="#{n}">{FIGURES[n].title}</a>' for n in report.written)
+    missing, name = figure_data(run).missing, run.path.resolve().name
+    links = "".join(f'<a href="#{n}">{FIGURES[n].title}</a>' for n in inspection.written)
     left_out = "".join(
         f"<p><b>{FIGURES[name].title}</b>: {html.escape(why)}.</p>"
-        for name, why in report.left_out.items()
+        for name, why in inspection.left_out.items()
     )
     if left_out:
         left_out = f'<section class="soft"><h2>Not drawn</h2>{left_out}</section>'
@@ -180,12 +192,12 @@ def _page(run: StoredRun, report: Report, sections: list[str]) -> str:
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<link rel="icon" href="data:,">'
-        f"<title>{html.escape(name)}: look inside</title><style>{STYLE}</style></head>"
+        f"<title>{html.escape(name)}: inspection</title><style>{STYLE}</style></head>"
         f"<body><main><h1>{html.escape(name)}</h1>"
         f'<p class="soft">{html.escape("; ".join(facts))}.</p>'
         + "".join(
             f'<p class="bad">{html.escape(words)}.</p>'
-            for words in (missing, report.text_note)
+            for words in (missing, inspection.text_note)
             if words
         )
         + f"<nav><p>{links}</p></nav>{''.join(sections)}{left_out}</main></body></html>\n"

@@ -1,7 +1,7 @@
 """Every figure by name: what it is called, what draws it, and how to read it.
 
-Each is a function of a run, some of a text too, that returns a matplotlib figure; it raises
-DoesNotApplyError where a run has nothing for it.
+Each is a function of a run, some also of a text, that returns a matplotlib figure, or raises
+DoesNotApplyError where it cannot be drawn.
 """
 
 from __future__ import annotations
@@ -10,52 +10,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from hornbook.figures.copying import copies
-from hornbook.figures.learning import (
-    activations,
-    first_activations,
-    flow,
-    idle_units,
-    losses,
-    lr_sweep,
-    ratios,
-)
-from hornbook.figures.looking import attention, hidden_states, neurons, receptive_field
-from hornbook.figures.reading import continuations, surprise
-from hornbook.figures.source import DoesNotApplyError
-from hornbook.figures.style import Figure, panels, styled
-from hornbook.figures.symbols import bigrams, embeddings
+from hornbook.figures.activations import activations, first_activations, idle_units
+from hornbook.figures.attention import attention
+from hornbook.figures.bigrams import bigrams
+from hornbook.figures.continuations import continuations
+from hornbook.figures.copies import copies
+from hornbook.figures.embeddings import embeddings
+from hornbook.figures.losses import losses
+from hornbook.figures.ratios import ratios
+from hornbook.figures.receptive_field import receptive_field
+from hornbook.figures.style import Figure
+from hornbook.figures.surprisal import surprise
+from hornbook.figures.units import hidden_states, neurons
 from hornbook.runs.directory import StoredRun
-
-__all__ = [
-    "FIGURES",
-    "DoesNotApplyError",
-    "Entry",
-    "Figure",
-    "activations",
-    "attention",
-    "bigrams",
-    "continuations",
-    "copies",
-    "embeddings",
-    "first_activations",
-    "flow",
-    "hidden_states",
-    "idle_units",
-    "losses",
-    "lr_sweep",
-    "neurons",
-    "panels",
-    "ratios",
-    "receptive_field",
-    "styled",
-    "surprise",
-]
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A figure of the report. reads_text: it is drawn for a given text."""
+    """A figure of the page. reading: how to read it. reads_text: it is drawn for a given text."""
 
     title: str
     make: Callable[..., Figure]
@@ -72,105 +44,105 @@ FIGURES: dict[str, Entry] = {
     "losses": Entry(
         "Loss",
         losses,
-        "Both curves should fall together. Where the validation loss turns upwards while the "
-        "training loss goes on falling, the model learns its text by heart: use more text, a "
-        "smaller model, dropout, or fewer updates. Where both are still falling at the end, train "
-        "longer. A curve that jumps asks for a lower learning rate.",
+        "Both curves should fall together. Where the validation loss rises while the training loss "
+        "keeps falling, the model memorizes its text: use more text, a smaller model, dropout, or "
+        "fewer steps. Where both are still falling at the end, train longer. A curve that jumps "
+        "asks for a lower learning rate.",
     ),
     "copies": Entry(
-        "Learned or memorised",
+        "Learned or memorized",
         copies,
-        "Samples of a model that has learned look like held-out text: about as long spans are "
-        "copied, about as far from the nearest training document, and no more stand verbatim in the "
-        "training part than chance explains. Samples far to the right in spans, or at distance 0, "
-        "are copies: take the weights of an earlier update, more text, or a smaller model.",
+        "Samples of a model that has learned are like held-out text: they copy spans of about the "
+        "same length, are about as far from the nearest training document, and appear verbatim in "
+        "the training part no more often than by chance. Samples far to the right in spans, or at "
+        "distance 0, are copies: use the weights of an earlier step, more text, or a smaller model.",
     ),
     "surprise": Entry(
-        "Surprise along a text",
+        "Surprisal along a text",
         surprise,
-        "Dark symbols surprised the model; below each stand the five it held likeliest, in colour "
-        "where the symbol itself is among them. Surprise at the first symbols of a word is natural; "
-        "surprise where people have none shows what has not been learned.",
+        "Dark tokens surprised the model. Below each are the five it held likeliest, in color where "
+        "the token itself is among them. Surprisal at the first tokens of a word is natural; "
+        "surprisal where a reader has none shows what has not been learned.",
         True,
     ),
     "continuations": Entry(
         "What comes next",
         continuations,
         "Thick lines are probable. One thick line from end to end means that the model is certain, "
-        "maybe by heart; many thin ones mean that it has learned what is possible here. Sample with "
-        "a lower temperature to keep to the thick lines.",
+        "perhaps because it memorized the text; many thin lines mean that it has learned what is "
+        "possible here. A lower temperature keeps samples to the thick lines.",
         True,
     ),
     "bigrams": Entry(
         "What follows what",
         bigrams,
-        "Rows are symbols, columns what follows. Dark cells are frequent pairs (shades by square "
-        "root). The last picture should be almost white: orange pairs are expected too often, blue "
-        "ones too rarely. Large errors there mean that training has not even reached the counts.",
+        "Rows are tokens, columns the tokens that follow. Dark cells are frequent pairs (shades by "
+        "square root). The last matrix should be almost white: orange pairs are expected too often, "
+        "blue ones too rarely. Large errors there mean that the model has not even learned the "
+        "bigram counts.",
     ),
     "embeddings": Entry(
-        "Where symbols lie",
+        "Embeddings",
         embeddings,
-        "Symbols that behave alike come to lie together, vowels apart from consonants for instance. "
-        "A cloud without order means too little training, or that the order is in other directions. "
-        "Neighbouring positions should be neighbours here as well; scattered ones were hardly seen.",
+        "Tokens that are used alike move together, vowels apart from consonants for instance. A "
+        "cloud without order means too little training, or that the order is in other directions. "
+        "Neighboring positions should be neighbors here as well; scattered ones were rarely trained.",
     ),
     "first_activations": Entry(
-        "Activations at the start",
+        "Activations at the first step",
         first_activations,
-        "Every layer should spread alike. Narrower from layer to layer: the initialisation is too "
-        "small; piled up at both ends of a tanh: it is too large. Scale weights by gain / "
+        "Every layer should have the same width. Narrower from layer to layer: the initialization is "
+        "too small; piled up at both ends of a tanh: it is too large. Scale weights by gain / "
         "sqrt(fan_in), 5/3 for tanh, or put BatchNorm before each.",
     ),
     "activations": Entry(
         "Activations and gradients",
         activations,
-        "What the trained layers give, and what comes back. Gradients should have about the same "
-        "width in all layers; shrinking or growing towards the first they vanish or explode: mend "
-        "the initialisation, or use a norm or residual branches.",
+        "The outputs of the trained layers, and the gradients with respect to them. Gradients should "
+        "have about the same width in all layers; where they shrink or grow towards the first layer, "
+        "they vanish or explode: change the initialization, or use a norm or residual branches.",
     ),
     "idle_units": Entry(
-        "Idle units",
+        "Saturated and dead units",
         idle_units,
-        "A saturated tanh passes on next to no gradient; below 0 a ReLU none. About half switched "
-        "off is normal for ReLU, GELU and SiLU, and a few per cent saturated for tanh. Units that "
-        "are so on every example learn nothing any more: lower the learning rate or the first "
-        "weights.",
+        "A saturated tanh passes on almost no gradient, a ReLU below 0 none. About half below 0 is "
+        "normal for ReLU, GELU and SiLU, and a few per cent saturated for tanh. Units that are so "
+        "on every example no longer learn: lower the learning rate or the first weights.",
     ),
     "ratios": Entry(
         "Updates against weights",
         ratios,
-        "The upper lines should lie about 1e-3. Much higher: lower the learning rate; much lower: "
-        "raise it. A matrix far apart from the others has an initialisation or a place in the "
-        "network that does not fit them. They fall at the end with the learning rate.",
+        "The upper lines should be near 1e-3. Much higher: lower the learning rate; much lower: raise "
+        "it. A matrix far from the others has an initialization or a position in the network that "
+        "does not fit it. The lines fall at the end with the learning rate.",
     ),
     "receptive_field": Entry(
-        "Reach",
+        "Receptive field",
         receptive_field,
-        "Each symbol of a text is changed and the prediction watched, so what is blank cannot reach "
-        "it. Bars that fall off before the context ends: a shorter context would do. Bars that are "
-        "still high at the end: a longer one may help.",
+        "Each token of a text is changed in turn and the change of the prediction measured. Blank "
+        "distances have no influence. Bars that fall off before the context ends: a shorter context "
+        "would do. Bars that are still high at the end: a longer one may help.",
     ),
     "attention": Entry(
         "Attention",
         attention,
-        "Row by row, where a symbol looks: dark is much. Diagonals look a fixed number of symbols "
-        "back, columns at one important symbol, often the first when there is nothing to look for. "
-        "Heads that all look alike are too many.",
+        "Row by row, what a token attends to: dark is much. Diagonals attend a fixed number of tokens "
+        "back, columns to one important token, often the first where nothing else matters. Heads "
+        "that are all alike are too many.",
         True,
     ),
     "hidden_states": Entry(
         "Hidden state along a text",
         hidden_states,
-        "One line a unit. Long stripes remember something; checkerboards react to the last symbol "
+        "One line a unit. Long stripes remember something; checkerboards react to the last token "
         "only. If all units do that, the memory is short: try an LSTM or GRU, or more units.",
         True,
     ),
     "neurons": Entry(
-        "Units and what excites them",
+        "Units and what activates them",
         neurons,
-        "For the most selective units the spans of text with the strongest outputs; the "
-        "last symbol, in colour, is the one that was just read. A unit whose spans have something in "
-        "common has found a feature; one without a pattern is shared by several.",
+        "The spans of text with the strongest outputs of the most selective units; the last token, in "
+        "color, was just read. A unit whose spans have something in common has found a feature; one "
+        "without a pattern shares its features with other units.",
     ),
 }

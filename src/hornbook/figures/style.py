@@ -1,6 +1,6 @@
 """The look of all figures: one palette, one width, fonts that stay readable, light behind everything.
 
-Colours are those of Okabe and Ito (2008), told apart by colour-blind readers; scales of one quantity
+Colors are those of Okabe and Ito (2008), which color-blind readers tell apart; scales of one quantity
 run in lightness as well (cividis, blue to white to vermilion), so that they survive in grey. Figures
 are objects: no pyplot, no state outside of them.
 """
@@ -26,7 +26,7 @@ from matplotlib.path import Path
 from matplotlib.textpath import TextPath, text_to_path
 from matplotlib.transforms import IdentityTransform
 
-from hornbook.metrics.probes import Verdict
+from hornbook.metrics.finding import Finding
 
 BLACK, ORANGE, SKY, GREEN = "#1a1a1a", "#E69F00", "#56B4E9", "#009E73"
 BLUE, VERMILION, PURPLE, GREY = "#0072B2", "#D55E00", "#CC79A7", "#767676"
@@ -63,7 +63,7 @@ BASE: Any = {k: v for k, v in dict.items(matplotlib.rcParamsDefault) if k != "ba
 
 FONT = "DejaVu Sans"  # comes with matplotlib; for what it lacks, those of these that are there
 OTHERS = (
-    "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans SC", "Noto Sans JP", "Source Han Sans SC",
+    "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans SC", "Noto Sans JP", "FigureData Han Sans SC",
     "WenQuanYi Zen Hei", "WenQuanYi Micro Hei", "PingFang SC", "Hiragino Sans", "Microsoft YaHei",
     "SimHei", "Yu Gothic", "Malgun Gothic", "Apple SD Gothic Neo", "Noto Sans", "Noto Sans Hebrew",
     "Noto Sans Arabic", "Noto Sans Devanagari", "Noto Sans Thai", "Noto Sans Symbols2",
@@ -76,12 +76,12 @@ P = ParamSpec("P")
 
 
 class Figure(BaseFigure):
-    """A matplotlib figure that shows itself in notebooks, with what it says in words.
+    """A matplotlib figure that displays itself in notebooks, with what it says in words.
 
-    verdict: None where the figure judges nothing. note: what a reader should know about the data.
+    finding: None where the figure judges nothing. note: what a reader should know about the data.
     """
 
-    verdict: Verdict | None = None
+    finding: Finding | None = None
     note: str = ""
 
     def svg(self) -> str:
@@ -130,7 +130,7 @@ def panels(
     return figure, list(axes.flat)
 
 
-def colour_bar(
+def color_bar(
     figure: Figure, shown: ScalarMappable, axes: Axes | Sequence[Axes], label: str
 ) -> None:
     """A bar below the axes, as high and as far away in inches however tall the figure is."""
@@ -141,15 +141,15 @@ def colour_bar(
     bar.set_label(label)
 
 
-def depth_colours(n: int) -> list[Any]:
-    """One colour a layer, dark for the first; all of them dark enough on white."""
+def depth_colors(n: int) -> list[Any]:
+    """One color a layer, dark for the first; all of them dark enough on white."""
     scale = matplotlib.colormaps[SEQUENCE]
-    return [scale(place) for place in np.linspace(0.0, 0.85, max(n, 2))[:n]]
+    return [scale(x) for x in np.linspace(0.0, 0.85, max(n, 2))[:n]]
 
 
 @cache
 def families() -> tuple[str, ...]:
-    """The fonts that text is looked up in, one after the other."""
+    """The fonts that characters are looked for in, in this order."""
     installed = {font.name for font in fontManager.ttflist}
     return (FONT, *(name for name in OTHERS if name in installed))
 
@@ -166,7 +166,7 @@ def _charmap(family: str) -> frozenset[int]:
 
 @cache
 def _visible(character: str) -> str:
-    """A character, or what stands for one that cannot be seen or that no font here has."""
+    """A character, or a replacement for one that is invisible or that no installed font has."""
     point, category = ord(character), unicodedata.category(character)
     if character in SIGNS:
         return SIGNS[character]
@@ -181,8 +181,8 @@ SIGNS = {" ": "␣", "\n": "⏎", "\t": "⇥", "$": r"\$"}  # a plain $ would be
 
 
 def shown(text: str) -> str:
-    """A text as it can be seen in a figure: blanks by signs of their own, code points for what
-    cannot be seen or drawn."""
+    """A text as it is drawn in a figure: signs for blanks, code points for characters that are
+    invisible or that no font has."""
     return "".join(map(_visible, text))
 
 
@@ -220,24 +220,24 @@ def numbers(
     entries: Sequence[tuple[float, float, str]],
     size: float,
     cell: tuple[float, float],
-    colour: str,
+    color: str,
 ) -> None:
     """Numbers in the cells of a table: one marker a digit, so that thousands are drawn in a moment.
 
-    entries: (x, y, number), centred there. size: of the font; cell: width and height of a cell, all
+    entries: (x, y, number), centered there. size: of the font; cell: width and height of a cell, all
     in points; a cell is 1 wide and 1 high in the units of the axes.
     """
     width, height = cell
-    places: dict[str, list[tuple[float, float]]] = {}
+    positions: dict[str, list[tuple[float, float]]] = {}
     for x, y, text in ((x, y, text.replace(r"\$", "$")) for x, y, text in entries):
-        left = x - sum(_glyph(symbol)[1] for symbol in text) * size / width / 2
-        for symbol in text:
-            places.setdefault(symbol, []).append((left, y + 0.36 * size / height))
-            left += _glyph(symbol)[1] * size / width
-    for symbol, at in places.items():
+        left = x - sum(_glyph(character)[1] for character in text) * size / width / 2
+        for character in text:
+            positions.setdefault(character, []).append((left, y + 0.36 * size / height))
+            left += _glyph(character)[1] * size / width
+    for character, at in positions.items():
         marks = PathCollection(
-            [_glyph(symbol)[0]], [size**2], offsets=at, offset_transform=axes.transData,
-            facecolors=[colour], linewidths=[0], clip_on=False,
+            [_glyph(character)[0]], [size**2], offsets=at, offset_transform=axes.transData,
+            facecolors=[color], linewidths=[0], clip_on=False,
         )  # fmt: skip
         marks.set_transform(IdentityTransform())
         marks.set_snap(False)  # snapped to pixels an E loses its bars
@@ -246,11 +246,11 @@ def numbers(
 
 
 @cache
-def _glyph(symbol: str) -> tuple[Path, float]:
-    """The outline of a symbol in a font of size 1, and how far it moves on."""
+def _glyph(character: str) -> tuple[Path, float]:
+    """The outline of a character in a font of size 1, and its width."""
     font = FontProperties(family=list(families()), size=100)
-    width, _, _ = text_to_path.get_text_width_height_descent(symbol, font, ismath=False)
-    path = TextPath((0, 0), symbol, prop=font)
+    width, _, _ = text_to_path.get_text_width_height_descent(character, font, ismath=False)
+    path = TextPath((0, 0), character, prop=font)
     return Path(np.asarray(path.vertices) / 100, path.codes), float(width) / 100
 
 

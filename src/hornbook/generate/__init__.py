@@ -1,8 +1,8 @@
-"""Sampling from any model: filters of logits, and decoding with stops."""
+"""Sampling from any model: filters of logits, and decoding with stop strings."""
 
 from __future__ import annotations
 
-from hornbook.generate.decode import Sample, sample, stream
+from hornbook.generate.decoder import Sample, sample, stream
 from hornbook.generate.sampling import Sampling, make_generator
 
 __all__ = ["Sample", "Sampling", "make_generator", "sample", "stream"]

@@ -1,4 +1,4 @@
-"""From logits to the next token: pure functions (B, V) -> (B, V), and the draws."""
+"""From logits to the next token: pure functions of logits. B batch, V vocabulary."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from hornbook.errors import ConfigError
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
-    """How the next token is chosen. Raises ConfigError for values out of bounds.
+    """How the next token is chosen. Raises ConfigError for values out of range.
 
-    temperature: divides the logits; 0 takes the most probable (greedy).
-    top_k: keep the k most probable. top_p: keep the fewest that hold p of the probability (nucleus,
-    Holtzman et al. 2020). min_p: keep those at least min_p times as probable as the best.
+    temperature: divides the logits; 0 is greedy. top_k: samples from the k most probable tokens. top_p:
+    from the fewest whose probabilities sum to p (nucleus, Holtzman et al. 2020). min_p: from those at
+    least min_p times as probable as the best.
     """
 
     temperature: float = 1.0
@@ -29,16 +29,16 @@ class Sampling:
         if not 0 <= self.temperature < math.inf:
             _refuse("temperature", self.temperature, "0 (greedy) or more")
         if self.top_k is not None and self.top_k < 1:
-            _refuse("top-k", self.top_k, "1 or more")
+            _refuse("top_k", self.top_k, "1 or more")
         if self.top_p is not None and not 0 < self.top_p <= 1:
-            _refuse("top-p", self.top_p, "above 0 and at most 1")
+            _refuse("top_p", self.top_p, "above 0 and at most 1")
         if self.min_p is not None and not 0 <= self.min_p <= 1:
-            _refuse("min-p", self.min_p, "between 0 and 1")
+            _refuse("min_p", self.min_p, "between 0 and 1")
 
     def filter(self, logits: Tensor) -> Tensor:
-        """Temperature, then top-k, top-p and min-p; (B, V) -> (B, V), -inf for what is cut."""
+        """Temperature, then top-k, top-p and min-p; (B, V) -> (B, V), -inf for tokens left out."""
         if self.temperature not in (0.0, 1.0):
-            # the best at 0: however cold it is, nothing overflows
+            # shifted to a maximum of 0, so that no low temperature overflows
             logits = (logits - logits.max(dim=-1, keepdim=True).values) / self.temperature
         if self.top_k is not None:
             logits = top_k(logits, self.top_k)
@@ -49,7 +49,7 @@ class Sampling:
         return logits
 
     def choose(self, logits: Tensor, generator: torch.Generator) -> Tensor:
-        """Draws one token a row, (B, V) -> (B,). The generator lies on the CPU."""
+        """Draws one token per row, (B, V) -> (B,). The generator is on the CPU."""
         logits = logits.float()
         if self.temperature == 0:
             return logits.argmax(dim=-1)
@@ -58,10 +58,10 @@ class Sampling:
         return drawn[:, 0].to(logits.device)
 
     def pick(self, logits: Tensor, u: Tensor) -> Tensor:
-        """The token at the share u of each row's probability, (B, V), (B,) in [0, 1) -> (B,).
+        """The quantile u of each row's distribution, (B, V), (B,) in [0, 1) -> (B,).
 
         The inverse of the cumulative distribution: with u from `uniforms`, a draw. In float64, so
-        that no token of probability 0 is met by rounding.
+        that rounding never picks a token of probability 0.
         """
         logits = logits.float()
         if self.temperature == 0:
@@ -69,9 +69,9 @@ class Sampling:
         cumulative = (
             self.filter(logits).softmax(dim=-1).to(u.device).cumsum(-1, dtype=torch.float64)
         )
-        share = u * cumulative[:, -1]
-        found = torch.searchsorted(cumulative, share[:, None], right=True)[:, 0]
-        return found.clamp(max=logits.shape[1] - 1).to(logits.device)  # logits that are no numbers
+        mass = u * cumulative[:, -1]
+        found = torch.searchsorted(cumulative, mass[:, None], right=True)[:, 0]
+        return found.clamp(max=logits.shape[1] - 1).to(logits.device)  # if logits are NaN
 
 
 GOLDEN = 0x9E3779B97F4A7C15  # 2^64 / the golden ratio
@@ -79,18 +79,18 @@ BITS = (1 << 64) - 1
 ROUNDS = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB))
 
 
-def uniforms(key: int, samples: Tensor, place: int) -> Tensor:
-    """A number for the draw of each sample at a place, (B,) int64 -> (B,) float64 in [0, 1).
+def uniforms(key: int, samples: Tensor, position: int) -> Tensor:
+    """A number for the draw of each sample at a position, (B,) int64 -> (B,) float64 in [0, 1).
 
-    It depends on (key, sample, place) alone, so a sample does not depend on its company: SplitMix64
+    It depends on (key, sample, position) alone, so a sample does not depend on its batch: SplitMix64
     (Steele, Lea and Flood 2014), counted instead of run (Salmon et al. 2011).
     """
-    base = _mix_int((_mix_int(key) + place * GOLDEN) & BITS)
-    if len(samples) == 1:  # one number needs no tensors on the way
+    base = _mix_int((_mix_int(key) + position * GOLDEN) & BITS)
+    if len(samples) == 1:  # one number is faster without tensors
         mixed = _mix_int((int(samples) * GOLDEN + base) & BITS)
         u = (mixed >> 12) * 2.0**-52
         return torch.full((1,), u, dtype=torch.float64, device=samples.device)
-    z = samples * _signed(GOLDEN) + _signed(base)  # int64 wraps around, as is meant
+    z = samples * _signed(GOLDEN) + _signed(base)  # int64 wraps around, as intended
     for shift, factor in ROUNDS:
         z = (z ^ _right(z, shift)) * _signed(factor)
     z = z ^ _right(z, 31)
@@ -98,7 +98,7 @@ def uniforms(key: int, samples: Tensor, place: int) -> Tensor:
 
 
 def _right(z: Tensor, shift: int) -> Tensor:
-    return (z >> shift) & ((1 << (64 - shift)) - 1)  # the sign does not come along
+    return (z >> shift) & ((1 << (64 - shift)) - 1)  # without sign extension
 
 
 def _signed(x: int) -> int:
@@ -122,7 +122,7 @@ def top_k(logits: Tensor, k: int) -> Tensor:
 
 
 def top_p(logits: Tensor, p: float) -> Tensor:
-    """Keeps the fewest of each row whose probabilities reach p; the best always stays.
+    """Keeps the fewest of each row whose probabilities sum to p; the best always stays.
 
     >>> top_p(torch.tensor([[0.5, 0.3, 0.2]]).log(), 0.6).exp().round(decimals=1).tolist()
     [[0.5, 0.30000001192092896, 0.0]]
@@ -135,7 +135,7 @@ def top_p(logits: Tensor, p: float) -> Tensor:
 
 
 def min_p(logits: Tensor, p: float) -> Tensor:
-    """Keeps what is at least p times as probable as the best of its row.
+    """Keeps those at least p times as probable as the best of their row.
 
     >>> min_p(torch.tensor([[0.6, 0.3, 0.1]]).log(), 0.4).exp().round(decimals=1)[0, 2].item()
     0.0
@@ -151,7 +151,7 @@ def _refuse(name: str, found: float, expected: str) -> None:
 
 
 def make_generator(seed: int | None) -> torch.Generator:
-    """A generator of the CPU with this seed, or a fresh one. Raises ConfigError out of bounds."""
+    """A generator on the CPU with this seed; None: a random one. Raises ConfigError out of range."""
     generator = torch.Generator()
     if seed is None:
         generator.seed()

@@ -1,9 +1,9 @@
-"""Functions of tensors as a list of operations that runs without Python.
+"""Functions of tensors as graphs of operations that run without Python.
 
-Where a computation is many small operations, calling them from Python takes longer than they do. When
-they are the same each time they can be recorded once: torch.fx sees them one by one, and TorchScript's
-interpreter starts each in half the time that Python takes, with the same result to the bit. Torch's
-compiler makes a few loops of them: half the time again, after tens of seconds, to rounding.
+Where a computation is many small operations, calling them from Python takes longer than running them.
+When they are the same each time they can be traced once, by torch.fx, and run by TorchScript's
+interpreter, which starts each in half the time of Python, with the same result to the bit. Torch's
+compiler turns them into a few loops: half the time again, after tens of seconds, equal to rounding.
 """
 
 from __future__ import annotations
@@ -18,47 +18,51 @@ from torch import Tensor
 from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 
-# what torch cannot record
-CANNOT = (RuntimeError, SyntaxError, TypeError, NotImplementedError, AssertionError)
-MOST = 24  # recordings of a process: torch keeps each, some 10 MB, until it ends
-CPP = {  # of torch's compiler, as measured (docs/logbook.md)
-    "cpp_wrapper": True,  # no Python between the loops
-    "pattern_matcher": False,  # or a product and what is added become one, which takes twice as long
-    "cpp.min_chunk_size": 4096,  # numbers from which a thread is worth its start
-}
-_recording = Lock()  # torch.fx patches what all threads share
-_made = 0
+from hornbook.kernels.tuning import INDUCTOR_OPTIONS, MAX_SCRIPTS
+
+# raised by torch for a function that it cannot trace
+TRACE_ERRORS = (RuntimeError, SyntaxError, TypeError, NotImplementedError, AssertionError)
+_lock = Lock()  # torch.fx patches what all threads share
 
 
 def trace(function: Callable[..., Any], *examples: Tensor) -> GraphModule:
     """The operations of function(*examples), for other tensors of the same shapes.
 
-    What it computes without a tensor is taken to be the same each time, and what it writes to its
-    arguments is written again. Raises one of `CANNOT` where it cannot be recorded.
+    Python values that it computes without a tensor are constants of the graph; writes to its arguments
+    are operations. Raises one of `TRACE_ERRORS` where torch cannot trace it.
     """
-    with _recording, warnings.catch_warnings():
+    with _lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return make_fx(function)(*examples)
 
 
-def record(function: Callable[..., Any], *examples: Tensor) -> Callable[..., Any]:
-    """The same, run by TorchScript's interpreter."""
-    global _made
-    graph = trace(function, *examples)
-    with _recording, warnings.catch_warnings():
-        if _made == MOST:
-            raise RuntimeError(f"{MOST} recordings have been made")
-        _made += 1
-        warnings.simplefilter("ignore")  # TorchScript is deprecated, but none is as fast
-        _view_once(graph)
-        traced: Callable[..., Any] = torch.jit.trace(  # type: ignore[no-untyped-call]
-            graph, examples, check_trace=False
-        )
-    return traced
+class Scripts:
+    """Graphs run by TorchScript's interpreter, of which torch keeps some 10 MB each until it ends."""
+
+    def __init__(self, limit: int = MAX_SCRIPTS) -> None:
+        self.limit, self.made = limit, 0
+
+    def script(self, graph: GraphModule, *examples: Tensor) -> Callable[..., Any]:
+        """The graph as a callable. Raises RuntimeError when `limit` of them have been made."""
+        with _lock, warnings.catch_warnings():
+            if self.made == self.limit:
+                raise RuntimeError(f"{self.limit} graphs have been scripted")
+            self.made += 1
+            warnings.simplefilter(
+                "ignore"
+            )  # deprecated, but the Python code of torch.fx takes 1.2 times as long
+            _precompute_views(graph)
+            scripted: Callable[..., Any] = torch.jit.trace(  # type: ignore[no-untyped-call]
+                graph, examples, check_trace=False
+            )
+        return scripted
 
 
-def _view_once(graph: GraphModule) -> None:
-    """Takes views of weights now; what is written to the weights later is seen in them."""
+SCRIPTS = Scripts()  # of the process
+
+
+def _precompute_views(graph: GraphModule) -> None:
+    """Takes views of weights now; later writes to the weights are visible in them."""
     for node in graph.graph.nodes:
         sources = node.all_input_nodes
         if getattr(node.target, "is_view", False) and [s.op for s in sources] == ["get_attr"]:
@@ -74,12 +78,12 @@ def _view_once(graph: GraphModule) -> None:
 
 
 def compile_trace(graph: GraphModule, *examples: Tensor) -> Callable[..., Any]:
-    """The same as a few loops of C++, without gradients. Raises a RuntimeError where it fails.
+    """The graph as a few loops of C++, without gradients. Raises RuntimeError where that fails.
 
-    Not torch.compile, which looks at what a function depends on each time it is called: a tenth of
-    the time of small updates.
+    Not torch.compile, which checks at each call what a function depends on: a tenth of the time of
+    small steps.
     """
-    with _recording, warnings.catch_warnings(), torch.no_grad():
+    with _lock, warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         from torch._inductor import standalone_compile  # a second to import
 
@@ -87,6 +91,6 @@ def compile_trace(graph: GraphModule, *examples: Tensor) -> Callable[..., Any]:
             graph,
             list(examples),
             dynamic_shapes="from_example_inputs",
-            options={"config_patches": CPP},
+            options={"config_patches": INDUCTOR_OPTIONS},
         )
     return compiled

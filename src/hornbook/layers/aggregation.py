@@ -1,10 +1,12 @@
-"""Attention as a lesson: each place gathers from what is before it, first evenly, then by choice.
+"""Attention as a lesson: each position averages the earlier ones, first evenly, then by choice.
 
 The notes' four versions of a weighted aggregation, each the same as the one before or more
 general: a loop, a matrix, a softmax of a mask, and weights that depend on the data
-(self-attention). Then one head, several, the encoder form (no mask) and cross-attention. Plain on
-purpose; `gpt2` and `gpt` use the fused kernel in `layers/attention.py`, which gives the same.
-Vaswani et al. 2017; the notes, "Attention".
+(self-attention). Then one head, several, the encoder form (no mask) and cross-attention. The models
+`gpt2` and `gpt` use the fused kernel of `layers/attention.py`, which computes the same. Vaswani et al.
+2017; the notes, "Attention".
+
+B batch, T positions, S positions of a source, C channels, D channels of a head, E of a value.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from hornbook.errors import ConfigError
 
 
 def average_loop(x: Tensor) -> Tensor:
-    """Version 1: the mean of what is not later, place by place; (B, T, C) -> (B, T, C)."""
+    """Version 1: the mean up to each position, in a loop; (B, T, C) -> (B, T, C)."""
     return torch.stack([x[:, : t + 1].mean(1) for t in range(x.shape[1])], dim=1)
 
 
@@ -28,18 +30,18 @@ def average_matrix(x: Tensor) -> Tensor:
 
 
 def average_softmax(x: Tensor) -> Tensor:
-    """Version 3: the same weights as a softmax of zeros, and of -inf where a place is later."""
+    """Version 3: the same weights as a softmax of zeros, and of -inf for later positions."""
     zeros = x.new_zeros(x.shape[1], x.shape[1])
     return masked_softmax(zeros, causal_mask(x.shape[1], x.device)) @ x
 
 
 def causal_mask(T: int, device: torch.device | None = None) -> Tensor:  # noqa: N803
-    """What each place may look at, itself and what is before it: (T, T) bool."""
+    """Which positions each position attends to, itself and the earlier ones: (T, T) bool."""
     return torch.ones(T, T, dtype=torch.bool, device=device).tril()
 
 
 def average(x: Tensor, mask: Tensor) -> Tensor:
-    """The mean of what each place may look at: (B, T, C), mask (T, T) or (B, T, T) -> (B, T, C)."""
+    """The mean of the positions in the mask: (B, T, C), mask (T, T) or (B, T, T) -> (B, T, C)."""
     weights = mask.to(x.dtype)
     return (weights / weights.sum(-1, keepdim=True)) @ x
 
@@ -63,7 +65,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tenso
 class Head(nn.Module):
     """One head of attention.
 
-    causal: a place sees itself and what is before it (a decoder); otherwise all (an encoder).
+    causal: a position attends to itself and earlier ones (a decoder); otherwise to all (an encoder).
     """
 
     def __init__(self, n_embd: int, head_size: int, *, causal: bool = True) -> None:
@@ -82,9 +84,9 @@ class Head(nn.Module):
 
 
 class MultiHeadAttention(nn.Module):
-    """Several heads side by side, and a product that mixes what they found.
+    """Several heads side by side, and a linear layer that mixes their outputs.
 
-    Raises ConfigError where the channels cannot be shared out among the heads.
+    Raises ConfigError unless n_head divides n_embd.
     """
 
     def __init__(self, n_embd: int, n_head: int, *, causal: bool = True) -> None:

@@ -1,18 +1,18 @@
-"""The notes' layers, written from scratch: what their MLP and WaveNet are made of.
+"""The notes' layers, written from scratch: the parts of their MLP and WaveNet.
 
 `Linear`, `BatchNorm1d`, `Tanh`, `Embedding`, `FlattenConsecutive` and `Sequential` behave as in
 the notes ("Activation, gradient, BatchNorm" and "WaveNet") and are modules, so that they are saved,
-moved and trained like all others. What the notes keep in `.out`, forward hooks show.
+moved and trained like all others. What the notes keep in `.out` is available to forward hooks.
+
+B batch, T time, C channels, N examples.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from hornbook.errors import ConfigError
@@ -26,7 +26,7 @@ ONE_EXAMPLE = (
 class Linear(nn.Module):
     """x W + b, (..., fan_in) -> (..., fan_out).
 
-    W (fan_in, fan_out) begins as N(0, 1 / fan_in), which keeps the variance of what goes through
+    W (fan_in, fan_out) begins as N(0, 1 / fan_in), which keeps the variance from layer to layer
     (Kaiming with a gain of 1), and b as 0.
     """
 
@@ -36,7 +36,7 @@ class Linear(nn.Module):
         self.bias = nn.Parameter(torch.zeros(fan_out)) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """The product, and the bias where there is one."""
+        """The product, plus the bias if there is one."""
         out = x @ self.weight
         return out if self.bias is None else out + self.bias
 
@@ -45,12 +45,11 @@ class BatchNorm1d(nn.Module):
     """Unit variance for each channel over batch and time, (B, C) or (B, T, C) -> the same.
 
     In training by the mean and variance of the batch, in evaluation by their running averages
-    (`momentum` is the share of the newest). Ioffe and Szegedy 2015.
+    (`momentum` is the weight of the newest). Ioffe and Szegedy 2015.
 
     biased: the notes divide by the unbiased variance (over n - 1), the paper and
         torch.nn.BatchNorm1d by the biased one (over n). The running variance is unbiased in all.
-    plain: PyTorch finds the gradients; otherwise, trained on a CPU, they come from their formula.
-    Raises ConfigError for a batch of one value a channel in training: it has no variance.
+    Raises ConfigError for a batch of one value per channel in training: it has no variance.
     """
 
     running_mean: Tensor
@@ -60,79 +59,38 @@ class BatchNorm1d(nn.Module):
         self, dim: int, eps: float = 1e-5, momentum: float = 0.1, *, biased: bool = False
     ) -> None:
         super().__init__()
-        self.eps, self.momentum, self.biased, self.plain = eps, momentum, biased, False
+        self.eps, self.momentum, self.biased = eps, momentum, biased
         self.gamma = nn.Parameter(torch.ones(dim))
         self.beta = nn.Parameter(torch.zeros(dim))
         self.register_buffer("running_mean", torch.zeros(dim))
         self.register_buffer("running_var", torch.ones(dim))
 
     def forward(self, x: Tensor) -> Tensor:
-        """gamma (x - mean) / sqrt(variance + eps) + beta; in training the averages follow."""
-        x = x.to(self.gamma.dtype)  # a variance in bf16 would be none
+        """gamma (x - mean) / sqrt(variance + eps) + beta; in training updates the averages."""
+        x = x.to(self.gamma.dtype)  # bf16 is too coarse for a variance
         if not self.training:
             scale = self.gamma / (self.running_var + self.eps).sqrt()
             return (x - self.running_mean) * scale + self.beta
         n = x.numel() // x.shape[-1]
         if n < 2:
             raise ConfigError(ONE_EXAMPLE)
-        share = (n - 1) / n if self.biased else 1.0  # of the unbiased variance
-        normalised = _normalised if self.plain or not x.is_cpu else _BatchNorm.apply
-        y, mean, variance = normalised(x.reshape(n, -1), self.gamma, self.beta, self.eps, share)
+        y, mean, variance = self.normalize(x.reshape(n, -1))
         with torch.no_grad():
             self.running_mean.lerp_(mean, self.momentum)
             self.running_var.lerp_(variance, self.momentum)
         return y.view_as(x)
 
-
-def _normalised(
-    x: Tensor, gamma: Tensor, beta: Tensor, eps: float, share: float
-) -> tuple[Tensor, Tensor, Tensor]:
-    """(N, C) normalised, its mean and its unbiased variance, of which `share` is divided by."""
-    mean = x.mean(0)
-    centred = x - mean
-    variance = centred.square().sum(0) / (len(x) - 1)
-    return centred * (gamma / (variance * share + eps).sqrt()) + beta, mean, variance
-
-
-class _BatchNorm(torch.autograd.Function):
-    """`_normalised` with the notes' gradient by hand ("backprop ninja"): a third of the operations.
-
-    It is not differentiated again: for that, and for torch.func, `plain`.
-    """
-
-    @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, gamma: Tensor, beta: Tensor, eps: float, share: float
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        mean = x.sum(0).mul_(1 / len(x))  # torch.var_mean takes five times as long
-        centred = x - mean
-        variance = centred.square().sum(0).mul_(1 / (len(x) - 1))
-        scale = (variance * share).add_(eps).rsqrt_()
-        normal = centred.mul_(scale)
-        ctx.share = share
-        ctx.save_for_backward(normal, scale, gamma)
-        ctx.mark_non_differentiable(mean, variance)
-        ctx.set_materialize_grads(False)
-        return torch.addcmul(beta, normal, gamma), mean, variance
-
-    @staticmethod
-    @once_differentiable
-    def backward(
-        ctx: Any, gradient: Tensor | None, *_: Tensor | None
-    ) -> tuple[Tensor | None, Tensor | None, Tensor | None, None, None]:
-        if gradient is None:
-            return None, None, None, None, None
-        normal, scale, gamma = ctx.saved_tensors
-        n = len(normal)
-        d_beta, d_gamma = gradient.sum(0), (gradient * normal).sum(0)
-        # moving x along the mean or along itself moves what is taken away with it
-        d_x = torch.sub(gradient, d_beta, alpha=1 / n)
-        d_x.addcmul_(normal, d_gamma, value=-ctx.share / (n - 1)).mul_(gamma * scale)
-        return d_x, d_gamma, d_beta, None, None
+    def normalize(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """x (N, C) normalized by its own statistics, its mean and unbiased variance, (C,) each."""
+        n, mean = len(x), x.mean(0)
+        centered = x - mean
+        variance = centered.square().sum(0) / (n - 1)
+        divisor = variance * (n - 1) / n if self.biased else variance
+        return centered / (divisor + self.eps).sqrt() * self.gamma + self.beta, mean, variance
 
 
 def build_norm(kind: str, dim: int, momentum: float) -> list[nn.Module]:
-    """The layers of a norm: a batchnorm, a layernorm, or none at all."""
+    """The layers of a norm: a batchnorm, a layernorm, or none."""
     if kind == "batchnorm":
         return [BatchNorm1d(dim, momentum=momentum)]
     return [nn.LayerNorm(dim)] if kind == "layernorm" else []
@@ -149,7 +107,7 @@ class Tanh(nn.Module):
 class Embedding(nn.Embedding):
     """A row of the table for each id, (...) int64 -> (..., C); N(0, 1).
 
-    It is torch's by class only, so that the optimizer knows an embedding from a matrix.
+    A subclass of torch's so that the optimizer knows an embedding from a matrix.
     """
 
     def forward(self, ids: Tensor) -> Tensor:
@@ -166,7 +124,7 @@ class FlattenConsecutive(nn.Module):
         self.n = n
 
     def forward(self, x: Tensor) -> Tensor:
-        """A view: nothing is computed."""
+        """A view of x."""
         B, T, C = x.shape  # noqa: N806
         x = x.view(B, T // self.n, C * self.n)
         return x.squeeze(1) if x.shape[1] == 1 else x
@@ -180,7 +138,7 @@ class Sequential(nn.Module):
         self.layers = nn.ModuleList(layers)
 
     def forward(self, x: Tensor) -> Tensor:
-        """What the last layer gives."""
+        """The output of the last layer."""
         for layer in self.layers:
             x = layer(x)
         return x
@@ -192,8 +150,8 @@ def calibrate_batchnorm(
 ) -> None:
     """Sets the running statistics of each BatchNorm1d of `net` to those over all inputs at once.
 
-    The notes' calibration at the end of training, in pieces: `inputs()` gives the pieces that `run`
-    puts through the net, once for each BatchNorm1d, since what a later one sees depends on those
+    The notes' calibration at the end of training, in batches: `inputs()` yields them and `run` puts
+    each through the net, once for each BatchNorm1d, since the input of a later one depends on those
     before it. Variance over n - 1.
     """
     was_training = net.training
@@ -208,8 +166,8 @@ def calibrate_batchnorm(
             total, squares = total.to(x) + x.sum(0), squares.to(x) + x.square().sum(0)
 
         with norm.register_forward_pre_hook(collect):
-            for piece in inputs():
-                run(piece)
+            for batch in inputs():
+                run(batch)
         mean = total / n
         norm.running_mean.copy_(mean)
         norm.running_var.copy_((squares - n * mean.square()) / (n - 1))

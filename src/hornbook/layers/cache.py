@@ -1,42 +1,40 @@
-"""What layers keep of the rows they are going on with, so that a new token costs one place.
+"""Keys and values of earlier positions, so that a new token costs one position.
 
-Rows finish at different times. `Moves` lets them leave a batch in place: the last rows that stay take
-the places of those that go, and nothing else is copied.
+Rows finish at different times. A `Compaction` lets them leave a batch in place: the last rows that
+stay move to where others left, and nothing else is copied.
+
+B batch, T positions, H heads, G heads of keys and values, D channels of a head.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Self
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from hornbook.layers.attention import causal_attention
-
-FIRST = 16  # places that a cache has room for at first; then it doubles
-SHORT = 32  # places up to which many rows take 2 to 4 times as long in the fused kernel
+FIRST_CAPACITY = 16  # positions; it doubles whenever it is full
 
 
-class Moves:
-    """Which rows of a batch stay, and where they move."""
+class Compaction:
+    """Which rows of a batch stay, and where the last of them move."""
 
     def __init__(self, n: int, holes: Tensor, movers: Tensor) -> None:
         self.n, self.holes, self.movers = n, holes, movers
 
     @classmethod
-    def of(cls, going: Tensor) -> Self:
-        """The moves after which the rows where `going` (B,) bool holds are the first."""
-        n = int(going.sum())
-        return cls(n, (~going[:n]).nonzero()[:, 0], going[n:].nonzero()[:, 0] + n)
+    def of(cls, stay: Tensor) -> Self:
+        """After it the rows where `stay` (B,) bool holds are the first n."""
+        n = int(stay.sum())
+        return cls(n, (~stay[:n]).nonzero()[:, 0], stay[n:].nonzero()[:, 0] + n)
 
     def __call__(self, rows: Tensor, dim: int = 0) -> Tensor:
-        """The rows that stay, moved in place.
+        """The rows that stay; moves them in place.
 
-        >>> moves = Moves.of(torch.tensor([True, False, True, True]))
-        >>> moves(torch.tensor([0, 1, 2, 3])).tolist()
+        >>> compaction = Compaction.of(torch.tensor([True, False, True, True]))
+        >>> compaction(torch.tensor([0, 1, 2, 3])).tolist()
         [0, 3, 2]
         """
         if len(self.holes):
@@ -45,107 +43,61 @@ class Moves:
 
 
 class KVCache:
-    """The keys and values of one layer of attention, time first: (T, B, H, D) each.
+    """The keys and values of one attention layer.
 
-    Time first, so that a new place is one piece of memory. `length`: places in it.
+    buffer: (2, capacity, B, G, D): position first, so that a new one is a contiguous write. length:
+    positions stored.
     """
 
     def __init__(self) -> None:
         self.length = 0
-        self._kept: Tensor | None = None  # (2, room, B, H, D)
-        self._clean = False  # whether the room that is left is 0
+        self.buffer: Tensor | None = None
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Takes in new places and lets them attend to all before them and to themselves.
+        """Stores new positions and lets them attend to all stored before and to themselves.
 
-        (B, H, T, D) each -> (B, H, T, D): any T at first, one at a time from then on.
+        q (B, H, T, D), k and v (B, G, T, D) -> (B, H, T, D): any T at first, then one at a time.
         """
         first = self.length == 0
-        keys, values = self._append(k, v)
+        keys, values = self.append(k, v)
+        grouped = q.shape[1] != k.shape[1]
         if first:
-            return causal_attention(q, k, v, None)
-        return attend_last(q, keys, values)
+            return F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=grouped)
+        return self.attend_last(q, keys, values)
 
-    def _append(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        B, H, T, D = k.shape  # noqa: N806
+    def attend_last(self, q: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        """Attention of the last position: q (B, H, 1, D), keys and values (T, B, G, D) -> like q."""
+        grouped = q.shape[1] != keys.shape[2]
+        k, v = keys.permute(1, 2, 0, 3), values.permute(1, 2, 0, 3)  # (B, G, T, D)
+        return F.scaled_dot_product_attention(q, k, v, enable_gqa=grouped)
+
+    def append(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Stores (B, G, T, D) each -> all keys and all values, (length, B, G, D) each."""
+        B, G, T, D = k.shape  # noqa: N806
         end = self.length + T
-        if self._kept is None or end > self._kept.shape[1]:
-            room = max(FIRST, 2 ** math.ceil(math.log2(end)))
-            kept = k.new_empty(2, room, B, H, D)
-            if self._kept is not None:
-                kept[:, : self.length] = self._kept[:, : self.length]
-            self._kept, self._clean = kept, False
-        keys, values = self._kept[:, :end].unbind()
+        if self.buffer is None or end > self.buffer.shape[1]:
+            capacity = max(FIRST_CAPACITY, 2 ** math.ceil(math.log2(end)))
+            buffer = k.new_zeros(2, capacity, B, G, D)
+            if self.buffer is not None:
+                buffer[:, : self.length] = self.buffer[:, : self.length]
+            self.buffer = buffer
+        keys, values = self.buffer[:, :end].unbind()
         keys[self.length :] = k.permute(2, 0, 1, 3)
         values[self.length :] = v.permute(2, 0, 1, 3)
         self.length = end
         return keys, values
 
-    def tensors(self) -> list[Tensor]:
-        """What is written to, place by place; 0 where that is still to come."""
-        if self._kept is None:
-            return []
-        if not self._clean:
-            self._kept[:, self.length :] = 0  # what a mask hides must be a number none the less
-            self._clean = True
-        return [self._kept]
-
-    def at(self, place: Tensor, mask: Tensor, tensors: Iterator[Tensor]) -> KVCache:
-        """The same for one place that a tensor names, in the next of `tensors`: see `PlacedCache`."""
-        return PlacedCache(place, mask, next(tensors))
-
-    def took_place(self) -> None:
-        """A place was written to its tensors from outside."""
-        self.length += 1
-
-    def branch(self, rows: Tensor) -> None:
-        """Makes these rows (n,) the rows."""
-        if self._kept is not None:
-            _, room, _, H, D = self._kept.shape  # noqa: N806
-            kept = self._kept.new_empty(2, room, len(rows), H, D)
-            for old, new in zip(self._kept, kept, strict=True):
+    def select(self, rows: Tensor) -> None:
+        """Replaces the rows by these (n,) of them."""
+        if self.buffer is not None:
+            _, capacity, _, G, D = self.buffer.shape  # noqa: N806
+            buffer = self.buffer.new_zeros(2, capacity, len(rows), G, D)
+            for old, new in zip(self.buffer, buffer, strict=True):
                 torch.index_select(old[: self.length], 1, rows, out=new[: self.length])
-            self._kept, self._clean = kept, False
+            self.buffer = buffer
 
-    def keep(self, moves: Moves) -> None:
+    def compact(self, compaction: Compaction) -> None:
         """Lets rows leave."""
-        if self._kept is not None:
-            moves(self._kept[:, : self.length], dim=2)
-            self._kept = self._kept[:, :, : moves.n]
-
-
-class PlacedCache(KVCache):
-    """Writes and attends at a place that a tensor names, so that no number of Python's is in it.
-
-    place: (1,) int64. mask: (room,), 0 up to the place and -inf after it. kept: (2, room, B, H, D).
-    All of its room is read, whatever the place: the same operations at each, which can be recorded.
-    """
-
-    def __init__(self, place: Tensor, mask: Tensor, kept: Tensor) -> None:
-        super().__init__()
-        self._place, self._mask, self._kept = place, mask.view(1, 1, 1, -1), kept
-
-    def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """(B, H, 1, D) each -> (B, H, 1, D)."""
-        assert self._kept is not None
-        self._kept.index_copy_(1, self._place, torch.stack([k, v]).permute(0, 3, 1, 2, 4))
-        keys, values = self._kept.permute(0, 2, 3, 1, 4).unbind()  # (B, H, room, D)
-        grouped = q.shape[1] != k.shape[1]
-        return F.scaled_dot_product_attention(
-            q, keys, values, attn_mask=self._mask, enable_gqa=grouped
-        )
-
-
-def attend_last(q: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    """Attention of the last place alone: q (B, H, 1, D), keys and values (T, B, G, D) -> like q.
-
-    G divides H (grouped queries).
-    """
-    T, B, G, D = keys.shape  # noqa: N806
-    if T > SHORT:
-        k, v = keys.permute(1, 2, 0, 3), values.permute(1, 2, 0, 3)  # (B, G, T, D)
-        return F.scaled_dot_product_attention(q, k, v, enable_gqa=q.shape[1] != G)
-    q = q.reshape(B, G, -1, D) / math.sqrt(D)  # (B, G, H / G, D)
-    scores = (q * keys[:, :, :, None]).sum(-1, keepdim=True)  # (T, B, G, H / G, 1)
-    out = (scores.softmax(0) * values[:, :, :, None]).sum(0)
-    return out.view(B, -1, 1, D)
+        if self.buffer is not None:
+            compaction(self.buffer[:, : self.length], dim=2)
+            self.buffer = self.buffer[:, :, : compaction.n]

@@ -1,25 +1,22 @@
-"""A short causal convolution: each place takes in something of the few before it.
+"""A short causal convolution: each position adds something of the few positions before it.
 
-Each channel by itself (depthwise), added to what it reads, nothing at first. So et al. 2021 (Primer),
-Allen-Zhu 2025 ("canon layers"). What attention would spend a layer on, joining neighbouring symbols,
-costs a few products a channel.
+Each channel by itself (depthwise), added to its input, zero at first. So et al. 2021 (Primer),
+Allen-Zhu 2025 ("canon layers"). What attention would spend a layer on, joining neighboring tokens,
+costs a few products per channel. B batch, T positions, C channels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
-from hornbook.layers.cache import Moves
+from hornbook.layers.cache import Compaction
 
 
 class ShortConvolution(nn.Module):
     """x[t] + the sum of weight[-i] * x[t - i] over i from 1 to kernel - 1, (B, T, C) -> (B, T, C).
 
-    A place itself has the weight 1, which is not trained.
+    The weight of the position itself is 1 and not trained.
     """
 
     def __init__(self, dim: int, kernel: int) -> None:
@@ -28,96 +25,56 @@ class ShortConvolution(nn.Module):
         self.weight = nn.Parameter(torch.zeros(kernel - 1, 1, dim))
 
     def forward(
-        self, x: Tensor, same: list[Tensor] | None = None, recent: Recent | None = None
+        self, x: Tensor, same: list[Tensor] | None = None, cache: ConvolutionCache | None = None
     ) -> Tensor:
-        """same: of packed documents, what `same_document` gives. recent: of rows that go on, what was
-        read before."""
-        weight = self.weight.to(x.dtype)
-        n = len(weight)
-        if recent is None:
-            return _mixed(x, weight, same)
-        joined = recent.join(x, n)
+        """same: `same_document` of packed documents. cache: the inputs before x, when decoding."""
+        if cache is None:
+            return self.convolve(x, same)
+        n = len(self.weight)
+        joined = cache.append(x, n)
         if x.shape[1] == 1:
-            return x + (joined[:, :n] * weight[:, 0]).sum(1, keepdim=True)
-        return _mixed(joined, weight, None)[:, n:]
+            return x + (joined[:, :n] * self.weight[:, 0].to(x.dtype)).sum(1, keepdim=True)
+        return self.convolve(joined, None)[:, n:]
 
-
-class _Mix(torch.autograd.Function):
-    """Keeps x alone of what it computes with: half the time of a sum of shifted copies."""
-
-    @staticmethod
-    def forward(x: Tensor, weight: Tensor, same: list[Tensor] | None) -> Tensor:
-        y = x.clone()
+    def convolve(self, x: Tensor, same: list[Tensor] | None) -> Tensor:
+        """The sum over a whole row, zeros before it."""
+        weight, out = self.weight.to(x.dtype), x
         for i in range(1, min(len(weight), x.shape[1] - 1) + 1):
-            y[:, i:].addcmul_(_masked(x[:, :-i], same, i), weight[-i])
-        return y
-
-    @staticmethod
-    def setup_context(
-        ctx: Any, inputs: tuple[Tensor, Tensor, list[Tensor] | None], output: Tensor
-    ) -> None:
-        x, weight, ctx.same = inputs
-        ctx.save_for_backward(x, weight)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
-        x, weight = ctx.saved_tensors
-        dx, dw = gradient.clone(), torch.zeros_like(weight)
-        for i in range(1, min(len(weight), x.shape[1] - 1) + 1):
-            later = _masked(gradient[:, i:], ctx.same, i)
-            dx[:, :-i].addcmul_(later, weight[-i])
-            dw[-i, 0] = (later * x[:, :-i]).sum((0, 1))
-        return dx, dw, None
-
-
-def _mixed(x: Tensor, weight: Tensor, same: list[Tensor] | None) -> Tensor:
-    out: Tensor = _Mix.apply(x, weight, same)  # type: ignore[no-untyped-call]
-    return out
-
-
-def _masked(x: Tensor, same: list[Tensor] | None, i: int) -> Tensor:
-    return x if same is None else x * same[i - 1]
+            earlier = x[:, :-i] if same is None else x[:, :-i] * same[i - 1]
+            shifted = torch.cat([torch.zeros_like(x[:, :i]), earlier], dim=1)
+            out = out + weight[-i] * shifted
+        return out
 
 
 def same_document(starts: Tensor, kernel: int, dtype: torch.dtype) -> list[Tensor]:
-    """1.0 where the place i before stands in the same document, else 0.0; for i from 1 to kernel - 1.
+    """1.0 where the position i before belongs to the same document, else 0.0; i from 1 to kernel - 1.
 
-    starts: `document_starts`, (B, T) -> (B, T - i, 1) each, for the places from the i-th on.
+    starts: `document_starts`, (B, T) -> (B, T - i, 1) each, for the positions from i on.
     """
     depth = torch.arange(starts.shape[1], device=starts.device) - starts
     return [(depth[:, i:, None] >= i).to(dtype) for i in range(1, kernel)]
 
 
-class Recent:
-    """The places right before the next of each row, (B, n, C), zeros where there is none."""
+class ConvolutionCache:
+    """The last inputs of a convolution, `last` (B, kernel - 1, C), zeros before the start."""
 
     def __init__(self) -> None:
-        self._places: Tensor | None = None
+        self.last: Tensor | None = None
 
-    def join(self, x: Tensor, n: int) -> Tensor:
-        """The n last places and x, (B, T, C) -> (B, n + T, C), of which the last n are kept."""
-        if self._places is None:
-            self._places = x.new_zeros(len(x), n, x.shape[2])
-        joined = torch.cat([self._places, x], dim=1)
-        self._places.copy_(joined[:, -n:])
+    def append(self, x: Tensor, n: int) -> Tensor:
+        """The last n inputs and x, (B, T, C) -> (B, n + T, C), of which the last n are kept."""
+        if self.last is None:
+            self.last = x.new_zeros(len(x), n, x.shape[2])
+        joined = torch.cat([self.last, x], dim=1)
+        self.last.copy_(joined[:, -n:])
         return joined
 
-    def tensors(self) -> list[Tensor]:
-        """What is written to, place by place."""
-        return [] if self._places is None else [self._places]
+    def select(self, rows: Tensor) -> None:
+        """Replaces the rows by these (n,) of them."""
+        if self.last is not None:
+            self.last = self.last[rows]
 
-    def at(self, tensors: Iterator[Tensor]) -> Recent:
-        """The same in the next of `tensors`, where it has any."""
-        other = Recent()
-        other._places = None if self._places is None else next(tensors)
-        return other
-
-    def branch(self, rows: Tensor) -> None:
-        """Makes these rows (n,) the rows."""
-        if self._places is not None:
-            self._places = self._places[rows]
-
-    def keep(self, moves: Moves) -> None:
+    def compact(self, compaction: Compaction) -> None:
         """Lets rows leave."""
-        if self._places is not None:
-            self._places = moves(self._places)
+        if self.last is not None:
+            self.last = compaction(self.last)

@@ -1,7 +1,7 @@
 """Where documents begin in packed rows, from the ids alone.
 
 A row may hold several documents, each started by the end-of-document id. A model that respects the
-starts gives the same logits for a document alone and in company.
+starts returns the same logits for a document alone and packed with others. B batch, T positions.
 """
 
 from __future__ import annotations
@@ -11,30 +11,30 @@ from torch import Tensor
 
 
 def document_starts(ids: Tensor, end_id: int) -> Tensor:
-    """For each place the place at which its document starts, (B, T) -> (B, T) int64.
+    """The position at which each position's document starts, (B, T) -> (B, T) int64.
 
-    A row that begins inside a document counts its first place as the start.
+    In a row that begins inside a document the first position counts as its start.
 
     >>> document_starts(torch.tensor([[7, 0, 5, 0, 3]]), end_id=0).tolist()
     [[0, 1, 1, 3, 3]]
     """
-    places = torch.arange(ids.shape[-1], device=ids.device)
-    starts: Tensor = torch.where(ids == end_id, places, 0).cummax(dim=-1).values
+    positions = torch.arange(ids.shape[-1], device=ids.device)
+    starts: Tensor = torch.where(ids == end_id, positions, 0).cummax(dim=-1).values
     return starts
 
 
 def windows(ids: Tensor, length: int, end_id: int | None) -> Tensor:
-    """The last `length` ids up to each place, (B, T) -> (B, T, length), oldest first.
+    """The last `length` ids up to each position, (B, T) -> (B, T, length), oldest first.
 
-    On the left of a document they repeat the id that starts it (the notes' `...`); of a stream, the
+    Before a document they repeat the id that starts it (the notes' `...`); of a stream, the
     first id of the row.
 
     >>> windows(torch.tensor([[0, 5, 6]]), 3, end_id=0).tolist()
     [[[0, 0, 0], [0, 0, 5], [0, 5, 6]]]
     """
     T = ids.shape[-1]  # noqa: N806
-    places = torch.arange(T, device=ids.device)
-    wanted = places[:, None] + torch.arange(1 - length, 1, device=ids.device)  # (T, length)
+    positions = torch.arange(T, device=ids.device)
+    wanted = positions[:, None] + torch.arange(1 - length, 1, device=ids.device)  # (T, length)
     if end_id is None:
         return ids[:, wanted.clamp(min=0)]
     starts = document_starts(ids, end_id)
@@ -43,7 +43,7 @@ def windows(ids: Tensor, length: int, end_id: int | None) -> Tensor:
 
 
 def last_window(ids: Tensor, length: int, end_id: int | None) -> Tensor:
-    """The window of the last place alone, as `windows` gives it, (B, T) -> (B, length).
+    """The window of the last position alone, as `windows` returns it, (B, T) -> (B, length).
 
     >>> last_window(torch.tensor([[3, 0, 5, 6]]), 3, end_id=0).tolist()
     [[0, 5, 6]]
@@ -52,7 +52,7 @@ def last_window(ids: Tensor, length: int, end_id: int | None) -> Tensor:
     """
     ids = ids[:, -length:]
     if end_id is not None:
-        places = torch.arange(ids.shape[1], device=ids.device)
-        ids = ids.masked_fill(places < document_starts(ids, end_id)[:, -1:], end_id)
+        positions = torch.arange(ids.shape[1], device=ids.device)
+        ids = ids.masked_fill(positions < document_starts(ids, end_id)[:, -1:], end_id)
     missing = length - ids.shape[1]
     return torch.cat([ids[:, :1].expand(-1, missing), ids], dim=1) if missing else ids

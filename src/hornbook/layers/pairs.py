@@ -1,4 +1,7 @@
-"""A table of pairs of symbols: what a bigram knows, given to a model at its first layer."""
+"""Embeddings of pairs of tokens: what a bigram knows, added to a model at its first layer.
+
+B batch, T positions, C channels, V vocabulary.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,9 @@ from torch import Tensor, nn
 
 
 class PairEmbedding(nn.Embedding):
-    """An embedding of each symbol with the one before it in its document, (B, T) -> (B, T, C).
+    """An embedding of each token with the one before it in its document, (B, T) -> (B, T, C).
 
-    One row for each of the V * V pairs, and V for the symbols that nothing stands before.
+    One row for each of the V * V pairs, and V for tokens that begin a document or row.
     """
 
     def __init__(self, vocab_size: int, dim: int, end_id: int | None) -> None:
@@ -17,7 +20,7 @@ class PairEmbedding(nn.Embedding):
         self.vocab_size, self.end_id = vocab_size, end_id
 
     def forward(self, ids: Tensor, before: Tensor | None = None) -> Tensor:
-        """before: what stands before each row, (B,); None: nothing."""
+        """before: the token before each row, (B,); None: nothing."""
         nothing = torch.full_like(ids[:, :1], self.vocab_size)
         first = nothing if before is None else before[:, None]
         previous = torch.cat([first, ids[:, :-1]], dim=1)

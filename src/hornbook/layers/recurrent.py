@@ -1,7 +1,7 @@
-"""Recurrent cells, written out: a state that each symbol changes, run along rows of documents.
+"""Recurrent cells, written out: a state that each token changes, run along rows of documents.
 
-Each layer is one product for the inputs of all places at once, then a loop over time in which only
-the state's own product is left. Gates stand in the order of torch.nn's cells.
+Each layer is one product for the inputs of all positions at once, then a loop over time with only the
+state's own product in it. Gates are in the order of torch.nn's cells. B batch, T time, C channels.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 class Recurrent(nn.Module, ABC):
     """A layer of `hidden` units over time, (B, T, C) -> (B, T, hidden).
 
-    The state begins as zeros, and again wherever `keep` is 0: at the start of a document.
+    The state begins as zeros, again wherever `keep` is 0: at the start of a document.
     """
 
     gates = 1  # vectors of `hidden` units that a step computes
@@ -36,14 +36,15 @@ class Recurrent(nn.Module, ABC):
 
     @abstractmethod
     def step(self, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-        """One place: what the input gives (B, gates * hidden), state h and memory c -> the next."""
+        """One position: input product (B, gates * hidden), state h and memory c (B, hidden) -> the next
+        h and c."""
 
     def forward(self, x: Tensor, keep: Tensor) -> Tensor:
-        """keep (B, T): 1 where the state goes on, 0 where it begins anew."""
+        """keep (B, T): 1 where the state continues, 0 where it begins anew."""
         h = c = x.new_zeros(x.shape[0], self.hidden)
         outputs = []
-        for inputs, going in zip(self.input(x).unbind(1), keep[..., None].unbind(1), strict=True):
-            h, c = self.step(inputs, h * going, c * going)
+        for inputs, kept in zip(self.input(x).unbind(1), keep[..., None].unbind(1), strict=True):
+            h, c = self.step(inputs, h * kept, c * kept)
             outputs.append(h)
         return torch.stack(outputs, dim=1)
 
@@ -57,7 +58,7 @@ class RNN(Recurrent):
 
 
 class LSTM(Recurrent):
-    """A memory that gates let in, forget and show (Hochreiter and Schmidhuber 1997; Gers 2000)."""
+    """A memory with input, forget and output gates (Hochreiter and Schmidhuber 1997; Gers 2000)."""
 
     gates = 4
 

@@ -19,7 +19,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from hornbook.data.batches import IGNORE, resident
-from hornbook.data.part import Part, Rows
+from hornbook.data.packing import Rows
+from hornbook.data.part import Part
 from hornbook.models.base import LanguageModel
 from hornbook.tokenizers import Tokenizer
 from hornbook.tokenizers.base import Unknown
@@ -55,7 +56,7 @@ class Evaluation:
 def batch_loss(model: LanguageModel, ids: Tensor, targets: Tensor) -> Tensor:
     """Mean cross-entropy in nats of a batch, a scalar that gradients flow from.
 
-    Targets (B, T) are those of every place, (B,) those after full windows.
+    targets: (B, T) of every position, or (B,) after full windows.
     """
     logits = model(ids) if targets.ndim == 2 else model.window_logits(ids)
     if logits.dtype == torch.bfloat16:
@@ -83,13 +84,13 @@ def token_nats(model: LanguageModel, part: Part, *, batch_tokens: int = BATCH_TO
     per_batch = max(1, batch_tokens // rows.length)
     for first in range(0, len(rows), per_batch):
         positions, scored = rows.positions(first, min(first + per_batch, len(rows)))
-        places = torch.from_numpy(positions.clip(min=0)).to(device)
-        ids = tokens[places].long()
+        index = torch.from_numpy(positions.clip(min=0)).to(device)
+        ids = tokens[index].long()
         if model.end_id is not None:
             ids = ids.masked_fill(torch.from_numpy(positions < 0).to(device), model.end_id)
         logits = model(ids).float()
         losses = F.cross_entropy(
-            logits.flatten(0, 1), tokens[places + 1].long().flatten(), reduction="none"
+            logits.flatten(0, 1), tokens[index + 1].long().flatten(), reduction="none"
         )
         nats[positions[scored]] = losses.cpu().numpy()[scored.ravel()]
     model.train(was_training)
@@ -101,7 +102,7 @@ def _widest(part: Part, length: int) -> int:
     return length if part.n_targets >= length else part.n_targets
 
 
-def summarise(nats: Floats, part: Part, block: int) -> Evaluation:
+def summarize(nats: Floats, part: Part, block: int) -> Evaluation:
     """The losses of a part's tokens as one Evaluation. `block`: length of a stream's blocks."""
     edges = part.starts[:-1] if part.documents else np.arange(0, len(nats), block)
     sums = np.add.reduceat(nats, edges)
@@ -125,14 +126,14 @@ def summarise(nats: Floats, part: Part, block: int) -> Evaluation:
 
 def evaluate(model: LanguageModel, part: Part) -> Evaluation:
     """The loss of a model over a whole part, every token once."""
-    return summarise(token_nats(model, part), part, max(model.context_length, 1))
+    return summarize(token_nats(model, part), part, max(model.context_length, 1))
 
 
 @dataclass(frozen=True)
 class Score:
     """How surprising a model finds one text. Losses in nats, over `tokens` predictions.
 
-    symbols and token_nats go token by token; the end of a document is the last of them.
+    symbols, token_nats: of each token; the end of a document is the last of them.
     """
 
     text: str
@@ -153,7 +154,7 @@ def score(
 ) -> list[Score]:
     """Scores texts: documents from start to end, stretches of a stream after a line break.
 
-    Raises DataError for symbols that the model does not know, or an empty stretch of a stream.
+    Raises DataError for characters that the model does not know, or an empty stretch of a stream.
     """
     if not texts:
         return []

@@ -1,12 +1,12 @@
-"""Did it learn, or did it copy? Samples against the training part, beside held-out text.
+"""Did a model learn, or did it memorize? Its samples against the training part and held-out text.
 
-Of each set of texts: how many stand verbatim in the training part, the longest span copied from it
-(suffix array), the nearest training document (edit distance), and how much repeats. Held-out text
-of the same size is the yardstick, for new text shares spans with old text as well, and whole lines
-where a corpus repeats itself. In a list without repetitions no held-out document stands in the
-training part, yet what a model makes anew may, by chance; how often says the share of samples that
-hit the held-out documents, which it cannot have copied. Shares have standard errors, and nothing is
-called memorising within them.
+Of each set of texts: how many appear verbatim in the training part, the longest span copied from it
+(suffix array), the distance to the nearest training document, and how much repeats. Held-out text of
+the same size is the yardstick, since new text shares spans with old text as well, and whole lines
+where a corpus repeats itself. Where documents are unique, no held-out document appears in the
+training part, yet a sample may match one by chance. How often is estimated from the samples that
+match held-out documents, which the model cannot have copied. Shares have standard errors, and
+nothing within them is called memorizing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -22,354 +22,285 @@ import numpy as np
 
 from hornbook.generate import sample
 from hornbook.generate.sampling import make_generator
+from hornbook.metrics.copying import (
+    CopyStatistics,
+    copy_statistics,
+    mean,
+    percent,
+    share_error,
+)
+from hornbook.metrics.finding import Finding
 from hornbook.metrics.loss import token_nats
-from hornbook.metrics.probes import Verdict
-from hornbook.metrics.text_index import TEXTS, Training, room
+from hornbook.metrics.text_index import TEXTS, TextIndex, scored_at_once
 from hornbook.models.base import LanguageModel
 from hornbook.tokenizers import Tokenizer
 
-DRAWN = 1000  # documents sampled to measure novelty
-TOKENS = 20_000  # sampled at most, where these are more than TEXTS documents
-STRETCHES = 8  # stretches of a stream sampled
-EXCESS = 0.3  # verbatim samples beyond the expected share from which a model is memorising
-SPANS = 2.0  # times the held-out text's copied span from which a model is memorising
-SHORT = 0.4  # times the held-out text's copied span up to which a model has not learned much
-SURE = 2.0  # standard errors
+SAMPLES = 1000  # documents sampled to measure novelty
+MAX_TOKENS = 20_000  # of all samples, where these are more than TEXTS documents
+STRETCHES = 8  # samples of a stream
+EXCESS = 0.3  # share of verbatim samples beyond the expected from which a model is memorizing
+SPANS = 2.0  # times the span that held-out text copies from which a model is memorizing
+SHORT = 0.4  # times the span that held-out text copies up to which a model has not learned much
+STANDARD_ERRORS = 2.0  # by which each of these has to be exceeded
 
 
 @dataclass(frozen=True)
-class Copying:
-    """How a set of texts stands to the training part.
-
-    texts: how many, `empty` ones not among them. verbatim: share of all that stands there whole;
-    the rest is of the first `compared`. span, longest: symbols of the longest copied stretch, mean
-    and largest; covered: its share of the text, mean. distance: mean edit distance to the nearest
-    training document (None for a stream), of all or of the `among` that are most alike. distinct:
-    share of different 1-, 2-, 3- and 4-grams, which falls with the size of a set: compare sets of
-    the same. different: share of texts that are not a repetition of another.
-    """
-
-    texts: int
-    empty: int
-    verbatim: float
-    compared: int
-    span: float
-    longest: int
-    covered: float
-    distance: float | None
-    among: int
-    distinct: tuple[float, ...]
-    different: float
-    spans: tuple[int, ...]
-    distances: tuple[int, ...]
-
-    @property
-    def span_error(self) -> float:
-        """The standard error of the mean span."""
-        return float(np.std(self.spans or (0,))) / math.sqrt(max(1, self.compared - 1))
-
-
-def copying(texts: Sequence[str], training: Training, compared: int = TEXTS) -> Copying:
-    """The statistics of some texts; empty ones are counted and left out."""
-    full = [text for text in texts if text]
-    some = full[:compared]
-    spans = [training.spans.longest_span(text)[1] for text in some]
-    distances = training.nearest.distances(some)
-    return Copying(
-        texts=len(full),
-        empty=len(texts) - len(full),
-        verbatim=_mean([training.holds(text) for text in full]),
-        compared=len(some),
-        span=_mean(spans),
-        longest=max(spans, default=0),
-        covered=_mean([span / len(text) for span, text in zip(spans, some, strict=True)]),
-        distance=_mean(distances) if distances else None,
-        among=training.nearest.among,
-        distinct=tuple(_distinct(some, n) for n in range(1, 5)),
-        different=len(set(some)) / max(1, len(some)),
-        spans=tuple(spans),
-        distances=tuple(distances),
-    )
-
-
-def _mean(values: Sequence[float]) -> float:
-    return float(np.mean(values)) if values else 0.0
-
-
-def _distinct(texts: Sequence[str], n: int) -> float:
-    grams = [text[i : i + n] for text in texts for i in range(len(text) - n + 1)]
-    return len(set(grams)) / max(1, len(grams))
-
-
-def share_error(share: float, n: int) -> float:
-    """The standard error of a share seen in n draws; not 0 for none or all of few (Agresti and Coull
-    1998: as if two more had been drawn, one of each kind)."""
-    share = (share * n + 1) / (n + 2)
-    return math.sqrt(share * (1 - share) / max(1, n))
-
-
-@dataclass(frozen=True)
-class Level:
-    """What a model's loss is worth: nats per token on the same held-out text.
-
-    symbols, pairs: of counts of single symbols and of pairs in the training part.
-    """
+class LossAgainstCounts:
+    """The loss of a model beside those of unigram and bigram counts on the same held-out text, in
+    nats per token."""
 
     loss: float
-    symbols: float
-    pairs: float
+    unigram: float
+    bigram: float
 
     @property
-    def reached(self) -> bool:
-        """Whether the model is nearer counts of pairs, or beyond them, than counts of symbols."""
-        return self.loss < (self.symbols + min(self.symbols, self.pairs)) / 2
+    def uses_context(self) -> bool:
+        """Whether the loss is nearer that of bigram counts, or below it, than of unigram counts."""
+        return self.loss < (self.unigram + min(self.unigram, self.bigram)) / 2
+
+    def to_json(self) -> dict[str, float]:
+        """As plain data, under the keys of format 2."""
+        return {"loss": self.loss, "symbols": self.unigram, "pairs": self.bigram}
 
 
 @dataclass(frozen=True)
 class Novelty:
     """Samples beside held-out text, and what follows from it.
 
-    expected: share of samples that would stand in the training part without copying, with its
-        standard error `error`: that of held-out text where documents repeat; where they do not, what
-        hits the held-out documents, for as many documents as are in the training part (`by_chance`).
-    level: None where the model is not at hand.
-    excerpt: it was compared with excerpts of a large text, or with its beginning alone.
+    Attributes:
+        samples, held_out: the statistics of both sets.
+        expected: share of samples that would appear in the training part without copying. Where
+            documents repeat, that of held-out text; where they do not (`by_chance`), the share of
+            samples that match held-out documents, scaled to the number of training documents.
+        error: the standard error of `expected`.
+        documents: whether the corpus is of documents.
+        losses: None where the model was not scored.
+        excerpt: whether only part of the training text was searched.
     """
 
-    samples: Copying
-    held_out: Copying
+    samples: CopyStatistics
+    held_out: CopyStatistics
     expected: float
     error: float
     by_chance: bool
     documents: bool
-    level: Level | None = None
+    losses: LossAgainstCounts | None = None
     excerpt: bool = False
 
     @property
-    def memorising(self) -> bool:
-        """Whether the samples are copies more than new text is, by EXCESS or SPANS and by more than
-        SURE standard errors."""
+    def memorizing(self) -> bool:
+        """Whether samples are copies more often than new text is, by EXCESS or SPANS and by more
+        than STANDARD_ERRORS."""
         own, held = self.samples, self.held_out
         if not held.texts:
             return False
         if own.texts:
             error = math.hypot(share_error(own.verbatim, own.texts), self.error)
-            if own.verbatim - self.expected - SURE * error > EXCESS:
+            if own.verbatim - self.expected - STANDARD_ERRORS * error > EXCESS:
                 return True
         error = math.hypot(own.span_error, SPANS * held.span_error)
         enough = min(own.compared, held.compared) > 1
-        return enough and own.span - SPANS * held.span > SURE * error
+        return enough and own.span - SPANS * held.span > STANDARD_ERRORS * error
 
     @property
-    def short(self) -> bool:
-        """Whether the samples share far less with the training part than new text does."""
+    def short_spans(self) -> bool:
+        """Whether samples share far shorter spans with the training part than new text does."""
         own, held = self.samples, self.held_out
         error = math.hypot(own.span_error, SHORT * held.span_error)
-        return not own.texts or SHORT * held.span - own.span > SURE * error
+        return not own.texts or SHORT * held.span - own.span > STANDARD_ERRORS * error
 
     @property
     def word(self) -> str:
-        """memorising, learned, or has not learned much yet; or that it cannot be told."""
+        """memorizing, learned, or has not learned much yet; or that it cannot be judged."""
         if not self.held_out.texts:
             return "nothing is held out, so copying cannot be told from learning"
-        if self.memorising:
-            return "memorising"
-        much = (self.level is None or self.level.reached) and not self.short
+        if self.memorizing:
+            return "memorizing"
+        much = (self.losses is None or self.losses.uses_context) and not self.short_spans
         return "learned" if much else "has not learned much yet"
 
     @property
     def verdict(self) -> str:
-        """In plain words."""
+        """The word and the figures behind it, as a sentence."""
         own, held = self.samples, self.held_out
-        told = [f"{self.word}{' (by an excerpt of the training part)' if self.excerpt else ''}: "]
-        if self.word.startswith("has") and self.level is not None and not self.level.reached:
-            told.append(
-                f"its loss of {self.level.loss:.2f} nats is not nearer that of counted pairs of "
-                f"symbols ({self.level.pairs:.2f}) than of single ones ({self.level.symbols:.2f}); "
+        excerpt = " (by an excerpt of the training part)" if self.excerpt else ""
+        said = [f"{self.word}{excerpt}: "]
+        if self.word.startswith("has") and self.losses and not self.losses.uses_context:
+            said.append(
+                f"its loss of {self.losses.loss:.2f} nats is nearer that of unigram counts "
+                f"({self.losses.unigram:.2f}) than of bigram counts ({self.losses.bigram:.2f}); "
             )
         if own.verbatim or self.documents:
-            told.append(
-                f"{percent(own.verbatim)} of {own.texts:,} samples stand verbatim in the training "
+            said.append(
+                f"{percent(own.verbatim)} of {own.texts:,} samples appear verbatim in the training "
                 "part"
             )
-            told.append(
+            said.append(
                 f", {percent(self.expected)} (± {100 * self.error:.1f}) "
-                + ("are to be expected by chance; " if self.by_chance else "of held-out text do; ")
+                + ("are expected by chance; " if self.by_chance else "of held-out text do; ")
                 if held.texts
                 else "; "
             )
-        told.append(f"the longest copied span is {own.span:.1f} symbols on average")
+        said.append(f"the longest copied span is {own.span:.1f} characters on average")
         if held.texts:
-            told.append(f", {held.span:.1f} in held-out text")
+            said.append(f", {held.span:.1f} in held-out text")
         if own.empty:
-            told.append(f"; {own.empty:,} of {own.empty + own.texts:,} samples empty")
-        return "".join(told)
+            said.append(f"; {own.empty:,} of {own.empty + own.texts:,} samples empty")
+        return "".join(said)
 
     def to_json(self) -> dict[str, Any]:
-        """As plain data, without the figures of single texts."""
-        sets = {
-            name: {k: v for k, v in asdict(copying).items() if k not in ("spans", "distances")}
-            for name, copying in (("samples", self.samples), ("held_out", self.held_out))
-        }
+        """As plain data, under the keys of format 2."""
         return {
             "verdict": self.verdict,
-            "memorising": self.memorising,
+            "memorising": self.memorizing,
             "word": self.word,
             "expected": self.expected,
             "error": self.error,
-            "level": asdict(self.level) if self.level is not None else None,
-            **sets,
+            "level": self.losses.to_json() if self.losses is not None else None,
+            "samples": self.samples.to_json(),
+            "held_out": self.held_out.to_json(),
         }
 
 
-def percent(share: float) -> str:
-    """A share in per cent; <1% and >99% where 0% and 100% would be wrong.
-
-    >>> percent(0.0), percent(0.0004), percent(0.25), percent(0.999), percent(1.0)
-    ('0%', '<1%', '25%', '>99%', '100%')
-    """
-    text = f"{share:.0%}"
-    if text == "0%" and share > 0:
-        return "<1%"
-    return ">99%" if text == "100%" and share < 1 else text
-
-
-def together(kept: Novelty, last: Novelty | None, best_step: int, steps: int) -> Verdict:
-    """What follows from the kept weights and those of the last update, in words; good where both
-    have learned."""
-    if last is None or last.word == kept.word:
-        return Verdict(kept.verdict, kept.word == "learned")
-    return Verdict(
-        f"kept weights (update {best_step:,}): {kept.verdict}. Trained on to update {steps:,}: "
-        f"{last.verdict}",
-        False,
-    )
-
-
-def compare(
+def novelty_of(
     samples: Sequence[str],
-    training: Training,
-    level: Level | None = None,
+    index: TextIndex,
+    losses: LossAgainstCounts | None = None,
     cut: Callable[[str], str] = str,
-    close: int = TEXTS,
+    compared: int = TEXTS,
 ) -> Novelty:
-    """Samples against the training part, beside as many held-out texts, cut as the samples are.
+    """Samples against the training part, beside as many held-out texts.
 
-    Shares of whole documents are those of all samples and all held-out texts; `close` of them at
-    most are compared in the rest.
+    Shares of whole documents are those of all samples and all held-out texts; spans and distances
+    are measured of `compared` of each at most. cut: limits a held-out document as samples are.
     """
-    split, held = training.split, training.held_out
+    split, held = index.split, index.held_out
     by_chance, full = False, [text for text in samples if text]
     if split.documents:
         rest = [cut(text) for text in held]
     else:
         length = max(1, max((len(text) for text in samples), default=1))
         rest = [
-            text[place : place + length]
+            text[first : first + length]
             for text in held[:1]
-            for place in dict.fromkeys(
+            for first in dict.fromkeys(
                 np.linspace(0, max(0, len(text) - length), len(samples)).astype(int).tolist()
             )
         ]
-    compared = min(close, len(full), len(rest) or close)
+    compared = min(compared, len(full), len(rest) or compared)
     key = tuple(rest), compared
-    if key not in training.yardsticks:  # the same for all weights that are measured
-        training.yardsticks[key] = copying(rest, training, compared)
-    sets = copying(samples, training, compared), training.yardsticks[key]
-    expected, error = sets[1].verbatim, share_error(sets[1].verbatim, len(rest))
-    unseen = set(held) - training.known
+    if key not in index.held_out_statistics:  # the same for all weights that are measured
+        index.held_out_statistics[key] = copy_statistics(rest, index, compared)
+    own, held_out = copy_statistics(samples, index, compared), index.held_out_statistics[key]
+    expected, error = held_out.verbatim, share_error(held_out.verbatim, len(rest))
+    unseen = set(held) - index.documents
     if split.documents and unseen and full:
-        ratio, hits = len(training.known) / len(unseen), _mean([text in unseen for text in full])
+        ratio, hits = len(index.documents) / len(unseen), mean([text in unseen for text in full])
         chance = min(1.0, hits * ratio)
         if chance > expected or not expected:
             by_chance, expected = True, chance
             error = min(1.0, share_error(hits, len(full)) * ratio)
-    excerpt = split.recipe is not None or training.cut
-    return Novelty(*sets, expected, error, by_chance, split.documents, level, excerpt)
+    excerpt = not split.in_memory or index.truncated
+    return Novelty(own, held_out, expected, error, by_chance, split.documents, losses, excerpt)
 
 
-def measure(
-    model: LanguageModel, tokenizer: Tokenizer, training: Training, texts: int = DRAWN
+def measure_novelty(
+    model: LanguageModel, tokenizer: Tokenizer, index: TextIndex, samples: int = SAMPLES
 ) -> Novelty:
     """The novelty of fresh samples of a model; the same model gives the same figures.
 
-    Of long documents fewer are drawn (TOKENS), TEXTS at least. The model is left as it was, and no
-    generator but its own is touched.
+    Of long documents fewer are drawn (MAX_TOKENS), at least TEXTS. The model is left as it was, and
+    no random generator but its own is used.
     """
-    made = _drawn(model, tokenizer, training, training.length, texts)
-    part, symbols, pairs = training.level(tokenizer)
-    nats = token_nats(model, part, batch_tokens=room(tokenizer))
-    level = Level(float(nats.mean()), symbols, pairs)
-    return compare(made, training, level, partial(_cut, tokenizer, training.length))
+    texts = _draw(model, tokenizer, index, index.sample_tokens, samples)
+    counted = index.counted_losses(tokenizer)
+    nats = token_nats(model, counted.part, batch_tokens=scored_at_once(tokenizer))
+    losses = LossAgainstCounts(float(nats.mean()), counted.unigram, counted.bigram)
+    return novelty_of(texts, index, losses, partial(_cut, tokenizer, index.sample_tokens))
 
 
-def rehearse(model: LanguageModel, tokenizer: Tokenizer, training: Training) -> tuple[float, float]:
-    """Seconds that scoring a token takes, and that `measure` will take, by a tenth of its samples.
+def seconds_of_novelty(
+    model: LanguageModel, tokenizer: Tokenizer, index: TextIndex
+) -> tuple[float, float]:
+    """Seconds that scoring a token takes, and seconds that `measure_novelty` will take, estimated
+    by drawing a tenth of its samples.
 
-    What they are compared with is made ready. The model is left as it was.
+    Builds the index. The model is left as it was.
     """
-    tokens = max(1, training.length // 10)
-    _drawn(model, tokenizer, training, 1, DRAWN)  # whose first call takes longer
+    tokens = max(1, index.sample_tokens // 10)
+    _draw(model, tokenizer, index, 1, SAMPLES)  # the first call takes longer
     begin = time.perf_counter()
-    _drawn(model, tokenizer, training, tokens, DRAWN)
-    drawing = (time.perf_counter() - begin) * training.length / tokens
-    part, *_ = training.level(tokenizer)
+    _draw(model, tokenizer, index, tokens, SAMPLES)
+    drawing = (time.perf_counter() - begin) * index.sample_tokens / tokens
+    part = index.counted_losses(tokenizer).part
     begin = time.perf_counter()
-    token_nats(model, part, batch_tokens=room(tokenizer))
+    token_nats(model, part, batch_tokens=scored_at_once(tokenizer))
     scoring = time.perf_counter() - begin
-    texts = list(training.held_out[:DRAWN])
-    if not training.split.documents:
-        texts = [text[: training.length] for text in texts[:1]] * STRETCHES
-    training.make_ready()
+    texts = list(index.held_out[:SAMPLES])
+    if not index.split.documents:
+        texts = [text[: index.sample_tokens] for text in texts[:1]] * STRETCHES
+    index.build()
     begin = time.perf_counter()
     if texts:
-        cut = partial(_cut, tokenizer, training.length)
-        compare([cut(text) for text in texts], training, cut=cut)
+        cut = partial(_cut, tokenizer, index.sample_tokens)
+        novelty_of([cut(text) for text in texts], index, cut=cut)
     comparing = (time.perf_counter() - begin) / 2  # held-out texts, and these in place of samples
     return scoring / part.n_targets, scoring + drawing + comparing
 
 
-def _drawn(
-    model: LanguageModel, tokenizer: Tokenizer, training: Training, tokens: int, texts: int
+def novelty_finding(kept: Novelty, last: Novelty | None, best_step: int, steps: int) -> Finding:
+    """What follows from the kept weights and those of the last step; good where both learned."""
+    if last is None or last.word == kept.word:
+        return Finding(kept.verdict, kept.word == "learned")
+    return Finding(
+        f"kept weights (step {best_step:,}): {kept.verdict}. Trained on to step {steps:,}: "
+        f"{last.verdict}",
+        False,
+    )
+
+
+def novelty_report(
+    kept: LanguageModel,
+    last: LanguageModel | None,
+    tokenizer: Tokenizer,
+    index: TextIndex,
+    best_step: int = 0,
+    steps: int = 0,
+) -> dict[str, Any]:
+    """The novelty of the kept weights, and of those of the last step where they are others, as it
+    is written to report.json."""
+    if not index.held_out:
+        verdict = "not judged: no text is held out that samples could be compared with"
+        return {"verdict": verdict, "memorising": False, "kept": None, "last": None}
+    of_kept = measure_novelty(kept, tokenizer, index)
+    of_last = measure_novelty(last, tokenizer, index) if last is not None else None
+    return {
+        "verdict": novelty_finding(of_kept, of_last, best_step, steps).text,
+        "memorising": of_kept.memorizing or (of_last is not None and of_last.memorizing),
+        "kept": of_kept.to_json(),
+        "last": of_last.to_json() if of_last is not None else None,
+    }
+
+
+def _draw(
+    model: LanguageModel, tokenizer: Tokenizer, index: TextIndex, tokens: int, samples: int
 ) -> list[str]:
-    """Samples of so many tokens at most."""
+    """Samples of at most so many tokens."""
     was_training = model.training
-    n = max(TEXTS, min(texts, TOKENS // max(1, training.length)))
-    made = sample(
+    n = max(TEXTS, min(samples, MAX_TOKENS // max(1, index.sample_tokens)))
+    drawn = sample(
         model,
         tokenizer,
-        n=n if training.split.documents else STRETCHES,
+        n=n if index.split.documents else STRETCHES,
         max_tokens=tokens,
         generator=make_generator(0),
     )
     model.train(was_training)
-    return [s.text for s in made]
+    return [s.text for s in drawn]
 
 
-def _cut(tokenizer: Tokenizer, length: int, text: str) -> str:
-    """As much of a text as samples have of theirs."""
-    if len(text) * 4 <= length:
+def _cut(tokenizer: Tokenizer, tokens: int, text: str) -> str:
+    """The first tokens of a text, as many as a sample has."""
+    if len(text) * 4 <= tokens:
         return text
-    return tokenizer.decode(tokenizer.encode(text, unknown="skip")[:length])
-
-
-def assess(
-    kept: LanguageModel,
-    last: LanguageModel | None,
-    tokenizer: Tokenizer,
-    training: Training,
-    best_step: int = 0,
-    steps: int = 0,
-) -> dict[str, Any]:
-    """What report.json says: of the kept weights, and of those of the last update if others."""
-    if not training.held_out:
-        verdict = "not judged: no text is held out that samples could be compared with"
-        return {"verdict": verdict, "memorising": False, "kept": None, "last": None}
-    of_kept = measure(kept, tokenizer, training)
-    of_last = measure(last, tokenizer, training) if last is not None else None
-    return {
-        "verdict": together(of_kept, of_last, best_step, steps).text,
-        "memorising": of_kept.memorising or (of_last is not None and of_last.memorising),
-        "kept": of_kept.to_json(),
-        "last": of_last.to_json() if of_last is not None else None,
-    }
+    return tokenizer.decode(tokenizer.encode(text, unknown="skip")[:tokens])

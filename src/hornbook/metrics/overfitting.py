@@ -1,4 +1,4 @@
-"""When a model begins to learn its text by heart: one rule, for the watch and for the figure."""
+"""When a model begins to overfit: one rule, for training and for the figure of losses."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ from itertools import pairwise
 
 NOTICEABLE = 0.002  # nats by which the validation loss has to rise to be called worse
 
-Seen = tuple[int, float, float]  # step, training loss, validation loss of an evaluation
+LossPoint = tuple[int, float, float]  # step, training loss, validation loss of an evaluation
 
 
-def overfitting(seen: Sequence[Seen]) -> Seen | None:
-    """The evaluation that shows it: the validation loss above its best for the second time in a row,
-    by NOTICEABLE, while the training loss is below that at the best. None where none does.
+def overfitting(evaluations: Sequence[LossPoint]) -> LossPoint | None:
+    """The evaluation that shows overfitting, None where none does.
 
-    One rise alone may be chance, as the training loss is that of a few batches.
+    It is the second in a row whose validation loss is above the best by NOTICEABLE, while its
+    training loss is below that at the best. One rise may be chance, as the training loss is that of
+    a few batches.
     """
-    finite = [one for one in seen if math.isfinite(one[2])]
+    finite = [point for point in evaluations if math.isfinite(point[2])]
     if not finite:
         return None
-    best = min(finite, key=lambda one: one[2])
-    after = [one for one in finite if one[0] > best[0]]
+    best = min(finite, key=lambda point: point[2])
+    after = [point for point in finite if point[0] > best[0]]
     for before, now in pairwise(after):
         rises = min(before[2], now[2]) > best[2] + NOTICEABLE
         if rises and now[1] < best[1]:

@@ -1,4 +1,4 @@
-"""Any substring of a text, found by bisection: a suffix array."""
+"""Substrings of a text, found by bisection in its suffix array."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ Ints = NDArray[np.int64]
 
 
 class SuffixArray:
-    """The places of a text in the order of what follows them: any substring is found by bisection.
+    """The positions of a text in the order of their suffixes.
 
     Built by prefix doubling (Manber and Myers 1990) on whole arrays.
     """
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.places = suffix_order(text)
+        self.positions = suffix_order(text)
 
     def __contains__(self, piece: str) -> bool:
         i = bisect.bisect_left(
-            self.places, piece, key=lambda place: self.text[place : place + len(piece)]
+            self.positions, piece, key=lambda first: self.text[first : first + len(piece)]
         )
-        return i < len(self.places) and self.text.startswith(piece, int(self.places[i]))
+        return i < len(self.positions) and self.text.startswith(piece, int(self.positions[i]))
 
     def longest_span(self, text: str) -> tuple[int, int]:
-        """Where the longest stretch of `text` that stands in the array begins, and its length."""
+        """The start and length of the longest span of `text` that appears in the indexed text."""
         start = length = 0
         for i in range(len(text)):
             while i + length < len(text) and text[i : i + length + 1] in self:
@@ -36,7 +36,7 @@ class SuffixArray:
 
 
 def suffix_order(text: str) -> Ints:
-    """The places of a text sorted by their suffixes, (len(text),).
+    """The positions of a text sorted by their suffixes, (len(text),).
 
     >>> suffix_order("banana").tolist()
     [5, 3, 1, 0, 4, 2]

@@ -1,7 +1,7 @@
 """The contract that every model meets: `forward(ids: (B, T) int64) -> logits: (B, T, V)`.
 
-Loss, generation and evaluation stand outside the models, and nothing outside asks which one it has.
-What they may ask is declared here.
+Loss, generation and evaluation are outside the models, and nothing outside asks which one it has.
+What they may ask is declared here. B batch, T positions, V vocabulary.
 """
 
 from __future__ import annotations
@@ -15,12 +15,8 @@ from torch import Tensor, nn
 
 from hornbook.config import ModelConfig
 from hornbook.errors import ConfigError, RunError
-from hornbook.layers.attention import CausalAttention
 from hornbook.layers.basic import ONE_EXAMPLE, BatchNorm1d
-from hornbook.layers.cache import Moves
-from hornbook.layers.dropout import Dropout
-from hornbook.layers.linear import Linear
-from hornbook.layers.norms import RMSNorm
+from hornbook.layers.cache import Compaction
 
 
 class LanguageModel(nn.Module, ABC):
@@ -32,10 +28,10 @@ class LanguageModel(nn.Module, ABC):
     context_length: how many tokens back a prediction sees.
     sliding: forward takes rows of any length, and each prediction sees exactly the last
         `context_length` tokens; otherwise rows are at most `context_length` long.
-    examples: the batches it is trained on unless told otherwise (`data/batches.py`).
+    examples: the batches it is trained on unless others are requested (`data/batches.py`).
     fitted: it is fitted by `fit` in one pass (counts), not trained by gradients.
-    replayed: its update is the same few operations whatever the batch, each parameter in one of them,
-        so that they may be recorded (`training/replay.py`).
+    fixed_step: a training step is the same few operations whatever the batch, each parameter in
+        one of them, so that they can be traced once (`engine/`).
     """
 
     sliding: ClassVar[bool] = False
@@ -57,36 +53,37 @@ class LanguageModel(nn.Module, ABC):
         """ids (B, T) int64 -> logits (B, T, V) float."""
 
     def __call__(self, ids: Tensor) -> Tensor:
-        """Typed for the readers of calls: see `forward`."""
+        """Typed for callers: see `forward`."""
         logits: Tensor = super().__call__(ids)
         return logits
 
     def window_logits(self, windows: Tensor) -> Tensor:
-        """The logits after full windows, (B, context_length) -> (B, V): `next_logits` of rows in
-        which what stands before a document repeats the id that starts it."""
+        """The logits after full windows, (B, context_length) -> (B, V): `next_logits` of rows that
+        repeat the id that starts a document in the positions before it."""
         return self.next_logits(windows)
 
     def next_logits(self, ids: Tensor) -> Tensor:
-        """The logits after the last place alone, (B, T) -> (B, V).
+        """The logits after the last position alone, (B, T) -> (B, V).
 
         A model that can do so for less than the whole row overrides it.
         """
         return self(ids)[:, -1]
 
-    def start(self, ids: Tensor) -> tuple[Tensor, State]:
+    def start(self, ids: Tensor) -> tuple[Tensor, DecodingState]:
         """Reads rows to be continued, (B, T), each of one document (or stream) from its start.
 
-        Gives the logits after the last place (B, V), those of `next_logits`, and what `step` needs.
-        Of longer rows only the last `context_length` tokens are read. Without gradients.
+        Returns the logits after the last position (B, V), those of `next_logits`, and the state that
+        the caller passes to `step`. Of longer rows only the last `context_length` tokens are read.
+        Without gradients.
         """
-        state = State(ids[:, -self.context_length :])
+        state = DecodingState(ids[:, -self.context_length :])
         return self.next_logits(state.ids), state
 
-    def step(self, ids: Tensor, state: State) -> Tensor:
-        """One more token a row, (B,) -> the logits after it, (B, V); the state goes on with it.
+    def step(self, ids: Tensor, state: DecodingState) -> Tensor:
+        """Appends one token per row, (B,), to the state -> the logits after it, (B, V).
 
-        Not the end of a document: what comes after that is a new start. Here the last
-        `context_length` tokens are read again; a model that can do with less overrides both.
+        Not the end of a document: what follows that is a new start. Here the last `context_length`
+        tokens are read again; a model that needs less overrides both methods.
         """
         state.append(ids)
         state.ids = state.ids[:, -self.context_length :]
@@ -97,10 +94,10 @@ class LanguageModel(nn.Module, ABC):
         raise NotImplementedError(f"{self.config.name} is trained by gradients")
 
     def calibrate(self, windows: Callable[[], Iterable[Tensor]]) -> None:
-        """Called before each evaluation in training, for what is measured rather than trained.
+        """Called before each evaluation in training, for statistics that are measured, not trained.
 
-        `windows()` gives the contexts of all predictions of the training part, piece by piece,
-        (n, context_length) each. A model with nothing to measure leaves it alone.
+        `windows()` yields the contexts of all predictions of the training part in batches,
+        (n, context_length) each. A model with nothing to measure ignores it.
         """
 
     def check_windows(self, n: int) -> None:
@@ -108,14 +105,8 @@ class LanguageModel(nn.Module, ABC):
         if n == 1 and any(isinstance(module, BatchNorm1d) for module in self.modules()):
             raise ConfigError(ONE_EXAMPLE)
 
-    def compute_plainly(self, plain: bool) -> None:
-        """Whether layers are computed step by step, not the fast way."""
-        for module in self.modules():
-            if isinstance(module, BatchNorm1d | CausalAttention | Dropout | Linear | RMSNorm):
-                module.plain = plain
-
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
-        """Takes over the parameters and buffers that `state_dict` gave.
+        """Copies parameters and buffers, named as in `state_dict`.
 
         Raises RunError where a name, shape or dtype does not fit this model.
         """
@@ -123,34 +114,33 @@ class LanguageModel(nn.Module, ABC):
         self.load_state_dict(dict(weights))
 
     def check_weights(self, weights: Mapping[str, Tensor]) -> None:
-        """Raises RunError where a name, shape or dtype does not fit; looks at no values, so that
-        tensors and model may lie on the device `meta`."""
+        """Raises RunError where a name, shape or dtype does not fit. Values are not read, so tensors
+        and model may be on the device `meta`."""
         own = self.state_dict()
-        if missing := sorted(own.keys() ^ weights.keys()):
-            raise RunError(f"weights do not fit the model: {missing[0]!r} stands on one side only")
+        check_names(own.keys(), weights.keys())
         for name, tensor in weights.items():
             if tensor.shape != own[name].shape or tensor.dtype != own[name].dtype:
                 raise RunError(
-                    f"weights do not fit the model: {name} is {tuple(tensor.shape)} {tensor.dtype}, "
-                    f"expected {tuple(own[name].shape)} {own[name].dtype}"
+                    f"weights do not fit the model: {name}: found {tuple(tensor.shape)} "
+                    f"{tensor.dtype}, expected {tuple(own[name].shape)} {own[name].dtype}"
                 )
 
     @property
     def n_parameters(self) -> int:
-        """How many numbers are trained (of a count model: how many are kept)."""
+        """How many numbers are trained (in a count model: stored)."""
         return sum(p.numel() for p in self.parameters())
 
     @property
     def output(self) -> nn.Module | None:
-        """The module that gives the logits, whose weight has a row or column for each symbol.
+        """The module that computes the logits, whose weight has a row or column for each token.
 
-        The optimizer does not treat it as hidden. None where nothing of the kind is trained.
+        The optimizer does not treat it as hidden. None in a model without one.
         """
         return None
 
     @property
     def device(self) -> torch.device:
-        """Where its tensors lie."""
+        """The device of its tensors."""
         return next((t.device for t in self.state_dict().values()), torch.device("cpu"))
 
     def check_length(self, ids: Tensor) -> None:
@@ -162,53 +152,52 @@ class LanguageModel(nn.Module, ABC):
             )
 
 
-Version = tuple[object, ...]
+class DecodingState:
+    """Rows that a model is continuing (`LanguageModel.start`); the decoder owns it.
 
-
-class State:
-    """What a model keeps of the rows that it continues (`LanguageModel.start`).
-
-    ids: the tokens that it would read again, (B, T). kept: what it computed of them: tensors with
-    the rows first, or what has `branch` and `keep` of its own. length: how many places that covers.
-    version: of the model, where its steps may be recorded (`models/replayed.py`).
+    ids: the tokens that the model would read again, (B, T). cache: what it computed from them: tensors
+    with rows first, or objects with `select` and `compact` (`layers/cache.py`). length: positions
+    that the cache covers.
     """
 
-    def __init__(self, ids: Tensor, kept: Iterable[Any] = (), length: int = 0) -> None:
-        self.ids = ids.clone()  # rows move in place, and the caller's are not to
-        self.kept, self.length = list(kept), length
-        self.version: Version | None = None
+    def __init__(self, ids: Tensor, cache: Iterable[Any] = (), length: int = 0) -> None:
+        self.ids = ids.clone()  # rows move in place, and the caller's must not
+        self.cache, self.length = list(cache), length
 
-    def places(self, n: int) -> Tensor:
-        """Where the next n tokens stand, (n,)."""
+    def positions(self, n: int) -> Tensor:
+        """The positions of the next n tokens, (n,)."""
         return torch.arange(self.length, self.length + n, device=self.ids.device)
 
     def append(self, ids: Tensor) -> None:
-        """One more token a row, (B,)."""
+        """Appends one token per row, (B,), to ids."""
         self.ids = torch.cat([self.ids, ids[:, None]], dim=1)
 
-    def branch(self, rows: Tensor) -> None:
-        """Makes these rows (n,) the rows: each as often as it is named."""
+    def select(self, rows: Tensor) -> None:
+        """Replaces the rows by these (n,) of them, each as often as it is named."""
         self.ids = self.ids[rows]
-        for i, part in enumerate(self.kept):
+        for i, part in enumerate(self.cache):
             if isinstance(part, Tensor):
-                self.kept[i] = part[rows]
+                self.cache[i] = part[rows]
             else:
-                part.branch(rows)
+                part.select(rows)
 
-    def leave(self, going: Tensor) -> Moves:
-        """Lets the rows leave where `going` (B,) bool does not hold -> where the others moved."""
-        moves = Moves.of(going)
-        self.keep(moves)
-        return moves
-
-    def keep(self, moves: Moves) -> None:
-        """Lets rows leave."""
-        self.ids = moves(self.ids)
-        for i, part in enumerate(self.kept):
+    def compact(self, compaction: Compaction) -> None:
+        """Lets rows leave; the others move as the compaction says."""
+        self.ids = compaction(self.ids)
+        for i, part in enumerate(self.cache):
             if isinstance(part, Tensor):
-                self.kept[i] = moves(part)
+                self.cache[i] = compaction(part)
             else:
-                part.keep(moves)
+                part.compact(compaction)
+
+
+def check_names(expected: Iterable[str], found: Iterable[str]) -> None:
+    """Raises RunError unless the names of weights are the expected ones."""
+    expected, found = set(expected), set(found)
+    if missing := sorted(expected - found):
+        raise RunError(f"weights do not fit the model: found no {missing[0]!r}, expected one")
+    if unknown := sorted(found - expected):
+        raise RunError(f"weights do not fit the model: found {unknown[0]!r}, expected no such name")
 
 
 def check_divides(config: ModelConfig, part: str, whole: str) -> None:

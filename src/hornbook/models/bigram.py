@@ -1,6 +1,7 @@
 """The neural bigram of the notes: one-hot times W, which is a row of W.
 
-logits = W[id]; nothing else is seen. Trained, W becomes the logarithm of the counts.
+logits = W[id]; nothing else is seen. Trained, W becomes the logarithm of the counts. B batch, T
+positions, V vocabulary.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from torch.nn import functional as F
 from hornbook.config import ModelConfig
 from hornbook.models.base import LanguageModel
 
-PIECE = 4096  # rows looked up at a time
+CHUNK = 4096  # rows per lookup
 
 
 class BigramConfig(ModelConfig):
@@ -34,13 +35,13 @@ class Bigram(LanguageModel):
 
     @property
     def output(self) -> nn.Module:
-        """Its table is all there is."""
+        """The table."""
         return self
 
     def forward(self, ids: Tensor) -> Tensor:
         """(B, T) -> (B, T, V)."""
         # The gradient of a lookup adds its rows one by one in float32: over 228,146 of them the
-        # notes' figures would be off in the fifth digit. Pieces are summed apart, then together;
-        # not by weight[piece], whose gradient several threads add up in no fixed order.
-        rows = [F.embedding(piece, self.weight) for piece in torch.split(ids.flatten(), PIECE)]
+        # notes' figures would be off in the fifth digit. Chunks are summed apart, then together;
+        # not by weight[chunk], whose gradient several threads add up in no fixed order.
+        rows = [F.embedding(chunk, self.weight) for chunk in torch.split(ids.flatten(), CHUNK)]
         return torch.cat(rows).view(*ids.shape, self.vocab_size)

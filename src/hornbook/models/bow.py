@@ -1,13 +1,16 @@
-"""A bag of words: each place sees the plain average of what is before it in its document.
+"""A bag of words: each position sees the plain average of its document so far.
 
 Attention with all weights equal, the notes' versions 1 to 3 of a weighted aggregation; the model
-around it is makemore's: embeddings of symbol and position, the average added, a small MLP added.
-The average is the same in any order, so it knows the last symbol, what was before, and how much.
+around it is makemore's: embeddings of token and position, the average added, a small MLP added.
+The average is the same in any order, so it knows the last token, the set of earlier ones and their
+number.
+
+B batch, T positions, C channels (n_embd), V vocabulary.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import Field
@@ -16,8 +19,7 @@ from torch import Tensor, nn
 from hornbook.config import ModelConfig
 from hornbook.layers.aggregation import average
 from hornbook.layers.documents import document_starts
-from hornbook.layers.dropout import Dropout
-from hornbook.models.base import State
+from hornbook.models.base import DecodingState
 from hornbook.models.cached import CachedModel
 
 
@@ -32,7 +34,7 @@ class BowConfig(ModelConfig):
 
 
 class Bow(CachedModel):
-    """Embeddings, what is before averaged, a small MLP, a head."""
+    """Embeddings, their average so far, a small MLP, a head."""
 
     def __init__(self, config: BowConfig, vocab_size: int, end_id: int | None) -> None:
         super().__init__(config, vocab_size, end_id, config.context_length)
@@ -42,7 +44,7 @@ class Bow(CachedModel):
         self.mlp = nn.Sequential(
             nn.Linear(n_embd, n_hidden), nn.Tanh(), nn.Linear(n_hidden, n_embd)
         )
-        self.dropout = Dropout(config.dropout)
+        self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(n_embd, vocab_size)
         nn.init.zeros_(self.head.weight)  # begins uniform
         nn.init.zeros_(self.head.bias)
@@ -57,24 +59,24 @@ class Bow(CachedModel):
         self.check_length(ids)
         starts = document_starts(ids, -1 if self.end_id is None else self.end_id)
         mask = (starts[:, :, None] == starts[:, None, :]).tril()  # (B, T, T)
-        places = torch.arange(ids.shape[1], device=ids.device) - starts
-        x = self.token_embedding(ids) + self.position_embedding(places)  # (B, T, C)
+        positions = torch.arange(ids.shape[1], device=ids.device) - starts
+        x = self.token_embedding(ids) + self.position_embedding(positions)  # (B, T, C)
         x = x + self.dropout(average(x, mask))
         x = x + self.dropout(self.mlp(x))
         logits: Tensor = self.head(x)
         return logits
 
-    def empty(self, ids: Tensor) -> list[Tensor]:
-        """A sum of nothing, (B, C)."""
+    def empty_cache(self, ids: Tensor) -> list[Any]:
+        """The sum of no embeddings, (B, C)."""
         weight = self.token_embedding.weight
         return [weight.new_zeros(ids.shape[0], weight.shape[1])]
 
-    def read(self, ids: Tensor, state: State) -> Tensor:
-        """(B, T) -> (B, V): the average is the sum so far over how many there are."""
+    def read(self, ids: Tensor, state: DecodingState) -> Tensor:
+        """(B, T) -> (B, V): the average is the sum so far over the number of positions."""
         end = state.length + ids.shape[1]
-        places = torch.arange(state.length, end, device=ids.device)
-        x = self.token_embedding(ids) + self.position_embedding(places)  # (B, T, C)
-        state.kept[0] = state.kept[0] + x.sum(1)
-        x = x[:, -1] + state.kept[0] / end
+        positions = torch.arange(state.length, end, device=ids.device)
+        x = self.token_embedding(ids) + self.position_embedding(positions)  # (B, T, C)
+        state.cache[0] = state.cache[0] + x.sum(1)
+        x = x[:, -1] + state.cache[0] / end
         logits: Tensor = self.head(x + self.mlp(x))
         return logits

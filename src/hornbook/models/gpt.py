@@ -1,17 +1,20 @@
-"""Today's GPT, exactly in the form of Hugging Face's Qwen3, so that it runs there without own code.
+"""A modern GPT, exactly in the form of Hugging Face's Qwen3, which can load its weights.
 
-RMSNorm before each branch and at the end; rotary positions; queries and keys normalised per head
-with learned weights before they are turned; SwiGLU; no biases; fewer heads for keys and values
-where wished (grouped queries). Left out of Qwen3: nothing but sliding windows, which its small
-models do not use. `pair_embedding` and `conv_kernel` are not part of it, and off by default. Qwen3
-technical report 2025; RoPE: Su et al. 2021; SwiGLU: Shazeer 2020; QK-norm: Henry et al. 2020; grouped
-queries: Ainslie et al. 2023.
+RMSNorm before each branch and at the end; rotary positions; queries and keys normalized per head with
+learned weights before they are rotated; SwiGLU; no biases; fewer heads for keys and values if wanted
+(grouped queries). Left out of Qwen3: sliding windows, which its small models do not use.
+`pair_embedding` and `conv_kernel` are not part of it and off by default. Qwen3 technical report 2025;
+RoPE: Su et al. 2021; SwiGLU: Shazeer 2020; QK-norm: Henry et al. 2020; grouped queries: Ainslie et al.
+2023.
+
+B batch, T positions, C channels (n_embd), H heads, G heads of keys and values, D channels of a head, V
+vocabulary.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Literal, Self
+from collections.abc import Sequence
+from typing import Any, Literal, Self
 
 import torch
 from pydantic import Field, model_validator
@@ -19,27 +22,20 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hornbook.config import ModelConfig
-from hornbook.layers.attention import (
-    CausalAttention,
-    document_mask,
-    merge_heads,
-    rotary_angles,
-    rotate,
-    split_heads,
-)
-from hornbook.layers.cache import KVCache, Moves
-from hornbook.layers.convolution import Recent, ShortConvolution, same_document
+from hornbook.layers.attention import CausalAttention, document_mask, merge_heads, split_heads
+from hornbook.layers.cache import KVCache
+from hornbook.layers.convolution import ConvolutionCache, ShortConvolution, same_document
 from hornbook.layers.documents import document_starts
-from hornbook.layers.dropout import Dropout
-from hornbook.layers.linear import Linear
 from hornbook.layers.norms import RMSNorm
 from hornbook.layers.pairs import PairEmbedding
-from hornbook.models.base import State, check_divides
+from hornbook.layers.residual import ResidualDropout
+from hornbook.layers.rotary import Rotation, rotary_angles
+from hornbook.models.base import DecodingState, check_divides
 from hornbook.models.cached import CachedModel
 
 
 class GPTConfig(ModelConfig):
-    """Sizes of today's GPT."""
+    """Sizes of a modern GPT."""
 
     name: Literal["gpt"] = "gpt"
     context_length: int = Field(64, gt=0, le=1 << 24, description="longest sequence, in tokens")
@@ -53,13 +49,13 @@ class GPTConfig(ModelConfig):
     tie_embeddings: bool = Field(False, description="the head is the embedding, transposed")
     dropout: float = Field(0.0, ge=0, lt=1, description="on the residual branches")
     pair_embedding: bool = Field(
-        False, description="also embeds each symbol with the one before it; not part of Qwen3"
+        False, description="also embeds each token with the one before it; not part of Qwen3"
     )
     conv_kernel: int = Field(
         1,
         ge=1,
         le=64,
-        description="places that a convolution joins before SwiGLU; 1: none; not part of Qwen3",
+        description="positions that a convolution before SwiGLU joins; 1: none; not part of Qwen3",
     )
 
     @model_validator(mode="after")
@@ -67,7 +63,7 @@ class GPTConfig(ModelConfig):
         check_divides(self, "n_head", "n_embd")
         check_divides(self, "n_kv_head", "n_head")
         if (self.n_embd // self.n_head) % 2:
-            raise ValueError("n_embd / n_head is to be even: rotary positions turn pairs")
+            raise ValueError("n_embd / n_head must be even: rotary positions rotate pairs")
         return self
 
 
@@ -78,26 +74,24 @@ class CausalSelfAttention(nn.Module):
         super().__init__()
         dim = config.n_embd // config.n_head
         self.n_head, self.n_kv_head = config.n_head, config.n_kv_head
-        self.q_proj = Linear(config.n_embd, config.n_head * dim, bias=False)
-        self.k_proj = Linear(config.n_embd, config.n_kv_head * dim, bias=False)
-        self.v_proj = Linear(config.n_embd, config.n_kv_head * dim, bias=False)
-        self.o_proj = Linear(config.n_head * dim, config.n_embd, bias=False)
+        self.q_proj = nn.Linear(config.n_embd, config.n_head * dim, bias=False)
+        self.k_proj = nn.Linear(config.n_embd, config.n_kv_head * dim, bias=False)
+        self.v_proj = nn.Linear(config.n_embd, config.n_kv_head * dim, bias=False)
+        self.o_proj = nn.Linear(config.n_head * dim, config.n_embd, bias=False)
         self.q_norm = RMSNorm(dim, config.norm_eps)
         self.k_norm = RMSNorm(dim, config.norm_eps)
+        self.rotate = Rotation()
         self.attend = CausalAttention()
 
     def forward(
-        self,
-        x: Tensor,
-        cos: Tensor,
-        sin: Tensor,
-        mask: Tensor | None,
-        cache: KVCache | None = None,
+        self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None, cache: KVCache | None
     ) -> Tensor:
-        """(B, T, C) -> (B, T, C)."""
-        q = rotate(self.q_norm(split_heads(self.q_proj(x), self.n_head)), cos, sin)
-        k = rotate(self.k_norm(split_heads(self.k_proj(x), self.n_kv_head)), cos, sin)
+        """(B, T, C) -> (B, T, C); cos and sin (T, D), mask (B, 1, T, T) bool."""
+        q = split_heads(self.q_proj(x), self.n_head)  # (B, H, T, D)
+        k = split_heads(self.k_proj(x), self.n_kv_head)  # (B, G, T, D)
         v = split_heads(self.v_proj(x), self.n_kv_head)
+        q = self.rotate(self.q_norm(q), cos, sin)
+        k = self.rotate(self.k_norm(k), cos, sin)
         y = self.attend(q, k, v, mask) if cache is None else cache.attend(q, k, v)
         out: Tensor = self.o_proj(merge_heads(y))
         return out
@@ -108,9 +102,9 @@ class SwiGLU(nn.Module):
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
-        self.gate_proj = Linear(config.n_embd, config.n_hidden, bias=False)
-        self.up_proj = Linear(config.n_embd, config.n_hidden, bias=False)
-        self.down_proj = Linear(config.n_hidden, config.n_embd, bias=False)
+        self.gate_proj = nn.Linear(config.n_embd, config.n_hidden, bias=False)
+        self.up_proj = nn.Linear(config.n_embd, config.n_hidden, bias=False)
+        self.down_proj = nn.Linear(config.n_hidden, config.n_embd, bias=False)
         self.activation = nn.SiLU()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -119,42 +113,10 @@ class SwiGLU(nn.Module):
         return out
 
 
-class BlockCache:
-    """What a block keeps of rows that go on."""
-
-    def __init__(self) -> None:
-        self.attention, self.recent = KVCache(), Recent()
-
-    def tensors(self) -> list[Tensor]:
-        """What is written to, place by place."""
-        return self.attention.tensors() + self.recent.tensors()
-
-    def at(self, place: Tensor, mask: Tensor, tensors: Iterator[Tensor]) -> BlockCache:
-        """The same for one place that a tensor names, in `tensors`."""
-        other = BlockCache()
-        other.attention = self.attention.at(place, mask, tensors)
-        other.recent = self.recent.at(tensors)
-        return other
-
-    def took_place(self) -> None:
-        """A place was written to its tensors from outside."""
-        self.attention.took_place()
-
-    def branch(self, rows: Tensor) -> None:
-        """Makes these rows (n,) the rows."""
-        self.attention.branch(rows)
-        self.recent.branch(rows)
-
-    def keep(self, moves: Moves) -> None:
-        """Lets rows leave."""
-        self.attention.keep(moves)
-        self.recent.keep(moves)
-
-
 class Block(nn.Module):
-    """Attention, then SwiGLU, each on the normalised stream and added to it.
+    """Attention, then SwiGLU, each on the normalized stream and added to it.
 
-    A convolution, where there is one, stands before SwiGLU: before attention it gains nothing
+    The convolution, if there is one, is before SwiGLU: before attention it gains nothing
     (docs/logbook.md).
     """
 
@@ -166,24 +128,24 @@ class Block(nn.Module):
         kernel = config.conv_kernel
         self.convolution = ShortConvolution(config.n_embd, kernel) if kernel > 1 else None
         self.mlp = SwiGLU(config)
-        self.dropout = Dropout(config.dropout)
+        self.add = ResidualDropout(config.dropout)
 
     def forward(
         self,
         x: Tensor,
         cos: Tensor,
         sin: Tensor,
-        mask: Tensor | None,
+        mask: Tensor | None = None,
         same: list[Tensor] | None = None,
-        cache: BlockCache | None = None,
+        cache: Sequence[Any] | None = None,
     ) -> Tensor:
-        """(B, T, C) -> (B, T, C). same: see `same_document`."""
-        kept = None if cache is None else cache.attention
-        x = self.dropout(self.attention(self.input_norm(x), cos, sin, mask, kept), x)
-        seen = self.hidden_norm(x)
+        """(B, T, C) -> (B, T, C). same: `same_document`. cache: a KVCache and a ConvolutionCache."""
+        kv_cache, convolution_cache = cache or (None, None)
+        x = self.add(x, self.attention(self.input_norm(x), cos, sin, mask, kv_cache))
+        y = self.hidden_norm(x)
         if self.convolution is not None:
-            seen = self.convolution(seen, same, None if cache is None else cache.recent)
-        out: Tensor = self.dropout(self.mlp(seen), x)
+            y = self.convolution(y, same, convolution_cache)
+        out: Tensor = self.add(x, self.mlp(y))
         return out
 
 
@@ -200,11 +162,13 @@ class GPT(CachedModel):
         )
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layer))
         self.norm = RMSNorm(config.n_embd, config.norm_eps)
-        self.head = None if config.tie_embeddings else Linear(config.n_embd, vocab_size, bias=False)
+        self.head = (
+            None if config.tie_embeddings else nn.Linear(config.n_embd, vocab_size, bias=False)
+        )
         self.init_weights()
 
     def init_weights(self) -> None:
-        """Every branch begins as nothing, so that a deep stack begins as its embedding.
+        """Every branch begins as zero, so that a deep stack begins as its embedding.
 
         | parameter               | from                 |
         | ----------------------- | -------------------- |
@@ -233,8 +197,8 @@ class GPT(CachedModel):
         """(B, T) -> (B, T, V)."""
         self.check_length(ids)
         # rotary positions are relative: inside a document they need not begin at 0
-        places = torch.arange(ids.shape[1], device=ids.device)
-        cos, sin = rotary_angles(places, self.head_dim, self.rope_base)  # (T, D)
+        positions = torch.arange(ids.shape[1], device=ids.device)
+        cos, sin = rotary_angles(positions, self.head_dim, self.rope_base)  # (T, D)
         x = self.token_embedding(ids)  # (B, T, C)
         mask = same = None
         if self.end_id is not None:
@@ -245,28 +209,27 @@ class GPT(CachedModel):
             x = x + self.pair_embedding(ids)
         for block in self.blocks:
             x = block(x, cos, sin, mask, same)
-        return self._logits(x)
+        return self.logits(x)
 
-    def _logits(self, x: Tensor) -> Tensor:
+    def logits(self, x: Tensor) -> Tensor:
+        """The last norm and the head, (..., C) -> (..., V)."""
         x = self.norm(x)
         if self.head is None:
             return F.linear(x, self.token_embedding.weight)
         logits: Tensor = self.head(x)
         return logits
 
-    def empty(self, ids: Tensor) -> list[BlockCache]:
-        """One cache a block."""
-        return [BlockCache() for _ in self.blocks]
+    def empty_cache(self, ids: Tensor) -> list[Any]:
+        """Keys and values, and the last inputs of the convolution, of each block."""
+        return [part for _ in self.blocks for part in (KVCache(), ConvolutionCache())]
 
-    def read(self, ids: Tensor, state: State) -> Tensor:
+    def read(self, ids: Tensor, state: DecodingState) -> Tensor:
         """(B, T) -> (B, V)."""
-        cos, sin = rotary_angles(
-            state.places(ids.shape[1]), self.head_dim, self.rope_base
-        )  # (T, D)
+        positions = state.positions(ids.shape[1])
+        cos, sin = rotary_angles(positions, self.head_dim, self.rope_base)  # (T, D)
         x = self.token_embedding(ids)  # (B, T, C)
         if self.pair_embedding is not None:
-            before = state.ids[:, -2] if state.length else None
-            x = x + self.pair_embedding(ids, before)
-        for block, cache in zip(self.blocks, state.kept, strict=True):
-            x = block(x, cos, sin, None, cache=cache)
-        return self._logits(x[:, -1])
+            x = x + self.pair_embedding(ids, state.ids[:, -2] if state.length else None)
+        for block, *cache in zip(self.blocks, state.cache[::2], state.cache[1::2], strict=True):
+            x = block(x, cos, sin, cache=cache)
+        return self.logits(x[:, -1])

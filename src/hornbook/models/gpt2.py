@@ -1,14 +1,16 @@
 """The notes' GPT (the GPT-2 form): learned positions, pre-LayerNorm, ReLU or GELU, dropout.
 
-With the notes' settings (6 layers, 6 heads, 384 channels, context 256, 65 symbols) it has their
+With the notes' settings (6 layers, 6 heads, 384 channels, context 256, 65 characters) it has their
 10,788,929 parameters: queries, keys and values without bias, the rest and the head with one.
 One product for queries, keys and values, and the fused attention of PyTorch, in place of the notes'
 loop over heads; the function is the same. Radford et al. 2019; the notes, "GPT".
+
+B batch, T positions, C channels (n_embd), H heads, D channels of a head, V vocabulary.
 """
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import torch
 from pydantic import Field, model_validator
@@ -18,9 +20,8 @@ from hornbook.config import ModelConfig
 from hornbook.layers.attention import CausalAttention, document_mask, merge_heads, split_heads
 from hornbook.layers.cache import KVCache
 from hornbook.layers.documents import document_starts
-from hornbook.layers.dropout import Dropout
-from hornbook.layers.linear import Linear
-from hornbook.models.base import State, check_divides
+from hornbook.layers.residual import ResidualDropout
+from hornbook.models.base import DecodingState, check_divides
 from hornbook.models.cached import CachedModel
 
 
@@ -36,7 +37,7 @@ class GPTConfig(ModelConfig):
     attention_dropout: float = Field(0.0, ge=0, lt=1, description="on the attention weights")
     activation: Literal["relu", "gelu"] = Field("relu", description="of the hidden layer")
     head_std: float = Field(
-        0.01, ge=0, description="spread of the head's first weights (the notes: 0.02)"
+        0.01, ge=0, description="standard deviation of the head's first weights (the notes: 0.02)"
     )
 
     @model_validator(mode="after")
@@ -46,39 +47,38 @@ class GPTConfig(ModelConfig):
 
 
 class CausalSelfAttention(nn.Module):
-    """Every place looks at what is before it, in `n_head` ways at once."""
+    """Every position attends to itself and earlier ones, by `n_head` heads."""
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
         self.n_head = config.n_head
-        self.qkv = Linear(config.n_embd, 3 * config.n_embd, bias=False)
-        self.proj = Linear(config.n_embd, config.n_embd)
+        self.qkv = nn.Linear(config.n_embd, 3 * config.n_embd, bias=False)
+        self.proj = nn.Linear(config.n_embd, config.n_embd)
         self.attend = CausalAttention(config.attention_dropout)
 
-    def forward(self, x: Tensor, mask: Tensor | None, cache: KVCache | None = None) -> Tensor:
-        """(B, T, C) -> (B, T, C)."""
-        q, k, v = (split_heads(y, self.n_head) for y in self.qkv(x).chunk(3, dim=-1))
-        if cache is not None:
-            y = cache.attend(q, k, v)
-        else:
-            y = self.attend(q, k, v, mask)
+    def forward(self, x: Tensor, mask: Tensor | None, cache: KVCache | None) -> Tensor:
+        """(B, T, C) -> (B, T, C); mask (B, 1, T, T) bool."""
+        q, k, v = (
+            split_heads(y, self.n_head) for y in self.qkv(x).chunk(3, dim=-1)
+        )  # (B, H, T, D)
+        y = self.attend(q, k, v, mask) if cache is None else cache.attend(q, k, v)
         out: Tensor = self.proj(merge_heads(y))
         return out
 
 
 class MLP(nn.Sequential):
-    """Each place thinks by itself: (B, T, C) -> (B, T, 4C) -> (B, T, C)."""
+    """Each position by itself: (B, T, C) -> (B, T, 4C) -> (B, T, C)."""
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__(
-            Linear(config.n_embd, 4 * config.n_embd),
+            nn.Linear(config.n_embd, 4 * config.n_embd),
             nn.ReLU() if config.activation == "relu" else nn.GELU(),
-            Linear(4 * config.n_embd, config.n_embd),
+            nn.Linear(4 * config.n_embd, config.n_embd),
         )
 
 
 class Block(nn.Module):
-    """Communication, then computation, each added to what went in."""
+    """Attention, then an MLP, each on the normalized stream and added to it."""
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
@@ -86,17 +86,17 @@ class Block(nn.Module):
         self.attn = CausalSelfAttention(config)
         self.ln2 = nn.LayerNorm(config.n_embd)
         self.mlp = MLP(config)
-        self.dropout = Dropout(config.dropout)
+        self.add = ResidualDropout(config.dropout)
 
     def forward(self, x: Tensor, mask: Tensor | None, cache: KVCache | None = None) -> Tensor:
         """(B, T, C) -> (B, T, C)."""
-        x = self.dropout(self.attn(self.ln1(x), mask, cache), x)
-        out: Tensor = self.dropout(self.mlp(self.ln2(x)), x)
+        x = self.add(x, self.attn(self.ln1(x), mask, cache))
+        out: Tensor = self.add(x, self.mlp(self.ln2(x)))
         return out
 
 
 class GPT2(CachedModel):
-    """Embeddings of symbol and position, blocks, a last LayerNorm, a head."""
+    """Embeddings of token and position, blocks, a last LayerNorm, a head."""
 
     def __init__(self, config: GPTConfig, vocab_size: int, end_id: int | None) -> None:
         super().__init__(config, vocab_size, end_id, config.context_length)
@@ -104,12 +104,12 @@ class GPT2(CachedModel):
         self.position_embedding = nn.Embedding(config.context_length, config.n_embd)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layer))
         self.ln_f = nn.LayerNorm(config.n_embd)
-        self.head = Linear(config.n_embd, vocab_size)
+        self.head = nn.Linear(config.n_embd, vocab_size)
         self.init_weights(config.head_std)
 
     def init_weights(self, head_std: float) -> None:
-        """As in the notes, but for a head half as confident where nothing else is asked for: with
-        their 0.02 the first loss lies 0.08 to 0.15 above that of a uniform guess, at their size.
+        """As in the notes, but by default a smaller head: with their 0.02 the first loss is 0.08 to
+        0.15 above the uniform baseline, at their size.
 
         | parameter           | from             |
         | ------------------- | ---------------- |
@@ -133,24 +133,24 @@ class GPT2(CachedModel):
     def forward(self, ids: Tensor) -> Tensor:
         """(B, T) -> (B, T, V)."""
         self.check_length(ids)
-        places, mask = torch.arange(ids.shape[1], device=ids.device), None
+        positions, mask = torch.arange(ids.shape[1], device=ids.device), None
         if self.end_id is not None:
             starts = document_starts(ids, self.end_id)
-            places, mask = places - starts, document_mask(starts)
-        x = self.token_embedding(ids) + self.position_embedding(places)  # (B, T, C)
+            positions, mask = positions - starts, document_mask(starts)
+        x = self.token_embedding(ids) + self.position_embedding(positions)  # (B, T, C)
         for block in self.blocks:
             x = block(x, mask)
         logits: Tensor = self.head(self.ln_f(x))
         return logits
 
-    def empty(self, ids: Tensor) -> list[KVCache]:
-        """One cache a block."""
+    def empty_cache(self, ids: Tensor) -> list[Any]:
+        """Keys and values of each block."""
         return [KVCache() for _ in self.blocks]
 
-    def read(self, ids: Tensor, state: State) -> Tensor:
+    def read(self, ids: Tensor, state: DecodingState) -> Tensor:
         """(B, T) -> (B, V)."""
-        x = self.token_embedding(ids) + self.position_embedding(state.places(ids.shape[1]))
-        for block, cache in zip(self.blocks, state.kept, strict=True):
+        x = self.token_embedding(ids) + self.position_embedding(state.positions(ids.shape[1]))
+        for block, cache in zip(self.blocks, state.cache, strict=True):
             x = block(x, None, cache)
         logits: Tensor = self.head(self.ln_f(x[:, -1]))
         return logits

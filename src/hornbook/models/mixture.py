@@ -1,8 +1,10 @@
 """Several models as one: their probabilities, averaged with fixed weights.
 
-What one model is surprised by another may have seen coming: counts know rare spellings by heart, a
-network knows what they have in common. Made from trained runs (`mixing.py`), not trained itself.
+Models err differently: counts memorize rare spellings, a network knows what they have in common. Made
+from trained runs (`experiments/mixture.py`), not trained itself.
 Jelinek and Mercer 1980 for mixtures of n-grams; ensembles of networks: Hansen and Salamon 1990.
+
+B batch, T positions, V vocabulary.
 """
 
 from __future__ import annotations
@@ -16,10 +18,10 @@ from torch import Tensor, nn
 
 from hornbook.config import ModelConfig
 from hornbook.errors import RunError
-from hornbook.models.base import LanguageModel, State
+from hornbook.models.base import DecodingState, LanguageModel, check_names
 from hornbook.models.registry import build_model, model_config
 
-LAYERS = 1024  # of all components together
+MAX_LAYERS = 1024  # of all components together
 
 
 class MixtureConfig(ModelConfig):
@@ -51,9 +53,9 @@ class Mixture(LanguageModel):
     def __init__(self, config: MixtureConfig, vocab_size: int, end_id: int | None) -> None:
         configs = [model_config(component) for component in config.components]
         layers = sum(getattr(component, "n_layer", 1) for component in configs)
-        if layers > LAYERS:  # each takes milliseconds to build, before any weights are read
+        if layers > MAX_LAYERS:  # each takes milliseconds to build, before any weights are read
             raise RunError(
-                f"model.components: found {layers:,} layers in all, expected at most {LAYERS:,}; "
+                f"model.components: found {layers:,} layers in all, expected at most {MAX_LAYERS:,}; "
                 "mix fewer or smaller models"
             )
         models = [build_model(component, vocab_size, end_id) for component in configs]
@@ -61,61 +63,61 @@ class Mixture(LanguageModel):
         longest = max(m.context_length for m in models)
         super().__init__(config, vocab_size, end_id, min(bounded, default=longest))
         self.models = nn.ModuleList(models)
-        self.sliding = not bounded  # type: ignore[misc]  # a row is as long as every part allows
+        self.sliding = not bounded  # type: ignore[misc]  # a row is as long as every component allows
         self.register_buffer("log_weights", torch.tensor(config.weights).log(), persistent=False)
+
+    @property
+    def components(self) -> list[LanguageModel]:
+        """The models that are averaged."""
+        return [model for model in self.models if isinstance(model, LanguageModel)]
 
     def forward(self, ids: Tensor) -> Tensor:
         """(B, T) -> log probabilities (B, T, V)."""
         if not self.sliding:
             self.check_length(ids)
-        return self._mean([model(ids) for model in self.models])
+        return self.mean([model(ids) for model in self.components])
 
     def next_logits(self, ids: Tensor) -> Tensor:
-        """Those of the last place, (B, T) -> (B, V)."""
-        components = [m for m in self.models if isinstance(m, LanguageModel)]
-        return self._mean([model.next_logits(ids) for model in components])
+        """(B, T) -> (B, V)."""
+        return self.mean([model.next_logits(ids) for model in self.components])
 
-    def start(self, ids: Tensor) -> tuple[Tensor, State]:
-        """Each component by itself, with as much context as it has."""
-        started = [m.start(ids) for m in self.models if isinstance(m, LanguageModel)]
-        return self._mean([logits for logits, _ in started]), State(
-            ids[:, :0], [s for _, s in started]
-        )
+    def start(self, ids: Tensor) -> tuple[Tensor, DecodingState]:
+        """Each component by itself, with as much context as it has; its state is in the cache."""
+        logits, states = zip(*(model.start(ids) for model in self.components), strict=True)
+        return self.mean(list(logits)), DecodingState(ids[:, :0], states)
 
-    def step(self, ids: Tensor, state: State) -> Tensor:
-        """Each component's own."""
-        components = [m for m in self.models if isinstance(m, LanguageModel)]
-        states = zip(components, state.kept, strict=True)
-        return self._mean([model.step(ids, kept) for model, kept in states])
+    def step(self, ids: Tensor, state: DecodingState) -> Tensor:
+        """One token for each component."""
+        states = zip(self.components, state.cache, strict=True)
+        return self.mean([model.step(ids, own) for model, own in states])
 
-    def _mean(self, logits: list[Tensor]) -> Tensor:
+    def mean(self, logits: list[Tensor]) -> Tensor:
+        """Log of the weighted mean of the components' probabilities, from logits (..., V) of each."""
         log_p = torch.stack([x.float().log_softmax(-1) for x in logits], dim=-1)
         return (log_p + self.get_buffer("log_weights")).logsumexp(-1)
 
     @property
     def n_parameters(self) -> int:
-        """Those of its components together."""
-        return sum(m.n_parameters for m in self.models if isinstance(m, LanguageModel))
+        """Those of its components in all."""
+        return sum(model.n_parameters for model in self.components)
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
         """The components' weights, `models.<i>.<name>`. Raises RunError where they do not fit."""
         self.check_weights(weights)
-        for model, own in self._shares(weights):
+        for model, own in self._by_component(weights):
             model.load_weights(own)
 
     def check_weights(self, weights: Mapping[str, Tensor]) -> None:
-        """Those of each component."""
-        for model, own in self._shares(weights):
+        """Those of each component. Raises RunError where they do not fit."""
+        for model, own in self._by_component(weights):
             model.check_weights(own)
-        known = tuple(f"models.{i}." for i in range(len(self.models)))
-        if left := [name for name in weights if not name.startswith(known)]:
-            raise RunError(f"weights do not fit the model: {min(left)!r} stands on one side only")
+        prefixes = tuple(f"models.{i}." for i in range(len(self.models)))
+        check_names([], [name for name in weights if not name.startswith(prefixes)])
 
-    def _shares(
+    def _by_component(
         self, weights: Mapping[str, Tensor]
     ) -> Iterator[tuple[LanguageModel, dict[str, Tensor]]]:
-        for i, model in enumerate(self.models):
-            assert isinstance(model, LanguageModel)
+        for i, model in enumerate(self.components):
             prefix = f"models.{i}."
             yield (
                 model,

@@ -1,8 +1,10 @@
-"""The notes' MLP: the last few symbols' embeddings side by side, hidden layers of tanh, logits.
+"""The notes' MLP: the last few tokens' embeddings side by side, hidden layers of tanh, logits.
 
-With the notes' settings (3 symbols, 10 channels, 200 hidden, 27 symbols) it has their 11,897
+With the notes' settings (3 tokens, 10 channels, 200 hidden, 27 tokens in all) it has their 11,897
 parameters, 12,097 with BatchNorm (two for each hidden unit, and no hidden bias: BatchNorm subtracts
 it). Bengio et al. 2003; the notes, "Trigram+MLP" and "Activation, gradient, BatchNorm".
+
+B batch, T positions, V vocabulary.
 """
 
 from __future__ import annotations
@@ -26,50 +28,49 @@ from hornbook.layers.basic import (
     calibrate_batchnorm,
 )
 from hornbook.layers.documents import last_window, windows
-from hornbook.layers.dropout import Dropout
 from hornbook.models.base import LanguageModel
 
-TANH_GAIN = 5 / 3  # keeps the spread of what goes through a tanh (He et al. 2015; the notes)
+TANH_GAIN = 5 / 3  # keeps the standard deviation behind a tanh (He et al. 2015; the notes)
 
 
 class MLPConfig(ModelConfig):
     """Sizes of the notes' MLP, its norm and its first weights."""
 
     name: Literal["mlp"] = "mlp"
-    context_length: int = Field(3, gt=0, le=1 << 24, description="symbols it sees")
-    n_embd: int = Field(10, gt=0, description="channels of a symbol")
+    context_length: int = Field(3, gt=0, le=1 << 24, description="tokens it sees")
+    n_embd: int = Field(10, gt=0, description="channels of an embedding")
     n_hidden: int = Field(200, gt=0, description="units of a hidden layer")
     n_layer: int = Field(1, gt=0, le=512, description="hidden layers")
     norm: Literal["none", "batchnorm", "layernorm"] = Field(
-        "none", description="before each tanh; batchnorm leaves out the bias that it makes useless"
+        "none", description="before each tanh; with batchnorm hidden layers have no bias"
     )
     norm_logits: bool = Field(
         False, description="a norm after the last layer too (the notes' deep network)"
     )
     momentum: float = Field(
-        0.1, gt=0, le=1, description="share of the newest batch in batchnorm's running statistics"
+        0.1, gt=0, le=1, description="weight of the newest batch in batchnorm's running statistics"
     )
     statistics: Literal["running", "calibrated"] = Field(
         "running",
-        description="batchnorm's in evaluation: running averages, or over the whole training part",
+        description="of batchnorm in evaluation: running averages, or measured over the training part",
     )
     init: Literal["scaled", "naive"] = Field(
         "scaled", description="scaled: tanh gain, small last layer; naive: N(0, 1) everywhere"
     )
     gain: float = Field(
-        TANH_GAIN, gt=0, description="of scaled hidden weights; 1: as where a norm makes up for it"
+        TANH_GAIN, gt=0, description="factor of scaled hidden weights; 1 suits a norm"
     )
     dropout: float = Field(0.0, ge=0, lt=1, description="on each hidden layer")
 
     @model_validator(mode="after")
-    def _norm_is_there(self) -> Self:
+    def _norm_exists(self) -> Self:
         if self.norm_logits and self.norm == "none":
             raise ValueError("norm_logits needs a norm (batchnorm or layernorm)")
         return self
 
 
 class MLP(LanguageModel):
-    """One network over windows of the last `context_length` symbols."""
+    """One network over windows of the last `context_length` tokens."""
 
     sliding = True
     examples = "windows"
@@ -87,7 +88,7 @@ class MLP(LanguageModel):
         for _ in range(config.n_layer):
             layers += [Linear(width, hidden, biased)]
             layers += [*build_norm(config.norm, hidden, config.momentum), Tanh()]
-            layers += [Dropout(config.dropout)] if config.dropout else []
+            layers += [nn.Dropout(config.dropout)] if config.dropout else []
             width = hidden
         layers += [Linear(width, vocab_size, biased or not config.norm_logits)]
         if config.norm_logits:
@@ -131,17 +132,17 @@ class MLP(LanguageModel):
 
     @property
     def output(self) -> nn.Module:
-        """The last product."""
+        """The last linear layer."""
         return [layer for layer in self.net.layers if isinstance(layer, Linear)][-1]
 
     def forward(self, ids: Tensor) -> Tensor:
-        """(B, T) -> (B, T, V): the window of every place."""
-        every = windows(ids, self.context_length, self.end_id).flatten(0, 1)  # (B T, context)
-        logits: Tensor = self.net(every).unflatten(0, ids.shape)
+        """(B, T) -> (B, T, V): the window of every position."""
+        flat = windows(ids, self.context_length, self.end_id).flatten(0, 1)  # (B * T, context)
+        logits: Tensor = self.net(flat).unflatten(0, ids.shape)
         return logits
 
     def next_logits(self, ids: Tensor) -> Tensor:
-        """(B, T) -> (B, V): one window a row."""
+        """(B, T) -> (B, V): one window per row."""
         return self.window_logits(last_window(ids, self.context_length, self.end_id))
 
     def window_logits(self, windows: Tensor) -> Tensor:
@@ -150,6 +151,6 @@ class MLP(LanguageModel):
         return logits
 
     def calibrate(self, windows: Callable[[], Iterable[Tensor]]) -> None:
-        """Measures BatchNorm's statistics over the training part, where the settings say so."""
+        """Measures BatchNorm's statistics over the training part, if the settings say so."""
         if self.statistics == "calibrated":
             calibrate_batchnorm(self, self.net, windows)

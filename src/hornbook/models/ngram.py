@@ -1,17 +1,19 @@
-"""Counts of the last few symbols, smoothed: fitted in one pass, hard to beat for its price.
+"""Counts of the last few tokens, smoothed: fitted in one pass, hard to beat for its price.
 
-`kneser-ney` is interpolated modified Kneser-Ney (Chen and Goodman 1999): each context's prediction is
-what was counted less a discount, and what the discounts leave is spread by the next shorter context,
-where not occurrences count but in how many different contexts a symbol occurred. `add-k` adds k to each
-count of the longest context (the notes' smoothing; k = 0 is none).
+`kneser-ney` is interpolated modified Kneser-Ney (Chen and Goodman 1999): each context's counts are
+reduced by a discount, and the probability that this frees is spread by the next shorter context, where
+not occurrences count but the number of different contexts in which a token occurred. `add-k` adds k to
+each count of the longest context (the notes' smoothing; k = 0 is none).
 
-Both are kept in one form, for each length k of context, from the shortest:
+Both are stored in one form, for each length k of context, from the shortest:
 
     p = backoff[context] * p + value[context, next]        (contexts never seen: p stays)
 
-A context of length k is known by (context of length k - 1, the symbol before it), so a chain of
+A context of length k is known by (context of length k - 1, the token before it), so a chain of
 binary searches finds all of them, and no key outgrows 64 bits. Contexts end at the start of a
 document; those that begin with it are counted by occurrences, since nothing can precede it.
+
+B batch, T positions, V vocabulary, N tokens.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from torch import Tensor
 from hornbook.config import ModelConfig
 from hornbook.errors import RunError
 from hornbook.layers.documents import document_starts
-from hornbook.models.base import LanguageModel
+from hornbook.models.base import LanguageModel, check_names
 
 TABLES = {
     "keys": torch.int64,
@@ -43,13 +45,13 @@ class NGramConfig(ModelConfig):
     """The length and smoothing of an n-gram model."""
 
     name: Literal["ngram"] = "ngram"
-    order: int = Field(5, gt=0, le=32, description="symbols counted together: order - 1 of context")
-    smoothing: Literal["kneser-ney", "add-k"] = Field("kneser-ney", description="how")
-    k: float = Field(1.0, ge=0, description="what add-k adds to each count")
+    order: int = Field(5, gt=0, le=32, description="tokens counted together: order - 1 of context")
+    smoothing: Literal["kneser-ney", "add-k"] = Field("kneser-ney", description="method")
+    k: float = Field(1.0, ge=0, description="added to each count by add-k")
 
 
 class NGram(LanguageModel):
-    """p(next | last order - 1 symbols) from counts."""
+    """p(next | last order - 1 tokens) from counts."""
 
     sliding = True
     fitted = True
@@ -59,7 +61,7 @@ class NGram(LanguageModel):
         self.order = config.order
         self.smoothing, self.k = config.smoothing, config.k
         for length in range(config.order):
-            # before fitting: no context is known, and p stays as it is, uniform
+            # before fitting no context is known, and p stays uniform
             empty = {"backoff": torch.ones(1), "offsets": torch.zeros(2, dtype=torch.int64)}
             for table, dtype in TABLES.items():
                 tensor = empty.get(table, torch.zeros(0, dtype=dtype))
@@ -71,17 +73,17 @@ class NGram(LanguageModel):
     def forward(self, ids: Tensor) -> Tensor:
         """(B, T) -> log probabilities (B, T, V)."""
         B, T = ids.shape  # noqa: N806
-        places = torch.arange(T, device=ids.device).expand(B, T)
+        positions = torch.arange(T, device=ids.device).expand(B, T)
         starts = torch.zeros_like(ids)
         if self.end_id is not None:
             starts = document_starts(ids, self.end_id)
         p = ids.new_full((B * T, self.vocab_size), 1 / self.vocab_size, dtype=torch.float32)
-        context = torch.zeros_like(ids)  # rank of the context of each place; -1: never seen
+        context = torch.zeros_like(ids)  # rank of each position's context; -1: never seen
         for length in range(self.order):
             if length > 0:
-                older = places - length + 1
-                symbol = ids.gather(1, older.clamp(min=0))
-                context = self._find(length, context * self.vocab_size + symbol, context >= 0)
+                older = positions - length + 1
+                token = ids.gather(1, older.clamp(min=0))
+                context = self._find(length, context * self.vocab_size + token, context >= 0)
                 context = context.masked_fill(older < starts, -1)
             self._blend(length, context.flatten(), p)
         return p.log().view(B, T, self.vocab_size)
@@ -107,7 +109,7 @@ class NGram(LanguageModel):
         p[row, self._table("next", length)[entry]] += self._table("value", length)[entry]
 
     def fit(self, tokens: Tensor, starts: Tensor) -> None:
-        """Counts a part: tokens (N,) with the unit starts (units + 1,). Replaces what was there."""
+        """Counts a part: tokens (N,) with the unit starts (units + 1,). Replaces earlier counts."""
         levels = _count(tokens.cpu().numpy(), starts.cpu().numpy(), self.order, self.vocab_size)
         device = self.device
         for length, (keys, pairs, raw, distinct) in enumerate(levels):
@@ -140,7 +142,7 @@ class NGram(LanguageModel):
 
     @property
     def n_parameters(self) -> int:
-        """How many probabilities are kept."""
+        """How many probabilities are stored."""
         return sum(len(self._table("value", length)) for length in range(self.order))
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
@@ -157,18 +159,22 @@ class NGram(LanguageModel):
                 and (not len(following) or int(following.max()) < self.vocab_size)
             )
             if not fits:
-                raise RunError(f"weights do not fit the model: tables of length {length} disagree")
+                raise RunError(
+                    f"weights do not fit the model: tables of length {length} disagree in their sizes"
+                )
         for name, tensor in weights.items():
             self.register_buffer(name, tensor.to(self.device))
 
     def check_weights(self, weights: Mapping[str, Tensor]) -> None:
         """Names, dtypes and that each table is a vector."""
         expected = {f"{t}_{k}": d for k in range(self.order) for t, d in TABLES.items()}
-        if wrong := sorted(expected.keys() ^ weights.keys()):
-            raise RunError(f"weights do not fit the model: {wrong[0]!r} stands on one side only")
+        check_names(expected.keys(), weights.keys())
         for name, dtype in expected.items():
             if weights[name].dtype != dtype or weights[name].ndim != 1:
-                raise RunError(f"weights do not fit the model: {name} is no {dtype} vector")
+                raise RunError(
+                    f"weights do not fit the model: {name}: found {tuple(weights[name].shape)} "
+                    f"{weights[name].dtype}, expected a vector of {dtype}"
+                )
 
 
 Ints = NDArray[np.int64]
@@ -181,20 +187,22 @@ def _count(
     many different longer contexts' pairs each is the end. (contexts,), (pairs,) x 3."""
     n = len(tokens) - 1
     ids = tokens.astype(np.int64)
-    room = np.arange(n) - np.repeat(starts[:-1], np.diff(starts)) + 1  # symbols back to the start
+    depth = np.arange(n) - np.repeat(starts[:-1], np.diff(starts)) + 1  # tokens since the start
     context = np.zeros(n, dtype=np.int64)
-    place = np.arange(n)
+    position = np.arange(n)
     keys = np.zeros(0, dtype=np.int64)
     levels: list[tuple[Ints, Ints, Ints, Ints]] = []
     for length in range(order):
         if length > 0:
-            place = place[room[place] >= length]
+            position = position[depth[position] >= length]
             keys, rank = np.unique(
-                context[place] * vocab_size + ids[place - length + 1], return_inverse=True
+                context[position] * vocab_size + ids[position - length + 1], return_inverse=True
             )
             context = np.full(n, -1, dtype=np.int64)
-            context[place] = rank
-        pairs, raw = np.unique(context[place] * vocab_size + ids[place + 1], return_counts=True)
+            context[position] = rank
+        pairs, raw = np.unique(
+            context[position] * vocab_size + ids[position + 1], return_counts=True
+        )
         levels.append((keys, pairs, raw, np.zeros(len(pairs), dtype=np.int64)))
         if length > 0:
             longer, following = np.divmod(pairs, vocab_size)
@@ -205,10 +213,10 @@ def _count(
 
 
 def _discounts(counts: Ints) -> NDArray[np.float64]:
-    """What is taken from counts of 0, 1, 2 and 3 or more (Chen and Goodman 1999, equation 26)."""
+    """The discounts of counts of 0, 1, 2 and 3 or more (Chen and Goodman 1999, equation 26)."""
     n1, n2, n3, n4 = (float(np.sum(counts == c)) for c in (1, 2, 3, 4))
     if not n1 * n2:
-        return np.array([0.0, 0.5, 0.75, 0.9])  # too few counts to estimate from
+        return np.array([0.0, 0.5, 0.75, 0.9])  # too few counts for an estimate
     y = n1 / (n1 + 2 * n2)
     d = [0.0, 1 - 2 * y * n2 / n1, 2 - 3 * y * n3 / n2, 3 - 4 * y * n4 / n3 if n3 else 1.5]
     return np.clip(d, [0, 0.05, 0.05, 0.05], [0, 0.95, 1.95, 2.95])

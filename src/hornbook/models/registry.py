@@ -1,4 +1,4 @@
-"""What can be trained, by name. Listing costs no torch; a model is imported when it is asked for."""
+"""The available models by name. Listing imports no torch; a model is imported when it is built."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Entry:
-    """A model of the registry: where it stands, what it is, and where it comes from."""
+    """A model of the registry: its module and classes, one line of what it is, its source."""
 
     module: str
     model: str
     config: str
     line: str
     source: str
-    trained: bool = True  # otherwise it is made from runs: `hornbook mix`
+    trained: bool = True  # False: made from runs by `hornbook mix`
 
     def load(self, attribute: str) -> Any:
         """A class of its module."""
@@ -35,42 +35,42 @@ MODELS: dict[str, Entry] = {
         "ngram",
         "NGram",
         "NGramConfig",
-        "counts of the last few symbols, smoothed; fitted in one pass",
+        "counts of the last few tokens, smoothed; fitted in one pass",
         "Kneser and Ney 1995; Chen and Goodman 1999 (modified, interpolated)",
     ),
     "bigram": Entry(
         "bigram",
         "Bigram",
         "BigramConfig",
-        "one row of logits for each symbol, trained: the smallest neural model",
+        "one row of logits for each token, trained: the smallest neural model",
         "the notes, Bigram",
     ),
     "mlp": Entry(
         "mlp",
         "MLP",
         "MLPConfig",
-        "the last few symbols' embeddings, hidden layers of tanh; batchnorm or layernorm",
+        "the last few tokens' embeddings, hidden layers of tanh; batchnorm or layernorm",
         "Bengio et al. 2003; the notes, Trigram+MLP and BatchNorm",
     ),
     "wavenet": Entry(
         "wavenet",
         "WaveNet",
         "WaveNetConfig",
-        "neighbours joined two by two, level by level: dilated causal convolutions",
+        "neighbors joined two by two, level by level: dilated causal convolutions",
         "van den Oord et al. 2016; the notes, WaveNet",
     ),
     "rnn": Entry(
         "rnn",
         "RNN",
         "RNNConfig",
-        "a state that each symbol changes",
+        "a state that each token changes",
         "Elman 1990; Mikolov et al. 2010",
     ),
     "lstm": Entry(
         "rnn",
         "RNN",
         "RNNConfig",
-        "a state with a memory that gates let in, forget and show",
+        "a state and a memory with input, forget and output gates",
         "Hochreiter and Schmidhuber 1997",
     ),
     "gru": Entry(
@@ -84,7 +84,7 @@ MODELS: dict[str, Entry] = {
         "bow",
         "Bow",
         "BowConfig",
-        "a bag of words: the plain average of what is before, then a small MLP",
+        "a bag of words: the plain average of earlier tokens, then a small MLP",
         "the notes, Attention versions 1 to 3; makemore",
     ),
     "gpt2": Entry(
@@ -98,7 +98,7 @@ MODELS: dict[str, Entry] = {
         "gpt",
         "GPT",
         "GPTConfig",
-        "today's GPT: RMSNorm, rotary positions, QK-norm, SwiGLU, grouped queries",
+        "a modern GPT: RMSNorm, rotary positions, QK-norm, SwiGLU, grouped queries",
         "Qwen3 technical report 2025; Su et al. 2021; Shazeer 2020",
     ),
     "mixture": Entry(
@@ -110,10 +110,6 @@ MODELS: dict[str, Entry] = {
         trained=False,
     ),
 }
-
-
-# how models set their first values, besides torch.nn.init
-VALUES = {"normal_", "uniform_", "zero_", "fill_", "mul_", "mul", "div_", "div"}
 
 
 def model_config(settings: Mapping[str, Any]) -> ModelConfig:
@@ -146,36 +142,33 @@ def parse_run_config(data: Mapping[str, Any]) -> RunConfig:
 
 
 def build_model(config: ModelConfig, vocab_size: int, end_id: int | None) -> LanguageModel:
-    """A fresh model, initialised from torch's global generator."""
+    """A fresh model, initialized from torch's global generator."""
     entry = MODELS[config.name]
     model: LanguageModel = entry.load(entry.model)(config, vocab_size, end_id)
     return model
 
 
 def build_on_meta(config: ModelConfig, vocab_size: int, end_id: int | None) -> LanguageModel:
-    """The model on the device `meta`: names, shapes and dtypes that take no memory.
+    """The model on the device `meta`: names, shapes and dtypes, no memory, no random numbers.
 
     Raises ConfigError where its sizes are beyond any machine.
     """
     import torch
     from torch.overrides import TorchFunctionMode
 
-    class WithoutValues(TorchFunctionMode):
-        """Leaves out what changes values alone: there are none, and torch, which would first see to
-        that, takes a second to import what it does so with."""
+    class SkipValues(TorchFunctionMode):
+        """Skips what only sets values. On `meta` there are none, and torch would import its compiler
+        (a second) to infer their shapes."""
 
         def __torch_function__(
             self, func: Any, types: Any, args: Any = (), kwargs: Any = None
         ) -> Any:
-            if func.__name__ in VALUES or getattr(func, "__module__", "") == "torch.nn.init":
+            if func.__name__ in ("normal_", "uniform_", "zeros_", "mul_", "div", "orthogonal_"):
                 return kwargs["tensor"] if kwargs and "tensor" in kwargs else args[0]
-            return func(*args, **(kwargs or {}))
+            return (torch.empty if func is torch.randn else func)(*args, **(kwargs or {}))
 
     try:
-        with torch.device("meta"), WithoutValues():
+        with torch.device("meta"), SkipValues():
             return build_model(config, vocab_size, end_id)
     except (RuntimeError, OverflowError, TypeError) as error:
         raise ConfigError(f"model: a model of these sizes cannot be built: {error}") from None
-
-
-outline = build_on_meta

@@ -1,7 +1,9 @@
 """Recurrent networks: RNN, LSTM and GRU, as in makemore's list, one model with three cells.
 
-A symbol's embedding changes the state, the state gives the logits. The state begins anew with each
-document. Mikolov et al. 2010; the cells' sources stand with them in `layers/recurrent.py`.
+A token's embedding changes the state, a head computes the logits from the state. The state begins anew
+with each document. Mikolov et al. 2010; for the cells see `layers/recurrent.py`.
+
+B batch, T time, C channels (n_embd), V vocabulary.
 """
 
 from __future__ import annotations
@@ -12,9 +14,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from hornbook.config import ModelConfig
-from hornbook.layers.dropout import Dropout
 from hornbook.layers.recurrent import CELLS, Recurrent
-from hornbook.models.base import LanguageModel, State
+from hornbook.models.base import DecodingState, LanguageModel
 
 
 class RNNConfig(ModelConfig):
@@ -22,12 +23,12 @@ class RNNConfig(ModelConfig):
 
     name: Literal["rnn", "lstm", "gru"] = "rnn"
     context_length: int = Field(64, gt=0, le=1 << 24, description="longest sequence, in tokens")
-    n_embd: int = Field(64, gt=0, description="channels of a symbol")
+    n_embd: int = Field(64, gt=0, description="channels of an embedding")
     n_hidden: int = Field(128, gt=0, description="units of the state")
     n_layer: int = Field(
-        1, gt=0, le=512, description="layers, each over the states of the one before"
+        1, gt=0, le=512, description="layers, each over the outputs of the one before"
     )
-    dropout: float = Field(0.0, ge=0, lt=1, description="on what each layer gives")
+    dropout: float = Field(0.0, ge=0, lt=1, description="on the output of each layer")
 
 
 class RNN(LanguageModel):
@@ -40,13 +41,13 @@ class RNN(LanguageModel):
         self.layers = nn.ModuleList(
             cell(hidden if i else config.n_embd, hidden) for i in range(config.n_layer)
         )
-        self.dropout = Dropout(config.dropout)
+        self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(hidden, vocab_size)
         nn.init.zeros_(self.head.weight)  # begins uniform
         nn.init.zeros_(self.head.bias)
 
     def states(self, ids: Tensor) -> Tensor:
-        """What the last layer gives, (B, T) -> (B, T, hidden)."""
+        """The outputs of the last layer, (B, T) -> (B, T, hidden)."""
         self.check_length(ids)
         x: Tensor = self.embedding(ids)  # (B, T, C)
         keep = x.new_ones(ids.shape)
@@ -71,20 +72,20 @@ class RNN(LanguageModel):
         logits: Tensor = self.head(self.states(ids)[:, -1])
         return logits
 
-    def start(self, ids: Tensor) -> tuple[Tensor, State]:
-        """All of the rows, token by token from a state of zeros: no context bounds it."""
+    def start(self, ids: Tensor) -> tuple[Tensor, DecodingState]:
+        """Reads whole rows, token by token from a state of zeros: no context bounds it."""
         h = self.head.weight.new_zeros(len(ids), self.head.in_features)
-        state = State(ids[:, :0], [h] * (2 * len(self.layers)))
+        state = DecodingState(ids[:, :0], [h] * (2 * len(self.layers)))
         for column in ids.unbind(1):
             logits = self.step(column, state)
         return logits, state
 
-    def step(self, ids: Tensor, state: State) -> Tensor:
-        """Changes the state: kept are h and the memory c of each layer, (B, hidden) each."""
+    def step(self, ids: Tensor, state: DecodingState) -> Tensor:
+        """Updates the state; its cache is h and the memory c of each layer, (B, hidden) each."""
         x = self.embedding(ids)  # (B, C)
         for i, layer in enumerate(self.layers):
             assert isinstance(layer, Recurrent)
-            x, c = layer.step(layer.input(x), state.kept[2 * i], state.kept[2 * i + 1])
-            state.kept[2 * i : 2 * i + 2] = x, c
+            x, c = layer.step(layer.input(x), state.cache[2 * i], state.cache[2 * i + 1])
+            state.cache[2 * i : 2 * i + 2] = x, c
         logits: Tensor = self.head(x)
         return logits

@@ -8,29 +8,29 @@ import torch
 from torch import nn
 
 from hornbook.config import OptimConfig
+from hornbook.optim.descent import GradientDescent
 from hornbook.optim.muon import Muon
-from hornbook.optim.sgd import SGD
 
 
 def build_optimizer(
     model: nn.Module, config: OptimConfig, output: nn.Module | None = None
 ) -> torch.optim.Optimizer:
-    """PyTorch's fused AdamW, plain descent, or Muon with AdamW, over all parameters.
+    """PyTorch's fused AdamW, plain gradient descent, or Muon with AdamW, over all parameters.
 
-    output: the part of the model that gives the logits (`LanguageModel.output`).
-    Decay falls on the matrices that are multiplied with; embeddings, norms and biases go without,
-    unless `decayed` is "all". Muon takes the matrices between hidden channels, not embeddings and
-    the output, whose rows or columns are symbols. The learning rate is set before each update
-    (`training/step.py`): that of a group is `scale` times the schedule's.
+    output: the part of the model that computes the logits (`LanguageModel.output`).
+    Weight decay is on matrices; embeddings, norms and biases have none, unless `decayed` is "all".
+    Muon takes the matrices between hidden channels, not embeddings and the output, whose rows or
+    columns are tokens. The learning rate is set before each step (`engine/step.py`): that of a group
+    is `scale` times the schedule's.
     """
     decayed: list[nn.Parameter] = []
     free: list[nn.Parameter] = []
     hidden: list[nn.Parameter] = []
     tables = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
-    symbols = tables | {id(p) for p in (output.parameters() if output is not None else ())}
+    of_tokens = tables | {id(p) for p in (output.parameters() if output is not None else ())}
     for parameter in model.parameters():
         is_matrix = parameter.ndim >= 2 and id(parameter) not in tables
-        if config.name == "muon" and parameter.ndim == 2 and id(parameter) not in symbols:
+        if config.name == "muon" and parameter.ndim == 2 and id(parameter) not in of_tokens:
             hidden.append(parameter)
         else:
             (decayed if is_matrix or config.decayed == "all" else free).append(parameter)
@@ -47,6 +47,6 @@ def build_optimizer(
     ]
     groups = [group for group in groups if group["params"]]
     if config.name == "sgd":
-        return SGD(groups, lr=config.learning_rate)
+        return GradientDescent(groups, lr=config.learning_rate)
     build = Muon if config.name == "muon" else torch.optim.AdamW
     return build(groups, lr=config.learning_rate, betas=(config.beta1, config.beta2), fused=True)

@@ -1,7 +1,7 @@
-"""Muon: the momentum of a hidden matrix, made orthogonal, is its update; the rest goes by AdamW.
+"""Muon: a hidden matrix is updated by its momentum, made orthogonal; other parameters by AdamW.
 
-Orthogonal updates use all directions of a matrix alike, where Adam's are ruled by a few. The
-orthogonalisation is five steps of a Newton-Schulz iteration in products of matrices, done for all
+Orthogonal updates use all directions of a matrix alike, where Adam's are dominated by a few. The
+orthogonalization is five steps of a Newton-Schulz iteration in products of matrices, done for all
 matrices of one shape at once. Jordan et al. 2024, "Muon: an optimizer for hidden layers".
 """
 
@@ -14,14 +14,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # push singular values towards 1, fast rather than exactly
+COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # push singular values towards 1, fast but not exactly
 STEPS = 5
 
 
 class Muon(torch.optim.AdamW):
     """AdamW whose groups with `muon=True` (matrices only) are updated by Muon.
 
-    `momentum` is that of Muon, with Nesterov's look ahead; weight decay is decoupled in both.
+    `momentum` is Muon's decay rate, in Nesterov's form; weight decay is decoupled in both.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class Muon(torch.optim.AdamW):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """Updates all groups by their gradients."""
+        """Updates all groups from their gradients."""
         groups = self.param_groups
         self.param_groups = [group for group in groups if not group["muon"]]
         super().step(closure)
@@ -48,37 +48,37 @@ class Muon(torch.optim.AdamW):
         for parameter in group["params"]:
             if parameter.grad is not None:
                 shapes[tuple(parameter.shape)].append(parameter)
-        momentum, rate = group["momentum"], group["lr"]
+        momentum, lr = group["momentum"], group["lr"]
         for (rows, columns), parameters in shapes.items():
             gradients = [p.grad for p in parameters if p.grad is not None]
-            memories = [self._memory(p) for p in parameters]
-            torch._foreach_lerp_(memories, gradients, 1 - momentum)
-            ahead = torch._foreach_lerp(gradients, memories, momentum)
-            updates = orthogonalise(torch.stack(list(ahead))) * max(1, rows / columns) ** 0.5
-            torch._foreach_mul_(parameters, 1 - rate * group["weight_decay"])
-            torch._foreach_add_(parameters, list(updates.unbind()), alpha=-rate)
+            momenta = [self._momentum(p) for p in parameters]
+            torch._foreach_lerp_(momenta, gradients, 1 - momentum)
+            ahead = torch._foreach_lerp(gradients, momenta, momentum)
+            updates = orthogonalize(torch.stack(list(ahead))) * max(1, rows / columns) ** 0.5
+            torch._foreach_mul_(parameters, 1 - lr * group["weight_decay"])
+            torch._foreach_add_(parameters, list(updates.unbind()), alpha=-lr)
 
-    def _memory(self, parameter: Tensor) -> Tensor:
+    def _momentum(self, parameter: Tensor) -> Tensor:
         state = self.state[parameter]
         if "momentum" not in state:
             state["momentum"] = torch.zeros_like(parameter)
-            state["step"] = torch.zeros(())  # AdamW looks for it when a state is loaded
-        memory: Tensor = state["momentum"]
-        return memory
+            state["step"] = torch.zeros(())  # AdamW expects it when a state is loaded
+        buffer: Tensor = state["momentum"]
+        return buffer
 
 
-def orthogonalise(matrices: Tensor, steps: int = STEPS) -> Tensor:
-    """About the nearest semi-orthogonal matrix of each, (n, rows, columns) -> the same.
+def orthogonalize(matrices: Tensor, steps: int = STEPS) -> Tensor:
+    """Approximately the nearest semi-orthogonal matrix of each, (n, rows, columns) -> the same.
 
-    Singular values end between 0.7 and 1.2. bf16 on a GPU, where it is exact enough and fast.
+    Singular values end between 0.7 and 1.2. In bf16 on a GPU, which is exact enough and fast.
     """
     a, b, c = COEFFICIENTS
     x = matrices.bfloat16() if matrices.is_cuda else matrices
-    wide = x.shape[-2] > x.shape[-1]
-    x = x.mT if wide else x
+    tall = x.shape[-2] > x.shape[-1]
+    x = x.mT if tall else x
     x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     for _ in range(steps):
         gram = x @ x.mT
         polynomial = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
         x = torch.baddbmm(x, polynomial, x, beta=a)
-    return (x.mT if wide else x).to(matrices.dtype)
+    return (x.mT if tall else x).to(matrices.dtype)

@@ -21,8 +21,8 @@ from hornbook.engine.compiled import Form
 from hornbook.engine.device import autocast, preserve_rng_state, synchronize, use_threads
 from hornbook.engine.step import OptimizerStep
 from hornbook.metrics.loss import batch_loss
-from hornbook.metrics.novelty import rehearse
-from hornbook.metrics.text_index import Training
+from hornbook.metrics.novelty import seconds_of_novelty
+from hornbook.metrics.text_index import TextIndex
 from hornbook.models.base import LanguageModel
 from hornbook.planning.decide.batches import BatchSize
 from hornbook.planning.decide.execution import ratio_of_pairs
@@ -181,11 +181,11 @@ class Bench:
                 batch_loss(model, ids, targets)
         return sum(kept.values())
 
-    def report_seconds(self, index: Training) -> tuple[float, float]:
+    def report_seconds(self, index: TextIndex) -> tuple[float, float]:
         """Seconds that an evaluation will take, and the report, which begins with one; what samples
         are compared with is prepared."""
         with self._quietly():
-            token, novelty = rehearse(self.model, self.data.tokenizer, index)
+            token, novelty = seconds_of_novelty(self.model, self.data.tokenizer, index)
         evaluation = token * self.data.validation.n_targets
         # it also shows samples, and may measure the last weights, too
         return evaluation, evaluation + 2 * novelty + REPORT_OVERHEAD

@@ -15,7 +15,7 @@ from hornbook.data.batches import Batches, Draw, WindowBatches
 from hornbook.data.training_data import TrainingData
 from hornbook.engine.compiled import Form
 from hornbook.kernels.install import install
-from hornbook.metrics.text_index import Training, training_of
+from hornbook.metrics.text_index import TextIndex, text_index_of
 from hornbook.models.base import LanguageModel
 from hornbook.models.registry import build_model
 from hornbook.optim.schedules import Schedule
@@ -79,9 +79,9 @@ class Plan:
             yield batches.windows(last)
 
     @cached_property
-    def text_index(self) -> Training:
+    def text_index(self) -> TextIndex:
         """What samples of the model are compared with."""
-        return training_of(self.data.split)
+        return text_index_of(self.data.split)
 
 
 def build_training_model(

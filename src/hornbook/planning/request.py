@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from hornbook.config import Nested, merge, parse_overrides
-from hornbook.config.renames import rename_settings
+from hornbook.config import Nested, read_settings
 from hornbook.errors import ConfigError
 from hornbook.optim.schedules import Segment
 
@@ -52,7 +51,7 @@ def read_request(
     settings: dotted fields, sections of fields, or both. Names of earlier versions are accepted, with
     a message. Raises ConfigError where one value is given twice.
     """
-    sections, messages = rename_settings(as_sections(settings or {}))
+    sections, messages = read_settings(settings or {})
     for name, value in training.items():
         if value is not None:
             given = sections.setdefault("training", {}).setdefault(name, value)
@@ -66,13 +65,6 @@ def read_request(
         corpus=corpus, model=model, preset=preset, settings=sections, began=began,
         reserve=reserve, segments=segments, messages=tuple(messages),
     )  # fmt: skip
-
-
-def as_sections(settings: Mapping[str, Any]) -> Nested:
-    """Dotted fields and sections of fields as sections."""
-    dotted = {name: value for name, value in settings.items() if not isinstance(value, Mapping)}
-    nested = {name: dict(value) for name, value in settings.items() if isinstance(value, Mapping)}
-    return merge(nested, parse_overrides(dotted))
 
 
 def read_segments(paces: Any) -> tuple[Segment, ...]:

@@ -15,7 +15,7 @@ from hornbook.config import Nested
 from hornbook.data.training_data import TrainingData
 from hornbook.engine.compiled import Form, can_compile_steps, has_compiler
 from hornbook.engine.device import has_bf16
-from hornbook.metrics.text_index import Training, training_of
+from hornbook.metrics.text_index import TextIndex, text_index_of
 from hornbook.models.registry import MODELS
 from hornbook.optim.schedules import Schedule
 from hornbook.planning.bench import Bench
@@ -110,9 +110,9 @@ class Resolution:
             measure=bench.bf16_ratio,
         )
 
-    def text_index(self) -> Training:
+    def text_index(self) -> TextIndex:
         """What samples are compared with; the plan's is the same one."""
-        return training_of(self.data.split)
+        return text_index_of(self.data.split)
 
     def _fixed(self) -> str:
         """Why nothing is to depend on a measurement; empty where it may."""

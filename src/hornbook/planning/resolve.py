@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hornbook.config import DataConfig, Nested, TokenizerConfig, TrainingConfig, merge, presets
+from hornbook.config.presets import DEFAULT_MODEL
 from hornbook.data.training_data import load_training_data
 from hornbook.engine.device import find_device
 from hornbook.errors import ConfigError
@@ -23,8 +24,6 @@ from hornbook.planning.plan import Plan
 from hornbook.planning.request import Request
 from hornbook.planning.resolution import Resolution
 from hornbook.planning.timed import plan_in_time, resolution_of_size
-
-DEFAULT_MODEL = "gpt"
 
 
 def resolve(request: Request) -> Plan:

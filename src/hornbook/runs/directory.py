@@ -4,12 +4,13 @@
     tokenizer.json     the Hugging Face tokenizers format
     model.safetensors  the best weights by validation loss
     log.jsonl          one object a line while training
-    last/              the states to resume from (`training/state.py`)
+    last/              the states to resume from (`training/checkpoint.py`)
     report.json        final figures
-    lock               who trains it, while somebody does (`training/lock.py`)
+    probes.jsonl       what probes recorded while training (`training/callbacks/probes.py`)
+    lock, lock.json    held while it is trained, and by whom (`runs/lock.py`)
 
 JSON and safetensors only: nothing in a run directory is ever executed or unpickled, and nothing in
-it is believed before it is checked (`files.py`, `formats.py`).
+it is believed before it is checked (`files.py`, `runs/schema.py`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from __future__ import annotations
 import glob
 import os
 import re
-import shlex
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
@@ -38,15 +38,17 @@ from hornbook.files import (
     user_path,
     write_json,
 )
-from hornbook.runs.schema import FORMAT, Facts, Record, Report, checked, migrated
 from hornbook.machine import alive
 from hornbook.models.registry import parse_run_config
+from hornbook.runs.commands import resume_command
+from hornbook.runs.schema import FORMAT, Facts, Record, Report, checked, migrated
 from hornbook.tokenizers import Tokenizer, load_tokenizer
 from hornbook.tokenizers.base import Unknown
 
 if TYPE_CHECKING:
-    from hornbook.data.part import Part, Split
-    from hornbook.data.text import Corpus
+    from hornbook.data.corpus import Corpus
+    from hornbook.data.part import Part
+    from hornbook.data.split import Split
     from hornbook.models.base import LanguageModel
 
 STATE = re.compile(r"state-([0-9]{8,18})(-[0-9]+)?\.safetensors")
@@ -79,25 +81,25 @@ class StoredRun:
             raise RunError(
                 f"{path}: found no config.json, expected a run directory that hornbook wrote"
             )
-        place = path / "config.json"
-        facts = migrated(place, read_json(place))
-        checked(place, facts, Facts)
+        file = path / "config.json"
+        facts = migrated(file, read_json(file))
+        checked(file, facts, Facts)
         try:
             return cls(path, facts, parse_run_config(facts["config"]))
         except ConfigError as error:
             raise RunError(
-                f"{place}: damaged, or written by another version of hornbook: {error}"
+                f"{file}: damaged, or written by another version of hornbook: {error}"
             ) from None
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
         """The tokenizer, from tokenizer.json."""
-        place = self.path / "tokenizer.json"
-        tokenizer, expected = load_tokenizer(place), self.facts["vocab_size"]
+        file = self.path / "tokenizer.json"
+        tokenizer, expected = load_tokenizer(file), self.facts["vocab_size"]
         if tokenizer.vocab_size != expected or (tokenizer.end_id is None) == self.documents:
             kind = self.facts["corpus"]["kind"]
             raise RunError(
-                f"{place}: found {tokenizer.vocab_size} ids, expected {expected}, of {kind}; it is "
+                f"{file}: found {tokenizer.vocab_size} ids, expected {expected}, of {kind}; it is "
                 "of another run"
             )
         return tokenizer
@@ -107,23 +109,23 @@ class StoredRun:
         """The model with its best weights, on the CPU, in evaluation mode."""
         from hornbook.models.registry import build_model
 
-        place = self.path / "model.safetensors"
+        file = self.path / "model.safetensors"
         known = self.config.model, self.tokenizer.vocab_size, self.tokenizer.end_id
-        weights = read_tensors(place, self._check_weights)
+        weights = read_tensors(file, self._check_weights)
         model = build_model(*known)
         try:
             model.load_weights(weights)
         except RunError as error:
-            raise RunError(f"{place}: {error}") from None
+            raise RunError(f"{file}: {error}") from None
         return model.eval()
 
     def _check_weights(self, header: Header) -> None:
         """Raises RunError where tensors are not those of the model; takes no memory for either."""
-        from hornbook.models.registry import outline
+        from hornbook.models.registry import build_on_meta
 
-        outline(self.config.model, self.tokenizer.vocab_size, self.tokenizer.end_id).check_weights(
-            header.tensors
-        )
+        tokenizer = self.tokenizer
+        shapes = build_on_meta(self.config.model, tokenizer.vocab_size, tokenizer.end_id)
+        shapes.check_weights(header.tensors)
 
     @property
     def log(self) -> list[dict[str, Any]]:
@@ -131,18 +133,19 @@ class StoredRun:
         return self.read_log()
 
     def read_log(self, damage: list[str] | None = None) -> list[dict[str, Any]]:
-        """The training log; where `damage` is given, up to the first line that is damaged."""
-        place = self.path / "log.jsonl"
-        return read_lines(place, lambda record: checked(place, record, Record), damage=damage)
+        """The training log. Raises RunError where a line is damaged; where `damage` is given, the
+        error is put there instead and the log ends with the line before."""
+        file = self.path / "log.jsonl"
+        return read_lines(file, lambda record: checked(file, record, Record), damage=damage)
 
     @property
     def report(self) -> dict[str, Any]:
         """The final figures; empty while the run has not ended."""
-        place = self.path / "report.json"
-        if not os.path.lexists(place):
+        file = self.path / "report.json"
+        if not os.path.lexists(file):
             return {}
-        report = read_json(place)
-        checked(place, report, Report)
+        report = read_json(file)
+        checked(file, report, Report)
         return report
 
     @property
@@ -153,9 +156,9 @@ class StoredRun:
     @property
     def large(self) -> bool:
         """Whether its corpus was too large for memory, so that only excerpts of it are at hand."""
-        from hornbook.data.text import LARGE
+        from hornbook.data.limits import LIMITS
 
-        return int(self.facts["corpus"]["bytes"]) >= LARGE
+        return int(self.facts["corpus"]["bytes"]) >= LIMITS.in_memory
 
     def corpus(self) -> Corpus:
         """The corpus it was trained on, read again. Raises DataError where it is gone or changed."""
@@ -178,7 +181,7 @@ class StoredRun:
 
     def split(self) -> Split:
         """The texts of its train, validation and test parts."""
-        from hornbook.data.part import split_corpus
+        from hornbook.data.split import split_corpus
 
         return split_corpus(self.corpus(), self.config.data, self.tokenizer)
 
@@ -188,7 +191,7 @@ class StoredRun:
         """A part of its split as tokens, or another text file whole, read as the same kind."""
         from hornbook.config import DataConfig
         from hornbook.data.corpora import load_corpus
-        from hornbook.data.part import Split
+        from hornbook.data.split import Split
 
         if corpus is None:
             return self.split().part(split, self.tokenizer, unknown=unknown)
@@ -205,15 +208,15 @@ class StoredRun:
 
 
 def check_free(path: Path) -> None:
-    """Raises ConfigError where something stands at `path` already, or nothing can be put there."""
+    """Raises ConfigError where `path` exists already, or cannot be made."""
     if os.path.lexists(user_path(path, ConfigError)):
-        raise ConfigError(f"{path}: {_what_stands(path)}give another place (--out)")
+        raise ConfigError(f"{path}: {_existing(path)}give another place (--out)")
     above = next(p for p in path.absolute().parents if os.path.exists(p))
     if not above.is_dir() or not os.access(above, os.W_OK):
         raise RunError(f"{path}: cannot be made in {above}; give another place (--out)")
 
 
-def _what_stands(path: Path) -> str:
+def _existing(path: Path) -> str:
     try:
         run = StoredRun.load(path)
         finished = run.report
@@ -221,40 +224,41 @@ def _what_stands(path: Path) -> str:
         return "exists already; "
     done = saved_step(path) or (finished["steps"] if finished else 0)
     steps = saved_total(path) or run.config.training.steps
-    command = f"hornbook train --resume {shlex.quote(str(path))}"
-    if finished:
-        command += f" --steps {2 * max(steps, done)}"
-    how = f"finished after {done:,} updates" if finished else f"{done:,} of {steps:,} updates done"
+    command = resume_command(path, *([f"--steps {2 * max(steps, done)}"] if finished else []))
+    how = f"finished after {done:,} steps" if finished else f"{done:,} of {steps:,} steps done"
     what = f"exists already: {run.config.model.name} on {run.facts['corpus']['name']}, {how}"
-    if finished and not (path / "last").exists():  # counted, or mixed: there is nothing to go on to
+    if finished and not (path / "last").exists():  # counted, or mixed: it cannot be trained further
         return f"{what}; "
-    return f"{what}; go on with it\n  {command}\nor "
+    return f"{what}; resume it\n  {command}\nor "
 
 
 def saved_step(path: Path) -> int | None:
-    """The updates that the newest state has behind it; None where no state was saved.
+    """The number of steps done in the newest state; None where no state was saved.
 
     From the pointer, or, where that is damaged or gone, from the names of the states
-    (`training/state.py`).
+    (`training/checkpoint.py`).
     """
     folder = path / "last"
     with suppress(RunError, LookupError, TypeError, ValueError, OverflowError):
         return int(read_json(folder / "state.json")["step"])
-    names = (STATE.fullmatch(place.name) for place in folder.glob("state-*.safetensors"))
+    names = (STATE.fullmatch(file.name) for file in folder.glob("state-*.safetensors"))
     return max((int(name[1]) for name in names if name), default=None)
 
 
 def saved_total(path: Path) -> int | None:
-    """The total steps by the newest state, where they are other ones than in config.json."""
+    """The total steps by the newest state, other ones than in config.json where they were changed;
+    None where the pointer does not say."""
     with suppress(RunError, LookupError, TypeError, ValueError, OverflowError):
         return int(read_json(path / "last" / "state.json")["total_steps"])
     return None
 
 
-def create(path: Path, facts: Mapping[str, Any], config: RunConfig, tokenizer: Tokenizer) -> StoredRun:
+def create(
+    path: Path, facts: Mapping[str, Any], config: RunConfig, tokenizer: Tokenizer
+) -> StoredRun:
     """A new run directory, there whole or not at all.
 
-    Raises ConfigError where something stands there already, RunError where it cannot be made.
+    Raises ConfigError where the path exists already, RunError where it cannot be made.
     """
     check_free(path)
     facts = {"format": FORMAT, **facts, "config": config.model_dump(mode="json")}
@@ -286,11 +290,10 @@ def free_path(name: str) -> tuple[Path, Path | None]:
 
 
 def unfinished(path: Path) -> str | None:
-    """That a run was stopped before its end, and how to go on with it; None of any other path."""
+    """That a run was stopped before its end, and how to resume it; None for any other path."""
     try:
         if StoredRun.load(path).report:
             return None
     except RunError:
         return None
-    command = f"hornbook train --resume {shlex.quote(str(path))}"
-    return f"{path} is not finished; to go on with it instead: {command}"
+    return f"{path} is not finished; to resume it instead: {resume_command(path)}"

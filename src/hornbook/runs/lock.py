@@ -1,8 +1,13 @@
-"""One process trains in a run directory: the second is refused, and told who the first is.
+"""One process trains in a run directory; a second is refused and told who the first is.
 
-The lock is the system's (`flock`), so it ends with its process, however that ends; the file `lock`
-says who holds it. What a killed process left in it is recognised by the lock being free. It also
-knows the directory by its inode, and so finds it again where it was renamed meanwhile.
+The lock itself is `filelock`'s on the file `lock`, which the system releases when its process ends,
+however it ends. Three guarantees that filelock does not give are added here:
+
+- `lock.json` names the holder. What a killed process left there is recognized: the lock is free.
+- The directory is known by its inode, so a run that is renamed while it is trained is found again.
+  (Windows refuses to rename a directory with an open file in it.)
+- `lock` is removed on release. filelock locks no file that was unlinked before it was locked
+  (`flock`), and Windows unlinks no file that is open, so no two processes hold different files.
 """
 
 from __future__ import annotations
@@ -14,70 +19,70 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from filelock import FileLock, Timeout
+
 from hornbook.errors import RunError
-from hornbook.files import dump, not_written, read_json
+from hornbook.files import not_written, read_json, write_json
 from hornbook.machine import boot, host
+from hornbook.runs.commands import resume_command
 
 try:
     import fcntl
-except ImportError:  # Windows: runs are not locked there
+except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-NAME = "lock"
+NAME, HOLDER = "lock", "lock.json"
 
 
 class Lock:
     """Holds a run directory while it is trained: `with Lock(path) as lock`.
 
-    stale: what a process that was killed had left behind, in words; else empty.
+    Attributes:
+        path: where the directory is now, see `follow`.
+        stale: in words, the killed process that held the lock before; else empty.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.stale = ""
-        self._file = self._folder = -1
+        self._lock: FileLock | None = None
+        self._folder = -1  # descriptor of the directory
 
     def __enter__(self) -> Self:
         """Raises RunError that names the process that holds it, or where it cannot be locked."""
-        if fcntl is None:
-            return self
         place = self.path / NAME
+        lock = FileLock(place, thread_local=False)
         try:
-            while True:
-                self._file = os.open(place, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
-                if not self._taken():
-                    break
-                os.close(self._file)  # the one before removed it in between
-            self._folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
-            if os.fstat(self._file).st_size:
-                self.stale = f"{_holder(place)} was killed while it trained this run"
-            facts = {"pid": os.getpid(), "host": host(), "boot": boot(), "since": _now()}
-            os.ftruncate(self._file, 0)
-            os.pwrite(self._file, dump(facts).encode(), 0)
+            os.listdir(self.path)  # filelock would make a directory that is missing
+            lock.acquire(blocking=False)
+        except Timeout:
+            raise RunError(
+                f"{self.path}: {_holder(self.path)} is training it; wait until it has ended, or "
+                "stop it (kill PID)"
+            ) from None
         except OSError as error:
+            raise not_written(place, error) from None
+        self._lock = lock
+        try:
+            if fcntl is not None:
+                self._folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+            if os.path.lexists(self.path / HOLDER):
+                self.stale = f"{_holder(self.path)} was killed while it trained this run"
+            write_json(
+                self.path / HOLDER,
+                {"pid": os.getpid(), "host": host(), "boot": boot(), "since": _now()},
+            )
+        except (OSError, RunError) as error:
             self._close()
+            if isinstance(error, RunError):
+                raise
             raise not_written(place, error) from None
         return self
-
-    def _taken(self) -> bool:
-        """Takes the lock of the open file; True where that is no longer the file at its path."""
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            who = _holder(self.path / NAME)
-            self._close()
-            raise RunError(
-                f"{self.path}: {who} is training it; wait until it has ended, or stop it (kill PID)"
-            ) from None
-        try:
-            return not os.path.samestat(os.fstat(self._file), os.lstat(self.path / NAME))
-        except FileNotFoundError:
-            return True
 
     def follow(self) -> bool:
         """Whether the directory was renamed or moved; then `path` is where it is now.
 
-        Raises RunError where it was removed, or another stands in its place and it cannot be found.
+        Raises RunError where it was removed, or replaced by another and cannot be found.
         """
         if self._folder < 0:
             return False
@@ -88,7 +93,7 @@ class Lock:
         if found is None:
             raise RunError(
                 f"{self.path}: was removed or moved to another disk while it was trained; put it "
-                f"back and go on (hornbook train --resume {self.path})"
+                f"back and resume it ({resume_command(self.path)})"
             )
         self.path = found
         return True
@@ -104,23 +109,28 @@ class Lock:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._file >= 0:
-            with suppress(OSError, RunError):
-                self.follow()
-                (self.path / NAME).unlink()
+        with suppress(OSError, RunError):
+            self.follow()
+            (self.path / HOLDER).unlink(missing_ok=True)
+            if fcntl is not None:
+                (self.path / NAME).unlink(missing_ok=True)
         self._close()
+        if fcntl is None:
+            with suppress(OSError):
+                (self.path / NAME).unlink(missing_ok=True)
 
     def _close(self) -> None:
-        for descriptor in (self._file, self._folder):
-            if descriptor >= 0:
-                os.close(descriptor)
-        self._file = self._folder = -1
+        if self._lock is not None:
+            self._lock.release()
+        if self._folder >= 0:
+            os.close(self._folder)
+        self._lock, self._folder = None, -1
 
 
-def _holder(place: Path) -> str:
-    """Who wrote a lock, in words."""
+def _holder(run: Path) -> str:
+    """Who holds the lock of a run, in words."""
     with suppress(RunError):
-        facts = read_json(place)
+        facts = read_json(run / HOLDER)
         elsewhere = "" if facts.get("boot") == boot() else ", before this machine was started"
         if facts.get("host") != host():
             elsewhere = ""

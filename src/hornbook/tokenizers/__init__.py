@@ -7,9 +7,10 @@ A tokenizer of documents has one real end-of-document id, which also starts each
 
 from __future__ import annotations
 
-from hornbook.tokenizers.base import END, Tokenizer, end_spelling, load_tokenizer
+from hornbook.tokenizers.base import END, Tokenizer
 from hornbook.tokenizers.byte import ByteTokenizer
 from hornbook.tokenizers.char import CharTokenizer
+from hornbook.tokenizers.registry import build_tokenizer, load_tokenizer
 
 __all__ = [
     "END",
@@ -19,10 +20,3 @@ __all__ = [
     "build_tokenizer",
     "load_tokenizer",
 ]
-
-
-def build_tokenizer(kind: str, text: str, *, documents: bool) -> Tokenizer:
-    """The tokenizer of a corpus. `text` holds every symbol that the corpus has."""
-    if kind == "byte":
-        return ByteTokenizer(documents=documents, end=end_spelling(text))
-    return CharTokenizer.from_text(text, documents=documents)

@@ -1,4 +1,4 @@
-"""The contract of a tokenizer, and reading one back from `tokenizer.json`."""
+"""The contract of a tokenizer."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hornbook.errors import DataError, RunError
-from hornbook.files import read_json, write_json
+from hornbook.errors import DataError
+from hornbook.files import write_json
 
 Ids = NDArray[np.integer[Any]]
 Unknown = Literal["error", "skip"]
@@ -43,7 +43,7 @@ class Tokenizer(ABC):
     def encode(self, text: str, *, unknown: Unknown = "error") -> Ids:
         """The ids of `text`, (N,) of the smallest dtype that holds them.
 
-        Raises DataError that names the symbols it does not know, unless they are to be skipped.
+        Raises DataError that names the characters it does not know, unless they are to be skipped.
         """
 
     @abstractmethod
@@ -55,8 +55,15 @@ class Tokenizer(ABC):
         """The ids of documents, one a line: each line break is an end of document. Needs an end id."""
 
     @abstractmethod
+    def decode_lines(self, ids: Ids) -> str:
+        """The text of `ids`, each end of a document a line break: the inverse of encode_lines.
+
+        Bytes that are no UTF-8, such as half of a character at the end, are left out.
+        """
+
+    @abstractmethod
     def symbol(self, token: int) -> str:
-        """How one id is shown to a reader (tables, figures)."""
+        """One token as a table or a figure displays it."""
 
     @abstractmethod
     def to_json(self) -> dict[str, Any]:
@@ -84,6 +91,10 @@ class Tokenizer(ABC):
             wide = np.frombuffer(ids.tobytes().translate(None, narrow), dtype=np.uint8)
         return len(ids) - len(wide) + int(self.widths.take(wide).sum(dtype=np.int64))
 
+    def decode_documents(self, ids: Ids) -> tuple[str, ...]:
+        """The documents of `end, d1, end, d2, end, ..., end`: the inverse of encode_documents."""
+        return tuple(self.decode_lines(ids).split("\n")[1:-1])
+
     def decode(self, ids: Sequence[int] | Ids) -> str:
         """The text of `ids`. Bytes that are no UTF-8 become U+FFFD."""
         return self.decode_bytes(ids).decode("utf-8", errors="replace")
@@ -101,49 +112,16 @@ class Tokenizer(ABC):
         write_json(path, self.to_json())
 
 
-def load_tokenizer(path: Path) -> Tokenizer:
-    """The tokenizer saved in a `tokenizer.json` of hornbook's. Raises RunError otherwise."""
-    from hornbook.tokenizers.byte import ByteTokenizer
-    from hornbook.tokenizers.char import CharTokenizer
-
-    try:
-        data = read_json(path)
-        vocab = data["model"]["vocab"]
-        model_type = data["model"]["type"]
-        added = data["added_tokens"]
-        documents = bool(added)
-        end = str(added[0]["content"]) if documents else END
-        ids = sorted(vocab.values())
-        if ids != list(range(len(ids))):
-            raise ValueError("ids are not 0 .. n-1")
-        if model_type == "WordLevel":
-            return CharTokenizer(
-                sorted((s for s in vocab if s != end), key=lambda s: int(vocab[s])),
-                documents=documents,
-                end=end,
-            )
-        if model_type == "BPE" and not data["model"]["merges"]:
-            return ByteTokenizer(documents=documents, end=end)
-    except RunError:
-        raise
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise RunError(f"{path}: not a tokenizer that hornbook wrote ({error})") from None
-    raise RunError(
-        f"{path}: a tokenizer of type {model_type!r}; expected a char (WordLevel) or byte (BPE "
-        "without merges) tokenizer"
-    )
-
-
 def smallest_dtype(vocab_size: int) -> np.dtype[Any]:
     """The smallest unsigned dtype that holds `vocab_size` ids."""
     return np.min_scalar_type(vocab_size - 1)
 
 
 def refuse_unknown(code_points: Sequence[int], known: str) -> None:
-    """Raises DataError that names the first few symbols that a tokenizer does not know."""
-    shown = ", ".join(f"{chr(p)!r} (U+{p:04X})" for p in code_points[:5])
+    """Raises DataError that names the first few characters that a tokenizer does not know."""
+    first = ", ".join(f"{chr(p)!r} (U+{p:04X})" for p in code_points[:5])
     more = f" and {len(code_points) - 5} more" if len(code_points) > 5 else ""
     raise DataError(
-        f"unknown symbols: {shown}{more}; the model knows {known}. "
+        f"unknown characters: {first}{more}; the model knows {known}. "
         "Take them out, or skip them (--unknown skip)"
     )

@@ -40,6 +40,13 @@ class ByteTokenizer(Tokenizer):
         array = np.asarray(ids, dtype=np.int64)
         return array[array < 256].astype(np.uint8).tobytes()
 
+    def decode_lines(self, ids: Ids) -> str:
+        """The UTF-8 text of the bytes, each end of a document a line break."""
+        raw = ids.astype(np.uint8)
+        if self.end_id is not None:
+            raw[ids == self.end_id] = 10
+        return raw.tobytes().decode("utf-8", "ignore")
+
     def symbol(self, token: int) -> str:
         """The ASCII character, else `<hex>`; `.` would be taken, so the end is `<end>`."""
         if token == self.end_id:

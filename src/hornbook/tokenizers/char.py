@@ -22,7 +22,9 @@ from hornbook.tokenizers.base import (
     smallest_dtype,
 )
 
-CHUNK = 1 << 18  # code points looked up at a time: the working set stays in the cache
+# code points looked up at a time, whose working set stays in the processor's cache (two AVX2 cores
+# of an AMD EPYC, 2026-11-22, benchmarks/reading.py --size 1000)
+CHUNK = 1 << 18
 
 
 class CharTokenizer(Tokenizer):
@@ -30,16 +32,17 @@ class CharTokenizer(Tokenizer):
 
     kind = "char"
 
-    def __init__(self, symbols: Sequence[str], *, documents: bool, end: str = END) -> None:
-        if not symbols or len(set(symbols)) != len(symbols) or any(len(s) != 1 for s in symbols):
-            raise ValueError("symbols are to be different single characters")
+    def __init__(self, characters: Sequence[str], *, documents: bool, end: str = END) -> None:
+        different = len(set(characters)) == len(characters)
+        if not characters or not different or any(len(c) != 1 for c in characters):
+            raise ValueError(f"characters: found {characters!r}, expected different single ones")
         self.end = end
         first = 1 if documents else 0
-        self.symbols = tuple(symbols)
-        self.vocab_size = len(symbols) + first
+        self.characters = tuple(characters)
+        self.vocab_size = len(characters) + first
         self.end_id = 0 if documents else None
         self._first = first
-        points = np.array([ord(s) for s in symbols])
+        points = np.array([ord(c) for c in characters])
         self._points = points.astype("<u4")
         # one entry for each code point up to the largest known, and one for all beyond
         self._unknown = self.vocab_size
@@ -52,10 +55,10 @@ class CharTokenizer(Tokenizer):
 
     @classmethod
     def from_text(cls, text: str, *, documents: bool) -> Self:
-        """The sorted symbols of `text`; for documents without the line break between them."""
-        symbols = np.unique(code_points(text))
+        """The sorted characters of `text`; for documents without the line break between them."""
+        points = np.unique(code_points(text))
         return cls(
-            [chr(p) for p in symbols.tolist() if not (documents and p == 10)],
+            [chr(p) for p in points.tolist() if not (documents and p == 10)],
             documents=documents,
             end=end_spelling(text),
         )
@@ -89,8 +92,8 @@ class CharTokenizer(Tokenizer):
         return ids
 
     def _known(self) -> str:
-        shown = "".join(self.symbols[:80])
-        return f"{len(self.symbols)} symbols: {shown!r}{'...' if len(self.symbols) > 80 else ''}"
+        n, first = len(self.characters), "".join(self.characters[:80])
+        return f"{n} characters: {first!r}{'...' if n > 80 else ''}"
 
     def decode_bytes(self, ids: Sequence[int] | Ids) -> bytes:
         """The UTF-8 text of `ids`."""
@@ -98,13 +101,21 @@ class CharTokenizer(Tokenizer):
         text = self._points[array[array >= 0]].tobytes().decode("utf-32-le", "surrogatepass")
         return text.encode("utf-8", "surrogatepass")
 
+    def decode_lines(self, ids: Ids) -> str:
+        """The characters of `ids`, each end of a document a line break."""
+        points = np.concatenate([np.full(self._first, 10, dtype="<u4"), self._points])
+        return "".join(
+            points[ids[i : i + CHUNK]].tobytes().decode("utf-32-le", "surrogatepass")
+            for i in range(0, len(ids), CHUNK)
+        )
+
     def symbol(self, token: int) -> str:
         """The character; `.` for the end of a document, as the notes write it."""
-        return "." if token == self.end_id else self.symbols[token - self._first]
+        return "." if token == self.end_id else self.characters[token - self._first]
 
     def to_json(self) -> dict[str, Any]:
         """A WordLevel model over single characters."""
-        vocab = {s: i for i, s in enumerate(self.symbols, self._first)}
+        vocab = {c: i for i, c in enumerate(self.characters, self._first)}
         if self.end_id is not None:
             vocab = {self.end: self.end_id, **vocab}
         return {

@@ -11,7 +11,7 @@ from hornbook.files import write_json
 from hornbook.generate import make_generator, sample
 from hornbook.kernels.install import install
 from hornbook.metrics.loss import evaluate
-from hornbook.metrics.novelty import assess
+from hornbook.metrics.novelty import novelty_report
 from hornbook.models.base import LanguageModel
 from hornbook.planning.plan import Plan
 from hornbook.runs.directory import StoredRun
@@ -87,7 +87,7 @@ def write_report(
         made, known = {s.text for s in samples} - {""}, set(plan.data.corpus.documents)
         report["samples_different"], report["samples_new"] = len(made), len(made - known)
     others = last if best_step != newest["step"] else None
-    report["novelty"] = assess(
+    report["novelty"] = novelty_report(
         model, others, run.tokenizer, plan.text_index, best_step, newest["step"]
     )
     run.path = lock.followed()

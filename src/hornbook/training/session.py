@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from hornbook.config import read_settings
 from hornbook.data.training_data import tokenize
 from hornbook.engine.device import deterministic_algorithms, use_threads
 from hornbook.errors import ConfigError, RunError
@@ -20,7 +21,7 @@ from hornbook.metrics.loss import evaluate
 from hornbook.models.base import LanguageModel
 from hornbook.planning.describe import facts
 from hornbook.planning.plan import Plan
-from hornbook.planning.request import Request, as_sections
+from hornbook.planning.request import Request
 from hornbook.planning.resolve import resolve
 from hornbook.planning.resume import plan_of_run
 from hornbook.planning.tuning import LARGE_PART, STATES_ON_DISK
@@ -96,9 +97,10 @@ def resume(
             raise RunError(
                 f"{run.path}: found no state to resume from (last/state.json); it is finished"
             )
-        changed = changed_run(run, steps, as_sections(settings or {}))
+        sections, renamed = read_settings(settings or {})
+        changed = changed_run(run, steps, sections)
         data = tokenize(run.corpus(), run.config.data, run.tokenizer)
-        notes = (*changed.notes, *([lock.stale] if lock.stale else []))
+        notes = (*renamed, *changed.notes, *([lock.stale] if lock.stale else []))
         plan = plan_of_run(changed.config, run.facts, data, changed.schedule, notes)
         for callback in callbacks:
             callback.on_plan(plan)
@@ -176,7 +178,7 @@ def _train_counts(plan: Plan, path: Path, callbacks: Sequence[Callback]) -> Stor
 def _fit(plan: Plan) -> tuple[LanguageModel, float]:
     """A count model fitted to the training part, and the seconds that took."""
     begin, model = time.perf_counter(), plan.build_model()
-    part = plan.data.train.spread(LARGE_PART, plan.data.tokenizer)
+    part = plan.data.train.subset(LARGE_PART, plan.data.tokenizer)
     tokens = torch.from_numpy(part.tokens.astype("int64"))
     model.fit(tokens, torch.from_numpy(part.starts))
     return model, time.perf_counter() - begin

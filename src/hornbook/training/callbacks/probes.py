@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hornbook.files import append_line, write_lines
-from hornbook.metrics.novelty import measure
+from hornbook.metrics.novelty import measure_novelty
 from hornbook.metrics.probes import Probe
 from hornbook.planning.plan import Plan
 from hornbook.runs.directory import StoredRun
@@ -86,7 +86,7 @@ class Probes(Callback):
             self.trainer.step.model
         )  # calibrated by itself: nothing trained changes
         model.calibrate(self.plan.training_windows)
-        novelty = measure(model, self.plan.data.tokenizer, self.plan.text_index, SAMPLES)
+        novelty = measure_novelty(model, self.plan.data.tokenizer, self.plan.text_index, SAMPLES)
         self._write({"kind": "novelty", "step": step, **novelty.to_json()})
 
     def _write(self, record: dict[str, Any]) -> None:

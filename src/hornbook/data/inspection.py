@@ -1,0 +1,199 @@
+"""What has to be known of a text before it can be split and encoded, found in one bounded pass.
+
+Of a text that is not held in memory it is kept in the cache with the file's size and time of change;
+while these are the same, the file is not inspected again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from itertools import chain
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+
+from hornbook.data.cache import CacheError, cache_directory
+from hornbook.data.decoding import codec_name
+from hornbook.data.kind import Kind, detect_kind
+from hornbook.data.limits import Limits
+from hornbook.data.reading import (
+    TextReader,
+    beginning,
+    file_state,
+    has_only_cr,
+    refuse_changed,
+    whole_lines,
+    without_blank_lines,
+)
+from hornbook.data.writer_thread import WriterThread
+from hornbook.errors import DataError, RunError
+from hornbook.files import read_json, write_json
+from hornbook.tokenizers.char import code_points, latin_1
+
+FORMAT = 2
+
+END_SPELLINGS = re.compile(r"<\|endoftext(?:-\d{1,9})?\|>")  # see tokenizers.base.end_spelling
+LONGEST_END = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inspection:
+    """What one pass over a text found.
+
+    modified: when the file was changed last, in nanoseconds. cr_only: its line ends are CR alone.
+    sha256, n_bytes: those of the file. n_characters, n_lines: characters, and line breaks among
+    them, after line ends were made \\n. n_documents: without blank lines (0 of a stream).
+    n_blank: blank lines among documents. alphabet: each character once, then the spellings of an
+    end of document that appear in the text. notes: what was changed while reading.
+    seconds: what the pass took.
+    """
+
+    path: str
+    encoding: str
+    kind: Kind
+    why_kind: str
+    modified: int
+    cr_only: bool
+    sha256: str
+    n_bytes: int
+    n_characters: int
+    n_lines: int
+    n_documents: int
+    n_blank: int
+    alphabet: str
+    notes: tuple[str, ...]
+    seconds: float
+
+    def reader(self, limits: Limits) -> TextReader:
+        """The text once more, in pieces."""
+        return TextReader(Path(self.path), self.encoding, cr_only=self.cr_only, chunk=limits.chunk)
+
+
+def inspect(
+    path: Path, kind: str, encoding: str, limits: Limits, *, keep: int | None
+) -> tuple[Inspection, str]:
+    """What is in a text file, and its first `keep` characters (None: all) in whole lines.
+
+    Raises ConfigError for an unknown encoding, DataError where the file cannot be read, is empty,
+    binary, not in `encoding`, or changed meanwhile.
+    """
+    begin, state = perf_counter(), file_state(path)
+    codec_name(encoding)
+    with WriterThread() as thread:  # hashing lets go of Python's lock, decoding does not
+        digest = hashlib.sha256()
+        reader = TextReader(
+            path, encoding,
+            cr_only=has_only_cr(path, encoding, limits.chunk),
+            chunk=limits.chunk,
+            on_bytes=lambda chunk: thread.submit(digest.update, chunk),
+        )  # fmt: skip
+        texts = iter(reader)
+        first, text = beginning(texts, keep)
+        found, why = _kind(kind, text, whole=sum(map(len, first)) == len(text))
+        texts = chain(first, texts)
+        if found == "documents":
+            texts = whole_lines(texts, path, None if keep is None else limits.line)
+        alphabet = _Alphabet()
+        n_characters = n_lines = n_documents = n_blank = 0
+        for piece in texts:
+            n_characters += len(piece)
+            n_lines += piece.count("\n")
+            alphabet.add(piece)
+            if found == "documents":
+                _, filled, blank = without_blank_lines(piece)
+                n_documents, n_blank = n_documents + filled, n_blank + blank
+    characters = set(str(alphabet))
+    if not characters - set(" \t\n\r\v\f"):
+        raise DataError(f"{path}: is empty; expected a text to learn from")
+    if len(characters - {"\n"}) < 2:
+        raise DataError(
+            f"{path}: found 1 different character, expected at least 2; there is nothing to learn "
+            "in it"
+        )
+    refuse_changed(path, state)
+    notes = {
+        "byte order mark left out": reader.byte_order_mark,
+        f"{reader.crlf} line ends CRLF read as LF": reader.crlf,
+        f"{reader.cr} line ends CR read as LF": reader.cr,
+        f"{n_blank} blank lines left out": n_blank,
+    }
+    inspection = Inspection(
+        path=str(path),
+        encoding=encoding,
+        kind=found,
+        why_kind=why,
+        modified=state[1],
+        cr_only=reader.cr_only,
+        sha256=digest.hexdigest(),
+        n_bytes=state[0],
+        n_characters=n_characters,
+        n_lines=n_lines,
+        n_documents=n_documents,
+        n_blank=n_blank,
+        alphabet=str(alphabet),
+        notes=tuple(note for note, holds in notes.items() if holds),
+        seconds=perf_counter() - begin,
+    )
+    return inspection, text
+
+
+def inspect_once(path: Path, kind: str, encoding: str, limits: Limits) -> tuple[Inspection, str]:
+    """As `inspect` with an excerpt of the text, by an earlier pass where the cache has one.
+
+    Raises CacheError where the cache cannot be written, else as `inspect`.
+    """
+    path = path.resolve()
+    facts = repr((FORMAT, str(path), kind, codec_name(encoding), limits.line)).encode()
+    index = cache_directory() / "texts" / f"{hashlib.sha256(facts).hexdigest()[:32]}.json"
+    with suppress(RunError, TypeError, KeyError):
+        known = read_json(index)
+        inspection = Inspection(**{**known, "notes": tuple(known["notes"])})
+        if (inspection.n_bytes, inspection.modified) == file_state(path):
+            return inspection, beginning(inspection.reader(limits), limits.excerpt)[1]
+    inspection, text = inspect(path, kind, encoding, limits, keep=limits.excerpt)
+    try:
+        index.parent.mkdir(parents=True, exist_ok=True)
+        write_json(index, asdict(inspection))
+    except (OSError, RunError) as error:
+        raise CacheError(index.parent, error) from None
+    return inspection, text
+
+
+def _kind(requested: str, text: str, *, whole: bool) -> tuple[Kind, str]:
+    if requested != "auto":
+        return ("documents" if requested == "documents" else "stream"), "as requested"
+    found, why = detect_kind(text)
+    return found, why if whole else f"{why}, in its first {len(text):,} characters"
+
+
+class _Alphabet:
+    """The characters of a text that comes in pieces, and the spellings of an end of document."""
+
+    def __init__(self) -> None:
+        self._latin = b""
+        self._found = np.zeros(0, dtype=np.bool_)  # by code point; most texts never need it
+        self._ends: set[str] = set()
+        self._last = ""
+
+    def add(self, text: str) -> None:
+        """Adds what is in a piece."""
+        if (latin := latin_1(text)) is not None:
+            self._latin += bytes(set(latin.translate(None, self._latin)))
+        else:
+            points = code_points(text)
+            if not len(self._found):
+                self._found = np.zeros(0x110000, dtype=np.bool_)
+            if not self._found.take(points, mode="clip").all():
+                self._found[points] = True
+        around = self._last + text
+        if "<|endoftext" in around:
+            self._ends.update(END_SPELLINGS.findall(around))
+        self._last = around[-LONGEST_END:]
+
+    def __str__(self) -> str:
+        points = sorted({*self._latin, *np.flatnonzero(self._found).tolist()})
+        return "".join([*map(chr, points), *sorted(self._ends)])

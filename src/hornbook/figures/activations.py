@@ -1,0 +1,150 @@
+"""Figures of activations and their gradients, layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from hornbook.figures import style
+from hornbook.figures.data import (
+    NO_UNITS,
+    DoesNotApplyError,
+    figure_data,
+    layer_names,
+    probe_records,
+    require_trained,
+)
+from hornbook.figures.style import Figure, depth_colors, panels, styled
+from hornbook.metrics.activations import judge_activations
+from hornbook.metrics.probes import BINS, TANH_SATURATED, WIDE, Distribution, LayerStatistics
+from hornbook.runs.directory import StoredRun
+
+
+@styled
+def activations(run: StoredRun) -> Figure:
+    """Histograms of the layers' outputs on held-out text, and of their gradients."""
+    probe = figure_data(run).probe
+    names = layer_names(run, probe.activations)
+    on = "held-out text" if run.config.data.held_out else "the training text"
+    return _flow(probe.activations, probe.gradients, first=False, names=names, on=on)
+
+
+@styled
+def first_activations(run: StoredRun) -> Figure:
+    """The same at the first step, from the probes: how the model was initialized."""
+    require_trained(run)
+    record = probe_records(run, "probe")[0]
+    units = {name: LayerStatistics.from_json(data) for name, data in record["activations"].items()}
+    gradients = {name: Distribution.from_json(data) for name, data in record["gradients"].items()}
+    return _flow(units, gradients, first=True)
+
+
+@styled
+def flow(
+    units: Mapping[str, LayerStatistics],
+    gradients: Mapping[str, Distribution],
+    *,
+    first: bool = True,
+) -> Figure:
+    """Activation and gradient histograms of any probe, at the first step or later."""
+    return _flow(units, gradients, first=first)
+
+
+def _flow(
+    units: Mapping[str, LayerStatistics],
+    gradients: Mapping[str, Distribution],
+    *,
+    first: bool,
+    names: Sequence[str] = (),
+    on: str = "held-out text",
+) -> Figure:
+    if not units:
+        raise DoesNotApplyError(NO_UNITS)
+    names = list(names) or [f"layer {i}" for i in range(1, len(units) + 1)]
+    shorts = [name.removeprefix("layer ") for name in names]
+    figure, (top, bottom) = panels([2.7, 2.5])
+    bottom.set_yscale("log")
+    if not any(layer.bounded for layer in units.values()):
+        top.set_yscale("log")
+    colors = depth_colors(len(units))
+    for name, color, layer in zip(shorts, colors, units.values(), strict=True):
+        outputs = layer.outputs
+        idle = f"{layer.saturated:.1%} " + ("saturated" if layer.bounded else "below 0")
+        label = f"{name} {layer.kind}: {outputs.mean:+.2f} ± {outputs.std:.2f}, {idle}"
+        histogram(top, outputs, color, label)
+    if any(layer.bounded for layer in units.values()):
+        for edge in (-TANH_SATURATED, TANH_SATURATED):
+            top.axvline(edge, color=style.VERMILION, lw=0.8, ls="--")
+        top.set_ylabel("density")
+    else:
+        top.set_ylabel("density (log)")
+    when = "at the first step" if first else f"after training, on {on}"
+    top.set(title=f"Activations {when}", xlabel="output of the layer")
+    _legend(top, "layer: mean ± standard deviation")
+    for name, color, module in zip(shorts, colors, units, strict=True):
+        if module in gradients:
+            found = gradients[module]
+            histogram(bottom, found, color, f"{name}: {found.mean:+.1e} ± {found.std:.1e}")
+    widest = max((s.std for s in gradients.values()), default=1.0) or 1.0
+    none = "" if any(s.std for s in gradients.values()) else ": all are 0"
+    bottom.set(
+        title=f"Gradients of the loss with respect to them{none}", xlabel="gradient (nats per unit)",
+        ylabel="density (log)", xlim=(-WIDE * widest, WIDE * widest),
+    )  # fmt: skip
+    bottom.ticklabel_format(axis="x", style="sci", scilimits=(0, 0))
+    bottom.locator_params(axis="x", nbins=5)
+    _legend(bottom, "layer: mean ± standard deviation")
+    figure.finding = judge_activations(units, first=first, names=names)
+    return figure
+
+
+def _legend(axes: Axes, title: str) -> None:
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), title=title, title_fontsize=8.5)
+
+
+def histogram(axes: Axes, values: Distribution, color: object, label: str) -> None:
+    """Draws a histogram as steps, so that a single bin is visible as well."""
+    low, high = values.low, values.high
+    if low >= high:  # a single value, which was counted in the middle
+        low, high = low - 0.02 * (abs(low) or 1.0), high + 0.02 * (abs(high) or 1.0)
+    width = (high - low) / BINS
+    edges = low + width * np.arange(BINS + 1)
+    density = np.array(values.counts) / max(1, sum(values.counts)) / width
+    axes.stairs(density, edges, color=color, lw=1.4, label=label)
+    if axes.get_yscale() == "log" and density.any():  # steps go down to less than the rarest bin
+        low, high = float(density[density > 0].min()) / 2, 2 * float(density.max())
+        if len(axes.patches) > 1:
+            low, high = min(low, axes.get_ylim()[0]), max(high, axes.get_ylim()[1])
+        axes.set_ylim(low, high)
+
+
+@styled
+def idle_units(run: StoredRun) -> Figure:
+    """Share of saturated outputs and of dead units, layer by layer."""
+    units = figure_data(run).probe.activations
+    if not units:
+        raise DoesNotApplyError(NO_UNITS)
+    figure, (axes,) = panels([1.1 + 0.45 * len(units)])
+    rows = np.arange(len(units))
+    layers = layer_names(run, units)
+    names = [f"{name} {layer.kind}" for name, layer in zip(layers, units.values(), strict=True)]
+    quiet = [100 * layer.saturated for layer in units.values()]
+    dead = [100 * layer.dead for layer in units.values()]
+    bounded = next(iter(units.values())).bounded
+    label = "outputs beyond 0.97:\nsaturated" if bounded else "outputs below 0"
+    axes.barh(rows - 0.19, quiet, 0.36, color=style.SKY, label=label)
+    axes.barh(
+        rows + 0.19, dead, 0.36, color=style.VERMILION, label="units so on every\nexample: dead"
+    )
+    for row, (a, b) in enumerate(zip(quiet, dead, strict=True)):
+        axes.text(a, row - 0.19, f" {a:.1f}", va="center", fontsize=8.5)
+        axes.text(b, row + 0.19, f" {b:.1f}", va="center", fontsize=8.5)
+    axes.set(xlabel="share (%)", xlim=(0, 110), title="Saturated outputs and dead units")
+    axes.set_yticks(rows, names)
+    axes.invert_yaxis()
+    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    figure.finding = judge_activations(units, first=False, names=layers)
+    return figure

@@ -1,0 +1,112 @@
+"""Figures of losses: over training, and over a learning-rate sweep."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from hornbook.figures import style
+from hornbook.figures.data import DoesNotApplyError
+from hornbook.figures.style import Figure, panels, styled
+from hornbook.metrics.finding import Finding
+from hornbook.metrics.overfitting import overfitting
+from hornbook.runs.directory import StoredRun
+
+
+@styled
+def losses(run: StoredRun) -> Figure:
+    """Training and validation loss and the learning rate over the steps."""
+    log = [r for r in run.log if r["loss"] is not None and math.isfinite(r["loss"])]
+    if len(log) < 2:
+        raise DoesNotApplyError("it was not trained step by step, so it has no curve")
+    figure, (top, bottom) = panels([3.4, 1.2], sharex=True)
+    steps = [r["step"] for r in log]
+    top.plot(steps, [r["loss"] for r in log], color=style.SKY, lw=1.2, label="training (batches)")
+    evaluations = [
+        (r["step"], r["val_loss"], r["loss"]) for r in log if r.get("val_loss") is not None
+    ]
+    uniform = math.log(run.facts["vocab_size"])
+    if evaluations:
+        x, y, _ = zip(*evaluations, strict=True)
+        what = "validation" if run.config.data.held_out else "training text"
+        top.plot(x, y, "o-", color=style.VERMILION, ms=4, lw=1.5, label=f"{what} (whole part)")
+        best_step, best, _ = min(evaluations, key=lambda point: point[1])
+        top.axvline(best_step, color=style.BLACK, ls="--", lw=1)
+        figure.finding = Finding(f"best {what} loss {best:.4f} nats at step {best_step:,}")
+        label = f"best, kept: {best:.3f}"
+        if shows := overfitting([(step, loss, val_loss) for step, val_loss, loss in evaluations]):
+            at, last_loss, last = shows
+            before = " or before" if best_step == x[0] else ""  # there was no evaluation before
+            label = f"overfitting from here{before}\n(best, kept: {best:.3f})"
+            figure.finding = Finding(
+                f"overfitting since step {best_step:,}{before}: the validation loss rose from "
+                f"{best:.4f} to {last:.4f} at step {at:,} as the training loss fell to "
+                f"{last_loss:.4f}; the weights of step {best_step:,} are kept",
+                False,
+            )
+        left = best_step < 0.4 * steps[-1]
+        top.annotate(
+            label, (best_step, 0.98), xycoords=("data", "axes fraction"), va="top", fontsize=8.5,
+            xytext=(5 if left else -5, 0), textcoords="offset points", ha="left" if left else "right",
+        )  # fmt: skip
+    baseline = f"uniform baseline: ln {run.facts['vocab_size']} = {uniform:.2f}"
+    top.axhline(uniform, color=style.GREY, ls=":", lw=1, label=baseline)
+    top.set_yscale("log")
+    if evaluations:  # space above all lines for the label
+        low, high = top.get_ylim()
+        top.set_ylim(low, high * (high / low) ** 0.25)
+    _plain_log_ticks(top)
+    top.set(ylabel="loss (nats per token, log)", title="Loss")
+    top.legend(
+        loc="lower right", bbox_to_anchor=(1.0, 0.98), ncols=3, columnspacing=1.0, handlelength=1.2,
+        borderaxespad=0.2, handletextpad=0.5,
+    )  # fmt: skip
+    bottom.plot(steps, [r.get("lr", math.nan) for r in log], color=style.BLACK, lw=1.2)
+    bottom.set(xlabel="steps", ylabel="learning\nrate", ylim=(0, None))
+    style.whole_numbers(bottom)
+    return figure
+
+
+def _plain_log_ticks(axes: Axes) -> None:
+    low, high = axes.get_ylim()
+    lowest, highest = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    decades = math.log10(high / low)
+    within = (
+        (1.0, 1.2, 1.5, 2, 2.5, 3, 4, 5, 7) if decades < 1 else (1, 2, 5) if decades < 3 else (1,)
+    )
+    step = max(1, (highest - lowest) // 6)
+    choices = [a * 10.0**b for b in range(lowest, highest + 1, step) for a in within]
+    axes.set_yticks([c for c in choices if low <= c <= high])
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.yaxis.set_minor_formatter(lambda value, _: "")
+    axes.tick_params(axis="y", which="minor", length=0)
+
+
+@styled
+def lr_sweep(rates: Sequence[float], losses: Sequence[float], best: float | None = None) -> Figure:
+    """The loss against the learning rate of a sweep that raises it step by step.
+
+    rates: learning rates. losses: nats, of the batch at each rate. best: a rate to mark. The notes,
+    "Trigram+MLP": rates are evenly spaced in their exponent.
+    """
+    figure, (axes,) = panels([3.2])
+    axes.plot(rates, losses, color=style.SKY, lw=1)
+    window = max(1, len(losses) // 25)
+    kernel = np.ones(window) / window
+    smooth = np.convolve(losses, kernel, "valid")
+    axes.plot(np.asarray(rates)[window // 2 :][: len(smooth)], smooth, color=style.BLUE, lw=1.8,
+              label=f"mean of {window}")  # fmt: skip
+    if best is not None:
+        axes.axvline(best, color=style.VERMILION, ls="--", lw=1.2, label=f"{best:.2g}")
+    finite = np.asarray(losses)[np.isfinite(losses)]
+    if len(finite):
+        axes.set_ylim(finite.min() - 0.1, min(finite.max(), 2 * float(finite[0])) + 0.1)
+    axes.set(xscale="log", xlabel="learning rate (log)", ylabel="loss of the batch (nats)",
+             title="Learning-rate sweep")  # fmt: skip
+    axes.xaxis.set_major_formatter(lambda rate, _: f"{rate:g}")
+    axes.xaxis.set_minor_formatter(lambda rate, _: "")
+    axes.legend()
+    return figure

@@ -1,0 +1,111 @@
+"""The figure of update-to-data and gradient-to-data ratios over training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.lines import Line2D
+
+from hornbook.figures import style
+from hornbook.figures.data import probe_records, require_trained
+from hornbook.figures.style import Figure, panels, styled
+from hornbook.metrics.finding import Finding
+from hornbook.runs.directory import StoredRun
+
+TARGET = 1e-3  # update : data, the notes' rule of thumb
+COLORS = (style.BLUE, style.ORANGE, style.GREEN, style.PURPLE, style.SKY, style.BLACK)
+LINES = [(color, line) for line in ("-", ":") for color in COLORS]
+NAMED = 9  # lines up to which each has a color and a name of its own
+
+Records = Sequence[Mapping[str, dict[str, dict[str, float]]]]
+
+
+@styled
+def ratios(run: StoredRun) -> Figure:
+    """update:data and gradient:data of each matrix over training, from the probes."""
+    require_trained(run)
+    found = probe_records(run, "probe")
+    names = list(found[0]["parameters"])
+    steps = [r["step"] for r in found]
+    named = names
+    if len(names) > NAMED:  # those of the finding among them
+        medians = _medians(found[len(found) // 2 :], names)
+        order = sorted(medians, key=lambda name: medians[name])
+        named = list(dict.fromkeys([*order[:-3:-1], *_extremes(found, names), *order[:1]]))
+    figure, axes = panels([3.0, 2.4], sharex=True)
+    for panel, key in zip(axes, ("update_ratio", "grad_ratio"), strict=True):
+        for name in names:
+            values = [r["parameters"].get(name, {}).get(key) or math.nan for r in found]
+            color, line = LINES[named.index(name)] if name in named else (style.LIGHT, "-")
+            panel.plot(
+                steps, values, line, color=color, lw=1.2, label=name.removesuffix(".weight"),
+                zorder=2 if name in named else 1,
+            )  # fmt: skip
+        panel.set_yscale("log")
+    top, bottom = axes
+    target = top.axhline(TARGET, color=style.VERMILION, lw=1.2, ls="--", label="1e-3, the target")
+    top.set(ylabel="update : data", title="How far a step moves each matrix (std / std)")
+    bottom.set(xlabel="steps", ylabel="gradient : data", title="Gradients against the weights")
+    style.whole_numbers(bottom)
+    lines = dict(zip(names, top.get_lines(), strict=False))
+    handles = [lines[name] for name in named]
+    if len(named) < len(names):
+        handles.append(Line2D([], [], color=style.LIGHT, label=f"{len(names) - len(named)} others"))
+        figure.note = "named are the highest and the lowest of both pictures"
+    top.legend(handles=[*handles, target], loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    figure.finding = judge_ratios(found, names)
+    return figure
+
+
+def _extremes(found: Records, names: list[str]) -> list[str]:
+    """The two matrices whose gradient : data is highest at any step, and the one where it is lowest."""
+    table = np.array(
+        [[r["parameters"].get(n, {}).get("grad_ratio") or math.nan for r in found] for n in names]
+    )
+    known = np.ma.masked_invalid(table)  # some have no gradient at first
+    high = np.argsort(-known.max(axis=1).filled(-math.inf), kind="stable")
+    low = np.argsort(known.min(axis=1).filled(math.inf), kind="stable")
+    return [names[i] for i in (*high[:2], low[0])]
+
+
+def _medians(found: Records, names: list[str]) -> dict[str, float]:
+    """Median update:data of each matrix that all records have."""
+    return {
+        name: float(np.median([r["parameters"][name]["update_ratio"] or 0.0 for r in found]))
+        for name in names
+        if all(name in r["parameters"] for r in found)
+    }
+
+
+def judge_ratios(found: Records, names: list[str]) -> Finding:
+    """Whether the median update:data of every matrix over the second half of training, when weights
+    initialized to 0 have grown, is within a factor of 10 of 1e-3."""
+    for name in names:
+        for r in found:
+            ratio = r["parameters"].get(name, {}).get("update_ratio")
+            if name in r["parameters"] and (ratio is None or not math.isfinite(ratio)):
+                return Finding(
+                    f"{name} has values that are NaN or infinite: training diverged; lower the "
+                    "learning rate",
+                    False,
+                )
+    found = found[len(found) // 2 :]
+    median = _medians(found, names)
+    fast = max(median, key=lambda name: median[name])
+    slow = min(median, key=lambda name: median[name])
+    if median[fast] > 10 * TARGET:
+        return Finding(
+            f"{fast} moves by {median[fast]:.1e} of itself a step (median), 1e-3 is the target: "
+            "learning rate too high for it",
+            False,
+        )
+    if median[slow] < TARGET / 10:
+        return Finding(
+            f"{slow} moves by only {median[slow]:.1e} of itself a step (median), 1e-3 is the "
+            "target: learning rate too low for it",
+            False,
+        )
+    low, high = min(median.values()), max(median.values())
+    return Finding(f"steps move the matrices by {low:.1e} to {high:.1e} (median): near 1e-3")

@@ -1,0 +1,176 @@
+"""The figure of surprisal: each token of a text by its bits, and the tokens held likelier."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+
+from hornbook.figures import style
+from hornbook.figures.data import DoesNotApplyError, figure_data, next_probabilities
+from hornbook.figures.style import Figure, panels, shown, styled
+from hornbook.metrics.finding import Finding
+from hornbook.metrics.loss import Score, score
+from hornbook.runs.directory import StoredRun
+
+COLUMNS = 12  # tokens in a line
+TOKENS = 60  # up to which the alternatives are drawn as well
+NARROW, WHOLE = 40, 1600  # tokens in a line without them, and in all
+LINES = 80  # of many short documents
+ALTERNATIVES = 5
+BITS = 8.0  # the darkest shade
+
+
+@styled
+def surprise(run: StoredRun, text: str | None = None) -> Figure:
+    """Each token of a text shaded by its bits, with the model's top five below where they are few.
+
+    Documents are given one a line; each is read from its start to its end, which counts as a token.
+    The bits are those of `score`, and the average is that of the whole text, of which at most WHOLE
+    tokens are drawn, TOKENS where no text is given.
+    """
+    long = text is not None
+    text = figure_data(run).text if text is None else text
+    pieces = text.split("\n") if run.documents else [text]
+    pieces = [piece for piece in pieces if len(run.tokenizer.encode(piece, unknown="skip"))]
+    if not pieces:
+        raise DoesNotApplyError("the text holds no character that the model knows")
+    scores = score(run.model, run.tokenizer, pieces, unknown="skip")
+    bits = [nats / math.log(2) for one in scores for nats in one.token_nats]
+    long = long and len(bits) > TOKENS
+    kept = list(_few(scores)) if long else scores
+    figure = _narrow(kept) if long else _wide(run, scores)
+    figure.finding = _judge(run, bits)
+    drawn, notes = min(WHOLE if long else TOKENS, sum(one.tokens for one in kept)), []
+    if len(bits) > drawn:
+        notes.append(
+            f"the first {drawn:,} of {len(bits):,} tokens are drawn; the average is of all"
+        )
+    if long:
+        notes.append(
+            f"a text of {TOKENS} tokens or fewer, ends counted, is drawn with likelier tokens"
+        )
+    if not run.model.sliding and max(one.tokens for one in scores) > run.model.context_length:
+        notes.append(f"read in blocks of {run.model.context_length} tokens, the model's context")
+    figure.note = "; ".join(notes)
+    return figure
+
+
+def _few(scores: Sequence[Score]) -> Iterator[Score]:
+    """The first texts, of not many more than LINES lines."""
+    lines = 0
+    for one in scores:
+        if lines >= LINES:
+            return
+        lines += -(-one.tokens // NARROW)
+        yield one
+
+
+def _lines(
+    scores: Sequence[Score], most: int, columns: int
+) -> Iterator[list[tuple[Score, int, str, float]]]:
+    """The first tokens of some texts in lines: score, position in it, label, bits."""
+    for one in scores:
+        n = min(most, one.tokens)
+        most -= n
+        cells = [(one, i, shown(one.symbols[i]), one.token_nats[i] / math.log(2)) for i in range(n)]
+        yield from (cells[i : i + columns] for i in range(0, n, columns))
+
+
+def _wide(run: StoredRun, scores: Sequence[Score]) -> Figure:
+    """A short text, or the beginning of one, with the tokens held likelier."""
+    lines = list(_lines(scores, TOKENS, COLUMNS))
+    figure, (axes,) = panels([1.3 * len(lines) + 0.2])
+    likely: dict[int, list[list[tuple[str, float]]]] = {}
+    for row, cells in enumerate(lines):
+        for column, (one, position, symbol, cost) in enumerate(cells):
+            if id(one) not in likely:
+                likely[id(one)] = likeliest(run, one.text)
+            _cell(axes, column, row, symbol, cost, likely[id(one)][position])
+    axes.axis("off")
+    axes.set_title("Surprisal of each token, and the tokens the model held likelier")
+    scale = axes.imshow([[0.0]], cmap=style.AMOUNT, vmin=0, vmax=BITS, extent=(-2, -1, -2, -1))
+    axes.set(xlim=(-0.02, COLUMNS), ylim=(len(lines) + 0.02, -0.02), aspect="auto")
+    style.color_bar(figure, scale, axes, "surprisal (bits)")
+    return figure
+
+
+def _judge(run: StoredRun, bits: Sequence[float]) -> Finding:
+    uniform, mean = math.log2(run.facts["vocab_size"]), sum(bits) / len(bits)
+    words = f"{mean:.2f} bits a token on average; uniform baseline: {uniform:.2f}"
+    if impossible := sum(map(math.isinf, bits)):
+        return Finding(f"{words}: {impossible:,} of {len(bits):,} tokens held impossible", False)
+    if mean < uniform:
+        return Finding(words)
+    return Finding(f"{words}: worse than the baseline; the text is unlike the training text", False)
+
+
+def _narrow(scores: Sequence[Score]) -> Figure:
+    """A longer text, shaded alone."""
+    rows = list(_lines(scores, WHOLE, NARROW))
+    figure, (axes,) = panels([0.24 * len(rows) + 0.9])
+    table = np.full((len(rows), NARROW), np.nan)
+    cell = (66 * style.WIDTH / NARROW, 72 * 0.24)
+    inks: dict[str, list[tuple[float, float, str]]] = {"white": [], style.BLACK: []}
+    small: dict[str, list[tuple[float, float, str]]] = {"white": [], style.BLACK: []}
+    for y, row in enumerate(rows):
+        for x, (_, _, symbol, cost) in enumerate(row):
+            table[y, x] = min(cost, BITS)  # infinity would be left white
+            ink = "white" if cost > 0.45 * BITS else style.BLACK
+            (inks if len(symbol) < 3 else small)[ink].append((x, y, symbol))
+    picture = axes.imshow(table, cmap=style.AMOUNT, vmin=0, vmax=BITS, aspect="auto")
+    for ink in inks:
+        style.numbers(axes, inks[ink], 9.0, cell, ink)
+        style.numbers(axes, small[ink], 3.6, cell, ink)
+    style.square_cells(axes, [], [])
+    axes.set_title("Surprisal of each token")
+    style.color_bar(figure, picture, axes, "surprisal (bits)")
+    return figure
+
+
+def likeliest(run: StoredRun, text: str) -> list[list[tuple[str, float]]]:
+    """The likeliest tokens at each position of a text, read in blocks as `score` reads it."""
+    tokenizer, model = run.tokenizer, run.model
+    ids = [tokenizer.start_id, *tokenizer.encode(text, unknown="skip").tolist()]
+    if tokenizer.end_id is None:
+        ids.pop()
+    ids = ids[:TOKENS]
+    block = len(ids) if model.sliding else model.context_length
+    p = torch.cat([next_probabilities(run, ids[i : i + block]) for i in range(0, len(ids), block)])
+    best = p.topk(min(ALTERNATIVES, p.shape[1]))
+    return [
+        [(shown(tokenizer.symbol(t)), q) for q, t in zip(shares, tokens, strict=True) if q > 0]
+        for shares, tokens in zip(best.values.tolist(), best.indices.tolist(), strict=True)
+    ]
+
+
+def _bits(bits: float) -> str:
+    return "∞" if math.isinf(bits) else f"{bits:.1f}"
+
+
+def _cell(
+    axes: Axes, x: int, y: int, symbol: str, bits: float, best: list[tuple[str, float]]
+) -> None:
+    axes.add_patch(
+        Rectangle((x + 0.03, y), 0.94, 0.36, facecolor=style.AMOUNT(min(bits / BITS, 1.0)), lw=0.5,
+                  edgecolor=style.PALE)
+    )  # fmt: skip
+    ink = "white" if bits > 0.45 * BITS else style.BLACK
+    size = style.fitting(symbol, 12, 3)
+    style.written(axes, x + 0.5, y + 0.13, symbol, fontsize=size, color=ink, fontweight="bold")
+    style.written(axes, x + 0.5, y + 0.285, _bits(bits), fontsize=7, color=ink)
+    wide = 0.55 * 66 * style.WIDTH / COLUMNS  # points
+    for i, (other, p) in enumerate(best):
+        same = other == symbol
+        options = {"color": style.VERMILION if same else style.BLACK,
+                   "fontweight": "bold" if same else "normal"}  # fmt: skip
+        size = 7 * min(1.0, wide / max(1e-9, style.width(other, 7, "bold")))
+        line = y + 0.43 + 0.1 * i
+        # apart, as letters that run from right to left would carry the number with them
+        style.written(axes, x + 0.57, line, other, fontsize=size, ha="right", **options)
+        share = f"{100 * p:.0f}%" if p >= 0.005 else "<1%"
+        style.written(axes, x + 0.63, line, share, fontsize=7, ha="left", **options)

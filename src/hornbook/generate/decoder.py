@@ -1,0 +1,226 @@
+"""Decoding: samples from any model, whole or streamed.
+
+Works on the contract alone: a model starts rows and continues them token by token, with a state that
+the decoder owns. A document ends with the end id; a stream continues past the context, as its model
+defines (`models/cached.py`). B batch, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hornbook.errors import ConfigError
+from hornbook.generate.sampling import Sampling, make_generator, uniforms
+from hornbook.generate.stops import TextStream, cut_at_stop
+from hornbook.generate.tuning import CACHED_TOKENS, CACHED_WORK, MAX_ROWS, MIN_ROWS, SHARED_ROWS
+from hornbook.kernels import StaticDecoder
+from hornbook.layers.cache import Compaction
+from hornbook.models.base import LanguageModel
+from hornbook.tokenizers import Tokenizer
+from hornbook.tokenizers.base import Unknown
+
+# logits (B, V), the samples' numbers (B,) and how many tokens they have -> the next tokens (B,)
+Draw = Callable[[Tensor, Tensor, int], Tensor]
+# yields samples' numbers (k,) and their next tokens (k,); may be sent which of them continue (k,)
+TokenRows = Generator[tuple[Tensor, Tensor], Tensor | None, None]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One sample: prompt and continuation. finished: it ended by itself or at a stop string."""
+
+    text: str
+    prompt: str
+    tokens: int
+    finished: bool
+
+
+def sample(
+    model: LanguageModel,
+    tokenizer: Tokenizer,
+    *,
+    n: int = 1,
+    prompt: str = "",
+    max_tokens: int = 500,
+    sampling: Sampling | None = None,
+    stop: Sequence[str] = (),
+    seed: int | None = None,
+    generator: torch.Generator | None = None,
+    batch: int | None = None,
+    unknown: Unknown = "error",
+) -> list[Sample]:
+    """n samples that begin with the prompt, up to `max_tokens` new tokens or a stop string each.
+
+    The text keeps the prompt and not the stop string. seed: a generator made from it (None: a random
+    one) in place of `generator`. One number is drawn from the generator, a key: token t of sample i
+    depends on the key, i and t, and on neither n nor the batch (but for the rounding of logits, which
+    differs between batches of other sizes and for long texts). With batch=1 samples are drawn one
+    after the other from the generator itself, as in the notes. unknown: characters of the prompt that
+    the tokenizer does not know raise DataError or are skipped.
+    """
+    _check(n, max_tokens, stop)
+    draw = _draw(sampling or Sampling(), _generator(seed, generator), by_key=batch != 1)
+    start = prompt_ids(tokenizer, prompt, unknown)
+    if unknown == "skip":  # the text shows what the model has read
+        prompt = tokenizer.decode(tokenizer.encode(prompt, unknown="skip"))
+    batch = batch or rows_at_once(model, len(start) + max_tokens)
+    samples: list[Sample] = []
+    for first in range(0, n, batch):
+        numbers = torch.arange(first, min(first + batch, n), device=model.device)
+        rows = generate_ids(model, start, numbers, max_tokens, draw)
+        for tokens, stopped in _collect(rows, tokenizer, stop, first, len(numbers)):
+            ended = tokens[-1:].tolist() == [tokenizer.end_id]
+            text, _ = cut_at_stop(tokenizer.decode(tokens), stop)
+            samples.append(Sample(prompt + text, prompt, len(tokens) - ended, ended or stopped))
+    return samples
+
+
+def stream(
+    model: LanguageModel,
+    tokenizer: Tokenizer,
+    *,
+    prompt: str = "",
+    max_tokens: int = 500,
+    sampling: Sampling | None = None,
+    stop: Sequence[str] = (),
+    seed: int | None = None,
+    generator: torch.Generator | None = None,
+    unknown: Unknown = "error",
+) -> Iterator[str]:
+    """The first of `sample`'s samples piece by piece, without the prompt.
+
+    A piece never splits a character nor contains part of a stop string.
+    """
+    _check(1, max_tokens, stop)
+    draw = _draw(sampling or Sampling(), _generator(seed, generator), by_key=True)
+    start = prompt_ids(tokenizer, prompt, unknown)
+    first, text = (
+        torch.zeros(1, dtype=torch.int64, device=model.device),
+        TextStream(tokenizer, stop),
+    )
+    for _, token in generate_ids(model, start, first, max_tokens, draw):
+        if piece := text.push(int(token)):
+            yield piece
+        if text.stopped:
+            return
+    if piece := text.finish():
+        yield piece
+
+
+@torch.inference_mode()
+def generate_ids(
+    model: LanguageModel, prompt: Sequence[int], samples: Tensor, max_tokens: int, draw: Draw
+) -> TokenRows:
+    """Continues a prompt once for each of `samples` (n,): every sample is drawn here.
+
+    Yields numbers of samples and their next tokens, (k,) each. Samples that reached the end of their
+    document leave, as do those that a bool (k,) sent back excludes. While many samples are equal so
+    far, their common rows are computed once.
+    """
+    model.eval()
+    decoder = StaticDecoder(model)
+    logits, state = decoder.start(torch.tensor([list(prompt)], device=model.device))
+    row = torch.zeros_like(samples)  # which of the model's rows each sample continues
+    shared = True
+    for length in range(max_tokens):
+        tokens = draw(logits[row] if shared else logits, samples, length)
+        wanted = yield samples, tokens
+        stay = tokens != (-1 if model.end_id is None else model.end_id)
+        if wanted is not None:
+            stay &= wanted
+        if length + 1 == max_tokens or not stay.any():
+            return
+        if shared:
+            samples, row, tokens = samples[stay], row[stay], tokens[stay]
+            pairs, index = torch.unique(row * model.vocab_size + tokens, return_inverse=True)
+            shared = len(pairs) < SHARED_ROWS * len(samples)
+            if shared:
+                state.select(pairs // model.vocab_size)
+                row, tokens = index, pairs % model.vocab_size
+            else:
+                state.select(row)
+        elif not stay.all():
+            compaction = Compaction.of(stay)
+            state.compact(compaction)
+            samples, tokens = compaction(samples.clone()), compaction(tokens.clone())
+        logits = decoder.step(tokens, state)
+
+
+def prompt_ids(tokenizer: Tokenizer, prompt: str, unknown: Unknown = "error") -> list[int]:
+    """The ids of a prompt: the end id before a document; a stream's own start only where there is no
+    prompt. Raises DataError for unknown characters."""
+    ids: list[int] = tokenizer.encode(prompt, unknown=unknown).tolist()
+    if tokenizer.end_id is not None or not ids:
+        ids = [tokenizer.start_id, *ids]
+    return ids
+
+
+def rows_at_once(model: LanguageModel, length: int) -> int:
+    """How many samples of so many tokens are generated side by side."""
+    tokens = min(CACHED_TOKENS, CACHED_WORK // max(1, model.n_parameters))
+    return min(MAX_ROWS, max(MIN_ROWS, tokens // min(length, model.context_length)))
+
+
+def _collect(
+    rows: TokenRows, tokenizer: Tokenizer, stop: Sequence[str], first: int, n: int
+) -> Iterator[tuple[np.ndarray, bool]]:
+    """The tokens of each of n samples from number `first` on, and whether it met a stop string."""
+    numbers, tokens = [], []
+    texts = [TextStream(tokenizer, stop) for _ in range(n if stop else 0)]
+    stopped = np.zeros(n, dtype=bool)
+    step = next(rows, None)
+    while step is not None:
+        numbers.append(step[0].cpu().numpy() - first)
+        tokens.append(step[1].cpu().numpy())
+        wanted = None
+        if stop:
+            for i, token in zip(numbers[-1].tolist(), tokens[-1].tolist(), strict=True):
+                texts[i].push(token)
+                stopped[i] = texts[i].stopped
+            wanted = torch.from_numpy(~stopped[numbers[-1]]).to(step[0].device)
+        try:
+            step = rows.send(wanted)
+        except StopIteration:
+            break
+    sample_of = np.concatenate(numbers)
+    order = sample_of.argsort(kind="stable")
+    ends = np.bincount(sample_of, minlength=n).cumsum()
+    yield from zip(
+        np.split(np.concatenate(tokens)[order], ends[:-1]), stopped.tolist(), strict=True
+    )
+
+
+def _draw(sampling: Sampling, generator: torch.Generator, *, by_key: bool) -> Draw:
+    """Draws from the generator itself, or by a key that is drawn from it."""
+    if not by_key:
+        return lambda logits, samples, length: sampling.choose(logits, generator)
+    key = int(torch.randint(2**63 - 1, (), generator=generator))
+
+    def draw(logits: Tensor, samples: Tensor, length: int) -> Tensor:
+        if logits.device.type not in ("cpu", "cuda"):  # others have no float64
+            samples = samples.cpu()
+        return sampling.pick(logits, uniforms(key, samples, length))
+
+    return draw
+
+
+def _generator(seed: int | None, generator: torch.Generator | None) -> torch.Generator:
+    if generator is None:
+        return make_generator(seed)
+    if seed is not None:
+        raise ConfigError("seed: found both a seed and a generator, expected one of them")
+    return generator
+
+
+def _check(n: int, max_tokens: int, stop: Sequence[str]) -> None:
+    if n < 1:
+        raise ConfigError(f"n: found {n}, expected at least 1 sample")
+    if max_tokens < 1:
+        raise ConfigError(f"max_tokens: found {max_tokens}, expected at least 1")
+    if any(not s for s in stop):
+        raise ConfigError("stop: found an empty text, expected at least one character")

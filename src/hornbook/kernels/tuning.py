@@ -1,0 +1,20 @@
+"""Constants fitted to a machine: two AVX2 cores of an AMD EPYC, November 2026 (docs/logbook.md).
+
+Measured by `python benchmarks/updates.py` (training) and `python benchmarks/generation.py` (decoding).
+"""
+
+from __future__ import annotations
+
+DROPOUT_CHUNK = 1 << 17  # numbers whose mask fits into the cache
+ATTENTION_CHUNK = 1 << 20  # attention weights computed at once
+QUERY_CHUNK = 128  # positions whose queries share their keys: they skip later ones
+SHORT_CACHE = 32  # positions up to which attention of many rows is faster without the fused kernel
+STATIC_AFTER = (
+    400  # steps of one row before its operations are traced: that costs some hundred steps
+)
+MAX_SCRIPTS = 24  # traced graphs in a process: torch keeps each, some 10 MB, until it ends
+INDUCTOR_OPTIONS = {  # of torch's compiler for compiled steps
+    "cpp_wrapper": True,  # no Python between the loops
+    "pattern_matcher": False,  # fusing a product with an addition takes twice as long
+    "cpp.min_chunk_size": 4096,  # numbers from which a thread is worth its start
+}

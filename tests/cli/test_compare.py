@@ -1,0 +1,40 @@
+"""`hornbook compare`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import hornbook
+from hornbook.cli.main import main
+from tests.conftest import strict
+
+
+def test_infinite_losses_are_said_in_words_and_are_null_in_json(
+    words_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Counts without smoothing give new names no probability."""
+    paths = []
+    for name, fields in (
+        ("none", {"order": 6, "smoothing": "add-k", "k": 0}),
+        ("nothing", {"order": 7, "smoothing": "add-k", "k": 0}),
+        ("some", {"order": 2}),
+    ):
+        settings = {f"model.{field}": value for field, value in fields.items()}
+        hornbook.train(str(words_file), model="ngram", out=tmp_path / name, settings=settings)
+        paths.append(str(tmp_path / name))
+    capsys.readouterr()
+    picture = tmp_path / "p.png"
+    assert main(["compare", *paths, "--out", str(picture)]) == 0
+    out = capsys.readouterr().out
+    assert "none has an infinite loss: it gives some of the validation text no probability" in out
+    assert "significant" not in out
+    assert "inf " not in out
+    assert "nan" not in out
+    assert main(["compare", *paths, "--json"]) == 0
+    found = strict(capsys.readouterr().out)
+    assert [row["validation"] for row in found["standings"][:2]] == [None, None]
+    assert [pair["mean"] for pair in found["differences"]] == [None, None]
+    (both,) = hornbook.compare(paths[:2]).differences
+    assert "cannot be compared: both have an infinite loss" in both.sentence

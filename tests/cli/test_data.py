@@ -1,0 +1,60 @@
+"""`hornbook data`: the figures of a corpus."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hornbook.cli.data import statistics
+from hornbook.cli.main import main
+from hornbook.data.corpus import read_corpus
+from hornbook.data.limits import Limits
+
+Write = Callable[[str, bytes | str], Path]
+Cap = pytest.CaptureFixture[str]
+BOTTLES = "".join(f"{i} green bottles,\n\nhanging on the wæll. " for i in range(400))
+
+
+def test_the_known_corpora_are_listed(capsys: Cap) -> None:
+    assert main(["data"]) == 0
+    out = capsys.readouterr().out
+    assert all(name in out for name in ("names", "makemore-names", "shakespeare"))
+    assert main(["data", "--json"]) == 0
+    names = [json.loads(line)["name"] for line in capsys.readouterr().out.splitlines()]
+    assert names == ["names", "makemore-names", "shakespeare"]
+
+
+def test_a_corpus_of_documents_is_described(capsys: Cap, write: Write) -> None:
+    path = str(write("t.txt", "emma\nolivia\n\nemma\nzoë\n"))
+    assert main(["data", path, "--kind", "documents"]) == 0
+    out = capsys.readouterr().out
+    assert "4, 3 different" in out
+    assert "emma x2" in out
+    assert "3 to 6 characters, median 4" in out
+    assert "9 characters: aeilmovzë" in out
+    assert "LATIN SMALL LETTER E WITH DIAERESIS" in out
+    assert "1 blank lines left out" in out
+
+
+def test_a_stream_is_described_as_json(capsys: Cap, write: Write) -> None:
+    path = str(write("t.txt", BOTTLES))
+    assert main(["data", path, "--kind", "stream", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["characters"] == len(BOTTLES)
+    assert facts["bytes"] == len(BOTTLES.encode())
+    assert facts["lines"] == BOTTLES.count("\n")
+    assert facts["different_characters"] == len(set(BOTTLES))
+
+
+@pytest.mark.parametrize("kind", ["documents", "stream"])
+def test_figures_that_are_of_an_excerpt_say_so(kind: str, write: Write) -> None:
+    path = write("t.txt", BOTTLES)
+    limits = Limits(in_memory=0, in_cache=0, chunk=300, excerpt=400)
+    whole = statistics(read_corpus(path, kind=kind))
+    facts = statistics(read_corpus(path, kind=kind, limits=limits))
+    assert facts["notes"][-1].endswith(f"of the first {facts['excerpt']} characters")
+    exact = ("characters", "different_characters", "bytes", "sha256", "documents", "lines")
+    assert {k: facts.get(k) for k in exact} == {k: whole.get(k) for k in exact}

@@ -1,0 +1,95 @@
+"""`hornbook sample`: the samples of `Run.sample`, and the corpus is read only if asked."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from hornbook.api import Run, train
+from tests.cli.common import Cap, run
+from tests.conftest import WORDS
+
+
+@pytest.fixture(scope="module")
+def copying_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Counts of nine characters over ten words: it can only copy."""
+    folder = tmp_path_factory.mktemp("copying")
+    (folder / "words.txt").write_text("\n".join(WORDS), "utf-8")
+    settings = {
+        "data.kind": "documents", "model.order": 9, "model.smoothing": "add-k", "model.k": 0.0,
+    }  # fmt: skip
+    return train(str(folder / "words.txt"), model="ngram", out=folder / "run", settings=settings)
+
+
+def test_samples_are_those_of_python(capsys: Cap, names_run: Run) -> None:
+    words = ["sample", names_run.path, "-n", "4", "--seed", "1", "--prompt", "el", "--top-k", "9"]
+    code, out, err = run(capsys, *words)
+    samples = names_run.sample(4, seed=1, prompt="el", top_k=9)
+    assert (code, out.splitlines(), err) == (0, [sample.text for sample in samples], "")
+    objects = [json.loads(line) for line in run(capsys, *words, "--json")[1].splitlines()]
+    assert [o["text"] for o in objects] == out.splitlines()
+    assert [(o["tokens"], o["copied"]) for o in objects] == [(s.tokens, None) for s in samples]
+
+
+def test_a_stream_is_generated_past_the_context(capsys: Cap, stream_run: Run) -> None:
+    words = ["sample", stream_run.path, "--max-tokens", "90", "--seed", "2", "--prompt", "green"]
+    code, out, _ = run(capsys, *words)
+    assert code == 0
+    (sample,) = stream_run.sample(1, max_tokens=90, seed=2, prompt="green")
+    assert sample.tokens > stream_run.model.context_length
+    assert out == f"{sample.text}\n"
+
+
+def test_the_corpus_is_read_only_for_copies(
+    capsys: Cap, copying_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved = shutil.copytree(copying_run.path, tmp_path / "moved")
+    facts = json.loads((moved / "config.json").read_text())
+    facts["config"]["data"]["corpus"] = str(tmp_path / "gone.txt")
+    (moved / "config.json").write_text(json.dumps(facts))
+    code, out, err = run(capsys, "sample", moved, "-n", "3", "--seed", "1")
+    assert (code, len(out.splitlines()), err) == (0, 3, "")
+    for flag in ("--mark-copies", "--new-only"):
+        code, out, err = run(capsys, "sample", moved, "-n", "3", flag)
+        assert (code, out) == (1, "")
+        assert "gone.txt" in err
+
+
+def test_copies_are_marked_and_left_out_on_demand(capsys: Cap, copying_run: Run) -> None:
+    known = set(copying_run.split().train)
+    words = ["sample", copying_run.path, "--seed", "1"]
+    plain = run(capsys, *words, "-n", "6")[1].splitlines()
+    lines = run(capsys, *words, "-n", "6", "--mark-copies")[1].splitlines()
+    assert [line.partition("\t")[0] for line in lines] == plain
+    marks = ["(in the training part)" if text in known else "" for text in plain]
+    assert [line.partition("\t")[2] for line in lines] == marks
+    assert any(marks)
+    for line in run(capsys, *words, "--mark-copies", "--json")[1].splitlines():
+        made = json.loads(line)
+        assert made["copied"] == (made["text"] in known)
+    code, out, err = run(capsys, *words, "-n", "2", "--new-only")
+    assert code == 0
+    assert not set(out.splitlines()) & known
+    assert len(out.splitlines()) == 2 or "the model copies" in err
+
+
+def test_new_only_finds_as_many_as_requested(capsys: Cap, names_run: Run) -> None:
+    known = set(names_run.split().train)
+    code, out, _ = run(capsys, "sample", names_run.path, "-n", "8", "--seed", "1", "--new-only")
+    assert code == 0
+    assert len(out.splitlines()) == 8
+    assert not set(out.splitlines()) & known
+
+
+def test_a_copied_stretch_of_a_stream_is_marked(capsys: Cap, stream_run: Run) -> None:
+    code, _, err = run(
+        capsys, "sample", stream_run.path, "--prompt", "bottles,\n", "--max-tokens", "1",
+        "--temperature", "0", "--mark-copies",
+    )  # fmt: skip
+    assert code == 0
+    (sample,) = stream_run.sample(1, prompt="bottles,\n", max_tokens=1, temperature=0)
+    copied = sample.text in stream_run.split().train[0]
+    assert ("this text is in the training part" in err) == copied

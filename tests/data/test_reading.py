@@ -1,0 +1,104 @@
+"""Files in pieces: line ends, whole lines, and what cannot be read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hornbook.data.reading import (
+    TextReader,
+    beginning,
+    file_state,
+    has_only_cr,
+    refuse_changed,
+    whole_lines,
+    without_blank_lines,
+)
+from hornbook.errors import DataError
+from tests.data.texts import TEXTS, plain
+
+Write = Callable[[str, bytes | str], Path]
+SHARED = HealthCheck.function_scoped_fixture  # the folder is, and each example writes its own file
+
+
+def reader(path: Path, chunk: int = 5, encoding: str = "utf-8") -> TextReader:
+    return TextReader(path, encoding, cr_only=has_only_cr(path, encoding, chunk), chunk=chunk)
+
+
+@settings(deadline=None, suppress_health_check=[SHARED])
+@given(content=TEXTS, chunk=st.integers(4, 23), encoding=st.sampled_from(["utf-8", "utf-16"]))
+def test_line_ends_do_not_depend_on_the_pieces(
+    content: str, chunk: int, encoding: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "text.txt"
+    path.write_bytes(content.encode(encoding))
+    found = reader(path, chunk, encoding)
+    pieces = list(found)
+    assert "".join(pieces) == plain(content)
+    assert all(pieces)
+    assert found.crlf == (content.count("\r\n") if "\n" in content else 0)
+    assert found.cr == (0 if "\n" in content else content.count("\r"))
+
+
+@given(st.lists(st.text("ab\n", min_size=1, max_size=9)))
+def test_pieces_of_whole_lines(texts: list[str]) -> None:
+    pieces = list(whole_lines(texts, Path("t"), None))
+    joined = "".join(texts)
+    assert "".join(pieces) == joined + "\n" * (bool(joined) and not joined.endswith("\n"))
+    assert all(piece.endswith("\n") for piece in pieces)
+
+
+def test_a_line_too_long_for_a_document_is_refused() -> None:
+    with pytest.raises(DataError, match=r"a line of more than 10 characters.*--kind stream"):
+        list(whole_lines(["ab\n", "ab" * 3, "ab" * 3], Path("t"), 10))
+
+
+@given(st.lists(st.text("a \t\xa0\u3000\x85日"), min_size=1))
+def test_blank_lines_are_left_out_and_counted(lines: list[str]) -> None:
+    kept, n, blank = without_blank_lines("".join(f"{line}\n" for line in lines))
+    expected = [line for line in lines if line.strip()]
+    assert kept == "".join(f"{line}\n" for line in expected)
+    assert (n, blank) == (len(expected), len(lines) - len(expected))
+
+
+@given(st.lists(st.text("ab\n", min_size=1, max_size=9)), st.integers(1, 20))
+def test_a_beginning_is_of_whole_lines_and_loses_no_piece(texts: list[str], limit: int) -> None:
+    left = iter(texts)
+    pieces, text = beginning(left, limit)
+    assert [*pieces, *left] == texts
+    joined = "".join(texts)
+    assert joined.startswith(text)
+    assert len(text) <= limit
+    assert text == joined or text.endswith("\n") or "\n" not in joined[:limit]
+    assert beginning(texts, None)[1] == joined
+
+
+def test_half_of_a_surrogate_pair_is_refused(write: Write) -> None:
+    path = write("t.txt", b"ab\\ud83dab\n")
+    with pytest.raises(DataError, match=r"U\+D83D as character 2, half of a pair"):
+        list(reader(path, encoding="unicode_escape"))
+
+
+def test_what_is_no_plain_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such file"):
+        file_state(tmp_path / "none.txt")
+    with pytest.raises(DataError, match="is a directory"):
+        file_state(tmp_path)
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe")
+        with pytest.raises(DataError, match="a pipe or a device"):
+            file_state(tmp_path / "pipe")
+
+
+def test_a_changed_file_is_refused(write: Write) -> None:
+    path = write("t.txt", "ab")
+    before = file_state(path)
+    refuse_changed(path, before)
+    path.write_text("abc")
+    with pytest.raises(DataError, match="has changed while it was read"):
+        refuse_changed(path, before)

@@ -1,0 +1,70 @@
+"""All that a run needs of its text, made once; and runs on texts that are not held in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import hornbook
+from hornbook.config import DataConfig
+from hornbook.data.limits import LIMITS
+from hornbook.data.reading import TextReader
+from hornbook.data.training_data import load_training_data
+from tests.data.texts import BOTTLES, NAMES
+
+Write = Callable[[str, bytes | str], Path]
+
+
+@pytest.mark.parametrize("kind", ["documents", "stream"])
+def test_the_parts_are_those_of_the_split(kind: str, write: Write) -> None:
+    path = write("t.txt", "\n\n".join(NAMES) if kind == "documents" else BOTTLES)
+    data = load_training_data(DataConfig(corpus=str(path), kind=kind), "char")
+    assert np.array_equal(data.train.tokens, data.split.part("train", data.tokenizer).tokens)
+    assert data.validation is data.split.part("val", data.tokenizer)
+    assert data.notes == (*data.corpus.notes, *data.split.notes)
+    assert len(data.notes) == (kind == "documents")
+
+
+def test_a_text_in_memory_is_read_once(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    readers: list[Path] = []
+    begin = TextReader.__init__
+
+    def counted(self: TextReader, path: Path, *args: Any, **how: Any) -> None:
+        readers.append(path)
+        begin(self, path, *args, **how)
+
+    monkeypatch.setattr(TextReader, "__init__", counted)
+    load_training_data(DataConfig(corpus=str(write("t.txt", BOTTLES)), kind="stream"), "byte")
+    assert len(readers) == 1
+
+
+@pytest.mark.parametrize("kind", ["documents", "stream"])
+@pytest.mark.parametrize("model", ["gpt", "mlp", "ngram"])
+def test_a_text_that_is_not_in_memory_is_trained_on(
+    kind: str, model: str, write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("corpus", "limits"):
+        limits = replace(LIMITS, in_memory=0, in_cache=0, chunk=300, excerpt=400)
+        monkeypatch.setattr(f"hornbook.data.{module}.LIMITS", limits)
+    path = write("t.txt", "\n".join(NAMES) if kind == "documents" else BOTTLES)
+    sizes: dict[str, Any] = {"model": {}, "data": {"kind": kind, "validation_tokens": 100}}
+    if model == "gpt":
+        sizes["model"] = {"n_layer": 1, "n_head": 2, "n_kv_head": 2, "n_embd": 16, "n_hidden": 24}
+    if model != "ngram":
+        sizes["training"] = {"steps": 2, "batch_size": 4, "eval_count": 1, "sample_count": 1}
+    out = tmp_path / "run"
+    run = hornbook.train(str(path), model=model, precision="fp32", settings=sizes, out=out)
+    assert 50 < run.report["validation"]["tokens"] < 150
+    assert "by an excerpt of the training part" in run.report["novelty"]["verdict"]
+    assert run.evaluate("val").nats == pytest.approx(run.report["validation"]["nats"])
+    other = write("other.txt", "\n".join(NAMES[:50]) if kind == "documents" else BOTTLES[:2000])
+    mapped = run.evaluate(corpus=other)
+    monkeypatch.setattr("hornbook.data.corpus.LIMITS", LIMITS)
+    held = run.evaluate(corpus=other)
+    assert held.nats == pytest.approx(mapped.nats, rel=1e-5)
+    assert held.tokens == mapped.tokens

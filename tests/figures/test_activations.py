@@ -1,0 +1,58 @@
+"""The figures of activations."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from matplotlib.patches import StepPatch
+from torch import nn
+
+from hornbook.api import Run
+from hornbook.figures.activations import activations, flow, histogram, idle_units
+from hornbook.figures.data import DoesNotApplyError
+from hornbook.figures.registry import FIGURES
+from hornbook.figures.style import panels
+from hornbook.metrics.probes import WIDE, Distribution, LayerStatistics
+
+
+def test_a_bin_alone_is_drawn() -> None:
+    _, (axes,) = panels([2.0])
+    axes.set_yscale("log")
+    counts = [0] * 50
+    counts[10] = counts[30] = 4
+    histogram(axes, Distribution(0.0, 1.0, -1.0, 1.0, tuple(counts)), "black", "two")
+    (steps,) = axes.patches
+    assert isinstance(steps, StepPatch)
+    heights = steps.get_data().values
+    assert [i for i, h in enumerate(heights) if h > 0] == [10, 30]
+    assert 0 < axes.get_ylim()[0] < heights[10]
+
+
+@pytest.mark.parametrize(("value", "kind"), [(0.0, nn.ReLU()), (1.0, nn.Tanh())])
+def test_a_layer_of_one_value_is_drawn_where_it_is(value: float, kind: nn.Module) -> None:
+    units = LayerStatistics.of(kind, torch.full((100, 20), value))
+    figure = flow({"a": units}, {"a": Distribution.of(torch.zeros(100), WIDE)})
+    for axes, at in zip(figure.axes, (value, 0.0), strict=False):
+        (drawn,) = axes.patches
+        heights, edges = drawn.get_data().values, drawn.get_data().edges
+        assert abs(edges[int(heights.argmax())] - at) < 0.05
+        assert axes.get_ylim()[1] > heights.max()
+
+
+def test_a_mixture_names_its_members_layers(small_run: Run) -> None:
+    if not small_run.facts.get("mixed"):
+        pytest.skip("of mixtures")
+    labels = {t.get_text() for t in idle_units(small_run).axes[0].get_yticklabels()}
+    assert "mlp: layer 1 tanh" in labels
+    assert any(label.startswith("gpt: layer 2 ") for label in labels)
+    for name in ("ratios", "first_activations"):
+        with pytest.raises(DoesNotApplyError, match="inspect the runs it was mixed from"):
+            FIGURES[name].draw(small_run, None)
+
+
+def test_ticks_and_dollars_are_written_as_they_are_meant(names_run: Run) -> None:
+    figure = activations(names_run)
+    figure.canvas.draw()
+    labels = [t for axes in figure.axes for t in axes.get_yticklabels()]
+    assert any("10^{" in t.get_text() for t in labels)  # as formulas, which Text reads
+    assert all(t.get_parse_math() for t in labels)
