@@ -35,7 +35,9 @@ def test_the_newest_state_and_the_one_before_are_kept(half: Path, copy: Path) ->
     assert state_steps(copy) == [8, 12]
     pointer = read_json(copy / "last" / "state.json")
     assert {pointer["newest"], pointer["before"]} == {p.name for p in states(copy)}
-    assert not [p for p in copy.rglob("*") if "partial" in p.name or p.name in ("lock", "lock.json")]
+    assert not [
+        p for p in copy.rglob("*") if "partial" in p.name or p.name in ("lock", "lock.json")
+    ]
 
 
 @pytest.mark.parametrize("damage", ["flipped", "cut", "swapped", "gone", "pointer"])

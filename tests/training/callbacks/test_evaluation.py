@@ -11,24 +11,10 @@ import torch
 
 from hornbook.files import read_tensors
 from hornbook.planning.plan import Plan
-from hornbook.training.callbacks.base import Callback, following, spaced_steps
+from hornbook.training.callbacks.base import Callback
 from hornbook.training.callbacks.evaluation import Evaluator
 from hornbook.training.callbacks.logging import LogWriter
 from tests.training.helpers import Clock, trainer_of
-
-
-@pytest.mark.parametrize(
-    ("total", "count", "steps"),
-    [(10, 4, (2, 5, 8, 10)), (3, 10, (1, 2, 3)), (12, 1, (12,)), (12, 0, ()), (1, 1, (1,))],
-)
-def test_steps_are_evenly_spaced_and_end_with_the_last(
-    total: int, count: int, steps: tuple[int, ...]
-) -> None:
-    assert spaced_steps(total, count) == steps
-
-
-def test_the_step_that_follows() -> None:
-    assert [following((2, 5, 8), step) for step in (0, 2, 7, 8)] == [2, 5, 8, None]
 
 
 def test_it_measures_the_whole_part_and_takes_no_time_of_the_steps(

@@ -107,7 +107,8 @@ def test_every_model_trains_the_same_with_and_without_probes(
 def test_a_probed_run_gives_the_same_weights(tmp_path: Path) -> None:
     settings = {
         "model.n_layer": 1, "model.n_head": 2, "model.n_embd": 16, "model.dropout": 0.2,
-        "model.context_length": 32, "training.batch_size": 4, "training.eval_count": 2, "training.threads": 1,
+        "model.context_length": 32, "training.batch_size": 4, "training.eval_count": 2,
+        "training.threads": 1,
     }  # fmt: skip
     (tmp_path / "words.txt").write_text("\n".join(WORDS * 12), "utf-8")
     weights = []
