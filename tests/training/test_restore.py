@@ -11,6 +11,8 @@ import pytest
 import torch
 
 import hornbook
+from hornbook.engine.compiled import CompiledSteps
+from hornbook.engine.step import OptimizerStep
 from hornbook.files import read_lines, read_tensors
 from hornbook.models.registry import MODELS
 from hornbook.runs.directory import StoredRun
@@ -229,3 +231,39 @@ def test_more_steps_outlive_a_death_right_after_the_first_of_them(
     with pytest.raises(KeyboardInterrupt):
         resume(steps=24, callbacks=[Die()])
     assert resume().report["steps"] > done
+
+
+@pytest.mark.parametrize("at", [8, 13, 32])
+def test_a_run_whose_steps_are_made_several_in_a_call_is_resumed_to_the_bit(
+    at: int, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which steps are made together depends on their numbers alone. Compiling is left out here."""
+    monkeypatch.setattr(logging, "RECORDS", 4)  # a record every ten steps
+    monkeypatch.setattr(
+        CompiledSteps, "_compile", lambda self, *_: torch.enable_grad()(self._steps)
+    )
+    calls: list[tuple[int, int]] = []
+    advance = OptimizerStep.advance
+
+    def watched(self: OptimizerStep, step: int, until: int) -> Any:
+        made = advance(self, step, until)
+        calls.append((step, len(made)))
+        return made
+
+    monkeypatch.setattr(OptimizerStep, "advance", watched)
+    settings = small("mlp", steps=40, eval_count=2, sample_count=0, compile="yes")
+    settings["optim"] = {"name": "sgd", "learning_rate": 0.1, "grad_clip": 0}
+    arguments = {"model": "mlp", "settings": settings}
+    whole = hornbook.train(str(corpus), out=tmp_path / "whole", **arguments)
+    expected, calls[:] = list(calls), []
+    assert whole.facts["hardware"]["compiled"] == "steps"
+    assert (0, 1) in expected  # there is a record after the first step
+    assert (32, 8) in expected
+    with pytest.raises(Interrupted):
+        hornbook.train(
+            str(corpus), out=tmp_path / "cut", callbacks=[After(at, stop)], **arguments
+        )
+    resumed = hornbook.resume(tmp_path / "cut")
+    assert calls == expected
+    assert without_times(whole.log) == without_times(resumed.log)
+    assert tensors_of(whole.path) == tensors_of(resumed.path)
