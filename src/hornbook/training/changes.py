@@ -92,7 +92,7 @@ def _segments(run: StoredRun, position: Mapping[str, Any]) -> tuple[Segment, ...
     saved = position.get("schedule") or run.facts.get("schedule")
     if not saved:
         return (Segment(0, 0.0, run.config.training.steps),)
-    segments = tuple(Segment(int(step), place, int(total)) for step, place, total in saved)
+    segments = tuple(Segment(int(a), at, int(b)) for a, at, b in saved)
     steps = [segment.step for segment in segments]
     if steps[0] != 0 or steps != sorted(steps) or any(s.total_steps < s.step for s in segments):
         raise RunError(f"{run.path}: damaged: found {saved} as its schedule")

@@ -198,17 +198,17 @@ def _order(path: Path) -> tuple[int, ...]:
 
 
 def _load(
-    place: Path, position: dict[str, Any] | None, step: OptimizerStep, state: TrainingState
+    file: Path, position: dict[str, Any] | None, step: OptimizerStep, state: TrainingState
 ) -> None:
     def check(header: Header) -> None:
         nonlocal position
         if position is None:
             position = json.loads(header.metadata["position"])
-        checked(place, position, Position)
+        checked(file, position, Position)
         own = {n: t for n, t in header.tensors.items() if not n.startswith(OWN)}
         step.check_state_tensors(own)
 
-    tensors = read_tensors(place, check)
+    tensors = read_tensors(file, check)
     assert position is not None
     try:
         step.load_state_tensors({n: t for n, t in tensors.items() if not n.startswith(OWN)})
@@ -228,9 +228,9 @@ def _load(
         state.pending = [(loss, norm) for loss, norm in pairs.to(step.model.device)]
         state.folded = float(folded[0]), float(folded[1]), float(folded[2])
     except RunError as error:
-        raise RunError(f"{place}: {error}") from None
+        raise RunError(f"{file}: {error}") from None
     except (KeyError, TypeError, ValueError, RuntimeError, IndexError) as error:
-        raise RunError(f"{place}: damaged: {error}") from None
+        raise RunError(f"{file}: damaged: {error}") from None
 
 
 def _generators() -> dict[str, Tensor]:

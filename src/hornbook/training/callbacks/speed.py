@@ -26,7 +26,7 @@ class SpeedWatch(Callback):
         self.threads = threads
         self.expected = tokens_per_step / step_seconds if step_seconds else None
         self.windows = 0
-        self.told = False
+        self.reported = False
         self._begin = (0.0, 0)  # seconds and tokens at the start of the window
 
     def on_start(self, run: StoredRun, step: int, total_steps: int) -> None:
@@ -36,7 +36,7 @@ class SpeedWatch(Callback):
     def on_log(self, record: Mapping[str, Any]) -> None:
         """Ends a window where it is long enough."""
         seconds, tokens = record["seconds"] - self._begin[0], record["tokens"] - self._begin[1]
-        if self.told or seconds < WINDOW_SECONDS:
+        if self.reported or seconds < WINDOW_SECONDS:
             return
         self._begin = record["seconds"], record["tokens"]
         self.windows += 1
@@ -48,7 +48,7 @@ class SpeedWatch(Callback):
             self.expected = speed
         if speed * FAR_SLOWER >= self.expected:
             return
-        self.told = True
+        self.reported = True
         remedy = "close other programs"
         if self.threads > 1:
             remedy += ", or interrupt, and train anew with --training.threads 1"
