@@ -27,7 +27,7 @@ bench: $(VENV)/.ready-dev
 	$(BIN)/python benchmarks/generation.py
 	$(BIN)/python benchmarks/reading.py
 	$(BIN)/python benchmarks/targets.py names
-	if [ -n "$$HORNBOOK_DATA" ]; then $(BIN)/python benchmarks/updates.py; fi
+	if [ -n "$$HORNBOOK_DATA" ]; then $(BIN)/python benchmarks/steps.py; fi
 
 # torch first: what comes after it would otherwise choose its version
 $(VENV)/.ready: pyproject.toml constraints.txt

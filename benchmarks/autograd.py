@@ -1,4 +1,4 @@
-"""One training update by micrograd, by hornbook's Values and by hornbook's compile, side by side.
+"""One training step by micrograd, by hornbook's Values and by hornbook's compile, side by side.
 
     python benchmarks/autograd.py [--rounds 15] [--problem notes|moons|all]
 
@@ -48,7 +48,7 @@ class Problem:
     ys: list[float]
     loss: Callable[[Any, Any, Any], Any]
     lr: float
-    updates: int  # in one turn of micrograd; the others take more, so that turns are alike
+    steps: int  # in one turn of micrograd; the others take more, so that turns are alike
 
 
 NOTES = Problem(
@@ -58,7 +58,7 @@ NOTES = Problem(
     [1.0, -1.0, -1.0, 1.0],
     squared_error,
     0.001,
-    updates=100,
+    steps=100,
 )
 MOONS = Problem(
     "moons 2-16-16-1, 32 examples",
@@ -66,7 +66,7 @@ MOONS = Problem(
     *engine.two_moons(32, seed=0),
     margin,
     0.05,
-    updates=2,
+    steps=2,
 )
 
 
@@ -82,7 +82,7 @@ class Contender:
         if compiled:
             self.loss = engine.compile(self.loss)
 
-    def update(self) -> float:
+    def step(self) -> float:
         loss = self.loss(self.problem.xs, self.problem.ys)
         self.model.zero_grad()
         loss.backward()
@@ -90,13 +90,13 @@ class Contender:
             p.data -= self.problem.lr * p.grad
         return float(loss.data)
 
-    def seconds(self, updates: int) -> float:
-        """Per update; the collector is on, and what it has to do for this library counts."""
+    def seconds(self, steps: int) -> float:
+        """Per step; the collector is on, and what it has to do for this library counts."""
         gc.collect()
         start = time.process_time()
-        for _ in range(updates):
-            self.update()
-        return (time.process_time() - start) / updates
+        for _ in range(steps):
+            self.step()
+        return (time.process_time() - start) / steps
 
 
 def measure(problem: Problem, rounds: int) -> dict[str, Any]:
@@ -108,16 +108,16 @@ def measure(problem: Problem, rounds: int) -> dict[str, Any]:
     start = time.process_time()
     contenders["compiled"].loss(problem.xs, problem.ys)
     compile_seconds = time.process_time() - start
-    losses = {name: [c.update() for _ in range(10)] for name, c in contenders.items()}
+    losses = {name: [c.step() for _ in range(10)] for name, c in contenders.items()}
     turns = {"micrograd": 1, "eager": 4, "compiled": 40}
     times: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(rounds):
         for name, contender in contenders.items():
-            times[name].append(contender.seconds(problem.updates * turns[name]))
+            times[name].append(contender.seconds(problem.steps * turns[name]))
     median = {name: statistics.median(times[name]) for name in times}
     (trace,) = contenders["compiled"].loss.traces.values()
     nodes = len(graph(contenders["eager"].loss(problem.xs, problem.ys)))
-    steps = sum(
+    operations = sum(
         i.opname in ("BINARY_OP", "UNARY_NEGATIVE") for i in dis.get_instructions(trace.run)
     )
 
@@ -131,14 +131,14 @@ def measure(problem: Problem, rounds: int) -> dict[str, Any]:
         "compiled_over_micrograd": round(ratio("micrograd", "compiled"), 1),
         "compiled_over_eager": round(ratio("eager", "compiled"), 1),
         "compile_ms": round(compile_seconds * 1e3, 1),
-        "pays_back_after_updates": {
+        "pays_back_after_steps": {
             "of_eager": round(compile_seconds / (median["eager"] - median["compiled"])),
             "of_micrograd": round(compile_seconds / (median["micrograd"] - median["compiled"])),
         },
         "nodes": nodes,
         "ns_per_node": {name: round(x * 1e9 / nodes, 1) for name, x in median.items()},
-        "compiled_steps": steps,
-        "compiled_ns_per_step": round(median["compiled"] * 1e9 / steps, 1),
+        "compiled_operations": operations,
+        "compiled_ns_per_operation": round(median["compiled"] * 1e9 / operations, 1),
         "compiled_losses_identical": losses["compiled"] == losses["eager"],
         "micrograd_losses_differ_by": max(
             abs(a - b) / abs(a) for a, b in zip(losses["micrograd"], losses["eager"], strict=True)
@@ -186,16 +186,18 @@ def main() -> None:
     problems = {"notes": [NOTES], "moons": [MOONS], "all": [NOTES, MOONS]}[options.problem]
     results = [measure(problem, options.rounds) for problem in problems]
     for r in results:
-        print(f"\n{r['problem']}: {r['nodes']} nodes, {r['compiled_steps']} compiled steps")
-        print(f"{'':12}{'us/update':>12}{'ns/node':>10}{'x micrograd':>13}")
+        print(
+            f"\n{r['problem']}: {r['nodes']} nodes, {r['compiled_operations']} compiled operations"
+        )
+        print(f"{'':12}{'us/step':>12}{'ns/node':>10}{'x micrograd':>13}")
         over = {"micrograd": 1.0, "eager": r["eager_over_micrograd"]}
         over["compiled"] = r["compiled_over_micrograd"]
         for name, us in r["microseconds"].items():
             print(f"{name:12}{us:12.1f}{r['ns_per_node'][name]:10.1f}{over[name]:13.1f}")
-        back = r["pays_back_after_updates"]
+        back, ns = r["pays_back_after_steps"], r["compiled_ns_per_operation"]
         print(
-            f"compile: {r['compile_ms']} ms, paid back after {back['of_eager']} updates against "
-            f"eager, {back['of_micrograd']} against micrograd; {r['compiled_ns_per_step']} ns a step"
+            f"compile: {r['compile_ms']} ms, paid back after {back['of_eager']} steps against "
+            f"eager, {back['of_micrograd']} against micrograd; {ns} ns an operation"
         )
     least = floors()
     print(

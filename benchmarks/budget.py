@@ -1,55 +1,48 @@
-"""What each size of the time dial reaches after how many updates: `hornbook train --minutes` chooses
-by the table that this makes.
+"""What each size for a time budget reaches after how many steps: `hornbook train --minutes` chooses by
+the table that this makes.
 
     python benchmarks/budget.py --corpus shakespeare small:1000 small:2000 medium:500 ...
 
-Every point is a whole training with its own horizon, for the loss depends on the updates that were
+Every point is a whole training with its own horizon, for the loss depends on the steps that were
 planned, not on the seconds that they took: so the machine may be busy. Points are appended to
-benchmarks/budget.jsonl; `--fit` prints a + b * updates^-c of each size, the law of each in
-`training/sizes.py`.
+benchmarks/budget.jsonl; `--fit` prints a + b * steps^-c of each size, the law of each in
+`planning/decide/size.py`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import time
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
+from common import make_plan, size_settings, train_to_end
 
-from hornbook.config import merge
-from hornbook.engine.step import TrainStep
-from hornbook.metrics.loss import evaluate
-from hornbook.planning.plan import make_plan
-from hornbook.planning.sizes import SIZES, settings_of
+from hornbook.config import DataConfig, merge
+from hornbook.data.corpora import load_corpus
+from hornbook.planning.decide.size import SIZES
 
 TABLE = Path(__file__).with_name("budget.jsonl")
 
 
 def measure(corpus: str, size: str, steps: int, device: str) -> dict[str, object]:
-    """Trains one size for so many updates and gives its losses in nats."""
+    """Trains one size for so many steps and returns its loss in nats."""
     there = {"training": {"device": device}}
-    kind = make_plan(corpus).corpus.kind
-    sizes = SIZES[kind][size]
-    probe = make_plan(corpus, settings=merge(settings_of(sizes, steps, 1.0), there))
-    epochs = probe.tokens_per_step * steps / probe.train_part.n_targets
-    plan = make_plan(corpus, settings=merge(settings_of(sizes, steps, epochs), there))
-    step = TrainStep(plan.model, plan.batches, plan.config, plan.precision)
-    plan.model.train()
-    begin = time.perf_counter()
-    for i in range(steps):
-        step(i)
-    seconds = time.perf_counter() - begin
+    kind = load_corpus(DataConfig(corpus=corpus)).kind
+    chosen = SIZES[kind][size]
+    probe = make_plan(corpus, settings=merge(size_settings(chosen, steps, 1.0), there))
+    epochs = probe.tokens_per_step * steps / probe.data.train.n_targets
+    plan = make_plan(corpus, settings=merge(size_settings(chosen, steps, epochs), there))
+    found = train_to_end(plan)
     return {
         "corpus": corpus,
         "kind": kind,
         "size": size,
         "steps": steps,
         "epochs": round(epochs, 2),
-        "val_loss": round(evaluate(plan.model, plan.val_part).nats, 4),
-        "ms": round(seconds / steps * 1e3, 1),
+        "val_loss": found["loss"],
+        "ms": round(found["seconds"] / steps * 1e3, 1),
     }
 
 
@@ -64,9 +57,9 @@ def fit() -> None:
             laws, error = {}, 0.0
             for size in sizes:
                 own = [p for p in points if (p["kind"], p["size"]) == (kind, size)]
-                updates = np.array([p["steps"] for p in own], float)
+                steps = np.array([p["steps"] for p in own], float)
                 losses = np.array([p["val_loss"] for p in own])
-                basis = np.stack([np.ones_like(updates), updates**-c], 1)
+                basis = np.stack([np.ones_like(steps), steps**-c], 1)
                 (a, b), *_ = np.linalg.lstsq(basis, losses, rcond=None)
                 laws[size] = (float(a), float(b))
                 error += float(((basis @ [a, b] - losses) ** 2).sum())
@@ -80,7 +73,7 @@ def fit() -> None:
 def main() -> None:
     """Measures the points that are named, or fits."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("points", nargs="*", help="SIZE:UPDATES")
+    parser.add_argument("points", nargs="*", help="SIZE:STEPS")
     parser.add_argument("--corpus", default="shakespeare")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--fit", action="store_true")

@@ -1,11 +1,11 @@
-"""The figures of the notes and of the field beside hornbook's, as docs/figures.md.
+"""Published figures of the notes and others beside hornbook's, as docs/figures.md.
 
     HORNBOOK_DATA=<folder of names.txt and shakespeare.txt> python benchmarks/figures.py [ROW ...]
 
-Trains what has not been trained yet into runs/figures/ (the rows named, or all but those marked
-slow), measures it, and writes the page. What was measured is kept in figures.json beside this file,
-so that rows whose runs are not at hand stay. Whole validation parts, every token once, block
-protocol; the exact rows are computed anew each time. Timings want a quiet machine.
+Trains the rows named, or all but the slow ones, into runs/figures/ unless they are there, measures
+them, and writes the page. Measurements are kept in figures.json beside this file, so that rows
+without a run stay. Losses are over whole validation parts, every token once (block protocol). The
+exact rows are computed each time. Timings need an idle machine.
 """
 
 from __future__ import annotations
@@ -25,12 +25,13 @@ from hornbook.config import DataConfig
 from hornbook.data.corpora import load_corpus
 from hornbook.data.part import Part
 from hornbook.data.split import split_corpus
-from hornbook.engine.step import TrainStep
+from hornbook.engine.step import OptimizerStep
 from hornbook.experiments.comparison import measure
 from hornbook.generate import sample
 from hornbook.metrics.loss import evaluate, score
 from hornbook.models.registry import build_model, model_config
-from hornbook.planning.plan import make_plan
+from hornbook.planning.request import read_request
+from hornbook.planning.resolve import resolve
 from hornbook.tokenizers import build_tokenizer
 
 RUNS = Path("runs/figures")
@@ -69,8 +70,8 @@ TRAININGS = {
 
 # what, published, training of the notes' preset, training of hornbook's own
 ROWS = [
-    ("MLP, context 3, 200,000 updates of 32", "2.17", "notes-mlp-naive", "mlp"),
-    ("MLP with better initialisation", "2.10", "notes-mlp", "mlp"),
+    ("MLP, context 3, 200,000 steps of 32", "2.17", "notes-mlp-naive", "mlp"),
+    ("MLP with better initialization", "2.10", "notes-mlp", "mlp"),
     ("MLP with BatchNorm", "2.1057 (train 2.0674)", "notes-mlp-bn", "mlp"),
     ("WaveNet, context 8", "1.9937 (train 1.7690)", "notes-wavenet", "wavenet"),
     ("4-gram counts with smoothing", "2.11 (another split)", None, "counts-4"),
@@ -81,15 +82,15 @@ ROWS = [
         None,
         "gpt",
     ),
-    ("GPT 10.8M on Shakespeare, 5,000 updates", "1.4697 best", "notes-gpt", "gpt-stream"),
+    ("GPT 10.8M on Shakespeare, 5,000 steps", "1.4697 best", "notes-gpt", "gpt-stream"),
     (
-        "GPT 0.8M on Shakespeare, 2,000 updates of 12 x 64, laptop CPU, about 3 minutes",
+        "GPT 0.8M on Shakespeare, 2,000 steps of 12 x 64, laptop CPU, about 3 minutes",
         "1.88 (random batches)",
         "gpt2-stream",
         "gpt-stream",
     ),
     (
-        "lowest credible on Shakespeare found anywhere",
+        "lowest credible loss on Shakespeare found in publications",
         "1.4578 one seed, 1.4603 mean of 3",
         None,
         "gpt-stream",
@@ -114,34 +115,39 @@ def make(name: str) -> Run:
 
 
 def bigram() -> list[tuple[str, str, str]]:
-    """The neural bigram by its preset: losses as they fall, and what it samples in the end."""
-    plan = make_plan(preset="notes-bigram")
-    step = TrainStep(plan.model, plan.batches, plan.config, "fp32")
+    """The neural bigram by its preset: its losses, and samples after the last step."""
+    plan = resolve(read_request(preset="notes-bigram"))
+    model = plan.build_model()
+    step = OptimizerStep(model, plan.build_batches(), plan.config)
     losses = [step(i)[0].item() for i in range(plan.config.training.steps)]
     published = {0: 3.768619, 1: 3.378807, 2: 3.161090, 10: 2.696505, 50: 2.509855, 100: 2.489959}
     generator = torch.Generator().manual_seed(plan.config.training.seed)
-    made = sample(plan.model, plan.tokenizer, n=5, generator=generator, batch=1)
+    made = sample(model, plan.data.tokenizer, n=5, generator=generator, batch=1)
     rows = [
-        (f"neural bigram, loss at update {i}", f"{nats:.6f}", f"{losses[i]:.6f}")
+        (f"neural bigram, loss at step {i}", f"{nats:.6f}", f"{losses[i]:.6f}")
         for i, nats in published.items()
     ]
     names = "cexze momasurailezityha konimittain llayn ka"
-    return [*rows, ("its samples after 101 updates", names, " ".join(s.text for s in made))]
+    return [*rows, ("its samples after 101 steps", names, " ".join(s.text for s in made))]
 
 
 def plays() -> list[tuple[str, str, str]]:
-    """Shakespeare's characters, symbols and parts."""
+    """Shakespeare's characters, vocabulary and parts."""
     corpus = load_corpus(DataConfig(corpus=PLAYS))
     train, validation, _ = split_corpus(corpus, DataConfig()).sizes
     symbols = build_tokenizer("char", corpus.text, documents=False).vocab_size
     return [
-        ("Shakespeare: characters; symbols", "1,115,394; 65", f"{len(corpus.text):,}; {symbols}"),
+        (
+            "Shakespeare: characters; vocabulary",
+            "1,115,394; 65",
+            f"{len(corpus.text):,}; {symbols}",
+        ),
         ("its training / validation part", "1,003,854 / 111,540", f"{train:,} / {validation:,}"),
     ]
 
 
 def exact() -> list[tuple[str, str, str]]:
-    """The exact figures: what, published, found."""
+    """The exact figures: name, published, hornbook's."""
     corpus = load_corpus(DataConfig(corpus=NAMES))
     tokenizer = build_tokenizer("char", corpus.text, documents=True)
     whole = Part.of_documents(corpus.documents, tokenizer)
@@ -151,12 +157,12 @@ def exact() -> list[tuple[str, str, str]]:
     known = sum(name in training for name in split.validation) / len(split.validation)
     rows = [
         (
-            "examples in names; symbols",
+            "examples in names; vocabulary",
             "228,146; 27",
             f"{whole.n_targets:,}; {tokenizer.vocab_size}",
         ),
         ("lecture split", "182,625 / 22,655 / 22,866", " / ".join(f"{n:,}" for n in sizes)),
-        ("its validation names that also stand in its training part", "13.2%", f"{known:.1%}"),
+        ("its validation names that also appear in its training part", "13.2%", f"{known:.1%}"),
     ]
     for k, published in ((0, "2.454014"), (1, "2.454577"), (5, "2.457683")):
         settings = {"name": "ngram", "order": 2, "smoothing": "add-k", "k": k}
@@ -206,7 +212,7 @@ def machine(run: Run) -> str:
 
 
 def measured(name: str) -> dict[str, Any]:
-    """The figures of a training that has been made."""
+    """The figures of a run in runs/figures/."""
     run = hornbook.load(RUNS / name)
     s = measure(run, name).result
     found = {"validation": s.validation, "error": s.validation_error, "test": s.test,
@@ -217,7 +223,7 @@ def measured(name: str) -> dict[str, Any]:
 
 
 def cell(found: dict[str, Any] | None, usual: str, *, last: bool) -> tuple[str, str]:
-    """Loss and seconds of a training in words. last: with the loss of the last weights as well."""
+    """Loss and seconds of a run as text. last: also the loss of the last weights."""
     if found is None:
         return "not run", "-"
     loss = f"{found['validation']:.4f} ± {found['error']:.4f}"
@@ -233,20 +239,20 @@ def cell(found: dict[str, Any] | None, usual: str, *, last: bool) -> tuple[str, 
 
 
 def page(kept: dict[str, dict[str, Any]], rows: list[tuple[str, str, str]]) -> str:
-    """The page of what was measured and of the exact rows."""
+    """The page: exact rows and measured rows."""
     machines = Counter(found["machine"] for found in kept.values())
     usual = machines.most_common(1)[0][0] if machines else "none measured"
     lines = [
         "# Figures",
         "",
-        "Made by `python benchmarks/figures.py`; the runs behind it are made anew by the same command",
-        "where they are missing. Losses are mean nats per token over the whole validation part, every",
-        "token once (block protocol), with their standard error, of the weights that did best in an",
-        "evaluation during training; `last` is the loss of the last weights, which is what the notes",
-        "measure. `unseen` is the loss over the validation names that do not stand in the training",
-        "part as well. Seconds are those of training, without evaluation.",
+        "`python benchmarks/figures.py` writes this page, and trains the runs behind it where they",
+        "are missing. Losses are in nats per token, the mean over the whole validation part, every",
+        "token once (block protocol), with their standard error. They are those of the weights with",
+        "the lowest validation loss during training; `last` is the loss of the last weights, which",
+        "the notes measure. `unseen` is the loss over the validation names that do not appear in the",
+        "training part. Seconds are those of training, without evaluation.",
         "",
-        f"Machine, but for what a row says otherwise: {usual}.",
+        f"Machine, unless a row states another: {usual}.",
         "",
         "## Exact",
         "",
@@ -254,7 +260,7 @@ def page(kept: dict[str, dict[str, Any]], rows: list[tuple[str, str, str]]) -> s
         "| --- | --- | --- |",
         *(f"| {what} | {published} | {found} |" for what, published, found in rows),
         "",
-        "## Published, met or beaten",
+        "## Published, reached or improved",
         "",
         "| what | published | notes' preset | seconds | hornbook's own | seconds |",
         "| --- | --- | --- | --- | --- | --- |",
@@ -273,7 +279,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("rows", nargs="*", choices=[*TRAININGS, []], help="trainings to make")
     parser.add_argument(
-        "--none", action="store_true", help="train nothing; measure the runs at hand"
+        "--none", action="store_true", help="train nothing; measure the runs that exist"
     )
     args = parser.parse_args(arguments)
     wanted = args.rows or [name for name, training in TRAININGS.items() if not training.slow]

@@ -2,7 +2,7 @@
 
     python benchmarks/generation.py [--device cpu] [--names 16384] [--characters 10000]
 
-Names come from the architecture of `hornbook train names`, here trained for 100 updates only: what a
+Names come from the architecture of `hornbook train names`, here trained for 100 steps only: what a
 name costs depends on its length and not on how good it is. The textbook side draws them one by one,
 as the notes do, reading the whole name again for each character.
 
@@ -34,7 +34,7 @@ from torch.nn import functional as F
 
 from hornbook.api import train
 from hornbook.config import presets
-from hornbook.engine.device import find_device
+from hornbook.engine.device import find_device, synchronize
 from hornbook.generate import sample, stream
 from hornbook.models.base import LanguageModel
 from hornbook.models.registry import build_model, model_config
@@ -58,8 +58,7 @@ def notes_generate(
 def seconds(run: Callable[[], object], device: torch.device) -> float:
     begin = time.perf_counter()
     run()
-    if device.type == "cuda":
-        torch.cuda.synchronize()
+    synchronize(device)
     return time.perf_counter() - begin
 
 
@@ -105,7 +104,7 @@ def names(device: torch.device, n: int) -> dict[str, float]:
 def text(device: torch.device, n: int) -> dict[str, float]:
     """n characters of the notes' GPT, and the textbook's share of them."""
     torch.manual_seed(0)
-    settings = presets.notes_gpt()["model"]
+    settings = presets.named("notes-gpt")["model"]
     model = build_model(model_config(settings), 65, None).to(device).eval()
     book = TextbookGPT(
         65, model.context_length, settings["n_embd"], settings["n_head"], settings["n_layer"]
@@ -139,7 +138,7 @@ def text(device: torch.device, n: int) -> dict[str, float]:
 
 
 def alphabet() -> Tokenizer:
-    """65 symbols of a stream."""
+    """65 characters of a stream."""
     return build_tokenizer("char", "".join(map(chr, range(40, 105))), documents=False)
 
 

@@ -1,4 +1,4 @@
-"""The one dial: what more minutes buy, and whether a run ends when it said.
+"""Time budgets: what more minutes buy, and whether a run ends in time.
 
     HORNBOOK_DATA=... python benchmarks/minutes.py [CORPUS ...] [--minutes 0.5 1 2] [--device cuda]
 
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from hornbook.api import train
-from hornbook.planning.sizes import SIZES
+from hornbook.planning.decide.size import SIZES
 
 
 def trained(corpus: str, minutes: float, device: str) -> dict[str, Any]:
@@ -34,7 +34,7 @@ def trained(corpus: str, minutes: float, device: str) -> dict[str, Any]:
         "minutes": minutes,
         "spent": round(spent / 60, 3),
         "size": sizes.get((model["n_layer"], model["n_embd"]), "other"),
-        "updates": run.facts["config"]["training"]["steps"],
+        "steps": report["steps"],
         "dropout": model["dropout"],
         "val_loss": round(report["validation"]["nats"], 4),
     }

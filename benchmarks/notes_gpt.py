@@ -1,12 +1,12 @@
-"""The notes' GPT against its textbook loop: the same losses, update by update, and the speed.
+"""The notes' GPT against its textbook loop: the same losses, step by step, and the speed.
 
-    HORNBOOK_DATA=... python benchmarks/notes_gpt.py [--updates 200] [--batch 64] [--device cpu]
+    HORNBOOK_DATA=... python benchmarks/notes_gpt.py [--steps 200] [--batch 64] [--device cpu]
 
 Both begin from the same weights and see the same batches, in float32 and without dropout (two ways
 of drawing masks cannot agree). The textbook side is the notes' algorithm: one product for each head
 and each of its three parts, a written-out softmax over a masked matrix, torch's AdamW.
 
-    ... --dropout 0.2 --updates 5
+    ... --dropout 0.2 --steps 5
 
 compares speed and peak memory instead, with dropout where the notes have it, hornbook in whatever
 precision pays here. Each side runs in a process of its own, in turns. Prints a table, then one JSON
@@ -23,16 +23,17 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
 
 import torch
+from common import build_step, make_plan
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from hornbook.config import merge, presets
-from hornbook.engine.step import TrainStep
-from hornbook.machine import freed_memory_kept
-from hornbook.planning.plan import make_plan
+from hornbook.config import presets
+from hornbook.engine.device import synchronize, use_threads
+from hornbook.machine import keep_freed_memory
 
 
 class Head(nn.Module):
@@ -117,25 +118,26 @@ class TextbookGPT(nn.Module):
         self.load_state_dict({**own, **tril})
 
 
-def one_side(side: str, dropout: float, batch: int, updates: int, device: str) -> None:
-    """Prints seconds of each update and the peak of memory above that of the imports, in MiB."""
+def one_side(side: str, dropout: float, batch: int, steps: int, device: str) -> None:
+    """Prints seconds of each step and the peak of memory above that of the imports, in MiB."""
+    importlib.import_module("torch._dynamo")  # or the first optimizer would
+    before = peak_mib()
     settings = {
         "model": {"dropout": dropout, "attention_dropout": dropout},
         "training": {"batch_size": batch, "device": device, "compile": "no"},
     }
     plan = make_plan(preset="notes-gpt", settings=settings)
-    sizes = presets.notes_gpt()["model"]
-    importlib.import_module("torch._dynamo")  # or the first optimizer would
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    sizes = presets.named("notes-gpt")["model"]
     if side == "hornbook":
-        update = TrainStep(plan.model.train(), plan.batches, plan.config, plan.precision)
+        step: Callable[[int], object] = build_step(plan)
     else:
+        batches = plan.build_batches()
         book = TextbookGPT(65, sizes["context_length"], sizes["n_embd"], sizes["n_head"],
                            sizes["n_layer"], dropout).to(plan.device)  # fmt: skip
         optimizer = torch.optim.AdamW(book.parameters(), lr=3e-4)
 
-        def update(i: int) -> None:
-            ids, targets = plan.batches.batch(i)
+        def step(i: int) -> None:
+            ids, targets = batches.batch(i)
             loss = F.cross_entropy(book(ids).flatten(0, 1), targets.flatten())
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
@@ -143,26 +145,32 @@ def one_side(side: str, dropout: float, batch: int, updates: int, device: str) -
             loss.item()
 
     seconds = []
-    with freed_memory_kept() if side == "hornbook" else nullcontext():  # as its training does
-        for i in range(updates + 1):
+    kept = keep_freed_memory() if side == "hornbook" else nullcontext()  # as its training does
+    with kept, use_threads(plan.threads):
+        for i in range(steps + 1):
             begin = time.perf_counter()
-            update(i)
-            if plan.device.type == "cuda":
-                torch.cuda.synchronize()
+            step(i)
+            synchronize(plan.device)
             seconds.append(time.perf_counter() - begin)
-    peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    peak = peak_mib() - before
     if plan.device.type == "cuda":
         peak = torch.cuda.max_memory_allocated() / 2**20
     print(json.dumps({"seconds": seconds[1:], "peak_mib": peak, "precision": plan.precision}))
 
 
-def speed(dropout: float, batch: int, updates: int, device: str) -> None:
+def peak_mib() -> float:
+    """The most memory that this process has held."""
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most / 2**20 if sys.platform == "darwin" else most / 2**10
+
+
+def speed(dropout: float, batch: int, steps: int, device: str) -> None:
     """Both sides in turns, each in its own process."""
     found: dict[str, list[dict[str, object]]] = {"textbook": [], "hornbook": []}
     for _ in range(2):
         for side, results in found.items():
             command = [sys.executable, __file__, "--side", side, "--dropout", str(dropout)]
-            command += ["--batch", str(batch), "--updates", str(updates), "--device", device]
+            command += ["--batch", str(batch), "--steps", str(steps), "--device", device]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
             results.append(json.loads(done.stdout.splitlines()[-1]))
     row: dict[str, object] = {"benchmark": "notes-gpt", "batch": batch, "dropout": dropout}
@@ -180,41 +188,27 @@ def speed(dropout: float, batch: int, updates: int, device: str) -> None:
     print(json.dumps(row))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--updates", type=int, default=200)
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--dropout", type=float, default=0.0)
-    parser.add_argument("--side", choices=("textbook", "hornbook"))
-    args = parser.parse_args()
-    if args.side:
-        one_side(args.side, args.dropout, args.batch, args.updates, args.device)
-    elif args.dropout:
-        speed(args.dropout, args.batch, args.updates, args.device)
-    else:
-        follow(args)
-
-
 def follow(args: argparse.Namespace) -> None:
-    """Both sides update by update, from the same weights on the same batches."""
-    plain = {
+    """Both sides step by step, from the same weights on the same batches."""
+    settings = {
         "model": {"dropout": 0.0, "attention_dropout": 0.0},
-        "training": {"batch_size": args.batch, "device": args.device, "precision": "fp32"},
-    }
-    plan = make_plan(preset="notes-gpt", settings=merge(plain))
-    config = presets.notes_gpt()["model"]
-    book = TextbookGPT(65, config["context_length"], config["n_embd"], config["n_head"],
-                       config["n_layer"]).to(plan.device)  # fmt: skip
-    book.take(dict(plan.model.state_dict()), config["n_head"])
+        "training": {
+            "batch_size": args.batch, "device": args.device, "precision": "fp32", "compile": "no",
+        },
+    }  # fmt: skip
+    plan = make_plan(preset="notes-gpt", settings=settings)
+    sizes = presets.named("notes-gpt")["model"]
+    step = build_step(plan)
+    book = TextbookGPT(65, sizes["context_length"], sizes["n_embd"], sizes["n_head"],
+                       sizes["n_layer"]).to(plan.device)  # fmt: skip
+    book.take(dict(step.model.state_dict()), sizes["n_head"])
     optimizer = torch.optim.AdamW(book.parameters(), lr=3e-4)
-    step = TrainStep(plan.model.train(), plan.batches, plan.config, "fp32")
     worst, ratios, losses = 0.0, [], []
-    for i in range(args.updates):
+    for i in range(args.steps):
         begin = time.perf_counter()
         own = step(i)[0].item()
         middle = time.perf_counter()
-        ids, targets = plan.batches.batch(i)
+        ids, targets = step.batches.batch(i)
         loss = F.cross_entropy(book(ids).flatten(0, 1), targets.flatten())
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -223,14 +217,15 @@ def follow(args: argparse.Namespace) -> None:
         ratios.append((time.perf_counter() - middle) / (middle - begin))
         losses.append((own, theirs))
         worst = max(worst, abs(own - theirs))
-        if i in (0, 1, 10, 50, 100, 199) or i == args.updates - 1:
-            print(f"update {i:4d}  hornbook {own:.6f}  textbook {theirs:.6f}", flush=True)
+        if i in (0, 1, 10, 50, 100, 199) or i == args.steps - 1:
+            print(f"step {i:4d}  hornbook {own:.6f}  textbook {theirs:.6f}", flush=True)
     ratio = statistics.median(ratios[1:] or ratios)
     print(f"largest difference {worst:.2e} nats; textbook takes {ratio:.2f} times as long")
     print(
         json.dumps(
             {
-                "updates": args.updates,
+                "benchmark": "notes-gpt-losses",
+                "steps": args.steps,
                 "batch": args.batch,
                 "device": str(plan.device),
                 "largest_difference": worst,
@@ -239,6 +234,22 @@ def follow(args: argparse.Namespace) -> None:
             }
         )
     )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--dropout", type=float, default=0.0)
+    parser.add_argument("--side", choices=("textbook", "hornbook"))
+    args = parser.parse_args()
+    if args.side:
+        one_side(args.side, args.dropout, args.batch, args.steps, args.device)
+    elif args.dropout:
+        speed(args.dropout, args.batch, args.steps, args.device)
+    else:
+        follow(args)
 
 
 if __name__ == "__main__":

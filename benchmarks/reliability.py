@@ -223,7 +223,7 @@ def terminated(bench: Bench, times: int) -> tuple[int, int]:
 
 
 def disk_full(bench: Bench, times: int) -> tuple[int, int]:
-    """Disk full (a tmpfs of random size), then more of it"""
+    """Disk full (a tmpfs of random size), then more space"""
     tried = lost = 0
     libc = ctypes.CDLL(None, use_errno=True)
     disk = bench.folder / "disk"
@@ -276,7 +276,7 @@ def too_large(bench: Bench, times: int) -> tuple[int, int]:
 
 
 def read_only(bench: Bench, times: int) -> tuple[int, int]:
-    """The directory becomes read-only, and writable again"""
+    """The directory becomes read-only, then writable again"""
     tried = lost = 0
     bench.folder.chmod(0o777)
     while tried < times:
@@ -303,7 +303,7 @@ def read_only(bench: Bench, times: int) -> tuple[int, int]:
 
 
 def moved(bench: Bench, times: int) -> tuple[int, int]:
-    """The run directory renamed while it is trained"""
+    """The run directory is renamed during training"""
     tried = lost = 0
     while tried < times:
         name = NAMES[1:][tried % (len(NAMES) - 1)]
@@ -322,7 +322,7 @@ def leapt(clock: Callable[[], float], jump: float) -> Callable[[], float]:
 
 
 def clock(bench: Bench, times: int) -> tuple[int, int]:
-    """The clocks jump by up to a day, forwards and back"""
+    """The clocks jump by up to a day, forward and back"""
     tried = lost = 0
     while tried < times:
         name = NAMES[1:][tried % (len(NAMES) - 1)]
@@ -348,7 +348,7 @@ def _half(bench: Bench, name: str) -> Path:
 
 
 def damaged(bench: Bench, times: int) -> tuple[int, int]:
-    """The newest state bit-flipped, cut, zeroed, swapped or removed: the one before is taken"""
+    """The newest state is bit-flipped, cut, zeroed, swapped or removed: the one before it is used"""
     tried = lost = 0
     halves = {name: _half(bench, name) for name in NAMES[1:]}
     while tried < times:
@@ -392,7 +392,7 @@ def both(bench: Bench, times: int) -> tuple[int, int]:
 
 
 def corpus(bench: Bench, times: int) -> tuple[int, int]:
-    """The corpus changed, then gone, then back: refused, refused, resumed"""
+    """The corpus is changed, then missing, then restored: refused, refused, resumed"""
     tried = lost = 0
     text = bench.corpus.read_text()
     while tried < times:
@@ -458,7 +458,7 @@ FAULTS: dict[str, tuple[Callable[[Bench, int], tuple[int, int]], int]] = {
 
 
 def table() -> str:
-    rows = ["| fault | tried | runs that lost anything |", "| --- | ---: | ---: |"]
+    rows = ["| fault | tests | runs that lost anything |", "| --- | ---: | ---: |"]
     for name, (fault, _) in FAULTS.items():
         place = KEPT / f"{name}.json"
         if place.exists():

@@ -1,10 +1,11 @@
-"""How often a small text may be gone through before models learn it by heart.
+"""How often a small text may be passed through before models memorize it.
 
     python benchmarks/small.py [--models gpt,mlp,...] [--names 1000,...] [--epochs 6,12,24,48]
 
-Each model is trained by its default settings, but for the updates and the dropout, on the first of
-the package's names, and scored on all validation names of the package. What `training/fitting.py` does
-with small texts (EPOCHS, DROPOUT, SHARE) was chosen by this table. Prints it, then one JSON line.
+Each model is trained by its default settings, but for the steps and the dropout, on the first of
+the package's names, and scored on all validation names of the package. What hornbook does with
+small texts (SMALL_TEXT_* in `planning/tuning.py`) was chosen by this table. Prints it, then one JSON
+line.
 """
 
 from __future__ import annotations
@@ -12,49 +13,43 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+from dataclasses import replace
 from typing import Any
 
+from common import make_plan, train_to_end
+
 from hornbook.config import merge, presets
-from hornbook.data.batches import Draw, build_batches
 from hornbook.data.part import Part
-from hornbook.engine.step import TrainStep
-from hornbook.metrics.loss import evaluate
 from hornbook.models.registry import parse_run_config
-from hornbook.planning.fitting import SHARE
-from hornbook.planning.plan import make_plan
+from hornbook.planning.shape import Shape
+from hornbook.planning.tuning import SMALL_TEXT_STEPS_PER_EPOCH
 
 
 def measure(model: str, names: int, epochs: float, dropout: float, device: str) -> dict[str, Any]:
     """One training."""
-    preset = merge(
-        presets.default(model, documents=True),
-        {"model": {"dropout": dropout}, "training": {"device": device}},
-    )
-    plan = make_plan("names", preset=preset)
-    part = Part.of_documents(plan.split.train[:names], plan.tokenizer)
-    row = plan.tokens_per_step / plan.batches.batch_size  # tokens
-    batch = max(1, min(plan.batches.batch_size, int(part.n_targets / (SHARE * row))))
+    training = {"device": device, "precision": "fp32", "compile": "no"}
+    settings = {"model": {"dropout": dropout}, "training": training}
+    preset = merge(presets.default(model, documents=True), settings)
+    whole = make_plan("names", preset=preset)
+    part = Part.of_documents(whole.data.split.train[:names], whole.data.tokenizer)
+    row = whole.shape.tokens_per_step(1)  # tokens
+    most = int(part.n_targets / (SMALL_TEXT_STEPS_PER_EPOCH * row))
+    batch = max(1, min(preset["training"]["batch_size"], most))
     steps = max(2, round(epochs * part.n_targets / (batch * row)))
-    config = plan.config.model_dump()
-    config["training"]["steps"] = steps
-    config["optim"]["warmup"] = min(config["optim"]["warmup"], steps // 10)
-    plan.config = parse_run_config(config)
-    batches = build_batches(
-        part, plan.examples, plan.length, Draw(batch_size=batch, seed=0), plan.device
-    )
-    step = TrainStep(plan.model.train(), batches, plan.config, plan.precision)
-    for i in range(steps):
-        step(i)
-    plan.train_part = part
-    plan.model.calibrate(plan.training_windows)
+    warmup = min(preset["optim"].get("warmup", 0), steps // 10)
+    fields = {"training": {"steps": steps, "batch_size": batch}, "optim": {"warmup": warmup}}
+    config = parse_run_config(merge(whole.config.model_dump(), fields))
+    data = replace(whole.data, train=part)
+    shape = Shape.of(whole.build_model(), data, config.training)
+    found = train_to_end(replace(whole, config=config, data=data, shape=shape))
     return {
         "model": model,
         "names": names,
-        "per_token": round(plan.model.n_parameters / part.n_targets, 1),
+        "per_token": round(found["parameters"] / part.n_targets, 1),
         "epochs": epochs,
         "dropout": dropout,
-        "updates": steps,
-        "loss": round(evaluate(plan.model, plan.val_part).nats, 4),
+        "steps": steps,
+        "loss": found["loss"],
     }
 
 

@@ -4,10 +4,10 @@
     HORNBOOK_DATA=... python benchmarks/targets.py makemore-names        2.00 and 1.93
     HORNBOOK_DATA=... python benchmarks/targets.py shakespeare [--peer] [--long]  1.88; 1.47
 
-A horizon is fixed beforehand, since the rate falls to nothing at its end: the loss is measured there
-and must be below the target. `--peer` trains nanoGPT's recipe for a CPU (4 blocks of 128 channels,
-context 64, batch 12, AdamW) in a plain float32 loop as well, measured every 250 updates, evaluations
-not counted. Prints a table, then one JSON line.
+The number of steps is fixed beforehand, since the learning rate falls to zero at the last: the loss is
+measured there and must be below the target. `--peer` trains nanoGPT's recipe for a CPU (4 blocks of 128
+channels, context 64, batch 12, AdamW) with the reference kernels in float32 as well, measured every 250
+steps, evaluations not counted. Prints a table, then one JSON line.
 """
 
 from __future__ import annotations
@@ -17,14 +17,13 @@ import json
 import time
 from typing import Any
 
+from common import build_step, make_plan, size_settings, train_steps, validation_loss
+
 from hornbook.config import Nested, merge, presets
-from hornbook.engine.step import TrainStep
-from hornbook.metrics.loss import evaluate
-from hornbook.planning.plan import make_plan
-from hornbook.planning.sizes import SIZES, settings_of
+from hornbook.planning.decide.size import SIZES
 
 SMALL = SIZES["documents"]["small"]
-QUICK: Nested = {  # for seconds: neighbouring symbols need no attention to meet; higher rates
+QUICK: Nested = {  # for seconds: neighboring tokens need no attention to meet
     "model": {"conv_kernel": 4, "pair_embedding": True},
     "optim": {"learning_rate": 0.02, "muon_learning_rate": 0.03, "warmup": 10},
 }
@@ -34,16 +33,18 @@ JOINED: Nested = {  # a block less, and a convolution instead of pairs
     "training": {"steps": 500},
 }
 SPRINTS: dict[str, list[tuple[float, Nested]]] = {  # targets and settings
-    "names": [(2.10, settings_of(SMALL, 400, 1.0))],
+    "names": [(2.10, size_settings(SMALL, 400, 1.0))],
     "makemore-names": [
-        (2.00, merge(settings_of(SMALL, 360, 1.0), QUICK, {"model": {"n_layer": 2}})),
-        (1.93, merge(presets.gpt_names(), JOINED)),
+        (2.00, merge(size_settings(SMALL, 360, 1.0), QUICK, {"model": {"n_layer": 2}})),
+        (1.93, merge(presets.named("gpt-names"), JOINED)),
     ],
-    "shakespeare": [(1.88, merge(settings_of(SMALL, 210, 0.2), QUICK, {"model": {"n_layer": 2}}))],
+    "shakespeare": [
+        (1.88, merge(size_settings(SMALL, 210, 0.2), QUICK, {"model": {"n_layer": 2}}))
+    ],
 }
-LONG = (  # minutes
+LONG = (  # takes minutes
     1.47,
-    merge(presets.gpt_stream(), {"model": {"conv_kernel": 4}}),
+    merge(presets.default("gpt", documents=False), {"model": {"conv_kernel": 4}}),
 )
 PEER_EVERY = 250
 
@@ -51,44 +52,38 @@ PEER_EVERY = 250
 def sprint(corpus: str, target: float, settings: Nested, device: str) -> dict[str, Any]:
     """One training to its horizon."""
     begin = time.perf_counter()
-    asked = merge(settings, {"data": {"corpus": corpus}, "training": {"device": device}})
-    plan = make_plan(corpus, settings=asked)
-    step = TrainStep(plan.model.train(), plan.batches, plan.config, plan.precision, plan.compiled)
-    ready = time.perf_counter()
-    for i in range(plan.config.training.steps):
-        loss = step(i)[0]
-    loss.item()
-    done = time.perf_counter()
+    plan = make_plan(corpus, settings=merge(settings, {"training": {"device": device}}))
+    step, steps = build_step(plan), plan.config.training.steps
+    setup = time.perf_counter() - begin
+    seconds = train_steps(plan, step, 0, steps)
     return {
         "target": target,
-        "loss": round(evaluate(plan.model, plan.val_part).nats, 4),
-        "training_s": round(done - ready, 1),
-        "setup_s": round(ready - begin, 1),
-        "updates": plan.config.training.steps,
+        "loss": round(validation_loss(plan, step), 4),
+        "training_s": round(seconds, 1),
+        "setup_s": round(setup, 1),
+        "steps": steps,
         "precision": plan.precision,
     }
 
 
 def peer(target: float, device: str) -> dict[str, Any]:
-    """nanoGPT's settings for a CPU, plainly, until the target is reached or its 2,000 updates are."""
+    """nanoGPT's settings for a CPU with the reference kernels, until the target is reached or its
+    2,000 steps are over."""
     settings = {"training": {"reference": True, "device": device}}
     plan = make_plan("shakespeare", preset="gpt2-stream", settings=settings)
-    step = TrainStep(plan.model.train(), plan.batches, plan.config, "fp32")
-    spent, steps = 0.0, plan.config.training.steps
+    step, steps, seconds = build_step(plan), plan.config.training.steps, 0.0
     for first in range(0, steps, PEER_EVERY):
-        begin = time.perf_counter()
-        for i in range(first, min(first + PEER_EVERY, steps)):
-            step(i)[0].item()
-        spent += time.perf_counter() - begin
-        loss = evaluate(plan.model, plan.val_part).nats
+        until = min(first + PEER_EVERY, steps)
+        seconds += train_steps(plan, step, first, until)
+        loss = validation_loss(plan, step)
         if loss <= target:
             break
     return {
         "target": target,
         "loss": round(loss, 4),
-        "training_s": round(spent, 1),
-        "updates": i + 1,
-        "precision": "fp32",
+        "training_s": round(seconds, 1),
+        "steps": until,
+        "precision": plan.precision,
     }
 
 

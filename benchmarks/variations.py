@@ -1,8 +1,8 @@
-"""What variations of the GPT are worth, over seeds, at the same updates.
+"""What variations of the GPT are worth, over seeds, after the same steps.
 
     HORNBOOK_DATA=... python benchmarks/variations.py [--sizes small medium] [--seeds 3] [--kind stream]
 
-Streams: two sizes of the dial of minutes on the training part of Shakespeare, its last tenth
+Streams: two sizes of the time budgets on the training part of Shakespeare, its last tenth
 held out here, so that nothing is chosen by the part that figures are quoted on. Documents: the names
 of the package. Prints a line for each training, then means with the standard error of their
 difference from the plain model, pairing seeds; then one JSON line.
@@ -16,16 +16,14 @@ import json
 import math
 import statistics
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
+from common import make_plan, size_settings, train_to_end
+
 from hornbook.config import DataConfig, Nested, merge
 from hornbook.data.corpora import load_corpus
-from hornbook.engine.step import TrainStep
-from hornbook.metrics.loss import evaluate
-from hornbook.planning.plan import make_plan
-from hornbook.planning.sizes import SIZES, settings_of
+from hornbook.planning.decide.size import SIZES
 
 VARIATIONS: dict[str, Nested] = {
     "plain": {},
@@ -33,42 +31,36 @@ VARIATIONS: dict[str, Nested] = {
     "convolution": {"conv_kernel": 4},
     "both": {"pair_embedding": True, "conv_kernel": 4},
 }
-UPDATES = {"small": 400, "medium": 600}
+STEPS = {"small": 400, "medium": 600}
 EPOCHS = {"documents": 3.0, "stream": 0.9}  # about; they decide on the dropout
 
 
 def measure(
-    corpus: str, kind: str, size: str, variation: str, seed: int, device: str
+    corpus: str, kind: str, size: str, variation: str, seed: int, device: str, steps: int | None
 ) -> dict[str, Any]:
     """One training to its horizon."""
-    updates = UPDATES[size]
     settings = merge(
-        settings_of(SIZES["documents"][size], updates, EPOCHS[kind]),
+        size_settings(SIZES["documents"][size], steps or STEPS[size], EPOCHS[kind]),
         {"model": VARIATIONS[variation], "training": {"seed": seed, "device": device}},
-        {"data": {"corpus": corpus, "kind": kind}},
+        {"data": {"kind": kind}},
     )
-    plan = make_plan(corpus, settings=settings)
-    step = TrainStep(plan.model.train(), plan.batches, plan.config, plan.precision, plan.compiled)
-    begin = time.perf_counter()
-    for i in range(updates):
-        step(i)
-    seconds = time.perf_counter() - begin
-    loss = round(evaluate(plan.model, plan.val_part).nats, 4)
+    found = train_to_end(make_plan(corpus, settings=settings))
     return {
         "kind": kind,
         "size": size,
         "variation": variation,
         "seed": seed,
-        "loss": loss,
-        "seconds": round(seconds, 1),
-        "parameters": plan.model.n_parameters,
+        "loss": found["loss"],
+        "seconds": round(found["seconds"], 1),
+        "parameters": found["parameters"],
     }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sizes", nargs="*", default=["small"], choices=list(UPDATES))
+    parser.add_argument("--sizes", nargs="*", default=["small"], choices=list(STEPS))
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--steps", type=int, help="of each training (default: by its size)")
     parser.add_argument("--kind", default="stream", choices=["stream", "documents"])
     parser.add_argument("--device", default="auto")
     args = parser.parse_args()
@@ -81,7 +73,7 @@ def main() -> None:
             path.write_text(text[: int(0.9 * len(text))])
             corpus = str(path)
         for size, seed, variation in itertools.product(args.sizes, range(args.seeds), VARIATIONS):
-            row = measure(corpus, args.kind, size, variation, seed, args.device)
+            row = measure(corpus, args.kind, size, variation, seed, args.device, args.steps)
             print("  ".join(f"{name} {value}" for name, value in row.items()), flush=True)
             rows.append(row)
     for size, variation in itertools.product(args.sizes, VARIATIONS):

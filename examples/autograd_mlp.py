@@ -20,7 +20,7 @@ def main() -> None:
         optimizer.step()
         if k % 10 == 9:
             print(f"{k + 1:3} loss {loss.data:.4f}")
-    print("wanted   ", YS)
+    print("targets  ", YS)
     print("predicted", [round(float(n(x)), 2) for x in XS])
 
 

@@ -1,8 +1,8 @@
-"""A classifier of two moons, and the line it draws between them.
+"""A classifier of two moons, and its decision boundary.
 
     python examples/autograd_moons.py [folder]
 
-Writes moons.png. The loss is micrograd's demonstration: hinge with a little weight decay.
+Writes moons.png. The loss is that of micrograd's demo: hinge with weight decay.
 """
 
 import sys
@@ -16,7 +16,7 @@ POINTS = 100
 WIDTH = 80  # of the grid on which the scores are drawn
 
 
-def train(updates: int = 200) -> tuple[MLP, float]:
+def train(steps: int = 200) -> tuple[MLP, float]:
     """The trained model and its accuracy on the points it was trained on."""
     points, labels = two_moons(POINTS, noise=0.1, seed=1)
     model = MLP(2, [16, 16, 1], seed=1337)
@@ -27,8 +27,8 @@ def train(updates: int = 200) -> tuple[MLP, float]:
         decay = sum(p * p for p in model.parameters())
         return hinge([model(x) for x in points], labels) + 1e-4 * decay
 
-    for k in range(updates):
-        optimizer.lr = 0.2 * (1 - 0.9 * k / updates)
+    for k in range(steps):
+        optimizer.lr = 0.2 * (1 - 0.9 * k / steps)
         loss = loss_of(points, labels)
         optimizer.zero_grad()
         loss.backward()
@@ -38,7 +38,7 @@ def train(updates: int = 200) -> tuple[MLP, float]:
 
 
 def picture(model: MLP) -> Figure:
-    """The scores as colours, their zero as a line, the points on top."""
+    """The scores as colors, the boundary where they are 0, and the points."""
     points, labels = two_moons(POINTS, noise=0.1, seed=1)
     xs = [-1.5 + 4.0 * i / (WIDTH - 1) for i in range(WIDTH)]
     ys = [-1.0 + 2.5 * i / (WIDTH - 1) for i in range(WIDTH)]
@@ -48,9 +48,9 @@ def picture(model: MLP) -> Figure:
     axes = figure.subplots()
     axes.contourf(xs, ys, scores, levels=20, cmap="RdBu", vmin=-4, vmax=4, alpha=0.6)
     axes.contour(xs, ys, scores, levels=[0.0], colors="black")
-    for label, colour in ((-1.0, "tab:red"), (1.0, "tab:blue")):
+    for label, color in ((-1.0, "tab:red"), (1.0, "tab:blue")):
         mine = [point for point, y in zip(points, labels, strict=True) if y == label]
-        axes.scatter(*zip(*mine, strict=True), c=colour, edgecolors="white", label=f"{label:+.0f}")
+        axes.scatter(*zip(*mine, strict=True), c=color, edgecolors="white", label=f"{label:+.0f}")
     axes.set(title="Two moons and the decision boundary of a 2-16-16-1 network", xlabel="x")
     axes.set_ylabel("y")
     axes.legend(loc="upper right")

@@ -1,6 +1,6 @@
 """The notes' neuron, forward and backward, drawn: `python examples/autograd_neuron.py [folder]`.
 
-Writes neuron.svg; in a notebook, `draw(o)` alone shows it.
+Writes neuron.svg; in a notebook, `draw(o)` displays it.
 """
 
 import sys
@@ -10,7 +10,7 @@ from hornbook.autograd import Value, draw
 
 
 def neuron() -> Value:
-    """tanh(x1 w1 + x2 w2 + b), every step with a name."""
+    """tanh(x1 w1 + x2 w2 + b), every step with a label."""
     x1, x2 = Value(2.0, label="x1"), Value(0.0, label="x2")
     w1, w2 = Value(-3.0, label="w1"), Value(1.0, label="w2")
     b = Value(6.8813735870195432, label="b")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hornbook.training.callbacks.base import Callback
     from hornbook.training.interrupts import Interrupted
 
-__version__ = "0.1.0"
+from hornbook.version import __version__ as __version__
 
 _HOMES = {
     "Callback": "hornbook.training.callbacks.base",

@@ -1,7 +1,7 @@
-"""What can go wrong because of what a user did, each with a message that says what to do.
+"""Errors that a user can cause and correct.
 
-A message names the place, what was found, what was expected and the way out. The command line
-prints it and exits with `exit_code`; a traceback is for mistakes of hornbook's own.
+A message names the place, what was found, what was expected and what to do. The command line prints
+it and exits with `exit_code`; a traceback means a bug in hornbook.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-LONGEST = 1000  # characters of a line of a message
+MAX_LINE_LENGTH = 1000  # characters of a line of a message
 
 
 class HornbookError(ValueError):
-    """Base of every error that a user can cause and mend."""
+    """Base class of the errors that a user can cause and correct."""
 
     exit_code = 1
 
@@ -22,36 +22,36 @@ class HornbookError(ValueError):
 
 
 class ConfigError(HornbookError):
-    """A wrong field, value or combination of settings (exit code 2)."""
+    """An unknown setting, a wrong value, or settings that exclude each other (exit code 2)."""
 
     exit_code = 2
 
 
 class DataError(HornbookError):
-    """A text that cannot be read, or cannot be trained on or scored as it is."""
+    """A text that cannot be read, trained on or scored."""
 
 
 class RunError(HornbookError):
-    """A run directory that is missing, damaged, or not one."""
+    """A run directory that is missing, damaged, or not a run directory."""
 
 
 def legible(message: str) -> str:
-    """A message that may quote a stranger's file: control characters written out, long lines cut.
+    r"""A message with control characters escaped and long lines cut: it may quote an untrusted file.
 
-    >>> legible("found \\x1b[2J")
+    >>> legible("found \x1b[2J")
     'found \\x1b[2J'
     """
     lines = []
     for line in message.split("\n"):
         line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
-        if len(line) > LONGEST:
-            line = f"{line[: LONGEST // 2]} ... {line[-LONGEST // 2 :]}"
+        if len(line) > MAX_LINE_LENGTH:
+            line = f"{line[: MAX_LINE_LENGTH // 2]} ... {line[-MAX_LINE_LENGTH // 2 :]}"
         lines.append(line)
     return "\n".join(lines)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`"; did you mean 'gpt2'?"` for the nearest known word, or the list of what is known.
+    """`"; did you mean 'gpt2'?"` for the closest known word, else the list of known words.
 
     >>> did_you_mean("gtp2", ["gpt2", "ngram"])
     "; did you mean 'gpt2'?"

@@ -1,8 +1,8 @@
-"""Files that are there whole or not at all, and that say so when they are damaged.
+"""Atomic writes, and reads that trust nothing: JSON, JSON lines and safetensors.
 
-Writing: under another name, synced, renamed, the directory synced. Reading trusts nothing: plain
-files only (no links, no pipes), sizes bounded before they are read, tensors checked against their
-header and a checksum before memory is taken for them.
+A write goes to a temporary file, which is synced and renamed; then the directory is synced. A read
+accepts regular files only (no links, no pipes), limits the size first, and compares tensors with
+their header and checksum before it allocates memory for them.
 """
 
 from __future__ import annotations
@@ -16,19 +16,20 @@ import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from hornbook.errors import HornbookError, RunError
-from hornbook.machine import available_memory, size
+from hornbook.machine import available_memory, format_bytes
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-LARGEST_JSON = 1 << 24  # bytes of a JSON file, a line of a log or a header of tensors
-EXPANDS = 32  # at most, in memory: lists of empty objects
-CHUNK = 1 << 20  # bytes hashed at a time
-DIGEST = "sha256"  # where the checksum stands in the metadata of a safetensors file
+MAX_JSON_BYTES = 1 << 24  # of a JSON file, a line of a log, or a safetensors header
+MEMORY_PER_JSON_BYTE = 32  # worst case of parsed JSON: a list of empty objects
+HASH_CHUNK_BYTES = 1 << 20
+CHECKSUM = "sha256"  # its key in the metadata of a safetensors file
 
 REMEDIES = {
     errno.ENOSPC: "free some space",
@@ -36,10 +37,10 @@ REMEDIES = {
     errno.EFBIG: "allow larger files",
     errno.EACCES: "make its directory writable",
     errno.EPERM: "make its directory writable",
-    errno.EROFS: "it lies on a disk that is read only; make it writable",
-    errno.ENOENT: "its directory is gone; put it back",
-    errno.ENOTDIR: "its directory is gone; put it back",
-    errno.EIO: "the disk fails; copy the run to another",
+    errno.EROFS: "its disk is mounted read-only; make it writable",
+    errno.ENOENT: "its directory is missing; put it back",
+    errno.ENOTDIR: "its directory is missing; put it back",
+    errno.EIO: "the disk is failing; copy the run to another one",
 }
 
 DTYPES = {
@@ -57,13 +58,14 @@ DTYPES = {
 
 
 def user_path(text: str | Path, kind: type[HornbookError]) -> Path:
-    """A path that a user, or a stranger's settings, gave: `~` resolved, there or not.
+    """The path that a user or a run's settings name, with `~` expanded; it may not exist.
 
-    Raises an error of this kind where no path can be so, or nothing can be known about it.
+    Raises an error of this kind where it cannot be a path, or the system refuses to look it up.
     """
     try:
         path = Path(text).expanduser()
         path.stat()
+        return path
     except (FileNotFoundError, NotADirectoryError):
         return path
     except RuntimeError:
@@ -74,24 +76,22 @@ def user_path(text: str | Path, kind: type[HornbookError]) -> Path:
         reason = "it holds a null byte"
     except OSError as error:
         reason = error.strerror or str(error)
-    else:
-        return path
     raise kind(f"{text}: cannot be reached ({reason}), expected a path that can; give another")
 
 
 @contextmanager
-def _opened(path: Path, largest: int | None = None) -> Iterator[BinaryIO]:
-    """A plain file to read. Raises RunError where it is none, or larger than it may be."""
+def _open_regular(path: Path, max_bytes: int | None = None) -> Iterator[BufferedReader]:
+    """Opens a regular file. Raises RunError where it is something else, or larger than `max_bytes`."""
     flags = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
     try:
         with open(os.open(path, os.O_RDONLY | flags), "rb") as file:
             found = os.fstat(file.fileno())
             if not stat.S_ISREG(found.st_mode):
-                raise RunError(f"{path}: is no plain file, expected one that hornbook wrote")
-            if largest is not None and found.st_size > largest:
+                raise RunError(f"{path}: is not a regular file, expected one that hornbook wrote")
+            if max_bytes is not None and found.st_size > max_bytes:
                 raise RunError(
-                    f"{path}: damaged: found {size(found.st_size)}, expected at most "
-                    f"{size(largest)}"
+                    f"{path}: damaged: found {format_bytes(found.st_size)}, expected at most "
+                    f"{format_bytes(max_bytes)}"
                 )
             yield file
     except OSError as error:
@@ -103,15 +103,15 @@ def _opened(path: Path, largest: int | None = None) -> Iterator[BinaryIO]:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """An object from a JSON file. Raises RunError where there is none."""
-    with _opened(path, LARGEST_JSON) as file:
-        data = _parsed(path, file.read())
+    """The object in a JSON file. Raises RunError where the file is missing, damaged or too large."""
+    with _open_regular(path, MAX_JSON_BYTES) as file:
+        data = _parse(path, file.read())
     if not isinstance(data, dict):
         raise RunError(f"{path}: damaged: found {type(data).__name__}, expected an object")
     return data
 
 
-def _parsed(path: Path, raw: bytes) -> Any:
+def _parse(path: Path, raw: bytes) -> Any:
     try:
         return json.loads(raw.decode("utf-8", "surrogatepass"))
     except (ValueError, RecursionError) as error:
@@ -124,53 +124,60 @@ def read_lines(
     *,
     damage: list[str] | None = None,
 ) -> list[dict[str, Any]]:
-    """The objects of a JSON-lines file, none where it is missing; `check` may refuse one.
+    """The objects of a JSON-lines file, or none where the file is missing.
 
-    A last line that a crash cut off is left out. Raises RunError for any other damage, or, where
-    `damage` is given, puts it there and ends with the line before.
+    `check` may raise RunError for an object. A last line without its end, which a crash leaves, is
+    skipped. For any other damage it raises RunError, or, with `damage` given, appends the message
+    to that list and returns the objects before it.
     """
     records: list[dict[str, Any]] = []
     if not os.path.lexists(path):
         return records
-    with _opened(path) as file:
-        n_bytes, room = os.fstat(file.fileno()).st_size, available_memory()
-        if room is not None and n_bytes > max(LARGEST_JSON, room // EXPANDS):
+    with _open_regular(path) as file:
+        n_bytes, available = os.fstat(file.fileno()).st_size, available_memory()
+        needed = n_bytes * MEMORY_PER_JSON_BYTE
+        if available is not None and n_bytes > MAX_JSON_BYTES and needed > available:
             raise RunError(
-                f"{path}: found {size(n_bytes)}, which may need {size(n_bytes * EXPANDS)} of memory, "
-                f"expected at most {size(room)}; close other programs, or move the file away"
+                f"{path}: found {format_bytes(n_bytes)}, which may need {format_bytes(needed)} of "
+                f"memory, expected at most {format_bytes(available)}; close other programs, or move "
+                "the file away"
             )
-        while line := file.readline(LARGEST_JSON + 1):
+        while line := file.readline(MAX_JSON_BYTES + 1):
             try:
-                if (record := _record(path, line)) is None:
-                    continue
-                if check is not None:
+                record = _parse_line(path, line)
+                if record is not None and check is not None:
                     check(record)
             except RunError as error:
                 if damage is None:
                     raise
                 damage.append(str(error))
                 break
-            records.append(record)
+            if record is not None:
+                records.append(record)
     return records
 
 
-def _record(path: Path, line: bytes) -> dict[str, Any] | None:
-    """The object of a line; None of an empty one, or one that a crash cut off."""
-    if len(line) > LARGEST_JSON:
-        raise RunError(f"{path}: damaged: found a line of more than {size(LARGEST_JSON)}")
+def _parse_line(path: Path, line: bytes) -> dict[str, Any] | None:
+    """The object of a line; None where the line is empty, or a crash left it without its end."""
+    if len(line) > MAX_JSON_BYTES:
+        raise RunError(f"{path}: damaged: found a line of more than {format_bytes(MAX_JSON_BYTES)}")
+    if not line.strip():
+        return None
     try:
-        record = _parsed(path, line) if line.strip() else None
+        record = _parse(path, line)
     except RunError:
         if line.endswith(b"\n"):
             raise
         return None
-    if record is None or isinstance(record, dict):
-        return record
-    raise RunError(f"{path}: damaged: expected one object a line")
+    if not isinstance(record, dict):
+        raise RunError(
+            f"{path}: damaged: found {type(record).__name__}, expected one object a line"
+        )
+    return record
 
 
 def dump(data: Any, **options: Any) -> str:
-    """JSON text; NaN and infinities, which JSON does not have, are written as null."""
+    """JSON text. NaN and infinities, which JSON does not have, become null."""
     try:
         return json.dumps(data, ensure_ascii=False, allow_nan=False, **options)
     except ValueError:
@@ -186,17 +193,17 @@ def _finite(data: Any) -> Any:
 
 
 def write_json(path: Path, data: Mapping[str, Any]) -> None:
-    """Writes an object as JSON, whole or not at all."""
+    """Writes an object as JSON, atomically."""
     write_bytes(path, (dump(data, indent=2) + "\n").encode("utf-8", "surrogatepass"))
 
 
 def write_lines(path: Path, records: list[dict[str, Any]]) -> None:
-    """Writes a JSON-lines file, whole or not at all."""
+    """Writes a JSON-lines file, atomically."""
     write_bytes(path, "".join(dump(record) + "\n" for record in records).encode())
 
 
 def append_line(path: Path, record: Mapping[str, Any]) -> None:
-    """Adds a line to a JSON-lines file. Raises RunError where it cannot be written."""
+    """Appends a line to a JSON-lines file. Raises RunError where it cannot be written."""
     try:
         with path.open("ab") as file:
             file.write((dump(record) + "\n").encode())
@@ -205,10 +212,10 @@ def append_line(path: Path, record: Mapping[str, Any]) -> None:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Writes a file, whole or not at all. Raises RunError where it cannot be written."""
+    """Writes a file atomically: all of it, or nothing. Raises RunError where it cannot be written."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        partial.unlink(missing_ok=True)  # a stranger's link would be followed
+        partial.unlink(missing_ok=True)  # never write through a link that was put there
         with partial.open("xb") as file:
             file.write(data)
             file.flush()
@@ -222,13 +229,13 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def not_written(path: Path, error: OSError) -> RunError:
-    """The error for a file that cannot be written, with its remedy."""
-    remedy = REMEDIES.get(error.errno or 0, "look at its disk and its directory")
+    """The error for a file that cannot be written, with what to do about it."""
+    remedy = REMEDIES.get(error.errno or 0, "check its disk and its directory")
     return RunError(f"{path}: cannot be written ({error.strerror or error}); {remedy}")
 
 
 def remove(path: Path) -> None:
-    """Removes a file, where there is one. Raises RunError where it cannot be removed."""
+    """Removes a file if it exists. Raises RunError where it cannot be removed."""
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
@@ -236,13 +243,13 @@ def remove(path: Path) -> None:
 
 
 def sync(path: Path) -> None:
-    """Makes a file, or the renames in a directory, last through a power cut.
+    """Makes a file, or the renames in a directory, survive a power cut.
 
-    Raises RunError where its disk cannot.
+    Raises RunError where the disk reports an error.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY)
-    except OSError:  # Windows opens no directories
+    except OSError:  # Windows cannot open a directory
         return
     try:
         os.fsync(descriptor)
@@ -252,8 +259,8 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def sweep(folder: Path) -> None:
-    """Removes what a process that was killed while writing left behind."""
+def remove_partial_files(folder: Path) -> None:
+    """Removes the temporary files of a process that was killed while it wrote."""
     for partial in folder.glob(".*.partial"):
         with suppress(OSError):
             partial.unlink()
@@ -261,7 +268,7 @@ def sweep(folder: Path) -> None:
 
 @dataclass(frozen=True)
 class Header:
-    """What a safetensors file says it holds: tensors on the device `meta`, which take no memory."""
+    """The header of a safetensors file; its tensors are on the device `meta` and take no memory."""
 
     metadata: dict[str, str]
     tensors: dict[str, Tensor]
@@ -270,87 +277,101 @@ class Header:
 def read_tensors(path: Path, check: Callable[[Header], None] | None = None) -> dict[str, Tensor]:
     """The tensors of a safetensors file.
 
-    Its size, header and checksum are verified, and `check` may refuse names, shapes and dtypes,
-    before memory is taken. They are read, not mapped: what happens to the file later does not
-    reach them. Raises RunError where it is missing, damaged or refused.
+    Size, header and checksum are verified, and `check` may raise RunError for names, shapes and
+    dtypes, before memory is allocated. Tensors are read, not memory-mapped, so that later changes of
+    the file do not reach them. Raises RunError where the file is missing, damaged or refused.
     """
-    import torch
-
     try:
-        with _opened(path) as file:
-            header = _header(path, file)
+        with _open_regular(path) as file:
+            header = _read_header(path, file)
             if check is not None:
                 check(header)
-            needed, room = sum(t.nbytes for t in header.tensors.values()), available_memory()
-            if room is not None and needed > room:
-                raise RunError(f"needs {size(needed)} of memory, found {size(room)} available")
-            tensors = {}
-            for name, outline in header.tensors.items():
-                tensors[name] = torch.empty(outline.shape, dtype=outline.dtype)
-                if outline.nbytes and file.readinto(  # type: ignore[attr-defined]
-                    tensors[name].reshape(-1).view(torch.uint8).numpy()
-                ) != (outline.nbytes):
-                    raise RunError(f"{path}: damaged: it was cut while it was read")
-            return tensors
+            needed, available = sum(t.nbytes for t in header.tensors.values()), available_memory()
+            if available is not None and needed > available:
+                raise RunError(
+                    f"needs {format_bytes(needed)} of memory, found {format_bytes(available)} available"
+                )
+            return {name: _read_tensor(file, meta) for name, meta in header.tensors.items()}
     except RunError as error:
-        told = str(error)
-        raise RunError(told if str(path) in told else f"{path}: {told}") from None
+        message = str(error)
+        raise RunError(message if str(path) in message else f"{path}: {message}") from None
     except (ValueError, LookupError, TypeError, RuntimeError, AttributeError) as error:
         raise RunError(f"{path}: damaged: {error}") from None
+
+
+def _read_tensor(file: BufferedReader, meta: Tensor) -> Tensor:
+    import torch
+
+    tensor = torch.empty(meta.shape, dtype=meta.dtype)
+    if meta.nbytes:
+        n_read = file.readinto(tensor.reshape(-1).view(torch.uint8).numpy().data)
+        if n_read != meta.nbytes:
+            raise RunError("damaged: it was truncated while it was read")
+    return tensor
 
 
 def write_tensors(
     path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
 ) -> None:
-    """Writes tensors as safetensors with a checksum, whole or not at all."""
+    """Writes tensors as safetensors with a checksum, atomically."""
     from safetensors.torch import save
 
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    empty = "0" * 64
-    raw = save(plain, {**(metadata or {}), DIGEST: empty})
+    on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    placeholder = "0" * 64
+    raw = save(on_cpu, {**(metadata or {}), CHECKSUM: placeholder})
     end = 8 + int.from_bytes(raw[:8], "little")
-    digest = _start_digest(json.loads(raw[8:end]))
+    digest = _header_digest(json.loads(raw[8:end]))
     digest.update(memoryview(raw)[end:])
     head = raw[:end].replace(
-        f'"{DIGEST}":"{empty}"'.encode(), f'"{DIGEST}":"{digest.hexdigest()}"'.encode()
+        f'"{CHECKSUM}":"{placeholder}"'.encode(), f'"{CHECKSUM}":"{digest.hexdigest()}"'.encode()
     )
     write_bytes(path, head + raw[end:])
 
 
-def _header(path: Path, file: BinaryIO) -> Header:
-    """The header of a safetensors file, after its checksum was found to be right; `file` then stands
-    at the first tensor. A file without any metadata is of format 1, which had no checksum."""
+def _read_header(path: Path, file: BufferedReader) -> Header:
+    """The header of a safetensors file whose checksum is right; `file` is then at the first tensor.
+
+    A file without metadata is of format 1, which had no checksum.
+    """
     import torch
 
     n_bytes = os.fstat(file.fileno()).st_size
     length = int.from_bytes(file.read(8), "little")
-    if n_bytes < 8 or length > min(n_bytes - 8, LARGEST_JSON):
-        raise RunError(f"{path}: damaged: cut off, or no file of tensors")
-    header = _parsed(path, file.read(length))
+    if n_bytes < 8 or length > min(n_bytes - 8, MAX_JSON_BYTES):
+        raise RunError(f"{path}: damaged: cut off, or not a safetensors file")
+    header = _parse(path, file.read(length))
     if not isinstance(header, dict):
-        raise RunError(f"{path}: damaged: its header is no object")
+        raise RunError(
+            f"{path}: damaged: its header is {type(header).__name__}, expected an object"
+        )
     if "__metadata__" in header:
-        digest = _start_digest(header)
-        while chunk := file.read(CHUNK):
+        digest = _header_digest(header)
+        while chunk := file.read(HASH_CHUNK_BYTES):
             digest.update(chunk)
-        if digest.hexdigest() != header["__metadata__"].get(DIGEST):
-            raise RunError(f"{path}: damaged: its checksum is not that of what it holds")
+        if digest.hexdigest() != header["__metadata__"].get(CHECKSUM):
+            raise RunError(f"{path}: damaged: its checksum does not match its contents")
     file.seek(8 + length)
     metadata = header.pop("__metadata__", {})
     tensors, end = {}, 0
     for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
         dtype = getattr(torch, DTYPES[entry["dtype"]])
         tensors[name] = torch.empty(entry["shape"], dtype=dtype, device="meta")
-        if entry["data_offsets"] != [end, end + tensors[name].nbytes]:
-            raise RunError(f"{path}: damaged: {name} does not lie where its shape says")
-        end += tensors[name].nbytes
-    if end != n_bytes - 8 - length:
-        raise RunError(f"{path}: damaged: found {size(n_bytes)}, expected {size(end + 8 + length)}")
+        start, end = end, end + tensors[name].nbytes
+        if entry["data_offsets"] != [start, end]:
+            raise RunError(
+                f"{path}: damaged: {name}: found offsets {entry['data_offsets']}, expected "
+                f"{[start, end]} by its shape"
+            )
+    expected = 8 + length + end
+    if n_bytes != expected:
+        raise RunError(
+            f"{path}: damaged: found {format_bytes(n_bytes)}, expected {format_bytes(expected)}"
+        )
     return Header(metadata, tensors)
 
 
-def _start_digest(header: Mapping[str, Any]) -> hashlib._Hash:
-    """The checksum over a header without the checksum; the data follow."""
-    metadata = {k: v for k, v in header["__metadata__"].items() if k != DIGEST}
-    plain = {**header, "__metadata__": metadata}
-    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode())
+def _header_digest(header: Mapping[str, Any]) -> hashlib._Hash:
+    """The checksum over a header without its own checksum; the data are added to it."""
+    metadata = {k: v for k, v in header["__metadata__"].items() if k != CHECKSUM}
+    unsigned = {**header, "__metadata__": metadata}
+    return hashlib.sha256(json.dumps(unsigned, sort_keys=True).encode())

@@ -1,4 +1,4 @@
-"""What this machine is and has: its name, its boot, its memory. Standard library only."""
+"""This machine: its name, boot and available memory. Standard library only."""
 
 from __future__ import annotations
 
@@ -10,26 +10,27 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 MEMINFO = Path("/proc/meminfo")
-CGROUPS = (  # limit and use of a container, versions 2 and 1
+CGROUPS = (  # memory limit and usage of a container, cgroup versions 2 and 1
     (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")),
     (
         Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
         Path("/sys/fs/cgroup/memory/memory.usage_in_bytes"),
     ),
 )
-# glibc's mallopt: options, and values that it begins with or arrives at by itself
-TRIM, MMAP_FROM, MMAPS = -1, -3, -4
-TRIMMED_FROM, MMAPPED_FROM, MOST_MMAPS = 64 << 20, 32 << 20, 65_536
+# parameters of glibc's mallopt (malloc.h), and the values to restore: its default of M_MMAP_MAX, and
+# the largest that its dynamic thresholds reach by themselves
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4
+TRIM_THRESHOLD, MMAP_THRESHOLD, MMAP_MAX = 64 << 20, 32 << 20, 65_536
 
 
 def available_memory() -> int | None:
-    """Bytes that can still be had without swapping, within a container's limit; None if unknown."""
+    """Bytes that can be allocated without swapping, within a container's limit; None if unknown."""
     found: list[int] = []
     with suppress(OSError, ValueError, IndexError, StopIteration):
         lines = MEMINFO.read_text().splitlines()
         found.append(1024 * int(next(x for x in lines if x.startswith("MemAvailable")).split()[1]))
     for limit, used in CGROUPS:
-        with suppress(OSError, ValueError):  # "max" is no number, and no limit
+        with suppress(OSError, ValueError):  # "max" is not a number: no limit
             found.append(max(0, int(limit.read_text()) - int(used.read_text())))
     if not found:
         with suppress(OSError, ValueError, AttributeError):
@@ -38,12 +39,12 @@ def available_memory() -> int | None:
 
 
 @contextmanager
-def freed_memory_kept() -> Iterator[None]:
-    """Lets glibc keep the memory of freed arrays for the next; with other libraries nothing changes.
+def keep_freed_memory() -> Iterator[None]:
+    """Makes glibc keep the memory of freed arrays for new ones. Does nothing with another C library.
 
-    Otherwise much goes back after each update, and the system hands out fresh pages for the next,
-    zeroed: 3% of the time of a small GPT's, 12% of the notes' GPT's.
-    In the main thread, once at a time: in others arrays above 64 MB go back.
+    By default glibc returns much of it to the system after each step, and the system hands out new
+    pages for the next step and clears them: 3% of the time of a small GPT, 12% of the notes' GPT.
+    Use it in the main thread, one at a time; other threads still return arrays above 64 MB.
     """
     try:
         libc = ctypes.CDLL(None)
@@ -51,14 +52,14 @@ def freed_memory_kept() -> Iterator[None]:
     except (AttributeError, OSError, TypeError):
         yield
         return
-    mallopt(MMAPS, 0)
-    mallopt(TRIM, -1)
+    mallopt(M_MMAP_MAX, 0)
+    mallopt(M_TRIM_THRESHOLD, -1)
     try:
         yield
     finally:
-        mallopt(MMAP_FROM, MMAPPED_FROM)
-        mallopt(MMAPS, MOST_MMAPS)
-        mallopt(TRIM, TRIMMED_FROM)
+        mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD)
+        mallopt(M_MMAP_MAX, MMAP_MAX)
+        mallopt(M_TRIM_THRESHOLD, TRIM_THRESHOLD)
         trim(0)
 
 
@@ -68,7 +69,7 @@ def host() -> str:
 
 
 def boot() -> str:
-    """What tells this boot of the machine from another; empty where the system does not say."""
+    """An id of the current boot of this machine; empty where the system has none."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
@@ -76,8 +77,8 @@ def boot() -> str:
 
 
 def alive(pid: str) -> bool:
-    """Whether a process of this number may still be there."""
-    if os.name == "nt":  # asking would end it
+    """Whether a process with this id may still be running."""
+    if os.name == "nt":  # os.kill would end it
         return True
     if not pid.isdecimal() or len(pid) > 9:
         return False
@@ -90,10 +91,10 @@ def alive(pid: str) -> bool:
     return True
 
 
-def size(n_bytes: float) -> str:
-    """Bytes for a reader.
+def format_bytes(n_bytes: float) -> str:
+    """A number of bytes in the largest decimal unit.
 
-    >>> size(3_200_000_000), size(1_500), size(12)
+    >>> format_bytes(3_200_000_000), format_bytes(1_500), format_bytes(12)
     ('3.2 GB', '1.5 kB', '12 B')
     """
     for unit in ("B", "kB", "MB", "GB"):

@@ -54,13 +54,13 @@ def test_the_moons_get_their_picture(tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_the_compiled_loss_is_the_same_loss(capsys: pytest.CaptureFixture[str]) -> None:
     load("examples/autograd_compiled.py").main()
     out = capsys.readouterr().out
-    assert "the same bits in every update: True" in out
+    assert "the same bits in every step: True" in out
     assert "def compiled(v0, v1, v2, tanh=tanh):" in out
 
 
 def test_the_benchmarks_contenders_do_the_same_work() -> None:
     benchmark = load("benchmarks/autograd.py")
-    result = benchmark.measure(dataclasses.replace(benchmark.NOTES, updates=3), rounds=1)
+    result = benchmark.measure(dataclasses.replace(benchmark.NOTES, steps=3), rounds=1)
     assert result["compiled_losses_identical"]
     assert result["micrograd_losses_differ_by"] < 1e-9
     assert result["nodes"] > 300

@@ -77,7 +77,7 @@ def trace(library: Any) -> tuple[Any, ...]:
 
 
 def classifier(library: Any) -> tuple[Any, ...]:
-    """Its demonstration: a max-margin classifier of two moons, minibatches, decaying rate."""
+    """Its demo: a max-margin classifier of two moons, minibatches, a decaying learning rate."""
     random.seed(1337)
     points, labels = hornbook_names.two_moons(24, seed=3)
     model = library.MLP(2, [5, 5, 1])
@@ -91,10 +91,12 @@ def classifier(library: Any) -> tuple[Any, ...]:
         loss = loss + 1e-4 * sum(p * p for p in model.parameters())
         model.zero_grad()
         loss.backward()
-        rate = 1.0 - 0.9 * k / 100
+        lr = 1.0 - 0.9 * k / 100
         for p in model.parameters():
-            p.data -= rate * p.grad
-            p.velocity = 0.9 * getattr(p, "velocity", 0.0) + p.grad  # what a program may hang on
+            p.data -= lr * p.grad
+            p.velocity = (
+                0.9 * getattr(p, "velocity", 0.0) + p.grad
+            )  # an attribute that a program adds
         losses.append(loss.data)
     return *losses, *[p.velocity for p in model.parameters()]
 

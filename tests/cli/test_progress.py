@@ -39,7 +39,7 @@ def test_a_line_for_the_first_step_each_evaluation_and_every_ten_seconds(
         clock.seconds += 0.25
         progress.on_log(record(step, **({"val_loss": 2.25} if step == 50 else {})))
     found = lines(capsys)
-    assert found[0] == "        run  runs/words-gpt"
+    assert found[0].strip() == "run  runs/words-gpt"
     assert [line.split("/")[0] for line in found[1:]] == [
         "step       1 ", "step      42 ", "step      50 ", "step      91 ",
     ]  # fmt: skip
@@ -81,11 +81,13 @@ def test_the_plan_samples_and_messages(
     progress.on_samples(4, ["bako", "x" * 300, "a\x1b[2Jb"])
     progress.on_message("overfitting since step 4")
     found = lines(capsys)
-    assert any(line.startswith("      model  bigram") for line in found)
+    assert any(line.strip().startswith("model  bigram") for line in found)
     assert found[-1] == "overfitting since step 4"
     assert "\x1b" not in "".join(found)
     assert (
-        len(found) == 2 if brief else found[-2].startswith("     sample  bako  " + "x" * 200 + " ")
+        len(found) == 2
+        if brief
+        else found[-2].strip().startswith("sample  bako  " + "x" * 200 + " ")
     )
 
 
@@ -138,5 +140,5 @@ def test_a_count_model_says_where_its_run_is(
 
     hornbook.train(str(words_file), model="ngram", out=tmp_path / "r", callbacks=[Progress()])
     found = lines(capsys)
-    assert f"        run  {tmp_path / 'r'}" in found
+    assert any(line.strip() == f"run  {tmp_path / 'r'}" for line in found)
     assert any(line.startswith("step       1 / 1  loss") for line in found)

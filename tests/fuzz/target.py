@@ -15,7 +15,7 @@ import hornbook
 from hornbook.api import Run
 from hornbook.engine.step import OptimizerStep
 from hornbook.errors import HornbookError, RunError
-from hornbook.files import _start_digest  # a hostile file has a right checksum
+from hornbook.files import _header_digest  # a hostile file has a right checksum
 from hornbook.planning.request import read_request
 from hornbook.planning.resolve import resolve
 from hornbook.training.changes import changed_run
@@ -118,7 +118,7 @@ def rewritten(raw: bytes, rng: random.Random) -> bytes:
     length = int.from_bytes(raw[:8], "little")
     header, data = json.loads(_replaced(raw[8 : 8 + length], rng)), raw[8 + length :]
     if isinstance(header.get("__metadata__"), dict):
-        digest = _start_digest(header)
+        digest = _header_digest(header)
         digest.update(data)
         header["__metadata__"]["sha256"] = digest.hexdigest()
     head = json.dumps(header).encode()

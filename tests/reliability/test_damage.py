@@ -13,17 +13,9 @@ import pytest
 import torch
 
 import hornbook
-from hornbook import files
 from hornbook.api import Run
 from hornbook.errors import RunError
-from hornbook.files import (
-    Header,
-    read_json,
-    read_lines,
-    read_tensors,
-    write_lines,
-    write_tensors,
-)
+from hornbook.files import read_json
 from hornbook.models import mixture
 from hornbook.models.registry import MODELS, build_model, build_on_meta, model_config
 from hornbook.runs.schema import FORMAT
@@ -56,7 +48,7 @@ def test_links_and_pipes_are_refused(copy: Path, tmp_path: Path) -> None:
             read(copy)
         place.unlink()
         os.mkfifo(place)
-        with pytest.raises(RunError, match=rf"{name}: is no plain file|found no config.json"):
+        with pytest.raises(RunError, match=rf"{name}: is not a regular file|found no config.json"):
             read(copy)
         place.unlink()
         if secret.exists():
@@ -65,31 +57,6 @@ def test_links_and_pipes_are_refused(copy: Path, tmp_path: Path) -> None:
     (copy / "last").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(RunError, match="last: is a link"):
         hornbook.resume(copy)
-
-
-def test_tensors_are_refused_before_memory_is_taken(tmp_path: Path) -> None:
-    path = tmp_path / "x.safetensors"
-    write_tensors(path, {"a": torch.zeros(3), "b": torch.ones(2, 2, dtype=torch.bfloat16)})
-    seen: list[Header] = []
-
-    def refuse(header: Header) -> None:
-        seen.append(header)
-        raise RunError("not these")
-
-    with pytest.raises(RunError, match=r"x\.safetensors: not these"):
-        read_tensors(path, refuse)
-    assert {n: (t.device.type, tuple(t.shape)) for n, t in seen[0].tensors.items()} == {
-        "a": ("meta", (3,)),
-        "b": ("meta", (2, 2)),
-    }
-    from safetensors.torch import load_file
-
-    for name, tensor in load_file(path).items():
-        assert torch.equal(tensor, read_tensors(path)[name])
-    huge = '{"a":{"dtype":"F32","shape":[250000000000],"data_offsets":[0,1000000000000]}}'
-    path.write_bytes(len(huge).to_bytes(8, "little") + huge.encode() + bytes(64))
-    with pytest.raises(RunError, match=r"damaged: found 149 B, expected 1\.0 TB"):
-        read_tensors(path)
 
 
 def test_a_model_on_meta_has_its_names_and_takes_no_memory(model_name: str) -> None:
@@ -125,22 +92,6 @@ def test_losses_that_were_written_are_read_again(corpus: Path, tmp_path: Path) -
     }
     run = hornbook.train(str(corpus), model="bigram", out=tmp_path / "r", settings=settings)
     assert max(r["loss"] for r in run.log) > 1e30
-
-
-def test_a_log_of_many_lines_is_bounded_by_the_line_not_by_the_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    place = tmp_path / "probes.jsonl"
-    write_lines(place, [{"step": i, "kind": "x" * 50} for i in range(5)])
-    monkeypatch.setattr(files, "LARGEST_JSON", 100)
-    assert [r["step"] for r in read_lines(place)] == list(range(5))
-    with place.open("a") as file:
-        file.write(f'{{"a": "{"x" * 100}"}}\n')
-    with pytest.raises(RunError, match=r"found a line of more than 100 B"):
-        read_lines(place)
-    monkeypatch.setattr(files, "available_memory", lambda: 1000)
-    with pytest.raises(RunError, match=r"found 480 B, which may need 15\.4 kB of memory"):
-        read_lines(place)
 
 
 @pytest.mark.parametrize("damage", ["cut", "swap", "none"])

@@ -260,9 +260,7 @@ def test_a_run_whose_steps_are_made_several_in_a_call_is_resumed_to_the_bit(
     assert (0, 1) in expected  # there is a record after the first step
     assert (32, 8) in expected
     with pytest.raises(Interrupted):
-        hornbook.train(
-            str(corpus), out=tmp_path / "cut", callbacks=[After(at, stop)], **arguments
-        )
+        hornbook.train(str(corpus), out=tmp_path / "cut", callbacks=[After(at, stop)], **arguments)
     resumed = hornbook.resume(tmp_path / "cut")
     assert calls == expected
     assert without_times(whole.log) == without_times(resumed.log)

@@ -1,14 +1,14 @@
-"""The scalar autograd engine: a `Value` remembers how it was computed; the standard library only.
+"""A scalar autograd engine: a `Value` records how it was computed. Standard library only.
 
     value, node, functions    Value, its operations, `backward()`
     nn, losses, optim         Neuron, Layer, MLP; squared error, hinge, cross-entropy; SGD, Adam
     compiler, tape            `compile(f)`: straight-line code for value and gradients
-    checking                  `check(f, *inputs)`: gradients against differences
+    checking                  `check(f, *inputs)`: gradients against finite differences
     drawing, layout           `draw(value)`: the graph as SVG, DOT and Mermaid
-    moons                     `two_moons`: points for a first classifier
+    moons                     `two_moons`: a data set for a first classifier
 
-Sources: the notes, 'Autograd' and 'MLP(Perceptron)'; Karpathy's micrograd, for which written
-programs run here with its names replaced.
+Sources: the notes, 'Autograd' and 'MLP(Perceptron)'; Karpathy's micrograd, whose programs run here
+after a change of the import.
 """
 
 from hornbook.autograd.checking import GradientError, check

@@ -1,4 +1,4 @@
-"""`check(f, *inputs)`: are the gradients right? Compared with central differences."""
+"""`check(f, *inputs)`: compares gradients with central differences, as torch's `gradcheck`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hornbook.autograd.value import Value
 
 
 class GradientError(ValueError):
-    """A gradient that is not what the function's own differences say."""
+    """A gradient that central differences contradict."""
 
 
 def check(
@@ -19,14 +19,16 @@ def check(
     step: float = 1e-5,
     tolerance: float = 1e-6,
 ) -> list[float]:
-    """Compare d f / d input with (f(x + h) - f(x - h)) / 2h, for every input; the gradients.
+    """Compares d f / d input with (f(x + h) - f(x - h)) / 2h for every input; returns the gradients.
 
-    Inputs are numbers or Values, a model's parameters too: `check(loss, *model.parameters())`;
-    all Values keep their data and grad. h is `step * max(1, |x|)`; its error is of order h^2, and
-    `tolerance` is relative to the larger of the two, or to 1 where both are smaller.
+    Args:
+        inputs: numbers or Values, for instance a model's parameters: `check(loss,
+            *model.parameters())`. All Values keep their data and grad.
+        step: h is `step * max(1, |x|)`; the error of the difference is of order h^2.
+        tolerance: relative to the larger of the two numbers, or absolute where both are below 1.
 
-    Raises GradientError naming the input and both numbers. At a kink (relu or abs at 0, equal
-    arguments of max) no difference is right: move the input.
+    Raises GradientError that names the input and both numbers. At a kink (relu or abs at 0, equal
+    arguments of max) f has no derivative, so check it at another input.
 
     >>> check(lambda a, b: a * b.tanh(), 2.0, 0.0)
     [0.0, 2.0]

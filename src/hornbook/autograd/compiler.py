@@ -1,10 +1,10 @@
 """`compile(f)`: a just-in-time compiler for functions of Values, the idea of torch.compile and JAX.
 
-f runs once as it is, then on Symbols instead of floats, and so does its result's `backward()`. The
-tape of both becomes one straight-line Python function, which computes the value and all gradients with
-local variables only. Nothing is traced again until the arguments change their structure.
+f runs once normally and once with Symbols in place of floats, followed by `backward()` of its result.
+The tape that this records becomes one straight-line Python function, which computes the value and
+all gradients with local variables only. f is traced again only for arguments of another structure.
 
-Left out on purpose: loops in the generated code, higher derivatives, threads during a trace.
+Not supported: loops in the generated code, higher derivatives, threads during a trace.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ from hornbook.autograd.value import Value
 
 
 class Compiled:
-    """A traced function, called as the original is; one `Trace` for each structure it has met."""
+    """A compiled function, called like the original. It has one `Trace` for each argument structure."""
 
     def __init__(self, function: Callable[..., Value]) -> None:
-        """Wrap `function`; it is traced when it is first called."""
+        """Wraps `function`, which is traced at the first call."""
         self.function = function
         self.traces: dict[Hashable, Trace] = {}
         update_wrapper(self, function, updated=())
 
     def __call__(self, *arguments: Any) -> Value:
-        """What `function(*arguments)` gives, as one operation with its gradients ready."""
-        if Trace.running:  # part of another compiled function
+        """The result of `function(*arguments)`, as one operation whose derivatives are known."""
+        if Trace.running:  # called inside another compiled function
             return self.function(*arguments)
         numbers: list[float] = []
-        found: dict[Value, int] = {}
-        structure = _structure(arguments, numbers, found)
+        values: dict[Value, int] = {}
+        structure = _structure(arguments, numbers, values)
         trace = self.traces.get(structure)
         if trace is None:
-            trace = self.traces[structure] = Trace(self.function, arguments, len(numbers), found)
-        operands = (*found, *trace.parameters)
+            trace = self.traces[structure] = Trace(self.function, arguments, len(numbers), values)
+        operands = (*values, *trace.parameters)
         try:
             data, *derivatives = trace.run(*numbers, *[v.data for v in operands])
-        except (ValueError, ArithmeticError):  # the plain function knows which number, and its name
+        except (ValueError, ArithmeticError):  # the original names the operand
             return self.function(*arguments)
         result = Value(data, operands, "compiled")
         result._derivatives = tuple(derivatives)
@@ -49,18 +49,17 @@ class Compiled:
 
 
 def compile(function: Callable[..., Value]) -> Compiled:
-    """`function` compiled when it is first called: same result, same gradients, much faster.
+    """Compiles `function` at its first call: same result and gradients, much faster.
 
-    Arguments, without names, are numbers (data, without gradient), Values, and nested lists and
-    tuples of them; anything else hashable, a bool or a model for instance, is a constant of the
-    trace. Values that `function` finds elsewhere, such as a model's parameters, are read anew at
-    each call and get gradients. All else that it finds elsewhere is frozen as it was when traced:
-    plain numbers, random choices, which Value a name stands for. `function` runs twice per trace,
-    once plainly and once to be written down; it returns one Value and leaves the .data and .grad
-    of others alone.
+    Arguments are positional: numbers (data, without a gradient), Values, and nested lists and tuples
+    of them. Any other hashable argument, such as a bool or a model, is a constant of the trace.
+    Values from outside, such as a model's parameters, are read at each call and get gradients.
+    Everything else from outside keeps the state it had during the trace: plain numbers, random
+    choices, and which Value a name refers to. `function` runs twice per trace. It returns one Value,
+    and must not change the .data or .grad of others.
 
-    Raises TraceError when `function` compares or converts a number it is given, or changes a
-    Value's .data or .grad, and TypeError for an argument or a result it cannot use.
+    Raises TraceError when `function` compares or converts a number that it is given, or changes a
+    Value's .data or .grad, and TypeError for an argument or a result that it cannot use.
 
     >>> w = Value(3.0)
     >>> loss = compile(lambda x: (w * x - 1.0) ** 2)
@@ -73,31 +72,38 @@ def compile(function: Callable[..., Value]) -> Compiled:
 
 
 class Trace:
-    """The straight-line function for one structure of arguments.
+    """The straight-line function for one argument structure.
 
-    `run` takes the numbers, the argument Values' data and the parameters' data, and returns the
-    result and the derivative for each of those Values; `source` is its code.
+    Attributes:
+        run: takes the numbers, the data of the argument Values and the data of the parameters, and
+            returns the result and its derivative with respect to each of those Values.
+        source: the code of `run`.
+        parameters: the Values from outside that the result depends on.
     """
 
     running = False
 
     def __init__(
-        self, function: Callable[..., Value], arguments: Any, numbers: int, found: Iterable[Value]
+        self,
+        function: Callable[..., Value],
+        arguments: Any,
+        n_numbers: int,
+        values: Iterable[Value],
     ) -> None:
-        """Trace `function` on arguments of this structure, with so many numbers and Values."""
+        """Traces `function` on these arguments, which hold `n_numbers` numbers and `values`."""
         tape = Tape()
-        symbols = [tape.input() for _ in range(numbers)]
-        stand_in = {v: Value(tape.input()) for v in found}
+        symbols = [tape.input() for _ in range(n_numbers)]
+        stand_in = {v: Value(tape.input()) for v in values}
         own = {v: v.data for v in stand_in.values()}
-        unset = tape.input()  # stands for every gradient; nothing may use it
+        unset = tape.input()  # in place of every gradient; nothing may use it
         Trace.running, before = True, []
         try:
-            # A Value that two runs both meet was there before them: a parameter, whose number may
-            # differ at the next call. What only the second run meets, it made: a constant.
-            met = graph(function(*arguments))
-            unknown = own | {v: tape.input() for v in met}
+            # A Value in the graphs of both runs existed before them: a parameter, whose data may
+            # differ at the next call. A Value in the second graph alone is a constant of the trace.
+            first_run = graph(function(*arguments))
+            unknown = own | {v: tape.input() for v in first_run}
             before = [(v, v.data, v.grad, v._left, v._children, v._waits) for v in unknown]
-            for v, symbol in unknown.items():  # a leaf of unknown data
+            for v, symbol in unknown.items():  # becomes a leaf of unknown data
                 v.data, v.grad, v._left, v._children, v._waits = symbol, unset, None, (), None
             root = function(*_replace(arguments, iter(symbols), stand_in))
             for v, symbol in unknown.items():
@@ -116,15 +122,15 @@ class Trace:
         self.run = tape.function(self.source)
 
 
-def _structure(x: Any, numbers: list[float], found: dict[Value, int]) -> Hashable:
-    """What a trace depends on: nesting, lengths and kinds. Collects the numbers and Values."""
+def _structure(x: Any, numbers: list[float], values: dict[Value, int]) -> Hashable:
+    """What a trace depends on: nesting, lengths and kinds. Collects the numbers and Values in x."""
     if type(x) in (list, tuple):
-        return type(x), tuple([_structure(y, numbers, found) for y in x])
+        return type(x), tuple([_structure(y, numbers, values) for y in x])
     if _is_data(x):
         numbers.append(float(x))
         return "number"
-    if isinstance(x, Value):  # one that is given twice is one Value
-        return "Value", found.setdefault(x, len(found))
+    if isinstance(x, Value):  # the same Value twice is one input
+        return "Value", values.setdefault(x, len(values))
     if x.__hash__ is None:
         raise TypeError(
             f"compile(f): an argument is a {type(x).__name__!r}, expected numbers, Values, "
@@ -134,7 +140,7 @@ def _structure(x: Any, numbers: list[float], found: dict[Value, int]) -> Hashabl
 
 
 def _replace(x: Any, symbols: Iterator[Symbol], stand_in: Mapping[Value, Value]) -> Any:
-    """x with a Symbol for each number, in the order of `_structure`, and its stand-in for a Value."""
+    """x with a Symbol for each number, in the order of `_structure`, and a stand-in for each Value."""
     if type(x) in (list, tuple):
         return type(x)([_replace(y, symbols, stand_in) for y in x])
     if _is_data(x):

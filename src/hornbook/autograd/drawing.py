@@ -1,6 +1,6 @@
 """`draw(value)`: the computation graph as a picture, from the leaves to the result.
 
-SVG is written here, without a system binary; DOT and Mermaid are text for other programs.
+SVG is written here and needs no Graphviz; DOT and Mermaid are text for other programs.
 """
 
 from __future__ import annotations
@@ -13,22 +13,24 @@ from hornbook.autograd.layout import layered
 from hornbook.autograd.node import Node, graph
 from hornbook.autograd.value import Value
 
-CHARACTER, LINE, PADDING, MARGIN = 7.5, 16.0, 8.0, 12.0  # of 12-pixel monospace text
-PILL, LINK = 22.0, 10.0  # an operation's height, and its distance to its result's box
-LEAF, INNER, RESULT = "#dbeafe", "#ffffff", "#fef3c7"  # light boxes with dark text: readable
-INK, EDGE, OPERATION = "#111827", "#808896", "#e5e7eb"  # on a light and on a dark page alike
-LARGEST = 1000
+# in pixels, for monospace text of 12 pixels
+CHARACTER_WIDTH, LINE_HEIGHT, PADDING, MARGIN = 7.5, 16.0, 8.0, 12.0
+PILL_HEIGHT, PILL_GAP = 22.0, 10.0  # an operation, and its distance to the box of its result
+# light boxes with dark text are readable on a light and on a dark page
+LEAF, INNER, RESULT = "#dbeafe", "#ffffff", "#fef3c7"
+TEXT, EDGE, OPERATION = "#111827", "#808896", "#e5e7eb"
+MAX_NODES = 1000
 
 
 class Drawing:
-    """A graph with its numbers as they were when drawn. A notebook shows it as a picture."""
+    """A graph with the data and gradients it had when it was drawn. Notebooks display it as SVG."""
 
     def __init__(self, root: Node) -> None:
-        """Raises ValueError for a graph too large to read."""
+        """Raises ValueError for a graph of more than MAX_NODES nodes."""
         nodes = graph(root)
-        if len(nodes) > LARGEST:
+        if len(nodes) > MAX_NODES:
             raise ValueError(
-                f"draw: the graph has {len(nodes)} nodes, expected at most {LARGEST}; "
+                f"draw: the graph has {len(nodes)} nodes, expected at most {MAX_NODES}; "
                 "draw one example's prediction, or one neuron"
             )
         nodes = _operands_first(root)
@@ -41,28 +43,33 @@ class Drawing:
         ]
 
     def svg(self) -> str:
-        """The picture: operands on the left, results on the right behind their operations."""
+        """The graph as SVG: operands on the left, each result on the right of its operation."""
         boxes = [
-            (max(map(len, rows)) * CHARACTER + 2 * PADDING, len(rows) * LINE + PADDING)
+            (max(map(len, rows)) * CHARACTER_WIDTH + 2 * PADDING, len(rows) * LINE_HEIGHT + PADDING)
             for rows in self.rows
         ]
-        pills = [max(PILL, len(op) * CHARACTER + PADDING) if op else 0.0 for op in self.operations]
+        pills = [
+            max(PILL_HEIGHT, len(op) * CHARACTER_WIDTH + PADDING) if op else 0.0
+            for op in self.operations
+        ]
         sizes = [
-            (width + (pill + LINK if pill else 0.0), height)
+            (width + (pill + PILL_GAP if pill else 0.0), height)
             for (width, height), pill in zip(boxes, pills, strict=True)
         ]
         layout = layered(self.operands, sizes)
         edges, shapes = [], []
-        for i, (x, y) in layout.centre.items():
+        for i, (x, y) in layout.center.items():
             left, right = x - sizes[i][0] / 2, x + sizes[i][0] / 2
             width, height = boxes[i]
             for source in dict.fromkeys(self.operands[i]):
-                sx, sy = layout.centre[source]
+                sx, sy = layout.center[source]
                 start, bends = (sx + sizes[source][0] / 2, sy), layout.bends[source, i]
                 edges.append(_curve([start, *bends, (left, y)]))
             if pills[i]:
                 edges.append(_curve([(left + pills[i], y), (right - width, y)]))
-                shapes.append(_box(left, y, pills[i], PILL, OPERATION, [self.operations[i]], 11))
+                shapes.append(
+                    _box(left, y, pills[i], PILL_HEIGHT, OPERATION, [self.operations[i]], 11)
+                )
             fill = RESULT if i == len(sizes) - 1 else INNER if pills[i] else LEAF
             shapes.append(_box(right - width, y, width, height, fill, self.rows[i], 4))
         width, height = layout.width + 2 * MARGIN, layout.height + 2 * MARGIN
@@ -83,7 +90,7 @@ class Drawing:
         )
 
     def dot(self) -> str:
-        """Graphviz text: `dot -Tpng`."""
+        """The graph in Graphviz's language, for `dot -Tpng`."""
         lines = ["digraph {", "  rankdir=LR", "  node [shape=box, fontname=monospace]"]
         for i, rows in enumerate(self.rows):
             text = "\\n".join(row.replace("\\", "\\\\").replace('"', '\\"') for row in rows)
@@ -94,7 +101,7 @@ class Drawing:
         return "\n".join([*lines, "}", ""])
 
     def mermaid(self) -> str:
-        """Mermaid text, which GitHub and many notebooks draw."""
+        """The graph in Mermaid's language, which GitHub and many notebooks draw."""
         lines = ["flowchart LR"]
         for i, rows in enumerate(self.rows):
             text = "<br>".join(map(_mermaid, rows))
@@ -105,7 +112,7 @@ class Drawing:
         return "\n".join([*lines, ""])
 
     def save(self, path: str | Path) -> Path:
-        """Write a .svg, .dot or .mmd file. Raises ValueError for another ending."""
+        """Writes a .svg, .dot or .mmd file. Raises ValueError for another suffix."""
         path = Path(path)
         writers = {".svg": self.svg, ".dot": self.dot, ".mmd": self.mermaid}
         if path.suffix not in writers:
@@ -120,15 +127,15 @@ class Drawing:
 
 
 def draw(value: Value) -> Drawing:
-    """The graph that `value` was computed from. Draw after `backward()` to see the gradients.
+    """Draws the graph that `value` was computed from. Call it after `backward()` to see gradients.
 
-    Raises ValueError past 1,000 nodes: nobody can read that.
+    Raises ValueError for more than 1,000 nodes, which nobody can read.
     """
     return Drawing(value)
 
 
 def _operands_first(root: Node) -> list[Node]:
-    """The graph with every node after its operands, left operands first."""
+    """The nodes of a graph in topological order: operands first, the left one before the right."""
     order: dict[Node, None] = {}
     stack = [root]
     while stack:
@@ -145,7 +152,7 @@ def _short(x: float) -> str:
 
 
 def _mermaid(text: str) -> str:
-    """Text with all but letters, digits and spaces as codes: Mermaid reads "+" as a list."""
+    """Text with everything but letters, digits and spaces escaped: Mermaid reads "+" as a list."""
     return "".join(c if c.isalnum() or c in " ._" else f"#{ord(c)};" for c in text)
 
 
@@ -153,10 +160,10 @@ def _box(
     left: float, y: float, width: float, height: float, fill: str, rows: Sequence[str], round_: int
 ) -> str:
     """A rectangle around `y` with a line of text for each row."""
-    first = y - (len(rows) - 1) * LINE / 2 + 4  # + 4: from the middle of a letter to its foot
+    first = y - (len(rows) - 1) * LINE_HEIGHT / 2 + 4  # + 4: from the middle to the baseline
     texts = "".join(
-        f'<text x="{left + width / 2:.1f}" y="{first + i * LINE:.1f}" fill="{INK}" stroke="none"'
-        f"{bold}>{escape(row)}</text>"
+        f'<text x="{left + width / 2:.1f}" y="{first + i * LINE_HEIGHT:.1f}" fill="{TEXT}"'
+        f' stroke="none"{bold}>{escape(row)}</text>'
         for i, row in enumerate(rows)
         for bold in [' font-weight="bold"' if i == 0 and len(rows) != 2 else ""]
     )
@@ -167,7 +174,7 @@ def _box(
 
 
 def _curve(points: Sequence[tuple[float, float]]) -> str:
-    """A line through the points that leaves and reaches each one level."""
+    """A curve through the points, horizontal at each of them."""
     (x, y), *others = points
     path = f"M{x:.1f} {y:.1f}"
     for to_x, to_y in others:

@@ -1,6 +1,6 @@
-"""The real functions behind `Value`'s operations, on plain floats, and what each failure says.
+"""The real functions behind `Value`'s operations, on floats, and the messages of their errors.
 
-Each is the slow, plain version; `compile` writes the same arithmetic into its own code.
+`compile` writes the same arithmetic into the code that it generates.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["cos", "exp", "log", "sigmoid", "sin", "sqrt", "tanh"]
 
 
 class Symbolic:
-    """A number that is not known yet: what `compile` puts in the place of a float."""
+    """An unknown number, which `compile` uses in place of a float."""
 
     __slots__ = ()
 
@@ -25,12 +25,12 @@ class Symbolic:
 
 
 def is_number(data: Any) -> bool:
-    """Whether `data` is a real number (a Fraction and numpy's scalars are), known or not yet."""
+    """Whether `data` is a real number, as Fractions and NumPy scalars are, or a symbolic one."""
     return isinstance(data, (float, int, Symbolic, Real))
 
 
 def number(data: Any) -> float:
-    """`data` as a float. Raises TypeError when it is not a real number."""
+    """`data` as a float; a symbolic number unchanged. Raises TypeError for anything else."""
     if not is_number(data):
         advice = "it is one" if hasattr(data, "data") else "take a list's elements one by one"
         raise TypeError(
@@ -40,18 +40,18 @@ def number(data: Any) -> float:
 
 
 def operand(data: Any) -> float | None:
-    """`number(data)`, but None where a class of somebody else's may know what to do."""
+    """`number(data)`, or None for an object of another library, whose operator Python then tries."""
     if type(data) is float:
         return data
     return number(data) if is_number(data) or type(data).__module__ == "builtins" else None
 
 
 def call(function: Callable[..., float], left: Any, right: Any = None) -> float:
-    """`function` of the operands' data. What fails here, and not as NaN later, names them."""
+    """`function` of the operands' data. Its error names the operands."""
     operands = (left,) if right is None else (left, right)
     try:
         return function(left.data) if right is None else function(left.data, right.data)
-    except TypeError:  # no function knows what to do with a number that is not known yet
+    except TypeError:  # of a symbolic number
         numbers = [v.data for v in operands]
         for x in numbers:
             if isinstance(x, Symbolic):
@@ -60,7 +60,7 @@ def call(function: Callable[..., float], left: Any, right: Any = None) -> float:
     except (ValueError, ArithmeticError) as error:
         why = "too large for a float" if isinstance(error, OverflowError) else str(error)
         found = " and ".join(f"{v.data!r} ({_name(v)})" for v in operands)
-        name = function.__name__.split("_")[0]  # the slope of sqrt is sqrt's affair
+        name = function.__name__.split("_")[0]  # sqrt_slope is reported as sqrt
         raise type(error)(f"{name} of {found}: {why}") from None
 
 
@@ -97,14 +97,14 @@ def sqrt_slope(x: float) -> float:
 
 
 def sigmoid(x: float) -> float:
-    """1 / (1 + e^-x), written so that no exponent is positive and none can overflow."""
+    """1 / (1 + e^-x), in a form whose exponent is never positive, so that it cannot overflow."""
     if x >= 0.0:
         return 1.0 / (1.0 + math.exp(-x))
     return math.exp(x) / (1.0 + math.exp(x))
 
 
 def relu(x: float) -> float:
-    """x above 0, else 0."""
+    """max(0, x)."""
     return 0.0 if x < 0.0 else x
 
 
@@ -125,11 +125,11 @@ def sign(x: float) -> float:
 
 def larger(x: float, y: float) -> float:
     """max(x, y)."""
-    return x if x > y or x != x else y  # NaN is passed on
+    return x if x > y or x != x else y  # propagates NaN
 
 
 def larger_slope(x: float, y: float) -> float:
-    """d max(x, y) / dx; equals share it, as in torch."""
+    """d max(x, y) / dx; 1/2 for equal arguments, as in torch."""
     return 1.0 if x > y else 0.5 if x == y else 0.0
 
 

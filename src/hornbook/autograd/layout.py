@@ -1,7 +1,8 @@
-"""Where the boxes of a graph go: a layered layout (Sugiyama, Tagawa and Toda 1981), left to right.
+"""A layered graph layout from left to right (Sugiyama, Tagawa and Toda 1981).
 
-Each node gets a column after all its operands; an edge over several columns gets a bend in each;
-columns are ordered to cross few edges, then spread so that nothing overlaps.
+Each node is in a column after those of its operands. An edge over several columns has a bend in each
+column it passes. Nodes are ordered within their column to reduce crossings, then spread so that no
+boxes overlap.
 """
 
 from __future__ import annotations
@@ -10,22 +11,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-GAP_X, GAP_Y = 48.0, 16.0  # between columns and between boxes; edges need room to curve
+GAP_X, GAP_Y = 48.0, 16.0  # pixels between columns, where edges curve, and between boxes
 SWEEPS = 12
 
 
 @dataclass
 class Layout:
-    """Centres of the nodes, the bends of each edge (operand, node), and the picture's size."""
+    """Centers of the nodes, bends of each edge (operand, node), and the size of the picture."""
 
-    centre: dict[int, tuple[float, float]]
+    center: dict[int, tuple[float, float]]
     bends: dict[tuple[int, int], list[tuple[float, float]]]
     width: float
     height: float
 
 
 def layered(operands: Sequence[Sequence[int]], sizes: Sequence[tuple[float, float]]) -> Layout:
-    """Lay out nodes 0 to n-1, given each node's operands (all before it) and (width, height)."""
+    """Lays out nodes 0 to n-1, given the operands (all smaller numbers) and (width, height) of each."""
     column = _columns(operands)
     height = {node: size[1] for node, size in enumerate(sizes)}
     after: dict[int, list[int]] = {node: [] for node in range(len(operands))}
@@ -34,7 +35,7 @@ def layered(operands: Sequence[Sequence[int]], sizes: Sequence[tuple[float, floa
     for node, sources in enumerate(operands):
         for source in dict.fromkeys(sources):
             path = [source]
-            for passed in range(column[source] + 1, column[node]):  # a bend is a small node
+            for passed in range(column[source] + 1, column[node]):  # a bend is a node of height 2
                 bend = len(column)
                 column[bend], height[bend], after[bend], before[bend] = passed, 2.0, [], []
                 path.append(bend)
@@ -47,7 +48,7 @@ def layered(operands: Sequence[Sequence[int]], sizes: Sequence[tuple[float, floa
     for node in sorted(column, key=lambda node: (column[node], node)):
         columns[column[node]].append(node)
     y = _ordinates(columns, before, after, height)
-    edges_x: dict[int, tuple[float, float]] = {}  # of a node's column
+    edges_x: dict[int, tuple[float, float]] = {}  # left and right edge of a node's column
     left = 0.0
     for nodes in columns:
         width = max((sizes[node][0] for node in nodes if node < len(sizes)), default=0.0)
@@ -57,7 +58,7 @@ def layered(operands: Sequence[Sequence[int]], sizes: Sequence[tuple[float, floa
     bottom = max(y[node] + height[node] / 2 for node in y)
     return Layout(
         {node: (sum(edges_x[node]) / 2, y[node] - top) for node in range(len(operands))},
-        {  # level through a column, for there the boxes are
+        {  # horizontal within a column, where the boxes are
             edge: [(x, y[bend] - top) for bend in path[1:-1] for x in edges_x[bend]]
             for edge, path in paths.items()
         },
@@ -67,7 +68,7 @@ def layered(operands: Sequence[Sequence[int]], sizes: Sequence[tuple[float, floa
 
 
 def _columns(operands: Sequence[Sequence[int]]) -> dict[int, int]:
-    """Each node after its operands; a leaf just before the first node that needs it."""
+    """The column of each node: after its operands; of a leaf, just before its first use."""
     column: dict[int, int] = {}
     first_use: dict[int, int] = {}
     for node, sources in enumerate(operands):
@@ -86,7 +87,7 @@ def _ordinates(
     after: Mapping[int, list[int]],
     height: Mapping[int, float],
 ) -> dict[int, float]:
-    """Sweep to and fro: order each column by the mean height of its neighbours, then spread it."""
+    """The y of each node: sweeps forward and back, sorting each column by its neighbors' mean y."""
     y: dict[int, float] = {}
     for nodes in columns:
         _spread(nodes, dict.fromkeys(nodes, 0.0), height, y)
@@ -106,9 +107,9 @@ def _ordinates(
 def _spread(
     nodes: list[int], wanted: Mapping[int, float], height: Mapping[int, float], y: dict[int, float]
 ) -> None:
-    """As near to the wanted heights as the boxes allow.
+    """Sets y as close to `wanted` as possible without overlaps.
 
-    Pushing all down and pushing all up both leave the gaps, and so does the mean of the two.
+    Pushing nodes down keeps the gaps, and so does pushing them up; y is the mean of the two.
     """
     down: list[float] = []
     for i, node in enumerate(nodes):

@@ -1,4 +1,4 @@
-"""Losses: how far predictions are from what was wanted, as one Value."""
+"""Loss functions of lists of Values."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ def squared_error(predictions: Sequence[Value], targets: Sequence[Any]) -> Value
 
 
 def hinge(scores: Sequence[Value], labels: Sequence[Any]) -> Value:
-    """Mean of max(0, 1 - label * score) for labels -1 and 1. Raises ValueError as above."""
+    """Mean of max(0, 1 - label * score), labels -1 and 1. Raises ValueError for unequal lengths."""
     _same_length("hinge", scores, labels)
     return _total([(1 - y * s).relu() for s, y in zip(scores, labels, strict=True)]) / len(scores)
 
 
 def cross_entropy(logits: Sequence[Value], target: int) -> Value:
-    """-ln softmax(logits)[target], in nats, of one example.
+    """-ln softmax(logits)[target] of one example, in nats.
 
-    The largest logit is subtracted first: no exponent is positive, so none overflows. It is
-    subtracted as a plain number, for it cancels out of the gradient softmax - onehot(target).
-    Raises ValueError for a target outside of the logits.
+    The largest logit is subtracted first, so that no exponent is positive and none overflows. It is
+    a plain number, because it cancels out of the gradient softmax(logits) - one_hot(target).
+    Raises ValueError for a target that is not an index of the logits.
     """
     if not 0 <= target < len(logits):
         raise ValueError(

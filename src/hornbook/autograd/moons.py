@@ -1,4 +1,4 @@
-"""Two interleaving half circles: the smallest problem that a line cannot solve."""
+"""Two interleaving half circles, which no line separates."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import random
 
 
 def two_moons(n: int, noise: float = 0.1, seed: int = 0) -> tuple[list[list[float]], list[float]]:
-    """n points (x, y) and their labels, -1 for the upper moon and 1 for the lower, alternating.
+    """`n` points (x, y) and their labels, alternately -1 (upper moon) and 1 (lower moon).
 
-    `noise` is the standard deviation of what is added to both coordinates.
+    `noise` is the standard deviation of the Gaussian noise in both coordinates.
     """
     rng = random.Random(seed)
     points, labels = [], []

@@ -1,6 +1,6 @@
 """Neurons, layers and a multilayer perceptron of Values, as in the notes and in micrograd.
 
-Initialisation, in the order of the random draws:
+Initialization, in the order of the random draws:
 
     weights   uniform(-1, 1), neuron by neuron (micrograd and the notes)
     biases    0 (micrograd; the notes draw them from uniform(-1, 1) too)
@@ -23,27 +23,27 @@ ACTIVATIONS: dict[str, Callable[[Value], Value]] = {
 
 
 class Random(Protocol):
-    """Where initial weights come from: the module `random` or a `random.Random`."""
+    """A source of initial weights: the module `random`, or a `random.Random`."""
 
     def uniform(self, a: float, b: float) -> float:
         """A number between a and b."""
 
 
 class Module:
-    """Anything with parameters."""
+    """Base class of everything with parameters."""
 
     def parameters(self) -> list[Value]:
-        """All that training changes."""
+        """The Values that training changes."""
         return []
 
     def zero_grad(self) -> None:
-        """Set every parameter's gradient to 0, before the next `backward()`."""
+        """Sets the gradient of every parameter to 0, before the next `backward()`."""
         for p in self.parameters():
             p.grad = 0.0
 
 
 class Neuron(Module):
-    """activation(w . x + b). `nonlin=False` is micrograd's way to say `activation="linear"`."""
+    """activation(w . x + b). `nonlin=False`, from micrograd, means `activation="linear"`."""
 
     def __init__(
         self, nin: int, nonlin: bool = True, activation: str = "relu", rng: Random = random
@@ -58,11 +58,11 @@ class Neuron(Module):
         self.activation = activation if nonlin else "linear"
 
     def __call__(self, x: Sequence[Any]) -> Value:
-        """Raises ValueError unless there is one x for each weight."""
+        """The output for inputs x. Raises ValueError unless there is one input for each weight."""
         if len(x) != len(self.w):
             raise ValueError(
                 f"{self}: called with {len(x)} inputs, expected {len(self.w)}; "
-                "the layer before it, or nin, has another size"
+                "make the size of the layer before it, or of the input, equal to nin"
             )
         out: Value = sum((wi * xi for wi, xi in zip(self.w, x, strict=True)), self.b)
         return ACTIVATIONS[self.activation](out)
@@ -77,20 +77,20 @@ class Neuron(Module):
 
 
 class Layer(Module):
-    """Neurons side by side on the same input. A layer of one neuron returns its Value alone."""
+    """Neurons with the same inputs. A layer of one neuron returns a Value instead of a list."""
 
     def __init__(self, nin: int, nout: int, **options: Any) -> None:
-        """`options` go to every Neuron."""
+        """Makes `nout` neurons; `options` are passed to each Neuron."""
         self.neurons = [Neuron(nin, **options) for _ in range(nout)]
 
     def __call__(self, x: Any) -> Any:
-        """A list of Values, or one Value."""
+        """The outputs as a list, or the single one as a Value."""
         inputs = [x] if isinstance(x, Value) else x
         outs = [neuron(inputs) for neuron in self.neurons]
         return outs[0] if len(outs) == 1 else outs
 
     def parameters(self) -> list[Value]:
-        """Neuron by neuron."""
+        """The parameters of each neuron in turn."""
         return [p for neuron in self.neurons for p in neuron.parameters()]
 
     def __repr__(self) -> str:
@@ -98,7 +98,7 @@ class Layer(Module):
 
 
 class MLP(Module):
-    """Layers in a row: `activation` in the hidden ones, `output` in the last.
+    """A multilayer perceptron: `activation` in the hidden layers, `output` in the last one.
 
     The defaults are micrograd's. The notes' network is
     `MLP(3, [4, 4, 1], activation="tanh", output="tanh")`.
@@ -112,7 +112,10 @@ class MLP(Module):
         output: str = "linear",
         seed: int | None = None,
     ) -> None:
-        """Weights come from `random.Random(seed)`, or without a seed from the module `random`."""
+        """Draws weights from `random.Random(seed)`, or without a seed from the module `random`.
+
+        Raises ValueError for sizes below 1 or an unknown activation.
+        """
         rng: Random = random if seed is None else random.Random(seed)
         sizes = [nin, *nouts]
         if len(sizes) < 2 or min(sizes) < 1:
@@ -124,13 +127,13 @@ class MLP(Module):
         ]
 
     def __call__(self, x: Any) -> Any:
-        """A list of Values, or one Value when the last layer has one neuron."""
+        """The outputs of the last layer as a list, or the single one as a Value."""
         for layer in self.layers:
             x = layer(x)
         return x
 
     def parameters(self) -> list[Value]:
-        """Layer by layer."""
+        """The parameters of each layer in turn."""
         return [p for layer in self.layers for p in layer.parameters()]
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""What a node of the graph stores, how it behaves as a number, and how micrograd's code sees it.
+"""A node of the graph: what it stores, its comparisons, and the attributes that micrograd has.
 
 `Value` (value.py) adds the operations and `backward()`.
 """
@@ -10,7 +10,7 @@ from typing import Any
 
 from hornbook.autograd.functions import is_number, number
 
-SHOWN = 200  # nodes of a graph that shows itself; `draw` takes more
+MAX_NODES_DISPLAYED = 200  # of a graph that a notebook displays by itself; `draw` takes more
 
 
 class Node:
@@ -18,8 +18,8 @@ class Node:
 
     # An operation's node has a _left operand and maybe a _right one, each with the derivative of
     # data with respect to it. A node made by hand has _children instead; a leaf has neither.
-    # _waits counts the gradients still to come; None for a leaf, which passes nothing on.
-    # __dict__ is for what programs hang on a parameter, a momentum for instance.
+    # _waits is the number of gradients that backward() still has to add; None for a leaf.
+    # __dict__ holds attributes that a program adds to a parameter, such as its momentum.
     __slots__ = (
         "__dict__", "_d_left", "_d_right", "_left", "_op", "_right", "_waits", "data", "grad",
     )  # fmt: skip
@@ -35,7 +35,7 @@ class Node:
     def __init__(
         self, data: Any, _children: Iterable[Node] = (), _op: str = "", label: str = ""
     ) -> None:
-        """A leaf, or with `_children` a node whose `_backward` the caller sets, as in micrograd."""
+        """Makes a leaf, or, with `_children`, a node whose `_backward` the caller sets (micrograd)."""
         self.data: float = data if type(data) is float else number(data)
         self.grad: float = 0.0
         self._op = _op
@@ -66,14 +66,14 @@ class Node:
         self._children, self._left, self._by_hand = self._operands, None, step
 
     def _push(self) -> None:
-        """One step of the chain rule: add derivative * gradient to every operand."""
+        """The chain rule for this node: adds derivative * gradient to the grad of each operand."""
         derivatives = self._derivatives if self._left is None else (self._d_left, self._d_right)
         grad = self.grad
         for operand, derivative in zip(self._operands, derivatives, strict=False):
             operand.grad += derivative * grad
 
     def _arrived(self) -> bool:
-        """Count a gradient that has arrived: was it the last to wait for?"""
+        """Counts a gradient that has been added; whether it was the last one."""
         self._waits -= 1
         return not self._waits
 
@@ -101,10 +101,10 @@ class Node:
         return bool(self.data)
 
     def _repr_svg_(self) -> str | None:
-        """The graph as a picture, for notebooks; None where it is too large to read."""
+        """The graph as SVG, for notebooks; None where it is too large to read."""
         from hornbook.autograd.drawing import Drawing
 
-        return None if is_larger(self, SHOWN) else Drawing(self).svg()
+        return None if is_larger(self, MAX_NODES_DISPLAYED) else Drawing(self).svg()
 
     def __repr__(self) -> str:
         label = f", label={self.label!r}" if self.label else ""
@@ -112,7 +112,7 @@ class Node:
 
 
 def graph(root: Any) -> list[Any]:
-    """Every node that `root` was computed from, each once, after the node that uses it first.
+    """The nodes that `root` was computed from, itself first, each of them once.
 
     Raises TypeError for anything but a Value.
     """
@@ -132,7 +132,7 @@ def graph(root: Any) -> list[Any]:
 
 
 def is_larger(root: Node, most: int) -> bool:
-    """Whether a graph has more nodes than that; looks at no more."""
+    """Whether a graph has more than `most` nodes; stops counting there."""
     found, stack = {root}, [root]
     while stack and len(found) <= most:
         new = [operand for operand in stack.pop()._operands if operand not in found]
@@ -142,5 +142,5 @@ def is_larger(root: Node, most: int) -> bool:
 
 
 def _data(other: Any) -> Any:
-    """The number in a node or a number; None for anything else."""
+    """The data of a node, or a number itself; None for anything else."""
     return other.data if isinstance(other, Node) else other if is_number(other) else None

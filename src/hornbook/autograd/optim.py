@@ -1,4 +1,4 @@
-"""Optimisers: what to do with the gradients."""
+"""Optimizers, with torch's names and update rules."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from hornbook.autograd.value import Value
 
 
 class Optimizer:
-    """Holds the parameters; `step()` changes their `data` by their `grad`."""
+    """Base class: holds the parameters; `step()` changes their `data` using their `grad`."""
 
     def __init__(self, parameters: Iterable[Value], lr: float) -> None:
-        """`lr` may be changed between steps. Raises ValueError for no parameters or a bad lr."""
+        """`lr` may change between steps. Raises ValueError without parameters, or unless lr > 0."""
         self.parameters = list(parameters)
         if not self.parameters:
             raise ValueError(f"{type(self).__name__}: no parameters; pass model.parameters()")
@@ -21,17 +21,17 @@ class Optimizer:
         self.lr = lr
 
     def zero_grad(self) -> None:
-        """Set every gradient to 0, before the next `backward()`."""
+        """Sets every gradient to 0, before the next `backward()`."""
         for p in self.parameters:
             p.grad = 0.0
 
     def step(self) -> None:
-        """Update every parameter once."""
+        """Updates every parameter once."""
         raise NotImplementedError
 
 
 class SGD(Optimizer):
-    """Stochastic gradient descent, with momentum as in torch: v = momentum v + grad; p -= lr v."""
+    """Stochastic gradient descent with momentum: v = momentum * v + grad; p -= lr * v."""
 
     def __init__(self, parameters: Iterable[Value], lr: float, momentum: float = 0.0) -> None:
         """Raises ValueError unless 0 <= momentum < 1."""
@@ -42,7 +42,7 @@ class SGD(Optimizer):
         self.velocity = [0.0] * len(self.parameters)
 
     def step(self) -> None:
-        """Update every parameter once."""
+        """Updates every parameter once."""
         lr, momentum = self.lr, self.momentum
         if not momentum:
             for p in self.parameters:
@@ -54,7 +54,7 @@ class SGD(Optimizer):
 
 
 class Adam(Optimizer):
-    """Adam (Kingma and Ba 2015, algorithm 1), with its bias correction and its defaults."""
+    """Adam (Kingma and Ba 2015, algorithm 1), with bias correction."""
 
     def __init__(
         self,
@@ -68,16 +68,16 @@ class Adam(Optimizer):
         if not all(0 <= beta < 1 for beta in betas):
             raise ValueError(f"Adam: betas={betas}, expected two numbers from 0 to below 1")
         self.betas, self.eps, self.steps = betas, eps, 0
-        self.mean = [0.0] * len(self.parameters)
-        self.square = [0.0] * len(self.parameters)
+        self.first_moment = [0.0] * len(self.parameters)
+        self.second_moment = [0.0] * len(self.parameters)
 
     def step(self) -> None:
-        """Update every parameter once."""
+        """Updates every parameter once."""
         self.steps += 1
         beta1, beta2 = self.betas
-        unbias1, unbias2 = 1 - beta1**self.steps, 1 - beta2**self.steps
+        correction1, correction2 = 1 - beta1**self.steps, 1 - beta2**self.steps
         for i, p in enumerate(self.parameters):
-            self.mean[i] = beta1 * self.mean[i] + (1 - beta1) * p.grad
-            self.square[i] = beta2 * self.square[i] + (1 - beta2) * p.grad**2
-            root = math.sqrt(self.square[i] / unbias2)
-            p.data -= self.lr * (self.mean[i] / unbias1) / (root + self.eps)
+            self.first_moment[i] = beta1 * self.first_moment[i] + (1 - beta1) * p.grad
+            self.second_moment[i] = beta2 * self.second_moment[i] + (1 - beta2) * p.grad**2
+            root = math.sqrt(self.second_moment[i] / correction2)
+            p.data -= self.lr * (self.first_moment[i] / correction1) / (root + self.eps)

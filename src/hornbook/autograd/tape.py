@@ -1,9 +1,9 @@
-"""The tape of `compile`: every step of arithmetic once, written as Python code.
+"""The tape of `compile`: each step of arithmetic once, as Python code.
 
-A `Symbol` stands where a float will stand. Its arithmetic is written down instead of done; so
-running the engine's own operations and its own `backward()` on Symbols writes down exactly their
-arithmetic, in their order. That is why the compiled function gives the same bits: steps are
-merged, folded and dropped, but none is rounded differently.
+A `Symbol` takes the place of a float and records its arithmetic instead of doing it. The engine's own
+operations and `backward()`, run on Symbols, thus record exactly their arithmetic in their order.
+Steps are merged, folded and dropped, but none is rounded differently, so that the compiled function
+returns the same bits.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import Any, NoReturn
 
 from hornbook.autograd import functions as fn
 
-NAME = re.compile(r"\b[a-z]\w*")  # of a step or a function, in the code of a step
-LONGEST = 300  # characters of one expression: Python's parser allows about 100 nested brackets
+NAME = re.compile(r"\b[a-z]\w*")  # a name of a step or function in code
+MAX_EXPRESSION_LENGTH = 300  # characters; Python's parser allows about 100 nested brackets
 
-# A call costs more than the step itself: these are written out, all other functions are called.
-WRITTEN_OUT: dict[Callable[..., float], str] = {
+# A call costs more than these steps themselves, so they are inlined; other functions are called.
+INLINED: dict[Callable[..., float], str] = {
     fn.divide: "{} / {}",
     fn.relu: "0.0 if {0} < 0.0 else {0}",
     fn.step: "1.0 if {0} > 0.0 else 0.0",
@@ -28,11 +28,11 @@ WRITTEN_OUT: dict[Callable[..., float], str] = {
 
 
 class TraceError(TypeError):
-    """What `compile` cannot trace: code that depends on a number not known yet."""
+    """`compile` cannot trace a function, for instance because it branches on a number."""
 
 
 def _operator(template: str, neutral: str = "") -> Callable[[Symbol, Any], Any]:
-    """An operator of Symbol that writes itself down; + and * have a neutral second operand."""
+    """An operator of Symbol that is recorded; + and * have a neutral second operand."""
 
     def operator(x: Symbol, y: Any) -> Any:
         if not isinstance(y, (Symbol, float, int)):
@@ -48,19 +48,19 @@ def _operator(template: str, neutral: str = "") -> Callable[[Symbol, Any], Any]:
 
 
 class Symbol(fn.Symbolic):
-    """An unknown number: what a step of the tape will give."""
+    """An unknown number: the result of a step on the tape."""
 
     __slots__ = ("name", "tape")
 
     def __init__(self, tape: Tape, name: str) -> None:
-        """Made by the tape."""
+        """Only the tape makes Symbols."""
         self.tape, self.name = tape, name
 
     def call(self, function: Callable[..., float], numbers: Sequence[Any]) -> Any:
-        """Write a function call down."""
+        """Records a function call."""
         name, operands = function.__name__, [_code(x) for x in numbers]
-        if function in WRITTEN_OUT:
-            return self.tape.record(WRITTEN_OUT[function].format(*operands))
+        if function in INLINED:
+            return self.tape.record(INLINED[function].format(*operands))
         self.tape.known[name] = function
         return self.tape.record(f"{name}({', '.join(operands)})")
 
@@ -78,9 +78,9 @@ class Symbol(fn.Symbolic):
 
     def _refuse(self, *_: Any) -> NoReturn:
         raise TraceError(
-            "compile(f): f compares a number or asks for its value (if, while, max(), float(), "
-            "an index), but compiled code is one straight line for all numbers; use the relu, "
-            "max or abs of a Value, or do it outside of f"
+            "compile(f): f compares a number or converts it (if, while, max(), float(), an "
+            "index), but compiled code is one straight line for all numbers; use the relu, max or "
+            "abs of a Value, or do it outside of f"
         )
 
     __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __hash__ = _refuse
@@ -89,34 +89,37 @@ class Symbol(fn.Symbolic):
 
 
 class Tape:
-    """Steps of arithmetic: the code of each, and the name of what it gives, as {"t0 * t1": "t2"}.
+    """Steps of arithmetic, from the code of each to the name of its result: {"t0 * t1": "t2"}.
 
-    A name never changes its meaning; so equal code is the same step, and is written once.
+    A name keeps its value, so equal code is the same step and is recorded once.
     """
 
     def __init__(self) -> None:
-        """An empty tape."""
+        """Makes an empty tape."""
         self.steps: dict[str, str] = {}
-        self.known: dict[str, Any] = {"inf": math.inf, "nan": math.nan}  # what the code may name
+        self.known: dict[str, Any] = {
+            "inf": math.inf,
+            "nan": math.nan,
+        }  # names that the code may use
 
     def input(self) -> Symbol:
-        """A number that the compiled function is called with: a step that gives itself."""
+        """An input of the compiled function: a step whose code is its own name."""
         return self.record(f"t{len(self.steps)}")
 
     def record(self, code: str) -> Symbol:
-        """The result of a step, which is new only if no earlier one has the same code."""
+        """The result of a step; of the earlier one where its code is already recorded."""
         return Symbol(self, self.steps.setdefault(code, f"t{len(self.steps)}"))
 
     def source(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> str:
-        """Python code: a function of the inputs that returns the list of outputs.
+        """Python code of a function from the inputs to the list of outputs.
 
-        A step used once is written into the expression that uses it: half the bytecode, and its
-        result is freed at once. One used more often gets a local variable.
+        A step that is used once is inlined in the expression that uses it, which halves the bytecode
+        and frees its result at once. A step that is used more often gets a local variable.
         """
         results = ", ".join([_code(x) for x in outputs])
         uses = Counter(NAME.findall(results))
         for code, name in reversed(self.steps.items()):
-            if name in uses:  # what nothing needs is dropped
+            if name in uses:  # dead code is dropped
                 uses.update(NAME.findall(code))
 
         variables = [f"v{i}" for i in range(len(inputs))]
@@ -129,13 +132,13 @@ class Tape:
         for code, name in self.steps.items():
             if name not in uses or name in written:
                 continue
-            if code == name:  # an input that is none of `inputs`
+            if code == name:  # an input that is not in `inputs`
                 raise TraceError(
                     "compile(f): f reads a .grad, or the data of a Value that an earlier run of f "
-                    "left behind; do that outside of f"
+                    "made; do that outside of f"
                 )
             expression = write(code)
-            if uses[name] == 1 and len(expression) < LONGEST:
+            if uses[name] == 1 and len(expression) < MAX_EXPRESSION_LENGTH:
                 written[name] = f"({expression})"
             else:
                 written[name] = f"v{len(inputs) + len(lines)}"
@@ -145,13 +148,13 @@ class Tape:
         return "\n".join([head, *lines, f"    return [{write(results)}]", ""])
 
     def function(self, source: str) -> Any:
-        """The function of `source`: the only code this engine ever executes."""
+        """The function that `source` defines: the only code that this engine executes."""
         names = {"__builtins__": {}, **self.known}
         exec(source, names)
         return names["compiled"]
 
 
 def _code(x: Any) -> str:
-    """A number as the tape writes it."""
+    """The code of a number."""
     code = x.name if isinstance(x, Symbol) else repr(float(x))
     return f"({code})" if code.startswith("-") else code

@@ -1,8 +1,8 @@
-"""A number that remembers how it was computed, and what that says about every number before it.
+"""A scalar that records how it was computed, and its derivative with respect to every operand.
 
-Each operation makes a node: its result, its operands, and beside each operand the derivative of
-the result with respect to it. `backward()` walks from a result to the leaves and multiplies and
-adds those derivatives: the chain rule, and nothing else.
+Each operation makes a node: its result, its operands, and beside each operand the derivative of the
+result with respect to it. `backward()` goes from a result to the leaves, multiplying and adding
+these derivatives, which is the chain rule.
 
 Sources: the notes, part 'Autograd'; Karpathy's micrograd, whose programs run here unchanged.
 Left out on purpose: tensors, in-place operations, second derivatives.
@@ -20,11 +20,11 @@ _new = object.__new__
 
 
 class Value(Node):
-    """One scalar of a computation: `data`, `grad` (d result / d this) and an optional `label`.
+    """A scalar of a computation: `data`, `grad` (d result / d this) and an optional `label`.
 
-    Comparisons, `==` included, look at `data`; sets and dicts tell Values apart by identity, as
-    in torch. Raises TypeError for data that is not a real number; an operation that has no real
-    result or no finite slope raises ValueError or ZeroDivisionError and names its operands.
+    Comparisons, `==` included, compare `data`; sets and dicts distinguish Values by identity, as in
+    torch. Raises TypeError for data that is not a real number. An operation without a real result
+    or a finite slope raises ValueError or ZeroDivisionError, which name its operands.
     """
 
     __slots__ = ()
@@ -79,13 +79,13 @@ class Value(Node):
     abs = __abs__
 
     def max(self, other: Any) -> Value:
-        """The larger of two; equals share the gradient, as in torch."""
+        """The larger of two. Equal arguments share the gradient, as in torch."""
         other = other if isinstance(other, Value) else Value(other)
         larger, d_self = call(fn.larger, self, other), call(fn.larger_slope, self, other)
         return _node(larger, "max", self, d_self, other, call(fn.larger_slope, other, self))
 
     def relu(self) -> Value:
-        """Itself above 0, else 0."""
+        """max(0, x)."""
         return _node(call(fn.relu, self), "ReLU", self, call(fn.step, self))
 
     def tanh(self) -> Value:
@@ -99,7 +99,7 @@ class Value(Node):
         return _node(s, "sigmoid", self, s * (1.0 - s))
 
     def exp(self) -> Value:
-        """e^x. Raises OverflowError past 709.78."""
+        """e^x. Raises OverflowError above 709.78."""
         e = call(fn.exp, self)
         return _node(e, "exp", self, e)
 
@@ -108,7 +108,7 @@ class Value(Node):
         return _node(call(fn.log, self), "log", self, 1.0 / self.data)
 
     def sqrt(self) -> Value:
-        """The square root. Raises ValueError below 0; at 0, for its slope, ZeroDivisionError."""
+        """The square root. Raises ValueError below 0, and ZeroDivisionError at 0 (infinite slope)."""
         return _node(call(fn.sqrt, self), "sqrt", self, call(fn.sqrt_slope, self))
 
     def sin(self) -> Value:
@@ -120,16 +120,16 @@ class Value(Node):
         return _node(call(fn.cos, self), "cos", self, -call(fn.sin, self))
 
     def backward(self, retain_graph: bool = True) -> None:
-        """Add d self / d v to `v.grad`, for every v that self was computed from and for itself.
+        """Adds d self / d v to `v.grad` for itself and for every v that it was computed from.
 
-        Gradients accumulate over calls, as in torch; `zero_grad` in between. Nothing but its
-        result holds a graph, and no cycle: let go of the result and all is freed, there and then.
-        `retain_graph=False` frees it now, and leaves self as one operation on its leaves.
+        Gradients accumulate over calls, as in torch; call `zero_grad` in between. A graph is freed
+        with its result, because nothing else refers to it and it has no cycles.
+        `retain_graph=False` frees it now, and turns self into one operation on its leaves.
         """
         nodes, earlier = [self], [(self, self.grad)]
-        leaves: dict[Value, float] = {}  # and their earlier gradients, when the graph is freed
+        leaves: dict[Value, float] = {}  # with their earlier gradients, if the graph is freed
         try:
-            for v in nodes:  # grows: count the gradients that each operand has to wait for
+            for v in nodes:  # grows: counts the gradients that each operand waits for
                 for operand in v._children if v._left is None else (v._left, v._right):
                     if operand is None:
                         continue
@@ -141,13 +141,13 @@ class Value(Node):
                         continue
                     if not waits:
                         nodes.append(operand)
-                        if operand.grad:  # of an earlier call: it must not flow on again
+                        if operand.grad:  # of an earlier call, already passed on
                             earlier.append((operand, operand.grad))
                             operand.grad = 0.0
                     operand._waits = waits + 1
             self.grad = 1.0
             ready = [self]
-            while ready:  # the chain rule: every operand gets derivative * gradient
+            while ready:  # the chain rule: derivative * gradient to each operand
                 v = ready.pop()
                 grad, left, right = v.grad, v._left, v._right
                 if left is None:
@@ -165,7 +165,7 @@ class Value(Node):
                         right._waits -= 1
                         if not right._waits:
                             ready.append(right)
-        except BaseException:  # an interrupt, say: leave no count behind for the next call
+        except BaseException:  # such as KeyboardInterrupt: reset the counts
             for v in nodes[1:]:
                 v._waits = 0
             raise
@@ -182,7 +182,7 @@ def _node(
     data: float, op: str, left: Value, d_left: float, right: Any = None, d_right: float = 0.0
 ) -> Value:
     """An operation's result, with d data / d operand beside each operand."""
-    v = _new(Value)  # __init__ and one assignment to many names would take half as long again
+    v = _new(Value)  # __init__ would take half as long again
     v.data = data
     v.grad = 0.0
     v._op = op

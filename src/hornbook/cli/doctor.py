@@ -30,15 +30,15 @@ def run(arguments: list[str]) -> int:
 
     import torch
 
-    import hornbook
     from hornbook.data.cache import cache_directory
     from hornbook.engine.device import describe_device, find_device, has_bf16
-    from hornbook.machine import available_memory, size
+    from hornbook.machine import available_memory, format_bytes
+    from hornbook.version import __version__
 
     device = find_device(args.device or "auto")
     versions = ", ".join(f"{name} {_version(name)}" for name in LIBRARIES)
     rows = [
-        ("hornbook", f"{hornbook.__version__} in {Path(hornbook.__file__).parent}"),
+        ("hornbook", f"{__version__} in {Path(__file__).parents[1]}"),
         ("python", f"{platform.python_version()} ({sys.executable})"),
         ("libraries", versions),
         ("system", f"{platform.system()} {platform.release()}, {platform.machine()}"),
@@ -54,18 +54,22 @@ def run(arguments: list[str]) -> int:
     )
     rows.append(("compiler", compiler or "none: torch.compile cannot be used on the CPU"))
     memory = available_memory()
-    rows.append(("memory", f"{size(memory)} available" if memory is not None else "unknown"))
+    rows.append(
+        ("memory", f"{format_bytes(memory)} available" if memory is not None else "unknown")
+    )
     problems = []
     for what, path in (("disk", Path.cwd()), ("cache", cache_directory())):
         there = next(p for p in (path, *path.absolute().parents) if os.path.exists(p))
         free, writable = shutil.disk_usage(there).free, os.access(there, os.W_OK)
-        rows.append((what, f"{path}: {size(free)} free" + ("" if writable else ", not writable")))
+        rows.append(
+            (what, f"{path}: {format_bytes(free)} free" + ("" if writable else ", not writable"))
+        )
         if not writable:
             problems.append(f"{there} cannot be written; give another --out, or set HORNBOOK_CACHE")
         if free < LITTLE:
-            problems.append(f"{there} has only {size(free)} free")
+            problems.append(f"{there} has only {format_bytes(free)} free")
     if memory is not None and memory < LITTLE:
-        problems.append(f"only {size(memory)} of memory available; close other programs")
+        problems.append(f"only {format_bytes(memory)} of memory available; close other programs")
     result, trusted = check_device(device)
     rows.append(("check", result))
     if not trusted:

@@ -15,9 +15,9 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
-from hornbook import __version__
 from hornbook.cli import VERBS
 from hornbook.errors import ConfigError, HornbookError, did_you_mean
+from hornbook.version import __version__
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -40,13 +40,13 @@ class Progress(Callback):
         for what, how in describe(plan):
             if self.brief and what != "model":
                 continue
-            self.say(f"{what:>11}  {how}")
+            self.say(f"{what:>13}  {how}")
 
     def on_start(self, run: StoredRun, step: int, total_steps: int) -> None:
         """Opens the bar."""
         self.steps, self.first, self.begin = total_steps, step, self.now()
         if not self.brief:
-            self.say(f"{'run':>11}  {run.path}" + (f", from step {step} on" if step else ""))
+            self.say(f"{'run':>13}  {run.path}" + (f", from step {step} on" if step else ""))
         if not sys.stderr.isatty():
             return
         from rich.console import Console
@@ -94,7 +94,7 @@ class Progress(Callback):
         """A few samples on one line."""
         if self.brief:
             return
-        self.say("     sample  " + "  ".join(visible(text)[:200] for text in texts))
+        self.say("       sample  " + "  ".join(visible(text)[:200] for text in texts))
 
     def on_message(self, message: str) -> None:
         """A message of the loop."""

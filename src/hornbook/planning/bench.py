@@ -23,7 +23,6 @@ from hornbook.engine.step import OptimizerStep
 from hornbook.metrics.loss import batch_loss
 from hornbook.metrics.novelty import seconds_of_novelty
 from hornbook.metrics.text_index import TextIndex
-from hornbook.models.base import LanguageModel
 from hornbook.planning.decide.batches import BatchSize
 from hornbook.planning.decide.execution import ratio_of_pairs
 from hornbook.planning.plan import build_training_model
@@ -39,7 +38,8 @@ from hornbook.planning.tuning import (
 class Bench:
     """A model on a text, on which steps are timed. Nothing outside it changes, no generator either.
 
-    batch_size: of the settings, once the context is known. threads: with which steps are timed.
+    batch_size: of the settings, once the context is known. clock: in seconds. threads: with which
+    steps are timed.
     """
 
     def __init__(
@@ -49,9 +49,10 @@ class Bench:
         shape: Shape,
         device: torch.device,
         batch_size: BatchSize,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.config, self.data, self.shape, self.device = config, data, shape, device
-        self.threads = torch.get_num_threads()
+        self.threads, self._clock = torch.get_num_threads(), clock
         self._draw = replace(draw_of(config.training), batch_size=batch_size)
         self._rows = shape.rows(batch_size)
         with preserve_rng_state(device):
@@ -79,13 +80,13 @@ class Bench:
         with preserve_rng_state(self.device):
             step = self.trial("fp32")
             seconds: dict[int, list[float]] = {n: [] for n in counts}
-            begin = time.perf_counter()
+            begin = self._clock()
             for turn in range(8):
                 for n in counts:
                     with use_threads(n):
                         took = self._time(lambda: step.gradients(0))
                     seconds[n] += [took] if turn else []  # the first warms up
-                if turn > 1 and time.perf_counter() - begin > TRIAL_SECONDS:
+                if turn > 1 and self._clock() - begin > TRIAL_SECONDS:
                     break
         return {n: statistics.median(found) for n, found in seconds.items()}
 
@@ -144,16 +145,16 @@ class Bench:
         return statistics.median(seconds[1:] or seconds)
 
     def _time(self, work: Callable[[], object]) -> float:
-        begin = time.perf_counter()
+        begin = self._clock()
         work()
         synchronize(self.device)
-        return time.perf_counter() - begin
+        return self._clock() - begin
 
     def kept_bytes(self, precision: str) -> tuple[int, int]:
         """Bytes that batches of two and of three rows keep for their backward pass."""
         return self._kept(2, precision), self._kept(
             3, precision
-        )  # one has no variance for BatchNorm
+        )  # of one BatchNorm has no variance
 
     def _kept(self, rows: int, precision: str) -> int:
         own = {p.data_ptr() for p in self.model.parameters()}
@@ -170,9 +171,7 @@ class Bench:
         ids = torch.randint(self.model.vocab_size, shape, generator=generator).to(self.device)
         targets = ids if self.shape.examples == "sequences" else ids[:, -1]
         with preserve_rng_state(self.device):
-            model: LanguageModel = copy.deepcopy(
-                self.model
-            ).train()  # BatchNorm keeps its statistics
+            model = copy.deepcopy(self.model).train()  # BatchNorm's statistics are left as they are
             own |= {p.data_ptr() for p in model.parameters()}
             with (
                 autocast(self.device, precision),

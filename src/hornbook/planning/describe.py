@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 
-import hornbook
 from hornbook.engine.compiled import SPAN
 from hornbook.engine.device import describe_device
+from hornbook.planning.decision import REQUESTED
 from hornbook.planning.plan import Plan
+from hornbook.version import __version__
 
 COMPILED = {"no": "no", "loss": "the loss of a batch", "steps": f"{SPAN} steps in one call"}
 
@@ -28,7 +29,7 @@ def describe(plan: Plan) -> list[tuple[str, str]]:
     count = "fitted by counting" if shape.fitted else f"{shape.n_parameters:,} parameters"
     lines = [
         ("corpus", f"{corpus.source}: {corpus.kind} ({corpus.why_kind})"),
-        ("tokens", f"{tokenizer.vocab_size} different ones, by {tokenizer.kind}"),
+        ("tokenizer", f"{tokenizer.kind}, {tokenizer.vocab_size} tokens"),
         ("split", f"train / validation / test: {sizes} {unit}{again}"),
         ("model", f"{plan.config.model.name}, {count}{_why(plan, 'size')}"),
         ("context", f"{shape.context_length} tokens{_why(plan, 'model.context_length')}"),
@@ -36,10 +37,11 @@ def describe(plan: Plan) -> list[tuple[str, str]]:
     if not shape.fitted:
         total, tokens = training.steps, plan.tokens_per_step * training.steps
         rows = shape.rows(training.batch_size)
+        examples = shape.examples if rows > 1 else shape.examples.removesuffix("s")
         lines += [
             (
                 "batch",
-                f"{rows:,} {shape.examples} of {shape.row_length} tokens"
+                f"{rows:,} {examples} of {shape.row_length} tokens"
                 f"{_why(plan, 'training.batch_size')}",
             ),
             (
@@ -68,18 +70,20 @@ def _why(plan: Plan, name: str) -> str:
 
 def _changed(plan: Plan) -> list[tuple[str, str]]:
     """Decisions on learning rates and dropout that are not just what the preset says."""
+    optim, lines = plan.config.optim, list[tuple[str, str]]()
+    if "optim.learning_rate" in plan.decisions:
+        rates = f"{optim.learning_rate:g}, of Muon's matrices {optim.muon_learning_rate:g}"
+        lines.append(("learning rate", f"{rates}{_why(plan, 'optim.learning_rate')}"))
     names = {
-        "optim.learning_rate": "learning rate",
-        "optim.muon_learning_rate": "Muon's rate",
         "optim.warmup": "warm-up",
         "model.dropout": "dropout",
         "training.eval_count": "evaluations",
     }
     found = ((what, plan.decisions.get(name)) for name, what in names.items())
-    return [
+    return lines + [
         (what, f"{decision.value:g} ({decision.reason})")
         for what, decision in found
-        if decision is not None and decision.reason not in ("the preset's", "requested")
+        if decision is not None and decision.reason not in ("the preset's", REQUESTED)
     ]
 
 
@@ -87,7 +91,7 @@ def facts(plan: Plan, n_parameters: int) -> dict[str, Any]:
     """What config.json says besides the settings. n_parameters: of a count model, once it is fitted."""
     corpus = plan.data.corpus
     found: dict[str, Any] = {
-        "hornbook": hornbook.__version__,
+        "hornbook": __version__,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "corpus": {
             "name": corpus.name,

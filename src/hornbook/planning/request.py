@@ -60,7 +60,9 @@ def read_request(
     refuse_two("corpus", corpus, "data.corpus", sections.get("data", {}).get("corpus"))
     segments = read_segments(sections.get("optim", {}).pop("paces", None) or ())
     if segments:
-        messages.append("optim.paces is the schedule of a timed run, which is repeated")
+        steps = segments[-1].total_steps
+        sections["training"] = {**sections.get("training", {}), "steps": steps}
+        messages.append(f"optim.paces: repeats the schedule of a timed run, {steps:,} steps")
     return Request(
         corpus=corpus, model=model, preset=preset, settings=sections, began=began,
         reserve=reserve, segments=segments, messages=tuple(messages),
@@ -70,11 +72,17 @@ def read_request(
 def read_segments(paces: Any) -> tuple[Segment, ...]:
     """The segments of a schedule from plain data. Raises ConfigError."""
     try:
-        return tuple(Segment(int(a), float(b), int(c)) for a, b, c in paces)
+        segments = tuple(Segment(int(a), float(b), int(c)) for a, b, c in paces)
     except (TypeError, ValueError):
+        segments = (Segment(-1, 0.0, 0),)
+    begins = [segment.step for segment in segments]
+    in_order = begins[:1] in ([], [0]) and begins == sorted(set(begins))
+    if not in_order or any(s.total_steps <= s.step or s.position < 0 for s in segments):
         raise ConfigError(
-            f"optim.paces: found {paces!r}, expected (step, position, total steps) of each segment"
-        ) from None
+            f"optim.paces: found {paces!r}, expected (step, position, total steps) of each segment, "
+            "the first from step 0"
+        )
+    return segments
 
 
 def refuse_two(name: str, first: Any, field: str, second: Any) -> None:

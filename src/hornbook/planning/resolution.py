@@ -6,6 +6,8 @@ what follows from those, compiling, memory.
 
 from __future__ import annotations
 
+import threading
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -51,8 +53,10 @@ class Resolution:
             memory.available_bytes(device),
         )  # fmt: skip
         self.shape = Shape.of(model, data, config.training)
+        windows = self.shape.examples == "windows" and not model.fitted
+        self.least_rows = 2 if windows else 1  # of one window BatchNorm has no variance
         self.batch_size = self._batch_in_context()
-        if self.shape.examples == "windows" and not model.fitted:
+        if windows:
             model.check_windows(self.shape.rows(self.batch_size))
         self.bench: Bench | None = None
 
@@ -78,15 +82,16 @@ class Resolution:
     def _batch_in_context(self) -> BatchSize:
         """As many tokens as in the preset's context; or what was requested."""
         batch: BatchSize = self.draft["training.batch_size"]
-        if self.draft.is_requested("training.batch_size") or batch == "all":
+        if self.draft.is_requested("training.batch_size"):
             return batch
         if "model.context_length" not in self.draft.decisions:
             return batch
-        return max(1, batch * self.preset_context // self.draft["model.context_length"])
+        context = self.draft["model.context_length"]
+        return of_text.batch_in_context(batch, self.preset_context, context, least=self.least_rows)
 
-    def max_steps(self) -> int | None:
+    def max_steps(self, batch_size: BatchSize) -> int | None:
         """Steps after which a small text begins to be memorized; None where it is not small."""
-        tokens = self.shape.tokens_per_step(self.batch_size)
+        tokens = self.shape.tokens_per_step(batch_size)
         return of_text.max_steps(self.shape.n_parameters, self.shape.n_train, tokens)
 
     def decide_execution(self) -> None:
@@ -99,7 +104,7 @@ class Resolution:
             draft["training.threads"],
             torch.get_num_threads(),
             device=self.device.type,
-            fixed=self._fixed(),
+            fixed=self._fixed() or _beside_threads(),
             measure=bench.seconds_by_threads,
         )
         bench.threads = self.decisions["threads"].value
@@ -126,32 +131,45 @@ class Resolution:
         return str(self.decisions["precision"].value)
 
     def decide_steps(
-        self, preset: Decision[int], *, text_limits: bool = True, size: Size | None = None
+        self,
+        steps: Decision[int],
+        *,
+        in_time: bool = False,
+        named: bool = False,
+        size: Size | None = None,
     ) -> None:
         """Steps and batch size, and what follows from them: warm-up, dropout, learning rates.
 
-        preset: the steps of a preset, or those that fit into a time budget. text_limits: whether a
-        small text may have fewer. size: the size that was chosen for a time budget.
+        steps: those of the preset or, in_time, those that fit into a time budget. named: the preset
+        was requested by its name, so that only a time budget changes it. size: the size that was
+        chosen for a time budget.
         """
         draft, requested = self.draft, self.draft.is_requested
-        limit = None if requested("training.steps") or not text_limits else self.max_steps()
-        steps, batch = of_text.steps_and_batch(
-            preset, self.batch_size, limit, batch_requested=requested("training.batch_size")
+        fixed = requested("training.steps") or (named and not in_time)
+        fitted, batch = of_text.steps_and_batch(
+            steps,
+            self.batch_size,
+            None if fixed else self.max_steps(self.batch_size),
+            rows=self.shape.rows(self.batch_size),
+            in_time=in_time,
+            keep_batch=named or requested("training.batch_size"),
+            least=self.least_rows,
         )
-        small_text = steps is not preset
-        n_steps = draft.decide("training.steps", steps)
+        small_text = fitted is not steps or batch.value != self.batch_size
+        n_steps = draft.decide("training.steps", fitted)
         draft.decide("training.batch_size", batch)
-        planned = preset.value if size is not None else draft.preset("training.steps")
+        planned = None if in_time else draft.preset("training.steps")
         draft.decide("optim.warmup", of_text.warmup(draft["optim.warmup"], planned, n_steps))
         if draft.has("model.dropout"):
-            tokens = preset.value * self.shape.tokens_per_step(self.batch_size)
+            tokens = steps.value * self.shape.tokens_per_step(self.batch_size)
             epochs = None if size is None else tokens / self.shape.n_train
+            small_text = small_text and not named
             draft.decide(
                 "model.dropout",
                 of_text.dropout(draft["model.dropout"], small_text=small_text, epochs=epochs),
             )
         if size is not None:
-            rate, muon_rate = size.learning_rates(preset.value)
+            rate, muon_rate = size.learning_rates(steps.value)
             reason = "for so many steps of this size"
             draft.decide("optim.learning_rate", Decision(rate, reason))
             draft.decide("optim.muon_learning_rate", Decision(muon_rate, reason))
@@ -165,8 +183,7 @@ class Resolution:
         notes: tuple[str, ...] = (),
     ) -> Plan:
         """The plan, after all else is decided: compiling and memory come last."""
-        config, bench = self.draft.config(), self.bench
-        assert bench is not None
+        config, bench = self.draft.config(), self._final_bench()
         self.decisions["compiled"] = self._compilation(bench, config.training.steps, time_budget)
         training, optim = config.training, config.optim
         rows, available = self.shape.rows(training.batch_size), memory.available_bytes(self.device)
@@ -189,12 +206,23 @@ class Resolution:
             precision=self.precision,
             compiled=self.decisions["compiled"].value,
             step_seconds=step_seconds,
-            max_steps=self.max_steps(),
+            max_steps=self.max_steps(training.batch_size),
             memory=estimate,
             time_budget=time_budget,
-            decisions={**self.draft.decisions, **self.decisions},
+            decisions=MappingProxyType({**self.draft.decisions, **self.decisions}),
             notes=(*request.messages, *self.data.notes, *self._text_notes(), *notes),
         )
+
+    def _final_bench(self) -> Bench:
+        """The bench of the settings as they were decided; a small text may have changed them."""
+        config, before = self.draft.config(), self.bench
+        assert before is not None
+        batch_size = config.training.batch_size
+        if (config.model, batch_size) == (before.config.model, self.batch_size):
+            return before
+        bench = Bench(config, self.data, self.shape, self.device, batch_size)
+        bench.threads = before.threads
+        return bench
 
     def _compilation(
         self, bench: Bench, steps: int, time_budget: TimeBudget | None
@@ -206,7 +234,7 @@ class Resolution:
         fixed, least = self._fixed(), execution.worthwhile_seconds(form)
         too_short = time_budget is not None and 60 * time_budget.minutes < least
         if too_short and training.compile == "auto":
-            fixed = "it would not save time within the time budget"
+            fixed = fixed or "it would not save time within the time budget"
         return execution.compilation(
             training.compile,
             form,
@@ -243,6 +271,11 @@ class Resolution:
             threads=torch.get_num_threads(),
             precision="fp32",
             compiled="no",
-            decisions=self.draft.decisions,
+            decisions=MappingProxyType({**self.draft.decisions, **self.decisions}),
             notes=(*request.messages, *notes),
         )
+
+
+def _beside_threads() -> str:
+    """Why the number of threads is not measured: another Python thread would keep one for good."""
+    return "not measured beside other Python threads" if threading.active_count() > 1 else ""

@@ -53,7 +53,7 @@ def resolve(request: Request) -> Plan:
     if budget is not None:
         return plan_in_time(request, budget, resolution)
     steps = Decision(resolution.draft["training.steps"], "the preset's")
-    resolution.decide_steps(steps, text_limits=not isinstance(request.preset, str))
+    resolution.decide_steps(steps, named=isinstance(request.preset, str))
     return resolution.plan(request)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -29,11 +30,8 @@ def plan_of_run(
     notes: tuple[str, ...] = (),
 ) -> Plan:
     """The plan by the settings and facts of config.json. Raises ConfigError where memory is short."""
-    device, tokenizer, training = (
-        find_device(config.training.device),
-        data.tokenizer,
-        config.training,
-    )
+    training, tokenizer = config.training, data.tokenizer
+    device = find_device(training.device)
     model = build_on_meta(config.model, tokenizer.vocab_size, tokenizer.end_id)
     shape, hardware = Shape.of(model, data, training), facts["hardware"]
     threads = hardware["threads"] or torch.get_num_threads()
@@ -64,6 +62,6 @@ def plan_of_run(
         precision=hardware["precision"],
         compiled=hardware["compiled"],
         memory=estimate,
-        decisions=decisions,
+        decisions=MappingProxyType(decisions),
         notes=notes,
     )

@@ -45,7 +45,7 @@ def resolution_of_size(
         name: Candidate(
             sizes[name],
             r.shape.tokens_per_step(r.batch_size) * r.shape.n_parameters,
-            r.max_steps(),
+            r.max_steps(r.batch_size),
             r.shape.n_parameters <= most_parameters,
         )
         for name, r in resolutions.items()
@@ -103,16 +103,15 @@ def plan_in_time(
         budget.steps(seconds, count * evaluation),
         f"as many as fit into {budget.minutes:.3g} minutes, {seconds * 1e3:.3g} ms each",
     )
-    limit, notes = resolution.max_steps(), list[str]()
-    resolution.decide_steps(steps, size=size)
-    timed: TimeBudget | None = budget
-    if limit is not None and steps.value > draft["training.steps"]:
-        timed = None
-        notes.append(
-            f"ends before its {budget.minutes:.3g} minutes are over: {SMALL_TEXT_EPOCHS} times "
-            "through a small text are enough"
-        )
-    return resolution.plan(request, step_seconds=seconds, time_budget=timed, notes=tuple(notes))
+    named = isinstance(request.preset, str)
+    resolution.decide_steps(steps, in_time=True, named=named, size=size)
+    if draft["training.steps"] == steps.value:
+        return resolution.plan(request, step_seconds=seconds, time_budget=budget)
+    note = (
+        f"ends before its {budget.minutes:.3g} minutes are over: {SMALL_TEXT_EPOCHS} times through a "
+        "small text are enough"
+    )
+    return resolution.plan(request, step_seconds=seconds, notes=(note,))
 
 
 def measuring_seconds(budget: TimeBudget) -> float:

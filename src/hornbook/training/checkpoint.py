@@ -22,7 +22,7 @@ from hornbook.files import (
     dump,
     read_json,
     read_tensors,
-    sweep,
+    remove_partial_files,
     sync,
     write_json,
     write_tensors,
@@ -146,7 +146,7 @@ def load_state(path: Path, step: OptimizerStep, state: TrainingState) -> str:
     """
     folder = path / "last"
     states = list(_states(folder))
-    sweep(folder)
+    remove_partial_files(folder)
     damage: list[str] = []
     for name, position in states:
         try:

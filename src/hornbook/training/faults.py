@@ -11,7 +11,7 @@ import torch
 from hornbook.config import OptimConfig
 from hornbook.engine.step import NotFiniteError
 from hornbook.errors import RunError
-from hornbook.machine import size
+from hornbook.machine import format_bytes
 from hornbook.models.base import LanguageModel
 from hornbook.planning.decide.memory import MemoryEstimate
 from hornbook.runs.commands import resume_command
@@ -94,7 +94,7 @@ def out_of_memory(
     path: Path, step: int, batch_size: int, estimate: MemoryEstimate | None
 ) -> RunError:
     """The error where memory ran out: what was expected, and what to lower."""
-    expected = f"; the estimate was {size(estimate.total)}" if estimate else ""
+    expected = f"; the estimate was {format_bytes(estimate.total)}" if estimate else ""
     return RunError(
         f"{path}: no memory left at step {step + 1:,}{expected}; close other programs and resume "
         f"({resume_command(path)}), or train anew with a lower --training.batch-size (now "

@@ -9,7 +9,7 @@ from typing import Any
 
 from hornbook.engine.step import NotFiniteError, OptimizerStep
 from hornbook.files import append_line
-from hornbook.machine import freed_memory_kept
+from hornbook.machine import keep_freed_memory
 from hornbook.planning.plan import Plan
 from hornbook.runs.directory import StoredRun
 from hornbook.runs.lock import Lock
@@ -53,7 +53,7 @@ class Trainer:
     def train(self) -> None:
         """Trains. Raises Interrupted on the first Ctrl-C or SIGTERM, after the state was saved, and
         RunError where the loss is not finite or memory runs out."""
-        with freed_memory_kept(), self.explained_faults():
+        with keep_freed_memory(), self.explained_faults():
             self.step.model.train()
             with collected_signals(self.signals):
                 self.clock = StepClock(self.state.seconds, self.now)

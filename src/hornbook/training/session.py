@@ -15,8 +15,8 @@ from hornbook.config import read_settings
 from hornbook.data.training_data import tokenize
 from hornbook.engine.device import deterministic_algorithms, use_threads
 from hornbook.errors import ConfigError, RunError
-from hornbook.files import sweep, user_path, write_lines, write_tensors
-from hornbook.machine import size
+from hornbook.files import remove_partial_files, user_path, write_lines, write_tensors
+from hornbook.machine import format_bytes
 from hornbook.metrics.loss import evaluate
 from hornbook.models.base import LanguageModel
 from hornbook.planning.describe import facts
@@ -92,7 +92,7 @@ def resume(
     known = StoredRun.load(path)  # what is no run gets no lock
     with Lock(known.path) as lock:
         run = StoredRun.load(known.path)
-        sweep(run.path)
+        remove_partial_files(run.path)
         if run.report and not has_state(run.path):
             raise RunError(
                 f"{run.path}: found no state to resume from (last/state.json); it is finished"
@@ -227,6 +227,6 @@ def _check_disk(plan: Plan, path: Path) -> None:
     needed, free = STATES_ON_DISK * weights, shutil.disk_usage(above).free
     if needed > free:
         raise RunError(
-            f"{path}: the run needs {size(needed)} of disk, found {size(free)} free; free some "
-            "space or give another place (--out)"
+            f"{path}: the run needs {format_bytes(needed)} of disk, found "
+            f"{format_bytes(free)} free; free some space or give another place (--out)"
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -25,11 +24,9 @@ from tests.training.helpers import After, At, Clock, Listen, die, stop, trainer_
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+def clock() -> Clock:
     """Both the time of the budget and that of the steps."""
-    clock = Clock()
-    monkeypatch.setattr(time, "monotonic", clock)
-    return clock
+    return Clock()
 
 
 class Pass(Callback):
@@ -42,8 +39,9 @@ class Pass(Callback):
         self.clock.seconds += self.each(step)
 
 
-def timed(plan: Plan, seconds: float, **more: float) -> Plan:
-    return replace(plan, time_budget=TimeBudget(minutes=seconds / 60, began=0.0, **more))
+def timed(plan: Plan, seconds: float, clock: Clock, **more: float) -> Plan:
+    budget = TimeBudget(minutes=seconds / 60, began=0.0, clock=clock, **more)
+    return replace(plan, time_budget=budget)
 
 
 def trained(
@@ -63,7 +61,9 @@ def test_steps_are_counted_anew_by_what_they_took(
     each: float, steps: int, plan_of: Callable[..., Plan], tmp_path: Path, clock: Clock
 ) -> None:
     """Planned are a hundred steps of a second."""
-    _, listen, state = trained(timed(plan_of(100), 100), tmp_path / "r", clock, lambda _: each)
+    _, listen, state = trained(
+        timed(plan_of(100), 100, clock), tmp_path / "r", clock, lambda _: each
+    )
     assert state.step == pytest.approx(steps, abs=2)
     assert clock.seconds == pytest.approx(100, abs=2 * each)
     assert (listen.totals == []) == (each == 1.0)
@@ -73,7 +73,7 @@ def test_steps_are_counted_anew_by_what_they_took(
 def test_a_machine_that_becomes_slower_on_the_way_still_ends_in_time(
     plan_of: Callable[..., Plan], tmp_path: Path, clock: Clock
 ) -> None:
-    plan = timed(plan_of(100), 100)
+    plan = timed(plan_of(100), 100, clock)
     _, listen, state = trained(plan, tmp_path / "r", clock, lambda step: 1.0 if step < 50 else 3.0)
     assert clock.seconds == pytest.approx(100, abs=9)
     assert state.step == pytest.approx(50 + 50 / 3, abs=3)
@@ -86,7 +86,7 @@ def test_what_is_compiled_once_is_not_what_steps_take(
     plan_of: Callable[..., Plan], tmp_path: Path, clock: Clock
 ) -> None:
     """Twenty seconds of compiling once left two steps to a run of half a minute."""
-    plan = timed(plan_of(1000), 30)
+    plan = timed(plan_of(1000), 30, clock)
     _, _, state = trained(plan, tmp_path / "r", clock, lambda step: 20.0 if step == 1 else 0.1)
     assert state.step == pytest.approx(100, abs=5)
 
@@ -94,7 +94,7 @@ def test_what_is_compiled_once_is_not_what_steps_take(
 def test_a_small_text_is_not_seen_more_often_than_is_good(
     plan_of: Callable[..., Plan], tmp_path: Path, clock: Clock
 ) -> None:
-    plan = replace(timed(plan_of(100), 100), max_steps=120)
+    plan = replace(timed(plan_of(100), 100, clock), max_steps=120)
     _, _, state = trained(plan, tmp_path / "r", clock, lambda _: 0.5)
     assert state.step == 120
 
@@ -102,7 +102,7 @@ def test_a_small_text_is_not_seen_more_often_than_is_good(
 def test_when_time_is_over_one_more_step_is_made(
     plan_of: Callable[..., Plan], tmp_path: Path, clock: Clock
 ) -> None:
-    plan = timed(plan_of(100), 10)
+    plan = timed(plan_of(100), 10, clock)
     _, _, state = trained(plan, tmp_path / "r", clock, lambda step: 0.1 if step < 8 else 60.0)
     assert state.step < 20
 
@@ -110,7 +110,7 @@ def test_when_time_is_over_one_more_step_is_made(
 def test_the_report_and_what_samples_took_are_left_out(
     plan_of: Callable[..., Plan], tmp_path: Path, clock: Clock
 ) -> None:
-    plan = timed(plan_of(100), 100, report=30.0, samples=10.0)
+    plan = timed(plan_of(100), 100, clock, report=30.0, samples=10.0)
     budget, _, state = trained(plan, tmp_path / "r", clock, lambda _: 1.0, samples=3)
     assert budget.budget.samples == 10.0  # none were drawn here
     # 70 s are left; two times samples on the way at first, none near the end
@@ -123,7 +123,7 @@ def test_a_run_that_was_counted_anew_continues_to_the_same_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     """Its schedule is part of the state; config.json says what was planned."""
-    plan = timed(plan_of(100, optim={"schedule": "linear"}, sample_count=0), 100)
+    plan = timed(plan_of(100, optim={"schedule": "linear"}, sample_count=0), 100, clock)
     monkeypatch.setattr(session, "resolve", lambda _: plan)
     passing, out = Pass(clock, lambda _: 2.0), tmp_path / "r"
     monkeypatch.setattr(session, "Trainer", partial(Trainer, now=clock))

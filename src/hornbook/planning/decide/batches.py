@@ -57,6 +57,15 @@ def row_length(
     return context
 
 
+def batch_in_context(
+    preset: BatchSize, preset_context: int, context: int, *, least: int
+) -> BatchSize:
+    """About as many tokens as the preset's batch in its context. least: rows at least."""
+    if preset == "all" or context == preset_context:
+        return preset
+    return max(least, preset * preset_context // context)
+
+
 def max_steps(n_parameters: int, n_train: int, tokens_per_step: float) -> int | None:
     """Steps after which a small text begins to be memorized; None where the text is not small.
 
@@ -68,20 +77,35 @@ def max_steps(n_parameters: int, n_train: int, tokens_per_step: float) -> int | 
 
 
 def steps_and_batch(
-    steps: Decision[int], batch: BatchSize, limit: int | None, *, batch_requested: bool
+    steps: Decision[int],
+    batch: BatchSize,
+    limit: int | None,
+    *,
+    rows: int,
+    in_time: bool = False,
+    keep_batch: bool = False,
+    least: int = 1,
 ) -> tuple[Decision[int], Decision[BatchSize]]:
     """Steps and batch size of a text: a small one has fewer steps, of smaller batches.
 
-    steps, batch: of the preset, or as many as fit into a time budget. limit: see `max_steps`.
+    steps: the preset's or, in_time, as many as fit into a time budget, which are not exceeded.
+    limit: see `max_steps`, of this batch. rows: in the batch, which a text may have fewer of than was
+    set. least: rows of a batch at least.
     """
-    if limit is None or batch == "all" or steps.value <= TOLERATED * limit:
-        return steps, Decision(batch, "the preset's")
-    smaller = batch
-    if not batch_requested:
-        most = batch * limit // (SMALL_TEXT_STEPS_PER_EPOCH * SMALL_TEXT_EPOCHS)
-        smaller = max(1, min(batch, most))
-    reason = f"{SMALL_TEXT_EPOCHS} times through a small text; more would memorize it"
-    return Decision(round(limit * batch / smaller), reason), Decision(smaller, "a small text")
+    kept = Decision(batch, "the preset's")
+    tolerated = 1.0 if in_time else TOLERATED
+    if limit is None or steps.value <= tolerated * limit or (batch == "all" and not in_time):
+        return steps, kept
+    fewer, chosen = limit, kept
+    if batch != "all" and not keep_batch:
+        most = rows * limit // (SMALL_TEXT_STEPS_PER_EPOCH * SMALL_TEXT_EPOCHS)
+        smaller = min(rows, max(least, most))
+        fewer = round(limit * rows / smaller)
+        chosen = kept if smaller == batch else Decision(smaller, "a small text")
+    if not in_time or fewer < steps.value:
+        reason = f"{SMALL_TEXT_EPOCHS} times through a small text; more would memorize it"
+        steps = Decision(fewer, reason)
+    return steps, chosen
 
 
 def dropout(preset: float, *, small_text: bool, epochs: float | None) -> Decision[float]:
@@ -99,9 +123,12 @@ def dropout(preset: float, *, small_text: bool, epochs: float | None) -> Decisio
     return Decision(share, f"each token is seen {epochs:.1f} times")
 
 
-def warmup(preset: int, preset_steps: int, steps: int) -> Decision[int]:
-    """Steps of warm-up: the preset's, of a shorter run a tenth of its steps at most."""
+def warmup(preset: int, preset_steps: int | None, steps: int) -> Decision[int]:
+    """Steps of warm-up: the preset's, of a shorter run a tenth of its steps at most.
+
+    preset_steps: what the preset's warm-up is meant for; None: of any number a tenth at most.
+    """
     shorter = max(1, steps // 10)
-    if steps >= preset_steps or preset <= shorter:
+    if preset <= shorter or (preset_steps is not None and steps >= preset_steps):
         return Decision(preset, "the preset's")
     return Decision(shorter, "a tenth of the steps")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
@@ -50,10 +49,6 @@ def threads(
         return Decision(available, "the GPU computes")
     if fixed:
         return Decision(available, fixed)
-    if (
-        threading.active_count() > 1
-    ):  # a thread that begins meanwhile would keep the number for good
-        return Decision(available, "not measured beside other Python threads")
     seconds = measure(thread_counts(available))
     fastest = min(seconds.values())
     chosen = min(n for n, took in seconds.items() if took <= FEWER_THREADS * fastest)
@@ -121,6 +116,8 @@ def compilation(
         return Decision("no", REQUESTED if requested == "no" else fixed)
     if not has_compiler:
         return Decision("no", "found no C++ compiler" if device == "cpu" else "found no Triton")
+    if requested == "yes" and form == "loss":  # the first step shows whether it works
+        return Decision(form, REQUESTED)
     if requested == "auto":
         if form == "loss" and device == "cpu":
             return Decision("no", "on a CPU a compiled loss saves too little")

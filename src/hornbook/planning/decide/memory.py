@@ -13,7 +13,7 @@ import torch
 
 from hornbook.config import ModelConfig, OptimConfig
 from hornbook.errors import ConfigError
-from hornbook.machine import available_memory, size
+from hornbook.machine import available_memory, format_bytes
 from hornbook.metrics.loss import BATCH_TOKENS
 from hornbook.models.base import LanguageModel
 from hornbook.models.registry import build_on_meta
@@ -61,8 +61,9 @@ def check_weights_fit(
     needed = weights_bytes(model, optim)
     if available is not None and needed > available:
         raise ConfigError(
-            f"memory: weights, gradients and the optimizer need {size(needed)}, found "
-            f"{size(available)} available; make the model smaller (`hornbook models {config.name}`)"
+            f"memory: weights, gradients and the optimizer need {format_bytes(needed)}, found "
+            f"{format_bytes(available)} available; make the model smaller "
+            f"(`hornbook models {config.name}`)"
         )
     return model
 
@@ -90,22 +91,22 @@ def check_memory(
     needed: MemoryEstimate, available: int | None, *, batch_size: int, model: str
 ) -> str:
     """The estimate and what is available, in words. Raises ConfigError where it does not fit."""
-    words = f"about {size(needed.total)}"
+    words = f"about {format_bytes(needed.total)}"
     if available is None:
         return words
-    words += f" of {size(available)} available"
+    words += f" of {format_bytes(available)} available"
     if needed.total <= available:
         return words
     advice = _advice(needed, available, batch_size, model)
     if needed.least <= available:
         return f"{words}: it may run out; to be safe, {advice}"
     parts = (
-        f"weights with optimizer {size(needed.weights)}, activations of a step "
-        f"{size(needed.activations)}, scoring {size(needed.scoring)}"
+        f"weights with optimizer {format_bytes(needed.weights)}, activations of a step "
+        f"{format_bytes(needed.activations)}, scoring {format_bytes(needed.scoring)}"
     )
     raise ConfigError(
-        f"memory: training needs at least {size(needed.least)} ({parts}), found {size(available)} "
-        f"available; {advice}"
+        f"memory: training needs at least {format_bytes(needed.least)} ({parts}), found "
+        f"{format_bytes(available)} available; {advice}"
     )
 
 

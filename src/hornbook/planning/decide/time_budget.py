@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from hornbook.errors import ConfigError
 from hornbook.planning.tuning import EVALUATION_SHARE, RETRY_MARGIN
@@ -22,7 +23,7 @@ class TooShortError(ConfigError):
 
 @dataclass(frozen=True, kw_only=True)
 class TimeBudget:
-    """Minutes to end within, from `began` (time.monotonic()) on.
+    """Minutes to end within, from `began` on, by a clock in seconds.
 
     evaluation, samples, report: seconds that an evaluation takes, that showing samples takes, and what
     is measured and written at the end.
@@ -33,12 +34,17 @@ class TimeBudget:
     evaluation: float = 0.0
     samples: float = 0.0
     report: float = 0.0
+    clock: Callable[[], float] = field(default=time.monotonic, repr=False, compare=False)
+
+    @property
+    def seconds_spent(self) -> float:
+        """Seconds since it began."""
+        return self.clock() - self.began
 
     @property
     def seconds_left(self) -> float:
         """Seconds until the report has to begin."""
-        spent = time.monotonic() - self.began
-        return max(0.0, 60 * self.minutes - spent - self.report)
+        return max(0.0, 60 * self.minutes - self.seconds_spent - self.report)
 
     def steps(self, step_seconds: float, besides: float) -> int:
         """Steps that still fit, beside so many seconds for other things."""
@@ -53,6 +59,6 @@ class TimeBudget:
         """Raises TooShortError where no two steps and so many evaluations fit."""
         besides = evaluations * self.evaluation
         if self.steps(step_seconds, besides) < 2:
-            spent = time.monotonic() - self.began
-            needed = RETRY_MARGIN * (spent + self.report + besides + 2 * step_seconds) / 60
+            seconds = self.seconds_spent + self.report + besides + 2 * step_seconds
+            needed = RETRY_MARGIN * seconds / 60
             raise TooShortError(self.minutes, needed, f"two steps and {evaluations} evaluations")

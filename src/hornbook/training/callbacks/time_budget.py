@@ -5,7 +5,6 @@ The learning rate continues from where it is in its schedule, which gets faster 
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 
 from hornbook.planning.decide.time_budget import TimeBudget
@@ -26,19 +25,19 @@ class TimeBudgetCallback(Callback):
 
     def __init__(self, budget: TimeBudget, eval_count: int, sample_count: int) -> None:
         self.budget, self.eval_count, self.sample_count = budget, eval_count, sample_count
-        self.counts: list[float] = []  # when steps are to be counted anew (time.monotonic())
+        self.counts: list[float] = []  # when steps are to be counted anew (by the budget's clock)
         self.calls: list[tuple[int, float]] = []  # steps and their seconds since the last count
         self._last = (0, 0.0)  # steps made, and seconds, at the last count
         self._begin = (0, 0.0)
 
     def on_start(self, run: StoredRun, step: int, total_steps: int) -> None:
         """The first step is about to be made."""
-        now, left = time.monotonic(), self.budget.seconds_left
+        now, left = self.budget.clock(), self.budget.seconds_left
         self.counts = [now + share * left for share in COUNTED_AT]
 
     def pre_step(self, step: int) -> None:
         """Counts anew where it is time to."""
-        if self.counts and time.monotonic() > self.counts[0]:
+        if self.counts and self.budget.clock() > self.counts[0]:
             self.count()
         self._begin = (step, self.trainer.clock.read())
 
@@ -61,7 +60,7 @@ class TimeBudgetCallback(Callback):
         saving = last.get("saving", 0.0)
         seconds = self.trainer.clock.read()
         each = self.seconds_each(state.step, seconds)
-        now = time.monotonic()
+        now = self.budget.clock()
         self.counts = [due for due in self.counts if due > now]
         self._last, self.calls = (state.step, seconds), []
         total = state.total_steps

@@ -135,17 +135,3 @@ def test_a_long_chain_is_laid_out_without_recursion() -> None:
     for _ in range(900):
         out = -out
     assert len(rectangles(draw(out).svg())) == 1801
-
-
-def test_only_a_value_is_drawn() -> None:
-    with pytest.raises(TypeError, match="not in a 'list': pass one Value"):
-        draw([Value(1.0)])
-
-
-def test_a_value_shows_itself_unless_its_graph_is_too_large_to_read() -> None:
-    result = Value(2.0, label="a") * 3.0 + 1.0
-    assert result._repr_svg_() == draw(result).svg()
-    long = Value(0.0)
-    for _ in range(300_000):
-        long = long + 1.0
-    assert long._repr_svg_() is None

@@ -1,12 +1,13 @@
-"""check(f, *inputs): says nothing of right gradients, and names a wrong one with both numbers."""
+"""check(f, *inputs): accepts right gradients, and names a wrong one with both numbers."""
 
 from __future__ import annotations
 
+import doctest
 import math
 
 import pytest
 
-from hornbook.autograd import MLP, GradientError, Value, check, squared_error
+from hornbook.autograd import MLP, GradientError, Value, check, checking, compiler, squared_error
 
 
 def wrong_sine(x: Value) -> Value:
@@ -46,7 +47,7 @@ def test_a_models_parameters_can_be_checked() -> None:
     assert any(abs(g) > 0.01 for g in gradients)
 
 
-def test_a_kink_is_no_place_for_a_check() -> None:
+def test_a_kink_cannot_be_checked() -> None:
     with pytest.raises(GradientError, match="or f has a kink there"):
         check(lambda x: x.relu(), 0.0)
 
@@ -54,3 +55,10 @@ def test_a_kink_is_no_place_for_a_check() -> None:
 def test_a_function_that_returns_no_value_is_refused() -> None:
     with pytest.raises(TypeError, match=r"ends in one Value, not in a 'float': .* return one"):
         check(lambda x: x.data, 1.0)
+
+
+def test_the_examples_of_the_docstrings_are_right() -> None:
+    for module in (checking, compiler):
+        tried = doctest.testmod(module)
+        assert tried.attempted
+        assert not tried.failed

@@ -1,11 +1,11 @@
-"""Updates of the notes' MLP, BatchNorm MLP and WaveNet: hornbook against the notes' own loops.
+"""Steps of the notes' MLP, BatchNorm MLP and WaveNet: hornbook against the notes' own loops.
 
-    HORNBOOK_DATA=... python benchmarks/updates.py [mlp] [mlp-bn] [wavenet] [--compile] [--device cuda]
+    HORNBOOK_DATA=... python benchmarks/steps.py [mlp] [mlp-bn] [wavenet] [--compile] [--device cuda]
 
-Batch 32, plain gradient descent, the same mathematics on both sides. Both are timed in turns within
-one run, microseconds an update, medians. `--compile` also times several updates in one compiled call
-(a minute or so to compile each), which `hornbook train` chooses for runs of the notes' length.
-Prints a table, then one JSON line.
+Batch 32, plain gradient descent, the same mathematics and as many threads on both sides. They are timed
+in turns within one run, microseconds a step, medians. `--compile` also times several steps in one
+compiled call (a minute or so to compile each), which `hornbook train` chooses for runs of the notes'
+length. Prints a table, then one JSON line.
 """
 
 from __future__ import annotations
@@ -17,14 +17,16 @@ import time
 from collections.abc import Callable
 
 import torch
+from common import build_step, make_plan
 from torch import Tensor
 from torch.nn import functional as F
 
-from hornbook.engine.replay import SPAN
-from hornbook.engine.step import TrainStep
-from hornbook.planning.plan import Plan, make_plan
+from hornbook.engine.compiled import SPAN
+from hornbook.engine.device import synchronize, use_threads
+from hornbook.engine.step import OptimizerStep
+from hornbook.planning.plan import Plan
 
-ROUNDS, UPDATES = 15, 64  # taken in turns; updates a round
+ROUNDS, STEPS = 15, 64  # taken in turns; steps a round
 
 
 class BatchNorm:
@@ -45,7 +47,7 @@ class BatchNorm:
 
 
 def textbook(name: str, X: Tensor, Y: Tensor) -> Callable[[int], None]:  # noqa: N803
-    """One update of the notes' loop."""
+    """One step of the notes' loop."""
     generator = torch.Generator(X.device).manual_seed(0)
     block = X.shape[1]
     size, hidden = (24, 128) if name == "wavenet" else (10, 200)
@@ -72,7 +74,7 @@ def textbook(name: str, X: Tensor, Y: Tensor) -> Callable[[int], None]:  # noqa:
             h = torch.tanh(norm((h.squeeze(1) if h.shape[1] == 1 else h) @ weight))
         return h @ W2 + b2
 
-    def update(i: int) -> None:
+    def step(i: int) -> None:
         ix = torch.randint(0, X.shape[0], (32,), generator=generator, device=X.device)
         loss = F.cross_entropy(forward(X[ix]), Y[ix])
         for p in parameters:
@@ -82,48 +84,48 @@ def textbook(name: str, X: Tensor, Y: Tensor) -> Callable[[int], None]:  # noqa:
             p.data += -0.1 * p.grad
         loss.item()
 
-    return update
+    return step
 
 
 def rows_of(plan: Plan) -> tuple[Tensor, Tensor]:
     """The notes' X and Y."""
     X = torch.cat(list(plan.training_windows()))  # noqa: N806
-    Y = torch.from_numpy(plan.train_part.tokens[1 : len(X) + 1].astype("int64"))  # noqa: N806
+    Y = torch.from_numpy(plan.data.train.tokens[1 : len(X) + 1].astype("int64"))  # noqa: N806
     return X.to(plan.device), Y.to(plan.device)
 
 
-def compare(name: str, device: str, *, compiled: bool) -> dict[str, float]:
-    """Microseconds an update of each side."""
-    settings = {"training": {"compile": "no", "device": device}}
+def measure(name: str, device: str, rounds: int, *, compiled: bool) -> dict[str, float]:
+    """Microseconds a step of each side."""
+    settings = {"training": {"compile": "no", "device": device, "precision": "fp32"}}
     plan = make_plan(preset=f"notes-{name}", settings=settings)
-    eager = TrainStep(plan.model.train(), plan.batches, plan.config, "fp32")
     with torch.device(plan.device):
-        book = textbook(name, *rows_of(plan))
-    eager.several(0)
-    sides: dict[str, Callable[[int], object]] = {"textbook": book, "hornbook": eager.several}
+        sides: dict[str, Callable[[int], object]] = {"textbook": textbook(name, *rows_of(plan))}
+    sides["hornbook"] = build_step(plan)
     compiling = 0.0
-    if compiled:
-        other = make_plan(preset=f"notes-{name}", settings=settings)
-        together = TrainStep(other.model.train(), other.batches, other.config, "fp32", "updates")
-        begin = time.perf_counter()
-        together.several(0)
-        compiling = time.perf_counter() - begin
-        sides["compiled"] = together.several
-    times: dict[str, list[float]] = {side: [] for side in sides}
-    for _ in range(ROUNDS):
-        for side, update in sides.items():
-            each = {"hornbook": eager.span, "compiled": SPAN}.get(side, 1)
+    with use_threads(plan.threads):
+        if compiled:
+            together = OptimizerStep(
+                plan.build_model().train(), plan.build_batches(), plan.config, "fp32", "steps"
+            )
             begin = time.perf_counter()
-            for i in range(0, UPDATES, each):
-                update(i)
-            if plan.device.type == "cuda":
-                torch.cuda.synchronize()
-            times[side].append((time.perf_counter() - begin) / UPDATES * 1e6)
+            if len(together.advance(0, SPAN)) != SPAN:
+                raise SystemExit(f"{name}: its steps could not be compiled")
+            compiling = time.perf_counter() - begin
+            sides["compiled"] = lambda i: together.advance(i, i + SPAN)
+        times: dict[str, list[float]] = {side: [] for side in sides}
+        for _ in range(rounds + 1):  # the first warms up
+            for side, step in sides.items():
+                begin = time.perf_counter()
+                for i in range(0, STEPS, SPAN if side == "compiled" else 1):
+                    step(i)
+                synchronize(plan.device)
+                times[side].append((time.perf_counter() - begin) / STEPS * 1e6)
     result = {side: round(statistics.median(taken[1:]), 1) for side, taken in times.items()}
     for side in sides:
         if side != "textbook":
             ratios = [t / o for t, o in zip(times["textbook"][1:], times[side][1:], strict=True)]
             result[f"{side}_times_as_fast"] = round(statistics.median(ratios), 2)
+    result["threads"] = plan.threads
     return result | ({"compiling_s": round(compiling, 1)} if compiled else {})
 
 
@@ -133,16 +135,17 @@ def main() -> None:
     parser.add_argument("models", nargs="*", default=["mlp", "mlp-bn", "wavenet"])
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
     arguments = parser.parse_args()
     found = {
-        name: compare(name, arguments.device, compiled=arguments.compile)
+        name: measure(name, arguments.device, arguments.rounds, compiled=arguments.compile)
         for name in arguments.models
     }
     columns = list(next(iter(found.values())))
-    print("".join(f"{c:>24}" for c in ["update", *columns]))
+    print("".join(f"{c:>24}" for c in ["step", *columns]))
     for name, row in found.items():
         print("".join(f"{c:>24}" for c in [name, *(row[c] for c in columns)]))
-    print(json.dumps({"benchmark": "updates", "threads": torch.get_num_threads(), **found}))
+    print(json.dumps({"benchmark": "steps", "device": arguments.device, **found}))
 
 
 if __name__ == "__main__":

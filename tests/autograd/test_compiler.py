@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dis
 import math
 import random
 from collections.abc import Callable
@@ -178,31 +177,6 @@ def test_tracing_leaves_values_as_they_were() -> None:
     assert (w.data, w.grad, w._waits, kept.data, len(kept._prev)) == (2.0, 7.0, None, 6.0, 2)
 
 
-@pytest.mark.parametrize(
-    "f",
-    [
-        lambda x: x if x > 0 else -x,
-        lambda x: x if x else -x,
-        lambda x: x * (x.data > 0),
-        lambda x: x * float(x),
-        lambda x: x * int(x.data),
-        lambda x: max(x, x + 1),
-        lambda x: x if x == 1 else -x,
-        lambda x: x * round(x.data),
-        lambda x: x if x in [1.0, 2.0] else -x,
-        lambda x: x * (x.data % 2),
-        lambda x: x * (7 // x.data),
-        lambda x: x * {1.0: 2.0}[x.data],
-    ],
-)
-def test_what_depends_on_a_number_is_refused(f: Callable[[Value], Value]) -> None:
-    with pytest.raises(TraceError, match=r"compares a number .* one straight line .* use the relu"):
-        compile(f)(Value(1.0))
-    w = Value(1.0)
-    with pytest.raises(TraceError):  # a parameter's number is not known either
-        compile(lambda: f(w * 1))()
-
-
 def test_other_things_that_cannot_be_compiled_are_named() -> None:
     with pytest.raises(TypeError, match=r"ends in one Value, not in a 'list': .* return one"):
         compile(lambda x: [x])(Value(1.0))
@@ -210,13 +184,13 @@ def test_other_things_that_cannot_be_compiled_are_named() -> None:
         compile(lambda x: x)({"a": 1.0})
     w = Value(1.0)
 
-    def update() -> Value:
+    def changes_data() -> Value:
         loss = w * 2
         w.data = w.data - 0.1
         return loss
 
     with pytest.raises(TraceError, match=r"f changes \.data or \.grad; do that outside of f"):
-        compile(update)()
+        compile(changes_data)()
     with pytest.raises(TraceError, match="an index"):
         compile(lambda n: Value(1.0) * [1, 2][n])(1)
 
@@ -231,36 +205,6 @@ def test_a_failure_names_the_node_as_the_plain_function_does() -> None:
     x.data = 0.5
     with pytest.raises(ValueError, match=r"log of -0.5 \(no label, from '-'\)"):
         compiled(x, y)
-
-
-def test_the_code_is_straight_and_uses_local_variables_only() -> None:
-    model = MLP(3, [4, 1], activation="tanh", output="sigmoid", seed=0)
-    compiled = compile(lambda xs, ys: squared_error([model(x) for x in xs], ys))
-    compiled(XS, YS)
-    (trace,) = compiled.traces.values()
-    operations = {i.opname for i in dis.get_instructions(trace.run)}
-    assert not {
-        name for name in operations if "GLOBAL" in name or "JUMP" in name or "DEREF" in name
-    }
-    assert trace.run.__globals__["__builtins__"] == {}
-
-
-def source(f: Callable[..., Value], *arguments: Any) -> str:
-    compiled = compile(f)
-    compiled(*arguments)
-    (trace,) = compiled.traces.values()
-    return trace.source
-
-
-def test_common_steps_are_merged_constants_folded_and_dead_gradients_dropped() -> None:
-    x = Value(0.3)
-    assert source(lambda x: (x * 2).tanh() * (2 * x).tanh(), x).count("tanh(") == 1
-    assert "6.0" in source(lambda x: x * (Value(2.0) * 3.0), x)
-    assert source(lambda x: 1 * x + 0, x).count("*") == 0
-    with_gradient = source(lambda a, b: (a * b).tanh(), x, Value(2.0))
-    without = source(lambda a, b: (a * b).tanh(), x, 2.0)  # b is data
-    assert without.count("*") < with_gradient.count("*")
-    assert "exp" not in source(lambda x: x * Value(1.0) + 0 * Value(1.0).exp(), x)
 
 
 def test_deep_and_wide_functions_compile() -> None:
@@ -358,7 +302,7 @@ def test_what_changes_gradients_is_refused_and_leaves_plain_numbers() -> None:
         assert (type(p.data), type(p.grad), p._waits) == (float, float, None)
 
 
-def test_an_argument_and_the_same_value_found_elsewhere_are_told_apart() -> None:
+def test_an_argument_and_the_same_value_from_outside_are_distinguished() -> None:
     w, u = Value(3.0), Value(5.0)
     compiled = compile(lambda x: x * w)
     assert outcome(compiled, [w], [w]) == [9.0, 6.0]
@@ -377,10 +321,3 @@ def test_minus_is_nested_and_kept_with_its_constant() -> None:
     power = compile(lambda k: Value(1.0) * (-1.5) ** k)
     assert power(2).data == 2.25
     assert math.copysign(1.0, compile(lambda k: (-0.0) ** k * Value(1.0))(2.0).data) == 1.0
-
-
-def test_one_step_serves_both_orders_of_operands() -> None:
-    code = source(lambda a, b: (a * b + b * a) * (a + b) * (b + a), Value(0.3), Value(0.7))
-    body = code.split("return")[0]
-    assert body.count("v0 * v1") + body.count("v1 * v0") == 1
-    assert body.count("v0 + v1") + body.count("v1 + v0") == 1

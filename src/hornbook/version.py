@@ -1,0 +1,3 @@
+"""The version of hornbook."""
+
+__version__ = "0.1.0"

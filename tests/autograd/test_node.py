@@ -1,0 +1,77 @@
+"""A node: compared by its data, distinguished by identity, walked without recursion."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from hornbook.autograd import Value, draw
+from hornbook.autograd.node import graph, is_larger
+
+
+def test_values_compare_by_data_and_are_distinguished_by_identity() -> None:
+    a, b = Value(2.0), Value(2.0)
+    assert a == b == 2
+    assert a != 3
+    assert a <= b < 3.5
+    assert 4 > a >= b > Value(-1)
+    assert a != "2"
+    assert len({a, b}) == 2
+    assert a in {a: 1}
+    assert max([Value(1.0), Value(7.0), Value(3.0)]).data == 7.0
+    assert (float(a), bool(a), bool(Value(0.0))) == (2.0, True, False)
+    assert math.sqrt(Value(4.0)) == 2.0
+
+
+def test_repr_shows_data_gradient_and_label() -> None:
+    assert repr(Value(2)) == "Value(data=2.0, grad=0.0)"
+    v = Value(2.0, label="x") * 3
+    v.label = "x3"
+    v.backward()
+    assert str(v) == "Value(data=6.0, grad=1.0, label='x3')"
+
+
+def test_a_value_is_displayed_unless_its_graph_is_too_large_to_read() -> None:
+    result = Value(2.0, label="a") * 3.0 + 1.0
+    assert result._repr_svg_() == draw(result).svg()
+    long = Value(0.0)
+    for _ in range(300_000):
+        long = long + 1.0
+    assert long._repr_svg_() is None
+
+
+def test_only_a_value_is_drawn() -> None:
+    with pytest.raises(TypeError, match="not in a 'list': pass one Value"):
+        draw([Value(1.0)])
+
+
+def test_a_graph_has_each_node_once() -> None:
+    a, b = Value(2.0), Value(3.0)
+    shared = a * b
+    root = shared + shared.tanh() * a
+    nodes = graph(root)
+    assert nodes[0] is root
+    assert len(nodes) == len(set(nodes)) == 6
+    assert {id(v) for v in nodes} >= {id(a), id(b), id(shared)}
+    assert not is_larger(root, 6)
+    assert is_larger(root, 5)
+
+
+def test_operands_of_a_node_made_by_hand_are_its_children() -> None:
+    a, b = Value(2.0), Value(3.0)
+    leaf, made = Value(1.0), Value(6.0, (a, b), "times")
+    assert leaf._prev == set()
+    assert made._prev == {a, b}
+    made._backward = lambda: None
+    made.backward()
+    assert (a.grad, b.grad, made.grad) == (0.0, 0.0, 1.0)
+
+
+def test_a_backward_set_on_an_operation_replaces_its_derivatives() -> None:
+    a = Value(2.0)
+    square = a * a
+    square._backward = lambda: setattr(a, "grad", a.grad + 10.0 * square.grad)
+    (square * 3.0).backward()
+    assert a.grad == 30.0
+    assert square._prev == {a}

@@ -1,0 +1,99 @@
+"""A plan in words, and as plain data."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from hornbook.config import Nested, merge
+from hornbook.planning.bench import Bench
+from hornbook.planning.describe import describe, facts
+from tests.planning.texts import TINY_GPT, TINY_MLP, plan_of, stream
+
+
+def test_every_decision_comes_with_its_reason(words_file: Path) -> None:
+    lines = dict(describe(plan_of(words_file, TINY_GPT)))
+    assert lines["tokenizer"] == "char, 12 tokens"
+    assert lines["split"].startswith("train / validation / test: 172 / 22 / 22 documents")
+    assert lines["model"].startswith("gpt, ")
+    assert lines["context"] == "16 tokens (requested)"
+    assert lines["batch"] == "4 sequences of 16 tokens (requested)"
+    assert lines["steps"].startswith("9, ")
+    assert lines["steps"].endswith("epochs (requested)")
+    assert lines["threads"] == "1 (requested)"
+    assert lines["precision"] == "fp32 (requested)"
+    assert lines["compiled"] == "no (requested)"
+    assert lines["memory"].startswith("about ")
+
+
+def test_what_a_text_decided_is_said(few_names: Path) -> None:
+    lines = dict(describe(plan_of(few_names)))
+    assert lines["dropout"] == "0.3 (a small text is seen many times)"
+    assert lines["batch"].endswith("(a small text)")
+    assert "12.0 epochs (12 times through a small text; more would memorize it)" in lines["steps"]
+
+
+def test_what_a_preset_says_is_not_repeated(words_file: Path) -> None:
+    lines = dict(describe(plan_of(words_file, {"model": {"name": "bigram"}})))
+    assert not {"dropout", "warm-up", "learning rate", "evaluations"} & lines.keys()
+
+
+def test_what_time_decided_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = {48: 0.02, 64: 1.0, 128: 2.0}
+    monkeypatch.setattr(
+        Bench, "step_seconds", lambda bench, *_, **__: seconds[bench.config.model.n_embd]
+    )
+    monkeypatch.setattr(Bench, "report_seconds", lambda *_: (2.0, 3.0))
+    lines = dict(describe(plan_of("names", minutes=5)))
+    assert "size tiny; expected loss on a text of this kind: tiny 1." in lines["model"]
+    assert "(20 ms a step)" in lines["model"]
+    assert "as many as fit into 5 minutes, 20 ms each" in lines["steps"]
+    assert lines["learning rate"].startswith("0.005, of Muon's matrices 0.015 (")
+    assert lines["evaluations"].endswith(" (those that fit into the time)")
+
+
+def test_one_row_is_one_sequence(words_file: Path) -> None:
+    settings = merge(TINY_GPT, {"training": {"batch_size": 1}})
+    assert dict(describe(plan_of(words_file, settings)))["batch"].startswith("1 sequence of 16")
+
+
+def test_windows_streams_counts_and_nothing_held_out_are_said(
+    words_file: Path, tmp_path: Path
+) -> None:
+    assert "4 windows of 3 tokens" in dict(describe(plan_of(words_file, TINY_MLP)))["batch"]
+    lines = dict(describe(plan_of(stream(tmp_path, 3000), TINY_GPT)))
+    assert lines["split"].endswith(" characters")
+    assert "stream (" in lines["corpus"]
+    counts = dict(describe(plan_of(words_file, model="ngram")))
+    assert counts["model"] == "ngram, fitted by counting"
+    assert not {"steps", "threads", "memory"} & counts.keys()
+    again: Nested = {"data": {"validation": 0}}
+    lines = dict(describe(plan_of(words_file, merge(TINY_GPT, again))))
+    assert lines["split"].endswith("validation is the training part again")
+
+
+def test_messages_of_the_request_are_notes(words_file: Path) -> None:
+    plan = plan_of(words_file, merge(TINY_GPT, {"training": {"evaluations": 4}}))
+    notes = [how for what, how in describe(plan) if what == "note"]
+    assert notes[0] == "training.evaluations is now training.eval_count"
+
+
+def test_facts_are_plain_data(words_file: Path) -> None:
+    plan = plan_of(words_file, TINY_GPT)
+    found = json.loads(json.dumps(facts(plan, plan.shape.n_parameters), allow_nan=False))
+    assert found["corpus"]["sha256"] == plan.data.corpus.sha256
+    assert found["split"]["train"] == plan.data.train.n_targets
+    assert found["n_parameters"] == sum(p.numel() for p in plan.build_model().parameters())
+    assert found["hardware"]["threads"] == 1
+    assert found["hardware"]["precision"] == "fp32"
+    assert found["decisions"]["training.steps"] == {"value": 9, "reason": "requested"}
+    assert "schedule" not in found
+
+
+def test_the_schedule_of_a_repeated_run_is_a_fact(words_file: Path) -> None:
+    paces = [[0, 0.0, 20], [7, 7.0, 13]]
+    settings = merge({"model": TINY_GPT["model"]}, {"optim": {"paces": paces}})
+    plan = plan_of(words_file, settings)
+    assert facts(plan, plan.shape.n_parameters)["schedule"] == paces

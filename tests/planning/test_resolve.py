@@ -1,0 +1,198 @@
+"""From a request to a plan: what is read, refused and decided."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hornbook.data.text import Corpus
+
+from hornbook.config import Nested, presets
+from hornbook.data import training_data
+from hornbook.errors import ConfigError, DataError
+from hornbook.planning import timed
+from hornbook.planning.bench import Bench
+from hornbook.planning.request import read_request
+from hornbook.planning.resolve import resolve
+from hornbook.planning.tuning import SMALL_TEXT_DROPOUT, SMALL_TEXT_EPOCHS
+from tests.planning.texts import PINNED, TINY_GPT, TINY_MLP, plan_of, stream
+
+
+@pytest.mark.parametrize("minutes", [None, 5.0])
+def test_the_corpus_is_read_once(
+    minutes: float | None, words_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[object] = []
+    load = training_data.load_corpus
+
+    def counting(*arguments: Any) -> Corpus:
+        read.append(arguments)
+        return load(*arguments)
+
+    monkeypatch.setattr("hornbook.data.training_data.load_corpus", counting)
+    monkeypatch.setattr(Bench, "step_seconds", lambda *_, **__: 0.01)
+    plan = plan_of(words_file, minutes=minutes)
+    assert len(read) == 1
+    assert plan.data.corpus.n_bytes == words_file.stat().st_size
+
+
+def test_settings_are_layered(words_file: Path) -> None:
+    """What was requested, over the preset, over the fields' defaults."""
+    plan = plan_of(words_file, {"model": {"n_layer": 1}, "optim": {"beta1": 0.5}}, steps=3)
+    preset = presets.default("gpt", documents=True)
+    assert plan.config.model.model_dump()["n_layer"] == 1
+    assert plan.config.optim.beta1 == 0.5
+    assert plan.config.optim.beta2 == preset["optim"].get("beta2", 0.99)
+    assert plan.config.optim.weight_decay == preset["optim"]["weight_decay"]
+    assert plan.config.training.steps == plan.schedule.total_steps == 3
+
+
+def test_the_preset_is_that_of_the_text(tmp_path: Path, words_file: Path) -> None:
+    for corpus, documents in ((words_file, True), (stream(tmp_path, 8000), False)):
+        plan = plan_of(corpus, steps=1)
+        expected = presets.default("gpt", documents=documents)["model"]["n_layer"]
+        assert plan.config.model.model_dump()["n_layer"] == expected
+
+
+def test_the_path_of_a_corpus_is_valid_from_anywhere(
+    words_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(words_file.parent)
+    plan = plan_of(words_file.name, TINY_GPT)
+    assert plan.config.data.corpus == str(words_file.resolve())
+    assert plan_of("names", TINY_GPT).config.data.corpus == "names"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"model": "gptt"}, "model: found 'gptt', no such model; did you mean 'gpt'"),
+        ({"model": "mixture"}, "mixture is not trained; make one of runs with `hornbook mix`"),
+        ({"preset": "notes-mpl"}, "preset: found 'notes-mpl', no such preset"),
+        (
+            {"preset": "notes-mlp", "model": "gpt"},
+            "found 'gpt', but preset 'notes-mlp' is of 'mlp'",
+        ),
+        ({"preset": {"model": {"name": "mlp"}}, "model": "gpt"}, "but this rung is of 'mlp'"),
+        ({"minutes": 1, "steps": 10}, "minutes: found it beside steps; give one of them"),
+        ({"minutes": 0}, "training.minutes: found 0.* greater than 0"),
+        ({"settings": {"training.stepz": 1}}, "training.stepz: no such field"),
+        ({"settings": {"training.threads": 0}}, "training.threads: found 0"),
+    ],
+)
+def test_what_cannot_be_is_refused(
+    arguments: dict[str, Any], message: str, words_file: Path
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        resolve(read_request(str(words_file), **arguments))
+
+
+def test_a_corpus_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError):
+        plan_of(tmp_path / "none.txt")
+
+
+def test_counts_have_nothing_to_decide(words_file: Path) -> None:
+    plan = plan_of(words_file, model="ngram", minutes=3)
+    assert plan.shape.fitted
+    assert plan.memory is None
+    assert plan.time_budget is None
+    assert "counts are fitted in one pass, whatever the minutes" in plan.notes
+
+
+def epochs(plan: Any) -> float:
+    return float(plan.tokens_per_step * plan.config.training.steps / plan.shape.n_train)
+
+
+def test_a_small_text_is_seen_twelve_times(few_names: Path) -> None:
+    plan = plan_of(few_names)
+    assert epochs(plan) == pytest.approx(SMALL_TEXT_EPOCHS, rel=0.05)
+    assert plan.config.model.model_dump()["dropout"] == SMALL_TEXT_DROPOUT
+    assert "12 times through a small text" in plan.decisions["training.steps"].reason
+    assert plan.decisions["training.batch_size"].reason == "a small text"
+
+
+def test_a_text_of_three_names_is_seen_twelve_times(tmp_path: Path) -> None:
+    """All of it fits into one of the preset's batches."""
+    path = tmp_path / "three.txt"
+    path.write_text("anna\nberta\nclara")
+    plan = plan_of(path)
+    assert epochs(plan) == pytest.approx(SMALL_TEXT_EPOCHS, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("settings", "steps"),
+    [({"training": {"steps": 500}}, 500), ({"model": {"name": "bigram"}}, 500)],
+    ids=["requested steps", "a model too small to memorize it"],
+)
+def test_what_a_small_text_does_not_change(settings: Nested, steps: int, few_names: Path) -> None:
+    plan = plan_of(few_names, settings)
+    assert plan.config.training.steps == steps
+    assert "small text" not in plan.decisions["training.steps"].reason
+    assert "small text" not in plan.decisions["training.batch_size"].reason
+
+
+def test_what_is_requested_for_a_small_text_is_kept(few_names: Path) -> None:
+    plan = plan_of(few_names, {"model": {"dropout": 0.01}, "training": {"batch_size": 16}})
+    assert plan.config.model.model_dump()["dropout"] == 0.01
+    assert plan.config.training.batch_size == 16
+    assert epochs(plan) == pytest.approx(SMALL_TEXT_EPOCHS, rel=0.05)
+
+
+def test_a_preset_that_is_named_is_not_fitted_to_a_text_but_a_rung_is(few_names: Path) -> None:
+    named = plan_of(few_names, preset="gpt-pairs")
+    preset = presets.named("gpt-pairs")
+    assert named.config.training.steps == preset["training"]["steps"]
+    assert named.config.training.batch_size == preset["training"]["batch_size"]
+    assert plan_of(few_names, preset=preset).config.training.steps < named.config.training.steps
+
+
+def test_fewer_steps_than_the_preset_s_warm_up_less(words_file: Path) -> None:
+    plan = plan_of(words_file, {"model": {"name": "gpt"}, "training": {"steps": 50}})
+    assert plan.config.optim.warmup == 5
+    kept = plan_of(words_file, {"optim": {"warmup": 33}, "training": {"steps": 50}})
+    assert kept.config.optim.warmup == 33
+
+
+@pytest.mark.parametrize("settings", [TINY_GPT, TINY_MLP], ids=["gpt", "mlp"])
+def test_resolving_leaves_the_generators_as_they_were(settings: Nested, words_file: Path) -> None:
+    torch.manual_seed(9)
+    before = torch.get_rng_state()
+    plan_of(words_file, settings)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_old_names_and_the_schedule_of_a_timed_run_are_accepted(words_file: Path) -> None:
+    """As config.json of an earlier version has them; its minutes are not counted again."""
+    settings = {
+        **TINY_GPT,
+        "optim": {"final": 0.0, "schedule": "drop", "paces": [[0, 0.0, 20], [7, 7.0, 13]]},
+        "training": {**PINNED["training"], "steps": 13, "minutes": 0.5, "plain": False},
+    }
+    plan = resolve(read_request(str(words_file), settings=settings))
+    assert plan.schedule.segments == ((0, 0.0, 20), (7, 7.0, 13))
+    assert plan.schedule.total_steps == plan.config.training.steps == 13
+    assert plan.time_budget is None
+    assert "optim.final is now optim.min_lr_ratio" in plan.notes
+    assert any("repeats the schedule of a timed run" in note for note in plan.notes)
+
+
+def test_a_model_that_is_sized_itself_is_not_sized_by_time(
+    words_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Any field that a size decides; other fields of the model go with a size."""
+    monkeypatch.setattr(Bench, "step_seconds", lambda *_, **__: 0.01)
+    assert "size" not in plan_of(words_file, {"model": {"n_layer": 1}}, minutes=5).decisions
+    assert "size" not in plan_of(words_file, model="mlp", minutes=5).decisions
+    sized = plan_of(words_file, {"model": {"pair_embedding": True}}, minutes=5)
+    assert sized.decisions["size"].value in timed.SIZES["documents"]
+    assert sized.config.model.model_dump()["pair_embedding"] is True
+
+
+def test_a_requested_device_that_is_not_there_is_refused(words_file: Path) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(ConfigError, match=r"training.device: found 'cuda'"):
+        plan_of(words_file, device="cuda")

@@ -1,0 +1,64 @@
+"""The plan of a run that exists: by its own facts, whatever is here now."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+import torch
+
+from hornbook.config import merge
+from hornbook.errors import ConfigError
+from hornbook.planning.bench import Bench
+from hornbook.planning.decide import memory
+from hornbook.planning.describe import describe, facts
+from hornbook.planning.resume import plan_of_run
+from tests.planning.texts import TINY_GPT, plan_of
+
+
+def test_nothing_is_measured_or_decided_again(
+    words_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = plan_of(words_file, TINY_GPT)
+    known = facts(before, before.shape.n_parameters)
+    known["hardware"] |= {"threads": 3, "precision": "bf16", "compiled": "loss"}
+
+    def never(*_: Any) -> NoReturn:
+        raise AssertionError("measured again")
+
+    for name in ("step_seconds", "trial_seconds", "seconds_by_threads", "bf16_ratio"):
+        monkeypatch.setattr(Bench, name, never)
+    plan = plan_of_run(before.config, known, before.data, before.schedule, ("a note",))
+    assert (plan.threads, plan.precision, plan.compiled) == (3, "bf16", "loss")
+    assert plan.config == before.config
+    assert plan.shape == before.shape
+    assert plan.schedule is before.schedule
+    assert plan.time_budget is None
+    assert ("threads", "3 (as before)") in describe(plan)
+    assert plan.notes == ("a note",)
+    with pytest.raises(TypeError):
+        plan.decisions["threads"] = plan.decisions["memory"]  # type: ignore[index]
+
+
+def test_threads_that_were_not_recorded_are_those_of_now(words_file: Path) -> None:
+    before = plan_of(words_file, TINY_GPT)
+    known = facts(before, before.shape.n_parameters)
+    known["hardware"]["threads"] = None
+    plan = plan_of_run(before.config, known, before.data, before.schedule)
+    assert plan.threads == torch.get_num_threads()
+
+
+def test_counts_have_no_memory_to_estimate(words_file: Path) -> None:
+    before = plan_of(words_file, model="ngram")
+    plan = plan_of_run(before.config, facts(before, 1), before.data, before.schedule)
+    assert plan.memory is None
+    assert plan.shape.fitted
+
+
+def test_memory_that_is_gone_is_refused(words_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = plan_of(words_file, merge(TINY_GPT, {"training": {"batch_size": 2}}))
+    known = facts(before, before.shape.n_parameters)
+    monkeypatch.setattr(memory, "available_bytes", lambda _: 100)
+    with pytest.raises(ConfigError, match="memory: training needs at least"):
+        plan_of_run(before.config, known, before.data, before.schedule)

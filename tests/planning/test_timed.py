@@ -1,0 +1,178 @@
+"""Plans of a time budget: by a clock that stands and seconds that are given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hornbook.config import Nested, merge
+from hornbook.errors import ConfigError
+from hornbook.planning.bench import Bench
+from hornbook.planning.decide.size import SIZES
+from hornbook.planning.decide.time_budget import TimeBudget, TooShortError
+from hornbook.planning.plan import Plan
+from hornbook.planning.request import Request, read_request
+from hornbook.planning.resolve import resolve
+from hornbook.planning.timed import measuring_seconds, plan_in_time, resolution_of_size
+from tests.planning.texts import CPU, PINNED, TINY_GPT, data_of, resolution_of
+
+EVALUATION, REPORT = 0.5, 2.0
+
+
+@pytest.fixture(autouse=True)
+def given(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An evaluation takes half a second, the report two."""
+    monkeypatch.setattr(Bench, "report_seconds", lambda *_: (EVALUATION, REPORT))
+
+
+def budget(minutes: float, spent: float = 0.0) -> TimeBudget:
+    return TimeBudget(minutes=minutes, began=0.0, clock=lambda: spent)
+
+
+def planned(
+    corpus: Path, minutes: float, seconds: float, requested: Nested | None = None,
+    preset: Nested = TINY_GPT, spent: float = 0.0, request: Request | None = None,
+) -> Plan:  # fmt: skip
+    """The plan of a preset whose steps take so many seconds."""
+    resolution = resolution_of(corpus, preset, requested)
+    resolution.decide_execution()
+    return plan_in_time(request or Request(), budget(minutes, spent), resolution, seconds=seconds)
+
+
+def test_as_many_steps_as_fit(words_file: Path) -> None:
+    plan = planned(words_file, 1.0, seconds=0.1, spent=8.0)
+    evaluations = plan.config.training.eval_count
+    assert evaluations == 10  # a tenth of the fifty seconds that are left
+    assert plan.config.training.steps == int((60 - 8 - REPORT - 10 * EVALUATION) / 0.1)
+    assert plan.schedule.total_steps == plan.config.training.steps
+    assert plan.step_seconds == 0.1
+    assert plan.time_budget is not None
+    assert (plan.time_budget.evaluation, plan.time_budget.report) == (EVALUATION, REPORT)
+    assert "as many as fit into 1 minutes, 100 ms each" in plan.decisions["training.steps"].reason
+    assert plan.config.training.minutes is None  # of a request alone
+
+
+def test_evaluations_are_fewer_in_a_short_time_unless_requested(words_file: Path) -> None:
+    assert planned(words_file, 0.3, seconds=0.1).config.training.eval_count == 3
+    requested: Nested = {"training": {"eval_count": 7}}
+    assert (
+        planned(words_file, 0.3, seconds=0.1, requested=requested).config.training.eval_count == 7
+    )
+
+
+def test_time_is_left_for_what_comes_after_the_run(words_file: Path) -> None:
+    """A ladder measures each rung again."""
+    plain = planned(words_file, 1.0, seconds=0.1)
+    reserved = planned(words_file, 1.0, seconds=0.1, request=read_request(reserve=4.0))
+    assert plain.config.training.steps - reserved.config.training.steps == 3 * REPORT / 0.1
+
+
+@pytest.mark.parametrize("seconds", [0.001, 1.0])
+def test_too_short_a_time_is_refused_with_one_that_is_enough(
+    seconds: float, words_file: Path
+) -> None:
+    with pytest.raises(TooShortError, match="too few here for two steps") as found:
+        planned(words_file, 0.01, seconds, spent=5.0)
+    minutes = found.value.needed
+    try:  # the first advice is from before the report was timed
+        planned(words_file, minutes, seconds, spent=5.0)
+    except TooShortError as error:
+        minutes = error.needed
+    assert planned(words_file, minutes, seconds, spent=5.5).config.training.steps >= 2
+
+
+def test_a_timed_run_warms_up_over_a_tenth_at_most(words_file: Path) -> None:
+    preset = merge(TINY_GPT, {"optim": {"warmup": 400}, "training": {"steps": 5}})
+    plan = planned(words_file, 1.0, seconds=0.1, preset=preset)
+    assert plan.config.optim.warmup == plan.config.training.steps // 10
+    kept = planned(words_file, 1.0, seconds=0.1, requested={"optim": {"warmup": 77}})
+    assert kept.config.optim.warmup == 77
+
+
+def test_more_minutes_than_a_small_text_needs_are_not_used(few_names: Path) -> None:
+    preset: Nested = {"model": {"name": "gpt"}, "training": {"batch_size": 16}}
+    plan = planned(few_names, 60.0, seconds=0.01, preset=preset)
+    assert plan.max_steps is not None
+    assert plan.config.training.steps <= plan.max_steps < 3000
+    assert plan.time_budget is None
+    assert "ends before its 60 minutes are over" in plan.notes[-1]
+
+
+def sized(
+    corpus: str | Path, minutes: float, seconds: dict[int, float], requested: Nested | None = None
+) -> Plan:
+    """The plan of the size that is chosen where steps take seconds by the number of channels."""
+    merged = merge(PINNED, requested or {})
+    chosen = resolution_of_size(merged, data_of(corpus), CPU, budget(minutes))
+    assert chosen[2] == seconds[chosen[1].n_embd]
+    return plan_in_time(Request(), budget(minutes), *chosen)
+
+
+@pytest.fixture
+def seconds(monkeypatch: pytest.MonkeyPatch) -> dict[int, float]:
+    """Seconds of a step by the channels of a size."""
+    found = {48: 0.02, 64: 0.04, 128: 0.2}
+    monkeypatch.setattr(
+        Bench, "step_seconds", lambda bench, *_, **__: found[bench.config.model.n_embd]
+    )
+    return found
+
+
+def test_a_size_is_chosen_with_all_that_belongs_to_it(seconds: dict[int, float]) -> None:
+    for minutes, name in ((0.2, "tiny"), (3.0, "small")):
+        plan = sized("names", minutes, seconds)
+        size = SIZES["documents"][name]
+        assert plan.decisions["size"].value == name
+        assert f"{name} " in plan.decisions["size"].reason
+        assert f"({seconds[size.n_embd] * 1e3:.0f} ms a step)" in plan.decisions["size"].reason
+        model = plan.config.model.model_dump()
+        assert {k: model[k] for k in size.model_settings()} == size.model_settings()
+        rates = plan.config.optim.learning_rate, plan.config.optim.muon_learning_rate
+        assert rates == size.learning_rates(plan.config.training.steps)
+        assert plan.config.training.batch_size == size.batch_size
+        assert plan.config.optim.warmup == min(40, plan.config.training.steps // 10)
+
+
+def test_what_is_requested_goes_with_a_size(seconds: dict[int, float]) -> None:
+    requested: Nested = {
+        "model": {"dropout": 0.25, "pair_embedding": True},
+        "optim": {"learning_rate": 0.123},
+        "training": {"batch_size": 7},
+    }
+    plan = sized("names", 0.2, seconds, requested)
+    assert plan.config.model.model_dump()["dropout"] == 0.25
+    assert plan.config.model.model_dump()["pair_embedding"] is True
+    assert plan.config.optim.learning_rate == 0.123
+    assert plan.config.training.batch_size == 7
+
+
+def test_dropout_grows_with_the_minutes(seconds: dict[int, float]) -> None:
+    shares = [
+        sized("names", minutes, seconds).config.model.model_dump()["dropout"]
+        for minutes in (0.2, 2.0, 20.0)
+    ]
+    assert shares == sorted(shares)
+    assert shares[0] == 0.0 < shares[-1]
+
+
+def test_a_small_text_gets_no_large_size(few_names: Path, seconds: dict[int, float]) -> None:
+    plan = sized(few_names, 60.0, seconds)
+    assert plan.decisions["size"].value == "tiny"
+    assert plan.time_budget is None
+
+
+def test_measuring_takes_a_small_part_of_the_time() -> None:
+    assert measuring_seconds(budget(0.1)) == pytest.approx(0.6)
+    assert measuring_seconds(budget(60.0)) == 3.0
+
+
+def test_a_request_of_minutes_is_planned_and_kept_in_the_settings(
+    seconds: dict[int, float],
+) -> None:
+    plan = resolve(read_request("names", settings=PINNED, minutes=5))
+    assert plan.config.training.minutes == 5
+    assert plan.time_budget is not None
+    assert plan.time_budget.minutes == 5
+    with pytest.raises(ConfigError, match="too few"):
+        resolve(read_request("names", settings=PINNED, minutes=1e-4))
