@@ -35,13 +35,14 @@ from hornbook.cli.main import main as cli
 from hornbook.errors import HornbookError, RunError
 from hornbook.files import read_tensors
 from hornbook.models.registry import MODELS
-from hornbook.training.callbacks import Callback
-from hornbook.training.loop import Interrupted
+from hornbook.training.callbacks.base import Callback, TrainerView
+from hornbook.training.interrupts import Interrupted
 
 ROOT = Path(__file__).parent.parent
 KEPT = Path(os.environ.get("RELIABILITY_OUT", ROOT / "runs" / "reliability"))
 SIZES = {"context_length": 16, "n_layer": 1, "n_head": 2, "n_kv_head": 1, "n_embd": 16,
          "n_hidden": 24, "order": 3}  # fmt: skip
+PINNED = {"precision": "fp32", "threads": 1, "compile": "no"}  # nothing is measured
 TIMES = {"seconds", "tokens_per_second"}
 NAMES = [name for name, entry in MODELS.items() if entry.trained]
 
@@ -65,15 +66,17 @@ class Bench:
         fields = MODELS[name].load(MODELS[name].config).model_fields
         settings = {
             "model": {field: value for field, value in SIZES.items() if field in fields},
-            "training": {"steps": 24, "batch_size": 8, "eval_count": 4, "sample_count": 2},
+            "training": {
+                "steps": 24, "batch_size": 8, "eval_count": 4, "sample_count": 2, **PINNED,
+            },
             "optim": {"name": "muon" if name == "gpt" else "adamw"},
-        }
+        }  # fmt: skip
         hornbook.train(
             str(self.corpus), model=name, out=out, settings=settings, callbacks=callbacks
         )
 
-    def go_on(self, name: str, out: Path, callbacks: tuple[Callback, ...] = ()) -> None:
-        """Begins, or goes on with what is there: the next command of whoever sat before it."""
+    def begin_or_resume(self, name: str, out: Path, callbacks: tuple[Callback, ...] = ()) -> None:
+        """Begins a run, or resumes the one that is there: what a user would type next."""
         if (out / "report.json").exists():
             return
         if out.exists():
@@ -138,14 +141,14 @@ def child(work: Callable[[], object], kill_after: float | None = None, number: i
 
 
 class At(Callback):
-    """Does something after an update."""
+    """Does something after a step, counted from 0."""
 
-    def __init__(self, step: int, do: Callable[[], object]) -> None:
+    def __init__(self, step: int, do: Callable[[TrainerView], object]) -> None:
         self.step, self.do = step, do
 
-    def updated(self, step: int) -> None:
+    def post_step(self, step: int) -> None:
         if step == self.step:
-            self.do()
+            self.do(self.trainer)
 
 
 def killed(bench: Bench, times: int) -> tuple[int, int]:
@@ -155,12 +158,14 @@ def killed(bench: Bench, times: int) -> tuple[int, int]:
         name = NAMES[tried % len(NAMES)]
         out, seconds = bench.place(), bench.whole(name)[1]
         while True:
-            code = child(lambda: bench.go_on(name, out), bench.rng.uniform(0, 1.1 * seconds))
+            code = child(
+                lambda: bench.begin_or_resume(name, out), bench.rng.uniform(0, 1.1 * seconds)
+            )
             if code == 0:
                 break
             tried += code == -9
             if bench.rng.random() < 0.5:
-                assert child(lambda: bench.go_on(name, out)) == 0
+                assert child(lambda: bench.begin_or_resume(name, out)) == 0
                 break
         lost += not bench.same(name, out)
     return tried, lost
@@ -185,12 +190,12 @@ def killed_at_files(bench: Bench, times: int) -> tuple[int, int]:
                         os._exit(9)
 
             sys.addaudithook(hook)
-            bench.go_on("bigram", out)
+            bench.begin_or_resume("bigram", out)
 
         if child(work) == 0:
             break
         tried += 1
-        assert child(lambda out=out: bench.go_on("bigram", out)) == 0, n
+        assert child(lambda out=out: bench.begin_or_resume("bigram", out)) == 0, n
         lost += not bench.same("bigram", out)
     return tried, lost
 
@@ -200,9 +205,9 @@ def _stopped(bench: Bench, times: int, number: int) -> tuple[int, int]:
     while tried < times:
         name = NAMES[1:][tried % (len(NAMES) - 1)]
         out, step = bench.place(), bench.rng.randrange(24)
-        stop = At(step, lambda: os.kill(os.getpid(), number))
+        stop = At(step, lambda _: os.kill(os.getpid(), number))
         assert child(lambda: bench.train(name, out, (stop,))) == 128 + number
-        assert child(lambda: bench.go_on(name, out)) == 0
+        assert child(lambda: bench.begin_or_resume(name, out)) == 0
         tried, lost = tried + 1, lost + (not bench.same(name, out))
     return tried, lost
 
@@ -244,7 +249,7 @@ def disk_full(bench: Bench, times: int) -> tuple[int, int]:
             assert code == 3, code
             tried += 1
             mount("size=64m", 32)  # MS_REMOUNT
-            assert child(lambda: bench.go_on(name, disk / "run")) == 0
+            assert child(lambda: bench.begin_or_resume(name, disk / "run")) == 0
             lost += outcome(disk / "run") != bench.whole(name)[0]
         finally:
             libc.umount(str(disk).encode())
@@ -265,7 +270,7 @@ def too_large(bench: Bench, times: int) -> tuple[int, int]:
 
         if child(work) == 3:
             tried += 1
-            assert child(lambda: bench.go_on(name, out)) == 0
+            assert child(lambda: bench.begin_or_resume(name, out)) == 0
         lost += not bench.same(name, out)
     return tried, lost
 
@@ -278,7 +283,7 @@ def read_only(bench: Bench, times: int) -> tuple[int, int]:
         name = NAMES[1:][tried % (len(NAMES) - 1)]
         out, step = bench.place(), bench.rng.randrange(23)
 
-        def lock(out: Path = out) -> None:
+        def lock(_: TrainerView, out: Path = out) -> None:
             for folder in (out / "last", out):
                 if folder.exists():
                     folder.chmod(0o555)
@@ -292,7 +297,7 @@ def read_only(bench: Bench, times: int) -> tuple[int, int]:
         assert child(work) == 3
         for path in (out, *out.rglob("*")):
             path.chmod(0o777)
-        assert child(lambda: bench.go_on(name, out)) == 0
+        assert child(lambda: bench.begin_or_resume(name, out)) == 0
         tried, lost = tried + 1, lost + (not bench.same(name, out))
     return tried, lost
 
@@ -304,11 +309,16 @@ def moved(bench: Bench, times: int) -> tuple[int, int]:
         name = NAMES[1:][tried % (len(NAMES) - 1)]
         out, step = bench.place(), bench.rng.randrange(24)
         there = out.with_name(f"{out.name}-moved")
-        move = At(step, lambda out=out, there=there: out.rename(there))
+        move = At(step, lambda _, out=out, there=there: out.rename(there))
         assert child(lambda: bench.train(name, out, (move,))) == 0
         assert not out.exists()
         tried, lost = tried + 1, lost + (not bench.same(name, there))
     return tried, lost
+
+
+def leapt(clock: Callable[[], float], jump: float) -> Callable[[], float]:
+    """A clock that was set to another time."""
+    return lambda: clock() + jump
 
 
 def clock(bench: Bench, times: int) -> tuple[int, int]:
@@ -318,9 +328,12 @@ def clock(bench: Bench, times: int) -> tuple[int, int]:
         name = NAMES[1:][tried % (len(NAMES) - 1)]
         out, step, jump = bench.place(), bench.rng.randrange(24), bench.rng.uniform(-86_400, 86_400)
 
-        def leap(jump: float = jump) -> None:
-            wall, counter = time.time, time.perf_counter
-            time.time, time.perf_counter = lambda: wall() + jump, lambda: counter() + jump
+        def leap(trainer: TrainerView, jump: float = jump) -> None:
+            for clock in ("time", "perf_counter", "monotonic"):
+                setattr(time, clock, leapt(getattr(time, clock), jump))
+            for keeper in (trainer.clock, *getattr(trainer, "callbacks", ())):
+                if hasattr(keeper, "now"):
+                    keeper.now = leapt(keeper.now, jump)
 
         assert child(lambda: bench.train(name, out, (At(step, leap),))) == 0
         tried, lost = tried + 1, lost + (not bench.same(name, out))
@@ -329,7 +342,7 @@ def clock(bench: Bench, times: int) -> tuple[int, int]:
 
 def _half(bench: Bench, name: str) -> Path:
     out = bench.place()
-    stop = At(17, lambda: os.kill(os.getpid(), signal.SIGINT))
+    stop = At(17, lambda _: os.kill(os.getpid(), signal.SIGINT))
     assert child(lambda: bench.train(name, out, (stop,))) == 130
     return out
 
@@ -357,7 +370,7 @@ def damaged(bench: Bench, times: int) -> tuple[int, int]:
             newest.write_bytes((out / "model.safetensors").read_bytes())
         if kind == 4:
             newest.unlink()
-        assert child(lambda: bench.go_on(name, out)) == 0
+        assert child(lambda: bench.begin_or_resume(name, out)) == 0
         tried, lost = tried + 1, lost + (not bench.same(name, out))
     return tried, lost
 
@@ -368,10 +381,9 @@ def both(bench: Bench, times: int) -> tuple[int, int]:
     while tried < times:
         name = NAMES[1:][tried % (len(NAMES) - 1)]
         out, step = bench.place(), bench.rng.randrange(24)
-        refused: list[int] = []
 
-        def second(name: str = name, out: Path = out, refused: list[int] = refused) -> None:
-            if child(lambda: bench.go_on(name, out)) != 3:
+        def second(_: TrainerView, name: str = name, out: Path = out) -> None:
+            if child(lambda: bench.begin_or_resume(name, out)) != 3:
                 os._exit(7)
 
         assert child(lambda: bench.train(name, out, (At(step, second),))) == 0
@@ -405,13 +417,10 @@ def diverged(bench: Bench, times: int) -> tuple[int, int]:
         def __init__(self, step: int) -> None:
             self.step = step
 
-        def planned(self, plan: Any) -> None:
-            self.model = plan.model
-
-        def updating(self, step: int) -> None:
+        def pre_step(self, step: int) -> None:
             if step == self.step:
                 with torch.no_grad():
-                    next(self.model.parameters()).fill_(float("nan"))
+                    next(self.trainer.step.model.parameters()).fill_(float("nan"))
 
     while tried < times:
         name = NAMES[1:][tried % (len(NAMES) - 1)]
@@ -419,7 +428,7 @@ def diverged(bench: Bench, times: int) -> tuple[int, int]:
         try:
             bench.train(name, out, (Poison(step),))
         except HornbookError as error:
-            assert f"at update {step + 1}" in str(error), error
+            assert f"at step {step + 1}" in str(error), error
         else:
             lost += 1
         newest = out / "last" / json.loads((out / "last" / "state.json").read_text())["newest"]

@@ -126,8 +126,11 @@ def shakespeare() -> Lecture:
 
 TINY_GPT = {
     "model": {"n_layer": 1, "n_head": 2, "n_kv_head": 2, "n_embd": 16, "n_hidden": 24},
-    "training": {"steps": 30, "batch_size": 8, "eval_count": 3, "sample_count": 1},
-}
+    "training": {
+        "steps": 30, "batch_size": 8, "eval_count": 3, "sample_count": 1,
+        "threads": 1, "compile": "no",
+    },
+}  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -205,6 +208,7 @@ def train_small(model: str, folder: Path, out: Path, probe_every: int = 2) -> Ru
     training = {
         "training.batch_size": 8, "training.eval_count": 2, "training.sample_count": 0,
         "training.probe_every": probe_every,
+        "training.threads": 1, "training.compile": "no",  # two runs are compared bit for bit
     }  # fmt: skip
     return train(
         str(folder / "words.txt"), model=model, steps=4, out=out, precision="fp32",

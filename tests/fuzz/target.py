@@ -13,13 +13,16 @@ import torch
 
 import hornbook
 from hornbook.api import Run
-from hornbook.config import DataConfig
-from hornbook.data.corpora import load_corpus
-from hornbook.engine.step import TrainStep
+from hornbook.engine.step import OptimizerStep
 from hornbook.errors import HornbookError, RunError
 from hornbook.files import _header_digest  # a hostile file has a right checksum
-from hornbook.planning.plan import plan_of_run
-from hornbook.training.state import load_state
+from hornbook.planning.request import read_request
+from hornbook.planning.resolve import resolve
+from hornbook.training.changes import changed_run
+from hornbook.training.checkpoint import load_state
+from hornbook.training.history import ValidationHistory
+from hornbook.training.state import TrainingState
+from tests.training.helpers import PINNED
 
 FILES = ("config.json", "tokenizer.json", "model.safetensors", "log.jsonl", "report.json",
          "last/state.json", "last/newest")  # fmt: skip
@@ -36,20 +39,17 @@ class Target:
         words.write_text("\n".join(a + b + c for a in parts for b in parts for c in parts))
         sizes = {"n_layer": 1, "n_head": 2, "n_kv_head": 1, "n_embd": 8, "n_hidden": 8}
         self.path = folder / "run"
-        run = hornbook.train(
-            str(words),
-            out=self.path,
-            settings={
-                "model": {**sizes, "context_length": 8},
-                "training": {"steps": 4, "batch_size": 4, "eval_count": 2, "sample_count": 0},
-            },
-        )
+        training = {"steps": 4, "batch_size": 4, "eval_count": 2, "sample_count": 0, **PINNED}
+        settings = {"model": {**sizes, "context_length": 8}, "training": training}
+        hornbook.train(str(words), out=self.path, settings=settings)
+        self.run = Run.load(self.path)
         shutil.copytree(self.path, folder / "whole")
         newest = json.loads((self.path / "last" / "state.json").read_text())["newest"]
         self.files = {name: self.path / name.replace("newest", newest) for name in FILES}
         self.whole = {name: place.read_bytes() for name, place in self.files.items()}
-        plan = plan_of_run(run.config, load_corpus(DataConfig(corpus=str(words))), run.tokenizer)
-        self.step = TrainStep(plan.model, plan.batches, plan.config, "fp32")
+        plan = resolve(read_request(str(words), settings=settings))
+        self.state = TrainingState(plan.schedule, ValidationHistory())
+        self.step = OptimizerStep(plan.build_model(), plan.build_batches(), plan.config)
 
     def read(self, name: str, raw: bytes) -> str:
         """Reads everything with one file replaced. The refusal in words, or "" if it was accepted.
@@ -61,7 +61,8 @@ class Target:
         refused: HornbookError | None = None
         try:
             if name.startswith("last"):
-                load_state(self.path, self.step)
+                changed_run(self.run, None, {})
+                load_state(self.path, self.step, self.state)
             else:
                 run = Run.load(self.path)
                 _ = run.tokenizer, run.log, run.report, run.model

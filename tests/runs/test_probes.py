@@ -1,4 +1,4 @@
-"""probes.jsonl is read as far as it is whole."""
+"""probes.jsonl: read whole, or up to the first line that is damaged."""
 
 from __future__ import annotations
 
@@ -7,17 +7,30 @@ from pathlib import Path
 import pytest
 
 from hornbook.errors import RunError
+from hornbook.files import write_lines
 from hornbook.runs.probes import read_probes
 
+RECORDS = [
+    {"kind": "probe", "step": 1, "parameters": {"a": [0.5]}},
+    {"kind": "novelty", "step": 8, "copied": 0.25},
+]
 
-def test_records_are_read_up_to_damage(tmp_path: Path) -> None:
-    path = tmp_path / "probes.jsonl"
-    assert read_probes(path) == []
-    path.write_text(
-        '{"kind": "probe", "step": 1}\n{"kind": "what"}\n{"kind": "probe", "step": 2}\n'
-    )
-    with pytest.raises(RunError, match="kind"):
-        read_probes(path)
+
+def test_records_are_read_and_a_missing_file_has_none(tmp_path: Path) -> None:
+    place = tmp_path / "probes.jsonl"
+    assert read_probes(place) == []
+    write_lines(place, RECORDS)
+    assert read_probes(place) == RECORDS
+
+
+@pytest.mark.parametrize("line", ["{garbled", '{"kind": "other", "step": 2}', '{"kind": "probe"}'])
+def test_damage_is_refused_or_ends_the_records(line: str, tmp_path: Path) -> None:
+    place = tmp_path / "probes.jsonl"
+    write_lines(place, RECORDS)
+    with place.open("a") as file:
+        file.write(f'{line}\n{{"kind": "probe", "step": 9}}\n')
+    with pytest.raises(RunError, match=r"probes\.jsonl"):
+        read_probes(place)
     damage: list[str] = []
-    assert [r["step"] for r in read_probes(path, damage)] == [1]
+    assert read_probes(place, damage) == RECORDS
     assert len(damage) == 1

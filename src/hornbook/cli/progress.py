@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hornbook.cli.common import visible
@@ -21,13 +21,18 @@ PLAIN_EVERY = 10.0  # seconds between plain lines without an evaluation
 
 
 class Progress(Callback):
-    """Shows the plan, losses on one line, speed, time left and samples."""
+    """Shows the plan, losses on one line, speed, time left and samples.
 
-    def __init__(self, *, brief: bool = False) -> None:
-        self.brief = brief  # only the model and the bar
+    brief: only the model and the bar. now: the time in seconds.
+    """
+
+    def __init__(
+        self, *, brief: bool = False, now: Callable[[], float] = time.perf_counter
+    ) -> None:
+        self.brief, self.now = brief, now
         self.bar: Bar | None = None
         self.steps = self.first = 0
-        self.begin = self.last_line = time.perf_counter()
+        self.begin = self.last_line = now()
         self.val_loss = ""
 
     def on_plan(self, plan: Plan) -> None:
@@ -39,7 +44,7 @@ class Progress(Callback):
 
     def on_start(self, run: StoredRun, step: int, total_steps: int) -> None:
         """Opens the bar."""
-        self.steps, self.first, self.begin = total_steps, step, time.perf_counter()
+        self.steps, self.first, self.begin = total_steps, step, self.now()
         if not self.brief:
             self.say(f"{'run':>13}  {run.path}" + (f", from step {step} on" if step else ""))
         if not sys.stderr.isatty():
@@ -75,7 +80,7 @@ class Progress(Callback):
             self.bar.update(
                 self.task, completed=record["step"], description=f"{losses}  {speed}", refresh=True
             )
-        now = time.perf_counter()
+        now = self.now()
         due = "val_loss" in record or (self.bar is None and now - self.last_line > PLAIN_EVERY)
         if due or (record["step"] == 1 and self.bar is None):
             self.last_line = now
@@ -113,6 +118,6 @@ class Progress(Callback):
         done = step - self.first
         if done < 2 or step >= self.steps:
             return ""
-        seconds = (time.perf_counter() - self.begin) / done * (self.steps - step)
+        seconds = (self.now() - self.begin) / done * (self.steps - step)
         minutes, seconds = divmod(round(seconds), 60)
         return f"  {minutes}:{seconds:02d} left"

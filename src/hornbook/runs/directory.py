@@ -223,7 +223,7 @@ def _existing(path: Path) -> str:
     except RunError:
         return "exists already; "
     done = saved_step(path) or (finished["steps"] if finished else 0)
-    steps = run.config.training.steps
+    steps = saved_total(path) or run.config.training.steps
     command = resume_command(path, *([f"--steps {2 * max(steps, done)}"] if finished else []))
     how = f"finished after {done:,} steps" if finished else f"{done:,} of {steps:,} steps done"
     what = f"exists already: {run.config.model.name} on {run.facts['corpus']['name']}, {how}"
@@ -243,6 +243,14 @@ def saved_step(path: Path) -> int | None:
         return int(read_json(folder / "state.json")["step"])
     names = (STATE.fullmatch(file.name) for file in folder.glob("state-*.safetensors"))
     return max((int(name[1]) for name in names if name), default=None)
+
+
+def saved_total(path: Path) -> int | None:
+    """The total steps by the newest state, other ones than in config.json where they were changed;
+    None where the pointer does not say."""
+    with suppress(RunError, LookupError, TypeError, ValueError, OverflowError):
+        return int(read_json(path / "last" / "state.json")["total_steps"])
+    return None
 
 
 def create(

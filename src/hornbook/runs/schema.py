@@ -156,6 +156,9 @@ class HistoryFacts(_Strict):
     seen: list[Annotated[list[float | None], Field(min_length=3, max_length=3)]]
 
 
+Changeable = Literal["learning_rate", "muon_learning_rate", "grad_clip"]  # of `optim`, on resuming
+
+
 class Position(_Strict):
     """Where a saved state stands (`training/checkpoint.py`)."""
 
@@ -165,7 +168,7 @@ class Position(_Strict):
     records: int = Field(ge=0, le=MOST)
     steps: int | None = Field(None, ge=0)
     schedule: list[SegmentFacts] = []
-    overrides: dict[str, float] = {}
+    overrides: dict[Changeable, float] = {}
     watch: HistoryFacts
 
 
@@ -176,6 +179,7 @@ class Pointer(_Strict):
     step: int = Field(ge=0)
     newest: str
     before: str | None
+    total_steps: int | None = Field(None, ge=0)
 
 
 def checked(path: Path, data: Mapping[str, Any], kind: type[BaseModel]) -> None:

@@ -4,31 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import torch
 
 from hornbook.config import Nested, RunConfig, TrainingConfig, merge
-from hornbook.errors import ConfigError
+from hornbook.errors import ConfigError, RunError
 from hornbook.models.registry import parse_run_config
 from hornbook.optim.schedules import Schedule, Segment
 from hornbook.runs.directory import StoredRun
-from hornbook.training.checkpoint import read_position, segments_of
+from hornbook.runs.schema import Changeable
+from hornbook.training.checkpoint import read_position
 
-CHANGEABLE = ("learning_rate", "muon_learning_rate", "grad_clip")
+CHANGEABLE: tuple[str, ...] = get_args(Changeable)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChangedRun:
     """A run's settings with what was changed on resuming, now or earlier.
 
-    config.json is not rewritten: overrides and schedule are kept with the state. extended: the run
-    takes more steps than its state says.
+    config.json is not rewritten: overrides and schedule are kept with the state. changed: they differ
+    from those of the newest state. extended: the run takes more steps than that says.
     """
 
     config: RunConfig
     schedule: Schedule
     overrides: Mapping[str, float]
+    changed: bool
     extended: bool
     notes: tuple[str, ...]
 
@@ -44,11 +46,9 @@ def changed_run(run: StoredRun, steps: Any, settings: Nested) -> ChangedRun:
             )
     position = read_position(run.path)
     new = settings.get("optim", {})
-    overrides = {**position.get("overrides", {}), **new}
-    config = run.config
-    if overrides:
-        config = parse_run_config(merge(config.model_dump(), {"optim": overrides}))
-        overrides = {name: getattr(config.optim, name) for name in overrides}
+    saved = position.get("overrides", {})
+    config = _with_overrides(run.config, {**saved, **new})
+    overrides = {name: getattr(config.optim, name) for name in {**saved, **new}}
     notes = [f"optim.{name} is {overrides[name]} from here on" for name in new]
     schedule = Schedule(config.optim, _segments(run, position))
     done, before = position.get("step", 0), schedule.total_steps
@@ -65,7 +65,6 @@ def changed_run(run: StoredRun, steps: Any, settings: Nested) -> ChangedRun:
                 "the new total from here on"
             )
             schedule = Schedule.planned(config.optim, total)
-            overrides = overrides or {"learning_rate": config.optim.learning_rate}
     if config.training.minutes is not None:
         notes.append(
             f"its time budget of {config.training.minutes:g} minutes is over: "
@@ -82,6 +81,7 @@ def changed_run(run: StoredRun, steps: Any, settings: Nested) -> ChangedRun:
         config=config,
         schedule=schedule,
         overrides=overrides,
+        changed=bool(new) or schedule.total_steps != before,
         extended=schedule.total_steps > planned,
         notes=tuple(notes),
     )
@@ -89,8 +89,15 @@ def changed_run(run: StoredRun, steps: Any, settings: Nested) -> ChangedRun:
 
 def _segments(run: StoredRun, position: Mapping[str, Any]) -> tuple[Segment, ...]:
     """The schedule that a run continues with: of its state, else as it was planned."""
-    if segments := segments_of(dict(position)):
-        return segments
-    if planned := run.facts.get("schedule"):
-        return tuple(Segment(*segment) for segment in planned)
-    return (Segment(0, 0.0, run.config.training.steps),)
+    saved = position.get("schedule") or run.facts.get("schedule")
+    if not saved:
+        return (Segment(0, 0.0, run.config.training.steps),)
+    segments = tuple(Segment(int(a), at, int(b)) for a, at, b in saved)
+    steps = [segment.step for segment in segments]
+    if steps[0] != 0 or steps != sorted(steps) or any(s.total_steps < s.step for s in segments):
+        raise RunError(f"{run.path}: damaged: found {saved} as its schedule")
+    return segments
+
+
+def _with_overrides(config: RunConfig, overrides: Mapping[str, Any]) -> RunConfig:
+    return parse_run_config(merge(config.model_dump(), {"optim": dict(overrides)}))

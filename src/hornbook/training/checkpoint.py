@@ -27,7 +27,6 @@ from hornbook.files import (
     write_json,
     write_tensors,
 )
-from hornbook.optim.schedules import Segment
 from hornbook.runs.directory import STATE
 from hornbook.runs.schema import Pointer, Position, checked
 from hornbook.training.history import ValidationHistory
@@ -72,8 +71,7 @@ def save_state(path: Path, step: OptimizerStep, state: TrainingState) -> None:
         number += 1
         name = f"state-{state.step:08d}-{number}.safetensors"
     write_tensors(folder / name, tensors, {"position": dump(position)})
-    pointer = {"format": FORMAT, "step": state.step, "newest": name, "before": before}
-    write_json(folder / POINTER, pointer)
+    _write_pointer(folder, state.step, name, before, state.total_steps)
     state.file = name
     for old in folder.glob("state-*.safetensors"):
         if old.name not in (name, before):
@@ -106,9 +104,15 @@ def use_older_state(path: Path, state: TrainingState) -> int | None:
     if older is None:
         return None
     step = _order(Path(older))[0]
-    pointer = {"format": FORMAT, "step": step, "newest": older, "before": state.file}
-    write_json(folder / POINTER, pointer)
+    _write_pointer(folder, step, older, state.file, state.total_steps)
     return step
+
+
+def _write_pointer(
+    folder: Path, step: int, newest: str, before: str | None, total_steps: int
+) -> None:
+    pointer = {"format": FORMAT, "step": step, "newest": newest, "before": before}
+    write_json(folder / POINTER, {**pointer, "total_steps": total_steps})
 
 
 def has_state(path: Path) -> bool:
@@ -137,15 +141,14 @@ def read_position(path: Path) -> dict[str, Any]:
 def load_state(path: Path, step: OptimizerStep, state: TrainingState) -> str:
     """Puts a model, its optimizer, the generators and the state back; a message about damage, if any.
 
-    The schedule of the state is left alone: `training.session` decides what it continues with.
+    Schedule and overrides are left alone: `training.changes` decides what the run continues with.
     Raises RunError where no state is whole.
     """
     folder = path / "last"
-    if folder.is_symlink():
-        raise RunError(f"{folder}: is a link, expected a directory; a run holds its own files")
+    states = list(_states(folder))
     remove_partial_files(folder)
     damage: list[str] = []
-    for name, position in _states(folder):
+    for name, position in states:
         try:
             _load(folder / name, position, step, state)
         except RunError as error:
@@ -164,6 +167,8 @@ def load_state(path: Path, step: OptimizerStep, state: TrainingState) -> str:
 
 def _states(folder: Path) -> Iterator[tuple[str, dict[str, Any] | None]]:
     """The states of a run, newest first: names, and positions where the pointer has them (format 1)."""
+    if folder.is_symlink():
+        raise RunError(f"{folder}: is a link, expected a directory; a run holds its own files")
     pointer: dict[str, Any] = {}
     with suppress(RunError):
         pointer = read_json(folder / POINTER)
@@ -193,17 +198,17 @@ def _order(path: Path) -> tuple[int, ...]:
 
 
 def _load(
-    place: Path, position: dict[str, Any] | None, step: OptimizerStep, state: TrainingState
+    file: Path, position: dict[str, Any] | None, step: OptimizerStep, state: TrainingState
 ) -> None:
     def check(header: Header) -> None:
         nonlocal position
         if position is None:
             position = json.loads(header.metadata["position"])
-        checked(place, position, Position)
+        checked(file, position, Position)
         own = {n: t for n, t in header.tensors.items() if not n.startswith(OWN)}
         step.check_state_tensors(own)
 
-    tensors = read_tensors(place, check)
+    tensors = read_tensors(file, check)
     assert position is not None
     try:
         step.load_state_tensors({n: t for n, t in tensors.items() if not n.startswith(OWN)})
@@ -223,14 +228,9 @@ def _load(
         state.pending = [(loss, norm) for loss, norm in pairs.to(step.model.device)]
         state.folded = float(folded[0]), float(folded[1]), float(folded[2])
     except RunError as error:
-        raise RunError(f"{place}: {error}") from None
+        raise RunError(f"{file}: {error}") from None
     except (KeyError, TypeError, ValueError, RuntimeError, IndexError) as error:
-        raise RunError(f"{place}: damaged: {error}") from None
-
-
-def segments_of(position: dict[str, Any]) -> tuple[Segment, ...]:
-    """The schedule that a position was saved with; empty where it does not say (format 2)."""
-    return tuple(Segment(*segment) for segment in position.get("schedule") or ())
+        raise RunError(f"{file}: damaged: {error}") from None
 
 
 def _generators() -> dict[str, Tensor]:

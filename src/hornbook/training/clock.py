@@ -15,12 +15,12 @@ class StepClock:
 
     def __init__(self, seconds: float = 0.0, now: Callable[[], float] = time.perf_counter) -> None:
         self.last: dict[str, float] = {}
-        self._now, self._seconds, self._mark, self._depth = now, seconds, now(), 0
+        self.now, self._seconds, self._mark, self._depth = now, seconds, now(), 0
 
     def read(self) -> float:
         """Seconds spent on steps so far."""
         if self._depth == 0:
-            now = self._now()
+            now = self.now()
             self._seconds += now - self._mark
             self._mark = now
         return self._seconds
@@ -29,11 +29,11 @@ class StepClock:
     def paused(self, kind: str) -> Iterator[None]:
         """What is done inside is not part of a step. Blocks may be nested."""
         self.read()
-        begin = self._now()
+        begin = self.now()
         self._depth += 1
         try:
             yield
         finally:
             self._depth -= 1
-            self._mark = self._now()
+            self._mark = self.now()
             self.last[kind] = self._mark - begin

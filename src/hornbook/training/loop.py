@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,11 +26,16 @@ from hornbook.training.writer import RunWriter
 class Trainer:
     """Makes the steps of a plan, from where its state stands to the last.
 
-    callbacks: called in this order at each hook (`callbacks/base.py`).
+    callbacks: called in this order at each hook (`callbacks/base.py`). now: the time in seconds.
     """
 
     def __init__(
-        self, plan: Plan, run: StoredRun, lock: Lock, callbacks: Sequence[Callback]
+        self,
+        plan: Plan,
+        run: StoredRun,
+        lock: Lock,
+        callbacks: Sequence[Callback],
+        now: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.plan, self.run, self.callbacks = plan, run, callbacks
         self.state = TrainingState(plan.schedule, ValidationHistory(plan.config.training.patience))
@@ -40,23 +46,25 @@ class Trainer:
         self.recorder = LossRecorder(self.state)
         self.writer = RunWriter(run, lock, self.state, self.notify)
         self.signals: list[int] = []
-        self.clock = StepClock()
+        self.now, self.clock = now, StepClock(now=now)
         for callback in callbacks:
             callback.trainer = self
 
     def train(self) -> None:
         """Trains. Raises Interrupted on the first Ctrl-C or SIGTERM, after the state was saved, and
         RunError where the loss is not finite or memory runs out."""
-        with keep_freed_memory(), collected_signals(self.signals), self.explained_faults():
+        with keep_freed_memory(), self.explained_faults():
             self.step.model.train()
-            self.clock = StepClock(self.state.seconds)
-            self.each("on_start", self.run, self.state.step, self.state.total_steps)
-            self.stop_if_interrupted()
-            while not self.state.finished:
-                self.each("pre_step", self.state.step)
-                self.advance()
-                self.each("post_step", self.state.step - 1)
+            with collected_signals(self.signals):
+                self.clock = StepClock(self.state.seconds, self.now)
+                self.each("on_start", self.run, self.state.step, self.state.total_steps)
+                self.each("post_start")
                 self.stop_if_interrupted()
+                while not self.state.finished:
+                    self.each("pre_step", self.state.step)
+                    self.advance()
+                    self.each("post_step", self.state.step - 1)
+                    self.stop_if_interrupted()
             self.each("on_end")
 
     def advance(self) -> None:
@@ -101,14 +109,16 @@ class Trainer:
     @contextmanager
     def explained_faults(self) -> Iterator[None]:
         """Turns a loss that is not finite and a lack of memory into a RunError with what to do."""
-        model, path = self.step.model, self.run.path
         try:
             yield
         except NotFiniteError as error:
+            path, model = self.run.path, self.step.model
             losses, optim = self.recorder.losses, self.plan.config.optim
-            raise faults.diverged(self.run.path, model, optim, self.state, losses, error) from None
+            raise faults.diverged(path, model, optim, self.state, losses, error) from None
         except (MemoryError, RuntimeError) as error:
             if not faults.is_out_of_memory(error):
                 raise
             rows = self.step.batches.batch_size
-            raise faults.out_of_memory(path, self.state.step, rows, self.plan.memory) from None
+            raise faults.out_of_memory(
+                self.run.path, self.state.step, rows, self.plan.memory
+            ) from None

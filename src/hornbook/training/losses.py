@@ -17,11 +17,15 @@ MOST_PENDING = 1000  # losses kept one by one, between two records
 
 
 class LossRecorder:
-    """Means of the pending losses of a state. losses: the mean of each record, for messages."""
+    """Means of the pending losses of a state.
+
+    losses: the mean of each record, for messages. seconds: spent on steps up to the last record.
+    """
 
     def __init__(self, state: TrainingState) -> None:
         self.state = state
         self.losses: list[float] = []
+        self.seconds = 0.0
 
     def read(self) -> tuple[list[float], list[float]]:
         """The pending losses and gradient norms. Raises NotFiniteError for the first that is not."""

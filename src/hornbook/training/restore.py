@@ -43,6 +43,7 @@ def restore(trainer: Trainer, overrides: Mapping[str, float], *, extended: bool)
     kept = log[: state.records]
     write_lines(path / "log.jsonl", kept)
     trainer.recorder.losses = [r["loss"] for r in kept if r["loss"] is not None]
+    trainer.recorder.seconds = kept[-1]["seconds"] if kept else 0.0
 
 
 def _check_best(trainer: Trainer) -> None:

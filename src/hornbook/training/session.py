@@ -36,7 +36,7 @@ from hornbook.training.callbacks.probes import Probes
 from hornbook.training.callbacks.samples import Samples
 from hornbook.training.callbacks.speed import SpeedWatch
 from hornbook.training.callbacks.time_budget import TimeBudgetCallback
-from hornbook.training.changes import changed_run
+from hornbook.training.changes import ChangedRun, changed_run
 from hornbook.training.checkpoint import has_state
 from hornbook.training.loop import Trainer
 from hornbook.training.report import write_report
@@ -108,14 +108,15 @@ def resume(
             if plan.shape.fitted:
                 with use_threads(plan.threads):
                     return _write_counts(plan, run, lock, callbacks, *_fit(plan))
-            return _train_steps(plan, run, lock, callbacks, changed.overrides, changed.extended)
+            return _train_steps(plan, run, lock, callbacks, changed)
         finally:
             for callback in callbacks:
                 callback.close()
 
 
 def callbacks_of(plan: Plan, users: Sequence[Callback], *, save_first: bool) -> list[Callback]:
-    """All callbacks of a run in their order: those that make its figures, then those of the user."""
+    """All callbacks of a run in their order: those that make its figures, those of the user, and last
+    those that comment on a record, after the user has seen it."""
     training, log = plan.config.training, LogWriter()
     first: list[Callback] = []
     if plan.time_budget is not None:
@@ -129,10 +130,17 @@ def callbacks_of(plan: Plan, users: Sequence[Callback], *, save_first: bool) -> 
         Evaluator(training.eval_count, log),
         log,
         Samples(training.sample_count),
-        EarlyStopping(),
-        SpeedWatch(plan.step_seconds, plan.threads, plan.tokens_per_step),
         *users,
+        EarlyStopping(),
+        _speed_watch(plan),
     ]
+
+
+def _speed_watch(plan: Plan) -> SpeedWatch:
+    """Of steps as they were measured, which is without probes."""
+    measured = None if plan.config.training.probe_every else plan.step_seconds
+    threads = plan.threads if plan.device.type == "cpu" else 1
+    return SpeedWatch(measured, threads, plan.tokens_per_step)
 
 
 def _train_steps(
@@ -140,18 +148,17 @@ def _train_steps(
     run: StoredRun,
     lock: Lock,
     users: Sequence[Callback],
-    overrides: Mapping[str, float] | None = None,
-    extended: bool | None = None,
+    resumed: ChangedRun | None = None,
 ) -> StoredRun:
-    """Trains from the start, or (extended is not None) from the newest state."""
+    """Trains from the start, or a resumed run from its newest state."""
     with (
         use_threads(plan.threads),
         deterministic_algorithms(plan.config.training.deterministic),
     ):
-        callbacks = callbacks_of(plan, users, save_first=bool(overrides))
+        callbacks = callbacks_of(plan, users, save_first=resumed is not None and resumed.changed)
         trainer = Trainer(plan, run, lock, callbacks)
-        if extended is not None:
-            restore(trainer, overrides or {}, extended=extended)
+        if resumed is not None:
+            restore(trainer, resumed.overrides, extended=resumed.extended)
         trainer.train()
         write_report(plan, trainer.run, lock, trainer.state, trainer.step.model)
         for callback in callbacks:
@@ -186,6 +193,8 @@ def _write_counts(
     seconds: float,
 ) -> StoredRun:
     """Writes weights, log and report of a count model."""
+    for callback in callbacks:
+        callback.on_start(run, 0, 1)
     n_tokens = plan.data.train.n_targets
     record = {
         "step": 1,

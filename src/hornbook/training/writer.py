@@ -14,7 +14,7 @@ from hornbook.training.state import TrainingState
 
 
 class RunWriter:
-    """notify: told where the directory was moved to."""
+    """notify: called with a message where the directory was moved."""
 
     def __init__(
         self, run: StoredRun, lock: Lock, state: TrainingState, notify: Callable[[str], None]

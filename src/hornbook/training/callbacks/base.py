@@ -1,7 +1,7 @@
 """The hook points of a training run, named by when they run.
 
 on_plan
-on_start
+on_start, then post_start of all
     pre_step -> the step -> post_step        (again and again)
     pre_evaluate, on_log, on_samples, on_message, on_total_steps, on_interrupt: where they happen
 on_end                                       (the last step is made)
@@ -64,6 +64,9 @@ class Callback:
     def on_start(self, run: StoredRun, step: int, total_steps: int) -> None:
         """The run directory is there, and steps `step` to `total_steps` follow."""
 
+    def post_start(self) -> None:
+        """After `on_start` of all callbacks: what an interruption left undone is done here."""
+
     def next_due(self, step: int) -> int | None:
         """The number of steps after which this callback has to be called next, more than `step`; None
         where it does not matter. Steps up to there may be made in one call."""
@@ -106,13 +109,13 @@ class Callback:
 
 @lru_cache(maxsize=64)
 def spaced_steps(total_steps: int, count: int) -> tuple[int, ...]:
-    """`count` of the steps, evenly spaced, the last one among them, in order.
+    """`count` of the steps, or all where there are fewer: evenly spaced, in order, the last among them.
 
     >>> spaced_steps(10, 4)
     (2, 5, 8, 10)
     """
     n = min(count, total_steps)
-    return tuple(sorted({max(1, round(total_steps * (i + 1) / count)) for i in range(n)}))
+    return tuple(sorted({max(1, round(total_steps * (i + 1) / n)) for i in range(n)}))
 
 
 def following(steps: Sequence[int], step: int) -> int | None:

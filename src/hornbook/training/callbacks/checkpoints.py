@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from hornbook.engine.step import NotFiniteError
@@ -18,16 +19,19 @@ SAVE_EVERY = 300.0  # seconds after which a state is saved that no evaluation ha
 class Checkpoints(Callback):
     """Saves the state of a run. Weights that are not finite are never saved.
 
-    at_start: settings were changed on resuming, and the state is to know them.
+    at_start: settings or steps were changed on resuming, and the state is to know them.
+    now: the time in seconds.
     """
 
-    def __init__(self, *, at_start: bool = False) -> None:
-        self.at_start = at_start
-        self._saved = time.perf_counter()
+    def __init__(
+        self, *, at_start: bool = False, now: Callable[[], float] = time.perf_counter
+    ) -> None:
+        self.at_start, self.now = at_start, now
+        self._saved = now()
 
     def on_start(self, run: StoredRun, step: int, total_steps: int) -> None:
         """Saves what was changed."""
-        self._saved = time.perf_counter()
+        self._saved = self.now()
         if self.at_start:
             self.save()
 
@@ -35,10 +39,14 @@ class Checkpoints(Callback):
         """An evaluation takes time."""
         self.save()
 
-    def post_step(self, step: int) -> None:
-        """Now and then."""
-        if time.perf_counter() - self._saved > SAVE_EVERY:
+    def pre_step(self, step: int) -> None:
+        """Now and then, when all that follows the step before is done, its record among it."""
+        if self.now() - self._saved > SAVE_EVERY:
             self.save()
+
+    def on_total_steps(self, total_steps: int) -> None:
+        """A run that is killed after this ends there, too."""
+        self.save()
 
     def on_interrupt(self) -> None:
         """So that nothing is lost."""
@@ -63,4 +71,4 @@ class Checkpoints(Callback):
 
         with trainer.clock.paused("saving"):
             trainer.write(write)
-        self._saved = time.perf_counter()
+        self._saved = self.now()

@@ -7,7 +7,6 @@ import math
 from hornbook.engine.device import autocast
 from hornbook.files import write_tensors
 from hornbook.metrics.loss import token_nats
-from hornbook.runs.directory import StoredRun
 from hornbook.training.callbacks.base import Callback, following, spaced_steps
 from hornbook.training.callbacks.logging import LogWriter
 
@@ -24,9 +23,10 @@ class Evaluator(Callback):
     def _steps(self) -> tuple[int, ...]:
         return spaced_steps(self.trainer.state.total_steps, self.count)
 
-    def on_start(self, run: StoredRun, step: int, total_steps: int) -> None:
+    def post_start(self) -> None:
         """Makes up for an evaluation that was interrupted."""
-        if step in self._steps() and self.trainer.state.pending:
+        state = self.trainer.state
+        if state.step in self._steps() and state.pending:
             self.evaluate()
 
     def next_due(self, step: int) -> int | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from hornbook.runs.directory import StoredRun
 from hornbook.training.callbacks.base import Callback
 from hornbook.training.losses import MOST_PENDING
 
@@ -15,12 +14,7 @@ class LogWriter(Callback):
     """Writes a record after the first step and then at even intervals."""
 
     def __init__(self) -> None:
-        self._seconds = 0.0  # spent on steps up to the last record
         self._recorded = -1
-
-    def on_start(self, run: StoredRun, step: int, total_steps: int) -> None:
-        """Counts the speed from here."""
-        self._seconds = self.trainer.state.seconds
 
     @property
     def every(self) -> int:
@@ -43,10 +37,10 @@ class LogWriter(Callback):
 
     def record(self) -> dict[str, Any]:
         """The record of the steps since the last one."""
-        state, per_step = self.trainer.state, self.trainer.plan.tokens_per_step
-        n, loss, norm = self.trainer.recorder.flush()
+        state, recorder = self.trainer.state, self.trainer.recorder
+        n, loss, norm = recorder.flush()
         state.seconds = self.trainer.clock.read()
-        seconds, self._seconds = state.seconds - self._seconds, state.seconds
+        seconds, recorder.seconds = state.seconds - recorder.seconds, state.seconds
         self._recorded = state.step
         return {
             "step": state.step,
@@ -55,5 +49,5 @@ class LogWriter(Callback):
             "loss": loss,
             "lr": state.rate(state.step - 1),
             "grad_norm": norm,
-            "tokens_per_second": round(n * per_step / max(seconds, 1e-9)),
+            "tokens_per_second": round(n * self.trainer.plan.tokens_per_step / max(seconds, 1e-9)),
         }

@@ -1,43 +1,58 @@
-"""Says once when a run becomes far slower than its steps were when it began."""
+"""Says once when a run becomes far slower than its steps were when they were measured."""
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Mapping
 from typing import Any
 
+from hornbook.runs.directory import StoredRun
 from hornbook.training.callbacks.base import Callback
 
 FAR_SLOWER = 3.0  # times the seconds of a step that are expected
-RECORDS = 3  # in a row
-FIRST_SECONDS = 5.0  # of steps, before which nothing is said: something is warmed up or compiled
+WINDOW_SECONDS = 5.0  # of steps, over which a speed is averaged
 
 
 class SpeedWatch(Callback):
-    """Compares the speed of the last records with that of the fastest ones.
+    """Compares the speed of each window of steps with the one that is expected.
 
-    step_seconds: measured before the run; None: the first records are taken instead.
+    The first window is left out: something is warmed up or compiled there. Evaluations, samples and
+    saving are not part of the seconds of a step.
+
+    step_seconds: measured before the run; None: the second window is taken instead.
+    threads: on which the CPU computes the steps.
     """
 
     def __init__(self, step_seconds: float | None, threads: int, tokens_per_step: float) -> None:
         self.threads = threads
         self.expected = tokens_per_step / step_seconds if step_seconds else None
-        self.speeds: list[float] = []
-        self.told = False
+        self.windows = 0
+        self.reported = False
+        self._begin = (0.0, 0)  # seconds and tokens at the start of the window
+
+    def on_start(self, run: StoredRun, step: int, total_steps: int) -> None:
+        """Begins with the steps that follow, not with those before an interruption."""
+        self._begin = self.trainer.state.seconds, self.trainer.state.tokens
 
     def on_log(self, record: Mapping[str, Any]) -> None:
-        """After each record."""
-        self.speeds.append(record["tokens_per_second"])
-        if self.told or record["seconds"] < FIRST_SECONDS or len(self.speeds) < 2 * RECORDS:
+        """Ends a window where it is long enough."""
+        seconds, tokens = record["seconds"] - self._begin[0], record["tokens"] - self._begin[1]
+        if self.reported or seconds < WINDOW_SECONDS:
             return
-        expected = self.expected or statistics.median(self.speeds[: 2 * RECORDS])
-        last = self.speeds[-RECORDS:]
-        if max(last) * FAR_SLOWER < expected:
-            self.told = True
-            remedy = "close other programs"
-            if self.threads > 1:
-                remedy += ", or interrupt, and train anew with --threads 1"
-            self.trainer.notify(
-                f"training is {expected / statistics.median(last):.0f} times slower than it was: "
-                f"{statistics.median(last):,.0f} tokens/s instead of {expected:,.0f}; {remedy}"
-            )
+        self._begin = record["seconds"], record["tokens"]
+        self.windows += 1
+        if self.windows > 1:
+            self._compare(tokens / seconds)
+
+    def _compare(self, speed: float) -> None:
+        if self.expected is None:
+            self.expected = speed
+        if speed * FAR_SLOWER >= self.expected:
+            return
+        self.reported = True
+        remedy = "close other programs"
+        if self.threads > 1:
+            remedy += ", or interrupt, and train anew with --training.threads 1"
+        self.trainer.notify(
+            f"training is {self.expected / speed:.0f} times slower than it was: {speed:,.0f} "
+            f"tokens/s instead of {self.expected:,.0f}; {remedy}"
+        )

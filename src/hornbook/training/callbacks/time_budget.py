@@ -5,7 +5,6 @@ The learning rate continues from where it is in its schedule, which gets faster 
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 
 from hornbook.planning.decide.time_budget import TimeBudget
@@ -26,19 +25,19 @@ class TimeBudgetCallback(Callback):
 
     def __init__(self, budget: TimeBudget, eval_count: int, sample_count: int) -> None:
         self.budget, self.eval_count, self.sample_count = budget, eval_count, sample_count
-        self.counts: list[float] = []  # when steps are to be counted anew (time.monotonic())
+        self.counts: list[float] = []  # when steps are to be counted anew (by the budget's clock)
         self.calls: list[tuple[int, float]] = []  # steps and their seconds since the last count
         self._last = (0, 0.0)  # steps made, and seconds, at the last count
         self._begin = (0, 0.0)
 
     def on_start(self, run: StoredRun, step: int, total_steps: int) -> None:
         """The first step is about to be made."""
-        now, left = time.monotonic(), self.budget.seconds_left
+        now, left = self.budget.clock(), self.budget.seconds_left
         self.counts = [now + share * left for share in COUNTED_AT]
 
     def pre_step(self, step: int) -> None:
         """Counts anew where it is time to."""
-        if self.counts and time.monotonic() > self.counts[0]:
+        if self.counts and self.budget.clock() > self.counts[0]:
             self.count()
         self._begin = (step, self.trainer.clock.read())
 
@@ -52,17 +51,16 @@ class TimeBudgetCallback(Callback):
         state, plan = self.trainer.state, self.trainer.plan
         if len(self.calls) < FEWEST_CALLS:
             return
-        last = (
-            self.trainer.clock.last
-        )  # what evaluations and samples took is what the next will take
+        last = self.trainer.clock.last  # what one took is what the next will take
         self.budget = replace(
             self.budget,
             evaluation=last.get("evaluation", self.budget.evaluation),
             samples=last.get("samples", self.budget.samples),
         )
+        saving = last.get("saving", 0.0)
         seconds = self.trainer.clock.read()
         each = self.seconds_each(state.step, seconds)
-        now = time.monotonic()
+        now = self.budget.clock()
         self.counts = [due for due in self.counts if due > now]
         self._last, self.calls = (state.step, seconds), []
         total = state.total_steps
@@ -70,6 +68,7 @@ class TimeBudgetCallback(Callback):
             evaluations = sum(at > state.step for at in spaced_steps(total, self.eval_count))
             samples = sum(state.step < at < total for at in spaced_steps(total, self.sample_count))
             besides = evaluations * self.budget.evaluation + samples * self.budget.samples
+            besides += saving  # of the new total
             total = state.step + max(1, self.budget.steps(each, besides))
             total = min(total, plan.max_steps or total)
         if abs(total - state.total_steps) > NOTICEABLE * state.total_steps:
