@@ -68,6 +68,11 @@ class Inspection:
     notes: tuple[str, ...]
     seconds: float
 
+    @property
+    def n_units(self) -> int:
+        """Documents, or characters of a stream."""
+        return self.n_documents if self.kind == "documents" else self.n_characters
+
     def reader(self, limits: Limits) -> TextReader:
         """The text once more, in pieces."""
         return TextReader(Path(self.path), self.encoding, cr_only=self.cr_only, chunk=limits.chunk)

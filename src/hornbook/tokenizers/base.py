@@ -28,6 +28,11 @@ def end_spelling(text: str) -> str:
     return end
 
 
+def as_lines(documents: Sequence[str]) -> str:
+    """Documents one a line, each ended."""
+    return "\n".join((*documents, ""))
+
+
 class Tokenizer(ABC):
     """Text <-> ids.
 
@@ -71,7 +76,7 @@ class Tokenizer(ABC):
 
     def encode_documents(self, documents: Sequence[str], *, unknown: Unknown = "error") -> Ids:
         """`end, d1, end, d2, end, ..., end` as one array, (N,). Needs an end id."""
-        return self.encode_lines("\n" + "".join(f"{d}\n" for d in documents), unknown=unknown)
+        return self.encode_lines("\n" + as_lines(documents), unknown=unknown)
 
     @cached_property
     def widths(self) -> NDArray[np.uint8]:
