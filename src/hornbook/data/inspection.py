@@ -149,7 +149,7 @@ def inspect(
 def inspect_once(path: Path, kind: str, encoding: str, limits: Limits) -> tuple[Inspection, str]:
     """As `inspect` with an excerpt of the text, by an earlier pass where the cache has one.
 
-    Raises CacheError where the cache cannot be written, else as `inspect`.
+    Raises CacheError where the cache cannot be written, and what `inspect` raises.
     """
     path = path.resolve()
     facts = repr((FORMAT, str(path), kind, codec_name(encoding), limits.line)).encode()
@@ -180,7 +180,7 @@ class _Alphabet:
 
     def __init__(self) -> None:
         self._latin = b""
-        self._found = np.zeros(0, dtype=np.bool_)  # by code point; most texts never need it
+        self._found = np.zeros(0x110000, dtype=np.bool_)  # by code point
         self._ends: set[str] = set()
         self._last = ""
 
@@ -190,8 +190,6 @@ class _Alphabet:
             self._latin += bytes(set(latin.translate(None, self._latin)))
         else:
             points = code_points(text)
-            if not len(self._found):
-                self._found = np.zeros(0x110000, dtype=np.bool_)
             if not self._found.take(points, mode="clip").all():
                 self._found[points] = True
         around = self._last + text

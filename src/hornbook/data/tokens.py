@@ -97,14 +97,6 @@ class SplitCorpus:
             return [as_lines(self.shuffled)], part_of
         return self.corpus.pieces(), assign(self.bounds, self.seed)
 
-    def key(self, tokenizer: Tokenizer, unknown: Unknown) -> str:
-        """The name of the folder that holds its tokens."""
-        corpus = self.corpus
-        text = [corpus.sha256, corpus.encoding, corpus.kind, corpus.cr_only]
-        order = [self.seed] if corpus.kind == "documents" else []
-        facts = dump([FORMAT, text, self.bounds, order, tokenizer.to_json(), unknown])
-        return hashlib.sha256(facts.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-
 
 def _load_cached(
     source: SplitCorpus, tokenizer: Tokenizer, unknown: Unknown
@@ -115,7 +107,10 @@ def _load_cached(
             encode = tokenizer.encode if corpus.kind == "stream" else tokenizer.encode_lines
             encode(corpus.alphabet)
             unknown = "error"
-    folder = cache_directory() / "tokens" / source.key(tokenizer, unknown)
+    text = [corpus.sha256, corpus.encoding, corpus.kind, corpus.cr_only]
+    facts = dump([FORMAT, text, source.bounds, source.seed, tokenizer.to_json(), unknown])
+    name = hashlib.sha256(facts.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    folder = cache_directory() / "tokens" / name
     seconds, damaged = 0.0, False
     for _ in range(ATTEMPTS):
         if os.path.exists(folder):  # False where it cannot be reached
