@@ -29,7 +29,7 @@ from hornbook.data.reading import (
     whole_lines,
     without_blank_lines,
 )
-from hornbook.data.writer_thread import WriterThread
+from hornbook.data.writer_thread import writer_thread
 from hornbook.errors import DataError, RunError
 from hornbook.files import read_json, write_json
 from hornbook.tokenizers.char import code_points, latin_1
@@ -88,13 +88,13 @@ def inspect(
     """
     begin, state = perf_counter(), file_state(path)
     codec_name(encoding)
-    with WriterThread() as thread:  # hashing lets go of Python's lock, decoding does not
+    with writer_thread() as submit:  # hashing lets go of Python's lock, decoding does not
         digest = hashlib.sha256()
         reader = TextReader(
             path, encoding,
             cr_only=has_only_cr(path, encoding, limits.chunk),
             chunk=limits.chunk,
-            on_bytes=lambda chunk: thread.submit(digest.update, chunk),
+            on_bytes=lambda chunk: submit(digest.update, chunk),
         )  # fmt: skip
         texts = iter(reader)
         first, text = beginning(texts, keep)

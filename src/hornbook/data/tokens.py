@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from hornbook.data.cache import cache_directory, fingerprint, remove_folder, whole_folder
 from hornbook.data.corpus import Corpus
 from hornbook.data.part import Part
-from hornbook.data.writer_thread import WriterThread
+from hornbook.data.writer_thread import writer_thread
 from hornbook.errors import DataError, RunError
 from hornbook.files import dump, read_json, write_json
 from hornbook.tokenizers.base import Ids, Tokenizer, Unknown, as_lines
@@ -41,6 +41,7 @@ ATTEMPTS = 3  # another process may remove a folder that it found damaged
 
 Sizes = dict[str, dict[str, int]]  # of each part: tokens, bytes of text
 Encode = Callable[[str], Ids]
+Submit = Callable[..., None]  # see writer_thread
 ReadArray = Callable[[str, np.dtype[Any]], NDArray[Any]]  # of a file
 
 
@@ -108,7 +109,8 @@ def _load_cached(
             encode(corpus.alphabet)
             unknown = "error"
     text = [corpus.sha256, corpus.encoding, corpus.kind, corpus.cr_only]
-    facts = dump([FORMAT, text, source.bounds, source.seed, tokenizer.to_json(), unknown])
+    seed = source.seed if corpus.kind == "documents" else None
+    facts = dump([FORMAT, text, source.bounds, seed, tokenizer.to_json(), unknown])
     name = hashlib.sha256(facts.encode("utf-8", "surrogatepass")).hexdigest()[:32]
     folder = cache_directory() / "tokens" / name
     seconds, damaged = 0.0, False
@@ -193,8 +195,8 @@ def _write(
     documents = source.corpus.kind == "documents"
     encode = tokenizer.encode_lines if documents else tokenizer.encode
     write = _write_documents if documents else _write_stream
-    with WriterThread() as thread:
-        write(source, partial(encode, unknown=unknown), writers, thread)
+    with writer_thread() as submit:
+        write(source, partial(encode, unknown=unknown), writers, submit)
     return {
         name: {"tokens": writer.n, "bytes": writer.n_bytes}
         for name, writer in zip(PARTS, writers, strict=True)
@@ -202,7 +204,7 @@ def _write(
 
 
 def _write_stream(
-    source: SplitCorpus, encode: Encode, writers: list[_PartWriter], thread: WriterThread
+    source: SplitCorpus, encode: Encode, writers: list[_PartWriter], submit: Submit
 ) -> None:
     position, before = 0, encode("")
     for piece in source.corpus.pieces():
@@ -212,13 +214,13 @@ def _write_stream(
                 ids = encode(text)
                 # the first prediction of a part reads the last token before it
                 first = position <= begin
-                thread.submit(writer.write, np.concatenate([before, ids]) if first else ids)
+                submit(writer.write, np.concatenate([before, ids]) if first else ids)
                 before = ids[-1:]
         position += len(piece)
 
 
 def _write_documents(
-    source: SplitCorpus, encode: Encode, writers: list[_PartWriter], thread: WriterThread
+    source: SplitCorpus, encode: Encode, writers: list[_PartWriter], submit: Submit
 ) -> None:
     end = encode("\n")
     for writer in writers:
@@ -228,7 +230,7 @@ def _write_documents(
     for piece in pieces:
         ids = encode(piece)
         sizes = np.diff(np.flatnonzero(ids == end), prepend=-1)
-        thread.submit(_deal, ids, sizes, part_of[position : position + len(sizes)], writers)
+        submit(_deal, ids, sizes, part_of[position : position + len(sizes)], writers)
         position += len(sizes)
 
 
