@@ -134,13 +134,13 @@ def bigram() -> list[tuple[str, str, str]]:
 def plays() -> list[tuple[str, str, str]]:
     """Shakespeare's characters, vocabulary and parts."""
     corpus = load_corpus(DataConfig(corpus=PLAYS))
-    train, validation, _ = split_corpus(corpus, DataConfig()).sizes
-    symbols = build_tokenizer("char", corpus.text, documents=False).vocab_size
+    tokenizer = build_tokenizer("char", corpus.text, documents=False)
+    train, validation, _ = split_corpus(corpus, DataConfig(), tokenizer).sizes
     return [
         (
             "Shakespeare: characters; vocabulary",
             "1,115,394; 65",
-            f"{len(corpus.text):,}; {symbols}",
+            f"{len(corpus.text):,}; {tokenizer.vocab_size}",
         ),
         ("its training / validation part", "1,003,854 / 111,540", f"{train:,} / {validation:,}"),
     ]
@@ -151,7 +151,7 @@ def exact() -> list[tuple[str, str, str]]:
     corpus = load_corpus(DataConfig(corpus=NAMES))
     tokenizer = build_tokenizer("char", corpus.text, documents=True)
     whole = Part.of_documents(corpus.documents, tokenizer)
-    split = split_corpus(corpus, DataConfig())
+    split = split_corpus(corpus, DataConfig(), tokenizer)
     sizes = [split.part(part, tokenizer).n_targets for part in ("train", "val", "test")]
     training = set(split.train)
     known = sum(name in training for name in split.validation) / len(split.validation)

@@ -70,7 +70,7 @@ def main(picture: Path, steps: int = 500, batches: int = 40) -> dict[str, list[f
     config = DataConfig(corpus="names")
     corpus = load_corpus(config)
     tokenizer = build_tokenizer("char", corpus.text, documents=True)
-    part = split_corpus(corpus, config).part("train", tokenizer)
+    part = split_corpus(corpus, config, tokenizer).part("train", tokenizer)
     torch.manual_seed(1337)
     model = build_model(model_config({"name": "mlp"}), tokenizer.vocab_size, tokenizer.end_id)
     lines = {"at the first update": noise(model, part, batches)}

@@ -39,7 +39,7 @@ def first_update(settings: dict[str, object]) -> tuple[float, Probe]:
     config = DataConfig(corpus="names")
     corpus = load_corpus(config)
     tokenizer = build_tokenizer("char", corpus.text, documents=True)
-    part = split_corpus(corpus, config).part("train", tokenizer)
+    part = split_corpus(corpus, config, tokenizer).part("train", tokenizer)
     ids, targets = WindowBatches(part, 3, Draw(batch_size=512, seed=0)).batch(0)
     torch.manual_seed(1337)
     model = build_model(model_config({**DEEP, **settings}), tokenizer.vocab_size, tokenizer.end_id)

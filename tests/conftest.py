@@ -17,6 +17,7 @@ from hornbook.data.corpora import load_corpus
 from hornbook.data.corpus import Corpus
 from hornbook.data.part import Part
 from hornbook.data.split import Split, split_corpus
+from hornbook.data.training_data import load_training_data
 from hornbook.models.base import LanguageModel
 from hornbook.models.registry import MODELS, build_model, model_config
 from hornbook.tokenizers import Tokenizer, build_tokenizer
@@ -92,9 +93,9 @@ class Lecture:
 
     def __init__(self, name: str) -> None:
         self.corpus: Corpus = load_corpus(DataConfig(corpus=name))
-        self.split: Split = split_corpus(self.corpus, DataConfig())
         documents = self.corpus.kind == "documents"
         self.tokenizer: Tokenizer = build_tokenizer("char", self.corpus.text, documents=documents)
+        self.split: Split = split_corpus(self.corpus, DataConfig(), self.tokenizer)
 
     def part(self, name: str) -> Part:
         return self.split.part(name, self.tokenizer)
@@ -219,7 +220,7 @@ def train_small(model: str, folder: Path, out: Path, probe_every: int = 2) -> Ru
 @pytest.fixture
 def few_names(tmp_path: Path) -> Path:
     """A thousand names: a text with fewer tokens than the default GPT has parameters."""
-    corpus = load_corpus(DataConfig(corpus="names"))
+    split = load_training_data(DataConfig(corpus="names"), "char").split
     path = tmp_path / "few.txt"
-    path.write_text("\n".join(split_corpus(corpus, DataConfig(corpus="names")).train[:1000]))
+    path.write_text("\n".join(split.train[:1000]))
     return path

@@ -268,7 +268,7 @@ def test_one_changed_bit_anywhere_is_found(tensors: Path) -> None:
         ('{"a":{"dtype":"F32","shape":[-16],"data_offsets":[0,64]}}', "negative dimension"),
         ('{"a":{"dtype":"F32","shape":"x","data_offsets":[0,64]}}', ""),
         ('{"a":7}', ""),
-        ("[]", "its header is list, expected an object"),
+        ("[]", "found list, expected an object"),
     ],
 )  # fmt: skip
 def test_a_header_that_is_wrong_is_refused(tmp_path: Path, header: str, message: str) -> None:

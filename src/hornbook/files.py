@@ -105,22 +105,22 @@ def _open_regular(path: Path, max_bytes: int | None = None) -> Iterator[Buffered
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file. Raises RunError where the file is missing, damaged or too large."""
     with _open_regular(path, MAX_JSON_BYTES) as file:
-        data = _parse(path, file.read())
-    if not isinstance(data, dict):
-        raise RunError(f"{path}: damaged: found {type(data).__name__}, expected an object")
-    return data
+        return _parse(path, file.read())
 
 
-def _parse(path: Path, raw: bytes) -> Any:
+def _parse(path: Path, raw: bytes, expected: str = "an object") -> dict[str, Any]:
     try:
-        return json.loads(raw.decode("utf-8", "surrogatepass"))
+        data = json.loads(raw.decode("utf-8", "surrogatepass"))
     except (ValueError, RecursionError) as error:
         raise RunError(f"{path}: damaged: {error}") from None
+    if not isinstance(data, dict):
+        raise RunError(f"{path}: damaged: found {type(data).__name__}, expected {expected}")
+    return data
 
 
 def read_lines(
     path: Path,
-    check: Callable[[dict[str, Any]], None] | None = None,
+    check: Callable[[dict[str, Any]], None] = lambda _: None,
     *,
     damage: list[str] | None = None,
 ) -> list[dict[str, Any]]:
@@ -144,36 +144,26 @@ def read_lines(
             )
         while line := file.readline(MAX_JSON_BYTES + 1):
             try:
-                record = _parse_line(path, line)
-                if record is not None and check is not None:
-                    check(record)
+                if len(line) > MAX_JSON_BYTES:
+                    raise RunError(
+                        f"{path}: damaged: found a line of more than {format_bytes(MAX_JSON_BYTES)}"
+                    )
+                if not line.strip():
+                    continue
+                try:
+                    record = _parse(path, line, "one object a line")
+                except RunError:
+                    if line.endswith(b"\n"):
+                        raise
+                    break  # a crash cut it off
+                check(record)
+                records.append(record)
             except RunError as error:
                 if damage is None:
                     raise
                 damage.append(str(error))
                 break
-            if record is not None:
-                records.append(record)
     return records
-
-
-def _parse_line(path: Path, line: bytes) -> dict[str, Any] | None:
-    """The object of a line; None where the line is empty, or a crash left it without its end."""
-    if len(line) > MAX_JSON_BYTES:
-        raise RunError(f"{path}: damaged: found a line of more than {format_bytes(MAX_JSON_BYTES)}")
-    if not line.strip():
-        return None
-    try:
-        record = _parse(path, line)
-    except RunError:
-        if line.endswith(b"\n"):
-            raise
-        return None
-    if not isinstance(record, dict):
-        raise RunError(
-            f"{path}: damaged: found {type(record).__name__}, expected one object a line"
-        )
-    return record
 
 
 def dump(data: Any, **options: Any) -> str:
@@ -243,10 +233,7 @@ def remove(path: Path) -> None:
 
 
 def sync(path: Path) -> None:
-    """Makes a file, or the renames in a directory, survive a power cut.
-
-    Raises RunError where the disk reports an error.
-    """
+    """Makes a file, or the renames in a directory, survive a power cut. Raises RunError."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except OSError:  # Windows cannot open a directory
@@ -274,7 +261,7 @@ class Header:
     tensors: dict[str, Tensor]
 
 
-def read_tensors(path: Path, check: Callable[[Header], None] | None = None) -> dict[str, Tensor]:
+def read_tensors(path: Path, check: Callable[[Header], None] = lambda _: None) -> dict[str, Tensor]:
     """The tensors of a safetensors file.
 
     Size, header and checksum are verified, and `check` may raise RunError for names, shapes and
@@ -284,8 +271,7 @@ def read_tensors(path: Path, check: Callable[[Header], None] | None = None) -> d
     try:
         with _open_regular(path) as file:
             header = _read_header(path, file)
-            if check is not None:
-                check(header)
+            check(header)
             needed, available = sum(t.nbytes for t in header.tensors.values()), available_memory()
             if available is not None and needed > available:
                 raise RunError(
@@ -302,11 +288,10 @@ def read_tensors(path: Path, check: Callable[[Header], None] | None = None) -> d
 def _read_tensor(file: BufferedReader, meta: Tensor) -> Tensor:
     import torch
 
-    tensor = torch.empty(meta.shape, dtype=meta.dtype)
-    if meta.nbytes:
-        n_read = file.readinto(tensor.reshape(-1).view(torch.uint8).numpy().data)
-        if n_read != meta.nbytes:
-            raise RunError("damaged: it was truncated while it was read")
+    tensor = torch.empty_like(meta, device="cpu")
+    data = tensor.reshape(-1).view(torch.uint8).numpy().data
+    if meta.nbytes and file.readinto(data) != meta.nbytes:
+        raise RunError("damaged: it was truncated while it was read")
     return tensor
 
 
@@ -322,9 +307,8 @@ def write_tensors(
     end = 8 + int.from_bytes(raw[:8], "little")
     digest = _header_digest(json.loads(raw[8:end]))
     digest.update(memoryview(raw)[end:])
-    head = raw[:end].replace(
-        f'"{CHECKSUM}":"{placeholder}"'.encode(), f'"{CHECKSUM}":"{digest.hexdigest()}"'.encode()
-    )
+    key = f'"{CHECKSUM}":"'
+    head = raw[:end].replace(f"{key}{placeholder}".encode(), f"{key}{digest.hexdigest()}".encode())
     write_bytes(path, head + raw[end:])
 
 
@@ -338,18 +322,14 @@ def _read_header(path: Path, file: BufferedReader) -> Header:
     n_bytes = os.fstat(file.fileno()).st_size
     length = int.from_bytes(file.read(8), "little")
     if n_bytes < 8 or length > min(n_bytes - 8, MAX_JSON_BYTES):
-        raise RunError(f"{path}: damaged: cut off, or not a safetensors file")
+        raise RunError("damaged: cut off, or not a safetensors file")
     header = _parse(path, file.read(length))
-    if not isinstance(header, dict):
-        raise RunError(
-            f"{path}: damaged: its header is {type(header).__name__}, expected an object"
-        )
     if "__metadata__" in header:
         digest = _header_digest(header)
         while chunk := file.read(HASH_CHUNK_BYTES):
             digest.update(chunk)
         if digest.hexdigest() != header["__metadata__"].get(CHECKSUM):
-            raise RunError(f"{path}: damaged: its checksum does not match its contents")
+            raise RunError("damaged: its checksum does not match its contents")
     file.seek(8 + length)
     metadata = header.pop("__metadata__", {})
     tensors, end = {}, 0
@@ -359,14 +339,12 @@ def _read_header(path: Path, file: BufferedReader) -> Header:
         start, end = end, end + tensors[name].nbytes
         if entry["data_offsets"] != [start, end]:
             raise RunError(
-                f"{path}: damaged: {name}: found offsets {entry['data_offsets']}, expected "
+                f"damaged: {name}: found offsets {entry['data_offsets']}, expected "
                 f"{[start, end]} by its shape"
             )
     expected = 8 + length + end
     if n_bytes != expected:
-        raise RunError(
-            f"{path}: damaged: found {format_bytes(n_bytes)}, expected {format_bytes(expected)}"
-        )
+        raise RunError(f"damaged: found {format_bytes(n_bytes)}, expected {format_bytes(expected)}")
     return Header(metadata, tensors)
 
 

@@ -52,7 +52,7 @@ def test_a_stream_is_described_as_json(capsys: Cap, write: Write) -> None:
 @pytest.mark.parametrize("kind", ["documents", "stream"])
 def test_figures_that_are_of_an_excerpt_say_so(kind: str, write: Write) -> None:
     path = write("t.txt", BOTTLES)
-    limits = Limits(in_memory=0, in_cache=0, chunk=300, excerpt=400)
+    limits = Limits(in_memory=0, chunk=300, excerpt=400)
     whole = statistics(read_corpus(path, kind=kind))
     facts = statistics(read_corpus(path, kind=kind, limits=limits))
     assert facts["notes"][-1].endswith(f"of the first {facts['excerpt']} characters")

@@ -19,7 +19,7 @@ from hornbook.data.part import Part
 from hornbook.data.split import split_corpus
 from hornbook.data.tuning import RESIDENT_TOKENS
 from hornbook.tokenizers import build_tokenizer
-from tests.data.texts import BOTTLES, MAPPED, NAMES
+from tests.data.texts import BOTTLES, FROM_FILE, NAMES, tokenizer_of
 
 Write = Callable[[str, bytes | str], Path]
 DOCUMENTS = st.lists(st.text("abc", min_size=1, max_size=20), min_size=1, max_size=40)
@@ -103,8 +103,8 @@ def test_batches_do_not_depend_on_where_tokens_are(
     kind: str, tokens: str, examples: str, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write("t.txt", "\n".join(NAMES) if kind == "documents" else BOTTLES)
-    corpus = read_corpus(path, kind=kind, limits=MAPPED)
-    tokenizer = build_tokenizer(tokens, corpus.alphabet, documents=kind == "documents")
+    corpus = read_corpus(path, kind=kind, limits=FROM_FILE)
+    tokenizer = tokenizer_of(corpus, tokens)
     part = split_corpus(corpus, DataConfig(), tokenizer).part("train", tokenizer)
     assert isinstance(part.tokens, np.memmap)
     draw = Draw(batch_size=4, seed=1)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hornbook.data.corpus import in_pieces, read_corpus
+from hornbook.data.corpus import read_corpus
 from hornbook.data.limits import Limits
 from hornbook.errors import ConfigError, DataError
 from tests.data.texts import BOTTLES, FROM_FILE, FROM_MEMORY, NAMES
@@ -65,10 +65,3 @@ def test_a_text_that_changes_while_it_is_read_is_refused(write: Write) -> None:
     path.write_text(BOTTLES + "more")
     with pytest.raises(DataError, match="has changed while it was read"):
         list(corpus.pieces())
-
-
-@pytest.mark.parametrize("size", [1, 7, 1 << 18])
-def test_documents_in_pieces(size: int) -> None:
-    pieces = list(in_pieces(tuple(NAMES), size))
-    assert "".join(pieces) == "".join(f"{name}\n" for name in NAMES)
-    assert all(len(piece) >= size for piece in pieces[:-1])

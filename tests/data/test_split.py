@@ -16,14 +16,15 @@ from hornbook.data.limits import Limits
 from hornbook.data.split import Split, split_corpus
 from hornbook.errors import ConfigError, DataError
 from hornbook.tokenizers import build_tokenizer
-from tests.data.texts import BOTTLES, FROM_FILE, FROM_MEMORY, NAMES
+from tests.data.texts import BOTTLES, FROM_FILE, FROM_MEMORY, NAMES, tokenizer_of
 
 Write = Callable[[str, bytes | str], Path]
 
 
 def test_seed_42_is_the_split_of_the_lectures(write: Write) -> None:
     words = [f"w{i}" for i in range(1003)]
-    split = split_corpus(read_corpus(write("w.txt", "\n".join(words))), DataConfig())
+    corpus = read_corpus(write("w.txt", "\n".join(words)))
+    split = split_corpus(corpus, DataConfig(), tokenizer_of(corpus))
     random.seed(42)
     random.shuffle(words)
     n1, n2 = int(0.8 * len(words)), int(0.9 * len(words))
@@ -36,8 +37,8 @@ def test_a_stream_is_cut_by_position_and_every_character_predicted(write: Write)
     text = "".join(chr(97 + i % 26) for i in range(1000)) + "\n\n"
     corpus = read_corpus(write("t.txt", text), kind="stream")
     for kind in ("char", "byte"):
-        tokenizer = build_tokenizer(kind, text, documents=False)
-        split = split_corpus(corpus, DataConfig())
+        tokenizer = tokenizer_of(corpus, kind)
+        split = split_corpus(corpus, DataConfig(), tokenizer)
         assert split.train[0] + split.validation[0] == text
         train, val = split.part("train", tokenizer), split.part("val", tokenizer)
         assert val.n_targets == val.n_bytes == len(split.validation[0])
@@ -55,7 +56,7 @@ def test_without_validation_the_whole_text_is_trained_on_and_scored_again(
 ) -> None:
     text = "".join(f"word{i % 90}\n" for i in range(200))
     corpus = read_corpus(write("t.txt", text), kind=kind, limits=limits)
-    tokenizer = build_tokenizer("char", text, documents=kind == "documents")
+    tokenizer = tokenizer_of(corpus)
     for fields in ({}, {"test": 0.0}, {"test": 0.2}):
         split = split_corpus(corpus, DataConfig(validation=0, **fields), tokenizer)
         n = 200 if kind == "documents" else len(text)
@@ -77,10 +78,11 @@ def test_the_texts_of_a_split_that_is_not_in_memory_begin_its_parts(
     kind: str, tokens: str, write: Write
 ) -> None:
     path = write("t.txt", "\n".join(NAMES) if kind == "documents" else BOTTLES)
-    whole = split_corpus(read_corpus(path, kind=kind, limits=FROM_MEMORY), DataConfig())
     corpus = read_corpus(path, kind=kind, limits=FROM_FILE)
-    tokenizer = build_tokenizer(tokens, corpus.alphabet, documents=kind == "documents")
+    tokenizer = tokenizer_of(corpus, tokens)
     split = split_corpus(corpus, DataConfig(), tokenizer)
+    held = read_corpus(path, kind=kind, limits=FROM_MEMORY)
+    whole = split_corpus(held, DataConfig(), tokenizer)
     assert not split.in_memory
     assert split.sizes == whole.sizes
     every = zip(split.everything, whole.everything, strict=False)
@@ -91,9 +93,6 @@ def test_the_texts_of_a_split_that_is_not_in_memory_begin_its_parts(
         assert set(split.validation) <= set(whole.validation)
         order = [NAMES.index(name) for name in split.train]
         assert order == sorted(order)  # of the file
-    # without a tokenizer, it is encoded by characters
-    if tokens == "char":
-        assert split_corpus(corpus, DataConfig()).everything == split.everything
 
 
 def test_held_out_parts_are_scored_whole_or_evenly_spaced(write: Write) -> None:
@@ -101,7 +100,7 @@ def test_held_out_parts_are_scored_whole_or_evenly_spaced(write: Write) -> None:
     sizes: dict[tuple[bool, Any], int] = {}
     for limits in (FROM_MEMORY, FROM_FILE):
         corpus = read_corpus(path, kind="stream", limits=limits)
-        tokenizer = build_tokenizer("char", corpus.alphabet, documents=False)
+        tokenizer = tokenizer_of(corpus)
         for asked in (None, 0, 300):
             config = DataConfig(validation_tokens=asked)
             split = split_corpus(corpus, config, tokenizer)
@@ -115,22 +114,22 @@ def test_held_out_parts_are_scored_whole_or_evenly_spaced(write: Write) -> None:
 
 @pytest.mark.parametrize("n", [1, 2])
 def test_too_few_documents_are_refused(n: int, write: Write) -> None:
-    path = write("t.txt", "\n".join(f"word{i}" for i in range(n)))
+    corpus = read_corpus(write("t.txt", "\n".join(f"word{i}" for i in range(n))), kind="documents")
     with pytest.raises(DataError, match="too few to hold out"):
-        split_corpus(read_corpus(path, kind="documents"), DataConfig())
+        split_corpus(corpus, DataConfig(), tokenizer_of(corpus))
 
 
 def test_a_split_of_texts_alone() -> None:
     tokenizer = build_tokenizer("char", "abc", documents=True)
     split = Split(("ab", "c"), ("ca",), (), documents=True)
     assert split.in_memory
-    assert split.sizes == (2, 1, 0)
     assert tokenizer.decode_documents(split.part("val", tokenizer).tokens) == ("ca",)
 
 
 def test_duplicate_documents_are_counted(write: Write) -> None:
-    path = write("t.txt", "\n".join(["emma"] * 50 + [f"word{i}" for i in range(50)]))
-    split = split_corpus(read_corpus(path, kind="documents"), DataConfig())
+    text = "\n".join(["emma"] * 50 + [f"word{i}" for i in range(50)])
+    corpus = read_corpus(write("t.txt", text), kind="documents")
+    split = split_corpus(corpus, DataConfig(), tokenizer_of(corpus))
     shared = sum(text == "emma" for text in split.validation) / len(split.validation)
     assert split.notes == (
         f"49 duplicate documents; {shared:.1%} of the validation documents also appear in the "

@@ -1,4 +1,4 @@
-"""Tokens are written once and mapped, to the same result for texts of every size."""
+"""Tokens are written once, to the same result for texts of every size."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from hypothesis import strategies as st
 
 from hornbook.config import DataConfig
 from hornbook.data.cache import CacheError
-from hornbook.data.corpus import Corpus, read_corpus
+from hornbook.data.corpus import read_corpus
 from hornbook.data.limits import Limits
 from hornbook.data.part import Part
 from hornbook.data.split import Split, split_corpus
 from hornbook.data.tokens import PARTS, assign
 from hornbook.errors import DataError
 from hornbook.tokenizers import Tokenizer, build_tokenizer
-from tests.data.texts import BOTTLES, FROM_FILE, FROM_MEMORY, MAPPED, NAMES, TEXTS
+from tests.data.texts import BOTTLES, FROM_FILE, FROM_MEMORY, NAMES, TEXTS, tokenizer_of
 
 Write = Callable[[str, bytes | str], Path]
 SHARED = HealthCheck.function_scoped_fixture  # what the cache holds follows from the text
@@ -38,10 +38,6 @@ SHARED = HealthCheck.function_scoped_fixture  # what the cache holds follows fro
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HORNBOOK_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
-
-
-def tokenizer_of(corpus: Corpus, kind: str = "char") -> Tokenizer:
-    return build_tokenizer(kind, corpus.alphabet, documents=corpus.kind == "documents")
 
 
 def split_of(
@@ -79,10 +75,9 @@ def test_every_size_of_text_becomes_the_tokens_of_its_parts(
         held, tokenizer = split_of(path, kind, Limits(chunk=chunk), tokens)
     except DataError as error:
         with pytest.raises(DataError, match=re.escape(str(error))):
-            split_of(path, kind, Limits(chunk=chunk, in_memory=0, in_cache=0), tokens)
+            split_of(path, kind, Limits(chunk=chunk, in_memory=0), tokens)
         return
-    mapped, _ = split_of(path, kind, Limits(chunk=chunk, in_cache=0), tokens)
-    read_again, _ = split_of(path, kind, Limits(chunk=chunk, in_memory=0, in_cache=0), tokens)
+    read_again, _ = split_of(path, kind, Limits(chunk=chunk, in_memory=0), tokens)
     for i, name in enumerate(PARTS):
         texts = (held.train, held.validation, held.test)[i]
         if not texts:
@@ -94,7 +89,6 @@ def test_every_size_of_text_becomes_the_tokens_of_its_parts(
         else:
             expected = Part.of_stream(texts[0], tokenizer, before=held.before[i])
         same(held.part(name, tokenizer), expected)
-        same(mapped.part(name, tokenizer), expected)
         other = read_again.part(name, tokenizer)
         if kind == "stream":
             same(other, expected)
@@ -120,14 +114,13 @@ def test_documents_are_dealt_out_as_the_shuffle_does(
     np.testing.assert_array_equal(assign((0, n, n, n), None), np.zeros(n))
 
 
-def test_only_tokens_of_tiny_texts_stay_in_memory(write: Write, cache: Path) -> None:
+def test_tokens_are_where_the_text_is(write: Write, cache: Path) -> None:
     path = write("t.txt", BOTTLES)
     split, tokenizer = split_of(path, "stream", FROM_MEMORY)
     assert not isinstance(split.part("train", tokenizer).tokens, np.memmap)
     assert not cache.exists()
-    for limits in (MAPPED, FROM_FILE):
-        split, tokenizer = split_of(path, "stream", limits)
-        assert isinstance(split.part("train", tokenizer).tokens, np.memmap)
+    split, tokenizer = split_of(path, "stream", FROM_FILE)
+    assert isinstance(split.part("train", tokenizer).tokens, np.memmap)
 
 
 def test_they_are_loaded_once_and_by_the_next_start_not_written_again(
@@ -149,13 +142,10 @@ def test_they_are_loaded_once_and_by_the_next_start_not_written_again(
     assert len(list((cache / "tokens").iterdir())) == 2
 
 
-@pytest.mark.parametrize("limits", [MAPPED, FROM_FILE])
-@pytest.mark.parametrize("damage", ["cut", "zeros", "gone", "facts", "type"])
-def test_damaged_tokens_are_made_again(
-    damage: str, limits: Limits, write: Write, cache: Path
-) -> None:
+@pytest.mark.parametrize("damage", ["cut", "zeros", "gone", "facts", "count"])
+def test_damaged_tokens_are_made_again(damage: str, write: Write, cache: Path) -> None:
     path = write("t.txt", BOTTLES)
-    split, tokenizer = split_of(path, "stream", limits)
+    split, tokenizer = split_of(path, "stream", FROM_FILE)
     expected = np.array(split.part("train", tokenizer).tokens)  # its file is going to be damaged
     (folder,) = (cache / "tokens").iterdir()
     tokens = folder / "train.tokens"
@@ -165,14 +155,14 @@ def test_damaged_tokens_are_made_again(
         tokens.write_bytes(bytes(tokens.stat().st_size))
     elif damage == "gone":
         tokens.unlink()
-    elif damage == "type":
+    elif damage == "count":
         facts = (folder / "facts.json").read_text()
-        (folder / "facts.json").write_text(facts.replace("|u1", "|O"))
+        (folder / "facts.json").write_text(facts.replace('"tokens": ', '"n": '))
     else:
         (folder / "facts.json").write_text("{")
-    split, tokenizer = split_of(path, "stream", limits)
+    split, tokenizer = split_of(path, "stream", FROM_FILE)
     np.testing.assert_array_equal(split.part("train", tokenizer).tokens, expected)
-    assert split.in_memory or "what was there was damaged" in split.notes[0]
+    assert "what was there was damaged" in split.notes[0]
     assert list((cache / "tokens").iterdir()) == [folder]
 
 
@@ -183,24 +173,17 @@ def full(*_: object) -> None:
 def test_a_full_disk_is_named_and_leaves_nothing(
     write: Write, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = write("t.txt", BOTTLES)
+    corpus = read_corpus(write("t.txt", BOTTLES), kind="stream", limits=FROM_FILE)
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(CacheError, match=r"No space left on device.*make room.*HORNBOOK_CACHE"):
-        split_of(path, "stream", FROM_FILE)
+        split_corpus(corpus, DataConfig(), tokenizer_of(corpus))
     assert not list(cache.glob("tokens/*"))
 
 
-@pytest.mark.parametrize("kind", ["documents", "stream"])
-def test_a_text_in_memory_is_trained_on_without_a_cache(
-    kind: str, write: Write, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = write("t.txt", "\n".join(NAMES) if kind == "documents" else BOTTLES)
-    expected, tokenizer = split_of(path, kind, MAPPED)
+def test_a_text_in_memory_needs_no_cache(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HORNBOOK_CACHE", str(write("file", "no folder")))
-    split, tokenizer = split_of(path, kind, MAPPED)
-    assert "tokens are kept in memory" in split.notes[0]
-    assert "set HORNBOOK_CACHE" in split.notes[0]
-    same(split.part("train", tokenizer), expected.part("train", tokenizer))
+    split, tokenizer = split_of(write("t.txt", BOTTLES), "stream", FROM_MEMORY)
+    same(split.part("train", tokenizer), Part.of_stream(split.train[0], tokenizer))
 
 
 def test_a_process_killed_while_it_writes_leaves_nothing_that_is_read(
@@ -210,38 +193,41 @@ def test_a_process_killed_while_it_writes_leaves_nothing_that_is_read(
     program = f"""
 import os, signal
 from pathlib import Path
-from tests.data.test_tokens import split_of
-from tests.data.texts import MAPPED
+from hornbook.config import DataConfig
+from hornbook.data.corpus import read_corpus
+from hornbook.data.split import split_corpus
+from tests.data.texts import FROM_FILE, tokenizer_of
+corpus = read_corpus(Path({str(path)!r}), kind="stream", limits=FROM_FILE)
 os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)
-split_of(Path({str(path)!r}), "stream", MAPPED)
+split_corpus(corpus, DataConfig(), tokenizer_of(corpus))
 """
     root = Path(__file__).parent.parent.parent
     done = subprocess.run([sys.executable, "-c", program], cwd=root, check=False)
     assert done.returncode == -signal.SIGKILL
     (left,) = (cache / "tokens").iterdir()
     assert left.name.endswith(".partial")
-    split, tokenizer = split_of(path, "stream", MAPPED)
-    same(split.part("train", tokenizer), Part.of_stream(split.train[0], tokenizer))
+    split, tokenizer = split_of(path, "stream", FROM_FILE)
+    expected, _ = split_of(path, "stream", FROM_MEMORY)
+    same(split.part("train", tokenizer), expected.part("train", tokenizer))
 
 
 def test_unknown_characters_are_named_or_skipped_in_every_way(write: Write) -> None:
     path = write("t.txt", "\n".join([*NAMES, "zoë"]))
     tokenizer = build_tokenizer("char", "".join(NAMES) + "z", documents=True)
     parts = []
-    for limits in (FROM_MEMORY, MAPPED, FROM_FILE):
+    for limits in (FROM_MEMORY, FROM_FILE):
         corpus = read_corpus(path, kind="documents", limits=limits)
         with pytest.raises(DataError, match=r"'ë' \(U\+00EB\).*--unknown skip"):
             Split.whole(corpus, tokenizer)
         split = Split.whole(corpus, tokenizer, unknown="skip")
         parts.append(split.part("train", tokenizer, unknown="skip"))
     same(parts[0], Part.of_documents([*NAMES, "zo"], tokenizer))  # in the order of the file
-    for part in parts[1:]:
-        same(part, parts[0])
+    same(parts[1], parts[0])
 
 
 @pytest.mark.parametrize("kind", ["documents", "stream"])
 def test_memory_does_not_grow_with_a_text_that_is_not_held(kind: str, write: Write) -> None:
-    limits = Limits(in_memory=0, in_cache=0, excerpt=1 << 12, chunk=1 << 14)
+    limits = Limits(in_memory=0, excerpt=1 << 12, chunk=1 << 14)
     peaks = []
     for n in (20_000, 200_000):
         lines = "".join(f"name number {i}\n" for i in range(n))

@@ -49,7 +49,7 @@ def test_a_text_that_is_not_in_memory_is_trained_on(
     kind: str, model: str, write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in ("corpus", "limits"):
-        limits = replace(LIMITS, in_memory=0, in_cache=0, chunk=300, excerpt=400)
+        limits = replace(LIMITS, in_memory=0, chunk=300, excerpt=400)
         monkeypatch.setattr(f"hornbook.data.{module}.LIMITS", limits)
     path = write("t.txt", "\n".join(NAMES) if kind == "documents" else BOTTLES)
     sizes: dict[str, Any] = {"model": {}, "data": {"kind": kind, "validation_tokens": 100}}

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
-from hornbook.data.writer_thread import WriterThread
+from hornbook.data.writer_thread import writer_thread
 
 
 def test_calls_are_made_in_order_before_the_end() -> None:
     made: list[int] = []
-    with WriterThread() as thread:
+    with writer_thread() as submit:
         for i in range(100):
-            thread.submit(made.append, i)
+            submit(made.append, i)
     assert made == list(range(100))
 
 
@@ -20,28 +22,28 @@ def fail() -> None:
 
 
 def test_an_error_of_the_last_call_is_raised_at_the_end() -> None:
-    with pytest.raises(ValueError, match="full"), WriterThread() as thread:
-        thread.submit(fail)
+    with pytest.raises(ValueError, match="full"), writer_thread() as submit:
+        submit(fail)
 
 
 def test_an_error_is_raised_by_a_later_call() -> None:
     submitted: list[int] = []
 
-    def submit_many(thread: WriterThread) -> None:
-        thread.submit(fail)
+    def submit_many(submit: Callable[..., None]) -> None:
+        submit(fail)
         for i in range(100):
             submitted.append(i)
-            thread.submit(int)
+            submit(int)
 
-    with pytest.raises(ValueError, match="full"), WriterThread() as thread:
-        submit_many(thread)
+    with pytest.raises(ValueError, match="full"), writer_thread() as submit:
+        submit_many(submit)
     assert len(submitted) < 100
 
 
 def test_an_error_of_the_reader_is_not_hidden() -> None:
-    def read(thread: WriterThread) -> None:
-        thread.submit(fail)
+    def read(submit: Callable[..., None]) -> None:
+        submit(fail)
         raise KeyError
 
-    with pytest.raises(KeyError), WriterThread() as thread:
-        read(thread)
+    with pytest.raises(KeyError), writer_thread() as submit:
+        read(submit)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hornbook.errors import DataError
 from hornbook.tokenizers import END, build_tokenizer
-from hornbook.tokenizers.base import end_spelling, smallest_dtype
+from hornbook.tokenizers.base import end_spelling
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=60)
 DOCUMENTS = st.lists(TEXTS.filter(lambda t: "\n" not in t), min_size=1, max_size=5)
@@ -59,8 +59,3 @@ def test_a_stream_has_no_end_and_starts_at_a_line_break(kind: str) -> None:
 def test_the_end_is_spelled_as_the_text_does_not() -> None:
     assert end_spelling("a text") == END == "<|endoftext|>"
     assert end_spelling(f"{END}<|endoftext-1|>") == "<|endoftext-2|>"
-
-
-def test_the_smallest_type_that_holds_the_ids() -> None:
-    assert smallest_dtype(256) == np.uint8
-    assert smallest_dtype(257) == np.uint16

@@ -72,13 +72,12 @@ class Batches:
         device: torch.device | str,
         passes: int = 1,
     ) -> None:
-        self.length = length
-        self.draw = draw
-        self.passes = 1 if draw.batch_size == "all" else passes
-        self.items_per_pass = items // self.passes
-        self.items_per_epoch = self.items_per_pass * self.passes
+        self.length, self.draw = length, draw
         self.full = draw.batch_size == "all"
         self.batch_size = items if draw.batch_size == "all" else min(draw.batch_size, items)
+        self.passes = 1 if self.full else passes
+        self.items_per_pass = items // self.passes
+        self.items_per_epoch = self.items_per_pass * self.passes
         self.tokens = resident(part.tokens, device)
         self._order: tuple[int, IntArray] = (-1, np.empty(0, dtype=np.int64))
 
@@ -129,9 +128,9 @@ class StreamBatches(Batches):
     def __init__(
         self, part: Part, length: int, draw: Draw, device: torch.device | str = "cpu"
     ) -> None:
-        self._random = self.overlapping = draw.sampling == "random" and draw.batch_size != "all"
+        self.overlapping = draw.sampling == "random" and draw.batch_size != "all"
         n = part.n_targets
-        blocks = n - length + 1 if self._random else max(1, n // length - 1)
+        blocks = n - length + 1 if self.overlapping else max(1, n // length - 1)
         self._shifts = n - blocks * length + 1  # how far the blocks of an epoch can be shifted
         super().__init__(part, length, draw, blocks, device, -(-blocks // ITEMS_PER_PASS))
 
@@ -139,11 +138,10 @@ class StreamBatches(Batches):
         """ids and targets, (B, length)."""
         starts = []
         for number, items in self.items(step):
-            if self._random:
-                starts.append(items)
-            else:
+            if not self.overlapping:
                 shift = self.generator(2, number // self.passes).integers(self._shifts)
-                starts.append(items * self.length + shift)
+                items = items * self.length + shift
+            starts.append(items)
         first = torch.from_numpy(np.concatenate(starts)).to(self.tokens.device)
         positions = first[:, None] + torch.arange(self.length, device=first.device)
         return self.take(positions), self.take(positions + 1)
@@ -206,11 +204,10 @@ class WindowBatches(Batches):
     def __init__(
         self, part: Part, length: int, draw: Draw, device: torch.device | str = "cpu"
     ) -> None:
-        super().__init__(
-            part, length, draw, part.n_targets, device, -(-part.n_targets // ITEMS_PER_PASS)
-        )
+        n = part.n_targets
+        super().__init__(part, length, draw, n, device, -(-n // ITEMS_PER_PASS))
         self._starts = torch.from_numpy(part.starts).to(self.tokens.device)
-        self._n, self._table = part.n_targets, torch.empty(0)
+        self._n, self._table = n, torch.empty(0)
         self._ahead: tuple[int, list[tuple[Tensor, Tensor]]] = (-1, [])
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:

@@ -4,8 +4,8 @@
     <cache>/texts/*.json        what inspecting a text that is not held in memory has found
     <cache>/tokens/*/           the tokens of one text, split and tokenizer
 
-It grows by 1 or 2 bytes a token for each text of 1 MiB or more, split and tokenizer, and nothing is
-removed from it; the whole folder may be deleted at any time.
+It grows by 1 or 2 bytes a token for each text that is not held in memory, split and tokenizer, and
+nothing is removed from it; the whole folder may be deleted at any time.
 """
 
 from __future__ import annotations

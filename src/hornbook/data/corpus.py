@@ -12,6 +12,7 @@ from pathlib import Path
 from hornbook.data.inspection import Inspection, inspect, inspect_once
 from hornbook.data.limits import LIMITS, Limits
 from hornbook.data.reading import file_state, refuse_changed, whole_lines, without_blank_lines
+from hornbook.tokenizers.base import as_lines
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,19 +36,16 @@ class Corpus(Inspection):
 
         Raises DataError where the file is read again and has changed.
         """
-        if self.in_memory and self.kind == "stream":
-            for i in range(0, len(self.text), self.limits.chunk):
-                yield self.text[i : i + self.limits.chunk]
-        elif self.in_memory:
-            yield from in_pieces(self.documents, self.limits.chunk)
-        else:
-            path = Path(self.path)
-            texts = iter(self.reader(self.limits))
-            if self.kind == "documents":
-                texts = whole_lines(texts, path, self.limits.line)
-            for piece in texts:
-                yield without_blank_lines(piece)[0] if self.n_blank else piece
-            refuse_changed(path, (self.n_bytes, self.modified))
+        if self.in_memory:
+            yield self.text if self.kind == "stream" else as_lines(self.documents)
+            return
+        path = Path(self.path)
+        texts = iter(self.reader(self.limits))
+        if self.kind == "documents":
+            texts = whole_lines(texts, path, self.limits.line)
+        for piece in texts:
+            yield without_blank_lines(piece)[0] if self.n_blank else piece
+        refuse_changed(path, (self.n_bytes, self.modified))
 
 
 def read_corpus(
@@ -87,17 +85,3 @@ def read_corpus(
         text=text,
         documents=tuple(line for line in lines if line.strip()),
     )
-
-
-def in_pieces(documents: tuple[str, ...], size: int) -> Iterator[str]:
-    """Documents one a line, each ended, in pieces of at least `size` characters (but the last)."""
-    begun: list[str] = []
-    n = 0
-    for document in documents:
-        begun.append(document)
-        n += len(document) + 1
-        if n >= size:
-            yield "\n".join(begun) + "\n"
-            begun, n = [], 0
-    if begun:
-        yield "\n".join(begun) + "\n"

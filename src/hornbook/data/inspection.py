@@ -29,7 +29,7 @@ from hornbook.data.reading import (
     whole_lines,
     without_blank_lines,
 )
-from hornbook.data.writer_thread import WriterThread
+from hornbook.data.writer_thread import writer_thread
 from hornbook.errors import DataError, RunError
 from hornbook.files import read_json, write_json
 from hornbook.tokenizers.char import code_points, latin_1
@@ -68,6 +68,11 @@ class Inspection:
     notes: tuple[str, ...]
     seconds: float
 
+    @property
+    def n_units(self) -> int:
+        """Documents, or characters of a stream."""
+        return self.n_documents if self.kind == "documents" else self.n_characters
+
     def reader(self, limits: Limits) -> TextReader:
         """The text once more, in pieces."""
         return TextReader(Path(self.path), self.encoding, cr_only=self.cr_only, chunk=limits.chunk)
@@ -83,13 +88,13 @@ def inspect(
     """
     begin, state = perf_counter(), file_state(path)
     codec_name(encoding)
-    with WriterThread() as thread:  # hashing lets go of Python's lock, decoding does not
+    with writer_thread() as submit:  # hashing lets go of Python's lock, decoding does not
         digest = hashlib.sha256()
         reader = TextReader(
             path, encoding,
             cr_only=has_only_cr(path, encoding, limits.chunk),
             chunk=limits.chunk,
-            on_bytes=lambda chunk: thread.submit(digest.update, chunk),
+            on_bytes=lambda chunk: submit(digest.update, chunk),
         )  # fmt: skip
         texts = iter(reader)
         first, text = beginning(texts, keep)
@@ -144,7 +149,7 @@ def inspect(
 def inspect_once(path: Path, kind: str, encoding: str, limits: Limits) -> tuple[Inspection, str]:
     """As `inspect` with an excerpt of the text, by an earlier pass where the cache has one.
 
-    Raises CacheError where the cache cannot be written, else as `inspect`.
+    Raises CacheError where the cache cannot be written, and what `inspect` raises.
     """
     path = path.resolve()
     facts = repr((FORMAT, str(path), kind, codec_name(encoding), limits.line)).encode()
@@ -175,7 +180,7 @@ class _Alphabet:
 
     def __init__(self) -> None:
         self._latin = b""
-        self._found = np.zeros(0, dtype=np.bool_)  # by code point; most texts never need it
+        self._found = np.zeros(0x110000, dtype=np.bool_)  # by code point
         self._ends: set[str] = set()
         self._last = ""
 
@@ -185,8 +190,6 @@ class _Alphabet:
             self._latin += bytes(set(latin.translate(None, self._latin)))
         else:
             points = code_points(text)
-            if not len(self._found):
-                self._found = np.zeros(0x110000, dtype=np.bool_)
             if not self._found.take(points, mode="clip").all():
                 self._found[points] = True
         around = self._last + text

@@ -13,7 +13,7 @@ def detect_kind(text: str) -> tuple[Kind, str]:
 
     Many short lines without blank or indented ones among them are documents. The number of lines
     that counts as many depends on their length: a few words may be a list, a few lines of ordinary
-    width are rather a poem or a page, and lines that nobody would wrap so are units of their own.
+    width are rather a poem or a page, and longer lines are units of their own.
     """
     lines = text.strip("\n").split("\n")
     filled = [line for line in lines if line.strip()]

@@ -11,16 +11,14 @@ from hornbook.data.tuning import CHUNK_BYTES
 class Limits:
     """A corpus keeps the limits that it was read with, so that everything made of it agrees.
 
-    in_memory: bytes; a smaller text is held in memory whole, of a larger one there are excerpts.
-    in_cache: bytes; the tokens of a smaller text stay in memory (they are made in milliseconds, and
-        many tiny texts would litter the cache), those of a larger one are written to the cache.
+    in_memory: bytes; a smaller text and its tokens are held in memory; of a larger one there are
+        excerpts, and its tokens are in the cache.
     excerpt: characters of a text, or tokens of a part, in an excerpt.
     line: characters of the longest document of a text that is not held in memory.
     chunk: bytes read at a time.
     """
 
     in_memory: int = 1 << 25
-    in_cache: int = 1 << 20
     excerpt: int = 1 << 20
     line: int = 1 << 24
     chunk: int = CHUNK_BYTES

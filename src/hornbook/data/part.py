@@ -42,12 +42,11 @@ class Part:
         cls, documents: Sequence[str], tokenizer: Tokenizer, *, unknown: Unknown = "error"
     ) -> Part:
         """A part of documents, each between two end-of-document ids."""
-        for number, document in enumerate(documents, 1):
-            if "\n" in document:
-                raise DataError(
-                    f"document {number} ({document[:20]!r}...): found a line break inside it, "
-                    "expected one document a line"
-                )
+        if broken := next((d for d in documents if "\n" in d), None):
+            raise DataError(
+                f"document {documents.index(broken) + 1} ({broken[:20]!r}...): found a line break "
+                "inside it, expected one document a line"
+            )
         tokens = tokenizer.encode_documents(documents, unknown=unknown)
         starts = np.flatnonzero(tokens == tokenizer.end_id)
         return cls(tokens, starts, True, tokenizer.count_bytes(tokens[1:]))

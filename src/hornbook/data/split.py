@@ -13,7 +13,6 @@ from hornbook.data.part import Part, refuse_too_few
 from hornbook.data.tokens import PARTS, SplitCorpus
 from hornbook.errors import ConfigError, DataError, did_you_mean
 from hornbook.tokenizers.base import Tokenizer, Unknown
-from hornbook.tokenizers.registry import build_tokenizer
 
 SCORED_TOKENS = 1 << 18  # of a held-out part of a text that is not in memory, by default
 NOT_HELD_OUT = (
@@ -30,7 +29,7 @@ class Split:
 
     Where `in_memory` is false, these are excerpts, and only the tokens are complete.
     before: of a stream, the character that precedes each part, which its first prediction reads.
-    notes: what is worth knowing, for the user to see.
+    notes: messages for the user.
     held_out: whether validation is apart from training; else it is the training part again.
     scored: tokens of a held-out part that are kept of it, 0 for all.
     source: the corpus that it is a split of; None of one that was put together from texts.
@@ -58,18 +57,15 @@ class Split:
 
     @property
     def sizes(self) -> tuple[int, int, int]:
-        """Documents, or characters of a stream, in train, validation and test."""
-        if self.source is not None:
-            a, b, c, d = self.source.bounds
-            return b - a, c - b if self.held_out else b - a, d - c
-        texts = (self.train, self.validation, self.test)
-        one, two, three = (len(t) if self.documents else sum(map(len, t)) for t in texts)
-        return one, two, three
+        """Documents, or characters of a stream, in train, validation and test of a corpus."""
+        assert self.source is not None
+        a, b, c, d = self.source.bounds
+        return b - a, c - b if self.held_out else b - a, d - c
 
     @classmethod
     def whole(cls, corpus: Corpus, tokenizer: Tokenizer, *, unknown: Unknown = "error") -> Split:
         """All of a corpus as the training part, documents in the order of the file."""
-        n = _units(corpus)
+        n = corpus.n_units
         return _split(SplitCorpus(corpus, (0, n, n, n), None), tokenizer, unknown)
 
     def part(self, name: str, tokenizer: Tokenizer, *, unknown: Unknown = "error") -> Part:
@@ -84,35 +80,29 @@ class Split:
             )
         name = "validation" if name == "val" else name
         i = PARTS.index(name)
-        if not self.sizes[i]:
+        texts = (self.train, self.validation, self.test)[i]
+        if not texts:
             raise DataError(
                 f"{name}: this corpus has no such part; a stream is split into train and validation "
                 "(data.test sets a share for the test)"
             )
-        if self.source is None:
-            texts = (self.train, self.validation, self.test)[i]
-            if self.documents:
-                return Part.of_documents(texts, tokenizer, unknown=unknown)
-            return Part.of_stream(texts[0], tokenizer, before=self.before[i], unknown=unknown)
-        stored = name if self.held_out or name != "validation" else "train"
-        part = self.source.parts(tokenizer, unknown)[stored]
-        refuse_too_few(len(part.tokens))
-        return part if name == "train" else part.subset(self.scored, tokenizer)
+        if self.source is not None:
+            parts, _ = self.source.load(tokenizer, unknown)
+            part = parts[name if self.held_out or name != "validation" else "train"]
+            refuse_too_few(len(part.tokens))
+            return part if name == "train" else part.subset(self.scored, tokenizer)
+        if self.documents:
+            return Part.of_documents(texts, tokenizer, unknown=unknown)
+        return Part.of_stream(texts[0], tokenizer, before=self.before[i], unknown=unknown)
 
 
-def split_corpus(corpus: Corpus, config: DataConfig, tokenizer: Tokenizer | None = None) -> Split:
+def split_corpus(corpus: Corpus, config: DataConfig, tokenizer: Tokenizer) -> Split:
     """Train, validation and test: shuffled documents 80/10/10, or a stream 90/10 by position.
 
     Seed 42 gives the split of the lectures (`random.seed(42); random.shuffle(words)`).
-    tokenizer: encodes the parts at once, which those of a text that is not in memory need (by
-    characters if left out).
-    Raises DataError where a part would be empty, or as `Split.part`.
+    Raises DataError where a part would be empty, or as `SplitCorpus.load`.
     """
-    bounds = split_bounds(_units(corpus), corpus, config)
-    if tokenizer is None and not corpus.in_memory:
-        documents = corpus.kind == "documents"
-        tokenizer = build_tokenizer("char", corpus.alphabet, documents=documents)
-    source = SplitCorpus(corpus, bounds, config.split_seed)
+    source = SplitCorpus(corpus, split_bounds(corpus, config), config.split_seed)
     split = _split(source, tokenizer)
     if not config.held_out:
         split = replace(
@@ -121,9 +111,8 @@ def split_corpus(corpus: Corpus, config: DataConfig, tokenizer: Tokenizer | None
         )  # fmt: skip
     if split.in_memory:
         return replace(split, notes=(*split.notes, *_describe_duplicates(split)))
-    assert tokenizer is not None
     scored = SCORED_TOKENS if config.validation_tokens is None else config.validation_tokens
-    n = source.parts(tokenizer)["validation"].n_targets
+    n = source.load(tokenizer)[0]["validation"].n_targets
     notes = split.notes
     if 0 < scored < n:
         notes += (
@@ -133,12 +122,13 @@ def split_corpus(corpus: Corpus, config: DataConfig, tokenizer: Tokenizer | None
     return replace(split, notes=notes, scored=scored)
 
 
-def split_bounds(n: int, corpus: Corpus, config: DataConfig) -> tuple[int, int, int, int]:
-    """Where train, validation and test of n documents, or characters of a stream, begin and end.
+def split_bounds(corpus: Corpus, config: DataConfig) -> tuple[int, int, int, int]:
+    """Where train, validation and test of a corpus begin and end, in documents, or characters of a
+    stream.
 
     Raises DataError where a part would be empty.
     """
-    documents = corpus.kind == "documents"
+    n, documents = corpus.n_units, corpus.kind == "documents"
     test = config.test
     if test is None:
         test = 0.1 if documents and config.held_out else 0.0
@@ -147,40 +137,31 @@ def split_bounds(n: int, corpus: Corpus, config: DataConfig) -> tuple[int, int, 
     if test and second == n and n >= 3:  # few documents: one each, at the cost of training
         second = n - 1
     first = min(first, second - 1) if config.held_out else second
-    if first < (1 if documents else 2) or second > n:
-        unit = "documents" if documents else "characters"
+    if first < (1 if documents else 2):
         raise DataError(
-            f"{corpus.source}: found {n} {unit}, too few to hold out {config.validation:.0%} for "
-            f"validation and {test:.0%} for the test; give more text"
+            f"{corpus.source}: found {n} {'documents' if documents else 'characters'}, too few to "
+            f"hold out {config.validation:.0%} for validation and {test:.0%} for the test; give "
+            "more text"
         )
     return 0, first, second, n
 
 
-def _units(corpus: Corpus) -> int:
-    return corpus.n_documents if corpus.kind == "documents" else corpus.n_characters
-
-
-def _split(source: SplitCorpus, tokenizer: Tokenizer | None, unknown: Unknown = "error") -> Split:
+def _split(source: SplitCorpus, tokenizer: Tokenizer, unknown: Unknown = "error") -> Split:
     """A split by bounds; its texts are complete, or excerpts by the tokens of the parts."""
     corpus = source.corpus
-    documents, text = corpus.kind == "documents", corpus.text
-    notes, before = [], ("", "", "")
-    if tokenizer is not None:
-        notes = [source.where(tokenizer, unknown)]
+    before = ("", "", "")
+    parts, note = source.load(tokenizer, unknown)
     if not corpus.in_memory:
-        assert tokenizer is not None
-        parts = source.parts(tokenizer, unknown)
         texts = [_excerpt(parts[n], n, tokenizer, corpus.limits.excerpt) for n in PARTS]
-    elif documents:
+    elif corpus.kind == "documents":
         texts = [source.shuffled[a:b] for a, b in pairwise(source.bounds)]
     else:
+        text = corpus.text
         texts = [(text[a:b],) if b > a else () for a, b in pairwise(source.bounds)]
-        first, second = source.bounds[1:3]
-        before = ("", text[first - 1], text[second - 1])
+        before = ("", text[source.bounds[1] - 1], text[source.bounds[2] - 1])
+    notes = (note,) if note else ()
     train, validation, test = texts
-    return Split(
-        train, validation, test, documents, before, tuple(filter(None, notes)), source=source
-    )
+    return Split(train, validation, test, corpus.kind == "documents", before, notes, source=source)
 
 
 def _excerpt(part: Part, name: str, tokenizer: Tokenizer, limit: int) -> Texts:

@@ -11,13 +11,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hornbook.errors import DataError
 from hornbook.files import write_json
 
 Ids = NDArray[np.integer[Any]]
 Unknown = Literal["error", "skip"]
 
-END = "<|endoftext|>"  # how the end-of-document id is written in tokenizer.json
+END = "<|endoftext|>"
 
 
 def end_spelling(text: str) -> str:
@@ -28,16 +27,23 @@ def end_spelling(text: str) -> str:
     return end
 
 
+def as_lines(documents: Sequence[str]) -> str:
+    """Documents one a line, each ended."""
+    return "\n".join((*documents, ""))
+
+
 class Tokenizer(ABC):
     """Text <-> ids.
 
     vocab_size: number of ids, the end of document included.
     end_id: the id that ends and starts a document; None for a stream.
+    end: how that id is written in tokenizer.json.
     """
 
     kind: str
     vocab_size: int
     end_id: int | None
+    end: str
 
     @abstractmethod
     def encode(self, text: str, *, unknown: Unknown = "error") -> Ids:
@@ -71,7 +77,7 @@ class Tokenizer(ABC):
 
     def encode_documents(self, documents: Sequence[str], *, unknown: Unknown = "error") -> Ids:
         """`end, d1, end, d2, end, ..., end` as one array, (N,). Needs an end id."""
-        return self.encode_lines("\n" + "".join(f"{d}\n" for d in documents), unknown=unknown)
+        return self.encode_lines("\n" + as_lines(documents), unknown=unknown)
 
     @cached_property
     def widths(self) -> NDArray[np.uint8]:
@@ -107,21 +113,23 @@ class Tokenizer(ABC):
         newline = self.encode("\n", unknown="skip")
         return int(newline[0]) if len(newline) else 0
 
+    def _huggingface(
+        self, *, pre_tokenizer: dict[str, Any], decoder: dict[str, Any], model: dict[str, Any]
+    ) -> dict[str, Any]:
+        special = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
+        end = {"id": self.end_id, "content": self.end, **special, "special": True}
+        return {
+            "version": "1.0",
+            "truncation": None,
+            "padding": None,
+            "added_tokens": [] if self.end_id is None else [end],
+            "normalizer": None,
+            "pre_tokenizer": pre_tokenizer,
+            "post_processor": None,
+            "decoder": decoder,
+            "model": model,
+        }
+
     def save(self, path: Path) -> None:
         """Writes `tokenizer.json`."""
         write_json(path, self.to_json())
-
-
-def smallest_dtype(vocab_size: int) -> np.dtype[Any]:
-    """The smallest unsigned dtype that holds `vocab_size` ids."""
-    return np.min_scalar_type(vocab_size - 1)
-
-
-def refuse_unknown(code_points: Sequence[int], known: str) -> None:
-    """Raises DataError that names the first few characters that a tokenizer does not know."""
-    first = ", ".join(f"{chr(p)!r} (U+{p:04X})" for p in code_points[:5])
-    more = f" and {len(code_points) - 5} more" if len(code_points) > 5 else ""
-    raise DataError(
-        f"unknown characters: {first}{more}; the model knows {known}. "
-        "Take them out, or skip them (--unknown skip)"
-    )

@@ -9,7 +9,6 @@ import numpy as np
 
 from hornbook.errors import DataError
 from hornbook.tokenizers.base import END, Ids, Tokenizer, Unknown
-from hornbook.tokenizers.char import added_tokens
 
 
 class ByteTokenizer(Tokenizer):
@@ -64,27 +63,18 @@ class ByteTokenizer(Tokenizer):
             "trim_offsets": False,
             "use_regex": False,
         }
-        return {
-            "version": "1.0",
-            "truncation": None,
-            "padding": None,
-            "added_tokens": added_tokens(self.end_id, self.end),
-            "normalizer": None,
-            "pre_tokenizer": byte_level,
-            "post_processor": None,
-            "decoder": byte_level,
-            "model": {
-                "type": "BPE",
-                "dropout": None,
-                "unk_token": None,
-                "continuing_subword_prefix": None,
-                "end_of_word_suffix": None,
-                "fuse_unk": False,
-                "byte_fallback": False,
-                "vocab": vocab,
-                "merges": [],
-            },
+        model: dict[str, Any] = {
+            "type": "BPE",
+            "dropout": None,
+            "unk_token": None,
+            "continuing_subword_prefix": None,
+            "end_of_word_suffix": None,
+            "fuse_unk": False,
+            "byte_fallback": False,
+            "vocab": vocab,
+            "merges": [],
         }
+        return self._huggingface(pre_tokenizer=byte_level, decoder=byte_level, model=model)
 
 
 def _printable_bytes() -> list[str]:

@@ -7,7 +7,7 @@ a character.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 import numpy as np
 
@@ -18,8 +18,6 @@ from hornbook.tokenizers.base import (
     Tokenizer,
     Unknown,
     end_spelling,
-    refuse_unknown,
-    smallest_dtype,
 )
 
 # code points looked up at a time, whose working set stays in the processor's cache (two AVX2 cores
@@ -43,14 +41,11 @@ class CharTokenizer(Tokenizer):
         self.end_id = 0 if documents else None
         self._first = first
         points = np.array([ord(c) for c in characters])
-        self._points = points.astype("<u4")
-        # one entry for each code point up to the largest known, and one for all beyond
+        self._points = np.concatenate([[10] * first, points]).astype("<u4")  # by id
+        # by code point up to the largest known, and one entry for all beyond
         self._unknown = self.vocab_size
-        self._table = np.full(
-            max(int(points.max()) + 2, 256),
-            self._unknown,
-            dtype=smallest_dtype(self.vocab_size + 1),
-        )
+        size = max(int(points.max()) + 2, 256)
+        self._table = np.full(size, self._unknown, dtype=np.min_scalar_type(self._unknown))
         self._table[points] = np.arange(first, self.vocab_size)
 
     @classmethod
@@ -87,27 +82,28 @@ class CharTokenizer(Tokenizer):
         strange = ids == self._unknown
         if strange.any():
             if unknown == "error":
-                refuse_unknown(sorted(set(code_points(text)[strange].tolist())), self._known())
+                self._refuse(code_points(text)[strange])
             ids = ids[~strange]
         return ids
 
-    def _known(self) -> str:
-        n, first = len(self.characters), "".join(self.characters[:80])
-        return f"{n} characters: {first!r}{'...' if n > 80 else ''}"
+    def _refuse(self, strange: Ids) -> NoReturn:
+        known, points = "".join(self.characters[:80]), np.unique(strange).tolist()
+        first = ", ".join(f"{chr(p)!r} (U+{p:04X})" for p in points[:5])
+        more = f" and {len(points) - 5} more" if len(points) > 5 else ""
+        raise DataError(
+            f"unknown characters: {first}{more}; the model knows {len(self.characters)} characters: "
+            f"{known!r}{'...' if len(self.characters) > 80 else ''}. "
+            "Take them out, or skip them (--unknown skip)"
+        )
 
     def decode_bytes(self, ids: Sequence[int] | Ids) -> bytes:
         """The UTF-8 text of `ids`."""
-        array = np.asarray(ids, dtype=np.int64) - self._first
-        text = self._points[array[array >= 0]].tobytes().decode("utf-32-le", "surrogatepass")
-        return text.encode("utf-8", "surrogatepass")
+        array = np.asarray(ids, dtype=np.int64)
+        return self.decode_lines(array[array >= self._first]).encode("utf-8", "surrogatepass")
 
     def decode_lines(self, ids: Ids) -> str:
         """The characters of `ids`, each end of a document a line break."""
-        points = np.concatenate([np.full(self._first, 10, dtype="<u4"), self._points])
-        return "".join(
-            points[ids[i : i + CHUNK]].tobytes().decode("utf-32-le", "surrogatepass")
-            for i in range(0, len(ids), CHUNK)
-        )
+        return self._points[ids].tobytes().decode("utf-32-le", "surrogatepass")
 
     def symbol(self, token: int) -> str:
         """The character; `.` for the end of a document, as the notes write it."""
@@ -118,39 +114,16 @@ class CharTokenizer(Tokenizer):
         vocab = {c: i for i, c in enumerate(self.characters, self._first)}
         if self.end_id is not None:
             vocab = {self.end: self.end_id, **vocab}
-        return {
-            "version": "1.0",
-            "truncation": None,
-            "padding": None,
-            "added_tokens": added_tokens(self.end_id, self.end),
-            "normalizer": None,
-            "pre_tokenizer": {
+        return self._huggingface(
+            pre_tokenizer={
                 "type": "Split",
                 "pattern": {"Regex": r"[\s\S]"},
                 "behavior": "Isolated",
                 "invert": False,
             },
-            "post_processor": None,
-            "decoder": {"type": "Fuse"},
-            "model": {"type": "WordLevel", "vocab": vocab, "unk_token": "<unk>"},
-        }
-
-
-def added_tokens(end_id: int | None, end: str) -> list[dict[str, Any]]:
-    """The end of document as Hugging Face's special token."""
-    if end_id is None:
-        return []
-    return [
-        {
-            "id": end_id,
-            "content": end,
-            "single_word": False,
-            "lstrip": False,
-            "rstrip": False,
-            "normalized": False,
-            "special": True,
-        }
-    ]
+            decoder={"type": "Fuse"},
+            model={"type": "WordLevel", "vocab": vocab, "unk_token": "<unk>"},
+        )
 
 
 def latin_1(text: str) -> bytes | None:
