@@ -252,7 +252,8 @@ def lr_find(
     from hornbook.experiments.lr_finder import find_learning_rate
     from hornbook.planning.resolve import resolve
 
-    plan = resolve(read_request(corpus, model=model, preset=preset, settings=settings))
+    request = read_request(corpus, model=model, preset=preset, settings=settings, compile="no")
+    plan = resolve(request)
     return find_learning_rate(plan, low=low, high=high, steps=steps)
 
 

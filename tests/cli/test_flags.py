@@ -20,7 +20,7 @@ from tests.cli.common import Cap, Write, run
 
 
 def read(line: str) -> Nested:
-    return SettingsParser("train").read(line.split())[1].sections
+    return SettingsParser("train").read(line.split())[1]
 
 
 def help_of(capsys: Cap, *words: str) -> str:
@@ -46,8 +46,8 @@ def test_a_short_name_stands_for_a_setting(setting: str) -> None:
 @pytest.mark.parametrize("verb", ["train", "ladder", "lr-find"])
 def test_every_verb_that_trains_takes_every_setting(verb: str) -> None:
     words = ["--batch-size", "4", "--optim.beta1", "0.5", "--deterministic"]
-    _, given = SettingsParser(verb).read(words)
-    assert given.sections == {
+    _, settings = SettingsParser(verb).read(words)
+    assert settings == {
         "training": {"batch_size": 4, "deterministic": True}, "optim": {"beta1": 0.5},
     }  # fmt: skip
 
@@ -97,9 +97,9 @@ def test_a_setting_that_is_given_twice_is_an_error_unless_it_is_the_same() -> No
      ("--weight-decay", "--optim.weight-decay"), ("--plain", "--reference"), ("--presets", "--preset"),
      ("--n-embed", "--model.n-embd"), ("--xyzzy", None)],
 )  # fmt: skip
-def test_an_unknown_flag_is_told_the_nearest_of_all_settings(flag: str, near: str | None) -> None:
+def test_an_unknown_flag_suggests_the_nearest_of_all_settings(flag: str, near: str | None) -> None:
     parser = SettingsParser("train")
-    parser.option("--preset", "NAME", "a preset")
+    parser.add_argument("--preset", metavar="NAME", help="a preset")
     with pytest.raises(ConfigError) as error:
         parser.read(["names", flag, "1"])
     found = re.findall("did you mean '(.*)'", str(error.value))

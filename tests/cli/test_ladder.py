@@ -21,10 +21,3 @@ def test_rungs_are_trained_with_the_settings_given(
     code, again, _ = run(capsys, *words)  # finished rungs are not trained again
     assert code == 0
     assert f"{rows['bigram']['validation']:.4f}" in again
-
-
-def test_a_rung_has_its_own_model(words_file: Path, capsys: Cap) -> None:
-    code, _, err = run(capsys, "ladder", words_file, "--model", "gpt")
-    assert code == 2
-    assert "model.name: found it beside ladder" in err
-    assert "--rungs" in err

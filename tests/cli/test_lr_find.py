@@ -51,16 +51,3 @@ def test_the_advice_is_what_was_tried(words_file: Path, capsys: Cap) -> None:
     assert advice is not None
     expected = [found["best"], 4 * found["best"]]
     assert list(map(float, advice.groups())) == pytest.approx(expected, rel=0.06)
-
-
-@pytest.mark.parametrize("flag", ["--steps", "--training.minutes"])
-def test_the_length_of_a_run_is_no_option(flag: str, capsys: Cap) -> None:
-    code, _, err = run(capsys, "lr-find", "names", flag, "5")
-    assert code == 2
-    assert "found it beside lr-find, which takes --sweep-steps" in err
-
-
-def test_a_picture_that_cannot_be_written_is_refused_at_once(tmp_path: Path, capsys: Cap) -> None:
-    code, _, err = run(capsys, "lr-find", "names", "--out", tmp_path / "none" / "x.png")
-    assert code == 2
-    assert "is not a directory" in err

@@ -79,16 +79,8 @@ def test_ctrl_c_saves_and_says_how_to_continue(tmp_path: Path) -> None:
 
 def test_a_run_continues_with_its_own_settings(capsys: Cap, tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    words = [
-        "--model",
-        "bigram",
-        "--batch-size",
-        "32",
-        "--training.eval-count",
-        "1",
-        "--out",
-        folder,
-    ]
+    words = ["--model", "bigram", "--batch-size", "32", "--training.eval-count", "1"]
+    words += ["--out", folder]
     assert run(capsys, "train", "names", "--steps", "2", *words)[0] == 0
     code, _, err = run(capsys, "train", "--resume", folder, "--steps", "4", "--lr", "0.01")
     assert code == 0, err

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from hornbook.config import SECTIONS
@@ -19,7 +21,7 @@ def test_every_new_name_is_a_field_and_no_old_one_is() -> None:
 
 
 def test_old_names_are_accepted_with_a_message() -> None:
-    settings = {
+    settings: dict[str, dict[str, Any]] = {
         "optim": {"final": 0.2, "schedule": "drop", "learning_rate": 0.1},
         "training": {"plain": True, "evaluations": 3},
     }
@@ -46,5 +48,8 @@ def test_the_new_name_wins(old_first: bool) -> None:
 
 
 def test_todays_settings_are_left_as_they_are() -> None:
-    settings = {"optim": {"schedule": "linear", "beta1": 0.8}, "model": {"plain": "x", "n": [1]}}
+    settings: dict[str, dict[str, Any]] = {
+        "optim": {"schedule": "linear", "beta1": 0.8},
+        "model": {"plain": "x", "n": [1]},
+    }
     assert rename_settings(settings) == (settings, [])

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from hornbook.config import Nested
 from hornbook.engine.step import NotFiniteError
 from hornbook.errors import RunError
 from hornbook.metrics.loss import batch_loss
@@ -130,7 +131,7 @@ def test_losses_outlast_the_memory_of_a_compiled_graph(monkeypatch: pytest.Monke
 @pytest.mark.parametrize("settings", [GPT, MLP], ids=["gpt", "mlp"])
 @pytest.mark.parametrize("name", ["adamw", "muon", "sgd"])
 def test_a_restored_state_continues_to_the_bit(settings: Any, name: str) -> None:
-    extra = {"optim": {"name": name}, "training": {"ema_decay": 0.9}}
+    extra: Nested = {"optim": {"name": name}, "training": {"ema_decay": 0.9}}
     whole = step_of(settings, extra)
     for i in range(3):
         whole(i)

@@ -1,101 +1,84 @@
-"""The ladder: every rung once, gone on with, told honestly."""
+"""The ladder: every rung once, resumed where it was interrupted, and compared honestly."""
 
 from __future__ import annotations
 
 import json
-import shlex
 import shutil
 import signal
-import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hornbook.planning.budget import Budget
 
 import hornbook
 from hornbook.api import Run
-from hornbook.cli.main import main
 from hornbook.config import Nested, presets
 from hornbook.errors import ConfigError, RunError
 from hornbook.experiments.comparison import measure
-from hornbook.experiments.ladder import Parts, _mixture, climb, passed
+from hornbook.experiments.ladder import TimeShares, _mixture, climb, passed
 from hornbook.experiments.mixture import mix
 from hornbook.metrics.comparison import MeasuredRun
-from hornbook.planning.plan import make_plan
+from hornbook.models.registry import MODELS
+from hornbook.planning.request import read_request
+from hornbook.planning.resolve import resolve
+from hornbook.training.callbacks.base import Callback
+from hornbook.training.interrupts import Interrupted
 
-FAST = {"training": {"steps": 4, "eval_count": 1, "sample_count": 0}}
+PINNED = {"precision": "fp32", "threads": 1, "compile": "no"}
 
 
-def test_the_ladder_trains_every_rung_once(
-    words_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    out = tmp_path / "ladder"
-    command = ["ladder", str(words_file), "--out", str(out)]
-    command += ["--rungs", "counts-2,counts-4,bigram", "--training.steps", "4"]
-    assert main(command) == 0
-    captured = capsys.readouterr()
-    for word in ("counts-2", "counts-4", "bigram", "bits/byte", "new", "±", "standard error"):
-        assert word in captured.out
+def fast(**training: Any) -> Nested:
+    """Settings of a few steps."""
+    few = {"steps": 4, "eval_count": 1, "sample_count": 0}
+    return {"training": {**few, **PINNED, **training}}
+
+
+FAST = fast()
+
+
+def test_the_ladder_trains_every_rung_once(words_file: Path, tmp_path: Path) -> None:
+    out, corpus = tmp_path / "ladder", str(words_file)
+    names = ["counts-2", "counts-4", "bigram"]
+    reported: list[str] = []
+    found = climb(
+        corpus,
+        rungs=["counts-4", "bigram", "counts-2", "bigram"],
+        out=out,
+        settings=FAST,
+        report=lambda result: reported.append(result.name),
+    )
+    assert reported == ["counts-4", "bigram", "counts-2"]
+    assert [result.name for result in found.results] == names  # in the order of the ladder
     facts = json.loads((out / "ladder.json").read_text())
-    assert [row["name"] for row in facts["standings"]] == ["counts-2", "counts-4", "bigram"]
+    assert [row["name"] for row in facts["standings"]] == names
+    assert facts["sentences"] == found.sentences
     assert (out / "ladder.png").read_bytes().startswith(b"\x89PNG")
     before = (out / "bigram" / "model.safetensors").stat().st_mtime_ns
-    ladder = climb(
-        str(words_file), rungs=["bigram"], out=out, settings={"training": {"steps": "4"}}
-    )
+    again = climb(corpus, rungs=["bigram"], out=out, settings=FAST)
     assert (out / "bigram" / "model.safetensors").stat().st_mtime_ns == before
-    assert [s.name for s in ladder.standings] == ["counts-2", "counts-4", "bigram"]
-    again = json.loads((out / "ladder.json").read_text())
-    assert [row["name"] for row in again["standings"]] == ["counts-2", "counts-4", "bigram"]
+    assert again.results == found.results  # those that were finished before are in the table, too
 
 
-def test_a_ladder_goes_on_after_an_interruption(words_file: Path, tmp_path: Path) -> None:
-    from hornbook.training.callbacks import Callback
-    from hornbook.training.loop import Interrupted
+class Stop(Callback):
+    """Ctrl-C after the second step."""
 
-    class Stop(Callback):
-        def logged(self, record: dict[str, object]) -> None:
-            import signal
+    def on_log(self, record: Mapping[str, Any]) -> None:
+        """Raises the signal."""
+        if record["step"] == 2:
+            signal.raise_signal(signal.SIGINT)
 
-            if record["step"] == 2:
-                signal.raise_signal(signal.SIGINT)
 
-    settings = {"training": {"steps": 4, "eval_count": 2, "sample_count": 0}}
+def test_an_interrupted_rung_is_resumed(words_file: Path, tmp_path: Path) -> None:
+    settings = fast(eval_count=2)
+    arguments: Any = {"rungs": ["counts-2", "bigram"], "out": tmp_path / "l", "settings": settings}
     with pytest.raises(Interrupted):
-        climb(
-            str(words_file), rungs=["counts-2", "bigram"], out=tmp_path / "l", settings=settings,
-            callbacks=[Stop()],
-        )  # fmt: skip
-    ladder = climb(
-        str(words_file), rungs=["counts-2", "bigram"], out=tmp_path / "l", settings=settings
-    )
-    assert [s.name for s in ladder.standings] == ["counts-2", "bigram"]
-    log = Run.load(tmp_path / "l" / "bigram").log
-    assert [r["step"] for r in log] == [1, 2, 3, 4]
-
-
-def test_an_interrupted_ladder_names_its_own_command(
-    words_file: Path,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    from hornbook.cli.progress import Progress
-
-    def stop(self: Progress, record: dict[str, object]) -> None:
-        signal.raise_signal(signal.SIGINT)
-
-    monkeypatch.setattr(Progress, "logged", stop)
-    words = [str(words_file), "--rungs", "counts-2, bigram", "--out", str(tmp_path / "a b")]
-    assert main(["ladder", *words, "--training.steps", "3"]) == 130
-    told = capsys.readouterr().err.strip().splitlines()
-    assert "--resume" not in "".join(told)
-    assert shlex.split(told[-1]) == ["hornbook", "ladder", *words, "--training.steps", "3"]
-    monkeypatch.undo()
-    assert main(shlex.split(told[-1])[1:]) == 0
+        climb(str(words_file), callbacks=[Stop()], **arguments)
+    ladder = climb(str(words_file), **arguments)
+    assert [result.name for result in ladder.results] == ["counts-2", "bigram"]
+    assert [r["step"] for r in Run.load(tmp_path / "l" / "bigram").log] == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("rung", ["counts-2", "bigram"])
@@ -108,8 +91,8 @@ def test_a_rung_killed_before_its_first_state_begins_again(
             shutil.rmtree(path)
         elif path.name not in ("config.json", "tokenizer.json"):
             path.unlink()
-    (again,) = climb(str(words_file), rungs=[rung], out=tmp_path / "l", settings=FAST).standings
-    assert again.validation == whole.standings[0].validation
+    (again,) = climb(str(words_file), rungs=[rung], out=tmp_path / "l", settings=FAST).results
+    assert again.validation == whole.results[0].validation
 
 
 def test_a_ladder_killed_while_mixing_goes_on(words_file: Path, tmp_path: Path) -> None:
@@ -135,9 +118,9 @@ def test_a_mixture_is_made_anew_when_its_members_have_changed(
     words_file: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "ladder"
-    settings = {"training": {"steps": 2, "eval_count": 1, "sample_count": 0}}
+    settings = fast(steps=2)
     rows = [
-        climb(str(words_file), rungs=[rung], out=out, settings=settings).standings[-1]
+        climb(str(words_file), rungs=[rung], out=out, settings=settings).results[-1]
         for rung in ("counts-2", "bow")
     ]
     before = _mixture(out, rows).result.validation
@@ -153,13 +136,13 @@ def test_a_ladder_without_a_rung_yet_takes_other_settings(words_file: Path, tmp_
         climb(
             str(words_file), rungs=["bow"], out=tmp_path / "l", settings={"training": {"stepz": 1}}
         )
-    settings = {"training": {"steps": 2, "eval_count": 1, "sample_count": 0}}
-    assert climb(str(words_file), rungs=["bow"], out=tmp_path / "l", settings=settings).standings
+    settings = fast(steps=2)
+    assert climb(str(words_file), rungs=["bow"], out=tmp_path / "l", settings=settings).results
 
 
 @pytest.mark.parametrize("text", ["stream", "few", "long"])
 def test_rungs_are_trained_as_hornbook_train_would(text: str, tmp_path: Path) -> None:
-    """What nobody asked for is fitted to a text that is small, or whose documents are long."""
+    """What nobody requested is fitted to a text that is small, or whose documents are long."""
     content = {
         "stream": ("to be or not to be\n\nthat is the question. " * 30)[:1000],
         "few": "anna\nberta\nclara",
@@ -168,45 +151,22 @@ def test_rungs_are_trained_as_hornbook_train_would(text: str, tmp_path: Path) ->
     (tmp_path / "t.txt").write_text(content)
     corpus, documents = str(tmp_path / "t.txt"), text != "stream"
     settings = {"data": {"kind": "documents" if documents else "stream"},
-                "training": {"steps": 1, "eval_count": 1, "sample_count": 0}}  # fmt: skip
+                **fast(steps=1)}  # fmt: skip
     ladder = climb(corpus, rungs=["bow", "gpt2"], out=tmp_path / "l", settings=settings)
-    for standing in ladder.standings:
-        found = Run.load(standing.path).config
-        if documents or standing.name != "gpt2":  # the stream's gpt2 is smaller than the notes'
-            assert found == make_plan(corpus, model=standing.name, settings=settings).config
-        asked = presets.ladder(documents=documents)[standing.name]["model"]
+    for result in ladder.results:
+        found = Run.load(result.path).config
+        if documents or result.name != "gpt2":  # the stream's gpt2 is smaller than the notes'
+            request = read_request(corpus, model=result.name, settings=settings)
+            assert found == resolve(request).config
+        asked = presets.ladder(documents=documents)[result.name]["model"]
         length = asked.get("context_length", type(found.model)().context_length)
         assert found.model.context_length != length
 
 
-def test_rungs_may_be_named_with_spaces_and_twice(
-    words_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    command = ["ladder", str(words_file), "--out", str(tmp_path / "l"), "--rungs"]
-    assert main([*command, "counts-2, counts-4,counts-2"]) == 0
-    captured = capsys.readouterr()
-    assert captured.err.count("counts-2  validation") == 1
-    assert main([*command, "counts-2,,"]) == 2
-    assert "expected names with commas" in capsys.readouterr().err
-
-
-def test_a_ladder_without_held_out_text_says_so(
-    words_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    command = ["ladder", str(words_file), "--out", str(tmp_path / "l"), "--rungs", "counts-2,bow"]
-    assert main([*command, "--training.steps", "2", "--data.validation", "0"]) == 0
-    assert "nothing is held out of the text that counts-2, bow" in capsys.readouterr().out
-    runs = [str(tmp_path / "l" / name) for name in ("counts-2", "bow")]
-    assert main(["compare", *runs]) == 0
-    assert "nothing is held out" in capsys.readouterr().out
-    for command in (["show"], ["eval"]):
-        assert main([*command, runs[1]]) == 0
-        assert "training text" in capsys.readouterr().out
-    plan = make_plan(str(words_file), model="bow", settings={"data": {"validation": 0}})
-    assert "the training part again" in dict(plan.lines())["split"]
-    report = Run.load(runs[1]).report
-    assert report["held_out"] is False
-    assert report["novelty"]["verdict"].startswith("not judged")
+def test_a_ladder_without_held_out_text_says_so(words_file: Path, tmp_path: Path) -> None:
+    settings = {**FAST, "data": {"validation": 0}}
+    found = climb(str(words_file), rungs=["counts-2", "bow"], out=tmp_path / "l", settings=settings)
+    assert found.sentences[0].startswith("nothing is held out of the text that counts-2, bow")
 
 
 def test_a_ladder_is_not_mixed_with_something_else(words_file: Path, tmp_path: Path) -> None:
@@ -225,59 +185,80 @@ def test_a_ladder_is_not_mixed_with_something_else(words_file: Path, tmp_path: P
         climb(str(words_file), rungs=["count-4"], out=tmp_path / "m")
 
 
+class Clock:
+    """Stands where it is set, in seconds."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def shares_of(
+    names: list[str], minutes: float, path: Path, clock: Clock, *, mixed: bool = True
+) -> TimeShares:
+    """Shares of rungs that begin at 100 s."""
+    rungs: dict[str, Nested] = {name: {"model": {"name": name}} for name in names}
+    return TimeShares(minutes, 100.0, rungs, path, mixed=mixed, clock=clock)
+
+
 def test_the_minutes_of_a_ladder_are_shared_out(tmp_path: Path) -> None:
     rungs = presets.ladder(documents=True)
-    parts = Parts(3.0, time.monotonic(), rungs, tmp_path, mixed=True)
-    assert set(parts.weights) == {name for name in rungs if not name.startswith("counts")}
-    assert max(parts.weights, key=parts.weights.__getitem__) == "gpt" == parts.left[-1]
-    assert parts.ends - time.monotonic() == pytest.approx(180, abs=1)
-    (tmp_path / "gpt").mkdir()  # it has had its part
-    parts = Parts(3.0, time.monotonic(), rungs, tmp_path, mixed=True)
-    part = 1 - parts.weights["gpt"] / parts.whole
-    assert 1 / 3 <= 1 - part < 0.4
-    assert parts.ends - time.monotonic() == pytest.approx(180 * part, abs=1)
+    shares = TimeShares(3.0, 100.0, rungs, tmp_path, mixed=True)
+    assert set(shares.weights) == {name for name in rungs if not name.startswith("counts")}
+    assert max(shares.weights, key=shares.weights.__getitem__) == "gpt" == shares.left[-1]
+    assert shares.ends == 100 + 180
+    (tmp_path / "gpt").mkdir()  # it has had its share
+    shares = TimeShares(3.0, 100.0, rungs, tmp_path, mixed=True)
+    last = shares.weights["gpt"] / shares.whole
+    assert 1 / 3 <= last < 0.4
+    assert shares.ends == pytest.approx(100 + 180 * (1 - last))
 
 
-def test_a_rung_gets_its_part_of_what_is_left_and_leaves_time_to_measure_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("mixed", "last"), [(True, 4.0), (False, 2.0)])
+def test_a_rung_gets_its_share_of_what_is_left_and_leaves_time_to_measure_it(
+    mixed: bool, last: float, tmp_path: Path
 ) -> None:
-    given: list[float] = []
-
-    def train(*_: object, settings: Nested, callbacks: list[Parts], **__: object) -> None:
-        given.append(settings["training"]["minutes"])
-        plan = make_plan("names", settings={"training": {"steps": 1}})
-        plan.budget = Budget(60.0, 0.0, report=1.5)
-        callbacks[0].planned(plan)
-        given.append(plan.budget.report)
-
-    monkeypatch.setattr("hornbook.experiments.ladder.train", train)
-    rungs = {name: {"model": {"name": name}} for name in ("bigram", "mlp", "gpt")}
-    parts = Parts(3.5, time.monotonic(), rungs, tmp_path, mixed=True)
-    parts.train("bigram", "names", {}, {}, [])
-    parts.ends -= 60  # it took longer than its minute
-    parts.train("mlp", "names", {}, {}, [])
-    parts.train("gpt", "names", {}, {}, [])
-    assert given == pytest.approx([1.0, 3.0, 1.0, 3.0, 2.5, 6.0], rel=0.02)
+    clock = Clock()
+    shares = shares_of(["bigram", "mlp", "gpt"], 3.5, tmp_path, clock, mixed=mixed)
+    minutes, reserves = [], []
+    for rung, seconds in (("bigram", 120.0), ("mlp", 30.0), ("gpt", 0.0)):
+        request = shares.request(rung, "names", {}, {"training": {"seed": 3}})
+        assert request.settings["training"]["seed"] == 3
+        assert request.began == clock.now
+        minutes.append(request.requested("training", "minutes"))
+        reserves.append(request.reserve)
+        clock.now += seconds  # the first takes a minute longer, the second half of its own
+    assert minutes == pytest.approx([1.0, 0.6, 1.0])
+    assert reserves == [2.0, 2.0, last]
 
 
-def test_too_few_minutes_for_a_ladder_are_told_as_a_whole(
-    words_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    command = ["ladder", str(words_file), "--rungs", "counts-2,bigram,bow"]
-    command += ["--out", str(tmp_path / "l"), "--minutes"]
-    assert main([*command, "0.001"]) == 2
-    told = capsys.readouterr().err
-    assert "found 0.001 for 2 trained rungs, too few here for bigram" in told
-    assert 0.1 < float(told.split("give ")[1].split()[0]) < 3
-    assert main([*command, "0.2"]) == 0  # counts alone were there
-    assert main([*command, "0.3"]) == 1
-    assert "holds a ladder of 0.2 minutes; give another place" in capsys.readouterr().err
+def test_no_time_that_is_left_is_still_a_share(tmp_path: Path) -> None:
+    clock = Clock()
+    shares = shares_of(["bigram", "mlp"], 1.0, tmp_path, clock)
+    clock.now += 500
+    assert 0 < shares.request("bigram", "names", {}, {}).requested("training", "minutes") < 1e-3
+
+
+def test_too_few_minutes_for_a_ladder_are_refused_as_a_whole(tmp_path: Path) -> None:
+    path, out, rungs = tmp_path / "few.txt", tmp_path / "l", ["counts-2", "bigram", "bow"]
+    path.write_text("anna\nberta\nclara\ndora\nemil")  # twelve times through it take no time
+    pinned = {"training": PINNED}
+    message = (
+        r"found 0.001 for 2 trained rungs, too few here for bigram, whose share is .*; give (\S+)"
+    )
+    with pytest.raises(ConfigError, match=message):
+        climb(str(path), rungs=rungs, out=out, settings=pinned, minutes=0.001)
+    assert not (out / "bigram").exists()
+    # only counts are there, so that another time is accepted, and then no third
+    climb(str(path), rungs=["bigram"], out=out, settings=pinned, minutes=30)
+    assert Run.load(out / "bigram").config.training.minutes == pytest.approx(30, abs=1)
+    with pytest.raises(RunError, match=r"holds a ladder of 30 minutes; give another place"):
+        climb(str(path), rungs=rungs, out=out, settings=pinned, minutes=3)
 
 
 @pytest.mark.parametrize("documents", [True, False])
 def test_the_ladder_has_every_model(documents: bool) -> None:
-    from hornbook.models.registry import MODELS
-
     rungs = presets.ladder(documents=documents)
     assert {preset["model"]["name"] for preset in rungs.values()} == {
         name for name, entry in MODELS.items() if entry.trained

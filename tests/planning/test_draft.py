@@ -5,11 +5,15 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from hornbook.config import Nested
 from hornbook.errors import ConfigError
 from hornbook.planning.decision import Decision
 from hornbook.planning.draft import Draft
 
-PRESET = {"model": {"name": "gpt", "n_layer": 3}, "training": {"steps": 70, "batch_size": 9}}
+PRESET: Nested = {
+    "model": {"name": "gpt", "n_layer": 3},
+    "training": {"steps": 70, "batch_size": 9},
+}
 
 
 def test_a_setting_is_decided_once() -> None:

@@ -10,8 +10,8 @@ import torch
 
 from hornbook.config import Nested, merge
 from hornbook.errors import ConfigError, DataError
-from hornbook.planning import resolution as module
 from hornbook.planning.bench import Bench
+from hornbook.planning.decide import memory
 from hornbook.planning.decide.time_budget import TimeBudget
 from hornbook.planning.decision import Decision
 from hornbook.planning.request import Request
@@ -35,6 +35,10 @@ def test_a_longer_context_has_fewer_rows(tmp_path: Path) -> None:
     found = resolution_of(path, merge(TINY_GPT, {"training": {"batch_size": 32}}))
     assert found.draft["model.context_length"] == 256  # 16 of the preset
     assert found.batch_size == 2
+    found.decide_execution()
+    found.decide_steps(Decision(5, "the preset's"))
+    reason = found.draft.decisions["training.batch_size"].reason
+    assert reason == "about as many tokens as 32 in the preset's context"
     kept = resolution_of(path, TINY_GPT, {"training": {"batch_size": 32}})
     assert kept.batch_size == 32
     asked = resolution_of(path, TINY_GPT, {"model": {"context_length": 64}})
@@ -143,7 +147,7 @@ def test_memory_that_is_not_there_is_refused(
     resolution.decide_execution()
     resolution.decide_steps(Decision(5, "the preset's"))
     assert resolution.plan(Request()).memory is not None
-    monkeypatch.setattr(module.memory, "available_bytes", lambda _: 100)
+    monkeypatch.setattr(memory, "available_bytes", lambda _: 100)
     with pytest.raises(ConfigError, match=r"memory: training needs at least .* found 100 B"):
         resolution.plan(Request())
     with pytest.raises(ConfigError, match=r"memory: weights, .* need .* found 100 B available"):

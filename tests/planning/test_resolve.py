@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from hornbook.data.text import Corpus
 
-from hornbook.config import Nested, presets
+from hornbook.config import Nested, merge, presets
 from hornbook.data import training_data
 from hornbook.errors import ConfigError, DataError
-from hornbook.planning import timed
 from hornbook.planning.bench import Bench
+from hornbook.planning.decide.size import SIZES
 from hornbook.planning.request import read_request
 from hornbook.planning.resolve import resolve
 from hornbook.planning.tuning import SMALL_TEXT_DROPOUT, SMALL_TEXT_EPOCHS
@@ -27,7 +27,7 @@ def test_the_corpus_is_read_once(
     read: list[object] = []
     load = training_data.load_corpus
 
-    def counting(*arguments: Any) -> Corpus:
+    def counting(*arguments: Any) -> Any:
         read.append(arguments)
         return load(*arguments)
 
@@ -179,6 +179,21 @@ def test_old_names_and_the_schedule_of_a_timed_run_are_accepted(words_file: Path
     assert any("repeats the schedule of a timed run" in note for note in plan.notes)
 
 
+def test_a_timed_run_is_repeated_by_the_schedule_of_its_report(words_file: Path) -> None:
+    """Steps were counted anew on the way; report.json keeps where."""
+    cosine: Nested = {"optim": {"warmup": 3, "schedule": "cosine"}, "training": {"steps": 40}}
+    plan = plan_of(words_file, merge(TINY_GPT, cosine))
+    used = plan.schedule.with_total(11, 57).with_total(23, 31)
+    report = json.loads(json.dumps([list(segment) for segment in used.segments]))
+    settings = plan.config.model_dump()
+    settings["optim"]["paces"] = report
+    settings["training"]["minutes"] = 0.4  # as config.json of a timed run says
+    again = resolve(read_request(settings=settings))
+    assert again.time_budget is None
+    assert again.schedule.total_steps == 31
+    assert [again.schedule.rate(i) for i in range(31)] == [used.rate(i) for i in range(31)]
+
+
 def test_a_model_that_is_sized_itself_is_not_sized_by_time(
     words_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -187,7 +202,7 @@ def test_a_model_that_is_sized_itself_is_not_sized_by_time(
     assert "size" not in plan_of(words_file, {"model": {"n_layer": 1}}, minutes=5).decisions
     assert "size" not in plan_of(words_file, model="mlp", minutes=5).decisions
     sized = plan_of(words_file, {"model": {"pair_embedding": True}}, minutes=5)
-    assert sized.decisions["size"].value in timed.SIZES["documents"]
+    assert sized.decisions["size"].value in SIZES["documents"]
     assert sized.config.model.model_dump()["pair_embedding"] is True
 
 

@@ -7,10 +7,13 @@ import difflib
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NoReturn, Protocol
+from typing import TYPE_CHECKING, NoReturn
 
 from hornbook.cli import VERBS
 from hornbook.errors import ConfigError
+
+if TYPE_CHECKING:
+    from hornbook.figures.style import Figure
 
 
 class Parser(argparse.ArgumentParser):
@@ -51,16 +54,6 @@ def suggest(flag: str, known: dict[str, str]) -> str:
     return f"; did you mean {known[near[0]]!r}?" if near else ""
 
 
-class Picture(Protocol):
-    """What `write_picture` writes: a figure of `hornbook.figures`."""
-
-    def png(self) -> bytes:
-        """The picture as PNG."""
-
-    def svg(self) -> str:
-        """The picture as SVG."""
-
-
 def add_unknown(parser: argparse.ArgumentParser) -> None:
     """Adds `--unknown`: what to do with characters that the model does not know."""
     parser.add_argument(
@@ -81,7 +74,7 @@ def check_picture(path: Path | None) -> None:
         raise ConfigError(f"out: {path.parent} is not a directory; make it, or give another path")
 
 
-def write_picture(path: Path, figure: Picture) -> None:
+def write_picture(path: Path, figure: Figure) -> None:
     """Writes a figure as PNG or SVG, by the name of the file."""
     from hornbook.files import write_bytes
 

@@ -6,7 +6,7 @@ import os
 import platform
 import shutil
 import sys
-import time
+import timeit
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +25,13 @@ LITTLE = 1 << 30  # bytes of memory or disk below which doctor warns
 def run(arguments: list[str]) -> int:
     """Prints what was found; returns 1 if there is a problem."""
     parser = Parser("doctor")
-    parser.add_argument("--device", metavar="DEVICE", help="auto, cpu, cuda or mps (default: auto)")
+    parser.add_argument(
+        "--device",
+        choices=("auto", "cpu", "cuda", "mps"),
+        default="auto",
+        metavar="DEVICE",
+        help="auto, cpu, cuda or mps (default: auto)",
+    )
     args = parser.parse_args(arguments)
 
     import torch
@@ -35,48 +41,40 @@ def run(arguments: list[str]) -> int:
     from hornbook.machine import available_memory, format_bytes
     from hornbook.version import __version__
 
-    device = find_device(args.device or "auto")
-    versions = ", ".join(f"{name} {_version(name)}" for name in LIBRARIES)
+    device = find_device(args.device)
+    bf16, memory = has_bf16(device), available_memory()
+    dtypes = ["float32"] if device.type == "mps" else ["float32", "bfloat16"]
+    compilers = [c for c in (os.environ.get("CXX"), "g++", "clang++") if c and shutil.which(c)]
+    result, trusted = check_device(device)
     rows = [
         ("hornbook", f"{__version__} in {Path(__file__).parents[1]}"),
         ("python", f"{platform.python_version()} ({sys.executable})"),
-        ("libraries", versions),
+        ("libraries", ", ".join(f"{name} {_version(name)}" for name in LIBRARIES)),
         ("system", f"{platform.system()} {platform.release()}, {platform.machine()}"),
         ("device", describe_device(device)),
         ("threads", f"{torch.get_num_threads()} of {os.cpu_count()} cores, {_waiting()}"),
+        *((f"{dtype} matmul", f"{_speed(device, dtype):,.0f} GFLOP/s") for dtype in dtypes),
+        ("bf16", f"{'' if bf16 else 'not '}supported in hardware"),
+        ("compiler", [*compilers, "none: torch.compile cannot be used on the CPU"][0]),
+        ("memory", "unknown" if memory is None else f"{format_bytes(memory)} available"),
     ]
-    rows += [(f"{name} matmul", f"{_speed(device, name):,.0f} GFLOP/s") for name in _dtypes(device)]
-    rows.append(
-        ("bf16", "supported in hardware" if has_bf16(device) else "not supported in hardware")
-    )
-    compiler = next(
-        (c for c in (os.environ.get("CXX"), "g++", "clang++") if c and shutil.which(c)), ""
-    )
-    rows.append(("compiler", compiler or "none: torch.compile cannot be used on the CPU"))
-    memory = available_memory()
-    rows.append(
-        ("memory", f"{format_bytes(memory)} available" if memory is not None else "unknown")
-    )
     problems = []
     for what, path in (("disk", Path.cwd()), ("cache", cache_directory())):
         there = next(p for p in (path, *path.absolute().parents) if os.path.exists(p))
         free, writable = shutil.disk_usage(there).free, os.access(there, os.W_OK)
-        rows.append(
-            (what, f"{path}: {format_bytes(free)} free" + ("" if writable else ", not writable"))
-        )
+        line = f"{path}: {format_bytes(free)} free"
+        rows.append((what, line if writable else f"{line}, not writable"))
         if not writable:
             problems.append(f"{there} cannot be written; give another --out, or set HORNBOOK_CACHE")
         if free < LITTLE:
             problems.append(f"{there} has only {format_bytes(free)} free")
     if memory is not None and memory < LITTLE:
         problems.append(f"only {format_bytes(memory)} of memory available; close other programs")
-    result, trusted = check_device(device)
-    rows.append(("check", result))
     if not trusted:
         problems.append(
             f"{device.type} computes other results than the CPU; train with --device cpu"
         )
-    print(table(rows))
+    print(table([*rows, ("check", result)]))
     for problem in problems:
         print(f"\nproblem: {problem}")
     return int(bool(problems))
@@ -121,25 +119,16 @@ def check_device(device: torch.device) -> tuple[str, bool]:
     ), trusted
 
 
-def _dtypes(device: torch.device) -> list[str]:
-    return ["float32"] if device.type == "mps" else ["float32", "bfloat16"]
-
-
 def _speed(device: torch.device, dtype: str) -> float:
-    """GFLOP/s of a product of square matrices: the best of three, after one to warm up."""
+    """GFLOP/s of a product of square matrices: the best of four."""
     import torch
 
     from hornbook.engine.device import has_bf16
 
     side = SIDE if dtype == "float32" or has_bf16(device) else SIDE // 8  # slow where emulated
     a = torch.ones(side, side, device=device, dtype=getattr(torch, dtype))
-    best = float("inf")
-    for attempt in range(4):
-        begin = time.perf_counter()
-        (a @ a).sum().item()
-        if attempt:
-            best = min(best, time.perf_counter() - begin)
-    return 2 * side**3 / best / 1e9
+    seconds = timeit.repeat(lambda: (a @ a).sum().item(), number=1, repeat=4)
+    return 2 * side**3 / min(seconds) / 1e9
 
 
 def _waiting() -> str:

@@ -19,11 +19,12 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from hornbook.cli.common import Parser, suggest
-from hornbook.config import SECTIONS, Nested, presets
+from hornbook.config import SECTIONS, ModelConfig, Nested, presets
 from hornbook.config.layering import split_name
 from hornbook.config.renames import RENAMED, rename_settings
-from hornbook.errors import ConfigError, did_you_mean
-from hornbook.models.registry import MODELS
+from hornbook.config.sections import all_fields
+from hornbook.errors import ConfigError
+from hornbook.models.registry import MODELS, config_class
 
 ALIASES = {  # short name of a flag -> the setting it stands for
     "model": "model.name",
@@ -46,10 +47,11 @@ ALIASES = {  # short name of a flag -> the setting it stands for
     "kind": "data.kind",
     "encoding": "data.encoding",
 }
-COMMON = (  # the settings that most people need, in the order of the help
+COMMON = (  # the settings and options that most people need, in the order of the help
     "model.name",
     "training.steps",
     "training.minutes",
+    "--out",
     "optim.learning_rate",
     "training.batch_size",
     "model.context_length",
@@ -65,33 +67,13 @@ CHOSEN = {  # what the help says of defaults that hornbook chooses
     "training.precision": "chosen by measurement",
     "training.threads": "chosen by measurement",
 }
+MODEL_NAME = FieldInfo(
+    annotation=str,
+    default=presets.DEFAULT_MODEL,
+    description=f"a name from `hornbook models` (default: {presets.DEFAULT_MODEL})",
+)
 TRUTH = ("true", "false", "yes", "no", "on", "off", "1", "0")
 INDENT = 30  # columns of the help before the descriptions
-
-
-class Given:
-    """The settings of a command line, as sections of fields. notes: settings that were renamed."""
-
-    def __init__(self) -> None:
-        self.sections: Nested = {}
-        self.notes: list[str] = []
-        self._flags: dict[str, str] = {}
-
-    def add(self, flag: str, setting: str, value: Any) -> None:
-        """Takes a value that `flag` gave. Raises ConfigError where another flag gave another."""
-        section, field = split_name(setting)
-        renamed, notes = rename_settings({section: {field: value}})
-        ((field, value),) = renamed[section].items()
-        fields = self.sections.setdefault(section, {})
-        if field in fields and fields[field] != value:
-            first = self._flags[f"{section}.{field}"]
-            raise ConfigError(
-                f"{section}.{field}: found {fields[field]!r} ({first}) and {value!r} ({flag}); "
-                "give one of them"
-            )
-        fields[field] = value
-        self._flags[f"{section}.{field}"] = flag
-        self.notes += notes
 
 
 class SettingsParser(Parser):
@@ -108,9 +90,8 @@ class SettingsParser(Parser):
             "`hornbook train --help` lists them.",
         )
         self.listed = listed
-        self.given = Given()
-        self.own: list[tuple[str, str]] = []  # flag and help of the options that are not settings
-        self.common: list[tuple[str, str]] = []
+        self.sections: Nested = {}  # the settings that were read
+        self._flags: dict[tuple[str, str], str] = {}  # which flag each of them is from
         self.add_argument(
             "corpus",
             nargs="?",
@@ -118,17 +99,8 @@ class SettingsParser(Parser):
             help="a name from `hornbook data`, or a text file (default: names)",
         )
 
-    def option(
-        self, flag: str, metavar: str, line: str, *, common: bool = False, **kwargs: Any
-    ) -> None:
-        """An option that is not a setting; `metavar` is empty for one without a value."""
-        if metavar:
-            kwargs["metavar"] = metavar
-        self.add_argument(flag, help=line, **kwargs)
-        (self.common if common else self.own).append((f"{flag} {metavar}".strip(), line))
-
-    def read(self, arguments: Sequence[str]) -> tuple[argparse.Namespace, Given]:
-        """The verb's own options, and the settings. Raises ConfigError."""
+    def read(self, arguments: Sequence[str]) -> tuple[argparse.Namespace, Nested]:
+        """The verb's own options, and the settings as sections of fields. Raises ConfigError."""
         rest: list[str] = []
         words = list(arguments)
         while words:
@@ -140,54 +112,59 @@ class SettingsParser(Parser):
                 continue
             if not equals:
                 value = self._value(flag, setting, words)
-            self.given.add(flag, setting, read_word(value, setting))
+            self._add(flag, setting, read_word(value, setting))
         args = self.parse_args(rest)
         if args.corpus is not None:
-            self.given.add("CORPUS", "data.corpus", args.corpus)
-        return args, self.given
+            self._add("CORPUS", "data.corpus", args.corpus)
+        return args, self.sections
+
+    def _add(self, flag: str, setting: str, value: Any) -> None:
+        """Takes the value of `flag`. Raises ConfigError where another flag has another value."""
+        section, field = split_name(setting)
+        renamed, notes = rename_settings({section: {field: value}})
+        ((field, value),) = renamed[section].items()
+        found = self.sections.setdefault(section, {}).setdefault(field, value)
+        if found != value:
+            raise ConfigError(
+                f"{section}.{field}: found {found!r} ({self._flags[section, field]}) and "
+                f"{value!r} ({flag}); give one of them"
+            )
+        self._flags[section, field] = flag
+        show_notes(notes)
 
     def _setting(self, flag: str) -> str | None:
         """The setting that a flag stands for; None for the verb's own options and other words."""
         if not flag.startswith("--") or flag in self._option_string_actions:
             return None
         name = flag.removeprefix("--")
-        if "." in name:
-            return ".".join(split_name(name))
-        return ALIASES.get(name)
+        return ".".join(split_name(name)) if "." in name else ALIASES.get(name)
 
     def _value(self, flag: str, setting: str, words: list[str]) -> str:
         """Takes the value of a flag from the words after it; a truth value may be left out."""
         following = words[0] if words else "--"
-        if following.startswith("--") or (
-            following.lower() not in TRUTH and isinstance(read_word(following, setting), str)
-        ):
-            if is_truth(setting):
-                return "true"
-            if following.startswith("--"):
-                raise ConfigError(f"{flag}: found no value, expected one: {flag} VALUE")
+        no_value = following.startswith("--")
+        other = following.lower() not in TRUTH and isinstance(read_word(following, setting), str)
+        if (no_value or other) and is_truth(setting):
+            return "true"
+        if no_value:
+            raise ConfigError(f"{flag}: found no value, expected one: {flag} VALUE")
         return words.pop(0)
 
     @property
     def model(self) -> str:
         """The model whose settings are listed and suggested."""
-        return str(self.given.sections.get("model", {}).get("name", presets.DEFAULT_MODEL))
+        return str(self.sections.get("model", {}).get("name", presets.DEFAULT_MODEL))
 
     def suggestion(self, flag: str) -> str:
         """The nearest flag of all settings and options, if one is near."""
-        options = [name for name in self._option_string_actions if name.startswith("--")]
-        known = {name.removeprefix("--"): name for name in options}
-        known |= {name: f"--{name}" for name in ALIASES if name not in known}
-        for section, cls in SECTIONS.items():
-            known = {
-                dashed(name): flag_of(f"{section}.{name}") for name in cls.model_fields
-            } | known
-        old = {
-            dashed(name): flag_of(f"{section}.{new}") for (section, name), new in RENAMED.items()
-        }
-        if (found := suggest(flag, old | known)) or self.model not in MODELS:
+        known = {dashed(old): flags_of(f"{s}.{new}")[0] for (s, old), new in RENAMED.items()}
+        known |= flags_by_field(ModelConfig)
+        known |= {alias: f"--{alias}" for alias in ALIASES}
+        known |= {name[2:]: name for name in self._option_string_actions if name[:2] == "--"}
+        if (found := suggest(flag, known)) or self.model not in MODELS:
             return found
-        fields = model_class(self.model).model_fields  # imports torch: for an error alone
-        return suggest(flag, {dashed(name): flag_of(f"model.{name}") for name in fields})
+        # the model's class imports torch: for an error alone
+        return suggest(flag, flags_by_field(config_class(self.model)))
 
     def format_help(self) -> str:
         """The help: the common options first, then the others, then the settings by section."""
@@ -195,12 +172,14 @@ class SettingsParser(Parser):
             return super().format_help()
         rows = dict(setting_rows(self.model))
         _, corpus = rows.pop("data.corpus")
-        common = [rows.pop(setting) for setting in COMMON if setting in rows]
-        common[3:3] = self.common  # after what to train and how long
+        for action in self._actions[2:]:  # after --help and CORPUS
+            flag = action.option_strings[0]
+            rows[flag] = f"{flag} {action.metavar or ''}".strip(), action.help or ""
         blocks = {
-            "common options": common,
-            "other options": [*self.own, ("-h, --help", "show this help")],
+            "common options": [rows.pop(name) for name in COMMON if name in rows],
+            "other options": [rows.pop(name) for name in list(rows) if name.startswith("--")],
         }
+        blocks["other options"].append(("-h, --help", "show this help"))
         for setting, row in rows.items():
             section = setting.partition(".")[0]
             title = f"model ({self.model})" if section == "model" else section
@@ -238,17 +217,12 @@ def read_word(word: str, setting: str) -> Any:
 
 def is_truth(setting: str) -> bool:
     """Whether a setting is true or false; of a model's, in any model that has it."""
-    section, field = split_name(setting)
-    classes = [SECTIONS[section]] if section != "model" else list(map(model_class, MODELS))
-    fields = (cls.model_fields.get(field) for cls in classes)
-    return any(known is not None and known.annotation is bool for known in fields)
-
-
-def model_class(name: str) -> Any:
-    """The class of a model's settings. Raises ConfigError for an unknown model."""
-    if name not in MODELS:
-        raise ConfigError(f"model: found {name!r}, no such model{did_you_mean(name, MODELS)}")
-    return MODELS[name].load(MODELS[name].config)
+    classes = map(config_class, MODELS) if setting.startswith("model.") else [ModelConfig]
+    return any(
+        setting == f"{section}.{name}" and field.annotation is bool
+        for cls in classes
+        for section, name, field in all_fields(cls)
+    )
 
 
 def dashed(name: str) -> str:
@@ -256,25 +230,28 @@ def dashed(name: str) -> str:
     return name.replace("_", "-")
 
 
-def flag_of(setting: str) -> str:
-    """The shortest flag of a setting: an alias, or its dotted name."""
-    short = (f"--{alias}" for alias, target in ALIASES.items() if target == setting)
-    return next(short, f"--{dashed(setting)}")
+def flags_by_field(model: type[ModelConfig]) -> dict[str, str]:
+    """The shortest flag of each field; where sections share a field's name, of the first section."""
+    flags: dict[str, str] = {}
+    for section, name, _ in all_fields(model):
+        flags.setdefault(dashed(name), flags_of(f"{section}.{name}")[0])
+    return flags
+
+
+def flags_of(setting: str) -> list[str]:
+    """The flags of a setting: its short names, then its dotted name."""
+    short = [f"--{alias}" for alias, target in ALIASES.items() if target == setting]
+    return [*short, f"--{dashed(setting)}"]
 
 
 def setting_rows(model: str) -> Iterable[tuple[str, tuple[str, str]]]:
     """Each setting of a run of this model, with the two columns of its help."""
-    for section, cls in SECTIONS.items():
-        if section == "model":
-            cls = model_class(model)
-        for name, field in cls.model_fields.items():
-            setting = f"{section}.{name}"
-            if setting == "model.name":
-                line = "a name from `hornbook models`"
-                field = FieldInfo(annotation=str, default=presets.DEFAULT_MODEL, description=line)
-            flags = [f"--{alias}" for alias, target in ALIASES.items() if target == setting]
-            head = f"{', '.join([*flags, f'--{dashed(setting)}'])} {values_of(field.annotation)}"
-            yield setting, (head.strip(), describe(setting, field, model))
+    for section, name, field in all_fields(config_class(model)):
+        setting = f"{section}.{name}"
+        if setting == "model.name":
+            field = MODEL_NAME
+        head = f"{', '.join(flags_of(setting))} {values_of(field.annotation)}"
+        yield setting, (head.strip(), describe(setting, field, model))
 
 
 def describe(setting: str, field: FieldInfo, model: str) -> str:
@@ -287,9 +264,7 @@ def describe(setting: str, field: FieldInfo, model: str) -> str:
     ]
     first, second = map(plain, both)
     default = first if first == second else f"{first} for documents, {second} for a stream"
-    if setting == "model.name":
-        default = presets.DEFAULT_MODEL
-    elif both == [field.default] * 2:
+    if both == [field.default] * 2:
         default = CHOSEN.get(setting, default)
     if not default or "(default:" in line:  # a default that takes more words than a value
         return line
@@ -298,11 +273,9 @@ def describe(setting: str, field: FieldInfo, model: str) -> str:
 
 def plain(value: Any) -> str:
     """A default as a flag takes it; nothing for None."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:g}"
+    return "" if value is None else str(value).lower()
 
 
 def values_of(annotation: Any) -> str:
@@ -322,13 +295,18 @@ def help_lines(rows: Iterable[tuple[str, str]]) -> str:
     """Flags and their descriptions in two columns, as wide as the terminal."""
     lines: list[str] = []
     for head, text in rows:
-        wrapped = textwrap.wrap(text, width() - INDENT, break_on_hyphens=False) or [""]
-        if len(head) + 4 <= INDENT:
-            lines.append(f"  {head:<{INDENT - 4}}  {wrapped.pop(0)}")
-        else:
+        begin = f"  {head:<{INDENT - 4}}  "
+        if len(begin) > INDENT:
             lines.append(f"  {head}")
-        lines += [f"{'':{INDENT}}{line}" for line in wrapped]
-    return "\n".join(line.rstrip() for line in lines)
+            begin = " " * INDENT
+        lines += textwrap.wrap(
+            text,
+            width(),
+            initial_indent=begin,
+            subsequent_indent=" " * INDENT,
+            break_on_hyphens=False,
+        ) or [begin.rstrip()]
+    return "\n".join(lines)
 
 
 def width() -> int:

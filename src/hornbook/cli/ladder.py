@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hornbook.cli.common import number, table, visible
-from hornbook.cli.flags import SettingsParser, read_word, show_notes
+from hornbook.cli.flags import SettingsParser, read_word
 from hornbook.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -21,12 +21,12 @@ def run(arguments: list[str]) -> int:
     """Trains every rung on the same split and prints one table."""
     began = time.monotonic()  # the time budget includes the import of torch
     parser = SettingsParser("ladder")
-    parser.option("--rungs", "A,B", "train only these rungs")
-    parser.option("--minutes", "X", "time budget of the whole ladder, shared among the rungs")
-    parser.option("--out", "DIR", "directory (default: runs/ladder-CORPUS)", type=Path)
-    parser.option("--json", "", "print the results as JSON", action="store_true")
-    args, given = parser.read(arguments)
-    settings = given.sections
+    add = parser.add_argument
+    add("--rungs", metavar="A,B", help="train only these rungs")
+    add("--minutes", metavar="X", help="time budget of the whole ladder, shared among the rungs")
+    add("--out", metavar="DIR", type=Path, help="directory (default: runs/ladder-CORPUS)")
+    add("--json", action="store_true", help="print the results as JSON")
+    args, settings = parser.read(arguments)
     if "name" in settings.get("model", {}):
         raise ConfigError(
             "model.name: found it beside ladder, which trains a model for each rung; "
@@ -34,7 +34,6 @@ def run(arguments: list[str]) -> int:
         )
     corpus = settings.get("data", {}).pop("corpus", "names")
     minutes = None if args.minutes is None else read_word(args.minutes, "training.minutes")
-    show_notes(given.notes)
 
     from hornbook.cli.progress import Progress
     from hornbook.experiments.ladder import climb
@@ -65,10 +64,10 @@ def run(arguments: list[str]) -> int:
         )
         raise
     if args.json:
-        rows = [result.to_json() for result in ladder.standings]
+        rows = [result.to_json() for result in ladder.results]
         print(dump({"standings": rows, "sentences": ladder.sentences}))
         return 0
-    show(ladder.standings, ladder.sentences)
+    show(ladder.results, ladder.sentences)
     print(f"\n{ladder.path}/ladder.png  {ladder.path}/ladder.json")
     return 0
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hornbook.cli.common import check_picture, table, write_picture
-from hornbook.cli.flags import SettingsParser, show_notes
+from hornbook.cli.flags import SettingsParser
 from hornbook.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -19,26 +19,30 @@ if TYPE_CHECKING:
 def run(arguments: list[str]) -> int:
     """Prints a learning rate, the curve of the sweep, and the losses of three learning rates."""
     parser = SettingsParser("lr-find")
-    parser.option("--preset", "NAME", "a whole configuration by name")
-    parser.option("--low", "X", "lowest learning rate (default: 0.001)", type=float, default=1e-3)
-    parser.option("--high", "X", "highest learning rate (default: 1)", type=float, default=1.0)
-    parser.option("--sweep-steps", "N", "steps of the sweep (default: 300)", type=int, default=300)
-    parser.option("--out", "FILE", "draw the sweep as FILE.png or FILE.svg", type=Path)
-    parser.option("--json", "", "print one JSON object", action="store_true")
-    args, given = parser.read(arguments)
-    for name in sorted({"minutes", "steps"} & given.sections.get("training", {}).keys()):
+    add = parser.add_argument
+    add("--preset", metavar="NAME", help="a whole configuration by name")
+    add("--low", type=float, metavar="X", help="lowest learning rate (default: 0.001)")
+    add("--high", type=float, metavar="X", help="highest learning rate (default: 1)")
+    add("--sweep-steps", type=int, metavar="N", help="steps of the sweep (default: 300)")
+    add("--out", metavar="FILE", type=Path, help="draw the sweep as FILE.png or FILE.svg")
+    add("--json", action="store_true", help="print one JSON object")
+    parser.set_defaults(low=1e-3, high=1.0, sweep_steps=300)
+    args, settings = parser.read(arguments)
+    for name in sorted({"minutes", "steps"} & settings.get("training", {}).keys()):
         raise ConfigError(
             f"training.{name}: found it beside lr-find, which takes --sweep-steps; leave it out"
         )
     check_picture(args.out)
-    show_notes(given.notes)
 
-    from hornbook.experiments.lr_finder import find_learning_rate
-    from hornbook.planning.request import read_request
-    from hornbook.planning.resolve import resolve
+    from hornbook.api import lr_find
 
-    plan = resolve(read_request(preset=args.preset, settings=given.sections))
-    sweep = find_learning_rate(plan, low=args.low, high=args.high, steps=args.sweep_steps)
+    sweep = lr_find(
+        preset=args.preset,
+        settings=settings,
+        low=args.low,
+        high=args.high,
+        steps=args.sweep_steps,
+    )
     if args.out is not None:
         from hornbook.figures.losses import lr_sweep
 
@@ -62,7 +66,10 @@ def run(arguments: list[str]) -> int:
         diverging = sweep.rates[len(points)]
         print(f"diverged at step {len(points) + 1}, learning rate {diverging:.3g}")
     if sweep.suggested is not None:
-        rows = [(f"{rate:.3g}", _in_words(loss)) for rate, loss in sweep.confirmed]
+        rows = [
+            (f"{rate:.3g}", f"{loss:.4f}" if math.isfinite(loss) else "diverged")
+            for rate, loss in sweep.confirmed
+        ]
         print(f"\nthe sweep suggests {sweep.suggested:.3g}; losses after {args.sweep_steps} steps:")
         print(table([("learning rate", "loss"), *rows], right=(0, 1)))
     print(f"\n{_advice(sweep, args.low)}")
@@ -85,8 +92,3 @@ def _advice(sweep: Sweep, low: float) -> str:
             "\nthe confirmation disagrees with the sweep: try more learning rates in its direction"
         )
     return advice
-
-
-def _in_words(loss: float) -> str:
-    """The loss at a learning rate."""
-    return f"{loss:.4f}" if math.isfinite(loss) else "diverged"

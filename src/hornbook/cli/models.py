@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from hornbook.cli.common import Parser, table
-from hornbook.errors import ConfigError, did_you_mean
 
 
 def run(arguments: list[str]) -> int:
@@ -19,14 +18,11 @@ def run(arguments: list[str]) -> int:
         print(table([("model", "what it is", "from"), *rows]))
         print("\nhornbook models MODEL lists its settings; hornbook train --model MODEL trains it")
         return 0
-    if args.model not in MODELS:
-        raise ConfigError(f"{args.model}: no such model{did_you_mean(args.model, MODELS)}")
     from hornbook.cli.flags import help_lines, setting_rows
 
-    entry = MODELS[args.model]
-    print(f"{args.model}: {entry.line}\n{entry.source}\n")
     settings = dict(setting_rows(args.model))
     settings.pop("model.name")
     lines = help_lines(row for setting, row in settings.items() if setting.startswith("model."))
-    print(lines or "  no settings")
+    entry = MODELS[args.model]
+    print(f"{args.model}: {entry.line}\n{entry.source}\n\n{lines or '  no settings'}")
     return 0

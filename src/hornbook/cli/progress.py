@@ -80,8 +80,9 @@ class Progress(Callback):
         if due or (record["step"] == 1 and self.bar is None):
             self.last_line = now
             losses = f"loss {record['loss']:.4f}" + (self.val_loss if "val_loss" in record else "")
+            total = max(self.steps, record["step"])  # of counts, which are fitted in one pass
             self.say(
-                f"step {record['step']:>7,} / {self.steps:,}  {losses}  {speed}"
+                f"step {record['step']:>7,} / {total:,}  {losses}  {speed}"
                 f"{self._time_left(record['step'])}"
             )
 

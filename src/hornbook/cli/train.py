@@ -6,6 +6,7 @@ import argparse
 import shlex
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hornbook.cli.common import number, table, visible, with_error
 from hornbook.cli.flags import SettingsParser, show_notes
@@ -13,17 +14,31 @@ from hornbook.config import Nested, merge, read_settings, read_toml
 from hornbook.errors import ConfigError
 from hornbook.files import user_path
 
+if TYPE_CHECKING:
+    from hornbook.api import Run
+
 
 def run(arguments: list[str]) -> int:
     """Trains a model, or resumes a run."""
     began = time.monotonic()  # the time budget includes the import of torch
-    args, given = _parser().read(arguments)
+    parser = SettingsParser("train", listed=True)
+    add = parser.add_argument
+    add("--out", metavar="DIR", type=Path, help="directory of the run (default: under runs/)")
+    add("--preset", metavar="NAME", help="a whole configuration by name, see below")
+    add("--config", metavar="FILE", type=Path, help="settings from a TOML file; flags override it")
+    add(
+        "--resume",
+        metavar="RUN",
+        type=Path,
+        help="continue an interrupted run, or train a finished one for more --steps",
+    )
+    args, given = parser.read(arguments)
     if args.resume is not None:
-        show_notes(given.notes)
-        return _resume(args, given.sections)
+        _summary(_resume(args, given))
+        return 0
     file = read_toml(user_path(args.config, ConfigError)) if args.config is not None else {}
     settings, notes = read_settings(file)
-    show_notes(notes + given.notes)
+    show_notes(notes)
 
     from hornbook.api import train
     from hornbook.cli.progress import Progress
@@ -32,14 +47,14 @@ def run(arguments: list[str]) -> int:
         preset=args.preset,
         out=args.out,
         began=began,
-        settings=merge(settings, given.sections),
+        settings=merge(settings, given),
         callbacks=[Progress()],
     )
-    _summary(finished.path)
+    _summary(finished)
     return 0
 
 
-def _resume(args: argparse.Namespace, settings: Nested) -> int:
+def _resume(args: argparse.Namespace, settings: Nested) -> Run:
     for name in ("preset", "config", "out"):
         if getattr(args, name) is not None:
             raise ConfigError(
@@ -51,34 +66,22 @@ def _resume(args: argparse.Namespace, settings: Nested) -> int:
     from hornbook.cli.progress import Progress
 
     steps = settings.get("training", {}).pop("steps", None)
-    settings = {section: fields for section, fields in settings.items() if fields}
-    finished = resume(args.resume, steps=steps, settings=settings, callbacks=[Progress()])
-    _summary(finished.path)
-    return 0
+    return resume(args.resume, steps=steps, settings=settings, callbacks=[Progress()])
 
 
-def _summary(path: Path) -> None:
+def _summary(run: Run) -> None:
     """Prints the figures of a finished run, samples, and what to do next."""
-    from hornbook.api import load
-
-    run = load(path)
-    report = run.report
+    report, data = run.report, run.config.data
     validation, samples = report["validation"], report["samples"]
-    rows = [
-        (
-            "validation" if run.config.data.held_out else "training text",
-            f"{with_error(validation['nats'], validation['standard_error'])} nats per token, "
-            f"{number(validation['bits_per_byte'])} bits per byte",
-        )
-    ]
+    loss = with_error(validation["nats"], validation["standard_error"])
+    bits = number(validation["bits_per_byte"])
+    part = "validation" if data.held_out else "training text"
+    rows = [(part, f"{loss} nats per token, {bits} bits per byte")]
     if run.documents:
+        new, different = report["samples_new"], report["samples_different"]
         corpus = "the beginning of the corpus" if run.large else "the corpus"
         rows.append(
-            (
-                "new",
-                f"{report['samples_new']} of the {report['samples_different']} different samples "
-                f"above are not in {corpus}",
-            )
+            ("new", f"{new} of the {different} different samples above are not in {corpus}")
         )
         shown = [visible(s) or "(empty)" for s in samples]
         width = max(map(len, shown), default=0)
@@ -92,33 +95,15 @@ def _summary(path: Path) -> None:
     if not run.model.fitted and best < report["steps"]:
         rows.append(("best", f"the weights of step {best} of {report['steps']}"))
     first = samples[0] if samples and samples[0] and run.documents else "some text"
-    data = run.config.data
     tested = run.documents and (data.held_out if data.test is None else data.test > 0)
-    place = shlex.quote(str(path))
+    path = shlex.quote(str(run.path))
     rows += [
         ("time", f"{report['seconds']:.1f} s of training"),
         ("repeatable", report["determinism"]),
-        ("run", str(path)),
-        ("next", f"hornbook sample {place} -n 20"),
-        ("", f"hornbook score {place} {shlex.quote(visible(first[:40]))} --tokens"),
-        ("", f"hornbook eval {place}" + (" --split test" if tested else "")),
-        ("", f"hornbook show {place}"),
+        ("run", str(run.path)),
+        ("next", f"hornbook sample {path} -n 20"),
+        ("", f"hornbook score {path} {shlex.quote(visible(first[:40]))} --tokens"),
+        ("", f"hornbook eval {path}" + (" --split test" if tested else "")),
+        ("", f"hornbook show {path}"),
     ]
-    print()
-    print(table(rows))
-
-
-def _parser() -> SettingsParser:
-    parser = SettingsParser("train", listed=True)
-    parser.option(
-        "--out", "DIR", "directory of the run (default: under runs/)", type=Path, common=True
-    )
-    parser.option("--preset", "NAME", "a whole configuration by name, see below")
-    parser.option("--config", "FILE", "settings from a TOML file; flags override it", type=Path)
-    parser.option(
-        "--resume",
-        "RUN",
-        "continue an interrupted run, or train a finished one for more --steps",
-        type=Path,
-    )
-    return parser
+    print(f"\n{table(rows)}")

@@ -1,23 +1,38 @@
 """Settings: strict, frozen, one class a section; read from TOML, JSON and dotted flags.
 
 A section is a `Settings` class; each field has a default, its bounds and a description, from which
-`--help` is made. A wrong field or value is a `ConfigError` that names the place, what was found and
-what was expected. The settings of a model stand beside the model (`models/`), not here.
+`--help` is made. A wrong field or value is a `ConfigError` that says where it is, what was found
+and what was expected. The settings of a model are beside the model (`models/`), not here.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    SerializeAsAny,
+    ValidationError,
+)
 from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 
 from hornbook.errors import ConfigError, did_you_mean
 
+Nested = dict[str, dict[str, Any]]  # sections of fields
 LARGEST_LEARNING_RATE = 1e38  # what float32 still holds
-_ANY = FieldInfo(annotation=bool)  # what an unknown field is taken for until it is refused
+LearningRate = Annotated[float, Field(gt=0, le=LARGEST_LEARNING_RATE)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Decay = Annotated[float, Field(ge=0, lt=1)]
+HeldOut = Annotated[float, Field(ge=0, lt=0.5)]
 
 
 class Settings(BaseModel):
@@ -26,44 +41,40 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     @classmethod
-    def parse(cls, data: Mapping[str, Any], place: str) -> Self:
-        """`data` as this section. `place` names it in errors, such as `"model"`.
+    def parse(cls, data: Mapping[str, Any], section: str) -> Self:
+        """`data` as this section. `section`: its name in errors, such as `"model"`.
 
         Raises ConfigError with every wrong field, one a line.
         """
         for name, value in data.items():
-            if isinstance(value, bool) and cls.model_fields.get(name, _ANY).annotation is not bool:
+            field = cls.model_fields.get(name)
+            if isinstance(value, bool) and field is not None and field.annotation is not bool:
                 raise ConfigError(
-                    f"{place}.{name}: found {str(value).lower()}, expected no truth value"
+                    f"{section}.{name}: found {str(value).lower()}, expected no truth value"
                 )
         try:
             return cls.model_validate(dict(data))
         except ValidationError as error:
-            raise ConfigError("\n".join(cls._explain(error, place))) from None
+            lines: dict[str, str] = {}
+            # a field that is a union has a problem for each of its types: take the first
+            for problem in error.errors():
+                lines.setdefault(str(problem["loc"][:1]), cls._explain(problem, section))
+            raise ConfigError("\n".join(lines.values())) from None
 
     @classmethod
-    def _explain(cls, error: ValidationError, place: str) -> list[str]:
-        lines: dict[str, str] = {}
-        for problem in error.errors():
-            field = str(problem["loc"][0]) if problem["loc"] else ""
-            if not field:  # a rule over several fields, which names them itself
-                lines.setdefault(problem["msg"], problem["msg"].removeprefix("Value error, "))
-                continue
-            where = f"{place}.{field}"
-            if problem["type"] == "extra_forbidden":
-                fields = list(cls.model_fields)
-                lines.setdefault(where, f"{where}: no such field{did_you_mean(field, fields)}")
-            else:
-                found = problem["input"]
-                expected = problem["msg"].removeprefix("Value error, ")
-                known = [str(x) for x in get_args(cls.model_fields[field].annotation)]
-                if problem["type"] == "literal_error" and isinstance(found, str):
-                    near = difflib.get_close_matches(found, known, n=1)
-                    expected += f"; did you mean {near[0]!r}?" if near else "."
-                else:
-                    expected += "."
-                lines.setdefault(where, f"{where}: found {found!r}. {expected}")
-        return list(lines.values())
+    def _explain(cls, problem: ErrorDetails, section: str) -> str:
+        expected = problem["msg"].removeprefix("Value error, ")
+        if not problem["loc"]:  # a rule over several fields, which names them itself
+            return expected
+        field, found = str(problem["loc"][0]), problem["input"]
+        if problem["type"] == "extra_forbidden":
+            return f"{section}.{field}: no such field{did_you_mean(field, cls.model_fields)}"
+        end = "."
+        if problem["type"] == "literal_error" and isinstance(found, str):
+            known = map(str, get_args(cls.model_fields[field].annotation))
+            if near := difflib.get_close_matches(found, known, n=1):
+                end = f"; did you mean {near[0]!r}?"
+        return f"{section}.{field}: found {found!r}. {expected}{end}"
 
 
 class DataConfig(Settings):
@@ -74,25 +85,20 @@ class DataConfig(Settings):
         "auto", description="documents: one a line; stream: one continuous text"
     )
     encoding: str = Field("utf-8", description="encoding of the file")
-    validation: float = Field(
+    validation: HeldOut = Field(
         0.1,
-        ge=0,
-        lt=0.5,
         description="share held out for validation; 0: none, and the training text is scored again",
     )
-    test: float | None = Field(
+    test: HeldOut | None = Field(
         None,
-        ge=0,
-        lt=0.5,
         description="share held out for the test (default: 0.1 of documents, 0 of a stream or "
         "without validation)",
     )
-    split_seed: int = Field(
-        42, ge=0, description="shuffles the documents before the split (42: the lectures' split)"
+    split_seed: NonNegativeInt = Field(
+        42, description="shuffles the documents before the split (42: the lectures' split)"
     )
-    validation_tokens: int | None = Field(
+    validation_tokens: NonNegativeInt | None = Field(
         None,
-        ge=0,
         description="tokens of a held-out part that are scored, spread over it; 0: all "
         "(default: all, but 262,144 of a text over 32 MB)",
     )
@@ -121,47 +127,41 @@ class OptimConfig(Settings):
     name: Literal["adamw", "muon", "sgd"] = Field(
         "adamw", description="muon: Muon for hidden matrices, AdamW for the rest"
     )
-    muon_learning_rate: float = Field(
-        0.02, gt=0, le=LARGEST_LEARNING_RATE, description="peak learning rate of Muon's matrices"
+    muon_learning_rate: LearningRate = Field(
+        0.02, description="peak learning rate of Muon's matrices"
     )
-    learning_rate: float = Field(
-        1e-3, gt=0, le=LARGEST_LEARNING_RATE, description="peak learning rate"
-    )
+    learning_rate: LearningRate = Field(1e-3, description="peak learning rate")
     schedule: Literal["cosine", "linear", "constant", "step_decay"] = Field(
         "cosine",
         description="how the learning rate falls; step_decay: to a tenth at `decay_start`",
     )
-    warmup: int = Field(0, ge=0, description="steps over which the learning rate rises from 0")
-    decay_start: float = Field(
-        0.0, ge=0, le=1, description="fraction of the steps after which the learning rate falls"
+    warmup: NonNegativeInt = Field(0, description="steps over which the learning rate rises from 0")
+    decay_start: Fraction = Field(
+        0.0, description="fraction of the steps after which the learning rate falls"
     )
-    min_lr_ratio: float = Field(
-        0.1, ge=0, le=1, description="last learning rate as a fraction of the peak"
-    )
-    beta1: float = Field(0.9, ge=0, lt=1, description="AdamW's decay rate of the first moment")
-    beta2: float = Field(0.99, ge=0, lt=1, description="AdamW's decay rate of the second moment")
-    weight_decay: float = Field(
-        0.1, ge=0, description="AdamW's weight decay of what `decayed` says"
+    min_lr_ratio: Fraction = Field(0.1, description="last learning rate as a fraction of the peak")
+    beta1: Decay = Field(0.9, description="AdamW's decay rate of the first moment")
+    beta2: Decay = Field(0.99, description="AdamW's decay rate of the second moment")
+    weight_decay: NonNegativeFloat = Field(
+        0.1, description="AdamW's weight decay of what `decayed` says"
     )
     decayed: Literal["matrices", "all"] = Field(
         "matrices", description="matrices: not embeddings, norms and biases; all: as in the notes"
     )
-    l2: float = Field(
-        0.0, ge=0, description="adds this times the mean square of each matrix to the loss"
+    l2: NonNegativeFloat = Field(
+        0.0, description="adds this times the mean square of each matrix to the loss"
     )
-    grad_clip: float = Field(1.0, ge=0, description="largest gradient norm; 0: no clipping")
+    grad_clip: NonNegativeFloat = Field(1.0, description="largest gradient norm; 0: no clipping")
 
 
 class TrainingConfig(Settings):
     """How long, on what batches, and how it is evaluated."""
 
-    steps: int = Field(1000, gt=0, description="total steps")
-    minutes: float | None = Field(
-        None,
-        gt=0,
-        description="time budget: chooses size, context, batch and steps that fit into it",
+    steps: PositiveInt = Field(1000, description="total steps")
+    minutes: PositiveFloat | None = Field(
+        None, description="time budget: chooses size, context, batch and steps that fit into it"
     )
-    batch_size: Annotated[int, Field(gt=0)] | Literal["all"] = Field(
+    batch_size: PositiveInt | Literal["all"] = Field(
         64, description="sequences (or windows) a step; all: the whole training part"
     )
     examples: Literal["auto", "sequences", "windows"] = Field(
@@ -177,20 +177,19 @@ class TrainingConfig(Settings):
     sample_count: int = Field(
         3, ge=0, le=1_000_000, description="how often a few samples are shown while training"
     )
-    probe_every: int = Field(
+    probe_every: NonNegativeInt = Field(
         0,
-        ge=0,
         description="records activations and gradients every so many steps, for "
         "`hornbook inspect`; 0: never",
     )
-    patience: int = Field(
-        0, ge=0, description="stop after so many evaluations without a new best; 0: never"
+    patience: NonNegativeInt = Field(
+        0, description="stop after so many evaluations without a new best; 0: never"
     )
     deterministic: bool = Field(
         False, description="only operations that give the same bits every time, also on a GPU"
     )
-    ema_decay: float = Field(
-        0.0, ge=0, lt=1, description="decay of averaged weights, which are then kept; 0: none"
+    ema_decay: Decay = Field(
+        0.0, description="decay of averaged weights, which are then kept; 0: none"
     )
     reference: bool = Field(
         False, description="reference kernels: float32, PyTorch's own operations, not compiled"
@@ -202,7 +201,7 @@ class TrainingConfig(Settings):
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="auto: bf16 where a short measurement shows that it is faster"
     )
-    threads: Annotated[int, Field(gt=0)] | Literal["auto"] = Field(
+    threads: PositiveInt | Literal["auto"] = Field(
         "auto", description="CPU threads; auto: as many as are fastest at the moment, measured"
     )
 
@@ -217,12 +216,13 @@ class RunConfig(Settings):
     training: TrainingConfig = TrainingConfig()
 
 
-SECTIONS: dict[str, type[Settings]] = {
-    "data": DataConfig,
-    "tokenizer": TokenizerConfig,
-    "model": ModelConfig,
-    "optim": OptimConfig,
-    "training": TrainingConfig,
+SECTIONS: dict[str, Any] = {  # the class of each; of `model` the base of all models' settings
+    section: field.annotation for section, field in RunConfig.model_fields.items()
 }
 
-Nested = dict[str, dict[str, Any]]
+
+def all_fields(model: type[ModelConfig] = ModelConfig) -> Iterator[tuple[str, str, FieldInfo]]:
+    """Section, name and field of each setting of a run whose model has this class of settings."""
+    for section, cls in {**SECTIONS, "model": model}.items():
+        for name, field in cls.model_fields.items():
+            yield section, name, field

@@ -1,7 +1,7 @@
 """The ladder: every rung trained on the same split, then one table and one picture.
 
 A ladder is a directory of runs, one a rung, with `ladder.json` and `ladder.png` beside them. What is
-there already is not done again: finished rungs are kept, an interrupted one goes on where it was.
+there already is not done again: finished rungs are kept, an interrupted one is resumed.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from hornbook.metrics.comparison import (
 )
 from hornbook.models.registry import MODELS
 from hornbook.planning.decide.time_budget import TooShortError
-from hornbook.planning.request import read_request
+from hornbook.planning.request import Request, read_request
 from hornbook.runs.directory import StoredRun
 from hornbook.training.callbacks.base import Callback
 from hornbook.training.session import resume, train
@@ -44,22 +44,22 @@ MIXTURE = "mixture"
 
 @dataclass(frozen=True)
 class Ladder:
-    """A climbed ladder: what was measured, in the order of the rungs."""
+    """A ladder whose rungs are trained and measured, in their order."""
 
     path: Path
     corpus: str
     measured: tuple[MeasuredRun, ...]
 
     @property
-    def standings(self) -> tuple[RunResult, ...]:
+    def results(self) -> tuple[RunResult, ...]:
         """The rows of its table."""
         return tuple(m.result for m in self.measured)
 
     @property
     def sentences(self) -> list[str]:
-        """What the figures say, in plain words."""
-        told = [difference.sentence for difference in differences(self.measured)]
-        return not_held_out(self.standings) + told + passed(self.measured)
+        """What the figures say, in words."""
+        compared = [difference.sentence for difference in differences(self.measured)]
+        return not_held_out(self.results) + compared + passed(self.measured)
 
 
 def climb(
@@ -76,9 +76,9 @@ def climb(
     """Trains each rung of the ladder for this kind of text (or only those named) and measures it.
 
     The table is of these rungs and of all others that were finished in the same directory before.
-    report: called with the standing of each rung asked for, as soon as it is known.
+    report: called with the result of each of these rungs, as soon as it is known.
     minutes: for all of it, from `began` (time.monotonic()) on, by default from this call; each rung
-        that is trained makes the updates that fit into its part.
+        that is trained makes the steps that fit into its share.
     Raises ConfigError for an unknown rung or too few minutes, RunError where `out` holds another
     ladder, is a file, or cannot be written.
     """
@@ -121,7 +121,7 @@ def climb(
     measured = [known[name] for name in (*whole, MIXTURE) if name in known]
     check_same_text(measured)
     ladder = Ladder(path, text.source, tuple(measured))
-    rows = ladder.standings
+    rows = ladder.results
     write_json(
         path / "ladder.json",
         {**facts, "standings": [row.to_json() for row in rows], "sentences": ladder.sentences},
@@ -136,13 +136,21 @@ class TimeShares:
     """The time budget of a ladder: each rung that is trained gets a share of what is left when it
     begins, and leaves the time that it takes to measure it, and to mix it where it is the last.
 
-    weights: of the rungs: the last, which gains most by its minutes, gets a third.
+    weights: of the rungs: the last, which gains most by its minutes, gets a third. ends: when the last
+    share is over, by the clock, in seconds.
     """
 
     def __init__(
-        self, minutes: float, began: float, rungs: Mapping[str, Nested], path: Path, *, mixed: bool
+        self,
+        minutes: float,
+        began: float,
+        rungs: Mapping[str, Nested],
+        path: Path,
+        *,
+        mixed: bool,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        trained = _trained(rungs)
+        trained, self._clock = _trained(rungs), clock
         self.minutes, self.path, self.mixed = minutes, path, mixed
         self.weights = dict.fromkeys(trained, 1.0)
         if trained:
@@ -160,41 +168,45 @@ class TimeShares:
         settings: Nested,
         callbacks: Sequence[Callback],
     ) -> StoredRun:
-        """The run of a rung, trained for its part. Raises ConfigError where that is too short."""
-        weight, began = self.weights[rung], time.monotonic()
-        part = max(0.01, self.ends - began) * weight / sum(self.weights[r] for r in self.left) / 60
-        self.left.remove(rung)
-        # what comes after a rung is much like its report
-        reserve = 2.0 if self.left or not self.mixed else 4.0
-        request = read_request(
-            corpus,
-            preset=preset,
-            settings=merge(settings, {"training": {"minutes": part}}),
-            began=began,
-            reserve=reserve,
-        )
+        """The run of a rung, trained for its share. Raises ConfigError where that is too short."""
+        request = self.request(rung, corpus, preset, settings)
+        share = float(request.requested("training", "minutes"))
         try:
             return train(request, out=self.path / rung, callbacks=callbacks)
         except TooShortError as error:
-            enough = self.minutes + 1.1 * (error.needed - part) * self.whole / weight
-            there = any((self.path / other).exists() for other in self.weights)
-            place = f", and another place (--out) than {self.path}, or remove it" if there else ""
+            enough = self.minutes + 1.1 * (error.needed - share) * self.whole / self.weights[rung]
+            there = any((self.path / name).exists() for name in self.weights)
+            other = f", and another place (--out) than {self.path}, or remove it" if there else ""
             raise ConfigError(
                 f"minutes: found {self.minutes:g} for {len(self.weights)} trained rungs, too few here "
-                f"for {rung}, whose part is {part:.2g}; give {math.ceil(enough * 2) / 2:g} or more"
-                f"{place}"
+                f"for {rung}, whose share is {share:.2g}; give {math.ceil(enough * 2) / 2:g} or more"
+                f"{other}"
             ) from None
+
+    def request(self, rung: str, corpus: str, preset: Nested, settings: Nested) -> Request:
+        """What is requested of the next rung, whose share begins now."""
+        began, weights = self._clock(), sum(self.weights[r] for r in self.left)
+        share = max(0.01, self.ends - began) * self.weights[rung] / weights / 60
+        self.left.remove(rung)
+        return read_request(
+            corpus,
+            preset=preset,
+            settings=merge(settings, {"training": {"minutes": share}}),
+            began=began,
+            # what comes after a rung is much like its report
+            reserve=2.0 if self.left or not self.mixed else 4.0,
+        )
 
 
 def _trained(rungs: Mapping[str, Nested]) -> list[str]:
-    """Those of the rungs that are no counts."""
+    """The rungs that are trained, not counted."""
     entries = {rung: MODELS[preset["model"]["name"]] for rung, preset in rungs.items()}
     return [rung for rung, entry in entries.items() if not entry.load(entry.model).fitted]
 
 
 def _claim(path: Path, facts: dict[str, Any], trained: Sequence[str]) -> None:
     known = path / "ladder.json"
-    climbed = path.is_dir() and any(place.is_dir() for place in path.iterdir())
+    climbed = path.is_dir() and any(entry.is_dir() for entry in path.iterdir())
     if known.exists() and climbed:
         before = read_json(known)
         same = ["sha256", "settings"]
@@ -203,7 +215,8 @@ def _claim(path: Path, facts: dict[str, Any], trained: Sequence[str]) -> None:
         if other := [key for key in same if before.get(key) != facts.get(key)]:
             what = "on another text or with other settings"
             if other == ["minutes"]:
-                what = f"of {before.get('minutes') or 'no'} minutes"
+                minutes = before.get("minutes")
+                what = f"of {minutes:g} minutes" if minutes else "of no minutes"
             raise RunError(
                 f"{path}: holds a ladder {what}; give another place (--out) or remove it"
             )
@@ -242,7 +255,7 @@ def _is_of(out: Path, members: Sequence[StoredRun]) -> bool:
 
 
 def passed(measured: Sequence[MeasuredRun]) -> list[str]:
-    """Where trained rungs really pass the best counts, in all and on documents that are new."""
+    """Which trained rungs are below the best counts, over all documents and over new ones."""
     counts = [m for m in measured if m.result.fitted]
     trained = [m for m in measured if not m.result.fitted and m.result.name != MIXTURE]
     if not counts or not trained:

@@ -1,9 +1,9 @@
 """The learning-rate sweep of the notes, and a short confirmation, since a sweep alone misleads.
 
-The sweep raises the rate exponentially, step by step, and records the loss of each (the notes,
-"Trigram+MLP": 10^-3 to 10^0; Smith 2017). Its curve mixes the effect of a rate with what the rates
-before it have learned, so the suggestion is then tried: three rates, each from the same start for
-the same few steps.
+The sweep raises the learning rate exponentially, step by step, and records the loss of each step (the
+notes, "Trigram+MLP": 10^-3 to 10^0; Smith 2017). Its curve mixes the effect of a learning rate with
+what the ones before it have learned, so the suggestion is then tried: three learning rates, each from
+the same first weights for as many steps.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from hornbook.planning.plan import Plan
 
 DIVERGED = 1e9  # nats that stand for infinity in the smoothed curve
 SMOOTH = 25  # the curve is averaged over a 25th of its length
-AROUND = 3.0  # the rates confirmed are this factor apart
+AROUND = 3.0  # the learning rates that are confirmed are this factor apart
 TAIL = 5  # the loss of a confirmation is the mean over its last fifth
 
 
@@ -31,7 +31,7 @@ class Sweep:
     """Learning rates and losses of the sweep, inf once it diverged; what its curve suggests.
 
     suggested: None where the sweep diverged too soon for a curve.
-    confirmed: (rate, loss) of the rates tried; inf losses are runs that diverged.
+    confirmed: (learning rate, loss) of those that were tried; the loss of one that diverged is inf.
     muon: the learning rate of Muon's matrices by the others'; None without Muon.
     """
 
@@ -43,13 +43,14 @@ class Sweep:
 
     @property
     def best(self) -> float | None:
-        """The rate that did best in the confirmation; None where none came below the first loss."""
+        """The learning rate of the lowest loss that was confirmed; None where none is below the first
+        loss of the sweep."""
         learned = [pair for pair in self.confirmed if pair[1] < self.losses[0]]
         return min(learned, key=lambda pair: pair[1])[0] if learned else None
 
     @property
     def diverged(self) -> bool:
-        """Whether every rate that was tried diverged."""
+        """Whether every learning rate that was tried diverged."""
         return not any(math.isfinite(loss) for _, loss in self.confirmed)
 
     def to_json(self) -> dict[str, Any]:
@@ -72,8 +73,8 @@ def find_learning_rate(
 ) -> Sweep:
     """Sweeps the learning rate of a plan from low to high and confirms around the suggestion.
 
-    Raises ConfigError for a model that is not trained by
-    gradients, or for bounds that are none.
+    Raises ConfigError for a model that is not trained by gradients, and for bounds or steps that are
+    not possible.
     """
     if plan.shape.fitted:
         raise ConfigError(
@@ -96,8 +97,8 @@ def find_learning_rate(
 
 
 def suggest(rates: np.ndarray[Any, Any], losses: list[float]) -> float | None:
-    """A third of the rate at which the smoothed loss is lowest; None where it diverged before there
-    was anything to smooth.
+    """A third of the learning rate at which the smoothed loss is lowest; None where it diverged before
+    there was anything to smooth.
 
     Beyond the lowest point the loss is already on its way up; the steepest slope, which others take,
     says where learning began.

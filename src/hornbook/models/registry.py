@@ -112,16 +112,17 @@ MODELS: dict[str, Entry] = {
 }
 
 
-def model_config(settings: Mapping[str, Any]) -> ModelConfig:
-    """The configuration of the model that `settings["name"]` names.
-
-    Raises ConfigError for an unknown model or field.
-    """
-    name = str(settings.get("name", ""))
+def config_class(name: str) -> type[ModelConfig]:
+    """The class of a model's settings. Raises ConfigError for an unknown model."""
     if name not in MODELS:
         raise ConfigError(f"model: found {name!r}, no such model{did_you_mean(name, MODELS)}")
-    config: ModelConfig = MODELS[name].load(MODELS[name].config).parse(settings, "model")
-    return config
+    cls: type[ModelConfig] = MODELS[name].load(MODELS[name].config)
+    return cls
+
+
+def model_config(settings: Mapping[str, Any]) -> ModelConfig:
+    """The settings of the model that they name. Raises ConfigError for an unknown model or field."""
+    return config_class(str(settings.get("name", ""))).parse(settings, "model")
 
 
 def parse_run_config(data: Mapping[str, Any]) -> RunConfig:

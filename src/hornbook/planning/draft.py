@@ -1,4 +1,4 @@
-"""The settings of a run while they are decided: each by one decision, at one place."""
+"""The settings of a run while they are decided: each by one decision."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Draft:
         self.decisions: dict[str, Decision[Any]] = {}
 
     def is_requested(self, name: str) -> bool:
-        """Whether a setting, such as `training.steps`, was asked for."""
+        """Whether a setting, such as `training.steps`, is requested."""
         section, field = name.split(".")
         return field in self._requested.get(section, {})
 

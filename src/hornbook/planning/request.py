@@ -1,4 +1,4 @@
-"""What was asked for: from flags, TOML or Python arguments, already in one form."""
+"""What is requested: from flags, TOML or Python arguments, already in one form."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from hornbook.optim.schedules import Segment
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What a run was asked to be. Nothing in it was chosen by hornbook.
+    """What a user requests of a run. Nothing in it is chosen by hornbook.
 
     preset: a name, or a whole configuration in place of one (a rung of the ladder).
-    settings: sections with only the fields that were asked for.
+    settings: sections with only the fields that are requested.
     began: time.monotonic() at which a time budget begins; None: now.
     reserve: how many times the seconds of the report a time budget leaves at its end.
     segments: a schedule to repeat, of a run whose steps were counted anew.
@@ -32,7 +32,7 @@ class Request:
     messages: tuple[str, ...] = ()
 
     def requested(self, section: str, name: str) -> Any:
-        """The value that was asked for; None where none was."""
+        """The requested value of a setting; None where it is not requested."""
         return self.settings.get(section, {}).get(name)
 
 
@@ -46,7 +46,7 @@ def read_request(
     reserve: float = 1.0,
     **training: Any,
 ) -> Request:
-    """A request from arguments. `training`: fields of that section, None where not asked for.
+    """A request from arguments. `training`: fields of that section, None where not requested.
 
     settings: dotted fields, sections of fields, or both. Names of earlier versions are accepted, with
     a message. Raises ConfigError where one value is given twice.

@@ -26,7 +26,7 @@ from hornbook.planning.decide import execution, memory
 from hornbook.planning.decide.batches import BatchSize
 from hornbook.planning.decide.size import Size
 from hornbook.planning.decide.time_budget import TimeBudget
-from hornbook.planning.decision import Decision
+from hornbook.planning.decision import REQUESTED, Decision
 from hornbook.planning.draft import Draft
 from hornbook.planning.plan import Plan
 from hornbook.planning.request import Request
@@ -55,7 +55,8 @@ class Resolution:
         self.shape = Shape.of(model, data, config.training)
         windows = self.shape.examples == "windows" and not model.fitted
         self.least_rows = 2 if windows else 1  # of one window BatchNorm has no variance
-        self.batch_size = self._batch_in_context()
+        self._batch = self._batch_in_context()
+        self.batch_size: BatchSize = self._batch.value
         if windows:
             model.check_windows(self.shape.rows(self.batch_size))
         self.bench: Bench | None = None
@@ -79,13 +80,13 @@ class Resolution:
         self.preset_context = self.draft[name]
         self.draft.decide(name, decision)
 
-    def _batch_in_context(self) -> BatchSize:
+    def _batch_in_context(self) -> Decision[BatchSize]:
         """As many tokens as in the preset's context; or what was requested."""
         batch: BatchSize = self.draft["training.batch_size"]
         if self.draft.is_requested("training.batch_size"):
-            return batch
+            return Decision(batch, REQUESTED)
         if "model.context_length" not in self.draft.decisions:
-            return batch
+            return Decision(batch, "the preset's")
         context = self.draft["model.context_length"]
         return of_text.batch_in_context(batch, self.preset_context, context, least=self.least_rows)
 
@@ -148,14 +149,14 @@ class Resolution:
         fixed = requested("training.steps") or (named and not in_time)
         fitted, batch = of_text.steps_and_batch(
             steps,
-            self.batch_size,
+            self._batch,
             None if fixed else self.max_steps(self.batch_size),
             rows=self.shape.rows(self.batch_size),
             in_time=in_time,
             keep_batch=named or requested("training.batch_size"),
             least=self.least_rows,
         )
-        small_text = fitted is not steps or batch.value != self.batch_size
+        small_text = fitted is not steps or batch is not self._batch
         n_steps = draft.decide("training.steps", fitted)
         draft.decide("training.batch_size", batch)
         planned = None if in_time else draft.preset("training.steps")

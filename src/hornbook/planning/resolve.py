@@ -61,8 +61,8 @@ def _model_and_preset(request: Request) -> tuple[str, Nested]:
     """The name of the model, and the preset that was requested; an empty one where none was."""
     preset = request.preset
     base = presets.named(preset) if isinstance(preset, str) else preset or {}
-    asked = request.model or request.requested("model", "name")
-    name = str(asked or base.get("model", {}).get("name") or DEFAULT_MODEL)
+    requested = request.model or request.requested("model", "name")
+    name = str(requested or base.get("model", {}).get("name") or DEFAULT_MODEL)
     model_config({"name": name})  # an unknown name is refused before anything is read
     if not MODELS[name].trained:
         raise ConfigError(f"model: {name} is not trained; make one of runs with `hornbook mix`")

@@ -26,6 +26,7 @@ from hornbook.planning.tuning import (
     MEASURING_SECONDS,
     MEASURING_SHARE,
     PARAMETERS_PER_TOKEN,
+    REPORT_OVERHEAD,
     SMALL_TEXT_EPOCHS,
     TIMED_SECONDS,
     TIMED_STEPS,
@@ -93,7 +94,8 @@ def plan_in_time(
     name = "training.eval_count"
     known = draft[name] if draft.is_requested(name) else None
     guess = _evaluation_seconds(resolution, seconds)
-    replace(budget, evaluation=guess, report=guess).check(seconds, known or 2)
+    rough = replace(budget, evaluation=guess, report=guess + REPORT_OVERHEAD)
+    rough.check(seconds, known or 2)
     evaluation, report = bench.report_seconds(resolution.text_index())
     budget = replace(budget, evaluation=evaluation, report=report * request.reserve)
     preset = draft[name]

@@ -22,6 +22,11 @@ from hornbook.planning.tuning import SMALL_TEXT_DROPOUT, SMALL_TEXT_EPOCHS
 PRESET = Decision(1000, "the preset's")
 
 
+def rows_of(batch: BatchSize) -> Decision[BatchSize]:
+    """The batch of a preset."""
+    return Decision(batch, "the preset's")
+
+
 @pytest.mark.parametrize(
     ("preset", "longest", "n_train", "expected"),
     [
@@ -65,7 +70,9 @@ def test_a_context_that_a_stream_cannot_fill_is_refused() -> None:
 def test_a_batch_in_another_context_has_as_many_tokens(
     batch: BatchSize, context: int, expected: BatchSize
 ) -> None:
-    assert batch_in_context(batch, 64, context, least=2) == expected
+    found = batch_in_context(batch, 64, context, least=2)
+    assert found.value == expected
+    assert (found.reason == "the preset's") == (expected == batch)
 
 
 def test_rows_of_sliding_models_are_longer_than_their_context() -> None:
@@ -83,10 +90,13 @@ def test_a_text_is_small_where_the_model_has_several_parameters_a_token() -> Non
 
 
 def test_a_text_that_is_not_small_keeps_steps_and_batch() -> None:
-    assert steps_and_batch(PRESET, 64, None, rows=64) == (PRESET, Decision(64, "the preset's"))
-    steps, batch = steps_and_batch(PRESET, 64, 900, rows=64)  # not worth a change
+    assert steps_and_batch(PRESET, rows_of(64), None, rows=64) == (
+        PRESET,
+        Decision(64, "the preset's"),
+    )
+    steps, batch = steps_and_batch(PRESET, rows_of(64), 900, rows=64)  # not worth a change
     assert (steps, batch.value) == (PRESET, 64)
-    assert steps_and_batch(PRESET, "all", 100, rows=10)[0] is PRESET
+    assert steps_and_batch(PRESET, rows_of("all"), 100, rows=10)[0] is PRESET
 
 
 @pytest.mark.parametrize("rows", [64, 20])
@@ -94,7 +104,7 @@ def test_a_text_that_is_not_small_keeps_steps_and_batch() -> None:
 def test_a_small_text_is_seen_twelve_times(rows: int, keep_batch: bool) -> None:
     """Whatever the batch becomes, as many rows are seen in all; also where the text has fewer rows
     than the preset's batch."""
-    steps, batch = steps_and_batch(PRESET, 64, 30, rows=rows, keep_batch=keep_batch)
+    steps, batch = steps_and_batch(PRESET, rows_of(64), 30, rows=rows, keep_batch=keep_batch)
     assert "12 times through a small text" in steps.reason
     assert isinstance(batch.value, int)
     assert batch.value == 64 if keep_batch else batch.value < rows
@@ -104,18 +114,18 @@ def test_a_small_text_is_seen_twelve_times(rows: int, keep_batch: bool) -> None:
 
 
 def test_a_batch_has_no_fewer_rows_than_a_model_needs() -> None:
-    assert steps_and_batch(PRESET, 8, 2, rows=4, least=2)[1].value == 2
-    assert steps_and_batch(PRESET, 8, 2, rows=4)[1].value == 1
+    assert steps_and_batch(PRESET, rows_of(8), 2, rows=4, least=2)[1].value == 2
+    assert steps_and_batch(PRESET, rows_of(8), 2, rows=4)[1].value == 1
 
 
 def test_steps_in_time_are_not_exceeded() -> None:
     fit = Decision(40, "as many as fit")
-    steps, batch = steps_and_batch(fit, 16, 30, rows=16, in_time=True)
+    steps, batch = steps_and_batch(fit, rows_of(16), 30, rows=16, in_time=True)
     assert steps is fit  # 80 of the smaller batches would be 12 epochs
     assert batch == Decision(6, "a small text")
-    steps, _ = steps_and_batch(fit, 16, 35, rows=16, in_time=True, keep_batch=True)
+    steps, _ = steps_and_batch(fit, rows_of(16), 35, rows=16, in_time=True, keep_batch=True)
     assert steps.value == 35
-    steps, batch = steps_and_batch(fit, "all", 35, rows=16, in_time=True)
+    steps, batch = steps_and_batch(fit, rows_of("all"), 35, rows=16, in_time=True)
     assert (steps.value, batch.value) == (35, "all")
 
 

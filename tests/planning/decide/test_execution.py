@@ -171,5 +171,5 @@ def test_steps_are_compiled_on_request_if_they_can_be() -> None:
         raise RuntimeError("no such operation")
 
     for requested in ("yes", "auto"):
-        found = compiled(requested, run_seconds=lambda: 1e9, measure=failing)  # type: ignore[arg-type]
+        found = compiled(requested, run_seconds=lambda: 1e9, measure=failing)
         assert found == ("no", "it failed here: RuntimeError")

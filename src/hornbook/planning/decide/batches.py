@@ -59,11 +59,12 @@ def row_length(
 
 def batch_in_context(
     preset: BatchSize, preset_context: int, context: int, *, least: int
-) -> BatchSize:
-    """About as many tokens as the preset's batch in its context. least: rows at least."""
+) -> Decision[BatchSize]:
+    """A batch of about as many tokens as the preset's in its context. least: rows at least."""
     if preset == "all" or context == preset_context:
-        return preset
-    return max(least, preset * preset_context // context)
+        return Decision(preset, "the preset's")
+    rows = max(least, preset * preset_context // context)
+    return Decision(rows, f"about as many tokens as {preset} in the preset's context")
 
 
 def max_steps(n_parameters: int, n_train: int, tokens_per_step: float) -> int | None:
@@ -78,7 +79,7 @@ def max_steps(n_parameters: int, n_train: int, tokens_per_step: float) -> int | 
 
 def steps_and_batch(
     steps: Decision[int],
-    batch: BatchSize,
+    batch: Decision[BatchSize],
     limit: int | None,
     *,
     rows: int,
@@ -92,20 +93,20 @@ def steps_and_batch(
     limit: see `max_steps`, of this batch. rows: in the batch, which a text may have fewer of than was
     set. least: rows of a batch at least.
     """
-    kept = Decision(batch, "the preset's")
+    is_all = batch.value == "all"
     tolerated = 1.0 if in_time else TOLERATED
-    if limit is None or steps.value <= tolerated * limit or (batch == "all" and not in_time):
-        return steps, kept
-    fewer, chosen = limit, kept
-    if batch != "all" and not keep_batch:
+    if limit is None or steps.value <= tolerated * limit or (is_all and not in_time):
+        return steps, batch
+    fewer = limit
+    if not is_all and not keep_batch:
         most = rows * limit // (SMALL_TEXT_STEPS_PER_EPOCH * SMALL_TEXT_EPOCHS)
         smaller = min(rows, max(least, most))
         fewer = round(limit * rows / smaller)
-        chosen = kept if smaller == batch else Decision(smaller, "a small text")
+        batch = batch if smaller == batch.value else Decision(smaller, "a small text")
     if not in_time or fewer < steps.value:
         reason = f"{SMALL_TEXT_EPOCHS} times through a small text; more would memorize it"
         steps = Decision(fewer, reason)
-    return steps, chosen
+    return steps, batch
 
 
 def dropout(preset: float, *, small_text: bool, epochs: float | None) -> Decision[float]:
