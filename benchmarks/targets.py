@@ -87,6 +87,11 @@ def peer(target: float, device: str) -> dict[str, Any]:
     }
 
 
+def show(row: dict[str, Any]) -> None:
+    """Prints a row of the table."""
+    print("  ".join(f"{name} {value}" for name, value in row.items()), flush=True)
+
+
 def main() -> None:
     """Measures the corpora that are named."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -95,16 +100,17 @@ def main() -> None:
     parser.add_argument("--peer", action="store_true")
     parser.add_argument("--long", action="store_true", help="Shakespeare to 1.47 as well")
     arguments = parser.parse_args()
-    rows = []
-    for corpus in arguments.corpora:
-        for target, settings in SPRINTS[corpus]:
-            rows.append({"what": corpus, **sprint(corpus, target, settings, arguments.device)})
+    corpora, device = arguments.corpora, arguments.device
+    goals = [(corpus, *goal) for corpus in corpora for goal in SPRINTS[corpus]]
     if arguments.long:
-        rows.append({"what": "shakespeare", **sprint("shakespeare", *LONG, arguments.device)})
+        goals.append(("shakespeare", *LONG))
+    rows = []
+    for corpus, target, settings in goals:
+        rows.append({"what": corpus, **sprint(corpus, target, settings, device)})
+        show(rows[-1])
     if arguments.peer:
-        rows.append({"what": "nanoGPT's CPU recipe", **peer(1.88, arguments.device)})
-    for row in rows:
-        print("  ".join(f"{name} {value}" for name, value in row.items()), flush=True)
+        rows.append({"what": "nanoGPT's CPU recipe", **peer(1.88, device)})
+        show(rows[-1])
     print(json.dumps({"benchmark": "targets", "rows": rows}))
 
 

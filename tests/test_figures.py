@@ -17,12 +17,13 @@ from hornbook.config import RunConfig
 from hornbook.config.presets import notes_gpt
 from hornbook.data.batches import Draw, build_batches
 from hornbook.data.part import Part
-from hornbook.engine.step import TrainStep
+from hornbook.engine.step import OptimizerStep
 from hornbook.generate import sample
 from hornbook.metrics.loss import batch_loss, evaluate, score
 from hornbook.models.base import LanguageModel
 from hornbook.models.registry import build_model, model_config, parse_run_config
-from hornbook.planning.plan import make_plan
+from hornbook.planning.request import read_request
+from hornbook.planning.resolve import resolve
 from tests.conftest import Lecture
 
 SEED = 2147483647
@@ -73,12 +74,12 @@ def test_bigram_counts_rate_andrejq_and_sample_the_names_of_the_notes(
 
 
 def test_the_neural_bigram_follows_the_notes(lecture_names: Lecture) -> None:
-    plan = make_plan(preset="notes-bigram")
-    model = plan.model
-    assert plan.train_part.n_targets == 228_146
+    plan = resolve(read_request(preset="notes-bigram"))
+    model = plan.build_model()
+    assert plan.data.train.n_targets == 228_146
     first = torch.randn((27, 27), generator=torch.Generator().manual_seed(SEED))
     assert torch.equal(model.state_dict()["weight"], first)
-    step = TrainStep(model, plan.batches, plan.config, "fp32")
+    step = OptimizerStep(model, plan.build_batches(), plan.config)
     losses = {i: step(i)[0].item() for i in range(plan.config.training.steps)}
     expected = {0: 3.768619, 1: 3.378807, 2: 3.161090, 10: 2.696505, 50: 2.509855, 100: 2.489959}
     for i, nats in expected.items():
