@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -12,22 +13,15 @@ import torch
 from hornbook.config import Nested, merge
 from hornbook.engine.compiled import SPAN
 from hornbook.engine.step import OptimizerStep
-from hornbook.metrics.text_index import text_index_of
-from hornbook.models.registry import build_on_meta, parse_run_config
 from hornbook.planning.bench import Bench
-from hornbook.planning.shape import Shape
 from hornbook.planning.tuning import TRIAL_TOKENS
-from tests.planning.texts import CPU, TINY_GPT, TINY_MLP, data_of
+from tests.planning.texts import TINY_GPT, TINY_MLP, plan_of
 
 
 def bench_of(corpus: Path, settings: Nested) -> Bench:
     """Its clock is one second later each time: whatever is timed takes a second."""
-    data, config = data_of(corpus), parse_run_config(settings)
-    model = build_on_meta(config.model, data.tokenizer.vocab_size, data.tokenizer.end_id)
-    shape, ticks = Shape.of(model, data, config.training), itertools.count()
-    return Bench(
-        config, data, shape, CPU, config.training.batch_size, clock=lambda: float(next(ticks))
-    )
+    ticks = itertools.count()
+    return Bench(plan_of(corpus, settings), clock=lambda: float(next(ticks)))
 
 
 @pytest.fixture
@@ -50,24 +44,19 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return found
 
 
-def test_a_step_is_timed_several_times_or_until_time_is_over(
-    words_file: Path, made: list[str]
-) -> None:
+def test_a_step_is_timed_until_time_is_over(words_file: Path, made: list[str]) -> None:
     bench = bench_of(words_file, TINY_GPT)
-    assert bench.step_seconds("fp32", times=5) == 1.0
-    assert made == ["fp32 step"] * 6  # one to warm up
-    made.clear()
-    assert bench.step_seconds("fp32", times=12, most=0.4) == 1.0
+    assert bench.step_seconds(most=0.4) == 1.0
     assert made == ["fp32 step"]
 
 
 def test_a_trial_that_is_short_enough_is_made_once(words_file: Path, made: list[str]) -> None:
     """It is timed with few rows; `least` is of a whole step."""
     bench = bench_of(words_file, TINY_GPT)
-    assert bench.trial_seconds("fp32", least=1.5) == 1.0
+    assert bench.trial_seconds(least=1.5) == 1.0
     assert len(made) == 1
     made.clear()
-    assert bench.trial_seconds("fp32", least=0.5) == 1.0
+    assert bench.trial_seconds(least=0.5) == 1.0
     assert len(made) == 7
 
 
@@ -90,7 +79,7 @@ def test_steps_are_timed_with_the_threads_that_were_decided(
     words_file: Path, made: list[str]
 ) -> None:
     bench = bench_of(words_file, TINY_GPT)
-    bench.threads = 3
+    bench.plan = replace(bench.plan, threads=3)
     bench.bf16_ratio()
     assert {found.split(", ")[1] for found in made} == {"3 threads"}
 
@@ -111,9 +100,9 @@ def test_nothing_outside_changes(settings: Nested, words_file: Path) -> None:
     training = bench.model.training
     bench.seconds_by_threads([1])
     bench.bf16_ratio()
-    bench.step_seconds("fp32")
-    bench.kept_bytes("fp32")
-    bench.report_seconds(text_index_of(bench.data.split))
+    bench.step_seconds(1.0)
+    bench.kept_bytes(2)
+    bench.report_seconds()
     assert torch.equal(torch.get_rng_state(), before)
     assert bench.model.training is training
     for name, tensor in bench.model.state_dict().items():
@@ -124,10 +113,11 @@ def test_nothing_outside_changes(settings: Nested, words_file: Path) -> None:
 def test_what_is_kept_for_the_backward_pass_grows_with_rows(
     settings: Nested, words_file: Path
 ) -> None:
-    two, three = bench_of(words_file, settings).kept_bytes("fp32")
+    bench = bench_of(words_file, settings)
+    two, three = bench.kept_bytes(2), bench.kept_bytes(3)
     assert 0 < three - two <= two
     wider = merge(settings, {"model": {"n_hidden": 60}})
-    assert bench_of(words_file, wider).kept_bytes("fp32")[0] > two
+    assert bench_of(words_file, wider).kept_bytes(2) > two
 
 
 def test_steps_that_cannot_be_compiled_raise(
@@ -140,12 +130,12 @@ def test_steps_that_cannot_be_compiled_raise(
     bench = bench_of(words_file, merge(TINY_MLP, descent))
     monkeypatch.setattr("hornbook.engine.compiled.compile_trace", failing)
     with pytest.raises(RuntimeError, match="several steps cannot be compiled"):
-        bench.compiled_ratio("fp32", "steps")
+        bench.compiled_ratio("steps")
     monkeypatch.setattr("hornbook.engine.compiled.compile_trace", lambda graph, *_: graph)
-    assert bench.compiled_ratio("fp32", "steps") == 1 / SPAN  # a second for each call
+    assert bench.compiled_ratio("steps") == 1 / SPAN  # a second for each call
 
 
 def test_the_report_is_timed_beforehand(words_file: Path) -> None:
     bench = bench_of(words_file, TINY_GPT)
-    evaluation, report = bench.report_seconds(text_index_of(bench.data.split))
+    evaluation, report = bench.report_seconds()
     assert 0 < evaluation < report

@@ -43,7 +43,7 @@ def test_what_a_preset_says_is_not_repeated(words_file: Path) -> None:
 def test_what_time_decided_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = {48: 0.02, 64: 1.0, 128: 2.0}
     monkeypatch.setattr(
-        Bench, "step_seconds", lambda bench, *_, **__: seconds[bench.config.model.n_embd]
+        Bench, "step_seconds", lambda bench, *_, **__: seconds[bench.plan.config.model.n_embd]
     )
     monkeypatch.setattr(Bench, "report_seconds", lambda *_: (2.0, 3.0))
     lines = dict(describe(plan_of("names", minutes=5)))

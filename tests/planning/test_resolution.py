@@ -34,16 +34,16 @@ def test_a_longer_context_has_fewer_rows(tmp_path: Path) -> None:
     path.write_text("\n".join(f"{'lorem ipsum ' * 12}{i}" for i in range(40)))
     found = resolution_of(path, merge(TINY_GPT, {"training": {"batch_size": 32}}))
     assert found.draft["model.context_length"] == 256  # 16 of the preset
-    assert found.batch_size == 2
+    assert found.draft["training.batch_size"] == 2
     found.decide_execution()
     found.decide_steps(Decision(5, "the preset's"))
     reason = found.draft.decisions["training.batch_size"].reason
     assert reason == "about as many tokens as 32 in the preset's context"
     kept = resolution_of(path, TINY_GPT, {"training": {"batch_size": 32}})
-    assert kept.batch_size == 32
+    assert kept.draft["training.batch_size"] == 32
     asked = resolution_of(path, TINY_GPT, {"model": {"context_length": 64}})
     assert asked.draft["model.context_length"] == 64
-    assert asked.batch_size == 4
+    assert asked.draft["training.batch_size"] == 4
 
 
 def test_a_sliding_model_keeps_its_context(tmp_path: Path) -> None:
@@ -92,7 +92,6 @@ def test_the_reference_and_determinism_depend_on_no_measurement(
     assert (plan.precision, plan.compiled) == ("fp32", "no")
     assert plan.decisions["precision"].reason == plan.decisions["compiled"].reason == reason
     assert plan.threads == torch.get_num_threads()
-    assert resolution.bench is not None
 
 
 @pytest.mark.usefixtures("two_threads")
@@ -106,8 +105,7 @@ def test_threads_are_not_measured_beside_other_python_threads(
     resolution.decide_execution()
     assert resolution.decisions["threads"].value == expected
     assert ("other Python threads" in resolution.decisions["threads"].reason) == (pythons > 1)
-    assert resolution.bench is not None
-    assert resolution.bench.threads == expected
+    assert resolution.bench.plan.threads == expected
 
 
 def test_a_small_text_changes_what_is_timed_and_estimated(few_names: Path) -> None:
@@ -123,9 +121,9 @@ def test_a_small_text_changes_what_is_timed_and_estimated(few_names: Path) -> No
     plan = resolution.plan(Request())
     assert plan.config.model.model_dump()["dropout"] == 0.3
     bench = resolution._final_bench()
-    assert bench.config.model == plan.config.model
+    assert bench.plan.config.model == plan.config.model
     assert any(getattr(m, "p", 0.0) for m in bench.model.modules())
-    assert bench.threads == 1
+    assert bench.plan.threads == 1
 
 
 @pytest.mark.usefixtures("unmeasured")
@@ -159,12 +157,15 @@ def test_a_named_preset_keeps_batch_and_dropout(in_time: bool, few_names: Path) 
     preset: Nested = {"model": {"name": "gpt"}, "training": {"steps": 100_000, "batch_size": 32}}
     resolution = resolution_of(few_names, preset)
     resolution.decide_execution()
-    limit = resolution.max_steps(32)
+    limit = resolution.max_steps
     assert limit is not None
     resolution.decide_steps(Decision(100_000, "the preset's"), in_time=in_time, named=True)
     config = resolution.draft.config()
     assert config.training.batch_size == 32
-    assert config.model.model_dump()["dropout"] == resolution.draft.preset("model.dropout")
+    assert (
+        config.model.model_dump()["dropout"]
+        == resolution.draft.preset.model.model_dump()["dropout"]
+    )
     assert config.training.steps == (limit if in_time else 100_000)
 
 

@@ -15,7 +15,7 @@ from hornbook.planning.plan import Plan
 from hornbook.planning.request import Request, read_request
 from hornbook.planning.resolve import resolve
 from hornbook.planning.timed import measuring_seconds, plan_in_time, resolution_of_size
-from tests.planning.texts import CPU, PINNED, TINY_GPT, data_of, resolution_of
+from tests.planning.texts import PINNED, TINY_GPT, data_of, resolution_of
 
 EVALUATION, REPORT = 0.5, 2.0
 
@@ -104,7 +104,7 @@ def sized(
 ) -> Plan:
     """The plan of the size that is chosen where steps take seconds by the number of channels."""
     merged = merge(PINNED, requested or {})
-    chosen = resolution_of_size(merged, data_of(corpus), CPU, budget(minutes))
+    chosen = resolution_of_size(merged, data_of(corpus), budget(minutes))
     assert chosen[2] == seconds[chosen[1].n_embd]
     return plan_in_time(Request(), budget(minutes), *chosen)
 
@@ -114,7 +114,7 @@ def seconds(monkeypatch: pytest.MonkeyPatch) -> dict[int, float]:
     """Seconds of a step by the channels of a size."""
     found = {48: 0.02, 64: 0.04, 128: 0.2}
     monkeypatch.setattr(
-        Bench, "step_seconds", lambda bench, *_, **__: found[bench.config.model.n_embd]
+        Bench, "step_seconds", lambda bench, *_: found[bench.plan.config.model.n_embd]
     )
     return found
 

@@ -48,7 +48,7 @@ def resolution_of(
 ) -> Resolution:
     """The settings of a preset on a text, as far as they are known without measuring."""
     data = data_of(corpus)
-    return Resolution(preset, merge(PINNED, requested or {}), data, CPU)
+    return Resolution(preset, merge(PINNED, requested or {}), data)
 
 
 def stream(folder: Path, characters: int) -> Path:

@@ -1,4 +1,4 @@
-"""The settings of a run while they are decided: each by one decision."""
+"""The settings of a run while they are decided."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from hornbook.planning.decision import REQUESTED, Decision
 class Draft:
     """Settings of a preset under those that were requested; what neither fixes is decided.
 
-    Raises ConfigError for a wrong field or value.
+    preset: its settings, whatever was requested. Raises ConfigError for a wrong field or value.
     """
 
     def __init__(self, preset: Nested, requested: Nested) -> None:
-        self._preset = parse_run_config(merge(preset, {"model": requested.get("model", {})}))
+        self.preset = parse_run_config(merge(preset, {"model": requested.get("model", {})}))
         self._requested = requested
         self._values: Nested = parse_run_config(merge(preset, requested)).model_dump()
         self.decisions: dict[str, Decision[Any]] = {}
@@ -36,14 +36,9 @@ class Draft:
         section, field = name.split(".")
         return self._values[section][field]
 
-    def preset(self, name: str) -> Any:
-        """What the preset says, whatever was requested."""
-        section, field = name.split(".")
-        return getattr(getattr(self._preset, section), field)
-
     def decide(self, name: str, decision: Decision[Any]) -> Any:
-        """Sets a setting that was not requested, once, and returns its value."""
-        assert name not in self.decisions, f"{name} is decided twice"
+        """Sets a setting unless it was requested, and returns its value. A later decision replaces
+        an earlier one."""
         section, field = name.split(".")
         if self.is_requested(name):
             decision = Decision(self[name], REQUESTED)

@@ -44,8 +44,8 @@ class Plan:
     shape: Shape
     schedule: Schedule
     threads: int
-    precision: str
-    compiled: Form
+    precision: str = "fp32"
+    compiled: Form = "no"
     step_seconds: float | None = None
     max_steps: int | None = None
     memory: MemoryEstimate | None = None
@@ -54,13 +54,25 @@ class Plan:
     notes: tuple[str, ...] = ()
 
     @property
+    def rows(self) -> int:
+        """Rows or windows of a batch."""
+        return self.shape.rows(self.config.training.batch_size)
+
+    @property
     def tokens_per_step(self) -> float:
         """Tokens predicted in a step, on average."""
         return self.shape.tokens_per_step(self.config.training.batch_size)
 
     def build_model(self) -> LanguageModel:
-        """The model with its first weights. Seeds torch's global generator."""
-        return build_training_model(self.config, self.data, self.device)
+        """The model with its first weights, and faster kernels unless the settings ask for the
+        reference. Seeds torch's global generator."""
+        tokenizer, training = self.data.tokenizer, self.config.training
+        torch.manual_seed(training.seed)
+        model = build_model(self.config.model, tokenizer.vocab_size, tokenizer.end_id)
+        model = model.to(self.device)
+        if not training.reference:
+            install(model)
+        return model
 
     def build_batches(self) -> Batches:
         """The batches of the training part."""
@@ -82,18 +94,3 @@ class Plan:
     def text_index(self) -> TextIndex:
         """What samples of the model are compared with."""
         return text_index_of(self.data.split)
-
-
-def build_training_model(
-    config: RunConfig, data: TrainingData, device: torch.device
-) -> LanguageModel:
-    """A model with its first weights, and faster kernels unless the settings ask for the reference.
-
-    Seeds torch's global generator.
-    """
-    tokenizer = data.tokenizer
-    torch.manual_seed(config.training.seed)
-    model = build_model(config.model, tokenizer.vocab_size, tokenizer.end_id).to(device)
-    if not config.training.reference:
-        install(model)
-    return model

@@ -22,8 +22,6 @@ class Request:
     segments: a schedule to repeat, of a run whose steps were counted anew.
     """
 
-    corpus: str | None = None
-    model: str | None = None
     preset: str | Nested | None = None
     settings: Nested = field(default_factory=dict)
     began: float | None = None
@@ -52,20 +50,24 @@ def read_request(
     a message. Raises ConfigError where one value is given twice.
     """
     sections, messages = read_settings(settings or {})
-    for name, value in training.items():
+    arguments = [("model", "model.name", model), ("corpus", "data.corpus", corpus)]
+    arguments += [(name, f"training.{name}", value) for name, value in training.items()]
+    for argument, setting, value in arguments:
         if value is not None:
-            given = sections.setdefault("training", {}).setdefault(name, value)
-            refuse_two(name, value, f"training.{name}", given)
-    refuse_two("model", model, "model.name", sections.get("model", {}).get("name"))
-    refuse_two("corpus", corpus, "data.corpus", sections.get("data", {}).get("corpus"))
+            section, name = setting.split(".")
+            given = sections.setdefault(section, {}).setdefault(name, value)
+            if str(given) != str(value):
+                raise ConfigError(
+                    f"{argument}: found {value!r}, but {setting} is {given!r}; give one of them"
+                )
     segments = read_segments(sections.get("optim", {}).pop("paces", None) or ())
     if segments:
         steps = segments[-1].total_steps
-        sections["training"] = {**sections.get("training", {}), "steps": steps}
+        sections.setdefault("training", {})["steps"] = steps
         messages.append(f"optim.paces: repeats the schedule of a timed run, {steps:,} steps")
     return Request(
-        corpus=corpus, model=model, preset=preset, settings=sections, began=began,
-        reserve=reserve, segments=segments, messages=tuple(messages),
+        preset=preset, settings=sections, began=began, reserve=reserve, segments=segments,
+        messages=tuple(messages),
     )  # fmt: skip
 
 
@@ -83,9 +85,3 @@ def read_segments(paces: Any) -> tuple[Segment, ...]:
             "the first from step 0"
         )
     return segments
-
-
-def refuse_two(name: str, first: Any, field: str, second: Any) -> None:
-    """Raises ConfigError where an argument and the setting that it stands for disagree."""
-    if None not in (first, second) and str(first) != str(second):
-        raise ConfigError(f"{name}: found {first!r}, but {field} is {second!r}; give one of them")

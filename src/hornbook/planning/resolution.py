@@ -16,17 +16,15 @@ import torch
 from hornbook.config import Nested
 from hornbook.data.training_data import TrainingData
 from hornbook.engine.compiled import Form, can_compile_steps, has_compiler
-from hornbook.engine.device import has_bf16
-from hornbook.metrics.text_index import TextIndex, text_index_of
+from hornbook.engine.device import find_device, has_bf16
 from hornbook.models.registry import MODELS
 from hornbook.optim.schedules import Schedule
 from hornbook.planning.bench import Bench
 from hornbook.planning.decide import batches as of_text
 from hornbook.planning.decide import execution, memory
-from hornbook.planning.decide.batches import BatchSize
 from hornbook.planning.decide.size import Size
 from hornbook.planning.decide.time_budget import TimeBudget
-from hornbook.planning.decision import REQUESTED, Decision
+from hornbook.planning.decision import Decision
 from hornbook.planning.draft import Draft
 from hornbook.planning.plan import Plan
 from hornbook.planning.request import Request
@@ -37,70 +35,74 @@ from hornbook.planning.tuning import LARGE_PART
 class Resolution:
     """What is known so far. Raises ConfigError or DataError for what cannot be.
 
-    batch_size: in the context that was decided, before it is known whether the text is small.
+    bench: made by `decide_execution`.
     """
 
-    def __init__(
-        self, preset: Nested, requested: Nested, data: TrainingData, device: torch.device
-    ) -> None:
-        self.data, self.device = data, device
-        self.draft = Draft(preset, requested)
+    bench: Bench
+
+    def __init__(self, preset: Nested, requested: Nested, data: TrainingData) -> None:
+        self.data, self.draft = data, Draft(preset, requested)
+        self.device = find_device(self.draft["training.device"])
         self.decisions: dict[str, Decision[Any]] = {}
-        self._decide_context()
+        preset_context = self._decide_context()
         config, tokenizer = self.draft.config(), data.tokenizer
         model = memory.check_weights_fit(
             config.model, config.optim, tokenizer.vocab_size, tokenizer.end_id,
-            memory.available_bytes(device),
+            memory.available_bytes(self.device),
         )  # fmt: skip
         self.shape = Shape.of(model, data, config.training)
-        windows = self.shape.examples == "windows" and not model.fitted
+        if model.fitted:
+            return
+        windows, context = self.shape.examples == "windows", self.shape.context_length
         self.least_rows = 2 if windows else 1  # of one window BatchNorm has no variance
-        self._batch = self._batch_in_context()
-        self.batch_size: BatchSize = self._batch.value
+        batch = of_text.batch_in_context(
+            config.training.batch_size, preset_context or context, context, least=self.least_rows
+        )
+        self.draft.decide("training.batch_size", batch)
         if windows:
-            model.check_windows(self.shape.rows(self.batch_size))
-        self.bench: Bench | None = None
+            model.check_windows(self.rows)
 
-    def _decide_context(self) -> None:
+    def _decide_context(self) -> int | None:
+        """The context of the preset; None where it is not decided for the text."""
         name, part, held_out = "model.context_length", self.data.train, self.data.validation
         entry = MODELS[self.draft["model.name"]]
         if not self.draft.has(name) or entry.load(entry.model).sliding:
-            return
+            return None
+        context: int = self.draft[name]
         if self.draft.is_requested(name):
             of_text.check_context(
-                self.draft[name], documents=part.documents, n_validation=held_out.n_targets
+                context, documents=part.documents, n_validation=held_out.n_targets
             )
         decision = of_text.context_length(
-            self.draft[name],
+            context,
             documents=part.documents,
             longest=max(part.longest, held_out.longest),
             n_train=part.n_targets,
             n_validation=held_out.n_targets,
         )
-        self.preset_context = self.draft[name]
         self.draft.decide(name, decision)
+        return context
 
-    def _batch_in_context(self) -> Decision[BatchSize]:
-        """As many tokens as in the preset's context; or what was requested."""
-        batch: BatchSize = self.draft["training.batch_size"]
-        if self.draft.is_requested("training.batch_size"):
-            return Decision(batch, REQUESTED)
-        if "model.context_length" not in self.draft.decisions:
-            return Decision(batch, "the preset's")
-        context = self.draft["model.context_length"]
-        return of_text.batch_in_context(batch, self.preset_context, context, least=self.least_rows)
+    @property
+    def rows(self) -> int:
+        """Rows or windows of a batch, as far as it is decided."""
+        return self.shape.rows(self.draft["training.batch_size"])
 
-    def max_steps(self, batch_size: BatchSize) -> int | None:
+    @property
+    def tokens_per_step(self) -> float:
+        """Tokens predicted in a step, on average."""
+        return self.shape.tokens_per_step(self.draft["training.batch_size"])
+
+    @property
+    def max_steps(self) -> int | None:
         """Steps after which a small text begins to be memorized; None where it is not small."""
-        tokens = self.shape.tokens_per_step(batch_size)
-        return of_text.max_steps(self.shape.n_parameters, self.shape.n_train, tokens)
+        shape = self.shape
+        return of_text.max_steps(shape.n_parameters, shape.n_train, self.tokens_per_step)
 
     def decide_execution(self) -> None:
         """Threads and precision, by trial steps where nothing else decides."""
         draft = self.draft
-        self.bench = bench = Bench(
-            draft.config(), self.data, self.shape, self.device, self.batch_size
-        )
+        self.bench = bench = Bench(self._plan())
         self.decisions["threads"] = execution.threads(
             draft["training.threads"],
             torch.get_num_threads(),
@@ -108,28 +110,20 @@ class Resolution:
             fixed=self._fixed() or _beside_threads(),
             measure=bench.seconds_by_threads,
         )
-        bench.threads = self.decisions["threads"].value
+        bench.plan = self._plan()
         self.decisions["precision"] = execution.precision(
             draft["training.precision"],
             fixed=self._fixed(),
             has_bf16=has_bf16(self.device),
             measure=bench.bf16_ratio,
         )
-
-    def text_index(self) -> TextIndex:
-        """What samples are compared with; the plan's is the same one."""
-        return text_index_of(self.data.split)
+        bench.plan = self._plan()
 
     def _fixed(self) -> str:
         """Why nothing is to depend on a measurement; empty where it may."""
         if self.draft["training.reference"]:
             return "reference kernels"
         return "deterministic" if self.draft["training.deterministic"] else ""
-
-    @property
-    def precision(self) -> str:
-        """fp32 or bf16, once it is decided."""
-        return str(self.decisions["precision"].value)
 
     def decide_steps(
         self,
@@ -147,28 +141,29 @@ class Resolution:
         """
         draft, requested = self.draft, self.draft.is_requested
         fixed = requested("training.steps") or (named and not in_time)
+        before = draft.decisions["training.batch_size"]
+        epochs = None
+        if size is not None:
+            epochs = steps.value * self.tokens_per_step / self.shape.n_train
         fitted, batch = of_text.steps_and_batch(
             steps,
-            self._batch,
-            None if fixed else self.max_steps(self.batch_size),
-            rows=self.shape.rows(self.batch_size),
+            before,
+            None if fixed else self.max_steps,
+            rows=self.rows,
             in_time=in_time,
             keep_batch=named or requested("training.batch_size"),
             least=self.least_rows,
         )
-        small_text = fitted is not steps or batch is not self._batch
+        small_text = fitted is not steps or batch is not before
         n_steps = draft.decide("training.steps", fitted)
         draft.decide("training.batch_size", batch)
-        planned = None if in_time else draft.preset("training.steps")
+        planned = None if in_time else draft.preset.training.steps
         draft.decide("optim.warmup", of_text.warmup(draft["optim.warmup"], planned, n_steps))
         if draft.has("model.dropout"):
-            tokens = steps.value * self.shape.tokens_per_step(self.batch_size)
-            epochs = None if size is None else tokens / self.shape.n_train
-            small_text = small_text and not named
-            draft.decide(
-                "model.dropout",
-                of_text.dropout(draft["model.dropout"], small_text=small_text, epochs=epochs),
+            decision = of_text.dropout(
+                draft["model.dropout"], small_text=small_text and not named, epochs=epochs
             )
+            draft.decide("model.dropout", decision)
         if size is not None:
             rate, muon_rate = size.learning_rates(steps.value)
             reason = "for so many steps of this size"
@@ -184,54 +179,61 @@ class Resolution:
         notes: tuple[str, ...] = (),
     ) -> Plan:
         """The plan, after all else is decided: compiling and memory come last."""
-        config, bench = self.draft.config(), self._final_bench()
-        self.decisions["compiled"] = self._compilation(bench, config.training.steps, time_budget)
-        training, optim = config.training, config.optim
-        rows, available = self.shape.rows(training.batch_size), memory.available_bytes(self.device)
-        estimate = memory.estimate_memory(
-            memory.weights_bytes(bench.model, optim), bench.kept_bytes(self.precision), rows,
-            self.data.tokenizer.vocab_size,
-        )  # fmt: skip
-        words = memory.check_memory(estimate, available, batch_size=rows, model=config.model.name)
-        self.decisions["memory"] = Decision(words, "estimated")
-        schedule = Schedule.planned(optim, training.steps)
+        bench = self._final_bench()
+        self.decisions["compiled"] = self._compilation(bench, time_budget)
+        estimate, self.decisions["memory"] = bench.estimate_memory()
+        schedule = bench.plan.schedule
         if request.segments:
-            schedule = Schedule(optim, request.segments)
+            schedule = Schedule(bench.plan.config.optim, request.segments)
+        return self._plan(
+            schedule=schedule,
+            step_seconds=step_seconds,
+            max_steps=self.max_steps,
+            memory=estimate,
+            time_budget=time_budget,
+            notes=(*request.messages, *self.data.notes, *self._text_notes(), *notes),
+        )
+
+    def plan_of_counts(self, request: Request) -> Plan:
+        """The plan of a model that is fitted in one pass: there is nothing else to decide."""
+        notes = [*request.messages, *self.data.notes]
+        if self.data.train.n_targets > LARGE_PART:
+            notes.append(f"counts about {LARGE_PART:,} tokens, spread over the training part")
+        if self.draft["training.minutes"] is not None:
+            notes.append("counts are fitted in one pass, whatever the minutes")
+        return self._plan(notes=tuple(notes))
+
+    def _plan(self, **found: Any) -> Plan:
+        """The plan as far as it is decided."""
+        config = self.draft.config()
+        values: dict[str, Any] = {
+            "schedule": Schedule.planned(config.optim, config.training.steps),
+            "threads": torch.get_num_threads(),
+        }
+        for name in {"threads", "precision", "compiled"} & self.decisions.keys():
+            values[name] = self.decisions[name].value
         return Plan(
             config=config,
             data=self.data,
             device=self.device,
             shape=self.shape,
-            schedule=schedule,
-            threads=self.decisions["threads"].value,
-            precision=self.precision,
-            compiled=self.decisions["compiled"].value,
-            step_seconds=step_seconds,
-            max_steps=self.max_steps(training.batch_size),
-            memory=estimate,
-            time_budget=time_budget,
             decisions=MappingProxyType({**self.draft.decisions, **self.decisions}),
-            notes=(*request.messages, *self.data.notes, *self._text_notes(), *notes),
+            **values | found,
         )
 
     def _final_bench(self) -> Bench:
         """The bench of the settings as they were decided; a small text may have changed them."""
-        config, before = self.draft.config(), self.bench
-        assert before is not None
-        batch_size = config.training.batch_size
-        if (config.model, batch_size) == (before.config.model, self.batch_size):
-            return before
-        bench = Bench(config, self.data, self.shape, self.device, batch_size)
-        bench.threads = before.threads
-        return bench
+        plan, before = self._plan(), self.bench.plan.config
+        if (plan.config.model, plan.rows) != (before.model, self.bench.plan.rows):
+            return Bench(plan)
+        self.bench.plan = plan
+        return self.bench
 
-    def _compilation(
-        self, bench: Bench, steps: int, time_budget: TimeBudget | None
-    ) -> Decision[Form]:
-        training = self.draft.config().training
-        batches, optim = bench.batches(), self.draft.config().optim
-        steps_form = can_compile_steps(bench.model, batches, optim, training)
-        form: Form = "steps" if steps_form and self.precision == "fp32" else "loss"
+    def _compilation(self, bench: Bench, time_budget: TimeBudget | None) -> Decision[Form]:
+        plan, training = bench.plan, bench.plan.config.training
+        optim, steps = plan.config.optim, training.steps
+        steps_form = can_compile_steps(bench.model, plan.build_batches(), optim, training)
+        form: Form = "steps" if steps_form and plan.precision == "fp32" else "loss"
         fixed, least = self._fixed(), execution.worthwhile_seconds(form)
         too_short = time_budget is not None and 60 * time_budget.minutes < least
         if too_short and training.compile == "auto":
@@ -242,8 +244,8 @@ class Resolution:
             device=self.device.type,
             fixed=fixed,
             has_compiler=has_compiler(self.device),
-            run_seconds=lambda: steps * bench.trial_seconds(self.precision, least / steps),
-            measure=lambda chosen: bench.compiled_ratio(self.precision, chosen),
+            run_seconds=lambda: steps * bench.trial_seconds(least / steps),
+            measure=bench.compiled_ratio,
         )
 
     def _text_notes(self) -> list[str]:
@@ -255,26 +257,6 @@ class Resolution:
         if not longer:
             return []
         return [f"{longer:,} documents are longer than the context of {context}: read in pieces"]
-
-    def plan_of_counts(self, request: Request) -> Plan:
-        """The plan of a model that is fitted in one pass: there is nothing else to decide."""
-        config, notes = self.draft.config(), list(self.data.notes)
-        if self.data.train.n_targets > LARGE_PART:
-            notes.append(f"counts about {LARGE_PART:,} tokens, spread over the training part")
-        if config.training.minutes is not None:
-            notes.append("counts are fitted in one pass, whatever the minutes")
-        return Plan(
-            config=config,
-            data=self.data,
-            device=self.device,
-            shape=self.shape,
-            schedule=Schedule.planned(config.optim, config.training.steps),
-            threads=torch.get_num_threads(),
-            precision="fp32",
-            compiled="no",
-            decisions=MappingProxyType({**self.draft.decisions, **self.decisions}),
-            notes=(*request.messages, *notes),
-        )
 
 
 def _beside_threads() -> str:

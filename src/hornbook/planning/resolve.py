@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
 
 from hornbook.config import DataConfig, Nested, TokenizerConfig, TrainingConfig, merge, presets
 from hornbook.config.presets import DEFAULT_MODEL
 from hornbook.data.training_data import load_training_data
-from hornbook.engine.device import find_device
 from hornbook.errors import ConfigError
 from hornbook.models.registry import MODELS, model_config
 from hornbook.planning.decide.size import SIZE_FIELDS
 from hornbook.planning.decide.time_budget import TimeBudget
 from hornbook.planning.decision import Decision
-from hornbook.planning.draft import Draft
 from hornbook.planning.plan import Plan
 from hornbook.planning.request import Request
 from hornbook.planning.resolution import Resolution
@@ -30,23 +27,18 @@ def resolve(request: Request) -> Plan:
     """The plan of a request. Raises ConfigError or DataError, before anything is written."""
     name, preset = _model_and_preset(request)
     budget = _time_budget(request)
-    data_settings = _data_settings(request, preset)
-    tokenizer = merge(
-        {"tokenizer": {}, **preset}, {"tokenizer": request.settings.get("tokenizer", {})}
-    )["tokenizer"]
-    data = load_training_data(
-        DataConfig.parse(data_settings, "data"), TokenizerConfig.parse(tokenizer, "tokenizer").kind
-    )
+    merged = merge({"data": {}, "tokenizer": {}}, preset, request.settings)
+    data_config = DataConfig.parse(merged["data"], "data")
+    tokenizer = TokenizerConfig.parse(merged["tokenizer"], "tokenizer").kind
+    data, corpus = load_training_data(data_config, tokenizer), data_config.corpus
     if data.corpus.source != data.corpus.name:  # a file: its path is valid from anywhere
-        data_settings["corpus"] = str(Path(data_settings["corpus"]).expanduser().resolve())
-    layers = {"data": data_settings, "model": {"name": name}}
-    requested = merge(request.settings, layers)
+        corpus = str(Path(corpus).expanduser().resolve())
+    requested = merge(request.settings, {"data": {"corpus": corpus}, "model": {"name": name}})
     base = preset or presets.default(name, documents=data.documents)
-    device = find_device(Draft(base, requested)["training.device"])
     free = request.preset is None and name == DEFAULT_MODEL
     if budget is not None and free and not requested["model"].keys() & SIZE_FIELDS:
-        return plan_in_time(request, budget, *resolution_of_size(requested, data, device, budget))
-    resolution = Resolution(base, requested, data, device)
+        return plan_in_time(request, budget, *resolution_of_size(requested, data, budget))
+    resolution = Resolution(base, requested, data)
     if resolution.shape.fitted:
         return resolution.plan_of_counts(request)
     resolution.decide_execution()
@@ -61,7 +53,7 @@ def _model_and_preset(request: Request) -> tuple[str, Nested]:
     """The name of the model, and the preset that was requested; an empty one where none was."""
     preset = request.preset
     base = presets.named(preset) if isinstance(preset, str) else preset or {}
-    requested = request.model or request.requested("model", "name")
+    requested = request.requested("model", "name")
     name = str(requested or base.get("model", {}).get("name") or DEFAULT_MODEL)
     model_config({"name": name})  # an unknown name is refused before anything is read
     if not MODELS[name].trained:
@@ -86,12 +78,3 @@ def _time_budget(request: Request) -> TimeBudget | None:
     assert checked is not None
     began = time.monotonic() if request.began is None else request.began
     return TimeBudget(minutes=checked, began=began)
-
-
-def _data_settings(request: Request, preset: Nested) -> dict[str, Any]:
-    layers = {"data": preset.get("data", {})}, {"data": request.settings.get("data", {})}
-    data: dict[str, Any] = merge(*layers)["data"]
-    if request.corpus is not None:
-        data["corpus"] = request.corpus
-    data["corpus"] = DataConfig.parse(data, "data").corpus
-    return data

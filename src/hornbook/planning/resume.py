@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -14,12 +15,9 @@ from hornbook.engine.device import find_device
 from hornbook.models.registry import build_on_meta
 from hornbook.optim.schedules import Schedule
 from hornbook.planning.bench import Bench
-from hornbook.planning.decide import memory
 from hornbook.planning.decision import Decision
 from hornbook.planning.plan import Plan
 from hornbook.planning.shape import Shape
-
-AS_BEFORE = "as before"
 
 
 def plan_of_run(
@@ -30,38 +28,24 @@ def plan_of_run(
     notes: tuple[str, ...] = (),
 ) -> Plan:
     """The plan by the settings and facts of config.json. Raises ConfigError where memory is short."""
-    training, tokenizer = config.training, data.tokenizer
-    device = find_device(training.device)
+    tokenizer = data.tokenizer
     model = build_on_meta(config.model, tokenizer.vocab_size, tokenizer.end_id)
-    shape, hardware = Shape.of(model, data, training), facts["hardware"]
-    threads = hardware["threads"] or torch.get_num_threads()
+    hardware = {name: facts["hardware"][name] for name in ("threads", "precision", "compiled")}
+    hardware["threads"] = hardware["threads"] or torch.get_num_threads()
     decisions: dict[str, Decision[Any]] = {
-        "threads": Decision(threads, AS_BEFORE),
-        "precision": Decision(hardware["precision"], AS_BEFORE),
-        "compiled": Decision(hardware["compiled"], AS_BEFORE),
+        name: Decision(value, "as before") for name, value in hardware.items()
     }
-    estimate = None
-    if not shape.fitted:
-        rows = shape.rows(training.batch_size)
-        bench = Bench(config, data, shape, device, training.batch_size)
-        estimate = memory.estimate_memory(
-            memory.weights_bytes(model, config.optim), bench.kept_bytes(hardware["precision"]), rows,
-            tokenizer.vocab_size,
-        )  # fmt: skip
-        words = memory.check_memory(
-            estimate, memory.available_bytes(device), batch_size=rows, model=config.model.name
-        )
-        decisions["memory"] = Decision(words, "estimated")
-    return Plan(
+    plan = Plan(
         config=config,
         data=data,
-        device=device,
-        shape=shape,
+        device=find_device(config.training.device),
+        shape=Shape.of(model, data, config.training),
         schedule=schedule,
-        threads=threads,
-        precision=hardware["precision"],
-        compiled=hardware["compiled"],
-        memory=estimate,
         decisions=MappingProxyType(decisions),
         notes=notes,
+        **hardware,
     )
+    if plan.shape.fitted:
+        return plan
+    memory, decisions["memory"] = Bench(plan).estimate_memory()
+    return replace(plan, memory=memory, decisions=MappingProxyType(decisions))

@@ -9,44 +9,31 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-import torch
-
 from hornbook.config import Nested
 from hornbook.data.training_data import TrainingData
-from hornbook.planning.bench import Bench
+from hornbook.planning import tuning
 from hornbook.planning.decide.size import SIZES, Candidate, Size, choose_size
 from hornbook.planning.decide.time_budget import TimeBudget
 from hornbook.planning.decision import Decision
 from hornbook.planning.plan import Plan
 from hornbook.planning.request import Request
 from hornbook.planning.resolution import Resolution
-from hornbook.planning.tuning import (
-    BEFORE_MEASURED,
-    FORWARD_SPEEDUP,
-    MEASURING_SECONDS,
-    MEASURING_SHARE,
-    PARAMETERS_PER_TOKEN,
-    REPORT_OVERHEAD,
-    SMALL_TEXT_EPOCHS,
-    TIMED_SECONDS,
-    TIMED_STEPS,
-)
 
 
 def resolution_of_size(
-    requested: Nested, data: TrainingData, device: torch.device, budget: TimeBudget
+    requested: Nested, data: TrainingData, budget: TimeBudget
 ) -> tuple[Resolution, Size, float]:
     """The size of the lowest expected loss, and seconds of its step."""
     sizes = SIZES[data.corpus.kind]
     resolutions = {
-        name: Resolution(size.settings(), requested, data, device) for name, size in sizes.items()
+        name: Resolution(size.settings(), requested, data) for name, size in sizes.items()
     }
-    most_parameters = PARAMETERS_PER_TOKEN * data.train.n_targets
+    most_parameters = tuning.PARAMETERS_PER_TOKEN * data.train.n_targets
     candidates = {
         name: Candidate(
             sizes[name],
-            r.shape.tokens_per_step(r.batch_size) * r.shape.n_parameters,
-            r.max_steps(r.batch_size),
+            r.tokens_per_step * r.shape.n_parameters,
+            r.max_steps,
             r.shape.n_parameters <= most_parameters,
         )
         for name, r in resolutions.items()
@@ -55,11 +42,11 @@ def resolution_of_size(
 
     def measure(name: str) -> float:
         resolutions[name].decide_execution()
-        return step_seconds(resolutions[name], most)
+        return resolutions[name].bench.step_seconds(most)
 
     def seconds_left(name: str, seconds: float) -> float:
         evaluation = _evaluation_seconds(resolutions[name], seconds)
-        return budget.seconds_left - BEFORE_MEASURED * evaluation
+        return budget.seconds_left - tuning.BEFORE_MEASURED * evaluation
 
     name, seconds, expected = choose_size(
         candidates, seconds_left, measure, lambda: time.monotonic() - begin < most
@@ -88,18 +75,17 @@ def plan_in_time(
     model is as requested, and its step is measured here.
     """
     bench, draft = resolution.bench, resolution.draft
-    assert bench is not None
     if seconds is None:
-        seconds = step_seconds(resolution, measuring_seconds(budget))
+        seconds = bench.step_seconds(measuring_seconds(budget))
     name = "training.eval_count"
     known = draft[name] if draft.is_requested(name) else None
     guess = _evaluation_seconds(resolution, seconds)
-    rough = replace(budget, evaluation=guess, report=guess + REPORT_OVERHEAD)
+    rough = replace(budget, evaluation=guess, report=guess + tuning.REPORT_OVERHEAD)
     rough.check(seconds, known or 2)
-    evaluation, report = bench.report_seconds(resolution.text_index())
+    evaluation, report = bench.report_seconds()
     budget = replace(budget, evaluation=evaluation, report=report * request.reserve)
-    preset = draft[name]
-    count = draft.decide(name, Decision(budget.evaluations(preset), "those that fit into the time"))
+    fitting = Decision(budget.evaluations(draft[name]), "those that fit into the time")
+    count = draft.decide(name, fitting)
     budget.check(seconds, count)
     steps = Decision(
         budget.steps(seconds, count * evaluation),
@@ -110,29 +96,19 @@ def plan_in_time(
     if draft["training.steps"] == steps.value:
         return resolution.plan(request, step_seconds=seconds, time_budget=budget)
     note = (
-        f"ends before its {budget.minutes:.3g} minutes are over: {SMALL_TEXT_EPOCHS} times through a "
-        "small text are enough"
+        f"ends before its {budget.minutes:.3g} minutes are over: "
+        f"{tuning.SMALL_TEXT_EPOCHS} times through a small text are enough"
     )
     return resolution.plan(request, step_seconds=seconds, notes=(note,))
 
 
 def measuring_seconds(budget: TimeBudget) -> float:
     """Seconds for measuring."""
-    return min(MEASURING_SECONDS, MEASURING_SHARE * 60 * budget.minutes)
-
-
-def step_seconds(resolution: Resolution, most: float) -> float:
-    """Seconds of a step, measured within `most` seconds."""
-    bench: Bench | None = resolution.bench
-    assert bench is not None
-    return bench.step_seconds(
-        resolution.precision, times=TIMED_STEPS, most=min(TIMED_SECONDS, most)
-    )
+    return min(tuning.MEASURING_SECONDS, tuning.MEASURING_SHARE * 60 * budget.minutes)
 
 
 def _evaluation_seconds(resolution: Resolution, seconds: float) -> float:
     """Seconds of an evaluation by those of a step, before it is measured."""
-    shape = resolution.shape
-    computed = shape.rows(resolution.batch_size) * shape.row_length  # tokens in a step
+    computed = resolution.rows * resolution.shape.row_length  # tokens in a step
     n_tokens = resolution.data.validation.n_targets
-    return n_tokens * seconds / computed / FORWARD_SPEEDUP
+    return n_tokens * seconds / computed / tuning.FORWARD_SPEEDUP
