@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,64 +28,53 @@ def describe(plan: Plan) -> list[tuple[str, str]]:
     sizes = " / ".join(f"{size:,}" for size in split.sizes)
     again = "" if split.held_out else "; validation is the training part again"
     count = "fitted by counting" if shape.fitted else f"{shape.n_parameters:,} parameters"
-    lines = [
-        ("corpus", f"{corpus.source}: {corpus.kind} ({corpus.why_kind})"),
-        ("tokenizer", f"{tokenizer.kind}, {tokenizer.vocab_size} tokens"),
-        ("split", f"train / validation / test: {sizes} {unit}{again}"),
-        ("model", f"{plan.config.model.name}, {count}{_why(plan, 'size')}"),
-        ("context", f"{shape.context_length} tokens{_why(plan, 'model.context_length')}"),
+    lines = [  # what, how, and the decision that it comes from
+        ("corpus", f"{corpus.source}: {corpus.kind} ({corpus.why_kind})", ""),
+        ("tokenizer", f"{tokenizer.kind}, {tokenizer.vocab_size} tokens", ""),
+        ("split", f"train / validation / test: {sizes} {unit}{again}", ""),
+        ("model", f"{plan.config.model.name}, {count}", "size"),
+        ("context", f"{shape.context_length} tokens", "model.context_length"),
     ]
-    if not shape.fitted:
+    device = ("device", describe_device(plan.device), "")
+    if shape.fitted:
+        lines.append(device)
+    else:
         total, tokens = training.steps, plan.tokens_per_step * training.steps
-        rows = shape.rows(training.batch_size)
-        examples = shape.examples if rows > 1 else shape.examples.removesuffix("s")
+        steps = f"{total:,}, {tokens:,.0f} tokens, {tokens / shape.n_train:.1f} epochs"
+        examples = shape.examples if plan.rows > 1 else shape.examples.removesuffix("s")
+        batch = f"{plan.rows:,} {examples} of {shape.row_length} tokens"
         lines += [
-            (
-                "batch",
-                f"{rows:,} {examples} of {shape.row_length} tokens"
-                f"{_why(plan, 'training.batch_size')}",
-            ),
-            (
-                "steps",
-                f"{total:,}, {tokens:,.0f} tokens, {tokens / shape.n_train:.1f} epochs"
-                f"{_why(plan, 'training.steps')}",
-            ),
+            ("batch", batch, "training.batch_size"),
+            ("steps", steps, "training.steps"),
             *_changed(plan),
-        ]
-    lines.append(("device", describe_device(plan.device)))
-    if not shape.fitted:
-        lines += [
-            ("threads", f"{plan.threads}{_why(plan, 'threads')}"),
-            ("precision", f"{plan.precision}{_why(plan, 'precision')}"),
-            ("compiled", f"{COMPILED[plan.compiled]}{_why(plan, 'compiled')}"),
+            device,
+            ("threads", str(plan.threads), "threads"),
+            ("precision", plan.precision, "precision"),
+            ("compiled", COMPILED[plan.compiled], "compiled"),
         ]
         if memory := plan.decisions.get("memory"):
-            lines.append(("memory", str(memory.value)))
-    return lines + [("note", note) for note in plan.notes]
+            lines.append(("memory", str(memory.value), ""))
+    found = [(what, how, plan.decisions.get(name)) for what, how, name in lines]
+    described = [(what, f"{how} ({why.reason})" if why else how) for what, how, why in found]
+    return described + [("note", note) for note in plan.notes]
 
 
-def _why(plan: Plan, name: str) -> str:
-    decision = plan.decisions.get(name)
-    return "" if decision is None or not decision.reason else f" ({decision.reason})"
-
-
-def _changed(plan: Plan) -> list[tuple[str, str]]:
+def _changed(plan: Plan) -> list[tuple[str, str, str]]:
     """Decisions on learning rates and dropout that are not just what the preset says."""
-    optim, lines = plan.config.optim, list[tuple[str, str]]()
+    optim, lines = plan.config.optim, list[tuple[str, str, str]]()
     if "optim.learning_rate" in plan.decisions:
         rates = f"{optim.learning_rate:g}, of Muon's matrices {optim.muon_learning_rate:g}"
-        lines.append(("learning rate", f"{rates}{_why(plan, 'optim.learning_rate')}"))
+        lines.append(("learning rate", rates, "optim.learning_rate"))
     names = {
         "optim.warmup": "warm-up",
         "model.dropout": "dropout",
         "training.eval_count": "evaluations",
     }
-    found = ((what, plan.decisions.get(name)) for name, what in names.items())
-    return lines + [
-        (what, f"{decision.value:g} ({decision.reason})")
-        for what, decision in found
-        if decision is not None and decision.reason not in ("the preset's", REQUESTED)
-    ]
+    for name, what in names.items():
+        decision = plan.decisions.get(name)
+        if decision is not None and decision.reason not in ("the preset's", REQUESTED):
+            lines.append((what, f"{decision.value:g}", name))
+    return lines
 
 
 def facts(plan: Plan, n_parameters: int) -> dict[str, Any]:
@@ -122,10 +112,7 @@ def facts(plan: Plan, n_parameters: int) -> dict[str, Any]:
             "torch": torch.__version__,
             "numpy": np.__version__,
         },
-        "decisions": {
-            name: {"value": decision.value, "reason": decision.reason}
-            for name, decision in plan.decisions.items()
-        },
+        "decisions": {name: asdict(decision) for name, decision in plan.decisions.items()},
     }
     if len(plan.schedule.segments) > 1:
         found["schedule"] = [list(segment) for segment in plan.schedule.segments]

@@ -7,15 +7,8 @@ from typing import Literal
 
 from hornbook.data.part import fitting_context
 from hornbook.errors import DataError
+from hornbook.planning import tuning
 from hornbook.planning.decision import Decision
-from hornbook.planning.tuning import (
-    DEFAULT_CONTEXT_LIMIT,
-    SMALL_TEXT_DROPOUT,
-    SMALL_TEXT_EPOCHS,
-    SMALL_TEXT_RATIO,
-    SMALL_TEXT_STEPS_PER_EPOCH,
-    TOLERATED,
-)
 
 BatchSize = int | Literal["all"]
 
@@ -29,7 +22,7 @@ def context_length(
     """
     if documents:
         needed = 2 ** math.ceil(math.log2(longest))
-        fitted = min(max(preset, needed), max(preset, DEFAULT_CONTEXT_LIMIT))
+        fitted = min(max(preset, needed), max(preset, tuning.DEFAULT_CONTEXT_LIMIT))
         fitted = min(fitted, max(needed, fitting_context(n_train, fitted)))
     else:
         fitted = fitting_context(n_validation, preset)
@@ -72,9 +65,9 @@ def max_steps(n_parameters: int, n_train: int, tokens_per_step: float) -> int | 
 
     A text is small where a model has several parameters for each of its tokens.
     """
-    if n_parameters < SMALL_TEXT_RATIO * n_train:
+    if n_parameters < tuning.SMALL_TEXT_RATIO * n_train:
         return None
-    return max(2, round(SMALL_TEXT_EPOCHS * n_train / tokens_per_step))
+    return max(2, round(tuning.SMALL_TEXT_EPOCHS * n_train / tokens_per_step))
 
 
 def steps_and_batch(
@@ -94,17 +87,17 @@ def steps_and_batch(
     set. least: rows of a batch at least.
     """
     is_all = batch.value == "all"
-    tolerated = 1.0 if in_time else TOLERATED
+    tolerated = 1.0 if in_time else tuning.TOLERATED
     if limit is None or steps.value <= tolerated * limit or (is_all and not in_time):
         return steps, batch
     fewer = limit
     if not is_all and not keep_batch:
-        most = rows * limit // (SMALL_TEXT_STEPS_PER_EPOCH * SMALL_TEXT_EPOCHS)
+        most = rows * limit // (tuning.SMALL_TEXT_STEPS_PER_EPOCH * tuning.SMALL_TEXT_EPOCHS)
         smaller = min(rows, max(least, most))
         fewer = round(limit * rows / smaller)
         batch = batch if smaller == batch.value else Decision(smaller, "a small text")
     if not in_time or fewer < steps.value:
-        reason = f"{SMALL_TEXT_EPOCHS} times through a small text; more would memorize it"
+        reason = f"{tuning.SMALL_TEXT_EPOCHS} times through a small text; more would memorize it"
         steps = Decision(fewer, reason)
     return steps, batch
 
@@ -115,8 +108,8 @@ def dropout(preset: float, *, small_text: bool, epochs: float | None) -> Decisio
 
     epochs: passes through the training part of a size that was chosen for a time budget, else None.
     """
-    if small_text and preset < SMALL_TEXT_DROPOUT:
-        return Decision(SMALL_TEXT_DROPOUT, "a small text is seen many times")
+    if small_text and preset < tuning.SMALL_TEXT_DROPOUT:
+        return Decision(tuning.SMALL_TEXT_DROPOUT, "a small text is seen many times")
     if epochs is None:
         return Decision(preset, "the preset's")
     shares = ((4, 0.0), (6, 0.05), (20, 0.1))

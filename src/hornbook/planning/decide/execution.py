@@ -7,14 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 from hornbook.engine.compiled import Form
+from hornbook.planning import tuning
 from hornbook.planning.decision import REQUESTED, Decision
-from hornbook.planning.tuning import (
-    CLEARLY,
-    COMPILE_SAVES,
-    COMPILE_SECONDS,
-    FASTER,
-    FEWER_THREADS,
-)
 
 Precision = Literal["fp32", "bf16"]
 
@@ -51,7 +45,7 @@ def threads(
         return Decision(available, fixed)
     seconds = measure(thread_counts(available))
     fastest = min(seconds.values())
-    chosen = min(n for n, took in seconds.items() if took <= FEWER_THREADS * fastest)
+    chosen = min(n for n, took in seconds.items() if took <= tuning.FEWER_THREADS * fastest)
     figures = ", ".join(f"{n}: {took * 1e3:.3g} ms" for n, took in seconds.items())
     return Decision(chosen, f"measured, a step takes with {figures}")
 
@@ -76,7 +70,7 @@ def precision(
         return Decision("fp32", "no instructions for bf16 here")
     ratio = measure()
     reason = f"measured, a step in bf16 takes {ratio:.2f} of the time in fp32"
-    return Decision("bf16" if ratio < FASTER else "fp32", reason)
+    return Decision("bf16" if ratio < tuning.FASTER else "fp32", reason)
 
 
 def ratio_of_pairs(pair: Callable[[], tuple[float, float]], seconds: float) -> float:
@@ -92,7 +86,7 @@ def ratio_of_pairs(pair: Callable[[], tuple[float, float]], seconds: float) -> f
         spent += first + second
         ratios.append(second / first)
         last = ratios[-2:]
-        if len(last) == 2 and (min(last) > CLEARLY or max(last) < 1 / CLEARLY):
+        if len(last) == 2 and (min(last) > tuning.CLEARLY or max(last) < 1 / tuning.CLEARLY):
             break
     return statistics.median(ratios)
 
@@ -131,9 +125,9 @@ def compilation(
     reason = f"measured, a step takes {ratio:.2f} of the time"
     if requested == "yes":
         return Decision(form, f"{REQUESTED}; {reason}")
-    return Decision(form if ratio < FASTER else "no", reason)
+    return Decision(form if ratio < tuning.FASTER else "no", reason)
 
 
 def worthwhile_seconds(form: Form) -> float:
     """Seconds of a run from which compiling saves twice what it costs."""
-    return 2 * COMPILE_SECONDS[form] / COMPILE_SAVES[form]
+    return 2 * tuning.COMPILE_SECONDS[form] / tuning.COMPILE_SAVES[form]

@@ -17,7 +17,7 @@ from hornbook.machine import available_memory, format_bytes
 from hornbook.metrics.loss import BATCH_TOKENS
 from hornbook.models.base import LanguageModel
 from hornbook.models.registry import build_on_meta
-from hornbook.planning.tuning import BACKWARD_OVERHEAD, OPTIMIZER_NUMBERS, SCORING_COPIES
+from hornbook.planning import tuning
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class MemoryEstimate:
     @property
     def total(self) -> int:
         """The peak, cautiously."""
-        return self.weights + max(round(BACKWARD_OVERHEAD * self.activations), self.scoring)
+        return self.weights + max(round(tuning.BACKWARD_OVERHEAD * self.activations), self.scoring)
 
 
 def available_bytes(device: torch.device) -> int | None:
@@ -72,7 +72,7 @@ def weights_bytes(model: LanguageModel, optim: OptimConfig) -> int:
     """Bytes of weights, their gradients and the optimizer's state."""
     weights = sum(int(t.nbytes) for t in model.state_dict().values())
     trained: int = 4 * sum(p.numel() for p in model.parameters() if p.requires_grad)
-    return weights + trained * (1 + OPTIMIZER_NUMBERS[optim.name])
+    return weights + trained * (1 + tuning.OPTIMIZER_NUMBERS[optim.name])
 
 
 def estimate_memory(
@@ -83,7 +83,7 @@ def estimate_memory(
     return MemoryEstimate(
         weights=weights,
         activations=kept[0] + each * (batch_size - 2),
-        scoring=SCORING_COPIES * 4 * BATCH_TOKENS * vocab_size,
+        scoring=tuning.SCORING_COPIES * 4 * BATCH_TOKENS * vocab_size,
     )
 
 
@@ -115,7 +115,7 @@ def _advice(needed: MemoryEstimate, available: int, batch_size: int, model: str)
     if needed.scoring > needed.activations:
         return "use a tokenizer with fewer tokens"
     left = available - needed.weights
-    fits = int(batch_size * left / max(1, BACKWARD_OVERHEAD * needed.activations))
+    fits = int(batch_size * left / max(1, tuning.BACKWARD_OVERHEAD * needed.activations))
     if batch_size > 1 and fits >= 1:
         return f"lower the batch: --training.batch-size {fits} (now {batch_size})"
     return (
