@@ -46,11 +46,8 @@ def test_a_step_is_that_of_the_textbook(name: str, clip: float, l2: float) -> No
 
 
 def test_the_learning_rate_of_a_step_may_come_from_elsewhere() -> None:
-    class Rates:
-        def rate(self, step: int) -> float:
-            return 0.5 * step
-
-    step = step_of(GPT, {"optim": {"name": "muon", "muon_learning_rate": 0.03}}, rates=Rates())
+    muon: Nested = {"optim": {"name": "muon", "muon_learning_rate": 0.03}}
+    step = step_of(GPT, muon, learning_rate=lambda i: 0.5 * i)
     before = [p.detach().clone() for p in step.parameters]
     step(0)
     assert all(torch.equal(p, b) for p, b in zip(step.parameters, before, strict=True))

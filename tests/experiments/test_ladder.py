@@ -22,7 +22,7 @@ from hornbook.experiments.ladder import TimeShares, _mixture, climb, passed
 from hornbook.experiments.mixture import mix
 from hornbook.metrics.comparison import MeasuredRun
 from hornbook.models.registry import MODELS
-from hornbook.planning.request import read_request
+from hornbook.planning.request import Request, read_request
 from hornbook.planning.resolve import resolve
 from hornbook.training.callbacks.base import Callback
 from hornbook.training.interrupts import Interrupted
@@ -223,7 +223,7 @@ def test_a_rung_gets_its_share_of_what_is_left_and_leaves_time_to_measure_it(
     shares = shares_of(["bigram", "mlp", "gpt"], 3.5, tmp_path, clock, mixed=mixed)
     minutes, reserves = [], []
     for rung, seconds in (("bigram", 120.0), ("mlp", 30.0), ("gpt", 0.0)):
-        request = shares.request(rung, "names", {}, {"training": {"seed": 3}})
+        request = shares.request(rung, Request(settings={"training": {"seed": 3}}))
         assert request.settings["training"]["seed"] == 3
         assert request.began == clock.now
         minutes.append(request.requested("training", "minutes"))
@@ -237,7 +237,7 @@ def test_no_time_that_is_left_is_still_a_share(tmp_path: Path) -> None:
     clock = Clock()
     shares = shares_of(["bigram", "mlp"], 1.0, tmp_path, clock)
     clock.now += 500
-    assert 0 < shares.request("bigram", "names", {}, {}).requested("training", "minutes") < 1e-3
+    assert 0 < shares.request("bigram", Request()).requested("training", "minutes") < 1e-3
 
 
 def test_too_few_minutes_for_a_ladder_are_refused_as_a_whole(tmp_path: Path) -> None:

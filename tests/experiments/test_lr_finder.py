@@ -69,7 +69,7 @@ def test_both_learning_rates_of_muon_are_scaled_alike(
     tried = []
 
     def step(self: OptimizerStep, i: int) -> tuple[torch.Tensor, torch.Tensor]:
-        rate, groups = self.rates.rate(i), self.optimizer.param_groups
+        rate, groups = self.learning_rate(i), self.optimizer.param_groups
         tried.append({g.get("muon", False): rate * g.get("scale", 1.0) for g in groups})
         return torch.tensor(9.0 - i / 100), torch.tensor(1.0)
 

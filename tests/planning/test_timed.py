@@ -64,7 +64,7 @@ def test_evaluations_are_fewer_in_a_short_time_unless_requested(words_file: Path
 def test_time_is_left_for_what_comes_after_the_run(words_file: Path) -> None:
     """A ladder measures each rung again."""
     plain = planned(words_file, 1.0, seconds=0.1)
-    reserved = planned(words_file, 1.0, seconds=0.1, request=read_request(reserve=4.0))
+    reserved = planned(words_file, 1.0, seconds=0.1, request=Request(reserve=4.0))
     assert plain.config.training.steps - reserved.config.training.steps == 3 * REPORT / 0.1
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
@@ -20,7 +20,7 @@ from hornbook.kernels.install import uninstall
 from hornbook.metrics.loss import batch_loss
 from hornbook.models.base import LanguageModel
 from hornbook.optim import build_optimizer
-from hornbook.optim.schedules import LearningRates, Schedule
+from hornbook.optim.schedules import Schedule
 
 
 class NotFiniteError(RunError):
@@ -35,6 +35,7 @@ class OptimizerStep:
     """Updates a model: `step(i)` returns the loss before step i and the norm of its gradient, as
     tensors, so that nothing waits for the device.
 
+    learning_rate: of each step; by default as the settings plan it.
     span: how many steps `advance` may make in one call.
     averaged: the exponential moving average of the parameters, where the settings ask for one.
     """
@@ -46,11 +47,12 @@ class OptimizerStep:
         config: RunConfig,
         precision: str = "fp32",
         compiled: Form = "no",
-        rates: LearningRates | None = None,
+        learning_rate: Callable[[int], float] | None = None,
     ) -> None:
         self.model, self.batches, self.config = model, batches, config
         self.precision = precision
-        self.rates = rates or Schedule.planned(config.optim, config.training.steps)
+        planned = Schedule.planned(config.optim, config.training.steps)
+        self.learning_rate = learning_rate or planned.rate
         self.optimizer = build_optimizer(model, config.optim, model.output)
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.averaged = [p.detach().clone() for p in self.parameters if config.training.ema_decay]
@@ -70,7 +72,7 @@ class OptimizerStep:
         norm = self._clip()
         if loss.device.type == "cpu" and not (math.isfinite(loss) and math.isfinite(norm)):
             raise NotFiniteError(step, loss.item(), norm.item())
-        rate = self.rates.rate(step)
+        rate = self.learning_rate(step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group.get("scale", 1.0)
         self.optimizer.step()
@@ -81,7 +83,7 @@ class OptimizerStep:
         """Makes one step, or `span` of them where they end at `until` or before: what each returns."""
         if self._compiled and step % self.span == 0 and step + self.span <= until:
             ids, targets = self.batches.several(step, self.span)
-            rates = torch.tensor([self.rates.rate(step + i) for i in range(self.span)])
+            rates = torch.tensor([self.learning_rate(step + i) for i in range(self.span)])
             figures = self._compiled(ids, targets, rates)
             if figures is not None:  # otherwise one by one, which finds the step that is not finite
                 return list(zip(*figures.unbind(), strict=True))

@@ -10,7 +10,7 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ import torch
 from hornbook.config import DataConfig, Nested, TrainingConfig, merge, presets
 from hornbook.data.corpora import load_corpus
 from hornbook.errors import ConfigError, RunError, did_you_mean
-from hornbook.experiments.comparison import measure
+from hornbook.experiments.comparison import Comparison, measure
 from hornbook.experiments.mixture import members_weights, mix
 from hornbook.figures.comparison import comparison
 from hornbook.files import not_written, read_json, write_bytes, write_json
@@ -30,7 +30,6 @@ from hornbook.metrics.comparison import (
     difference,
     differences,
     format_loss,
-    not_held_out,
 )
 from hornbook.models.registry import MODELS
 from hornbook.planning.decide.time_budget import TooShortError
@@ -43,23 +42,16 @@ MIXTURE = "mixture"
 
 
 @dataclass(frozen=True)
-class Ladder:
+class Ladder(Comparison):
     """A ladder whose rungs are trained and measured, in their order."""
 
     path: Path
     corpus: str
-    measured: tuple[MeasuredRun, ...]
-
-    @property
-    def results(self) -> tuple[RunResult, ...]:
-        """The rows of its table."""
-        return tuple(m.result for m in self.measured)
 
     @property
     def sentences(self) -> list[str]:
         """What the figures say, in words."""
-        compared = [difference.sentence for difference in differences(self.measured)]
-        return not_held_out(self.results) + compared + passed(self.measured)
+        return super().sentences + passed(self.measured)
 
 
 def climb(
@@ -83,14 +75,14 @@ def climb(
     ladder, is a file, or cannot be written.
     """
     began = time.monotonic() if began is None else began
-    data = DataConfig.parse({**(settings or {}).get("data", {}), "corpus": corpus}, "data")
-    text = load_corpus(data)
+    settings = settings or {}
+    text = load_corpus(DataConfig.parse({**settings.get("data", {}), "corpus": corpus}, "data"))
     whole = presets.ladder(documents=text.kind == "documents")
     for rung in rungs:
         if rung not in whole:
             raise ConfigError(f"rung: found {rung!r}, no such rung{did_you_mean(rung, whole)}")
     path = out or Path("runs") / f"ladder-{text.name}"
-    facts = {"ladder": 1, "corpus": text.source, "sha256": text.sha256, "settings": settings or {}}
+    facts = {"ladder": 1, "corpus": text.source, "sha256": text.sha256, "settings": settings}
     wanted = {rung: whole[rung] for rung in dict.fromkeys(rungs or whole)}
     shares = None
     if minutes is not None:
@@ -105,11 +97,12 @@ def climb(
             run = StoredRun.load(path / rung)
         elif (path / rung).exists():
             run = resume(path / rung, callbacks=callbacks)
-        elif shares is not None and rung in shares.weights:
-            run = shares.train(rung, corpus, preset, settings or {}, callbacks)
         else:  # as `hornbook train` would: what nobody requested is decided for the text
             request = read_request(corpus, preset=preset, settings=settings)
-            run = train(request, out=path / rung, callbacks=callbacks)
+            if shares is not None and rung in shares.weights:
+                run = shares.train(rung, request, callbacks)
+            else:
+                run = train(request, out=path / rung, callbacks=callbacks)
         known[rung] = measure(run, rung)
         report(known[rung].result)
     if not rungs:
@@ -120,13 +113,12 @@ def climb(
             known[name] = measure(StoredRun.load(path / name), name)
     measured = [known[name] for name in (*whole, MIXTURE) if name in known]
     check_same_text(measured)
-    ladder = Ladder(path, text.source, tuple(measured))
-    rows = ladder.results
+    ladder = Ladder(tuple(measured), tuple(differences(measured)), path, text.source)
+    standings = [row.to_json() for row in ladder.results]
     write_json(
-        path / "ladder.json",
-        {**facts, "standings": [row.to_json() for row in rows], "sentences": ladder.sentences},
+        path / "ladder.json", {**facts, "standings": standings, "sentences": ladder.sentences}
     )
-    figure = comparison(rows, f"The ladder on {text.name}")
+    figure = comparison(ladder.results, f"The ladder on {text.name}")
     write_bytes(path / "ladder.png", figure.png())
     write_bytes(path / "ladder.svg", figure.svg().encode())
     return ladder
@@ -160,16 +152,9 @@ class TimeShares:
         left = sum(self.weights[rung] for rung in self.left)
         self.ends = began + 60 * minutes * (left / self.whole if trained else 1.0)
 
-    def train(
-        self,
-        rung: str,
-        corpus: str,
-        preset: Nested,
-        settings: Nested,
-        callbacks: Sequence[Callback],
-    ) -> StoredRun:
+    def train(self, rung: str, request: Request, callbacks: Sequence[Callback]) -> StoredRun:
         """The run of a rung, trained for its share. Raises ConfigError where that is too short."""
-        request = self.request(rung, corpus, preset, settings)
+        request = self.request(rung, request)
         share = float(request.requested("training", "minutes"))
         try:
             return train(request, out=self.path / rung, callbacks=callbacks)
@@ -183,15 +168,14 @@ class TimeShares:
                 f"{other}"
             ) from None
 
-    def request(self, rung: str, corpus: str, preset: Nested, settings: Nested) -> Request:
+    def request(self, rung: str, request: Request) -> Request:
         """What is requested of the next rung, whose share begins now."""
         began, weights = self._clock(), sum(self.weights[r] for r in self.left)
         share = max(0.01, self.ends - began) * self.weights[rung] / weights / 60
         self.left.remove(rung)
-        return read_request(
-            corpus,
-            preset=preset,
-            settings=merge(settings, {"training": {"minutes": share}}),
+        return replace(
+            request,
+            settings=merge(request.settings, {"training": {"minutes": share}}),
             began=began,
             # what comes after a rung is much like its report
             reserve=2.0 if self.left or not self.mixed else 4.0,
@@ -206,8 +190,13 @@ def _trained(rungs: Mapping[str, Nested]) -> list[str]:
 
 def _claim(path: Path, facts: dict[str, Any], trained: Sequence[str]) -> None:
     known = path / "ladder.json"
-    climbed = path.is_dir() and any(entry.is_dir() for entry in path.iterdir())
-    if known.exists() and climbed:
+    if path.exists() and not path.is_dir():
+        raise RunError(f"{path}: is a file, expected a directory; give another place (--out)")
+    entries = list(path.iterdir()) if path.exists() else []
+    if entries and not known.exists():
+        raise RunError(f"{path}: exists already and is no ladder; give another place (--out)")
+    climbed = any(entry.is_dir() for entry in entries)
+    if climbed:
         before = read_json(known)
         same = ["sha256", "settings"]
         if any((path / rung).exists() for rung in trained):
@@ -220,10 +209,6 @@ def _claim(path: Path, facts: dict[str, Any], trained: Sequence[str]) -> None:
             raise RunError(
                 f"{path}: holds a ladder {what}; give another place (--out) or remove it"
             )
-    elif path.exists() and not path.is_dir():
-        raise RunError(f"{path}: is a file, expected a directory; give another place (--out)")
-    elif path.exists() and not known.exists() and any(path.iterdir()):
-        raise RunError(f"{path}: exists already and is no ladder; give another place (--out)")
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -234,10 +219,8 @@ def _claim(path: Path, facts: dict[str, Any], trained: Sequence[str]) -> None:
 
 def _mixture(path: Path, rows: Sequence[RunResult]) -> MeasuredRun:
     """The last rung: the best trained rung and the best counts together, two to one."""
-    best = [
-        min((s for s in rows if s.fitted == fitted), key=lambda s: s.validation)
-        for fitted in (False, True)
-    ]
+    ordered = sorted(rows, key=lambda row: row.validation)
+    best = [next(row for row in ordered if row.fitted == fitted) for fitted in (False, True)]
     out, members = path / MIXTURE, [StoredRun.load(s.path) for s in best]
     if out.exists() and not _is_of(out, members):  # they were trained on, or it was killed mixing
         shutil.rmtree(out)

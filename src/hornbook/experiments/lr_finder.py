@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -90,7 +91,7 @@ def find_learning_rate(
     losses = _train(plan, rates.tolist())
     suggested = suggest(rates, losses)
     tried = [suggested / AROUND, suggested, suggested * AROUND] if suggested is not None else []
-    confirmed = [(rate, _tail(_train(plan, [rate] * steps))) for rate in tried]
+    confirmed = [(rate, fmean(_train(plan, [rate] * steps)[-(steps // TAIL) :])) for rate in tried]
     optim = plan.config.optim
     muon = optim.muon_learning_rate / optim.learning_rate if optim.name == "muon" else None
     return Sweep(tuple(rates.tolist()), tuple(losses), suggested, tuple(confirmed), muon)
@@ -111,24 +112,14 @@ def suggest(rates: np.ndarray[Any, Any], losses: list[float]) -> float | None:
     return float(rates[window // 2 + int(np.argmin(smooth))]) / AROUND
 
 
-class _Rates:
-    """A learning rate for each step."""
-
-    def __init__(self, rates: Sequence[float]) -> None:
-        self.rates = rates
-
-    def rate(self, step: int) -> float:
-        """Of a step, counted from 0."""
-        return self.rates[step]
-
-
 def _train(plan: Plan, rates: Sequence[float]) -> list[float]:
     """The losses of steps at these learning rates from the first weights; inf once it diverges."""
     losses: list[float] = []
     with preserve_rng_state(plan.device), use_threads(plan.threads):
-        model, batches = plan.build_model(), plan.build_batches()
-        model.train()
-        step = OptimizerStep(model, batches, plan.config, plan.precision, rates=_Rates(rates))
+        model, batches = plan.build_model().train(), plan.build_batches()
+        step = OptimizerStep(
+            model, batches, plan.config, plan.precision, learning_rate=rates.__getitem__
+        )
         for i in range(len(rates)):
             try:
                 loss = step(i)[0].item()
@@ -138,8 +129,3 @@ def _train(plan: Plan, rates: Sequence[float]) -> list[float]:
                 break
             losses.append(loss)
     return losses + [math.inf] * (len(rates) - len(losses))
-
-
-def _tail(losses: list[float]) -> float:
-    last = losses[-max(1, len(losses) // TAIL) :]
-    return sum(last) / len(last)

@@ -4,16 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from hornbook.config import OptimConfig
-
-
-class LearningRates(Protocol):
-    """What an optimizer step asks for its learning rate."""
-
-    def rate(self, step: int) -> float:
-        """The learning rate of a step, counted from 0."""
 
 
 def learning_rate(config: OptimConfig, position: float, total_steps: int) -> float:

@@ -41,7 +41,6 @@ def read_request(
     preset: str | Nested | None = None,
     settings: Mapping[str, Any] | None = None,
     began: float | None = None,
-    reserve: float = 1.0,
     **training: Any,
 ) -> Request:
     """A request from arguments. `training`: fields of that section, None where not requested.
@@ -66,8 +65,7 @@ def read_request(
         sections.setdefault("training", {})["steps"] = steps
         messages.append(f"optim.paces: repeats the schedule of a timed run, {steps:,} steps")
     return Request(
-        preset=preset, settings=sections, began=began, reserve=reserve, segments=segments,
-        messages=tuple(messages),
+        preset=preset, settings=sections, began=began, segments=segments, messages=tuple(messages)
     )  # fmt: skip
 
 

@@ -41,7 +41,7 @@ class Trainer:
         self.state = TrainingState(plan.schedule, ValidationHistory(plan.config.training.patience))
         self.step = OptimizerStep(
             plan.build_model(), plan.build_batches(), plan.config, plan.precision, plan.compiled,
-            rates=self.state,
+            learning_rate=self.state.rate,
         )  # fmt: skip
         self.recorder = LossRecorder(self.state)
         self.writer = RunWriter(run, lock, self.state, self.notify)
