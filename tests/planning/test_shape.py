@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError
 from pathlib import Path
 
 import pytest
@@ -46,12 +45,3 @@ def test_a_count_model_has_no_batches(words_file: Path) -> None:
     shape = Shape.of(model, data, config.training)
     assert shape.fitted
     assert shape.items == 1
-
-
-def test_a_shape_cannot_be_patched(words_file: Path) -> None:
-    data = data_of(words_file)
-    config = parse_run_config(TINY_GPT)
-    model = build_on_meta(config.model, data.tokenizer.vocab_size, data.tokenizer.end_id)
-    shape = Shape.of(model, data, config.training)
-    with pytest.raises(FrozenInstanceError):
-        shape.items = 3  # type: ignore[misc]

@@ -13,19 +13,19 @@ from hornbook.errors import ConfigError
 
 def find_device(requested: str) -> torch.device:
     """The device for a setting. Raises ConfigError where the machine does not have it."""
-    available = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-        "cpu": True,
+    checks = {
+        "cuda": torch.cuda.is_available,
+        "mps": torch.backends.mps.is_available,
+        "cpu": torch.cpu.is_available,
     }
-    if requested == "auto":
-        return torch.device(next(name for name, is_there in available.items() if is_there))
-    if not available[requested]:
+    available = [name for name, is_available in checks.items() if is_available()]
+    name = available[0] if requested == "auto" else requested
+    if name not in available:
         raise ConfigError(
-            f"training.device: found {requested!r}, which this machine does not have; expected "
-            f"one of {', '.join(name for name, is_there in available.items() if is_there)}"
+            f"training.device: found {name!r}, which this machine does not have; expected one of "
+            f"{', '.join(available)}"
         )
-    return torch.device(requested)
+    return torch.device(name)
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:

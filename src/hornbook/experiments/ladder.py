@@ -46,7 +46,6 @@ class Ladder(Comparison):
     """A ladder whose rungs are trained and measured, in their order."""
 
     path: Path
-    corpus: str
 
     @property
     def sentences(self) -> list[str]:
@@ -113,7 +112,7 @@ def climb(
             known[name] = measure(StoredRun.load(path / name), name)
     measured = [known[name] for name in (*whole, MIXTURE) if name in known]
     check_same_text(measured)
-    ladder = Ladder(tuple(measured), tuple(differences(measured)), path, text.source)
+    ladder = Ladder(tuple(measured), tuple(differences(measured)), path)
     standings = [row.to_json() for row in ladder.results]
     write_json(
         path / "ladder.json", {**facts, "standings": standings, "sentences": ladder.sentences}

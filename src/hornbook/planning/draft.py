@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 from hornbook.config import Nested, RunConfig, merge
@@ -48,4 +47,4 @@ class Draft:
 
     def config(self) -> RunConfig:
         """The settings as they stand, frozen."""
-        return parse_run_config(copy.deepcopy(self._values))
+        return parse_run_config(merge(self._values))

@@ -17,7 +17,7 @@ from hornbook.config import Nested
 from hornbook.data.training_data import TrainingData
 from hornbook.engine.compiled import Form, can_compile_steps, has_compiler
 from hornbook.engine.device import find_device, has_bf16
-from hornbook.models.registry import MODELS
+from hornbook.models.registry import MODELS, build_on_meta
 from hornbook.optim.schedules import Schedule
 from hornbook.planning.bench import Bench
 from hornbook.planning.decide import batches as of_text
@@ -35,7 +35,7 @@ from hornbook.planning.tuning import LARGE_PART
 class Resolution:
     """What is known so far. Raises ConfigError or DataError for what cannot be.
 
-    bench: made by `decide_execution`.
+    decisions: by setting or by name. bench: made by `decide_execution`.
     """
 
     bench: Bench
@@ -43,13 +43,12 @@ class Resolution:
     def __init__(self, preset: Nested, requested: Nested, data: TrainingData) -> None:
         self.data, self.draft = data, Draft(preset, requested)
         self.device = find_device(self.draft["training.device"])
-        self.decisions: dict[str, Decision[Any]] = {}
+        self.decisions = self.draft.decisions
         preset_context = self._decide_context()
         config, tokenizer = self.draft.config(), data.tokenizer
-        model = memory.check_weights_fit(
-            config.model, config.optim, tokenizer.vocab_size, tokenizer.end_id,
-            memory.available_bytes(self.device),
-        )  # fmt: skip
+        model = build_on_meta(config.model, tokenizer.vocab_size, tokenizer.end_id)
+        available = memory.available_bytes(self.device)
+        memory.check_weights_fit(model, config.model.name, config.optim, available)
         self.shape = Shape.of(model, data, config.training)
         if model.fitted:
             return
@@ -141,7 +140,7 @@ class Resolution:
         """
         draft, requested = self.draft, self.draft.is_requested
         fixed = requested("training.steps") or (named and not in_time)
-        before = draft.decisions["training.batch_size"]
+        before = self.decisions["training.batch_size"]
         epochs = None
         if size is not None:
             epochs = steps.value * self.tokens_per_step / self.shape.n_train
@@ -217,7 +216,7 @@ class Resolution:
             data=self.data,
             device=self.device,
             shape=self.shape,
-            decisions=MappingProxyType({**self.draft.decisions, **self.decisions}),
+            decisions=MappingProxyType(dict(self.decisions)),
             **values | found,
         )
 
@@ -251,7 +250,7 @@ class Resolution:
     def _text_notes(self) -> list[str]:
         """That documents are longer than the context."""
         part, context = self.data.train, self.shape.context_length
-        if "model.context_length" not in self.draft.decisions or not part.documents:
+        if "model.context_length" not in self.decisions or not part.documents:
             return []
         longer = int((np.diff(part.starts) > context).sum())
         if not longer:

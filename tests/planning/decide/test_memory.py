@@ -7,7 +7,7 @@ import torch
 
 from hornbook.config import OptimConfig
 from hornbook.errors import ConfigError
-from hornbook.models.registry import model_config
+from hornbook.models.registry import build_on_meta, model_config
 from hornbook.optim import build_optimizer
 from hornbook.planning.decide.memory import (
     MemoryEstimate,
@@ -49,12 +49,12 @@ def test_activations_grow_with_the_batch() -> None:
 
 
 def test_a_model_whose_weights_do_not_fit_is_refused_before_it_is_built() -> None:
-    huge = model_config({"name": "gpt", "n_embd": 65536, "n_hidden": 1 << 20, "n_layer": 400})
+    config = model_config({"name": "gpt", "n_embd": 65536, "n_hidden": 1 << 20, "n_layer": 400})
+    huge, optim = build_on_meta(config, 30, 0), OptimConfig()
     with pytest.raises(ConfigError, match=r"memory: weights.* need .*TB.*make the model smaller"):
-        check_weights_fit(huge, OptimConfig(), 30, 0, 64_000 * MB)
-    model = check_weights_fit(model_config({"name": "gpt"}), OptimConfig(), 30, 0, 64_000 * MB)
-    assert model.device.type == "meta"
-    assert check_weights_fit(model_config({"name": "gpt"}), OptimConfig(), 30, 0, None)
+        check_weights_fit(huge, "gpt", optim, 64_000 * MB)
+    check_weights_fit(huge, "gpt", optim, None)
+    check_weights_fit(tiny_model("gpt"), "gpt", optim, 64_000 * MB)
 
 
 def needed(weights: int = 0, activations: int = 0, scoring: int = 0) -> MemoryEstimate:

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 
 import torch
 
-from hornbook.config import ModelConfig, OptimConfig
+from hornbook.config import OptimConfig
 from hornbook.errors import ConfigError
 from hornbook.machine import available_memory, format_bytes
 from hornbook.metrics.loss import BATCH_TOKENS
 from hornbook.models.base import LanguageModel
-from hornbook.models.registry import build_on_meta
 from hornbook.planning import tuning
 
 
@@ -50,22 +49,16 @@ def available_bytes(device: torch.device) -> int | None:
 
 
 def check_weights_fit(
-    config: ModelConfig,
-    optim: OptimConfig,
-    vocab_size: int,
-    end_id: int | None,
-    available: int | None,
-) -> LanguageModel:
-    """The model on the device `meta`. Raises ConfigError where its weights alone do not fit."""
-    model = build_on_meta(config, vocab_size, end_id)
+    model: LanguageModel, name: str, optim: OptimConfig, available: int | None
+) -> None:
+    """Raises ConfigError where the weights alone do not fit. The model may be on the device `meta`."""
     needed = weights_bytes(model, optim)
     if available is not None and needed > available:
         raise ConfigError(
             f"memory: weights, gradients and the optimizer need {format_bytes(needed)}, found "
             f"{format_bytes(available)} available; make the model smaller "
-            f"(`hornbook models {config.name}`)"
+            f"(`hornbook models {name}`)"
         )
-    return model
 
 
 def weights_bytes(model: LanguageModel, optim: OptimConfig) -> int:
