@@ -60,11 +60,11 @@ def test_a_trial_that_is_short_enough_is_made_once(words_file: Path, made: list[
     assert len(made) == 7
 
 
-def test_precisions_are_timed_in_pairs(words_file: Path, made: list[str]) -> None:
+def test_precisions_are_timed_in_turns(words_file: Path, made: list[str]) -> None:
     assert bench_of(words_file, TINY_GPT).bf16_ratio() == 1.0
     precisions = [found.split()[0] for found in made]
     assert precisions == ["fp32", "bf16"] * (len(made) // 2)
-    assert len(made) == 2 * 3  # two pairs of two seconds leave no time for a third
+    assert len(made) == 2 * 3  # two turns of two seconds leave no time for a third
 
 
 def test_threads_are_timed_in_turns(words_file: Path, made: list[str]) -> None:
@@ -73,6 +73,25 @@ def test_threads_are_timed_in_turns(words_file: Path, made: list[str]) -> None:
     assert found == {3: 1.0, 1: 1.0}
     assert made == ["fp32 gradients, 3 threads", "fp32 gradients, 1 threads"] * 3
     assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected", "used"),
+    [([9, 1, 5], 3.0, 3), ([9, 0.1, 0.3, 0.1, 0.1, 5, 0.1, 0.1], 0.1, 6), ([0.1] * 9, 0.1, 8)],
+)
+def test_turns_end_when_time_is_over_and_their_median_counts(
+    seconds: list[float], expected: float, used: int, words_file: Path
+) -> None:
+    """The first only warms up."""
+    now, turns = [0.0], list[int]()
+
+    def work(turn: int) -> None:
+        turns.append(turn)
+        now[0] += seconds[turn]
+
+    bench = Bench(plan_of(words_file, TINY_GPT), clock=lambda: now[0])
+    assert bench._in_turns({"a step": work})["a step"] == pytest.approx(expected)
+    assert turns == list(range(used))
 
 
 def test_steps_are_timed_with_the_threads_that_were_decided(

@@ -13,12 +13,8 @@ from hornbook.errors import ConfigError
 
 def find_device(requested: str) -> torch.device:
     """The device for a setting. Raises ConfigError where the machine does not have it."""
-    checks = {
-        "cuda": torch.cuda.is_available,
-        "mps": torch.backends.mps.is_available,
-        "cpu": torch.cpu.is_available,
-    }
-    available = [name for name, is_available in checks.items() if is_available()]
+    found = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    available = [*(name for name, is_there in found.items() if is_there), "cpu"]
     name = available[0] if requested == "auto" else requested
     if name not in available:
         raise ConfigError(

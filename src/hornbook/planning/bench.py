@@ -8,7 +8,8 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -21,9 +22,10 @@ from hornbook.metrics.loss import batch_loss
 from hornbook.metrics.novelty import seconds_of_novelty
 from hornbook.planning import tuning
 from hornbook.planning.decide import memory
-from hornbook.planning.decide.execution import ratio_of_pairs
 from hornbook.planning.decision import Decision
 from hornbook.planning.plan import Plan
+
+K = TypeVar("K")
 
 
 class Bench:
@@ -52,31 +54,20 @@ class Bench:
         return OptimizerStep(model, batches, self.plan.config, precision, compiled)
 
     def seconds_by_threads(self, counts: Sequence[int]) -> Mapping[int, float]:
-        """Seconds of a trial step with each number of threads, in turns, medians."""
-        with preserve_rng_state(self.plan.device):
-            step = self.trial("fp32")
-            seconds: dict[int, list[float]] = {n: [] for n in counts}
-            begin = self._clock()
-            for turn in range(8):
-                for n in counts:
-                    with use_threads(n):
-                        took = self._time(lambda: step.gradients(0))
-                    seconds[n] += [took] if turn else []  # the first warms up
-                if turn > 1 and self._clock() - begin > tuning.TRIAL_SECONDS:
-                    break
-        return {n: statistics.median(found) for n, found in seconds.items()}
+        """Seconds of a trial step's gradients with each number of threads."""
+        step = self.trial("fp32")
+
+        def gradients(n: int, turn: int) -> None:
+            with use_threads(n):
+                step.gradients(turn)
+
+        return self._in_turns({n: partial(gradients, n) for n in counts})
 
     def bf16_ratio(self) -> float:
         """Seconds of a trial step's gradients in bf16 by those in fp32."""
-        with self._quietly():
-            full, half = self.trial("fp32"), self.trial("bf16")
-            return ratio_of_pairs(
-                lambda: (
-                    self._time(lambda: full.gradients(0)),
-                    self._time(lambda: half.gradients(0)),
-                ),
-                tuning.TRIAL_SECONDS,
-            )
+        full, half = self.trial("fp32"), self.trial("bf16")
+        seconds = self._in_turns({"fp32": full.gradients, "bf16": half.gradients})
+        return seconds["bf16"] / seconds["fp32"]
 
     def step_seconds(self, most: float) -> float:
         """Seconds of a whole step: the median of several after one to warm up, within `most`."""
@@ -97,16 +88,28 @@ class Bench:
 
         Raises RuntimeError, or OSError, where it cannot be compiled.
         """
+        plain = self.trial(self.plan.precision)
+        compiled = self.trial(self.plan.precision, form)
+
+        def several(turn: int) -> None:
+            first = turn * compiled.span
+            if len(compiled.advance(first, first + compiled.span)) != compiled.span:
+                raise RuntimeError("several steps cannot be compiled")
+
+        seconds = self._in_turns({"plain": plain, "compiled": several})
+        return seconds["compiled"] / compiled.span / seconds["plain"]
+
+    def _in_turns(self, works: Mapping[K, Callable[[int], object]]) -> dict[K, float]:
+        """Median seconds of each work, called with the number of the turn; the first warms up."""
+        seconds: dict[K, list[float]] = {name: [] for name in works}
         with self._quietly():
-            plain = self.trial(self.plan.precision)
-            compiled = self.trial(self.plan.precision, form)
-
-            def several(call: int) -> None:
-                first = call * compiled.span
-                if len(compiled.advance(first, first + compiled.span)) != compiled.span:
-                    raise RuntimeError("several steps cannot be compiled")
-
-            return self._median(several) / compiled.span / self._median(plain)
+            for turn in range(8):
+                for name, work in works.items():
+                    seconds[name].append(self._time(partial(work, turn)))
+                spent = sum(sum(found[1:]) for found in seconds.values())
+                if turn > 1 and spent > tuning.TRIAL_SECONDS:
+                    break
+        return {name: statistics.median(found[1:]) for name, found in seconds.items()}
 
     @contextmanager
     def _quietly(self) -> Iterator[None]:

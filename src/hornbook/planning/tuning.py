@@ -26,10 +26,9 @@ COMPILE_SAVES = {"loss": 0.1, "steps": 0.6}  # share of the seconds of a run wit
 # measuring before a run
 TRIAL_TOKENS = 1 << 12  # tokens of a timed step, at most
 TRIAL_OPERATIONS = 1e10  # and operations, on a CPU: some tenths of a second
-TRIAL_SECONDS = 1.0  # after which no further pair of steps is timed
+TRIAL_SECONDS = 1.0  # after which no further turn of steps is timed
 FASTER = 0.9  # what is chosen for its speed takes less than this share of the time
 FEWER_THREADS = 1.03  # fewer threads are chosen up to so many times the seconds: they leave room
-CLEARLY = 1.5  # times as fast in two pairs in a row: nothing more is timed
 TIMED_STEPS = 12  # of a size, so that a moment's other work decides nothing, or
 TIMED_SECONDS = 0.4
 MEASURING_SHARE = 0.1  # of a time budget, for measuring sizes, or

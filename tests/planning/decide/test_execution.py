@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import pytest
@@ -11,7 +11,6 @@ from hornbook.engine.compiled import Form
 from hornbook.planning.decide.execution import (
     compilation,
     precision,
-    ratio_of_pairs,
     thread_counts,
     threads,
     worthwhile_seconds,
@@ -100,24 +99,6 @@ def test_precision_is_not_measured_where_something_else_decides(
 ) -> None:
     found = precision(requested, fixed=fixed, has_bf16=has_bf16, measure=never)
     assert (found.value, found.reason) == expected
-
-
-@pytest.mark.parametrize(
-    ("pairs", "ratio", "used"),
-    [
-        ([(9, 1), (1, 1), (1, 1.1), (1, 0.9), (1, 1), (1, 5), (1, 1)], 1.0, 6),  # a median
-        ([(9, 1), (1, 2), (1, 3), (1, 9)], 2.5, 3),  # clearly slower twice: no more
-        ([(1, 9), (1, 0.5), (1, 0.4), (1, 9)], 0.45, 3),  # clearly faster twice
-        ([(1, 1), (60, 66), (60, 54), (1, 1)], 1.0, 3),  # time is over
-    ],
-)
-def test_pairs_are_timed_until_there_is_no_doubt(
-    pairs: list[tuple[float, float]], ratio: float, used: int
-) -> None:
-    """The first pair only warms up."""
-    rest: Iterator[tuple[float, float]] = iter(pairs)
-    assert ratio_of_pairs(lambda: next(rest), 10.0) == pytest.approx(ratio)
-    assert len(pairs) - len(list(rest)) == used
 
 
 def compiled(

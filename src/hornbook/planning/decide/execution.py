@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
@@ -71,24 +70,6 @@ def precision(
     ratio = measure()
     reason = f"measured, a step in bf16 takes {ratio:.2f} of the time in fp32"
     return Decision("bf16" if ratio < tuning.FASTER else "fp32", reason)
-
-
-def ratio_of_pairs(pair: Callable[[], tuple[float, float]], seconds: float) -> float:
-    """The median ratio of the second time to the first, of up to five pairs after one to warm up.
-
-    Fewer where `seconds` are over, or two pairs in a row leave no doubt.
-    """
-    pair()
-    ratios: list[float] = []
-    spent = 0.0
-    while len(ratios) < 5 and (len(ratios) < 2 or spent < seconds):
-        first, second = pair()
-        spent += first + second
-        ratios.append(second / first)
-        last = ratios[-2:]
-        if len(last) == 2 and (min(last) > tuning.CLEARLY or max(last) < 1 / tuning.CLEARLY):
-            break
-    return statistics.median(ratios)
 
 
 def compilation(
