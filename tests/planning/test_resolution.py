@@ -155,11 +155,11 @@ def test_memory_that_is_not_there_is_refused(
 @pytest.mark.parametrize("in_time", [True, False])
 def test_a_named_preset_keeps_batch_and_dropout(in_time: bool, few_names: Path) -> None:
     preset: Nested = {"model": {"name": "gpt"}, "training": {"steps": 100_000, "batch_size": 32}}
-    resolution = resolution_of(few_names, preset)
+    resolution = resolution_of(few_names, preset, named=True)
     resolution.decide_execution()
     limit = resolution.max_steps
     assert limit is not None
-    resolution.decide_steps(Decision(100_000, "the preset's"), in_time=in_time, named=True)
+    resolution.decide_steps(Decision(100_000, "the preset's"), in_time=in_time)
     config = resolution.draft.config()
     assert config.training.batch_size == 32
     assert (

@@ -105,7 +105,7 @@ def sized(
     """The plan of the size that is chosen where steps take seconds by the number of channels."""
     merged = merge(PINNED, requested or {})
     chosen = resolution_of_size(merged, data_of(corpus), budget(minutes))
-    assert chosen[2] == seconds[chosen[1].n_embd]
+    assert chosen[1] == seconds[chosen[0].draft["model.n_embd"]]
     return plan_in_time(Request(), budget(minutes), *chosen)
 
 

@@ -44,11 +44,11 @@ def data_of(corpus: str | Path, **data: Any) -> TrainingData:
 
 
 def resolution_of(
-    corpus: str | Path, preset: Nested, requested: Nested | None = None
+    corpus: str | Path, preset: Nested, requested: Nested | None = None, **arguments: Any
 ) -> Resolution:
     """The settings of a preset on a text, as far as they are known without measuring."""
     data = data_of(corpus)
-    return Resolution(preset, merge(PINNED, requested or {}), data)
+    return Resolution(preset, merge(PINNED, requested or {}), data, **arguments)
 
 
 def stream(folder: Path, characters: int) -> Path:

@@ -35,13 +35,24 @@ from hornbook.planning.tuning import LARGE_PART
 class Resolution:
     """What is known so far. Raises ConfigError or DataError for what cannot be.
 
-    decisions: by setting or by name. bench: made by `decide_execution`.
+    named: the preset was requested by its name, so that only a time budget changes it. size: the one
+    that the preset is made of, for a time budget. decisions: by setting or by name. bench: made by
+    `decide_execution`.
     """
 
     bench: Bench
 
-    def __init__(self, preset: Nested, requested: Nested, data: TrainingData) -> None:
-        self.data, self.draft = data, Draft(preset, requested)
+    def __init__(
+        self,
+        preset: Nested,
+        requested: Nested,
+        data: TrainingData,
+        *,
+        named: bool = False,
+        size: Size | None = None,
+    ) -> None:
+        self.data, self.named, self.size = data, named, size
+        self.draft = Draft(preset, requested)
         self.device = find_device(self.draft["training.device"])
         self.decisions = self.draft.decisions
         preset_context = self._decide_context()
@@ -124,25 +135,16 @@ class Resolution:
             return "reference kernels"
         return "deterministic" if self.draft["training.deterministic"] else ""
 
-    def decide_steps(
-        self,
-        steps: Decision[int],
-        *,
-        in_time: bool = False,
-        named: bool = False,
-        size: Size | None = None,
-    ) -> None:
+    def decide_steps(self, steps: Decision[int], *, in_time: bool = False) -> None:
         """Steps and batch size, and what follows from them: warm-up, dropout, learning rates.
 
-        steps: those of the preset or, in_time, those that fit into a time budget. named: the preset
-        was requested by its name, so that only a time budget changes it. size: the size that was
-        chosen for a time budget.
+        steps: those of the preset or, in_time, those that fit into a time budget.
         """
         draft, requested = self.draft, self.draft.is_requested
-        fixed = requested("training.steps") or (named and not in_time)
+        fixed = requested("training.steps") or (self.named and not in_time)
         before = self.decisions["training.batch_size"]
         epochs = None
-        if size is not None:
+        if self.size is not None:
             epochs = steps.value * self.tokens_per_step / self.shape.n_train
         fitted, batch = of_text.steps_and_batch(
             steps,
@@ -150,7 +152,7 @@ class Resolution:
             None if fixed else self.max_steps,
             rows=self.rows,
             in_time=in_time,
-            keep_batch=named or requested("training.batch_size"),
+            keep_batch=self.named or requested("training.batch_size"),
             least=self.least_rows,
         )
         small_text = fitted is not steps or batch is not before
@@ -160,11 +162,11 @@ class Resolution:
         draft.decide("optim.warmup", of_text.warmup(draft["optim.warmup"], planned, n_steps))
         if draft.has("model.dropout"):
             decision = of_text.dropout(
-                draft["model.dropout"], small_text=small_text and not named, epochs=epochs
+                draft["model.dropout"], small_text=small_text and not self.named, epochs=epochs
             )
             draft.decide("model.dropout", decision)
-        if size is not None:
-            rate, muon_rate = size.learning_rates(steps.value)
+        if self.size is not None:
+            rate, muon_rate = self.size.learning_rates(steps.value)
             reason = "for so many steps of this size"
             draft.decide("optim.learning_rate", Decision(rate, reason))
             draft.decide("optim.muon_learning_rate", Decision(muon_rate, reason))

@@ -38,14 +38,14 @@ def resolve(request: Request) -> Plan:
     free = request.preset is None and name == DEFAULT_MODEL
     if budget is not None and free and not requested["model"].keys() & SIZE_FIELDS:
         return plan_in_time(request, budget, *resolution_of_size(requested, data, budget))
-    resolution = Resolution(base, requested, data)
+    resolution = Resolution(base, requested, data, named=isinstance(request.preset, str))
     if resolution.shape.fitted:
         return resolution.plan_of_counts(request)
     resolution.decide_execution()
     if budget is not None:
         return plan_in_time(request, budget, resolution)
     steps = Decision(resolution.draft["training.steps"], "the preset's")
-    resolution.decide_steps(steps, named=isinstance(request.preset, str))
+    resolution.decide_steps(steps)
     return resolution.plan(request)
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from hornbook.config import Nested
 from hornbook.data.training_data import TrainingData
 from hornbook.planning import tuning
-from hornbook.planning.decide.size import SIZES, Candidate, Size, choose_size
+from hornbook.planning.decide.size import SIZES, Candidate, choose_size
 from hornbook.planning.decide.time_budget import TimeBudget
 from hornbook.planning.decision import Decision
 from hornbook.planning.plan import Plan
@@ -22,11 +22,12 @@ from hornbook.planning.resolution import Resolution
 
 def resolution_of_size(
     requested: Nested, data: TrainingData, budget: TimeBudget
-) -> tuple[Resolution, Size, float]:
+) -> tuple[Resolution, float]:
     """The size of the lowest expected loss, and seconds of its step."""
     sizes = SIZES[data.corpus.kind]
     resolutions = {
-        name: Resolution(size.settings(), requested, data) for name, size in sizes.items()
+        name: Resolution(size.settings(), requested, data, size=size)
+        for name, size in sizes.items()
     }
     most_parameters = tuning.PARAMETERS_PER_TOKEN * data.train.n_targets
     candidates = {
@@ -59,20 +60,15 @@ def resolution_of_size(
     resolution.decisions["size"] = Decision(
         name, f"size {name}; expected loss on a text of this kind: {figures}"
     )
-    return resolution, sizes[name], seconds[name]
+    return resolution, seconds[name]
 
 
 def plan_in_time(
-    request: Request,
-    budget: TimeBudget,
-    resolution: Resolution,
-    size: Size | None = None,
-    seconds: float | None = None,
+    request: Request, budget: TimeBudget, resolution: Resolution, seconds: float | None = None
 ) -> Plan:
     """The plan of as many steps as fit. Raises TooShortError where no two of them do.
 
-    size, seconds: the size that was chosen for the budget, and seconds of its step; otherwise the
-    model is as requested, and its step is measured here.
+    seconds: of a step, where it was measured to choose a size.
     """
     bench, draft = resolution.bench, resolution.draft
     if seconds is None:
@@ -91,8 +87,7 @@ def plan_in_time(
         budget.steps(seconds, count * evaluation),
         f"as many as fit into {budget.minutes:.3g} minutes, {seconds * 1e3:.3g} ms each",
     )
-    named = isinstance(request.preset, str)
-    resolution.decide_steps(steps, in_time=True, named=named, size=size)
+    resolution.decide_steps(steps, in_time=True)
     if draft["training.steps"] == steps.value:
         return resolution.plan(request, step_seconds=seconds, time_budget=budget)
     note = (
