@@ -14,7 +14,6 @@ from hornbook.planning.bench import Bench
 from hornbook.planning.decide import memory
 from hornbook.planning.decide.time_budget import TimeBudget
 from hornbook.planning.decision import Decision
-from hornbook.planning.request import Request
 from tests.planning.texts import TINY_GPT, TINY_MLP, resolution_of, stream
 
 
@@ -70,7 +69,7 @@ def test_a_small_text_never_makes_a_batch_of_one_window(tmp_path: Path) -> None:
     resolution = resolution_of(path, merge(TINY_MLP, {"model": {"n_hidden": 64}}))
     resolution.decide_execution()
     resolution.decide_steps(Decision(5000, "the preset's"))
-    plan = resolution.plan(Request())
+    plan = resolution.plan()
     assert plan.config.training.batch_size == 2
     ids, _ = plan.build_batches().batch(0)
     assert plan.build_model().train().window_logits(ids).isfinite().all()
@@ -88,7 +87,7 @@ def test_the_reference_and_determinism_depend_on_no_measurement(
     resolution = resolution_of(words_file, TINY_GPT, {"training": measured})
     resolution.decide_execution()
     resolution.decide_steps(Decision(5, "the preset's"))
-    plan = resolution.plan(Request())
+    plan = resolution.plan()
     assert (plan.precision, plan.compiled) == ("fp32", "no")
     assert plan.decisions["precision"].reason == plan.decisions["compiled"].reason == reason
     assert plan.threads == torch.get_num_threads()
@@ -118,7 +117,7 @@ def test_a_small_text_changes_what_is_timed_and_estimated(few_names: Path) -> No
     resolution = resolution_of(few_names, descent)
     resolution.decide_execution()
     resolution.decide_steps(Decision(100_000, "the preset's"))
-    plan = resolution.plan(Request())
+    plan = resolution.plan()
     assert plan.config.model.model_dump()["dropout"] == 0.3
     bench = resolution._final_bench()
     assert bench.plan.config.model == plan.config.model
@@ -133,7 +132,7 @@ def test_nothing_is_compiled_in_too_short_a_time(words_file: Path) -> None:
     resolution = resolution_of(words_file, merge(TINY_MLP, descent), requested)
     resolution.decide_execution()
     resolution.decide_steps(Decision(5, "as many as fit"), in_time=True)
-    plan = resolution.plan(Request(), time_budget=TimeBudget(minutes=0.5, began=0.0))
+    plan = resolution.plan(time_budget=TimeBudget(minutes=0.5, began=0.0))
     assert plan.compiled == "no"
     assert plan.decisions["compiled"].reason == "it would not save time within the time budget"
 
@@ -144,10 +143,10 @@ def test_memory_that_is_not_there_is_refused(
     resolution = resolution_of(words_file, TINY_GPT)
     resolution.decide_execution()
     resolution.decide_steps(Decision(5, "the preset's"))
-    assert resolution.plan(Request()).memory is not None
+    assert resolution.plan().memory is not None
     monkeypatch.setattr(memory, "available_bytes", lambda _: 100)
     with pytest.raises(ConfigError, match=r"memory: training needs at least .* found 100 B"):
-        resolution.plan(Request())
+        resolution.plan()
     with pytest.raises(ConfigError, match=r"memory: weights, .* need .* found 100 B available"):
         resolution_of(words_file, TINY_GPT)
 
@@ -155,7 +154,7 @@ def test_memory_that_is_not_there_is_refused(
 @pytest.mark.parametrize("in_time", [True, False])
 def test_a_named_preset_keeps_batch_and_dropout(in_time: bool, few_names: Path) -> None:
     preset: Nested = {"model": {"name": "gpt"}, "training": {"steps": 100_000, "batch_size": 32}}
-    resolution = resolution_of(few_names, preset, named=True)
+    resolution = resolution_of(few_names, preset, named="as named")
     resolution.decide_execution()
     limit = resolution.max_steps
     assert limit is not None
@@ -175,7 +174,7 @@ def test_a_timed_run_is_limited_by_the_batch_that_it_gets(few_names: Path) -> No
     resolution = resolution_of(few_names, preset)
     resolution.decide_execution()
     resolution.decide_steps(Decision(60, "as many as fit"), in_time=True)
-    plan = resolution.plan(Request())
+    plan = resolution.plan()
     assert plan.config.training.steps == 60
     assert plan.max_steps is not None
     assert plan.max_steps >= 60
@@ -187,5 +186,5 @@ def test_long_documents_are_announced(words_file: Path, tmp_path: Path) -> None:
     resolution = resolution_of(path, TINY_GPT, {"model": {"context_length": 8}})
     resolution.decide_execution()
     resolution.decide_steps(Decision(5, "the preset's"))
-    (note,) = [n for n in resolution.plan(Request()).notes if "longer than the context" in n]
+    (note,) = [n for n in resolution.plan().notes if "longer than the context" in n]
     assert note.endswith("documents are longer than the context of 8: read in pieces")

@@ -32,12 +32,12 @@ def budget(minutes: float, spent: float = 0.0) -> TimeBudget:
 
 def planned(
     corpus: Path, minutes: float, seconds: float, requested: Nested | None = None,
-    preset: Nested = TINY_GPT, spent: float = 0.0, request: Request | None = None,
+    preset: Nested = TINY_GPT, spent: float = 0.0, reserve: float = 1.0,
 ) -> Plan:  # fmt: skip
     """The plan of a preset whose steps take so many seconds."""
-    resolution = resolution_of(corpus, preset, requested)
+    resolution = resolution_of(corpus, preset, requested, reserve=reserve)
     resolution.decide_execution()
-    return plan_in_time(request or Request(), budget(minutes, spent), resolution, seconds=seconds)
+    return plan_in_time(budget(minutes, spent), resolution, seconds)
 
 
 def test_as_many_steps_as_fit(words_file: Path) -> None:
@@ -64,7 +64,7 @@ def test_evaluations_are_fewer_in_a_short_time_unless_requested(words_file: Path
 def test_time_is_left_for_what_comes_after_the_run(words_file: Path) -> None:
     """A ladder measures each rung again."""
     plain = planned(words_file, 1.0, seconds=0.1)
-    reserved = planned(words_file, 1.0, seconds=0.1, request=Request(reserve=4.0))
+    reserved = planned(words_file, 1.0, seconds=0.1, reserve=4.0)
     assert plain.config.training.steps - reserved.config.training.steps == 3 * REPORT / 0.1
 
 
@@ -103,10 +103,10 @@ def sized(
     corpus: str | Path, minutes: float, seconds: dict[int, float], requested: Nested | None = None
 ) -> Plan:
     """The plan of the size that is chosen where steps take seconds by the number of channels."""
-    merged = merge(PINNED, requested or {})
-    chosen = resolution_of_size(merged, data_of(corpus), budget(minutes))
+    request = Request(settings=merge(PINNED, requested or {}))
+    chosen = resolution_of_size(request, data_of(corpus), budget(minutes))
     assert chosen[1] == seconds[chosen[0].draft["model.n_embd"]]
-    return plan_in_time(Request(), budget(minutes), *chosen)
+    return plan_in_time(budget(minutes), *chosen)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import torch
 from hornbook.config import DataConfig, Nested, merge
 from hornbook.data.training_data import TrainingData, load_training_data
 from hornbook.planning.plan import Plan
-from hornbook.planning.request import read_request
+from hornbook.planning.request import Request, read_request
 from hornbook.planning.resolution import Resolution
 from hornbook.planning.resolve import resolve
 
@@ -44,11 +44,13 @@ def data_of(corpus: str | Path, **data: Any) -> TrainingData:
 
 
 def resolution_of(
-    corpus: str | Path, preset: Nested, requested: Nested | None = None, **arguments: Any
-) -> Resolution:
+    corpus: str | Path, preset: Nested, requested: Nested | None = None,
+    *, named: str | None = None, reserve: float = 1.0,
+) -> Resolution:  # fmt: skip
     """The settings of a preset on a text, as far as they are known without measuring."""
     data = data_of(corpus)
-    return Resolution(preset, merge(PINNED, requested or {}), data, **arguments)
+    settings = merge(PINNED, requested or {})
+    return Resolution(preset, Request(preset=named, settings=settings, reserve=reserve), data)
 
 
 def stream(folder: Path, characters: int) -> Path:

@@ -35,24 +35,17 @@ from hornbook.planning.tuning import LARGE_PART
 class Resolution:
     """What is known so far. Raises ConfigError or DataError for what cannot be.
 
-    named: the preset was requested by its name, so that only a time budget changes it. size: the one
-    that the preset is made of, for a time budget. decisions: by setting or by name. bench: made by
-    `decide_execution`.
+    size: the one that the preset is made of, for a time budget. decisions: by setting or by name.
+    bench: made by `decide_execution`.
     """
 
     bench: Bench
 
     def __init__(
-        self,
-        preset: Nested,
-        requested: Nested,
-        data: TrainingData,
-        *,
-        named: bool = False,
-        size: Size | None = None,
+        self, preset: Nested, request: Request, data: TrainingData, size: Size | None = None
     ) -> None:
-        self.data, self.named, self.size = data, named, size
-        self.draft = Draft(preset, requested)
+        self.request, self.data, self.size = request, data, size
+        self.draft = Draft(preset, request.settings)
         self.device = find_device(self.draft["training.device"])
         self.decisions = self.draft.decisions
         preset_context = self._decide_context()
@@ -141,7 +134,8 @@ class Resolution:
         steps: those of the preset or, in_time, those that fit into a time budget.
         """
         draft, requested = self.draft, self.draft.is_requested
-        fixed = requested("training.steps") or (self.named and not in_time)
+        named = isinstance(self.request.preset, str)  # then only a time budget changes it
+        fixed = requested("training.steps") or (named and not in_time)
         before = self.decisions["training.batch_size"]
         epochs = None
         if self.size is not None:
@@ -152,7 +146,7 @@ class Resolution:
             None if fixed else self.max_steps,
             rows=self.rows,
             in_time=in_time,
-            keep_batch=self.named or requested("training.batch_size"),
+            keep_batch=named or requested("training.batch_size"),
             least=self.least_rows,
         )
         small_text = fitted is not steps or batch is not before
@@ -162,7 +156,7 @@ class Resolution:
         draft.decide("optim.warmup", of_text.warmup(draft["optim.warmup"], planned, n_steps))
         if draft.has("model.dropout"):
             decision = of_text.dropout(
-                draft["model.dropout"], small_text=small_text and not self.named, epochs=epochs
+                draft["model.dropout"], small_text=small_text and not named, epochs=epochs
             )
             draft.decide("model.dropout", decision)
         if self.size is not None:
@@ -173,7 +167,6 @@ class Resolution:
 
     def plan(
         self,
-        request: Request,
         *,
         step_seconds: float | None = None,
         time_budget: TimeBudget | None = None,
@@ -184,20 +177,20 @@ class Resolution:
         self.decisions["compiled"] = self._compilation(bench, time_budget)
         estimate, self.decisions["memory"] = bench.estimate_memory()
         schedule = bench.plan.schedule
-        if request.segments:
-            schedule = Schedule(bench.plan.config.optim, request.segments)
+        if self.request.segments:
+            schedule = Schedule(bench.plan.config.optim, self.request.segments)
         return self._plan(
             schedule=schedule,
             step_seconds=step_seconds,
             max_steps=self.max_steps,
             memory=estimate,
             time_budget=time_budget,
-            notes=(*request.messages, *self.data.notes, *self._text_notes(), *notes),
+            notes=(*self.request.messages, *self.data.notes, *self._text_notes(), *notes),
         )
 
-    def plan_of_counts(self, request: Request) -> Plan:
+    def plan_of_counts(self) -> Plan:
         """The plan of a model that is fitted in one pass: there is nothing else to decide."""
-        notes = [*request.messages, *self.data.notes]
+        notes = [*self.request.messages, *self.data.notes]
         if self.data.train.n_targets > LARGE_PART:
             notes.append(f"counts about {LARGE_PART:,} tokens, spread over the training part")
         if self.draft["training.minutes"] is not None:

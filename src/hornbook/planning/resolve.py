@@ -7,6 +7,7 @@ requested. What nobody requested is decided for the text and the machine, in `de
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from hornbook.config import DataConfig, Nested, TokenizerConfig, TrainingConfig, merge, presets
@@ -33,20 +34,20 @@ def resolve(request: Request) -> Plan:
     data, corpus = load_training_data(data_config, tokenizer), data_config.corpus
     if data.corpus.source != data.corpus.name:  # a file: its path is valid from anywhere
         corpus = str(Path(corpus).expanduser().resolve())
-    requested = merge(request.settings, {"data": {"corpus": corpus}, "model": {"name": name}})
-    base = preset or presets.default(name, documents=data.documents)
+    settings = merge(request.settings, {"data": {"corpus": corpus}, "model": {"name": name}})
+    request = replace(request, settings=settings)
     free = request.preset is None and name == DEFAULT_MODEL
-    if budget is not None and free and not requested["model"].keys() & SIZE_FIELDS:
-        return plan_in_time(request, budget, *resolution_of_size(requested, data, budget))
-    resolution = Resolution(base, requested, data, named=isinstance(request.preset, str))
+    if budget is not None and free and not settings["model"].keys() & SIZE_FIELDS:
+        return plan_in_time(budget, *resolution_of_size(request, data, budget))
+    base = preset or presets.default(name, documents=data.documents)
+    resolution = Resolution(base, request, data)
     if resolution.shape.fitted:
-        return resolution.plan_of_counts(request)
+        return resolution.plan_of_counts()
     resolution.decide_execution()
     if budget is not None:
-        return plan_in_time(request, budget, resolution)
-    steps = Decision(resolution.draft["training.steps"], "the preset's")
-    resolution.decide_steps(steps)
-    return resolution.plan(request)
+        return plan_in_time(budget, resolution)
+    resolution.decide_steps(Decision(resolution.draft["training.steps"], "the preset's"))
+    return resolution.plan()
 
 
 def _model_and_preset(request: Request) -> tuple[str, Nested]:

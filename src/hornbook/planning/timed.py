@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from hornbook.config import Nested
 from hornbook.data.training_data import TrainingData
 from hornbook.planning import tuning
 from hornbook.planning.decide.size import SIZES, Candidate, choose_size
@@ -21,13 +20,12 @@ from hornbook.planning.resolution import Resolution
 
 
 def resolution_of_size(
-    requested: Nested, data: TrainingData, budget: TimeBudget
+    request: Request, data: TrainingData, budget: TimeBudget
 ) -> tuple[Resolution, float]:
     """The size of the lowest expected loss, and seconds of its step."""
     sizes = SIZES[data.corpus.kind]
     resolutions = {
-        name: Resolution(size.settings(), requested, data, size=size)
-        for name, size in sizes.items()
+        name: Resolution(size.settings(), request, data, size) for name, size in sizes.items()
     }
     most_parameters = tuning.PARAMETERS_PER_TOKEN * data.train.n_targets
     candidates = {
@@ -63,9 +61,7 @@ def resolution_of_size(
     return resolution, seconds[name]
 
 
-def plan_in_time(
-    request: Request, budget: TimeBudget, resolution: Resolution, seconds: float | None = None
-) -> Plan:
+def plan_in_time(budget: TimeBudget, resolution: Resolution, seconds: float | None = None) -> Plan:
     """The plan of as many steps as fit. Raises TooShortError where no two of them do.
 
     seconds: of a step, where it was measured to choose a size.
@@ -79,7 +75,7 @@ def plan_in_time(
     rough = replace(budget, evaluation=guess, report=guess + tuning.REPORT_OVERHEAD)
     rough.check(seconds, known or 2)
     evaluation, report = bench.report_seconds()
-    budget = replace(budget, evaluation=evaluation, report=report * request.reserve)
+    budget = replace(budget, evaluation=evaluation, report=report * resolution.request.reserve)
     fitting = Decision(budget.evaluations(draft[name]), "those that fit into the time")
     count = draft.decide(name, fitting)
     budget.check(seconds, count)
@@ -89,12 +85,12 @@ def plan_in_time(
     )
     resolution.decide_steps(steps, in_time=True)
     if draft["training.steps"] == steps.value:
-        return resolution.plan(request, step_seconds=seconds, time_budget=budget)
+        return resolution.plan(step_seconds=seconds, time_budget=budget)
     note = (
         f"ends before its {budget.minutes:.3g} minutes are over: "
         f"{tuning.SMALL_TEXT_EPOCHS} times through a small text are enough"
     )
-    return resolution.plan(request, step_seconds=seconds, notes=(note,))
+    return resolution.plan(step_seconds=seconds, notes=(note,))
 
 
 def measuring_seconds(budget: TimeBudget) -> float:
