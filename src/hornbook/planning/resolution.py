@@ -176,43 +176,42 @@ class Resolution:
         bench = self._final_bench()
         self.decisions["compiled"] = self._compilation(bench, time_budget)
         estimate, self.decisions["memory"] = bench.estimate_memory()
-        schedule = bench.plan.schedule
-        if self.request.segments:
-            schedule = Schedule(bench.plan.config.optim, self.request.segments)
         return self._plan(
-            schedule=schedule,
+            *self._text_notes(),
+            *notes,
             step_seconds=step_seconds,
             max_steps=self.max_steps,
             memory=estimate,
             time_budget=time_budget,
-            notes=(*self.request.messages, *self.data.notes, *self._text_notes(), *notes),
         )
 
     def plan_of_counts(self) -> Plan:
         """The plan of a model that is fitted in one pass: there is nothing else to decide."""
-        notes = [*self.request.messages, *self.data.notes]
+        notes = []
         if self.data.train.n_targets > LARGE_PART:
             notes.append(f"counts about {LARGE_PART:,} tokens, spread over the training part")
         if self.draft["training.minutes"] is not None:
             notes.append("counts are fitted in one pass, whatever the minutes")
-        return self._plan(notes=tuple(notes))
+        return self._plan(*notes)
 
-    def _plan(self, **found: Any) -> Plan:
+    def _plan(self, *notes: str, **found: Any) -> Plan:
         """The plan as far as it is decided."""
-        config = self.draft.config()
-        values: dict[str, Any] = {
-            "schedule": Schedule.planned(config.optim, config.training.steps),
-            "threads": torch.get_num_threads(),
-        }
+        config, request = self.draft.config(), self.request
+        schedule = Schedule.planned(config.optim, config.training.steps)
+        if request.segments:
+            schedule = Schedule(config.optim, request.segments)
+        found["threads"] = torch.get_num_threads()
         for name in {"threads", "precision", "compiled"} & self.decisions.keys():
-            values[name] = self.decisions[name].value
+            found[name] = self.decisions[name].value
         return Plan(
             config=config,
             data=self.data,
             device=self.device,
             shape=self.shape,
+            schedule=schedule,
             decisions=MappingProxyType(dict(self.decisions)),
-            **values | found,
+            notes=(*request.messages, *self.data.notes, *notes),
+            **found,
         )
 
     def _final_bench(self) -> Bench:
