@@ -138,7 +138,7 @@ def test_steps_that_cannot_be_compiled_are_made_one_by_one(
 )
 def test_small_steps_of_plain_descent_can_be_compiled(settings: Nested, expected: bool) -> None:
     model, batches, config = parts_of(MLP, settings)
-    assert can_compile_steps(model, batches, config.optim, config.training) is expected
+    assert can_compile_steps(model, batches, config) is expected
 
 
 def test_other_models_are_not_compiled_in_steps() -> None:
@@ -147,7 +147,7 @@ def test_other_models_are_not_compiled_in_steps() -> None:
         "training": {"examples": "windows"},
     }
     model, batches, config = parts_of(GPT, plain)
-    assert not can_compile_steps(model, batches, config.optim, config.training)
+    assert not can_compile_steps(model, batches, config)
 
 
 def test_a_compiler_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from hornbook.config import OptimConfig, TrainingConfig
+from hornbook.config import RunConfig
 from hornbook.data.batches import Batches, WindowBatches
 from hornbook.engine.loss import FunctionalLoss
 from hornbook.kernels.graph import TRACE_ERRORS, compile_trace, trace
@@ -36,12 +36,11 @@ def has_compiler(device: torch.device) -> bool:
     return any(shutil.which(name) for name in (os.environ.get("CXX") or "g++", "clang++", "cl"))
 
 
-def can_compile_steps(
-    model: LanguageModel, batches: Batches, optim: OptimConfig, training: TrainingConfig
-) -> bool:
+def can_compile_steps(model: LanguageModel, batches: Batches, config: RunConfig) -> bool:
     """Whether several steps can be one call: small, of windows, on a CPU, plain gradient descent, and
     nothing random in them but the batch."""
-    plain_descent = (optim.name, optim.grad_clip, training.ema_decay) == ("sgd", 0.0, 0.0)
+    optim, ema_decay = config.optim, config.training.ema_decay
+    plain_descent = (optim.name, optim.grad_clip, ema_decay) == ("sgd", 0.0, 0.0)
     random = any(getattr(module, "p", 0.0) for module in model.modules())
     operations = 6 * model.n_parameters * batches.batch_size  # 2 forward, 4 backward
     return (

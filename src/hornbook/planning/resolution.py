@@ -224,8 +224,7 @@ class Resolution:
 
     def _compilation(self, bench: Bench, time_budget: TimeBudget | None) -> Decision[Form]:
         plan, training = bench.plan, bench.plan.config.training
-        optim, steps = plan.config.optim, training.steps
-        steps_form = can_compile_steps(bench.model, plan.build_batches(), optim, training)
+        steps_form = can_compile_steps(bench.model, plan.build_batches(), plan.config)
         form: Form = "steps" if steps_form and plan.precision == "fp32" else "loss"
         fixed, least = self._fixed(), execution.worthwhile_seconds(form)
         too_short = time_budget is not None and 60 * time_budget.minutes < least
@@ -237,7 +236,7 @@ class Resolution:
             device=self.device.type,
             fixed=fixed,
             has_compiler=has_compiler(self.device),
-            run_seconds=lambda: steps * bench.trial_seconds(least / steps),
+            run_seconds=lambda: training.steps * bench.trial_seconds(least / training.steps),
             measure=bench.compiled_ratio,
         )
 
@@ -247,9 +246,8 @@ class Resolution:
         if "model.context_length" not in self.decisions or not part.documents:
             return []
         longer = int((np.diff(part.starts) > context).sum())
-        if not longer:
-            return []
-        return [f"{longer:,} documents are longer than the context of {context}: read in pieces"]
+        note = f"{longer:,} documents are longer than the context of {context}: read in pieces"
+        return [note] if longer else []
 
 
 def _beside_threads() -> str:
