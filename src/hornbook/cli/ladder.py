@@ -6,6 +6,7 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,7 +66,7 @@ def run(arguments: list[str]) -> int:
         )
         raise
     if args.json:
-        rows = [result.to_json() for result in ladder.standings]
+        rows = [asdict(result) for result in ladder.standings]
         print(dump({"standings": rows, "sentences": ladder.sentences}))
         return 0
     show(ladder.standings, ladder.sentences)

@@ -136,12 +136,10 @@ def training_batch(run: StoredRun, tokens: int) -> tuple[Tensor, Tensor]:
     model, part = run.model, figure_data(run).part
     requested = run.config.training.examples
     examples = model.examples if requested == "auto" else requested
-    length = model.context_length
-    if model.sliding and examples == "sequences":
-        length = max(64, 4 * length)
+    length, rows = model.context_length, tokens
     if examples == "sequences":
-        length = min(length, part.n_targets)
-    rows = max(1, tokens // (length if examples == "sequences" else 1))
+        length = min(max(64, 4 * length) if model.sliding else length, part.n_targets)
+        rows = max(1, tokens // length)
     return build_batches(part, examples, length, Draw(batch_size=rows, seed=0)).batch(0)
 
 
@@ -212,21 +210,18 @@ def token_labels(run: StoredRun, ids: list[int]) -> list[str]:
     return [shown(run.tokenizer.symbol(i)) for i in ids]
 
 
-def frequent_tokens(run: StoredRun, most: int) -> Ints:
-    """The most frequent tokens that occur, at most so many, in the order of their ids."""
-    often = np.bincount(figure_data(run).whole.tokens, minlength=run.tokenizer.vocab_size)
-    order = np.argsort(-often, kind="stable")[:most]
-    return np.sort(order[often[order] > 0])
-
-
-def frequent_note(run: StoredRun, n: int, most: int) -> str:
-    """Which n tokens are drawn, in words; empty where all are."""
+def frequent_tokens(run: StoredRun, most: int) -> tuple[Ints, str]:
+    """The most frequent tokens that occur, at most so many, in the order of their ids, and which
+    they are in words; empty where they are all."""
     size = run.tokenizer.vocab_size
-    if n == size:
-        return ""
+    often = np.bincount(figure_data(run).whole.tokens, minlength=size)
+    order = np.argsort(-often, kind="stable")[:most]
+    order = np.sort(order[often[order] > 0])
+    n = len(order)
+    note = f"the {n} of {size:,} tokens that occur"
     if n == most:
-        return f"the {n} most frequent of {size:,} tokens"
-    return f"the {n} of {size:,} tokens that occur"
+        note = f"the {n} most frequent of {size:,} tokens"
+    return order, "" if n == size else note
 
 
 @torch.inference_mode()

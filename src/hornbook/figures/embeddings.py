@@ -15,7 +15,6 @@ from torch import nn
 from hornbook.figures import style
 from hornbook.figures.data import (
     DoesNotApplyError,
-    frequent_note,
     frequent_tokens,
     next_probabilities,
     token_labels,
@@ -105,7 +104,7 @@ def spread_apart(points: Floats, least: float = 0.045) -> Floats:
 @styled
 def embeddings(run: StoredRun) -> Figure:
     """Tokens, and learned positions where there are any, in their first two principal components."""
-    chosen = frequent_tokens(run, TOKENS)
+    chosen, note = frequent_tokens(run, TOKENS)
     vectors, what = token_vectors(run, chosen)
     if len(vectors) < 3:
         raise DoesNotApplyError("fewer than three tokens occur: there is nothing to lay out")
@@ -132,9 +131,9 @@ def embeddings(run: StoredRun) -> Figure:
         for kind, (color, marker) in KINDS.items()
         if known[kind]
     ]
-    axes[0].legend(handles=handles, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    style.legend_beside(axes[0], handles=handles)
     axes[0].margins(0.08)
-    figure.note = frequent_note(run, len(chosen), TOKENS)
+    figure.note = note
     if positions is not None:
         points, share = principal(positions)
         _components(axes[1], share, "Position embeddings, joined in order")

@@ -101,8 +101,7 @@ def receptive_field(run: StoredRun) -> Figure:
     axes[0].set(ylabel="prediction changed by\n(% of probability, log)")
     lowest = 10.0 ** math.floor(math.log10(100 * change[changed].min())) if changed.any() else 1.0
     axes[0].set_ylim(lowest, 110)
-    axes[0].yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes[0].yaxis.set_minor_formatter(lambda value, _: "")
+    style.plain_digits(axes[0].yaxis)
     axes[0].set_title("Receptive field: what a changed token changes")
     context = run.model.context_length
     if context < len(change):
