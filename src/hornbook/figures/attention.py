@@ -12,8 +12,8 @@ from hornbook.figures import style
 from hornbook.figures.data import (
     DoesNotApplyError,
     cut_note,
-    first_line,
     layer_names,
+    texts_of,
     token_labels,
 )
 from hornbook.figures.style import Figure, panels, styled
@@ -47,7 +47,7 @@ def attention_maps(run: StoredRun, ids: list[int]) -> list[Tensor]:
 @styled
 def attention(run: StoredRun, text: str | None = None) -> Figure:
     """What each token attends to, in every layer and head, of the first 28 tokens of a text."""
-    whole = prompt_ids(run.tokenizer, first_line(run, text), "skip")
+    whole = prompt_ids(run.tokenizer, texts_of(run, text)[0], "skip")
     ids = whole[: 2 * MAP_TOKENS if text is not None else MAP_TOKENS][: run.model.context_length]
     maps = attention_maps(run, ids)
     if not maps:

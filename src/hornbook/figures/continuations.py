@@ -99,12 +99,11 @@ def continuations(run: StoredRun, text: str | None = None) -> Figure:
                 words, (node.depth, row), xytext=(x, 0), textcoords="offset points", va="center",
                 fontsize=8.5, color=style.GREY,
             )  # fmt: skip
-    axes.set(xlim=(-0.1, DEPTH + 3.7), ylim=(max(4, len(ends)) - 0.4, -0.6))
-    axes.axis("off")
     start = f"“{style.shortened(shown(prompt), PROMPT)}”" if prompt else "the start of a document"
-    axes.set_title(f"What comes next after {start}")
-    total = sum(node.p for node in ends)
-    share = percent(total)
+    axes.set(xlim=(-0.1, DEPTH + 3.7), ylim=(max(4, len(ends)) - 0.4, -0.6),
+             title=f"What comes next after {start}")  # fmt: skip
+    axes.axis("off")
+    share = percent(sum(node.p for node in ends))
     figure.finding = Finding(f"these {len(ends)} continuations hold {share} of the probability")
     notes = [left_out, "of the text its first line is continued" if more else ""]
     if (read := run.model.context_length) < len(root.ids):

@@ -48,12 +48,12 @@ def copies(run: StoredRun) -> Figure:
         over_time = probe_records(run, "novelty")
     figure, axes = panels([2.2] * (2 + kept.documents) + [2.4] * (len(over_time) > 1))
     _distribution(axes[0], [(n, c, s.spans) for n, c, s in sets])
-    axes[0].set_xlabel("longest copied span (characters)")
-    axes[0].set_title("Longest span of each text that appears in the training part")
+    title = "Longest span of each text that appears in the training part"
+    axes[0].set(xlabel="longest copied span (characters)", title=title)
     if kept.documents:
         _distribution(axes[1], [(n, c, s.distances) for n, c, s in sets])
-        axes[1].set_xlabel("edit distance (characters)")
-        axes[1].set_title("Distance to the nearest training document (0: a copy)")
+        title = "Distance to the nearest training document (0: a copy)"
+        axes[1].set(xlabel="edit distance (characters)", title=title)
         axes[1].axvline(0, color=style.GREY, lw=0.8, ls=":")
     bars = axes[1 + kept.documents]
     shares = ["copies"] * kept.documents
@@ -117,22 +117,23 @@ def _draw_time(
     steps = [r["step"] for r in found]
     if documents:
         own, beside, color = "verbatim samples", "expected", style.BLACK
+        label, top = "share (%)", 105
         values = [100 * r["samples"]["verbatim"] for r in found]
         others = [100 * r["expected"] for r in found]
     else:
         own, beside, color = "samples", "held-out text", style.GREY
+        label, top = "longest copied\nspan (characters)", None
         values = [r["samples"]["span"] for r in found]
         others = [r["held_out"]["span"] for r in found]
     axes.plot(steps, values, "o-", color=style.BLUE, ms=4, label=own)
     if held_out:
         axes.plot(steps, others, "--", color=color, lw=1.2, label=beside)
-    axes.set_ylim(0, 105 if documents else None)
-    axes.set_ylabel("share (%)" if documents else "longest copied\nspan (characters)")
     if begins := [r["step"] for r in found if r["memorising"]]:
         axes.axvspan(begins[0], steps[-1], color=style.VERMILION, alpha=0.12, lw=0)
-        label = f"memorizing from {begins[0]:,}"
-        axes.axvline(begins[0], color=style.VERMILION, lw=1.2, label=label)
-    axes.set(xlabel="steps (log)", title="Copies over training", xscale="log")
+        since = f"memorizing from {begins[0]:,}"
+        axes.axvline(begins[0], color=style.VERMILION, lw=1.2, label=since)
+    axes.set(xlabel="steps (log)", ylabel=label, ylim=(0, top), title="Copies over training",
+             xscale="log")  # fmt: skip
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     style.plain_digits(axes.xaxis, ",.0f")
     style.legend_beside(axes)

@@ -64,9 +64,8 @@ class FigureData:
         if self.split is not None:
             return self.split.validation
         n = 100 if self.run.documents else 1
-        samples = sample(
-            self.run.model, self.run.tokenizer, n=n, max_tokens=500, generator=make_generator(0)
-        )
+        generator, run = make_generator(0), self.run
+        samples = sample(run.model, run.tokenizer, n=n, max_tokens=500, generator=generator)
         return tuple(s.text for s in samples if len(s.text) > 1) or ("",)
 
     @cached_property
@@ -163,7 +162,7 @@ def known_text(run: StoredRun, text: str) -> tuple[str, str]:
 
     Raises DataError where nothing is left.
     """
-    tokenizer, lines = run.tokenizer, text.split("\n") if run.documents else [text]
+    tokenizer, lines = run.tokenizer, texts_of(run, text)
     known = "\n".join(tokenizer.decode(tokenizer.encode(one, unknown="skip")) for one in lines)
     if known == text:
         return text, ""
@@ -175,10 +174,10 @@ def known_text(run: StoredRun, text: str) -> tuple[str, str]:
     return known, f"left out of the text, as the model does not know them: {named}"
 
 
-def first_line(run: StoredRun, text: str | None) -> str:
-    """The first line of the text where the run is of documents, else the whole text."""
+def texts_of(run: StoredRun, text: str | None) -> list[str]:
+    """A given text, or what is drawn without one, as its documents or as one stretch of a stream."""
     text = figure_data(run).text if text is None else text
-    return text.split("\n")[0] if run.documents else text
+    return text.split("\n") if run.documents else [text]
 
 
 def cut_note(run: StoredRun, drawn: int, whole: int) -> str:

@@ -141,8 +141,7 @@ def color_bar(
 
 def depth_colors(n: int) -> list[Any]:
     """One color a layer, dark for the first; all of them dark enough on white."""
-    scale = matplotlib.colormaps[SEQUENCE]
-    return [scale(x) for x in np.linspace(0.0, 0.85, max(n, 2))[:n]]
+    return list(matplotlib.colormaps[SEQUENCE](np.linspace(0.0, 0.85, max(n, 2))[:n]))
 
 
 @cache

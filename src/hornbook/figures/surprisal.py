@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from hornbook.figures import style
-from hornbook.figures.data import DoesNotApplyError, figure_data, next_probabilities
+from hornbook.figures.data import DoesNotApplyError, next_probabilities, texts_of
 from hornbook.figures.style import Figure, panels, shown, styled
 from hornbook.metrics.finding import Finding
 from hornbook.metrics.loss import Score, score
@@ -35,9 +35,8 @@ def surprise(run: StoredRun, text: str | None = None) -> Figure:
     tokens are drawn, TOKENS where no text is given.
     """
     long = text is not None
-    text = figure_data(run).text if text is None else text
-    pieces = text.split("\n") if run.documents else [text]
-    pieces = [piece for piece in pieces if len(run.tokenizer.encode(piece, unknown="skip"))]
+    encode = run.tokenizer.encode
+    pieces = [piece for piece in texts_of(run, text) if len(encode(piece, unknown="skip"))]
     if not pieces:
         raise DoesNotApplyError("the text holds no character that the model knows")
     scores = score(run.model, run.tokenizer, pieces, unknown="skip")
@@ -47,16 +46,15 @@ def surprise(run: StoredRun, text: str | None = None) -> Figure:
     figure = _narrow(kept) if long else _wide(run, scores)
     figure.finding = _judge(run, bits)
     drawn, notes = min(WHOLE if long else TOKENS, sum(one.tokens for one in kept)), []
-    if len(bits) > drawn:
-        notes.append(
-            f"the first {drawn:,} of {len(bits):,} tokens are drawn; the average is of all"
-        )
+    if (n := len(bits)) > drawn:
+        notes.append(f"the first {drawn:,} of {n:,} tokens are drawn; the average is of all")
     if long:
         notes.append(
             f"a text of {TOKENS} tokens or fewer, ends counted, is drawn with likelier tokens"
         )
-    if not run.model.sliding and max(one.tokens for one in scores) > run.model.context_length:
-        notes.append(f"read in blocks of {run.model.context_length} tokens, the model's context")
+    context = run.model.context_length
+    if not run.model.sliding and max(one.tokens for one in scores) > context:
+        notes.append(f"read in blocks of {context} tokens, the model's context")
     figure.note = "; ".join(notes)
     return figure
 
@@ -87,9 +85,11 @@ def _wide(run: StoredRun, scores: Sequence[Score]) -> Figure:
         for column, (one, position, symbol, cost) in enumerate(cells):
             _cell(axes, column, row, symbol, cost, likely(one.text)[position])
     axes.axis("off")
-    axes.set_title("Surprisal of each token, and the tokens the model held likelier")
     scale = axes.imshow([[0.0]], cmap=style.AMOUNT, vmin=0, vmax=BITS, extent=(-2, -1, -2, -1))
-    axes.set(xlim=(-0.02, COLUMNS), ylim=(len(lines) + 0.02, -0.02), aspect="auto")
+    axes.set(
+        title="Surprisal of each token, and the tokens the model held likelier", aspect="auto",
+        xlim=(-0.02, COLUMNS), ylim=(len(lines) + 0.02, -0.02),
+    )  # fmt: skip
     style.color_bar(figure, scale, axes, "surprisal (bits)")
     return figure
 

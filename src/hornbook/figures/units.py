@@ -17,6 +17,7 @@ from hornbook.figures.data import (
     figure_data,
     layer_names,
     module_outputs,
+    texts_of,
     token_labels,
 )
 from hornbook.figures.style import Figure, panels, styled
@@ -36,8 +37,7 @@ def hidden_states(run: StoredRun, text: str | None = None) -> Figure:
     modules = {n: m for n, m in run.model.named_modules() if isinstance(m, Recurrent)}
     if not modules:
         raise DoesNotApplyError("no recurrent layer in this model")
-    whole = figure_data(run).text if text is None else text
-    lines = whole.split("\n") if run.documents else [whole]
+    lines = texts_of(run, text)
     every = [token for line in lines for token in prompt_ids(run.tokenizer, line, "skip")]
     ids = every[: min(STATE_TOKENS, run.model.context_length)]
     _, found = module_outputs(modules, run.model, torch.tensor([ids]))

@@ -96,13 +96,11 @@ class TextIndex:
                 validation=_first(self.split.validation, scored_at_once(tokenizer)),
             )  # fmt: skip
             part, train = (some.part(name, tokenizer, unknown="skip") for name in ("val", "train"))
-            tokens, starts = (
-                torch.from_numpy(a.astype(np.int64)) for a in (train.tokens, train.starts)
-            )
+            fitted_to = [torch.from_numpy(a.astype(np.int64)) for a in (train.tokens, train.starts)]
             losses = []
             for order in (1, 2):
                 counts = NGram(NGramConfig(order=order), tokenizer.vocab_size, tokenizer.end_id)
-                counts.fit(tokens, starts)
+                counts.fit(*fitted_to)
                 nats = token_nats(counts, part, batch_tokens=scored_at_once(tokenizer))
                 losses.append(float(nats.mean()))
             self._counted[key] = CountedLosses(part, *losses)
