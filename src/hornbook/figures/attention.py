@@ -9,13 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from hornbook.figures import style
-from hornbook.figures.data import (
-    DoesNotApplyError,
-    cut_note,
-    layer_names,
-    texts_of,
-    token_labels,
-)
+from hornbook.figures.data import DoesNotApplyError, cut_note, layer_names, texts_of, token_labels
 from hornbook.figures.style import Figure, panels, styled
 from hornbook.generate.decoder import prompt_ids
 from hornbook.layers.attention import CausalAttention, attention_weights

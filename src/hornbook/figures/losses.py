@@ -87,8 +87,7 @@ def _plain_log_ticks(axes: Axes) -> None:
 def lr_sweep(rates: Sequence[float], losses: Sequence[float], best: float | None = None) -> Figure:
     """The loss against the learning rate of a sweep that raises it step by step.
 
-    rates: learning rates. losses: nats, of the batch at each rate. best: a rate to mark. The notes,
-    "Trigram+MLP": rates are evenly spaced in their exponent.
+    losses: nats, of the batch at each rate. best: a rate to mark. The notes, "Trigram+MLP".
     """
     figure, (axes,) = panels([3.2])
     axes.plot(rates, losses, color=style.SKY, lw=1)

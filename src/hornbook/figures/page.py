@@ -74,15 +74,11 @@ def inspect(
 
     Figures of a former page in the folder that this page does not have are removed.
 
-    Args:
-        run: the run to draw.
-        folder: by default `inspect` in the run directory.
-        text: the text that figures read and continue; by default held-out text.
-        on_message: called with a line for each figure.
-
-    Raises:
-        RunError: the folder cannot be made.
-        DataError: the model knows no character of the text.
+    folder: by default `inspect` in the run directory.
+    text: the text that figures read and continue; by default held-out text.
+    on_message: called with a line for each figure.
+    Raises RunError where the folder cannot be made, DataError where the model knows no character of
+    the text.
     """
     if folder is None:
         folder = run.path / "inspect"

@@ -1,12 +1,10 @@
 """Did a model learn, or did it memorize? Its samples against the training part and held-out text.
 
-Of each set of texts: how many appear verbatim in the training part, the longest span copied from it
-(suffix array), the distance to the nearest training document, and how much repeats. Held-out text of
-the same size is the yardstick, since new text shares spans with old text as well, and whole lines
-where a corpus repeats itself. Where documents are unique, no held-out document appears in the
-training part, yet a sample may match one by chance. How often is estimated from the samples that
-match held-out documents, which the model cannot have copied. Shares have standard errors, and
-nothing within them is called memorizing.
+Held-out text of the same size is the yardstick, since new text shares spans with old text as well,
+and whole lines where a corpus repeats itself. Where documents are unique, no held-out document
+appears in the training part, yet a sample may match one by chance. How often is estimated from the
+samples that match held-out documents, which the model cannot have copied. Shares have standard
+errors, and nothing within them is called memorizing.
 """
 
 from __future__ import annotations
