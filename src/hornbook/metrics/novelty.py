@@ -198,9 +198,9 @@ def measure_novelty(
     no random generator but its own is used.
     """
     texts = _draw(model, tokenizer, index, index.sample_tokens, samples)
-    counted = index.counted_losses(tokenizer)
-    nats = token_nats(model, counted.part, batch_tokens=scored_at_once(tokenizer))
-    losses = LossAgainstCounts(float(nats.mean()), counted.unigram, counted.bigram)
+    part, unigram, bigram = index.counted_losses(tokenizer)
+    nats = token_nats(model, part, batch_tokens=scored_at_once(tokenizer))
+    losses = LossAgainstCounts(float(nats.mean()), unigram, bigram)
     return novelty_of(texts, index, losses, partial(_cut, tokenizer, index.sample_tokens))
 
 
@@ -217,7 +217,7 @@ def seconds_of_novelty(
     begin = time.perf_counter()
     _draw(model, tokenizer, index, tokens, SAMPLES)
     drawing = (time.perf_counter() - begin) * index.sample_tokens / tokens
-    part = index.counted_losses(tokenizer).part
+    part, _, _ = index.counted_losses(tokenizer)
     begin = time.perf_counter()
     token_nats(model, part, batch_tokens=scored_at_once(tokenizer))
     scoring = time.perf_counter() - begin
