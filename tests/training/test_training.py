@@ -28,7 +28,7 @@ from tests.conftest import TINY, TINY_GPT, tiny_model
 
 
 def small(name: str, **training: Any) -> dict[str, Any]:
-    fields = MODELS[name].load(MODELS[name].config).model_fields
+    fields = MODELS[name].config.model_fields
     return {
         "model": {field: size for field, size in TINY.items() if field in fields},
         "training": {"steps": 12, "batch_size": 8, "eval_count": 3, "sample_count": 1, **training},
@@ -79,7 +79,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
 ) -> None:
     monkeypatch.setattr("hornbook.training.loop.RECORDS", 4)  # records of three updates each
     entry = MODELS[model_name]
-    if not entry.trained or entry.load(entry.model).fitted:
+    if not entry.trained or entry.model.fitted:
         pytest.skip("not trained by updates: nothing to resume")
     settings = small(model_name)
     settings["optim"] = {"name": "muon" if at == 5 else "adamw"}

@@ -248,7 +248,7 @@ def model_class(name: str) -> Any:
     """The class of a model's settings. Raises ConfigError for an unknown model."""
     if name not in MODELS:
         raise ConfigError(f"model: found {name!r}, no such model{did_you_mean(name, MODELS)}")
-    return MODELS[name].load(MODELS[name].config)
+    return MODELS[name].config
 
 
 def dashed(name: str) -> str:

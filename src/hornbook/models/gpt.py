@@ -229,7 +229,8 @@ class GPT(CachedModel):
         cos, sin = rotary_angles(positions, self.head_dim, self.rope_base)  # (T, D)
         x = self.token_embedding(ids)  # (B, T, C)
         if self.pair_embedding is not None:
-            x = x + self.pair_embedding(ids, state.ids[:, -2] if state.length else None)
+            began = state.ids.shape[1] > ids.shape[1]
+            x = x + self.pair_embedding(ids, state.ids[:, -2] if began else None)
         for block, *cache in zip(self.blocks, state.cache[::2], state.cache[1::2], strict=True):
             x = block(x, cos, sin, cache=cache)
         return self.logits(x[:, -1])
