@@ -22,8 +22,8 @@ from hornbook.cli.common import Parser, suggest
 from hornbook.config import SECTIONS, Nested, presets
 from hornbook.config.layering import split_name
 from hornbook.config.renames import RENAMED, rename_settings
-from hornbook.errors import ConfigError, did_you_mean
-from hornbook.models.registry import MODELS
+from hornbook.errors import ConfigError
+from hornbook.models.registry import MODELS, config_class
 
 ALIASES = {  # short name of a flag -> the setting it stands for
     "model": "model.name",
@@ -186,7 +186,7 @@ class SettingsParser(Parser):
         }
         if (found := suggest(flag, old | known)) or self.model not in MODELS:
             return found
-        fields = model_class(self.model).model_fields  # imports torch: for an error alone
+        fields = config_class(self.model).model_fields  # imports torch: for an error alone
         return suggest(flag, {dashed(name): flag_of(f"model.{name}") for name in fields})
 
     def format_help(self) -> str:
@@ -239,16 +239,9 @@ def read_word(word: str, setting: str) -> Any:
 def is_truth(setting: str) -> bool:
     """Whether a setting is true or false; of a model's, in any model that has it."""
     section, field = split_name(setting)
-    classes = [SECTIONS[section]] if section != "model" else list(map(model_class, MODELS))
+    classes = [SECTIONS[section]] if section != "model" else list(map(config_class, MODELS))
     fields = (cls.model_fields.get(field) for cls in classes)
     return any(known is not None and known.annotation is bool for known in fields)
-
-
-def model_class(name: str) -> Any:
-    """The class of a model's settings. Raises ConfigError for an unknown model."""
-    if name not in MODELS:
-        raise ConfigError(f"model: found {name!r}, no such model{did_you_mean(name, MODELS)}")
-    return MODELS[name].config
 
 
 def dashed(name: str) -> str:
@@ -266,7 +259,7 @@ def setting_rows(model: str) -> Iterable[tuple[str, tuple[str, str]]]:
     """Each setting of a run of this model, with the two columns of its help."""
     for section, cls in SECTIONS.items():
         if section == "model":
-            cls = model_class(model)
+            cls = config_class(model)
         for name, field in cls.model_fields.items():
             setting = f"{section}.{name}"
             if setting == "model.name":

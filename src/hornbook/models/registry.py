@@ -95,10 +95,14 @@ def model_config(settings: Mapping[str, Any]) -> ModelConfig:
 
     Raises ConfigError for an unknown model or field.
     """
-    name = str(settings.get("name", ""))
+    return config_class(str(settings.get("name", ""))).parse(settings, "model")
+
+
+def config_class(name: str) -> type[ModelConfig]:
+    """The class of a model's settings. Raises ConfigError for an unknown model."""
     if name not in MODELS:
         raise ConfigError(f"model: found {name!r}, no such model{did_you_mean(name, MODELS)}")
-    return MODELS[name].config.parse(settings, "model")
+    return MODELS[name].config
 
 
 def parse_run_config(data: Mapping[str, Any]) -> RunConfig:
