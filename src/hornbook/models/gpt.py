@@ -1,11 +1,9 @@
 """A modern GPT, exactly in the form of Hugging Face's Qwen3, which can load its weights.
 
-RMSNorm before each branch and at the end; rotary positions; queries and keys normalized per head with
-learned weights before they are rotated; SwiGLU; no biases; fewer heads for keys and values if wanted
-(grouped queries). Left out of Qwen3: sliding windows, which its small models do not use.
-`pair_embedding` and `conv_kernel` are not part of it and off by default. Qwen3 technical report 2025;
-RoPE: Su et al. 2021; SwiGLU: Shazeer 2020; QK-norm: Henry et al. 2020; grouped queries: Ainslie et al.
-2023.
+RMSNorm before each branch and at the end; rotary positions; QK-norm per head; SwiGLU; grouped queries;
+no biases. Left out of Qwen3: sliding windows, which its small models do not use. `pair_embedding` and
+`conv_kernel` are not part of it and off by default. Qwen3 technical report 2025; RoPE: Su et al. 2021;
+SwiGLU: Shazeer 2020; QK-norm: Henry et al. 2020; grouped queries: Ainslie et al. 2023.
 
 B batch, T positions, C channels (n_embd), H heads, G heads of keys and values, D channels of a head, V
 vocabulary.
@@ -165,13 +163,13 @@ class GPT(CachedModel):
     def init_weights(self) -> None:
         """Every branch begins as zero, so that a deep stack begins as its embedding.
 
-        | parameter               | from                 |
-        | ----------------------- | -------------------- |
-        | embedding               | N(0, 1); tied: N(0, 0.02) |
-        | q, k, v, gate, up       | N(0, 1 / fan_in)     |
-        | o_proj, down_proj       | 0                    |
-        | head, pairs, convolutions | 0 (logits begin uniform) |
-        | norms                   | 1                    |
+        | parameter                 | from                      |
+        | ------------------------- | ------------------------- |
+        | embedding                 | N(0, 1); tied: N(0, 0.02) |
+        | q, k, v, gate, up         | N(0, 1 / fan_in)          |
+        | o_proj, down_proj         | 0                         |
+        | head, pairs, convolutions | 0 (logits begin uniform)  |
+        | norms                     | 1                         |
         """
         for name, parameter in self.named_parameters():
             if name == "token_embedding.weight":
