@@ -63,7 +63,7 @@ class Bench:
         return self.folder / f"run{self._count}"
 
     def train(self, name: str, out: Path, callbacks: tuple[Callback, ...] = ()) -> None:
-        fields = MODELS[name].load(MODELS[name].config).model_fields
+        fields = MODELS[name].config.model_fields
         settings = {
             "model": {field: value for field, value in SIZES.items() if field in fields},
             "training": {

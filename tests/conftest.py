@@ -42,7 +42,7 @@ TINY = {  # sizes that make a model small enough for a test; the rest are its de
 
 def tiny_model(name: str, vocab_size: int = 12, end_id: int | None = 0) -> LanguageModel:
     """A small model of the registry in evaluation mode; a fitted one fitted to random documents."""
-    fields = MODELS[name].load(MODELS[name].config).model_fields
+    fields = MODELS[name].config.model_fields
     sizes = {field: size for field, size in TINY.items() if field in fields}
     torch.manual_seed(0)
     model = build_model(model_config({"name": name, **sizes}), vocab_size, end_id)
@@ -204,7 +204,7 @@ def train_small(model: str, folder: Path, out: Path, probe_every: int = 2) -> Ru
     """A run of a small model on the words in `folder`."""
     from hornbook.api import train
 
-    fields = MODELS[model].load(MODELS[model].config).model_fields
+    fields = MODELS[model].config.model_fields
     sizes = {f"model.{field}": size for field, size in TINY.items() if field in fields}
     training = {
         "training.batch_size": 8, "training.eval_count": 2, "training.sample_count": 0,

@@ -30,7 +30,7 @@ SETTINGS: dict[str, Any] = {
 
 def small(name: str, **training: Any) -> dict[str, Any]:
     """Settings of a small run of any model."""
-    fields = MODELS[name].load(MODELS[name].config).model_fields
+    fields = MODELS[name].config.model_fields
     return {
         "model": {field: size for field, size in TINY.items() if field in fields},
         "training": {

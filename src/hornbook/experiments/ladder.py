@@ -199,7 +199,7 @@ class TimeShares:
 def _trained(rungs: Mapping[str, Nested]) -> list[str]:
     """The rungs that are trained, not counted."""
     entries = {rung: MODELS[preset["model"]["name"]] for rung, preset in rungs.items()}
-    return [rung for rung, entry in entries.items() if not entry.load(entry.model).fitted]
+    return [rung for rung, entry in entries.items() if not entry.model.fitted]
 
 
 def _claim(path: Path, facts: dict[str, Any], trained: Sequence[str]) -> None:

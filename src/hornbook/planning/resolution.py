@@ -64,7 +64,7 @@ class Resolution:
     def _decide_context(self) -> None:
         name, part, held_out = "model.context_length", self.data.train, self.data.validation
         entry = MODELS[self.draft["model.name"]]
-        if not self.draft.has(name) or entry.load(entry.model).sliding:
+        if not self.draft.has(name) or entry.model.sliding:
             return
         if self.draft.is_requested(name):
             of_text.check_context(
