@@ -8,7 +8,7 @@ Format 1: one state, named by `last/state.json`; no checksums.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -189,13 +189,12 @@ def checked(path: Path, data: Mapping[str, Any], kind: type[BaseModel]) -> None:
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         field = ".".join(map(str, problem["loc"]))
-        found = repr(problem["input"])
-        found = "nothing" if problem["type"] == "missing" else found[:60]
         if problem["type"] == "extra_forbidden":
             raise RunError(
                 f"{path}: {field}: no such field in format {FORMAT}; it was written by another "
                 "version of hornbook, or is damaged"
             ) from None
+        found = "nothing" if problem["type"] == "missing" else repr(problem["input"])[:60]
         raise RunError(
             f"{path}: damaged: {field}: found {found}, expected otherwise: {problem['msg']}"
         ) from None
@@ -204,29 +203,18 @@ def checked(path: Path, data: Mapping[str, Any], kind: type[BaseModel]) -> None:
 def migrated(path: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
     """The facts of config.json in today's format. Raises RunError for a format of the future."""
     found = facts.get("format")
-    if type(found) is not int or not (found == FORMAT or found in MIGRATIONS):
+    if type(found) is not int or not 1 <= found <= FORMAT:
         newer = type(found) is int and found > FORMAT
         raise RunError(
             f"{path}: found format {found!r}, expected {FORMAT} or older; "
             + ("install a newer hornbook to read it" if newer else "it is damaged")
         )
-    facts = dict(facts)
-    while facts["format"] != FORMAT:
-        facts = {**MIGRATIONS[facts["format"]](facts), "format": facts["format"] + 1}
-    return facts
+    return dict(facts) if found == FORMAT else {**_from_older(facts), "format": FORMAT}
 
 
-def _from_1(facts: dict[str, Any]) -> dict[str, Any]:
-    hardware = facts.get("hardware")
-    return (
-        {**facts, "hardware": {"threads": None, "compiled": "no", **hardware}}
-        if isinstance(hardware, dict)
-        else facts
-    )
-
-
-def _from_2(facts: dict[str, Any]) -> dict[str, Any]:
-    """Settings under today's names; `optim.paces` was the schedule of a timed run."""
+def _from_older(facts: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Settings under today's names; `optim.paces` was the schedule of a timed run. Damaged facts are
+    left as they are: the check of the result names what is wrong."""
     config, hardware = facts.get("config"), facts.get("hardware")
     if not isinstance(config, dict) or not isinstance(hardware, dict):
         return facts
@@ -234,11 +222,8 @@ def _from_2(facts: dict[str, Any]) -> dict[str, Any]:
         return facts
     renamed, _ = rename_settings(config)
     segments = renamed.get("optim", {}).pop("paces", None)
-    hardware = {"compiled": "no", **hardware}
+    hardware = {"threads": None, "compiled": "no", **hardware}  # format 1 does not say
     if hardware["compiled"] == "updates":
-        hardware = {**hardware, "compiled": "steps"}
+        hardware["compiled"] = "steps"
     schedule = {"schedule": segments} if segments else {}
     return {**facts, "config": renamed, "hardware": hardware, **schedule}
-
-
-MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1, 2: _from_2}

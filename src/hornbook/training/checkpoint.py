@@ -7,7 +7,7 @@ position as JSON in its metadata, under one checksum. `state.json` names the new
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,8 @@ def save_state(path: Path, step: OptimizerStep, state: TrainingState) -> None:
         except OSError as error:
             raise RunError(f"{folder}: cannot be made ({error.strerror})") from None
         sync(path)
-    tensors = {**step.state_tensors(), **_generators()}
+    tensors = step.state_tensors()
+    tensors |= {name: generator.get_rng_state() for name, generator in _generators().items()}
     if state.pending:
         tensors["pending"] = torch.stack([torch.stack(pair) for pair in state.pending])
     if state.folded[0]:
@@ -65,11 +66,8 @@ def save_state(path: Path, step: OptimizerStep, state: TrainingState) -> None:
         "watch": state.history.to_json(),
     }
     before = _older(folder, state, state.step)
-    number = sum(1 for _ in folder.glob(f"state-{state.step:08d}-*"))
-    name = f"state-{state.step:08d}-{number}.safetensors"
-    while (folder / name).exists():
-        number += 1
-        name = f"state-{state.step:08d}-{number}.safetensors"
+    numbers = [_order(file)[1] for file in folder.glob(f"state-{state.step:08d}-*")]
+    name = f"state-{state.step:08d}-{max(numbers, default=-1) + 1}.safetensors"
     write_tensors(folder / name, tensors, {"position": dump(position)})
     _write_pointer(folder, state.step, name, before, state.total_steps)
     state.file = name
@@ -124,17 +122,8 @@ def read_position(path: Path) -> dict[str, Any]:
     """The position of the newest whole state; empty where there is none."""
     with suppress(RunError):
         for name, position in _states(path / "last"):
-            with suppress(RunError, KeyError, ValueError, TypeError):
-                found: dict[str, Any] = position or {}
-
-                def look(header: Header) -> None:
-                    nonlocal found
-                    found = json.loads(header.metadata["position"])
-
-                if position is None:
-                    read_tensors(path / "last" / name, look)
-                checked(path / "last" / name, found, Position)
-                return found
+            with suppress(RunError):
+                return _read(path / "last" / name, position)[0]
     return {}
 
 
@@ -155,10 +144,8 @@ def load_state(path: Path, step: OptimizerStep, state: TrainingState) -> str:
             damage.append(str(error))
             continue
         state.file = name
-        message = "; ".join(damage)
-        if message:
-            message += f". Resuming from the state before it, of step {state.step:,}"
-        return message
+        before = f". Resuming from the state before it, of step {state.step:,}"
+        return "; ".join(damage) + before if damage else ""
     raise RunError(
         "\n".join(damage)
         or f"{folder}: found no state to resume from; train anew (another --out), or put it back"
@@ -197,22 +184,43 @@ def _order(path: Path) -> tuple[int, ...]:
     return tuple(int(n) if n.isdecimal() else -1 for n in numbers)
 
 
-def _load(
-    file: Path, position: dict[str, Any] | None, step: OptimizerStep, state: TrainingState
-) -> None:
-    def check(header: Header) -> None:
+def _read(
+    file: Path,
+    position: dict[str, Any] | None,
+    check: Callable[[dict[str, Tensor]], None] = lambda _: None,
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The position and the tensors of a state; `check` is called before these are read.
+
+    position: where the pointer has it (format 1).
+    """
+
+    def check_header(header: Header) -> None:
         nonlocal position
         if position is None:
             position = json.loads(header.metadata["position"])
         checked(file, position, Position)
-        own = {n: t for n, t in header.tensors.items() if not n.startswith(OWN)}
-        step.check_state_tensors(own)
+        check(header.tensors)
 
-    tensors = read_tensors(file, check)
+    tensors = read_tensors(file, check_header)
     assert position is not None
+    return position, tensors
+
+
+def _of_step(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor for name, tensor in tensors.items() if not name.startswith(OWN)}
+
+
+def _load(
+    file: Path, position: dict[str, Any] | None, step: OptimizerStep, state: TrainingState
+) -> None:
+    position, tensors = _read(
+        file, position, lambda found: step.check_state_tensors(_of_step(found))
+    )
     try:
-        step.load_state_tensors({n: t for n, t in tensors.items() if not n.startswith(OWN)})
-        _set_generators(tensors)
+        step.load_state_tensors(_of_step(tensors))
+        for name, generator in _generators().items():
+            if name in tensors or name == "rng.cpu":
+                generator.set_rng_state(tensors[name])
         pairs = tensors.get("pending", torch.empty(0, 2))
         folded = tensors.get("pending.folded", torch.zeros(3))
         if (
@@ -233,19 +241,11 @@ def _load(
         raise RunError(f"{file}: damaged: {error}") from None
 
 
-def _generators() -> dict[str, Tensor]:
-    """The states of the generators that training draws from."""
-    states = {"rng.cpu": torch.get_rng_state()}
+def _generators() -> dict[str, Any]:
+    """What training draws random numbers from: modules of torch."""
+    generators: dict[str, Any] = {"rng.cpu": torch}
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        states["rng.cuda"] = torch.cuda.get_rng_state()
+        generators["rng.cuda"] = torch.cuda
     if torch.backends.mps.is_available():
-        states["rng.mps"] = torch.mps.get_rng_state()
-    return states
-
-
-def _set_generators(tensors: dict[str, Tensor]) -> None:
-    torch.set_rng_state(tensors["rng.cpu"])
-    if "rng.cuda" in tensors and torch.cuda.is_available():
-        torch.cuda.set_rng_state(tensors["rng.cuda"])
-    if "rng.mps" in tensors and torch.backends.mps.is_available():
-        torch.mps.set_rng_state(tensors["rng.mps"])
+        generators["rng.mps"] = torch.mps
+    return generators

@@ -31,16 +31,13 @@ def determinism(plan: Plan) -> str:
             f"statistical: a {plan.device.type} device adds in no fixed order (--deterministic "
             "makes it, slower)"
         )
-    where = f"on this machine, with torch {torch.__version__} and {_threads(plan)}"
+    threads = f"{plan.threads} threads" if plan.threads > 1 else "1 thread"
+    where = f"on this machine, with torch {torch.__version__} and {threads}"
     if plan.compiled != "no":
         return "statistical: compiled; sums may be rounded otherwise another day (--reference is exact)"
     if plan.precision != "fp32":
         return f"bitwise {where}; elsewhere statistical, as {plan.precision} is rounded differently"
     return f"bitwise {where}; elsewhere statistical"
-
-
-def _threads(plan: Plan) -> str:
-    return f"{plan.threads} threads" if plan.threads > 1 else "1 thread"
 
 
 def write_report(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from hornbook.training.callbacks.base import Callback
-from hornbook.training.losses import MOST_PENDING
 
 RECORDS = 200  # in the log of a whole run
+MOST_PENDING = 1000  # losses kept one by one, between two records
 
 
 class LogWriter(Callback):
@@ -33,14 +33,14 @@ class LogWriter(Callback):
         if n % self.every == 0 or n == 1:
             self.trainer.log(self.record())
         elif len(self.trainer.state.pending) >= MOST_PENDING:
-            self.trainer.recorder.fold()
+            self.trainer.state.fold_losses()
 
     def record(self) -> dict[str, Any]:
         """The record of the steps since the last one."""
-        state, recorder = self.trainer.state, self.trainer.recorder
-        n, loss, norm = recorder.flush()
+        state = self.trainer.state
+        n, loss, norm = state.record_losses()
         state.seconds = self.trainer.clock.read()
-        seconds, recorder.seconds = state.seconds - recorder.seconds, state.seconds
+        seconds, state.recorded = state.seconds - state.recorded, state.seconds
         self._recorded = state.step
         return {
             "step": state.step,
