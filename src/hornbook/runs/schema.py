@@ -160,7 +160,7 @@ Changeable = Literal["learning_rate", "muon_learning_rate", "grad_clip"]  # of `
 
 
 class Position(_Strict):
-    """Where a saved state stands (`training/checkpoint.py`)."""
+    """Where a run is in a saved state (`training/checkpoint.py`)."""
 
     step: int = Field(ge=0, le=MOST)
     tokens: int = Field(ge=0)

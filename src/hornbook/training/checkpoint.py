@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -63,11 +64,11 @@ def save_state(path: Path, step: OptimizerStep, state: TrainingState) -> None:
         "steps": state.total_steps,
         "schedule": [list(segment) for segment in state.schedule.segments],
         "overrides": dict(state.overrides),
-        "watch": state.history.to_json(),
+        "watch": asdict(state.history),
     }
     before = _older(folder, state, state.step)
-    numbers = [_order(file)[1] for file in folder.glob(f"state-{state.step:08d}-*")]
-    name = f"state-{state.step:08d}-{max(numbers, default=-1) + 1}.safetensors"
+    number = next((n for at, n in map(_order, _files(folder)) if at == state.step), -1) + 1
+    name = f"state-{state.step:08d}-{number}.safetensors"
     write_tensors(folder / name, tensors, {"position": dump(position)})
     _write_pointer(folder, state.step, name, before, state.total_steps)
     state.file = name
@@ -79,7 +80,7 @@ def save_state(path: Path, step: OptimizerStep, state: TrainingState) -> None:
 
 def saved_steps(state: TrainingState) -> int | None:
     """The steps that the file of a state has behind it; None where it was never saved."""
-    return None if state.file is None else _order(Path(state.file))[0]
+    return None if state.file is None else _order(state.file)[0]
 
 
 def _older(folder: Path, state: TrainingState, step: int) -> str | None:
@@ -87,9 +88,7 @@ def _older(folder: Path, state: TrainingState, step: int) -> str | None:
     saved = saved_steps(state)
     if saved is not None and saved < step:
         return state.file
-    names = [p for p in folder.glob("state-*.safetensors") if STATE.fullmatch(p.name)]
-    older = [p for p in names if _order(p)[0] < step]
-    return max(older, key=_order).name if older else None
+    return next((name for name in _files(folder) if _order(name)[0] < step), None)
 
 
 def use_older_state(path: Path, state: TrainingState) -> int | None:
@@ -101,7 +100,7 @@ def use_older_state(path: Path, state: TrainingState) -> int | None:
     older = _older(folder, state, saved_steps(state) or 0)
     if older is None:
         return None
-    step = _order(Path(older))[0]
+    step = _order(older)[0]
     _write_pointer(folder, step, older, state.file, state.total_steps)
     return step
 
@@ -114,7 +113,7 @@ def _write_pointer(
 
 
 def has_state(path: Path) -> bool:
-    """Whether anything was saved to resume from, whole or not, with a pointer or without."""
+    """Whether anything was saved to resume from, even if it is damaged or its pointer is gone."""
     return (path / "last" / POINTER).exists() or any((path / "last").glob("state-*.safetensors"))
 
 
@@ -164,24 +163,31 @@ def _states(folder: Path) -> Iterator[tuple[str, dict[str, Any] | None]]:
             f"{folder / POINTER}: found format {pointer['format']}, expected {FORMAT} or older; "
             "install a newer hornbook to resume it"
         )
-    try:
-        if "file" in pointer:
-            keys = ("step", "tokens", "seconds", "records", "watch")
-            yield Path(str(pointer["file"])).name, {k: pointer.get(k) for k in keys}
-            return
+    if "file" in pointer:
+        keys = ("step", "tokens", "seconds", "records", "watch")
+        name = Path(str(pointer["file"])).name
+        if STATE.fullmatch(name):
+            yield name, {key: pointer.get(key) for key in keys}
+        return
+    names: list[str] = []
+    with suppress(RunError, LookupError, TypeError):  # without a pointer the newest come first
         if pointer.get("format") == FORMAT:
             checked(folder / POINTER, pointer, Pointer)
         names = [Path(name).name for name in (pointer["newest"], pointer["before"]) if name]
-    except (RunError, LookupError, TypeError):
-        names = []  # each state is whole in itself: the newest come first
-    found = sorted(folder.glob("state-*.safetensors"), key=_order, reverse=True)
-    every = dict.fromkeys([*names, *(p.name for p in found)])
+    every = dict.fromkeys([*names, *_files(folder)])
     yield from ((name, None) for name in every if STATE.fullmatch(name))
 
 
-def _order(path: Path) -> tuple[int, ...]:
-    numbers = path.name.removesuffix(".safetensors").split("-")[1:]
-    return tuple(int(n) if n.isdecimal() else -1 for n in numbers)
+def _files(folder: Path) -> list[str]:
+    """The names of the states in a folder, newest first."""
+    names = [path.name for path in folder.glob("state-*.safetensors")]
+    return sorted(filter(STATE.fullmatch, names), key=_order, reverse=True)
+
+
+def _order(name: str) -> tuple[int, int]:
+    """The steps of a state, and its number among those of the same; format 1 has one of each."""
+    _, step, *number = name.removesuffix(".safetensors").split("-")
+    return int(step), int(number[0]) if number else -1
 
 
 def _read(

@@ -66,7 +66,8 @@ def why_not_finite(
 ) -> tuple[str, str]:
     """The likely cause of a loss or gradient that is NaN or infinite, and the flags that help.
 
-    before: the losses so far. rate: the learning rate of that step; what is to be lowered is the peak.
+    before: the losses so far, all finite. rate: the learning rate of that step; what is to be lowered
+    is the peak.
     """
     lower = f"--optim.learning-rate {optim.learning_rate / 3:.1g}"
     if optim.name == "muon":
@@ -77,11 +78,10 @@ def why_not_finite(
     if math.isfinite(loss):
         clipping = f"--optim.grad-clip {clip / 2:.2g}" if clip else "--optim.grad-clip 1"
         return "the gradient overflowed while the loss did not: it explodes", f"{clipping} {lower}"
-    finite = [x for x in before if math.isfinite(x)]
-    if finite and finite[-1] > min(finite) + RISEN:
-        risen = f"the loss had risen from {min(finite):.2f} to {finite[-1]:.2f}"
+    if before and before[-1] > min(before) + RISEN:
+        risen = f"the loss had risen from {min(before):.2f} to {before[-1]:.2f}"
         return f"{risen}: the learning rate, {rate:.2g}, is too high", lower
-    if not finite:
+    if not before:
         why = "non-finite since step 1: the first weights are too large, or the learning rate"
         return why, lower
     return f"a sudden overflow: the learning rate, {rate:.2g}, is too high for some batch", lower

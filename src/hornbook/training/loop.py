@@ -10,7 +10,7 @@ from hornbook.training.interrupts import Interrupted, collected_signals
 
 
 class Trainer(TrainerBase):
-    """Makes the steps of a plan, from where its state stands to the last."""
+    """Makes the steps of a plan, from where its state is to the last."""
 
     def train(self) -> None:
         """Trains. Raises Interrupted on the first Ctrl-C or SIGTERM, after the state was saved, and

@@ -1,5 +1,4 @@
-"""Puts a trainer where the newest whole state of its run stands; what the log says after it is made
-again."""
+"""Puts a trainer where the newest whole state of its run is, and cuts the log there."""
 
 from __future__ import annotations
 
@@ -13,7 +12,7 @@ from hornbook.training.checkpoint import has_state, load_state
 
 
 def restore(trainer: TrainerBase, changed: ChangedRun) -> None:
-    """Loads the state of a run into its trainer, and cuts its log there.
+    """Loads the state of a run; the records after it are made again.
 
     Raises RunError where no state is whole.
     """
@@ -34,8 +33,8 @@ def restore(trainer: TrainerBase, changed: ChangedRun) -> None:
     log = trainer.run.read_log(damage)
     if len(log) < state.records:
         lost = state.records - len(log)
-        place = damage[0] if damage else f"{path}/log.jsonl"
-        trainer.notify(f"{place}: its last {lost} records are gone; the weights are not")
+        where = damage[0] if damage else f"{path}/log.jsonl"
+        trainer.notify(f"{where}: its last {lost} records are gone; the weights are not")
         state.records = len(log)
     if not state.finished:  # a report of fewer steps would say that it is finished
         remove(path / "report.json")

@@ -122,7 +122,7 @@ def _announced(plan: Plan, callbacks: Sequence[Callback]) -> Iterator[None]:
 def callbacks_of(plan: Plan, users: Sequence[Callback], *, save_first: bool) -> list[Callback]:
     """All callbacks of a run in their order: those that make its figures, those of the user, and last
     those that comment on a record, after the user has seen it."""
-    training, log = plan.config.training, LogWriter()
+    training = plan.config.training
     first: list[Callback] = []
     if plan.time_budget is not None:
         first.append(TimeBudgetCallback(plan.time_budget))
@@ -131,8 +131,8 @@ def callbacks_of(plan: Plan, users: Sequence[Callback], *, save_first: bool) -> 
     return [
         *first,
         Checkpoints(at_start=save_first),
-        Evaluator(training.eval_count, log),
-        log,
+        Evaluator(training.eval_count),
+        LogWriter(),
         Samples(training.sample_count),
         *users,
         EarlyStopping(),

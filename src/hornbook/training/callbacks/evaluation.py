@@ -8,17 +8,14 @@ from hornbook.engine.device import autocast
 from hornbook.files import write_tensors
 from hornbook.metrics.loss import token_nats
 from hornbook.training.callbacks.base import Callback, following, spaced_steps
-from hornbook.training.callbacks.logging import LogWriter
+from hornbook.training.callbacks.logging import new_record
 
 
 class Evaluator(Callback):
-    """Measures the loss over the validation part, and writes model.safetensors where it is the best.
+    """Measures the loss over the validation part, and writes model.safetensors where it is the best."""
 
-    log: which makes the record of an evaluation.
-    """
-
-    def __init__(self, count: int, log: LogWriter) -> None:
-        self.count, self.log = count, log
+    def __init__(self, count: int) -> None:
+        self.count = count
 
     def _steps(self) -> tuple[int, ...]:
         return spaced_steps(self.trainer.state.total_steps, self.count)
@@ -46,7 +43,7 @@ class Evaluator(Callback):
     def _evaluate(self) -> None:
         trainer, state, model = self.trainer, self.trainer.state, self.trainer.step.model
         trainer.each("pre_evaluate")
-        record = self.log.record()
+        record = new_record(trainer)
         with trainer.step.ema_weights():
             model.calibrate(trainer.plan.training_windows)
             with autocast(trainer.plan.device, trainer.plan.precision):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from hornbook.generate import make_generator, sample
+from hornbook.models.base import LanguageModel
+from hornbook.planning.plan import Plan
 from hornbook.training.callbacks.base import Callback, following, spaced_steps
 
 SHOWN = 3  # documents
@@ -31,13 +33,19 @@ class Samples(Callback):
 
     def show(self, step: int) -> None:
         """Draws samples and passes them on."""
-        plan, model = self.trainer.plan, self.trainer.step.model
-        samples = sample(
-            model,
-            plan.data.tokenizer,
-            n=SHOWN if plan.data.documents else 1,
-            max_tokens=SAMPLE_TOKENS,
-            generator=make_generator(plan.config.training.seed),
-        )
+        model = self.trainer.step.model
+        texts = draw_samples(self.trainer.plan, model, SHOWN)
         model.train()
-        self.trainer.each("on_samples", step, [s.text for s in samples])
+        self.trainer.each("on_samples", step, texts)
+
+
+def draw_samples(plan: Plan, model: LanguageModel, n: int) -> list[str]:
+    """Texts of a model: n documents, or one piece of a stream. The same each time it is called."""
+    samples = sample(
+        model,
+        plan.data.tokenizer,
+        n=n if plan.data.documents else 1,
+        max_tokens=SAMPLE_TOKENS,
+        generator=make_generator(plan.config.training.seed),
+    )
+    return [s.text for s in samples]
