@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from hornbook.errors import RunError
 from hornbook.files import read_lines
 from hornbook.training import report
 from hornbook.training.callbacks import checkpoints
-from hornbook.training.callbacks.base import following, spaced_steps
+from hornbook.training.callbacks.base import SpacedCallback, spaced_steps
 from tests.training.helpers import PINNED, SETTINGS, At, Listen
 
 
@@ -27,8 +28,11 @@ def test_steps_are_evenly_spaced_and_end_with_the_last(
     assert spaced_steps(total, count) == steps
 
 
-def test_the_step_that_follows() -> None:
-    assert [following((2, 5, 8), step) for step in (0, 2, 7, 8)] == [2, 5, 8, None]
+def test_the_step_that_is_due_next() -> None:
+    callback = SpacedCallback(4)
+    state = SimpleNamespace(total_steps=10)
+    callback.trainer = SimpleNamespace(state=state)  # type: ignore[assignment]
+    assert [callback.next_due(step) for step in (0, 2, 7, 10)] == [2, 5, 8, None]
 
 
 class Move:

@@ -12,7 +12,6 @@ close                                        (always, however training ended)
 from __future__ import annotations
 
 import time
-from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -172,7 +171,24 @@ def spaced_steps(total_steps: int, count: int) -> tuple[int, ...]:
     return tuple(sorted({max(1, round(total_steps * (i + 1) / n)) for i in range(n)}))
 
 
-def following(steps: Sequence[int], step: int) -> int | None:
-    """The first of some ordered steps that comes after `step`."""
-    i = bisect_right(steps, step)
-    return steps[i] if i < len(steps) else None
+class SpacedCallback(Callback):
+    """Acts after `count` steps of a run, evenly spaced."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def steps(self) -> tuple[int, ...]:
+        """The steps after which it acts."""
+        return spaced_steps(self.trainer.state.total_steps, self.count)
+
+    def next_due(self, step: int) -> int | None:
+        """The next of them."""
+        return next((n for n in self.steps() if n > step), None)
+
+    def post_step(self, step: int) -> None:
+        """Acts where it is due."""
+        if step + 1 in self.steps():
+            self.act()
+
+    def act(self) -> None:
+        """What is done after such a step."""

@@ -44,7 +44,6 @@ class Checkpoints(Callback):
         """Saves the state after the log that it counts on. Raises NotFiniteError, RunError."""
         trainer = self.trainer
         trainer.state.read_losses()
-        trainer.state.seconds = trainer.clock.read()
         if not all(bool(p.isfinite().all()) for p in trainer.step.model.parameters()):
             # a step may overflow weights where its gradient was finite
             raise NotFiniteError(trainer.state.step, math.nan, math.nan)

@@ -36,7 +36,6 @@ def new_record(trainer: TrainerBase) -> dict[str, Any]:
     """The record of the steps since the last one, of which there is at least one."""
     state = trainer.state
     n, loss, norm = state.record_losses()
-    state.seconds = trainer.clock.read()
     seconds, state.recorded = state.seconds - state.recorded, state.seconds
     return {
         "step": state.step,
