@@ -24,10 +24,6 @@ class _Strict(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
 
-class _Open(BaseModel):  # figures, to which more may come
-    model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
-
-
 class CorpusFacts(_Strict):
     """Which text it was."""
 
@@ -87,7 +83,8 @@ class Facts(_Strict):
     schedule: list[SegmentFacts] = []  # as planned, where it is not one of `steps` steps
 
 
-class Losses(_Open):
+# figures may be added to what follows, hence extra="allow"
+class Losses(_Strict, extra="allow"):
     """The losses over a part."""
 
     nats: float | None
@@ -95,13 +92,13 @@ class Losses(_Open):
     bits_per_byte: float | None
 
 
-class NoveltyFacts(_Open):
+class NoveltyFacts(_Strict, extra="allow"):
     """Whether it copies."""
 
     verdict: str
 
 
-class Report(_Open):
+class Report(_Strict, extra="allow"):
     """report.json."""
 
     steps: int
@@ -122,7 +119,7 @@ class Report(_Open):
 Loss = Annotated[float, Field(ge=-1e39, le=1e39)] | None  # all that float32 holds
 
 
-class Record(_Open):
+class Record(_Strict, extra="allow"):
     """A line of log.jsonl."""
 
     step: int = Field(ge=0, lt=1 << 62)
@@ -135,7 +132,7 @@ class Record(_Open):
     grad_norm: float | None = None
 
 
-class ProbeRecord(_Open):
+class ProbeRecord(_Strict, extra="allow"):
     """A line of probes.jsonl: what a probe recorded of a step, or how much samples copied then."""
 
     kind: Literal["probe", "novelty"]

@@ -73,8 +73,8 @@ def changed_run(run: StoredRun, steps: Any, settings: Nested) -> ChangedRun:
     version = run.facts["versions"].get("torch")
     if version not in (None, torch.__version__):
         notes.append(
-            f"torch {version} before, {torch.__version__} now: sums may be rounded otherwise, so "
-            "not bit for bit as without a stop"
+            f"torch {version} before, {torch.__version__} now: sums may be rounded differently, "
+            "so the run may not equal one without a stop bit for bit"
         )
     planned = position.get("steps") or run.config.training.steps
     return ChangedRun(

@@ -33,7 +33,7 @@ def determinism(plan: Plan) -> str:
     threads = f"{plan.threads} threads" if plan.threads > 1 else "1 thread"
     where = f"on this machine, with torch {torch.__version__} and {threads}"
     if plan.compiled != "no":
-        return "statistical: compiled; sums may be rounded otherwise another day (--reference is exact)"
+        return "statistical: compiled kernels may round sums differently (--reference is exact)"
     if plan.precision != "fp32":
         return f"bitwise {where}; elsewhere statistical, as {plan.precision} is rounded differently"
     return f"bitwise {where}; elsewhere statistical"

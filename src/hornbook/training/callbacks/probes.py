@@ -1,4 +1,4 @@
-"""Looks inside while training: `--probe-every N` keeps what the figures need in probes.jsonl.
+"""Statistics while training: `--probe-every N` keeps what the figures need in probes.jsonl.
 
 A record of kind "probe" holds the statistics of one step, one of kind "novelty" how much a few samples
 copied, early on and at each evaluation. Nothing that is trained changes.
@@ -47,7 +47,7 @@ class Probes(Callback):
         self.trainer.write(lambda path: write_lines(path / "probes.jsonl", kept))
 
     def next_due(self, step: int) -> int | None:
-        """A step that is probed is made by itself."""
+        """The next probe or search for copies; a step that is probed is made alone."""
         if self._is_due(step) or step + 1 in self.early:
             return step + 1
         due = [(step // self.every + 1) * self.every, *(n - 1 for n in self.early if n - 1 > step)]
@@ -62,7 +62,7 @@ class Probes(Callback):
             self._probe = Probe(self.trainer.step.model).__enter__()
 
     def post_step(self, step: int) -> None:
-        """Takes it off and writes what it recorded."""
+        """Removes it and writes what it recorded."""
         if self._probe is not None:
             self._probe.__exit__(None, None, None)
             self._write({"kind": "probe", "step": step + 1, **self._probe.record()})

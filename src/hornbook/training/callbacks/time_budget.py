@@ -1,4 +1,4 @@
-"""A time budget while it is spent: the steps that are left are counted anew by what others took.
+"""A time budget while it is spent: how many steps still fit, by the seconds that the last ones took.
 
 The learning rate continues from where it is in its schedule, which gets faster or slower.
 """
@@ -25,7 +25,7 @@ class TimeBudgetCallback(Callback):
 
     def __init__(self, budget: TimeBudget) -> None:
         self.budget = budget
-        self.counts: list[float] = []  # when steps are to be counted anew (by the budget's clock)
+        self.counts: list[float] = []  # when steps are counted again, by the budget's clock
         self.calls: list[tuple[int, float]] = []  # steps and their seconds since the last count
         self._last = (0, 0.0)  # steps made, and seconds, at the last count
         self._begin = (0, 0.0)
@@ -36,7 +36,7 @@ class TimeBudgetCallback(Callback):
         self.counts = [now + share * left for share in COUNTED_AT]
 
     def pre_step(self, step: int) -> None:
-        """Counts anew where it is time to."""
+        """Counts the steps that fit again where it is time to."""
         if self.counts and self.budget.clock() > self.counts[0]:
             self.count()
         self._begin = (step, self.trainer.clock.read())
