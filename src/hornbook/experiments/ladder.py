@@ -174,7 +174,9 @@ class TimeShares:
         except TooShortError as error:
             enough = self.minutes + 1.1 * (error.needed - share) * self.whole / self.weights[rung]
             there = any((self.path / name).exists() for name in self.weights)
-            other = f", and another place (--out) than {self.path}, or remove it" if there else ""
+            other = (
+                f", and another directory (--out) than {self.path}, or remove it" if there else ""
+            )
             raise ConfigError(
                 f"minutes: found {self.minutes:g} for {len(self.weights)} trained rungs, too few here "
                 f"for {rung}, whose share is {share:.2g}; give {math.ceil(enough * 2) / 2:g} or more"
@@ -216,12 +218,12 @@ def _claim(path: Path, facts: dict[str, Any], trained: Sequence[str]) -> None:
                 minutes = before.get("minutes")
                 what = f"of {minutes:g} minutes" if minutes else "of no minutes"
             raise RunError(
-                f"{path}: holds a ladder {what}; give another place (--out) or remove it"
+                f"{path}: holds a ladder {what}; give another directory (--out) or remove it"
             )
     elif path.exists() and not path.is_dir():
-        raise RunError(f"{path}: is a file, expected a directory; give another place (--out)")
+        raise RunError(f"{path}: is a file, expected a directory; give another directory (--out)")
     elif path.exists() and not known.exists() and any(path.iterdir()):
-        raise RunError(f"{path}: exists already and is no ladder; give another place (--out)")
+        raise RunError(f"{path}: exists already and is no ladder; give another directory (--out)")
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:

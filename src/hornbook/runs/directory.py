@@ -194,10 +194,10 @@ class StoredRun:
 def check_free(path: Path) -> None:
     """Raises ConfigError where `path` exists already, or cannot be made."""
     if os.path.lexists(user_path(path, ConfigError)):
-        raise ConfigError(f"{path}: {_existing(path)}give another place (--out)")
+        raise ConfigError(f"{path}: {_existing(path)}give another directory (--out)")
     above = next(p for p in path.absolute().parents if os.path.exists(p))
     if not above.is_dir() or not os.access(above, os.W_OK):
-        raise RunError(f"{path}: cannot be made in {above}; give another place (--out)")
+        raise RunError(f"{path}: cannot be made in {above}; give another directory (--out)")
 
 
 def _existing(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""The ways in: `train` begins a run, `resume` continues one."""
+"""`train` begins a run, `resume` continues one."""
 
 from __future__ import annotations
 
@@ -109,9 +109,9 @@ def resume(
 @contextmanager
 def _announced(plan: Plan, callbacks: Sequence[Callback]) -> Iterator[None]:
     """Passes a plan to all callbacks and uses its threads; closes the callbacks in any case."""
-    for callback in callbacks:
-        callback.on_plan(plan)
     try:
+        for callback in callbacks:
+            callback.on_plan(plan)
         with use_threads(plan.threads):
             yield
     finally:
@@ -212,5 +212,5 @@ def _check_disk(plan: Plan, path: Path) -> None:
     if needed > free:
         raise RunError(
             f"{path}: the run needs {format_bytes(needed)} of disk, found "
-            f"{format_bytes(free)} free; free some space or give another place (--out)"
+            f"{format_bytes(free)} free; free some space or give another directory (--out)"
         )

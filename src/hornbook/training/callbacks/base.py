@@ -11,6 +11,7 @@ close                                        (always, however training ended)
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
@@ -29,6 +30,10 @@ from hornbook.training.clock import StepClock
 from hornbook.training.history import ValidationHistory
 from hornbook.training.interrupts import SIGPIPE
 from hornbook.training.state import TrainingState
+
+
+# of an output: nobody reads it, or its disk is full
+UNWRITABLE = {errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EDQUOT}
 
 
 class TrainerBase:
@@ -62,7 +67,9 @@ class TrainerBase:
         for callback in self.callbacks:
             try:
                 getattr(callback, hook)(*arguments)
-            except OSError:
+            except OSError as error:  # any other, such as of a network, is a fault of the callback
+                if error.errno not in UNWRITABLE:
+                    raise
                 self.signals.append(SIGPIPE)
 
     def notify(self, message: str) -> None:
@@ -104,7 +111,7 @@ class TrainerBase:
 
 
 class Callback:
-    """Override what is of interest; each method does nothing here. None changes a result.
+    """Override what is of interest; each method does nothing here. Those of a user change no result.
 
     trainer: set before `on_start`; a count model, which is fitted in one pass, has none.
     """
