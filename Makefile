@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test lint types bench fuzz clean
+.PHONY: demo test fast lint types bench fuzz clean
 
 demo: $(VENV)/.ready
 	$(BIN)/hornbook train names
@@ -14,6 +14,9 @@ demo: $(VENV)/.ready
 
 test: $(VENV)/.ready-dev
 	$(BIN)/python -m pytest -n auto
+
+fast: $(VENV)/.ready-dev
+	$(BIN)/python -m pytest -m fast
 
 lint: $(VENV)/.ready-dev
 	$(BIN)/ruff check .

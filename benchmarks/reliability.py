@@ -9,11 +9,13 @@ printed from them. A child process is a fork, so that torch is imported once. Li
 the read-only directory need root.
 """
 
-# ruff: noqa: B023, PT017 (children run at once, inside their turn of the loop)
+# ruff: noqa: PT017 (an error is looked at where it is caught)
 from __future__ import annotations
 
 import argparse
 import ctypes
+import functools
+import itertools
 import json
 import os
 import random
@@ -35,7 +37,7 @@ from hornbook.cli.main import main as cli
 from hornbook.errors import HornbookError, RunError
 from hornbook.files import read_tensors
 from hornbook.models.registry import MODELS
-from hornbook.training.callbacks.base import Callback, TrainerView
+from hornbook.training.callbacks.base import Callback, TrainerBase
 from hornbook.training.interrupts import Interrupted
 
 ROOT = Path(__file__).parent.parent
@@ -45,6 +47,9 @@ SIZES = {"context_length": 16, "n_layer": 1, "n_head": 2, "n_kv_head": 1, "n_emb
 PINNED = {"precision": "fp32", "threads": 1, "compile": "no"}  # nothing is measured
 TIMES = {"seconds", "tokens_per_second"}
 NAMES = [name for name, entry in MODELS.items() if entry.trained]
+STEPS = 24
+
+Fault = Callable[["Bench", int], tuple[int, int]]
 
 
 class Bench:
@@ -63,11 +68,11 @@ class Bench:
         return self.folder / f"run{self._count}"
 
     def train(self, name: str, out: Path, callbacks: tuple[Callback, ...] = ()) -> None:
-        fields = MODELS[name].load(MODELS[name].config).model_fields
+        fields = MODELS[name].config.model_fields
         settings = {
             "model": {field: value for field, value in SIZES.items() if field in fields},
             "training": {
-                "steps": 24, "batch_size": 8, "eval_count": 4, "sample_count": 2, **PINNED,
+                "steps": STEPS, "batch_size": 8, "eval_count": 4, "sample_count": 2, **PINNED,
             },
             "optim": {"name": "muon" if name == "gpt" else "adamw"},
         }  # fmt: skip
@@ -83,6 +88,11 @@ class Bench:
             hornbook.resume(out, callbacks=callbacks)
         else:
             self.train(name, out, callbacks)
+
+    def resumed(self, name: str, out: Path) -> Path:
+        """Resumes a run in a child, to its end."""
+        assert child(lambda: self.begin_or_resume(name, out)) == 0
+        return out
 
     def whole(self, name: str) -> tuple[Any, float]:
         """What a run without faults comes to, and its seconds."""
@@ -114,6 +124,11 @@ def outcome(path: Path) -> Any:
     return tensors, log, report
 
 
+def newest_state(path: Path) -> Path:
+    """The file of the state that a run resumes from."""
+    return path / "last" / json.loads((path / "last" / "state.json").read_text())["newest"]
+
+
 def child(work: Callable[[], object], kill_after: float | None = None, number: int = 9) -> int:
     """The exit code of a forked process, or minus the signal that ended it."""
     pid = os.fork()
@@ -143,7 +158,7 @@ def child(work: Callable[[], object], kill_after: float | None = None, number: i
 class At(Callback):
     """Does something after a step, counted from 0."""
 
-    def __init__(self, step: int, do: Callable[[TrainerView], object]) -> None:
+    def __init__(self, step: int, do: Callable[[TrainerBase], object]) -> None:
         self.step, self.do = step, do
 
     def post_step(self, step: int) -> None:
@@ -157,15 +172,11 @@ def killed(bench: Bench, times: int) -> tuple[int, int]:
     while tried < times:
         name = NAMES[tried % len(NAMES)]
         out, seconds = bench.place(), bench.whole(name)[1]
-        while True:
-            code = child(
-                lambda: bench.begin_or_resume(name, out), bench.rng.uniform(0, 1.1 * seconds)
-            )
-            if code == 0:
-                break
+        begin_or_resume = functools.partial(bench.begin_or_resume, name, out)
+        while (code := child(begin_or_resume, bench.rng.uniform(0, 1.1 * seconds))) != 0:
             tried += code == -9
             if bench.rng.random() < 0.5:
-                assert child(lambda: bench.begin_or_resume(name, out)) == 0
+                bench.resumed(name, out)
                 break
         lost += not bench.same(name, out)
     return tried, lost
@@ -200,120 +211,116 @@ def killed_at_files(bench: Bench, times: int) -> tuple[int, int]:
     return tried, lost
 
 
-def _stopped(bench: Bench, times: int, number: int) -> tuple[int, int]:
-    tried = lost = 0
-    while tried < times:
-        name = NAMES[1:][tried % (len(NAMES) - 1)]
-        out, step = bench.place(), bench.rng.randrange(24)
-        stop = At(step, lambda _: os.kill(os.getpid(), number))
-        assert child(lambda: bench.train(name, out, (stop,))) == 128 + number
-        assert child(lambda: bench.begin_or_resume(name, out)) == 0
-        tried, lost = tried + 1, lost + (not bench.same(name, out))
-    return tried, lost
+def repeated(turn: Callable[[Bench, str, Path, int], Path | None]) -> Fault:
+    """Repeats a fault: `turn` gets a model's name, a new directory and a random step. It returns where
+    the run is that is to equal a whole one; None where the fault did not happen, which does not count.
+    """
+
+    @functools.wraps(turn)
+    def fault(bench: Bench, times: int) -> tuple[int, int]:
+        tried = lost = 0
+        while tried < times:
+            name = NAMES[1:][tried % (len(NAMES) - 1)]
+            out = turn(bench, name, bench.place(), bench.rng.randrange(STEPS))
+            if out is not None:
+                tried, lost = tried + 1, lost + (not bench.same(name, out))
+        return tried, lost
+
+    return fault
 
 
-def interrupted(bench: Bench, times: int) -> tuple[int, int]:
+def _stopped(bench: Bench, name: str, out: Path, step: int, number: int) -> Path:
+    stop = At(step, lambda _: os.kill(os.getpid(), number))
+    assert child(lambda: bench.train(name, out, (stop,))) == 128 + number
+    return out
+
+
+@repeated
+def interrupted(bench: Bench, name: str, out: Path, step: int) -> Path:
     """Ctrl-C, exit code 130"""
-    return _stopped(bench, times, signal.SIGINT)
+    return bench.resumed(name, _stopped(bench, name, out, step, signal.SIGINT))
 
 
-def terminated(bench: Bench, times: int) -> tuple[int, int]:
+@repeated
+def terminated(bench: Bench, name: str, out: Path, step: int) -> Path:
     """SIGTERM, exit code 143"""
-    return _stopped(bench, times, signal.SIGTERM)
+    return bench.resumed(name, _stopped(bench, name, out, step, signal.SIGTERM))
 
 
 def disk_full(bench: Bench, times: int) -> tuple[int, int]:
     """Disk full (a tmpfs of random size), then more space"""
-    tried = lost = 0
     libc = ctypes.CDLL(None, use_errno=True)
     disk = bench.folder / "disk"
     disk.mkdir(exist_ok=True)
-    while tried < times:
-        name = NAMES[1:][tried % (len(NAMES) - 1)]
-        pages = bench.rng.randrange(2, 120)
 
-        def mount(options: str, flags: int) -> None:
-            code = libc.mount(b"none", str(disk).encode(), b"tmpfs", flags, options.encode())
-            if code:
-                raise OSError(ctypes.get_errno(), "mount: needs root")
+    def mount(options: str, flags: int = 0) -> None:
+        if libc.mount(b"none", str(disk).encode(), b"tmpfs", flags, options.encode()):
+            raise OSError(ctypes.get_errno(), "mount: needs root")
 
-        try:
-            mount(f"size={4 * pages}k", 0)
-        except OSError as error:
-            print(f"disk-full: {error}", file=sys.stderr)
-            break
+    def turn(bench: Bench, name: str, out: Path, step: int) -> Path | None:
+        mount(f"size={4 * bench.rng.randrange(2, 120)}k")
         try:
             code = child(lambda: bench.train(name, disk / "run"))
             if code == 0:
-                continue
+                return None
             assert code == 3, code
-            tried += 1
             mount("size=64m", 32)  # MS_REMOUNT
-            assert child(lambda: bench.begin_or_resume(name, disk / "run")) == 0
-            lost += outcome(disk / "run") != bench.whole(name)[0]
+            return shutil.copytree(bench.resumed(name, disk / "run"), out)
         finally:
             libc.umount(str(disk).encode())
-    return tried, lost
+
+    try:
+        return repeated(turn)(bench, times)
+    except OSError as error:
+        print(f"disk-full: {error}", file=sys.stderr)
+        return 0, 0
 
 
-def too_large(bench: Bench, times: int) -> tuple[int, int]:
+@repeated
+def too_large(bench: Bench, name: str, out: Path, step: int) -> Path | None:
     """A limit on the size of files (ulimit -f), then a higher one"""
-    tried = lost = 0
-    while tried < times:
-        name = NAMES[1:][tried % (len(NAMES) - 1)]
-        out, largest = bench.place(), bench.rng.randrange(1000, 60_000)
+    largest = bench.rng.randrange(1000, 60_000)
 
-        def work(name: str = name, out: Path = out, largest: int = largest) -> None:
-            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-            resource.setrlimit(resource.RLIMIT_FSIZE, (largest, -1))
-            bench.train(name, out)
+    def work() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest, -1))
+        bench.train(name, out)
 
-        if child(work) == 3:
-            tried += 1
-            assert child(lambda: bench.begin_or_resume(name, out)) == 0
-        lost += not bench.same(name, out)
-    return tried, lost
+    code = child(work)
+    assert code in (0, 3), code
+    return bench.resumed(name, out) if code else None
 
 
-def read_only(bench: Bench, times: int) -> tuple[int, int]:
+@repeated
+def read_only(bench: Bench, name: str, out: Path, step: int) -> Path:
     """The directory becomes read-only, then writable again"""
-    tried = lost = 0
     bench.folder.chmod(0o777)
-    while tried < times:
-        name = NAMES[1:][tried % (len(NAMES) - 1)]
-        out, step = bench.place(), bench.rng.randrange(23)
 
-        def lock(_: TrainerView, out: Path = out) -> None:
-            for folder in (out / "last", out):
-                if folder.exists():
-                    folder.chmod(0o555)
-            for log in out.glob("log.jsonl"):
-                log.chmod(0o444)
+    def lock(_: TrainerBase) -> None:
+        for folder in (out / "last", out):
+            if folder.exists():
+                folder.chmod(0o555)
+        for log in out.glob("log.jsonl"):
+            log.chmod(0o444)
 
-        def work(name: str = name, out: Path = out, step: int = step, lock: Any = lock) -> None:
-            os.setuid(65534)  # root may write everywhere
-            bench.train(name, out, (At(step, lock),))
+    def work() -> None:
+        os.setuid(65534)  # root may write everywhere
+        bench.train(name, out, (At(min(step, STEPS - 2), lock),))  # before the last: writes follow
 
-        assert child(work) == 3
-        for path in (out, *out.rglob("*")):
-            path.chmod(0o777)
-        assert child(lambda: bench.begin_or_resume(name, out)) == 0
-        tried, lost = tried + 1, lost + (not bench.same(name, out))
-    return tried, lost
+    assert child(work) == 3
+    for path in (out, *out.rglob("*")):
+        path.chmod(0o777)
+    return bench.resumed(name, out)
 
 
-def moved(bench: Bench, times: int) -> tuple[int, int]:
+@repeated
+def moved(bench: Bench, name: str, out: Path, step: int) -> Path:
     """The run directory is renamed during training"""
-    tried = lost = 0
-    while tried < times:
-        name = NAMES[1:][tried % (len(NAMES) - 1)]
-        out, step = bench.place(), bench.rng.randrange(24)
-        there = out.with_name(f"{out.name}-moved")
-        move = At(step, lambda _, out=out, there=there: out.rename(there))
-        assert child(lambda: bench.train(name, out, (move,))) == 0
-        assert not out.exists()
-        tried, lost = tried + 1, lost + (not bench.same(name, there))
-    return tried, lost
+    there = out.with_name(f"{out.name}-moved")
+    move = At(step, lambda _: out.rename(there))
+    assert child(lambda: bench.train(name, out, (move,))) == 0
+    assert not out.exists()
+    return there
 
 
 def leapt(clock: Callable[[], float], jump: float) -> Callable[[], float]:
@@ -321,44 +328,33 @@ def leapt(clock: Callable[[], float], jump: float) -> Callable[[], float]:
     return lambda: clock() + jump
 
 
-def clock(bench: Bench, times: int) -> tuple[int, int]:
+@repeated
+def clock(bench: Bench, name: str, out: Path, step: int) -> Path:
     """The clocks jump by up to a day, forward and back"""
-    tried = lost = 0
-    while tried < times:
-        name = NAMES[1:][tried % (len(NAMES) - 1)]
-        out, step, jump = bench.place(), bench.rng.randrange(24), bench.rng.uniform(-86_400, 86_400)
+    jump = bench.rng.uniform(-86_400, 86_400)
 
-        def leap(trainer: TrainerView, jump: float = jump) -> None:
-            for clock in ("time", "perf_counter", "monotonic"):
-                setattr(time, clock, leapt(getattr(time, clock), jump))
-            for keeper in (trainer.clock, *getattr(trainer, "callbacks", ())):
-                if hasattr(keeper, "now"):
-                    keeper.now = leapt(keeper.now, jump)
+    def leap(trainer: TrainerBase) -> None:
+        for clock in ("time", "perf_counter", "monotonic"):
+            setattr(time, clock, leapt(getattr(time, clock), jump))
+        for keeper in (trainer.clock, *trainer.callbacks):
+            if hasattr(keeper, "now"):
+                keeper.now = leapt(keeper.now, jump)
 
-        assert child(lambda: bench.train(name, out, (At(step, leap),))) == 0
-        tried, lost = tried + 1, lost + (not bench.same(name, out))
-    return tried, lost
-
-
-def _half(bench: Bench, name: str) -> Path:
-    out = bench.place()
-    stop = At(17, lambda _: os.kill(os.getpid(), signal.SIGINT))
-    assert child(lambda: bench.train(name, out, (stop,))) == 130
+    assert child(lambda: bench.train(name, out, (At(step, leap),))) == 0
     return out
 
 
 def damaged(bench: Bench, times: int) -> tuple[int, int]:
     """The newest state is bit-flipped, cut, zeroed, swapped or removed: the one before it is used"""
-    tried = lost = 0
-    halves = {name: _half(bench, name) for name in NAMES[1:]}
-    while tried < times:
-        name = NAMES[1:][tried % len(halves)]
-        out = bench.place()
+    halves = {name: _stopped(bench, name, bench.place(), 17, signal.SIGINT) for name in NAMES[1:]}
+    kinds = itertools.cycle(range(5))
+
+    def turn(bench: Bench, name: str, out: Path, step: int) -> Path:
         shutil.copytree(halves[name], out)
-        newest = out / "last" / json.loads((out / "last" / "state.json").read_text())["newest"]
+        newest = newest_state(out)
         raw = bytearray(newest.read_bytes())
         at = bench.rng.randrange(len(raw))
-        kind = tried % 5
+        kind = next(kinds)
         if kind == 0:
             raw[at] ^= 1 << bench.rng.randrange(8)
         elif kind == 1:
@@ -370,43 +366,36 @@ def damaged(bench: Bench, times: int) -> tuple[int, int]:
             newest.write_bytes((out / "model.safetensors").read_bytes())
         if kind == 4:
             newest.unlink()
-        assert child(lambda: bench.begin_or_resume(name, out)) == 0
-        tried, lost = tried + 1, lost + (not bench.same(name, out))
-    return tried, lost
+        return bench.resumed(name, out)
+
+    return repeated(turn)(bench, times)
 
 
-def both(bench: Bench, times: int) -> tuple[int, int]:
+@repeated
+def both(bench: Bench, name: str, out: Path, step: int) -> Path:
     """A second process on the same run is refused; the first continues"""
-    tried = lost = 0
-    while tried < times:
-        name = NAMES[1:][tried % (len(NAMES) - 1)]
-        out, step = bench.place(), bench.rng.randrange(24)
 
-        def second(_: TrainerView, name: str = name, out: Path = out) -> None:
-            if child(lambda: bench.begin_or_resume(name, out)) != 3:
-                os._exit(7)
+    def second(_: TrainerBase) -> None:
+        if child(lambda: bench.begin_or_resume(name, out)) != 3:
+            os._exit(7)
 
-        assert child(lambda: bench.train(name, out, (At(step, second),))) == 0
-        tried, lost = tried + 1, lost + (not bench.same(name, out))
-    return tried, lost
+    assert child(lambda: bench.train(name, out, (At(step, second),))) == 0
+    return out
 
 
-def corpus(bench: Bench, times: int) -> tuple[int, int]:
+@repeated
+def corpus(bench: Bench, name: str, out: Path, step: int) -> Path:
     """The corpus is changed, then missing, then restored: refused, refused, resumed"""
-    tried = lost = 0
+    bench.whole(name)
     text = bench.corpus.read_text()
-    while tried < times:
-        name = NAMES[1:][tried % (len(NAMES) - 1)]
-        bench.whole(name)
-        out = _half(bench, name)
-        place = bench.rng.randrange(len(text))
-        for change in (text[:place] + "x" + text[place + 1 :], None):
-            bench.corpus.unlink() if change is None else bench.corpus.write_text(change)
-            assert cli(["train", "--resume", str(out)]) == 1
-        bench.corpus.write_text(text)
-        assert child(lambda out=out: hornbook.resume(out)) == 0
-        tried, lost = tried + 1, lost + (not bench.same(name, out))
-    return tried, lost
+    _stopped(bench, name, out, 17, signal.SIGINT)
+    at = bench.rng.randrange(len(text))
+    for change in (text[:at] + "x" + text[at + 1 :], None):
+        bench.corpus.unlink() if change is None else bench.corpus.write_text(change)
+        assert cli(["train", "--resume", str(out)]) == 1
+    bench.corpus.write_text(text)
+    assert child(lambda: hornbook.resume(out)) == 0
+    return out
 
 
 def diverged(bench: Bench, times: int) -> tuple[int, int]:
@@ -431,7 +420,7 @@ def diverged(bench: Bench, times: int) -> tuple[int, int]:
             assert f"at step {step + 1}" in str(error), error
         else:
             lost += 1
-        newest = out / "last" / json.loads((out / "last" / "state.json").read_text())["newest"]
+        newest = newest_state(out)
         weights = read_tensors(out / "model.safetensors")
         lost += any(not t.isfinite().all() for t in weights.values() if t.is_floating_point())
         lost += not newest.exists()
@@ -440,7 +429,7 @@ def diverged(bench: Bench, times: int) -> tuple[int, int]:
     return tried, lost
 
 
-FAULTS: dict[str, tuple[Callable[[Bench, int], tuple[int, int]], int]] = {
+FAULTS: dict[str, tuple[Fault, int]] = {
     "sigkill": (killed, 200),
     "files": (killed_at_files, 1000),
     "sigint": (interrupted, 50),
@@ -460,9 +449,9 @@ FAULTS: dict[str, tuple[Callable[[Bench, int], tuple[int, int]], int]] = {
 def table() -> str:
     rows = ["| fault | tests | runs that lost anything |", "| --- | ---: | ---: |"]
     for name, (fault, _) in FAULTS.items():
-        place = KEPT / f"{name}.json"
-        if place.exists():
-            result = json.loads(place.read_text())
+        kept = KEPT / f"{name}.json"
+        if kept.exists():
+            result = json.loads(kept.read_text())
             rows.append(f"| {fault.__doc__} | {result['tried']} | {result['lost']} |")
     return "\n".join(rows)
 

@@ -24,6 +24,13 @@ from hornbook.tokenizers import Tokenizer, build_tokenizer
 
 torch.set_num_threads(1)  # tests run side by side
 
+FAST = (  # what trains nothing, draws nothing and starts no process: `pytest -m fast`
+    "autograd", "config", "engine/test_device.py", "engine/test_loss.py", "generate", "layers",
+    "optim", "planning/decide", "runs", "test_errors.py", "test_files.py", "tokenizers",
+    "training/test_clock.py", "training/test_history.py", "training/test_losses.py",
+)  # fmt: skip
+SLOW = ("autograd/test_examples.py",)
+
 WORDS = ("emma", "olivia", "ava", "isabella", "sophia", "mia", "amelia", "noah", "liam", "otto")
 TINY = {  # sizes that make a model small enough for a test; the rest are its defaults
     "context_length": 16,
@@ -40,9 +47,18 @@ TINY = {  # sizes that make a model small enough for a test; the rest are its de
 }
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks the tests for every save, which take less than 30 seconds together."""
+    here = Path(__file__).parent
+    for item in items:
+        place = item.path.relative_to(here).as_posix()
+        if place.startswith(FAST) and not place.startswith(SLOW):
+            item.add_marker(pytest.mark.fast)
+
+
 def tiny_model(name: str, vocab_size: int = 12, end_id: int | None = 0) -> LanguageModel:
     """A small model of the registry in evaluation mode; a fitted one fitted to random documents."""
-    fields = MODELS[name].load(MODELS[name].config).model_fields
+    fields = MODELS[name].config.model_fields
     sizes = {field: size for field, size in TINY.items() if field in fields}
     torch.manual_seed(0)
     model = build_model(model_config({"name": name, **sizes}), vocab_size, end_id)
@@ -204,7 +220,7 @@ def train_small(model: str, folder: Path, out: Path, probe_every: int = 2) -> Ru
     """A run of a small model on the words in `folder`."""
     from hornbook.api import train
 
-    fields = MODELS[model].load(MODELS[model].config).model_fields
+    fields = MODELS[model].config.model_fields
     sizes = {f"model.{field}": size for field, size in TINY.items() if field in fields}
     training = {
         "training.batch_size": 8, "training.eval_count": 2, "training.sample_count": 0,

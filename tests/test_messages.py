@@ -176,7 +176,7 @@ MESSAGES = [
             "memory", "found", "need", "make the model smaller"),
     Message("train names --out {run}", 2, "{run}", "exists already: gpt on names",
             do="hornbook train --resume {run}"),
-    Message("train names --out {dir}/same.txt/r", 1, "r", "cannot be made", do="give another place"),
+    Message("train names --out {dir}/same.txt/r", 1, "r", "cannot be made", do="give another directory"),
     Message("train names --minutes 1 --steps 5", 2, "minutes", "found it beside steps",
             do="give one of them"),
     Message("train names --minutes 0.001", 2, "minutes", "found 0.001", "two steps", "or more"),

@@ -26,6 +26,10 @@ EXPECTED = json.loads((FIXTURES / "expected.json").read_text("utf-8"))
 RUNS: dict[str, dict[str, Any]] = EXPECTED["runs"]
 GOING_ON = [name for name, expected in RUNS.items() if "resumed" in expected]
 BITWISE = os.environ.get("HORNBOOK_BITWISE") == "1"
+ROUNDED_ANEW = (
+    "gpt",
+    "gpt-interrupted",
+)  # the gradient of their short convolution is PyTorch's now
 
 
 def copied(name: str, folder: Path) -> Path:
@@ -77,7 +81,7 @@ def test_a_run_of_an_older_version_goes_on_to_the_same_end(name: str, tmp_path: 
         torch.testing.assert_close(
             found[tensor], final[tensor], rtol=1e-3, atol=1e-4, msg=lambda m, t=tensor: f"{t}: {m}"
         )
-    if BITWISE:
+    if BITWISE and name not in ROUNDED_ANEW:
         assert losses == expected["val_losses"]
         assert [n for n in final if not torch.equal(found[n], final[n])] == []
         assert digest(found) == expected["newest_sha256"]

@@ -1,7 +1,6 @@
 """The public API: train, resume, load, compare, mix, ladder, lr_find, and `Run`.
 
-The command line, notebooks and lessons go through this module, so that a sample drawn on the command
-line and in Python is the same sample.
+The command line goes through this module as well, so it draws the same samples.
 """
 
 from __future__ import annotations
@@ -15,19 +14,20 @@ import torch
 
 from hornbook.config import Nested
 from hornbook.errors import ConfigError
+from hornbook.experiments import comparison, mixture
+from hornbook.experiments.lr_finder import Sweep, find_learning_rate
 from hornbook.generate import Sample, Sampling, make_generator, sample, stream
 from hornbook.metrics.loss import Evaluation, Score, evaluate, score
 from hornbook.metrics.text_index import TextIndex
 from hornbook.planning.request import read_request
+from hornbook.planning.resolve import resolve
 from hornbook.runs.directory import StoredRun
 from hornbook.tokenizers.base import Unknown
 from hornbook.training import session
 from hornbook.training.callbacks.base import Callback
 
 if TYPE_CHECKING:  # loaded where they are used: matplotlib is slow to import
-    from hornbook.experiments.comparison import Comparison
     from hornbook.experiments.ladder import Ladder
-    from hornbook.experiments.lr_finder import Sweep
     from hornbook.figures.page import Inspection
     from hornbook.metrics.comparison import RunResult
 
@@ -170,8 +170,7 @@ def train(
         corpus, model=model, preset=preset, settings=settings, began=began, steps=steps, seed=seed,
         device=device, precision=precision, minutes=minutes,
     )  # fmt: skip
-    stored = session.train(request, out=out, callbacks=callbacks)
-    return Run.of(stored)
+    return Run.of(session.train(request, out=out, callbacks=callbacks))
 
 
 def resume(
@@ -187,17 +186,14 @@ def resume(
     Raises RunError where there is nothing to resume from or another process trains it, DataError
     where the corpus has changed.
     """
-    stored = session.resume(path, steps=steps, settings=settings, callbacks=callbacks)
-    return Run.of(stored)
+    return Run.of(session.resume(path, steps=steps, settings=settings, callbacks=callbacks))
 
 
-def compare(runs: Sequence[str | Path | StoredRun]) -> Comparison:
+def compare(runs: Sequence[str | Path | StoredRun]) -> comparison.Comparison:
     """Measures runs, or those in directories, and compares the best with each other one.
 
     Raises DataError where their validation texts differ, ConfigError for fewer than two.
     """
-    from hornbook.experiments import comparison
-
     if len(runs) < 2:
         raise ConfigError(f"RUN: found {len(runs)} run, expected two or more to compare")
     return comparison.compare(_stored(runs))
@@ -210,8 +206,6 @@ def mix(
 
     Raises ConfigError or DataError where they are not of the same corpus, split and tokenizer.
     """
-    from hornbook.experiments import mixture
-
     return Run.of(mixture.mix(_stored(runs), Path(out), weights))
 
 
@@ -247,11 +241,8 @@ def lr_find(
 ) -> Sweep:
     """Sweeps the learning rate from low to high over so many steps and tries what that suggests.
 
-    settings: sections of fields, as in TOML. See `experiments.lr_finder.find_learning_rate`.
+    settings: as those of `train`. See `experiments.lr_finder.find_learning_rate`.
     """
-    from hornbook.experiments.lr_finder import find_learning_rate
-    from hornbook.planning.resolve import resolve
-
     request = read_request(corpus, model=model, preset=preset, settings=settings, compile="no")
     plan = resolve(request)
     return find_learning_rate(plan, low=low, high=high, steps=steps)

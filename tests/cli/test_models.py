@@ -22,5 +22,5 @@ def test_a_model_has_the_lines_of_the_help(model: str, capsys: Cap) -> None:
     lines = out.splitlines()[3:]
     shown = help_of(capsys, "--model", model).splitlines()
     assert [line for line in lines if line not in shown] in ([], ["  no settings"])
-    for name in MODELS[model].load(MODELS[model].config).model_fields:
+    for name in MODELS[model].config.model_fields:
         assert name == "name" or f"--model.{name.replace('_', '-')}" in out

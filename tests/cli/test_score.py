@@ -44,7 +44,7 @@ def test_a_line_of_stdin_that_cannot_be_scored_is_named(names_run: Run) -> None:
     done = score(b"emma\r\nolivia\nEmma\nava\n")
     assert done.returncode == 1
     assert b"olivia" in done.stdout
-    assert b"text 3: unknown symbols: 'E'" in done.stderr
+    assert b"text 3: unknown characters: 'E'" in done.stderr
     done = score(b"em\xffma\n")
     assert b"found byte 0xff, which is not valid UTF-8" in done.stderr
     assert b"Traceback" not in done.stderr

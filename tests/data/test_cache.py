@@ -10,6 +10,8 @@ import pytest
 
 from hornbook.data.cache import (
     ABANDONED,
+    SAMPLE_BYTES,
+    SAMPLED_WHOLE,
     CacheError,
     cache_directory,
     fingerprint,
@@ -92,3 +94,13 @@ def test_a_fingerprint_shows_what_was_cut_zeroed_or_replaced(tmp_path: Path, siz
         assert fingerprint(path) != before
     path.write_bytes(raw)
     assert fingerprint(path) == before
+
+
+@pytest.mark.parametrize("size", [1, SAMPLE_BYTES + 1, SAMPLED_WHOLE - 1, SAMPLED_WHOLE])
+def test_a_fingerprint_of_a_small_file_covers_every_byte(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(bytes(size))
+    before = fingerprint(path)
+    for i in {0, size // 2, *range(SAMPLE_BYTES - 1, size, SAMPLE_BYTES), size - 1}:
+        path.write_bytes(bytes(i) + b"x" + bytes(size - i - 1))
+        assert fingerprint(path) != before

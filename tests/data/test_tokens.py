@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import errno
 import itertools
-import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -114,38 +114,53 @@ def test_documents_are_dealt_out_as_the_shuffle_does(
     np.testing.assert_array_equal(assign((0, n, n, n), None), np.zeros(n))
 
 
-def test_tokens_are_where_the_text_is(write: Write, cache: Path) -> None:
-    path = write("t.txt", BOTTLES)
-    split, tokenizer = split_of(path, "stream", FROM_MEMORY)
-    assert not isinstance(split.part("train", tokenizer).tokens, np.memmap)
-    assert not cache.exists()
-    split, tokenizer = split_of(path, "stream", FROM_FILE)
-    assert isinstance(split.part("train", tokenizer).tokens, np.memmap)
-
-
-def test_they_are_loaded_once_and_by_the_next_start_not_written_again(
-    write: Write, cache: Path
+@pytest.mark.parametrize("kind", ["documents", "stream"])
+@pytest.mark.parametrize("limits", [FROM_MEMORY, FROM_FILE])
+def test_they_are_mapped_and_by_the_next_start_not_written_again(
+    limits: Limits, kind: str, write: Write, cache: Path
 ) -> None:
     path = write("names.txt", "\n".join(NAMES))
-    split, tokenizer = split_of(path, "documents", FROM_FILE)
-    assert split.part("train", tokenizer).tokens is split.part("train", tokenizer).tokens
-    assert "turned into tokens" in split.notes[0]
+    split, tokenizer = split_of(path, kind, limits)
+    part = split.part("train", tokenizer)
+    assert part.tokens is split.part("train", tokenizer).tokens
+    assert isinstance(part.tokens, np.memmap)
     (folder,) = (cache / "tokens").iterdir()
     written = (folder / "facts.json").stat().st_mtime_ns
-    again, tokenizer = split_of(path, "documents", FROM_FILE)
-    assert "written by an earlier run" in again.notes[0]
+    again, tokenizer = split_of(path, kind, limits)
+    same(again.part("train", tokenizer), part)
     again.part("train", tokenizer, unknown="skip")  # nothing is unknown: the same tokens
     assert (folder / "facts.json").stat().st_mtime_ns == written
-    path.write_text("\n".join([*NAMES[:-1], "mona"]))
-    changed, _ = split_of(path, "documents", FROM_FILE)
-    assert "turned into tokens" in changed.notes[0]
+    path.write_text("\n".join([*NAMES[:-1], "monika"]))
+    changed, _ = split_of(path, kind, limits)
     assert len(list((cache / "tokens").iterdir())) == 2
+    if split.in_memory:
+        assert split.notes == again.notes == changed.notes == ()
+    else:
+        assert "turned into tokens" in split.notes[0]
+        assert "written by an earlier run" in again.notes[0]
+        assert "turned into tokens" in changed.notes[0]
 
 
-@pytest.mark.parametrize("damage", ["cut", "zeros", "gone", "facts", "count"])
-def test_damaged_tokens_are_made_again(damage: str, write: Write, cache: Path) -> None:
+def test_the_cache_may_be_deleted_while_its_tokens_are_in_use(write: Write, cache: Path) -> None:
     path = write("t.txt", BOTTLES)
-    split, tokenizer = split_of(path, "stream", FROM_FILE)
+    split, tokenizer = split_of(path, "stream", FROM_MEMORY)
+    try:
+        shutil.rmtree(cache)
+    except OSError:
+        pytest.skip("this system does not delete a file that is mapped")
+    expected = Part.of_stream(split.train[0], tokenizer)
+    same(split.part("train", tokenizer), expected)
+    again, _ = split_of(path, "stream", FROM_MEMORY)
+    same(again.part("train", tokenizer), expected)
+
+
+@pytest.mark.parametrize("limits", [FROM_MEMORY, FROM_FILE])
+@pytest.mark.parametrize("damage", ["cut", "zeros", "gone", "facts", "count"])
+def test_damaged_tokens_are_made_again(
+    damage: str, limits: Limits, write: Write, cache: Path
+) -> None:
+    path = write("t.txt", BOTTLES)
+    split, tokenizer = split_of(path, "stream", limits)
     expected = np.array(split.part("train", tokenizer).tokens)  # its file is going to be damaged
     (folder,) = (cache / "tokens").iterdir()
     tokens = folder / "train.tokens"
@@ -160,30 +175,45 @@ def test_damaged_tokens_are_made_again(damage: str, write: Write, cache: Path) -
         (folder / "facts.json").write_text(facts.replace('"tokens": ', '"n": '))
     else:
         (folder / "facts.json").write_text("{")
-    split, tokenizer = split_of(path, "stream", FROM_FILE)
+    split, tokenizer = split_of(path, "stream", limits)
     np.testing.assert_array_equal(split.part("train", tokenizer).tokens, expected)
     assert "what was there was damaged" in split.notes[0]
     assert list((cache / "tokens").iterdir()) == [folder]
 
 
-def full(*_: object) -> None:
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """No file can grow beyond 1,000 bytes."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_full_disk_is_named_and_leaves_nothing(
-    write: Write, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_is_named_and_leaves_nothing(write: Write, cache: Path) -> None:
     corpus = read_corpus(write("t.txt", BOTTLES), kind="stream", limits=FROM_FILE)
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(CacheError, match=r"No space left on device.*make room.*HORNBOOK_CACHE"):
+    expected = pytest.raises(CacheError, match=r"File too large.*make room.*HORNBOOK_CACHE")
+    with expected, full_disk():
         split_corpus(corpus, DataConfig(), tokenizer_of(corpus))
     assert not list(cache.glob("tokens/*"))
 
 
-def test_a_text_in_memory_needs_no_cache(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HORNBOOK_CACHE", str(write("file", "no folder")))
-    split, tokenizer = split_of(write("t.txt", BOTTLES), "stream", FROM_MEMORY)
-    same(split.part("train", tokenizer), Part.of_stream(split.train[0], tokenizer))
+@pytest.mark.parametrize("reason", ["File too large", "Not a directory"])
+def test_where_the_cache_cannot_be_written_a_text_in_memory_does_without(
+    reason: str, write: Write, cache: Path
+) -> None:
+    path = write("t.txt", BOTTLES)
+    if reason == "Not a directory":
+        cache.write_text("no folder")
+    with full_disk() if reason == "File too large" else nullcontext():
+        split, tokenizer = split_of(path, "stream", FROM_MEMORY)
+        same(split.part("train", tokenizer), Part.of_stream(split.train[0], tokenizer))
+    (note,) = split.notes
+    assert note.startswith("tokens in memory, not in the cache: ")
+    assert reason in note
 
 
 def test_a_process_killed_while_it_writes_leaves_nothing_that_is_read(
@@ -194,11 +224,12 @@ def test_a_process_killed_while_it_writes_leaves_nothing_that_is_read(
 import os, signal
 from pathlib import Path
 from hornbook.config import DataConfig
+from hornbook.data import tokens
 from hornbook.data.corpus import read_corpus
 from hornbook.data.split import split_corpus
 from tests.data.texts import FROM_FILE, tokenizer_of
 corpus = read_corpus(Path({str(path)!r}), kind="stream", limits=FROM_FILE)
-os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)
+tokens.fingerprint = lambda _: os.kill(os.getpid(), signal.SIGKILL)
 split_corpus(corpus, DataConfig(), tokenizer_of(corpus))
 """
     root = Path(__file__).parent.parent.parent

@@ -253,7 +253,7 @@ def test_too_few_minutes_for_a_ladder_are_refused_as_a_whole(tmp_path: Path) -> 
     # only counts are there, so that another time is accepted, and then no third
     climb(str(path), rungs=["bigram"], out=out, settings=pinned, minutes=30)
     assert Run.load(out / "bigram").config.training.minutes == pytest.approx(30, abs=1)
-    with pytest.raises(RunError, match=r"holds a ladder of 30 minutes; give another place"):
+    with pytest.raises(RunError, match=r"holds a ladder of 30 minutes; give another directory"):
         climb(str(path), rungs=rungs, out=out, settings=pinned, minutes=3)
 
 

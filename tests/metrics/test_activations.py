@@ -10,7 +10,7 @@ import torch
 
 from hornbook.files import dump
 from hornbook.metrics.activations import judge_activations
-from hornbook.metrics.probes import LayerStatistics, Probe
+from hornbook.metrics.probes import LayerStatistics, Probe, to_json
 from tests.metrics.test_probes import deep_mlp
 
 
@@ -53,5 +53,5 @@ def test_what_is_no_number_is_no_clean_bill() -> None:
     )
     assert not finding.good
     assert finding.text.startswith("layer 2: tanh outputs are NaN or infinite after training")
-    read = LayerStatistics.from_json(json.loads(dump(nothing.to_json())))  # NaN is null in a file
+    read = LayerStatistics.from_json(json.loads(dump(to_json(nothing))))  # NaN is null in a file
     assert not judge_activations({"a": read}, first=True).good

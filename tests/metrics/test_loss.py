@@ -64,5 +64,5 @@ def test_scores_add_up_to_the_evaluation(words: Part) -> None:
         assert "".join(one.symbols[:-1]) == text
         assert sum(one.token_nats) == pytest.approx(one.total)
     assert score(model, tokenizer, []) == []
-    with pytest.raises(DataError, match="unknown symbols"):
+    with pytest.raises(DataError, match="unknown characters"):
         score(model, tokenizer, ["Ω"])

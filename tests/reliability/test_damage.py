@@ -60,7 +60,7 @@ def test_links_and_pipes_are_refused(copy: Path, tmp_path: Path) -> None:
 
 
 def test_a_model_on_meta_has_its_names_and_takes_no_memory(model_name: str) -> None:
-    fields = MODELS[model_name].load(MODELS[model_name].config).model_fields
+    fields = MODELS[model_name].config.model_fields
     sizes = {k: v for k, v in {"n_embd": 8, "n_head": 2, "n_kv_head": 2}.items() if k in fields}
     config = model_config({"name": model_name, **sizes})
     torch.manual_seed(1)

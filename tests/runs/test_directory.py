@@ -73,10 +73,10 @@ def test_what_is_there_already_is_said_with_the_way_on(copy: Path, tmp_path: Pat
     with pytest.raises(ConfigError, match=r"finished after 30 steps.*\n  .*--steps 60\n"):
         check_free(copy)
     shutil.rmtree(copy / "last")
-    with pytest.raises(ConfigError, match=r"finished after 30 steps; give another place"):
+    with pytest.raises(ConfigError, match=r"finished after 30 steps; give another directory"):
         check_free(copy)
     (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigError, match="exists already; give another place"):
+    with pytest.raises(ConfigError, match="exists already; give another directory"):
         check_free(tmp_path / "file")
     check_free(tmp_path / "free")
     with pytest.raises(RunError, match="cannot be made in"):

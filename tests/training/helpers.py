@@ -15,7 +15,7 @@ from hornbook.planning.describe import describe, facts
 from hornbook.planning.plan import Plan
 from hornbook.runs.directory import StoredRun, create
 from hornbook.runs.lock import Lock
-from hornbook.training.callbacks.base import Callback, TrainerView
+from hornbook.training.callbacks.base import Callback, TrainerBase
 from hornbook.training.loop import Trainer
 from tests.conftest import TINY
 
@@ -30,7 +30,7 @@ SETTINGS: dict[str, Any] = {
 
 def small(name: str, **training: Any) -> dict[str, Any]:
     """Settings of a small run of any model."""
-    fields = MODELS[name].load(MODELS[name].config).model_fields
+    fields = MODELS[name].config.model_fields
     return {
         "model": {field: size for field, size in TINY.items() if field in fields},
         "training": {
@@ -52,7 +52,7 @@ class Clock:
 class At(Callback):
     """Does something right before a step."""
 
-    def __init__(self, step: int, do: Callable[[TrainerView], object]) -> None:
+    def __init__(self, step: int, do: Callable[[TrainerBase], object]) -> None:
         self.step, self.do = step, do
 
     def pre_step(self, step: int) -> None:
@@ -63,7 +63,7 @@ class At(Callback):
 class After(Callback):
     """Does something right after so many steps."""
 
-    def __init__(self, n: int, do: Callable[[TrainerView], object]) -> None:
+    def __init__(self, n: int, do: Callable[[TrainerBase], object]) -> None:
         self.n, self.do = n, do
 
     def post_step(self, step: int) -> None:
@@ -111,7 +111,7 @@ class Listen(Callback):
         return any(all(part in line for part in parts) for line in self.heard)
 
 
-def overflow(trainer: TrainerView) -> None:
+def overflow(trainer: TrainerBase) -> None:
     """Weights that are finite, with which the loss is not."""
     for parameter in trainer.step.model.parameters():
         parameter.data.fill_(1e30)

@@ -15,7 +15,7 @@ def test_paused_blocks_are_not_counted_and_may_be_nested() -> None:
         with clock.paused("saving"):
             now.seconds += 20
         now.seconds += 10
-        assert clock.read() == 101.0
+    assert clock.read() == 101.0
     now.seconds += 2
     assert clock.read() == 103.0
     assert clock.last == {"saving": 20.0, "evaluation": 40.0}

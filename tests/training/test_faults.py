@@ -16,7 +16,7 @@ from hornbook.config import OptimConfig
 from hornbook.errors import RunError
 from hornbook.files import read_json, read_tensors
 from hornbook.models.registry import build_model, model_config
-from hornbook.training.callbacks.base import TrainerView
+from hornbook.training.callbacks.base import TrainerBase
 from hornbook.training.faults import is_out_of_memory, why_not_finite
 from tests.training.helpers import SETTINGS, At, overflow, small, state_steps
 
@@ -27,7 +27,7 @@ BIGRAM = build_model(model_config({"name": "bigram"}), 5, 0)
 def test_a_loss_that_is_not_finite_stops_before_its_step(
     where: str, corpus: Path, tmp_path: Path
 ) -> None:
-    def poison(trainer: TrainerView) -> None:
+    def poison(trainer: TrainerBase) -> None:
         for parameter in trainer.step.model.parameters():
             parameter.data.fill_(math.nan if where == "weights" else 1e30)
 
@@ -61,7 +61,7 @@ def test_after_a_divergence_it_continues_with_a_lower_learning_rate(
 def overflowing_step(value: float) -> At:
     """The weights overflow in step 8, whose loss and gradient are finite."""
 
-    def poison(trainer: TrainerView) -> None:
+    def poison(trainer: TrainerBase) -> None:
         plain = trainer.step.optimizer.step
 
         def step() -> None:

@@ -167,8 +167,7 @@ def test_records_are_counted_and_passed_on(corpus: Path, tmp_path: Path) -> None
         def on_log(self, record: Mapping[str, Any]) -> None:
             found.append(record)
 
-    log = LogWriter()
-    callbacks = [Evaluator(2, log), log, Keep()]
+    callbacks = [Evaluator(2), LogWriter(), Keep()]
     with trainer_of(plan_of(corpus), tmp_path / "r", callbacks) as trainer:
         trainer.train()
         assert trainer.state.records == len(found) == len(trainer.run.log) == 12

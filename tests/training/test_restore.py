@@ -32,9 +32,7 @@ from tests.training.helpers import (
     without_times,
 )
 
-STEPPED = [
-    name for name, entry in MODELS.items() if entry.trained and not entry.load(entry.model).fitted
-]
+STEPPED = [name for name, entry in MODELS.items() if entry.trained and not entry.model.fitted]
 
 
 @pytest.mark.parametrize("model", STEPPED)

@@ -28,7 +28,7 @@ def run(arguments: list[str]) -> int:
         write_picture(args.out, comparison(found.results, "Comparison"))
     if args.json:
         pairs = [{**asdict(d), "sentence": d.sentence} for d in found.differences]
-        rows = [result.to_json() for result in found.results]
+        rows = [asdict(result) for result in found.results]
         print(dump({"standings": rows, "differences": pairs}))
         return 0
     show(found.results, found.sentences)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 
 from hornbook.cli.common import Parser
@@ -19,9 +20,6 @@ def run(arguments: list[str]) -> int:
     from hornbook.api import Run
 
     loaded = Run.load(args.path)
-    print(loaded.inspect(args.out, text=args.text, on_message=_print_error).page)
+    notify = partial(print, file=sys.stderr, flush=True)
+    print(loaded.inspect(args.out, text=args.text, on_message=notify).page)
     return 0
-
-
-def _print_error(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

@@ -6,6 +6,7 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,7 +65,7 @@ def run(arguments: list[str]) -> int:
         )
         raise
     if args.json:
-        rows = [result.to_json() for result in ladder.results]
+        rows = [asdict(result) for result in ladder.results]
         print(dump({"standings": rows, "sentences": ladder.sentences}))
         return 0
     show(ladder.results, ladder.sentences)

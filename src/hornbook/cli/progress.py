@@ -72,24 +72,20 @@ class Progress(Callback):
 
     def on_log(self, record: Mapping[str, Any]) -> None:
         """One line: losses and speed."""
-        if "val_loss" in record:
+        step, evaluated = record["step"], "val_loss" in record
+        loss, speed = f"loss {record['loss']:.4f}", f"{record['tokens_per_second']:,.0f} tokens/s"
+        if evaluated:
             self.val_loss = f"  val_loss {record['val_loss']:.4f}"
-        speed = f"{record['tokens_per_second']:,.0f} tokens/s"
-        losses = f"loss {record['loss']:.4f}{self.val_loss}"
         if self.bar is not None:
-            self.bar.update(
-                self.task, completed=record["step"], description=f"{losses}  {speed}", refresh=True
-            )
+            shown = f"{loss}{self.val_loss}  {speed}"
+            self.bar.update(self.task, completed=step, description=shown, refresh=True)
         now = self.now()
-        due = "val_loss" in record or (self.bar is None and now - self.last_line > PLAIN_EVERY)
-        if due or (record["step"] == 1 and self.bar is None):
+        quiet = self.bar is None and (step == 1 or now - self.last_line > PLAIN_EVERY)
+        if evaluated or quiet:
             self.last_line = now
-            losses = f"loss {record['loss']:.4f}" + (self.val_loss if "val_loss" in record else "")
-            total = max(self.steps, record["step"])  # of counts, which are fitted in one pass
-            self.say(
-                f"step {record['step']:>7,} / {total:,}  {losses}  {speed}"
-                f"{self._time_left(record['step'])}"
-            )
+            losses = loss + self.val_loss if evaluated else loss
+            total = max(self.steps, step)  # of counts, which are fitted in one pass
+            self.say(f"step {step:>7,} / {total:,}  {losses}  {speed}{self._time_left(step)}")
 
     def on_samples(self, step: int, texts: Sequence[str]) -> None:
         """A few samples on one line."""

@@ -90,16 +90,14 @@ def _object(scored: Score, *, tokens: bool) -> dict[str, object]:
 
 
 def _show(scored: Score, *, tokens: bool, header: bool) -> None:
-    if header and not tokens:
-        print("  total    mean  bits/byte  text")
+    text = visible(scored.text)
     if not tokens:
-        print(
-            f"{scored.total:7.3f}  {scored.mean:6.3f}  {scored.bits_per_byte:9.3f}  "
-            f"{visible(scored.text)}"
-        )
+        if header:
+            print("  total    mean  bits/byte  text")
+        print(f"{scored.total:7.3f}  {scored.mean:6.3f}  {scored.bits_per_byte:9.3f}  {text}")
         return
     print(
-        f"{visible(scored.text)}: {scored.total:.3f} nats, {scored.mean:.4f} per token, "
+        f"{text}: {scored.total:.3f} nats, {scored.mean:.4f} per token, "
         f"{scored.bits_per_byte:.3f} bits per byte"
     )
     most = max(scored.token_nats)

@@ -26,7 +26,7 @@ def run(arguments: list[str]) -> int:
         return 0
     corpus, hardware = facts["corpus"], facts["hardware"]
     settings = loaded.config.model.model_dump(exclude={"name"})
-    held_out = loaded.config.data.held_out
+    part = "validation" if loaded.config.data.held_out else "training text"
     kept = "probabilities" if loaded.model.fitted else "parameters"
     rows = [
         ("model", f"{loaded.config.model.name}, {facts['n_parameters']:,} {kept}"),
@@ -36,28 +36,21 @@ def run(arguments: list[str]) -> int:
     ]
     if report:
         validation = report["validation"]
+        steps = f"{report['steps']:,}, {report['seconds']:.1f} s, best {report['best_step']}"
+        loss = with_error(validation["nats"], validation["standard_error"])
+        bits = f"{number(validation['bits_per_byte'])} bits per byte"
+        unknown = "not recorded by the version that trained it"
         rows += [
-            (
-                "steps",
-                f"{report['steps']:,}, {report['seconds']:.1f} s, best {report['best_step']}",
-            ),
-            (
-                "validation" if held_out else "training text",
-                f"{with_error(validation['nats'], validation['standard_error'])} nats per token, "
-                f"{number(validation['bits_per_byte'])} bits per byte",
-            ),
-            (
-                "repeatable",
-                report.get("determinism") or "not recorded by the version that trained it",
-            ),
+            ("steps", steps),
+            (part, f"{loss} nats per token, {bits}"),
+            ("repeatable", report.get("determinism") or unknown),
             ("verdict", (report.get("novelty") or {}).get("verdict", "")),
             ("samples", "  ".join(visible(s)[:60] for s in report["samples"][:8])),
         ]
     elif log:
         rows.append(("steps", f"{log[-1]['step']:,}: not finished; {resume_command(args.path)}"))
     print(table([(name, visible(row)) for name, row in rows if row]))
-    curve = plot(log, legend=f". training  o {'validation' if held_out else 'training text'}")
-    if curve:
+    if curve := plot(log, legend=f". training  o {part}"):
         print("\n" + curve)
     return 0
 

@@ -4,8 +4,8 @@
     <cache>/texts/*.json        what inspecting a text that is not held in memory has found
     <cache>/tokens/*/           the tokens of one text, split and tokenizer
 
-It grows by 1 or 2 bytes a token for each text that is not held in memory, split and tokenizer, and
-nothing is removed from it; the whole folder may be deleted at any time.
+It grows by 1 or 2 bytes a token (and 8 a document) for each text, split and tokenizer, some kB for a
+tiny one, and nothing is removed from it. The whole folder may be deleted at any time.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import platformdirs
 from hornbook.errors import DataError, RunError
 
 SAMPLES, SAMPLE_BYTES = 64, 4096  # of a file that are read again when it is opened
+SAMPLED_WHOLE = SAMPLES * SAMPLE_BYTES
 ABANDONED = 24 * 3600  # seconds after which a folder that was never finished is removed
 
 
@@ -45,15 +46,17 @@ def cache_directory() -> Path:
 
 
 def fingerprint(path: Path) -> list[int]:
-    """Size of a file and the CRC-32 of evenly spaced samples of it.
+    """Size of a file and the CRC-32 of evenly spaced samples of it, which are all of it where it has
+    at most SAMPLED_WHOLE bytes.
 
     It takes a millisecond, and shows a file that was cut off, never reached the disk, or was
-    replaced; not each changed byte.
+    replaced; not each changed byte of a larger one.
     """
     size, crc = path.stat().st_size, 0
     with path.open("rb") as file:
-        for i in range(SAMPLES):
-            file.seek(i * max(0, size - SAMPLE_BYTES) // (SAMPLES - 1))
+        step = max(SAMPLE_BYTES, size // SAMPLES)
+        for start in (*range(0, size, step), max(0, size - SAMPLE_BYTES)):
+            file.seek(start)
             crc = zlib.crc32(file.read(SAMPLE_BYTES), crc)
     return [size, crc]
 

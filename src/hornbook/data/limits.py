@@ -11,8 +11,7 @@ from hornbook.data.tuning import CHUNK_BYTES
 class Limits:
     """A corpus keeps the limits that it was read with, so that everything made of it agrees.
 
-    in_memory: bytes; a smaller text and its tokens are held in memory; of a larger one there are
-        excerpts, and its tokens are in the cache.
+    in_memory: bytes; a smaller text is held in memory, of a larger one there are excerpts.
     excerpt: characters of a text, or tokens of a part, in an excerpt.
     line: characters of the longest document of a text that is not held in memory.
     chunk: bytes read at a time.

@@ -1,10 +1,10 @@
-"""The tokens of a split corpus, written once: one path for texts of every size.
+"""The tokens of a split corpus, written once and memory-mapped: one path for texts of every size.
 
 The text comes in pieces (from memory or from its file), a piece becomes tokens, and these are dealt
-out to the files of the parts. Those of a text that is held in memory are in memory too. Those of any
-other are in a folder of the cache, memory-mapped and named by what the tokens follow from: the text's
-sha256, how it is read and split, the tokenizer. The folder is there whole or not at all; a damaged
-one is made again.
+out to the files of the parts. The files are memory-mapped from a folder of the cache, which is named
+by what the tokens follow from: the text's sha256, how it is read and split, the tokenizer. The folder
+is there whole or not at all; a damaged one is made again. Where the cache cannot be used, a text that
+is held in memory has its tokens in memory too.
 """
 
 from __future__ import annotations
@@ -26,12 +26,19 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from hornbook.data.cache import cache_directory, fingerprint, remove_folder, whole_folder
+from hornbook.data.cache import (
+    SAMPLED_WHOLE,
+    CacheError,
+    cache_directory,
+    fingerprint,
+    remove_folder,
+    whole_folder,
+)
 from hornbook.data.corpus import Corpus
 from hornbook.data.part import Part
 from hornbook.data.writer_thread import writer_thread
 from hornbook.errors import DataError, RunError
-from hornbook.files import dump, read_json, write_json
+from hornbook.files import dump, read_json
 from hornbook.tokenizers.base import Ids, Tokenizer, Unknown, as_lines
 
 FORMAT = 3
@@ -58,23 +65,22 @@ class SplitCorpus:
     )
 
     def load(self, tokenizer: Tokenizer, unknown: Unknown = "error") -> tuple[dict[str, Part], str]:
-        """The parts by name, and a line on where their tokens are ("" if in memory); loaded once.
+        """The parts by name, and a message about where their tokens are ("" where that is as usual);
+        loaded once.
 
         Memory: some MB, and 8 bytes a document; tokens in memory, where they are, too.
-        Raises CacheError where the cache cannot be written; DataError where the file of the text has
-        changed, or for unknown characters.
+        Raises CacheError where the cache cannot be used and the text is not held in memory;
+        DataError where the file of the text has changed, or for unknown characters.
         """
         key = tokenizer, unknown
         if key not in self._loaded:
-            if self.corpus.in_memory:
-                files = {name: BytesIO() for name in FILES}
-                sizes = _write(self, tokenizer, unknown, files)
-                parts = _parts(
-                    sizes, tokenizer, lambda n, dtype: np.frombuffer(files[n].getbuffer(), dtype)
-                )
-                self._loaded[key] = parts, ""
-            else:
+            try:
                 self._loaded[key] = _load_cached(self, tokenizer, unknown)
+            except CacheError as error:
+                if not self.corpus.in_memory:
+                    raise
+                parts = _load_in_memory(self, tokenizer, unknown)
+                self._loaded[key] = parts, f"tokens in memory, not in the cache: {error}"
         return self._loaded[key]
 
     @cached_property
@@ -99,6 +105,12 @@ class SplitCorpus:
         return self.corpus.pieces(), assign(self.bounds, self.seed)
 
 
+def _load_in_memory(source: SplitCorpus, tokenizer: Tokenizer, unknown: Unknown) -> dict[str, Part]:
+    files = {name: BytesIO() for name in FILES}
+    sizes = _write(source, tokenizer, unknown, files)
+    return _parts(sizes, tokenizer, lambda n, dtype: np.frombuffer(files[n].getbuffer(), dtype))
+
+
 def _load_cached(
     source: SplitCorpus, tokenizer: Tokenizer, unknown: Unknown
 ) -> tuple[dict[str, Part], str]:
@@ -109,8 +121,8 @@ def _load_cached(
             encode(corpus.alphabet)
             unknown = "error"
     text = [corpus.sha256, corpus.encoding, corpus.kind, corpus.cr_only]
-    seed = source.seed if corpus.kind == "documents" else None
-    facts = dump([FORMAT, text, source.bounds, seed, tokenizer.to_json(), unknown])
+    order = [source.seed, corpus.in_memory] if corpus.kind == "documents" else []
+    facts = dump([FORMAT, text, source.bounds, order, tokenizer.to_json(), unknown])
     name = hashlib.sha256(facts.encode("utf-8", "surrogatepass")).hexdigest()[:32]
     folder = cache_directory() / "tokens" / name
     seconds, damaged = 0.0, False
@@ -125,18 +137,20 @@ def _load_cached(
         with whole_folder(folder) as unfinished, ExitStack() as stack:
             files = {n: stack.enter_context((unfinished / n).open("wb")) for n in FILES}
             sizes = _write(source, tokenizer, unknown, files)
-            for file in files.values():  # everything is on the disk before the folder is there
+            for file in files.values():
                 file.flush()
-                os.fsync(file.fileno())
+                if file.tell() > SAMPLED_WHOLE:  # a smaller one is verified whole when it is opened
+                    os.fsync(file.fileno())
             fingerprints = {name: fingerprint(unfinished / name) for name in FILES}
-            write_json(unfinished / "facts.json", {"parts": sizes, "files": fingerprints})
+            facts = dump({"parts": sizes, "files": fingerprints})
+            (unfinished / "facts.json").write_text(facts, "utf-8")
         seconds += perf_counter() - begin
-    raise DataError(
-        f"{folder}: is gone as soon as it is written, expected no other process to remove it"
-    )
+    raise CacheError(folder, RunError("what is written there is gone or damaged at once"))
 
 
 def _describe(folder: Path, corpus: Corpus, seconds: float, *, damaged: bool) -> str:
+    if corpus.in_memory and not damaged:
+        return ""
     if not seconds:
         return f"tokens from {folder}, written by an earlier run"
     speed = corpus.n_bytes / 1e6 / (corpus.seconds + seconds)

@@ -15,8 +15,8 @@ from hornbook.metrics.comparison import (
     Difference,
     MeasuredRun,
     RunResult,
+    check_same_text,
     differences,
-    different_texts,
     not_held_out,
     share_of_new,
     unit_edges,
@@ -26,7 +26,6 @@ from hornbook.runs.directory import StoredRun
 from hornbook.tokenizers import Tokenizer
 
 SAMPLES = 200  # documents sampled for the share of new ones
-SAMPLE_TOKENS = {True: 200, False: 500}  # of a document, of a stream
 KEPT = 20  # samples that are shown
 
 
@@ -53,11 +52,7 @@ def compare(runs: Sequence[StoredRun]) -> Comparison:
 
     Raises DataError, before any model is run, where their validation texts differ.
     """
-    fingerprints = {str(run.path): fingerprint(run.split()) for run in runs}
-    (first, expected), *others = fingerprints.items()
-    for path, found in others:
-        if found != expected:
-            raise different_texts(first, expected, path, found)
+    check_same_text([(str(run.path), fingerprint(run.split())) for run in runs])
     names = [run.path.name for run in runs]
     if len(set(names)) < len(names):
         names = [str(run.path) for run in runs]
@@ -74,7 +69,7 @@ def measure(run: StoredRun, name: str) -> MeasuredRun:
     edges, widths = unit_edges(part, tokenizer)
     sums = np.add.reduceat(nats, edges)
     tokens = np.diff(np.append(edges, len(nats))).astype(np.float64)
-    unseen = unseen_bits = test = test_error = test_bits = None
+    unseen = unseen_bits = test = None
     new = np.ones(len(sums), dtype=np.bool_)
     if split.documents and split.in_memory:  # of a large text only excerpts are at hand
         known = set(split.train)
@@ -87,16 +82,10 @@ def measure(run: StoredRun, name: str) -> MeasuredRun:
             unseen_bits = total / math.log(2) / float(widths[new].sum())
     if split.test:
         held = split.part("test", tokenizer)
-        evaluation = summarize(token_nats(model, held), held, model.context_length)
-        test, test_error = evaluation.nats, evaluation.standard_error
-        test_bits = evaluation.bits_per_byte
-    drawn = sample(
-        model,
-        tokenizer,
-        n=SAMPLES if split.documents else 1,
-        max_tokens=SAMPLE_TOKENS[split.documents],
-        generator=make_generator(run.config.training.seed),
-    )
+        test = summarize(token_nats(model, held), held, model.context_length)
+    n, tokens_each = (SAMPLES, 200) if split.documents else (1, 500)
+    generator = make_generator(run.config.training.seed)
+    drawn = sample(model, tokenizer, n=n, max_tokens=tokens_each, generator=generator)
     texts = [s.text for s in drawn]
     report, log = run.report, run.log
     result = RunResult(
@@ -112,11 +101,11 @@ def measure(run: StoredRun, name: str) -> MeasuredRun:
         validation=validation.nats,
         validation_error=validation.standard_error,
         unseen=unseen,
-        test=test,
-        test_error=test_error,
+        test=test.nats if test else None,
+        test_error=test.standard_error if test else None,
         bits_per_byte=validation.bits_per_byte,
         unseen_bits=unseen_bits,
-        test_bits=test_bits,
+        test_bits=test.bits_per_byte if test else None,
         new=share_of_new(texts, split),
         samples=tuple(texts[:KEPT]),
     )

@@ -10,7 +10,7 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,6 @@ from hornbook.files import not_written, read_json, write_bytes, write_json
 from hornbook.metrics.comparison import (
     MeasuredRun,
     RunResult,
-    check_same_text,
     difference,
     differences,
     format_loss,
@@ -111,9 +110,8 @@ def climb(
         if name not in known and (path / name / "report.json").exists():
             known[name] = measure(StoredRun.load(path / name), name)
     measured = [known[name] for name in (*whole, MIXTURE) if name in known]
-    check_same_text(measured)
     ladder = Ladder(tuple(measured), tuple(differences(measured)), path)
-    standings = [row.to_json() for row in ladder.results]
+    standings = [asdict(row) for row in ladder.results]
     write_json(
         path / "ladder.json", {**facts, "standings": standings, "sentences": ladder.sentences}
     )
@@ -160,7 +158,9 @@ class TimeShares:
         except TooShortError as error:
             enough = self.minutes + 1.1 * (error.needed - share) * self.whole / self.weights[rung]
             there = any((self.path / name).exists() for name in self.weights)
-            other = f", and another place (--out) than {self.path}, or remove it" if there else ""
+            other = (
+                f", and another directory (--out) than {self.path}, or remove it" if there else ""
+            )
             raise ConfigError(
                 f"minutes: found {self.minutes:g} for {len(self.weights)} trained rungs, too few here "
                 f"for {rung}, whose share is {share:.2g}; give {math.ceil(enough * 2) / 2:g} or more"
@@ -184,16 +184,16 @@ class TimeShares:
 def _trained(rungs: Mapping[str, Nested]) -> list[str]:
     """The rungs that are trained, not counted."""
     entries = {rung: MODELS[preset["model"]["name"]] for rung, preset in rungs.items()}
-    return [rung for rung, entry in entries.items() if not entry.load(entry.model).fitted]
+    return [rung for rung, entry in entries.items() if not entry.model.fitted]
 
 
 def _claim(path: Path, facts: dict[str, Any], trained: Sequence[str]) -> None:
     known = path / "ladder.json"
     if path.exists() and not path.is_dir():
-        raise RunError(f"{path}: is a file, expected a directory; give another place (--out)")
+        raise RunError(f"{path}: is a file, expected a directory; give another directory (--out)")
     entries = list(path.iterdir()) if path.exists() else []
     if entries and not known.exists():
-        raise RunError(f"{path}: exists already and is no ladder; give another place (--out)")
+        raise RunError(f"{path}: exists already and is no ladder; give another directory (--out)")
     climbed = any(entry.is_dir() for entry in entries)
     if climbed:
         before = read_json(known)
@@ -206,7 +206,7 @@ def _claim(path: Path, facts: dict[str, Any], trained: Sequence[str]) -> None:
                 minutes = before.get("minutes")
                 what = f"of {minutes:g} minutes" if minutes else "of no minutes"
             raise RunError(
-                f"{path}: holds a ladder {what}; give another place (--out) or remove it"
+                f"{path}: holds a ladder {what}; give another directory (--out) or remove it"
             )
     try:
         path.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ from torch import Tensor
 from hornbook.config import RunConfig
 from hornbook.errors import ConfigError, DataError
 from hornbook.files import write_json, write_tensors
-from hornbook.generate import Sample, make_generator, sample
+from hornbook.generate import make_generator, sample
 from hornbook.metrics.loss import evaluate
 from hornbook.metrics.novelty import novelty_report
 from hornbook.metrics.text_index import TextIndex
@@ -52,15 +52,12 @@ def mix(runs: Sequence[StoredRun], out: Path, weights: Sequence[float] = ()) -> 
     tensors = members_weights(runs)
     model = build_model(config.model, first.tokenizer.vocab_size, first.tokenizer.end_id)
     model.load_weights(tensors)
-    facts = {
-        **first.facts,
-        "n_parameters": model.n_parameters,
-        "mixed": [str(r.path) for r in runs],
-    }
-    run = create(out, facts, config, first.tokenizer)
+    facts = {"n_parameters": model.n_parameters, "mixed": [str(r.path) for r in runs]}
+    run = create(out, {**first.facts, **facts}, config, first.tokenizer)
     try:
         write_tensors(out / "model.safetensors", tensors)
-        reports = [r.report for r in runs]
+        reports, generator = [r.report for r in runs], make_generator(0)
+        samples = sample(run.model, run.tokenizer, n=20, max_tokens=200, generator=generator)
         report = {
             "steps": 0,
             "best_step": 0,
@@ -69,7 +66,7 @@ def mix(runs: Sequence[StoredRun], out: Path, weights: Sequence[float] = ()) -> 
             "loss": None,
             "validation": evaluate(model, run.part("val")).to_json(),
             "held_out": config.data.held_out,
-            "samples": [s.text for s in _samples(run)],
+            "samples": [s.text for s in samples],
             "novelty": novelty_report(run.model, None, run.tokenizer, TextIndex(run.split())),
         }
         write_json(out / "report.json", report)
@@ -77,11 +74,6 @@ def mix(runs: Sequence[StoredRun], out: Path, weights: Sequence[float] = ()) -> 
         shutil.rmtree(out)
         raise
     return run
-
-
-def _samples(run: StoredRun) -> list[Sample]:
-    generator = make_generator(0)
-    return sample(run.model, run.tokenizer, n=20, max_tokens=200, generator=generator)
 
 
 def members_weights(runs: Sequence[StoredRun]) -> dict[str, Tensor]:

@@ -22,23 +22,21 @@ from hornbook.metrics.probes import BINS, TANH_SATURATED, WIDE, Distribution, La
 from hornbook.runs.directory import StoredRun
 
 
-@styled
 def activations(run: StoredRun) -> Figure:
     """Histograms of the layers' outputs on held-out text, and of their gradients."""
     probe = figure_data(run).probe
-    names = layer_names(run, probe.activations)
     on = "held-out text" if run.config.data.held_out else "the training text"
-    return _flow(probe.activations, probe.gradients, first=False, names=names, on=on)
+    names = layer_names(run, probe.activations)
+    return flow(probe.activations, probe.gradients, first=False, on=on, names=names)
 
 
-@styled
 def first_activations(run: StoredRun) -> Figure:
     """The same at the first step, from the probes: how the model was initialized."""
     require_trained(run)
     record = probe_records(run, "probe")[0]
     units = {name: LayerStatistics.from_json(data) for name, data in record["activations"].items()}
     gradients = {name: Distribution.from_json(data) for name, data in record["gradients"].items()}
-    return _flow(units, gradients, first=True)
+    return flow(units, gradients)
 
 
 @styled
@@ -47,46 +45,37 @@ def flow(
     gradients: Mapping[str, Distribution],
     *,
     first: bool = True,
-) -> Figure:
-    """Activation and gradient histograms of any probe, at the first step or later."""
-    return _flow(units, gradients, first=first)
-
-
-def _flow(
-    units: Mapping[str, LayerStatistics],
-    gradients: Mapping[str, Distribution],
-    *,
-    first: bool,
-    names: Sequence[str] = (),
     on: str = "held-out text",
+    names: Sequence[str] = (),
 ) -> Figure:
+    """Histograms of the activations of any probe, and of their gradients.
+
+    first: at the first step, else after training. names: of the layers, by default their numbers.
+    """
     if not units:
         raise DoesNotApplyError(NO_UNITS)
     names = list(names) or [f"layer {i}" for i in range(1, len(units) + 1)]
-    shorts = [name.removeprefix("layer ") for name in names]
+    bounded = any(layer.bounded for layer in units.values())
     figure, (top, bottom) = panels([2.7, 2.5])
     bottom.set_yscale("log")
-    if not any(layer.bounded for layer in units.values()):
+    if not bounded:
         top.set_yscale("log")
     colors = depth_colors(len(units))
-    for name, color, layer in zip(shorts, colors, units.values(), strict=True):
-        outputs = layer.outputs
+    for name, color, (module, layer) in zip(names, colors, units.items(), strict=True):
+        outputs, short = layer.outputs, name.removeprefix("layer ")
         idle = f"{layer.saturated:.1%} " + ("saturated" if layer.bounded else "below 0")
-        label = f"{name} {layer.kind}: {outputs.mean:+.2f} ± {outputs.std:.2f}, {idle}"
+        label = f"{short} {layer.kind}: {outputs.mean:+.2f} ± {outputs.std:.2f}, {idle}"
         histogram(top, outputs, color, label)
-    if any(layer.bounded for layer in units.values()):
+        if found := gradients.get(module):
+            histogram(bottom, found, color, f"{short}: {found.mean:+.1e} ± {found.std:.1e}")
+    if bounded:
         for edge in (-TANH_SATURATED, TANH_SATURATED):
             top.axvline(edge, color=style.VERMILION, lw=0.8, ls="--")
-        top.set_ylabel("density")
-    else:
-        top.set_ylabel("density (log)")
     when = "at the first step" if first else f"after training, on {on}"
-    top.set(title=f"Activations {when}", xlabel="output of the layer")
-    _legend(top, "layer: mean ± standard deviation")
-    for name, color, module in zip(shorts, colors, units, strict=True):
-        if module in gradients:
-            found = gradients[module]
-            histogram(bottom, found, color, f"{name}: {found.mean:+.1e} ± {found.std:.1e}")
+    top.set(
+        title=f"Activations {when}", xlabel="output of the layer",
+        ylabel="density" if bounded else "density (log)",
+    )  # fmt: skip
     widest = max((s.std for s in gradients.values()), default=1.0) or 1.0
     none = "" if any(s.std for s in gradients.values()) else ": all are 0"
     bottom.set(
@@ -95,14 +84,12 @@ def _flow(
     )  # fmt: skip
     bottom.ticklabel_format(axis="x", style="sci", scilimits=(0, 0))
     bottom.locator_params(axis="x", nbins=5)
-    _legend(bottom, "layer: mean ± standard deviation")
+    for axes in (top, bottom):
+        if axes.get_legend_handles_labels()[0]:
+            title = "layer: mean ± standard deviation"
+            style.legend_beside(axes, title=title, title_fontsize=8.5)
     figure.finding = judge_activations(units, first=first, names=names)
     return figure
-
-
-def _legend(axes: Axes, title: str) -> None:
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), title=title, title_fontsize=8.5)
 
 
 def histogram(axes: Axes, values: Distribution, color: object, label: str) -> None:
@@ -135,16 +122,16 @@ def idle_units(run: StoredRun) -> Figure:
     dead = [100 * layer.dead for layer in units.values()]
     bounded = next(iter(units.values())).bounded
     label = "outputs beyond 0.97:\nsaturated" if bounded else "outputs below 0"
-    axes.barh(rows - 0.19, quiet, 0.36, color=style.SKY, label=label)
-    axes.barh(
-        rows + 0.19, dead, 0.36, color=style.VERMILION, label="units so on every\nexample: dead"
-    )
-    for row, (a, b) in enumerate(zip(quiet, dead, strict=True)):
-        axes.text(a, row - 0.19, f" {a:.1f}", va="center", fontsize=8.5)
-        axes.text(b, row + 0.19, f" {b:.1f}", va="center", fontsize=8.5)
+    for shares, offset, color, name in (
+        (quiet, -0.19, style.SKY, label),
+        (dead, 0.19, style.VERMILION, "units so on every\nexample: dead"),
+    ):
+        axes.barh(rows + offset, shares, 0.36, color=color, label=name)
+        for row, share in zip(rows + offset, shares, strict=True):
+            axes.text(share, row, f" {share:.1f}", va="center", fontsize=8.5)
     axes.set(xlabel="share (%)", xlim=(0, 110), title="Saturated outputs and dead units")
     axes.set_yticks(rows, names)
     axes.invert_yaxis()
-    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    style.legend_beside(axes)
     figure.finding = judge_activations(units, first=False, names=layers)
     return figure

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from hornbook.figures import style
-from hornbook.figures.data import (
-    DoesNotApplyError,
-    cut_note,
-    first_line,
-    layer_names,
-    token_labels,
-)
+from hornbook.figures.data import DoesNotApplyError, cut_note, layer_names, texts_of, token_labels
 from hornbook.figures.style import Figure, panels, styled
 from hornbook.generate.decoder import prompt_ids
 from hornbook.layers.attention import CausalAttention, attention_weights
@@ -46,7 +41,7 @@ def attention_maps(run: StoredRun, ids: list[int]) -> list[Tensor]:
 @styled
 def attention(run: StoredRun, text: str | None = None) -> Figure:
     """What each token attends to, in every layer and head, of the first 28 tokens of a text."""
-    whole = prompt_ids(run.tokenizer, first_line(run, text), "skip")
+    whole = prompt_ids(run.tokenizer, texts_of(run, text)[0], "skip")
     ids = whole[: 2 * MAP_TOKENS if text is not None else MAP_TOKENS][: run.model.context_length]
     maps = attention_maps(run, ids)
     if not maps:
@@ -58,21 +53,21 @@ def attention(run: StoredRun, text: str | None = None) -> Figure:
     figure, axes = panels([side] * sum(rows), columns=columns)
     names = token_labels(run, ids)
     cell = 62 * side / (len(names) + 1.5)  # points
+    labels = [(i, len(names), c) for i, c in enumerate(names)]
+    labels += [(-1, i, c) for i, c in enumerate(names)]
     for axis in axes:
         axis.set_visible(False)
     sharpest = (0.0, "")
     if text is not None:
         figure.note = cut_note(run, len(ids), len(whole))
     modules = [n for n, m in run.model.named_modules() if isinstance(m, CausalAttention)]
-    layer_of = layer_names(run, modules)
-    for layer, weights in enumerate(maps):
+    layers = zip(layer_names(run, modules), maps, np.cumsum([0, *rows]), strict=False)
+    for layer, weights, row in layers:
         for head, weight in enumerate(weights):
-            name = f"{layer_of[layer]}, head {head + 1}"
-            axis = axes[sum(rows[:layer]) * columns + head]
+            name = f"{layer}, head {head + 1}"
+            axis = axes[row * columns + head]
             axis.set_visible(True)
             picture = axis.imshow(weight.numpy(), cmap=style.AMOUNT, vmin=0, vmax=1)
-            labels = [(i, len(names), c) for i, c in enumerate(names)]
-            labels += [(-1, i, c) for i, c in enumerate(names)]
             style.numbers(axis, labels, min(8.0, 0.8 * cell), (cell, cell), style.BLACK)
             style.square_cells(axis, [], [])
             axis.set(xlim=(-1.5, len(names) - 0.5), ylim=(len(names) + 0.5, -0.5))

@@ -11,12 +11,7 @@ from torch import Tensor
 from hornbook.data.packing import Rows
 from hornbook.data.part import Part
 from hornbook.figures import style
-from hornbook.figures.data import (
-    figure_data,
-    frequent_note,
-    frequent_tokens,
-    token_labels,
-)
+from hornbook.figures.data import figure_data, frequent_tokens, token_labels
 from hornbook.figures.style import Figure, panels, styled
 from hornbook.metrics.finding import Finding
 from hornbook.runs.directory import StoredRun
@@ -36,7 +31,7 @@ def bigrams(run: StoredRun) -> Figure:
     The model's counts: its mean prediction after each token, in context, times how often the token
     occurs. The notes, "Bigram".
     """
-    order = frequent_tokens(run, TOKENS)
+    order, note = frequent_tokens(run, TOKENS)
     counts, expected = bigram_counts(run, order)
     names = token_labels(run, order.tolist())
     side = 0.235 * len(order) + 0.6
@@ -53,7 +48,7 @@ def bigrams(run: StoredRun) -> Figure:
     figure.finding = Finding(
         f"{far / 2:.1%} of the pairs{which} would have to change to agree", bool(far < 0.2)
     )
-    figure.note = frequent_note(run, len(order), TOKENS)
+    figure.note = note
     return figure
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import replace
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,19 +15,6 @@ from hornbook.figures.style import Figure, panels, styled
 from hornbook.metrics.comparison import RunResult
 
 LABEL = 0.17  # inches from one label to the next
-
-
-class _Row(NamedTuple):
-    """A result in the unit of the figure."""
-
-    name: str
-    seconds: float
-    fitted: bool
-    validation: float
-    error: float
-    test: float | None
-    test_error: float
-    unseen: float | None
 
 
 @styled
@@ -41,7 +28,7 @@ def comparison(rows: Sequence[RunResult], title: str = "The ladder") -> Figure:
     unit = "nats per token" if same else "bits per byte"
     if not all(s.held_out for s in rows):
         unit += ", of the text that was trained on"
-    drawn = [_row(s, same) for s in rows]
+    drawn = [s if same else _in_bits(s) for s in rows]
     left_out = [row.name for row in drawn if not math.isfinite(row.validation)]
     drawn = sorted((r for r in drawn if math.isfinite(r.validation)), key=lambda r: -r.validation)
     if left_out:
@@ -52,39 +39,36 @@ def comparison(rows: Sequence[RunResult], title: str = "The ladder") -> Figure:
     _times(times, [row for row in drawn if row.seconds > 0])
     times.set(xscale="log", xlabel="training time (s, log)", ylabel=f"loss ({unit})",
               title="What a lower loss costs")  # fmt: skip
-    times.xaxis.set_major_formatter(lambda seconds, _: f"{seconds:g}")
+    style.plain_digits(times.xaxis)
     times.xaxis.set_minor_formatter(LogFormatter())  # in plain digits, where a decade is not full
     return figure
 
 
-def _row(s: RunResult, same: bool) -> _Row:
-    """The losses in nats per token where `same`, else in bits per byte."""
-    if same:
-        losses, test = (s.validation, s.validation_error), (s.test, s.test_error)
-        return _Row(s.name, s.seconds, s.fitted, losses[0], losses[1] or 0.0,
-                    test[0], test[1] or 0.0, s.unseen)  # fmt: skip
-    # errors scale with their losses: the bytes of a text are the same for all
+def _in_bits(s: RunResult) -> RunResult:
+    """A result whose losses are in bits per byte; errors scale with them, as all read the same text."""
     per = s.bits_per_byte / s.validation if s.validation else 0.0
     test_per = s.test_bits / s.test if s.test_bits and s.test else 0.0
-    return _Row(s.name, s.seconds, s.fitted, s.bits_per_byte, per * (s.validation_error or 0.0),
-                s.test_bits, test_per * (s.test_error or 0.0), s.unseen_bits)  # fmt: skip
+    return replace(
+        s, validation=s.bits_per_byte, validation_error=per * (s.validation_error or 0.0),
+        test=s.test_bits, test_error=test_per * (s.test_error or 0.0), unseen=s.unseen_bits,
+    )  # fmt: skip
 
 
-def _losses(axes: Axes, rows: Sequence[_Row]) -> None:
+def _losses(axes: Axes, rows: Sequence[RunResult]) -> None:
     rows_at = range(len(rows))
     axes.errorbar(
-        [r.validation for r in rows], [p + 0.12 for p in rows_at], xerr=[2 * r.error for r in rows],
-        fmt="o", color=style.BLUE, ms=5, label="validation (2 standard errors)",
+        [r.validation for r in rows], [p + 0.12 for p in rows_at],
+        xerr=[2 * (r.validation_error or 0.0) for r in rows], fmt="o", color=style.BLUE, ms=5,
+        label="validation (2 standard errors)",
     )  # fmt: skip
-    tested = [(p - 0.12, r.test, r.test_error) for p, r in zip(rows_at, rows, strict=True)
+    tested = [(p - 0.12, r.test, 2 * (r.test_error or 0.0)) for p, r in enumerate(rows)
               if r.test is not None and math.isfinite(r.test)]  # fmt: skip
     if tested:
         axes.errorbar(
-            [t for _, t, _ in tested], [p for p, _, _ in tested],
-            xerr=[2 * e for _, _, e in tested], fmt="s", color=style.ORANGE, ms=4,
-            label="test (2 standard errors)",
+            [t for _, t, _ in tested], [p for p, _, _ in tested], xerr=[e for _, _, e in tested],
+            fmt="s", color=style.ORANGE, ms=4, label="test (2 standard errors)",
         )  # fmt: skip
-    unseen = [(p - 0.36, r.unseen) for p, r in zip(rows_at, rows, strict=True)
+    unseen = [(p - 0.36, r.unseen) for p, r in enumerate(rows)
               if r.unseen is not None and r.unseen != r.validation]  # fmt: skip
     if unseen:
         axes.plot([u for _, u in unseen], [p for p, _ in unseen], "d", color=style.GREEN, ms=4,
@@ -95,7 +79,7 @@ def _losses(axes: Axes, rows: Sequence[_Row]) -> None:
     axes.legend(loc="best")
 
 
-def _times(axes: Axes, rows: Sequence[_Row]) -> None:
+def _times(axes: Axes, rows: Sequence[RunResult]) -> None:
     """Each run at its time and loss; its name in a column on the right, a line to it."""
     if not rows:
         return

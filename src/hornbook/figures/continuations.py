@@ -55,20 +55,13 @@ def most_probable_tree(
         rows = torch.tensor([node.ids[-model.context_length :] for node in alive])
         p = model.next_logits(rows).float().softmax(-1)
         best = p.topk(min(BEAM * leaves, p.shape[1]))
-        found = [
-            Continuation(
-                [*node.ids, token],
-                shown(tokenizer.symbol(token)),
-                node.p * share,
-                node.depth + 1,
-                token == tokenizer.end_id,
-                parent=node,
-            )
-            for node, shares, tokens in zip(
-                alive, best.values.tolist(), best.indices.tolist(), strict=True
-            )
-            for share, token in zip(shares, tokens, strict=True)
-        ]
+        found = []
+        choices = zip(alive, best.values.tolist(), best.indices.tolist(), strict=True)
+        for node, shares, tokens in choices:
+            for share, token in zip(shares, tokens, strict=True):
+                label, ended = shown(tokenizer.symbol(token)), token == tokenizer.end_id
+                ids, p = [*node.ids, token], node.p * share
+                found.append(Continuation(ids, label, p, node.depth + 1, ended, parent=node))
         found += [node for node in beam if node.ended]
         beam = sorted(found, key=lambda node: -node.p)[: BEAM * leaves]
     for end in beam[:leaves]:  # only what leads to an end becomes part of the tree
@@ -106,21 +99,16 @@ def continuations(run: StoredRun, text: str | None = None) -> Figure:
                 words, (node.depth, row), xytext=(x, 0), textcoords="offset points", va="center",
                 fontsize=8.5, color=style.GREY,
             )  # fmt: skip
-    axes.set(xlim=(-0.1, DEPTH + 3.7), ylim=(max(4, len(ends)) - 0.4, -0.6))
-    axes.axis("off")
     start = f"“{style.shortened(shown(prompt), PROMPT)}”" if prompt else "the start of a document"
-    axes.set_title(f"What comes next after {start}")
-    total = sum(node.p for node in ends)
-    figure.finding = Finding(
-        f"these {len(ends)} continuations hold {percent(total)} of the probability"
-    )
-    notes = [left_out] if left_out else []
-    if more:
-        notes.append("of the text its first line is continued")
-    read = min(len(root.ids), run.model.context_length)
-    if read < len(root.ids):
+    axes.set(xlim=(-0.1, DEPTH + 3.7), ylim=(max(4, len(ends)) - 0.4, -0.6),
+             title=f"What comes next after {start}")  # fmt: skip
+    axes.axis("off")
+    share = percent(sum(node.p for node in ends))
+    figure.finding = Finding(f"these {len(ends)} continuations hold {share} of the probability")
+    notes = [left_out, "of the text its first line is continued" if more else ""]
+    if (read := run.model.context_length) < len(root.ids):
         notes.append(f"of the prompt the model sees the last {read} tokens, its context")
-    figure.note = "; ".join(notes)
+    figure.note = "; ".join(filter(None, notes))
     return figure
 
 

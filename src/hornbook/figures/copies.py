@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from hornbook.figures import style
 from hornbook.figures.data import DoesNotApplyError, figure_data, probe_records
 from hornbook.figures.style import Figure, panels, styled
 from hornbook.files import read_tensors
-from hornbook.metrics.novelty import Novelty, measure_novelty, novelty_finding
+from hornbook.metrics.novelty import measure_novelty, novelty_finding
 from hornbook.models.base import LanguageModel
 from hornbook.models.registry import build_model
 from hornbook.runs.directory import StoredRun
@@ -30,42 +31,35 @@ def last_model(run: StoredRun) -> LanguageModel | None:
     return model.eval()
 
 
-def measure_run(run: StoredRun) -> tuple[Novelty, Novelty | None]:
-    """The novelty of the kept weights, and of those of the last step where they are others."""
-    index, last = figure_data(run).text_index, last_model(run)
-    kept = measure_novelty(run.model, run.tokenizer, index)
-    return kept, measure_novelty(last, run.tokenizer, index) if last is not None else None
-
-
 @styled
 def copies(run: StoredRun) -> Figure:
     """How much samples copy the training part, beside held-out text of the same size."""
-    kept, last = measure_run(run)
+    index, other = figure_data(run).text_index, last_model(run)
+    kept = measure_novelty(run.model, run.tokenizer, index)
+    last = None if other is None else measure_novelty(other, run.tokenizer, index)
     sets = [("samples", style.BLUE, kept.samples)]
     held_out = run.config.data.held_out
     if held_out:
         sets.insert(0, ("held-out text", style.GREY, kept.held_out))
     if last is not None:
         sets.append(("samples, last step", style.VERMILION, last.samples))
-    over_time = _over_time(run)
-    figure, axes = panels([2.2] * (2 + kept.documents) + ([2.4] if over_time else []))
-    _distribution(
-        axes[0], [(n, c, s.spans) for n, c, s in sets], "longest copied span (characters)"
-    )
-    axes[0].set_title("Longest span of each text that appears in the training part")
+    over_time: list[dict[str, Any]] = []
+    with suppress(DoesNotApplyError):
+        over_time = probe_records(run, "novelty")
+    figure, axes = panels([2.2] * (2 + kept.documents) + [2.4] * (len(over_time) > 1))
+    _distribution(axes[0], [(n, c, s.spans) for n, c, s in sets])
+    title = "Longest span of each text that appears in the training part"
+    axes[0].set(xlabel="longest copied span (characters)", title=title)
     if kept.documents:
-        _distribution(
-            axes[1], [(n, c, s.distances) for n, c, s in sets], "edit distance (characters)"
-        )
-        axes[1].set_title("Distance to the nearest training document (0: a copy)")
+        _distribution(axes[1], [(n, c, s.distances) for n, c, s in sets])
+        title = "Distance to the nearest training document (0: a copy)"
+        axes[1].set(xlabel="edit distance (characters)", title=title)
         axes[1].axvline(0, color=style.GREY, lw=0.8, ls=":")
     bars = axes[1 + kept.documents]
-    shares = ["different\ntexts"] + [f"different\n{n}-grams" for n in range(1, 5)]
-    if kept.documents:
-        shares = ["copies", *shares]
+    shares = ["copies"] * kept.documents
+    shares += ["different\ntexts", *(f"different\n{n}-grams" for n in range(1, 5))]
     for i, (name, color, one) in enumerate(sets):
-        values = [one.different, *one.distinct]
-        values = [one.verbatim, *values] if kept.documents else values
+        values = [*[one.verbatim] * kept.documents, one.different, *one.distinct]
         width = 0.84 / len(sets)
         x_of = np.arange(len(values)) + (i - (len(sets) - 1) / 2) * width
         bars.bar(x_of, [100 * v for v in values], 0.94 * width, color=color, label=name)
@@ -81,10 +75,10 @@ def copies(run: StoredRun) -> Figure:
         )  # fmt: skip
     bars.set_xticks(range(len(shares)), shares)
     bars.set(ylabel="share (%)", ylim=(0, 118), title="Copies, and the share that is no repetition")
-    bars.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
-    if over_time:
+    style.legend_beside(bars)
+    if len(over_time) > 1:
         _draw_time(axes[-1], over_time, documents=kept.documents, held_out=held_out)
-    nearest = figure_data(run).text_index.nearest
+    nearest = index.nearest
     if nearest.among < len(nearest.documents):
         figure.note = (
             f"distances are those to the {nearest.among:,} of {len(nearest.documents):,} training "
@@ -96,7 +90,7 @@ def copies(run: StoredRun) -> Figure:
     return figure
 
 
-def _distribution(axes: Axes, sets: Sequence[tuple[str, str, Sequence[int]]], label: str) -> None:
+def _distribution(axes: Axes, sets: Sequence[tuple[str, str, Sequence[int]]]) -> None:
     """Histograms of whole numbers as steps; wider bins where the numbers are large."""
     top = max((max(values, default=0) for _, _, values in sets), default=0)
     width = max(1, -(-top // 25))
@@ -108,49 +102,38 @@ def _distribution(axes: Axes, sets: Sequence[tuple[str, str, Sequence[int]]], la
                 100 * counts / len(values), edges, color=color, lw=1.6,
                 label=f"{name}: mean {np.mean(values):.1f}",
             )  # fmt: skip
-    axes.set(xlabel=label, ylabel="share of texts (%)", ylim=(0, None))
+    axes.set(ylabel="share of texts (%)", ylim=(0, None))
     if not any(values for _, _, values in sets):
         axes.set(xticks=[], yticks=[])
         axes.text(0.5, 0.5, "no text short enough", transform=axes.transAxes, ha="center")
         return
     style.whole_numbers(axes)
-    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
-
-
-def _over_time(run: StoredRun) -> list[dict[str, Any]]:
-    try:
-        found = probe_records(run, "novelty")
-    except DoesNotApplyError:
-        return []
-    return found if len(found) > 1 else []
+    style.legend_beside(axes)
 
 
 def _draw_time(
     axes: Axes, found: Sequence[dict[str, Any]], *, documents: bool, held_out: bool
 ) -> None:
     steps = [r["step"] for r in found]
-    samples = [r["samples"] for r in found]
     if documents:
-        shares = [100 * s["verbatim"] for s in samples]
-        chance = [100 * r["expected"] for r in found]
-        axes.plot(steps, shares, "o-", color=style.BLUE, ms=4, label="verbatim samples")
-        if held_out:
-            axes.plot(steps, chance, "--", color=style.BLACK, lw=1.2, label="expected")
-        axes.set(ylabel="share (%)", ylim=(0, 105))
+        own, beside, color = "verbatim samples", "expected", style.BLACK
+        label, top = "share (%)", 105
+        values = [100 * r["samples"]["verbatim"] for r in found]
+        others = [100 * r["expected"] for r in found]
     else:
-        spans = [s["span"] for s in samples]
-        held = [r["held_out"]["span"] for r in found]
-        axes.plot(steps, spans, "o-", color=style.BLUE, ms=4, label="samples")
-        if held_out:
-            axes.plot(steps, held, "--", color=style.GREY, lw=1.2, label="held-out text")
-        axes.set(ylabel="longest copied\nspan (characters)", ylim=(0, None))
+        own, beside, color = "samples", "held-out text", style.GREY
+        label, top = "longest copied\nspan (characters)", None
+        values = [r["samples"]["span"] for r in found]
+        others = [r["held_out"]["span"] for r in found]
+    axes.plot(steps, values, "o-", color=style.BLUE, ms=4, label=own)
+    if held_out:
+        axes.plot(steps, others, "--", color=color, lw=1.2, label=beside)
     if begins := [r["step"] for r in found if r["memorising"]]:
         axes.axvspan(begins[0], steps[-1], color=style.VERMILION, alpha=0.12, lw=0)
-        axes.axvline(
-            begins[0], color=style.VERMILION, lw=1.2, label=f"memorizing from {begins[0]:,}"
-        )
-    axes.set(xlabel="steps (log)", title="Copies over training", xscale="log")
+        since = f"memorizing from {begins[0]:,}"
+        axes.axvline(begins[0], color=style.VERMILION, lw=1.2, label=since)
+    axes.set(xlabel="steps (log)", ylabel=label, ylim=(0, top), title="Copies over training",
+             xscale="log")  # fmt: skip
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-    axes.xaxis.set_minor_formatter(lambda value, _: "")
-    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    style.plain_digits(axes.xaxis, ",.0f")
+    style.legend_beside(axes)

@@ -64,9 +64,8 @@ class FigureData:
         if self.split is not None:
             return self.split.validation
         n = 100 if self.run.documents else 1
-        samples = sample(
-            self.run.model, self.run.tokenizer, n=n, max_tokens=500, generator=make_generator(0)
-        )
+        generator, run = make_generator(0), self.run
+        samples = sample(run.model, run.tokenizer, n=n, max_tokens=500, generator=generator)
         return tuple(s.text for s in samples if len(s.text) > 1) or ("",)
 
     @cached_property
@@ -136,12 +135,10 @@ def training_batch(run: StoredRun, tokens: int) -> tuple[Tensor, Tensor]:
     model, part = run.model, figure_data(run).part
     requested = run.config.training.examples
     examples = model.examples if requested == "auto" else requested
-    length = model.context_length
-    if model.sliding and examples == "sequences":
-        length = max(64, 4 * length)
+    length, rows = model.context_length, tokens
     if examples == "sequences":
-        length = min(length, part.n_targets)
-    rows = max(1, tokens // (length if examples == "sequences" else 1))
+        length = min(max(64, 4 * length) if model.sliding else length, part.n_targets)
+        rows = max(1, tokens // length)
     return build_batches(part, examples, length, Draw(batch_size=rows, seed=0)).batch(0)
 
 
@@ -165,7 +162,7 @@ def known_text(run: StoredRun, text: str) -> tuple[str, str]:
 
     Raises DataError where nothing is left.
     """
-    tokenizer, lines = run.tokenizer, text.split("\n") if run.documents else [text]
+    tokenizer, lines = run.tokenizer, texts_of(run, text)
     known = "\n".join(tokenizer.decode(tokenizer.encode(one, unknown="skip")) for one in lines)
     if known == text:
         return text, ""
@@ -177,10 +174,10 @@ def known_text(run: StoredRun, text: str) -> tuple[str, str]:
     return known, f"left out of the text, as the model does not know them: {named}"
 
 
-def first_line(run: StoredRun, text: str | None) -> str:
-    """The first line of the text where the run is of documents, else the whole text."""
+def texts_of(run: StoredRun, text: str | None) -> list[str]:
+    """A given text, or what is drawn without one, as its documents or as one stretch of a stream."""
     text = figure_data(run).text if text is None else text
-    return text.split("\n")[0] if run.documents else text
+    return text.split("\n") if run.documents else [text]
 
 
 def cut_note(run: StoredRun, drawn: int, whole: int) -> str:
@@ -212,21 +209,18 @@ def token_labels(run: StoredRun, ids: list[int]) -> list[str]:
     return [shown(run.tokenizer.symbol(i)) for i in ids]
 
 
-def frequent_tokens(run: StoredRun, most: int) -> Ints:
-    """The most frequent tokens that occur, at most so many, in the order of their ids."""
-    often = np.bincount(figure_data(run).whole.tokens, minlength=run.tokenizer.vocab_size)
-    order = np.argsort(-often, kind="stable")[:most]
-    return np.sort(order[often[order] > 0])
-
-
-def frequent_note(run: StoredRun, n: int, most: int) -> str:
-    """Which n tokens are drawn, in words; empty where all are."""
+def frequent_tokens(run: StoredRun, most: int) -> tuple[Ints, str]:
+    """The most frequent tokens that occur, at most so many, in the order of their ids, and which
+    they are in words; empty where they are all."""
     size = run.tokenizer.vocab_size
-    if n == size:
-        return ""
+    often = np.bincount(figure_data(run).whole.tokens, minlength=size)
+    order = np.argsort(-often, kind="stable")[:most]
+    order = np.sort(order[often[order] > 0])
+    n = len(order)
+    note = f"the {n} of {size:,} tokens that occur"
     if n == most:
-        return f"the {n} most frequent of {size:,} tokens"
-    return f"the {n} of {size:,} tokens that occur"
+        note = f"the {n} most frequent of {size:,} tokens"
+    return order, "" if n == size else note
 
 
 @torch.inference_mode()

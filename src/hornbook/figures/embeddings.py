@@ -15,7 +15,6 @@ from torch import nn
 from hornbook.figures import style
 from hornbook.figures.data import (
     DoesNotApplyError,
-    frequent_note,
     frequent_tokens,
     next_probabilities,
     token_labels,
@@ -67,13 +66,6 @@ def token_vectors(run: StoredRun, chosen: Ints) -> tuple[Floats, str]:
     return torch.stack(after).double().numpy(), "No embedding: log p of what follows"
 
 
-def position_vectors(run: StoredRun) -> Floats | None:
-    """The learned embedding of each position, (context, C); None where there is none."""
-    tables = [m for m in run.model.modules() if isinstance(m, nn.Embedding)]
-    found = [m for m in tables[1:] if m.num_embeddings == run.model.context_length]
-    return found[0].weight.detach().double().numpy() if found else None
-
-
 def principal(x: Floats) -> tuple[Floats, Floats]:
     """The first two principal components, (n, 2), and the share of the variance of each, (2,)."""
     centered = x - x.mean(0)
@@ -105,12 +97,13 @@ def spread_apart(points: Floats, least: float = 0.045) -> Floats:
 @styled
 def embeddings(run: StoredRun) -> Figure:
     """Tokens, and learned positions where there are any, in their first two principal components."""
-    chosen = frequent_tokens(run, TOKENS)
+    chosen, note = frequent_tokens(run, TOKENS)
     vectors, what = token_vectors(run, chosen)
     if len(vectors) < 3:
         raise DoesNotApplyError("fewer than three tokens occur: there is nothing to lay out")
-    positions = position_vectors(run)
-    figure, axes = panels([4.6] + ([3.2] if positions is not None else []))
+    tables = [m for m in run.model.modules() if isinstance(m, nn.Embedding)]
+    positions = [m for m in tables[1:] if m.num_embeddings == run.model.context_length]
+    figure, axes = panels([4.6, 3.2] if positions else [4.6])
     points, share = principal(vectors)
     _components(axes[0], share, f"{what}, two of {vectors.shape[1]} directions")
     end = run.tokenizer.end_id
@@ -132,11 +125,11 @@ def embeddings(run: StoredRun) -> Figure:
         for kind, (color, marker) in KINDS.items()
         if known[kind]
     ]
-    axes[0].legend(handles=handles, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    style.legend_beside(axes[0], handles=handles)
     axes[0].margins(0.08)
-    figure.note = frequent_note(run, len(chosen), TOKENS)
-    if positions is not None:
-        points, share = principal(positions)
+    figure.note = note
+    if positions:
+        points, share = principal(positions[0].weight.detach().double().numpy())
         _components(axes[1], share, "Position embeddings, joined in order")
         axes[1].plot(*points.T, color=style.GREY, lw=0.8, zorder=1)
         dots = axes[1].scatter(

@@ -26,18 +26,18 @@ def losses(run: StoredRun) -> Figure:
     steps = [r["step"] for r in log]
     top.plot(steps, [r["loss"] for r in log], color=style.SKY, lw=1.2, label="training (batches)")
     evaluations = [
-        (r["step"], r["val_loss"], r["loss"]) for r in log if r.get("val_loss") is not None
+        (r["step"], r["loss"], r["val_loss"]) for r in log if r.get("val_loss") is not None
     ]
     uniform = math.log(run.facts["vocab_size"])
     if evaluations:
-        x, y, _ = zip(*evaluations, strict=True)
+        x, _, y = zip(*evaluations, strict=True)
         what = "validation" if run.config.data.held_out else "training text"
         top.plot(x, y, "o-", color=style.VERMILION, ms=4, lw=1.5, label=f"{what} (whole part)")
-        best_step, best, _ = min(evaluations, key=lambda point: point[1])
+        best_step, _, best = min(evaluations, key=lambda point: point[2])
         top.axvline(best_step, color=style.BLACK, ls="--", lw=1)
         figure.finding = Finding(f"best {what} loss {best:.4f} nats at step {best_step:,}")
         label = f"best, kept: {best:.3f}"
-        if shows := overfitting([(step, loss, val_loss) for step, val_loss, loss in evaluations]):
+        if shows := overfitting(evaluations):
             at, last_loss, last = shows
             before = " or before" if best_step == x[0] else ""  # there was no evaluation before
             label = f"overfitting from here{before}\n(best, kept: {best:.3f})"
@@ -73,15 +73,13 @@ def losses(run: StoredRun) -> Figure:
 def _plain_log_ticks(axes: Axes) -> None:
     low, high = axes.get_ylim()
     lowest, highest = math.floor(math.log10(low)), math.ceil(math.log10(high))
-    decades = math.log10(high / low)
-    within = (
-        (1.0, 1.2, 1.5, 2, 2.5, 3, 4, 5, 7) if decades < 1 else (1, 2, 5) if decades < 3 else (1,)
-    )
+    within = [1.0, 1.2, 1.5, 2, 2.5, 3, 4, 5, 7]
+    if high / low >= 10:
+        within = [1, 2, 5] if high / low < 1000 else [1]
     step = max(1, (highest - lowest) // 6)
     choices = [a * 10.0**b for b in range(lowest, highest + 1, step) for a in within]
     axes.set_yticks([c for c in choices if low <= c <= high])
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.yaxis.set_minor_formatter(lambda value, _: "")
+    style.plain_digits(axes.yaxis)
     axes.tick_params(axis="y", which="minor", length=0)
 
 
@@ -89,8 +87,7 @@ def _plain_log_ticks(axes: Axes) -> None:
 def lr_sweep(rates: Sequence[float], losses: Sequence[float], best: float | None = None) -> Figure:
     """The loss against the learning rate of a sweep that raises it step by step.
 
-    rates: learning rates. losses: nats, of the batch at each rate. best: a rate to mark. The notes,
-    "Trigram+MLP": rates are evenly spaced in their exponent.
+    losses: nats, of the batch at each rate. best: a rate to mark. The notes, "Trigram+MLP".
     """
     figure, (axes,) = panels([3.2])
     axes.plot(rates, losses, color=style.SKY, lw=1)
@@ -106,7 +103,6 @@ def lr_sweep(rates: Sequence[float], losses: Sequence[float], best: float | None
         axes.set_ylim(finite.min() - 0.1, min(finite.max(), 2 * float(finite[0])) + 0.1)
     axes.set(xscale="log", xlabel="learning rate (log)", ylabel="loss of the batch (nats)",
              title="Learning-rate sweep")  # fmt: skip
-    axes.xaxis.set_major_formatter(lambda rate, _: f"{rate:g}")
-    axes.xaxis.set_minor_formatter(lambda rate, _: "")
+    style.plain_digits(axes.xaxis)
     axes.legend()
     return figure

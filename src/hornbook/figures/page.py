@@ -11,11 +11,13 @@ import html
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from string import Template
 
 from hornbook.errors import RunError
 from hornbook.figures.data import DoesNotApplyError, figure_data, known_text
 from hornbook.figures.registry import FIGURES
-from hornbook.files import not_written, write_bytes
+from hornbook.figures.style import Figure
+from hornbook.files import remove, write_bytes
 from hornbook.metrics.finding import Finding
 from hornbook.runs.directory import StoredRun
 
@@ -72,15 +74,11 @@ def inspect(
 
     Figures of a former page in the folder that this page does not have are removed.
 
-    Args:
-        run: the run to draw.
-        folder: by default `inspect` in the run directory.
-        text: the text that figures read and continue; by default held-out text.
-        on_message: called with a line for each figure.
-
-    Raises:
-        RunError: the folder cannot be made.
-        DataError: the model knows no character of the text.
+    folder: by default `inspect` in the run directory.
+    text: the text that figures read and continue; by default held-out text.
+    on_message: called with a line for each figure.
+    Raises RunError where the folder cannot be made, DataError where the model knows no character of
+    the text.
     """
     if folder is None:
         folder = run.path / "inspect"
@@ -108,7 +106,8 @@ def inspect(
         except DoesNotApplyError as error:
             inspection.left_out[name] = str(error)
             if inspection.page.exists():
-                _remove(folder / f"{name}.svg", folder / f"{name}.png")
+                remove(folder / f"{name}.svg")
+                remove(folder / f"{name}.png")
             on_message(f"{name}: left out: {error}")
             continue
         svg = figure.svg()
@@ -118,17 +117,9 @@ def inspect(
         if figure.finding is not None:
             inspection.findings[name] = figure.finding
         on_message(f"{name}: {figure.finding.text if figure.finding else 'drawn'}")
-        sections.append(_section(name, svg, figure.finding, figure.note))
+        sections.append(_section(name, svg, figure))
     write_bytes(inspection.page, _page(run, inspection, sections).encode())
     return inspection
-
-
-def _remove(*paths: Path) -> None:
-    for path in paths:
-        try:
-            path.unlink(missing_ok=True)
-        except OSError as error:
-            raise not_written(path, error) from None
 
 
 def summary(run: StoredRun) -> str:
@@ -148,57 +139,59 @@ def summary(run: StoredRun) -> str:
         if value
     )
     try:
-        curve = FIGURES["losses"].draw(run, None).svg()
-        data = base64.b64encode(curve.encode()).decode()
-        picture = f'<img alt="Loss" width="600" src="data:image/svg+xml;base64,{data}">'
+        picture = _picture(FIGURES["losses"].draw(run, None).svg(), 'alt="Loss" width="600"')
     except DoesNotApplyError:
         picture = ""
     return f"<b>{html.escape(str(run.path))}</b><table>{cells}</table>{picture}"
 
 
-def _section(name: str, svg: str, finding: Finding | None, note: str) -> str:
-    entry = FIGURES[name]
+def _picture(svg: str, options: str) -> str:
     data = base64.b64encode(svg.encode()).decode()
-    words = ""
+    return f'<img {options} src="data:image/svg+xml;base64,{data}">'
+
+
+def _section(name: str, svg: str, figure: Figure) -> str:
+    entry, finding = FIGURES[name], figure.finding
+    words = alt = ""
     if finding is not None:
-        mark = "good" if finding.good else "bad"
-        sign = "" if finding.good else "▲ "
-        words = f'<p class="finding {mark}">{sign}{html.escape(finding.text)}</p>'
-    extra = f" ({html.escape(note)}.)" if note else ""
-    alt = html.escape(f"{entry.title}. {finding.text if finding else ''}", quote=True)
+        mark, sign = ("good", "") if finding.good else ("bad", "▲ ")
+        alt = html.escape(finding.text)
+        words = f'<p class="finding {mark}">{sign}{alt}</p>'
+    note = f" ({html.escape(figure.note)}.)" if figure.note else ""
     return (
         f'<section id="{name}"><h2>{entry.title}</h2>{words}'
-        f'<img src="data:image/svg+xml;base64,{data}" alt="{alt}">'
-        f"<p>{html.escape(entry.reading)}{extra}</p></section>"
+        + _picture(svg, f'alt="{entry.title}. {alt}"')
+        + f"<p>{html.escape(entry.reading)}{note}</p></section>"
     )
 
 
+PAGE = Template("""<!doctype html>
+<html lang="en"><head><meta charset="utf-8">\
+<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">\
+<title>$name: inspection</title><style>$style</style></head><body><main><h1>$name</h1>\
+<p class="soft">$facts.</p>$notes<nav><p>$links</p></nav>$sections$left_out</main></body></html>
+""")
+
+
 def _page(run: StoredRun, inspection: Inspection, sections: list[str]) -> str:
-    config, corpus = run.config, run.facts["corpus"]
-    facts = [f"{config.model.name}, {run.facts['n_parameters']:,} parameters"]
-    facts.append(f"trained on {corpus['name']}")
+    facts = [f"{run.config.model.name}, {run.facts['n_parameters']:,} parameters"]
+    facts.append(f"trained on {run.facts['corpus']['name']}")
     if nats := run.report.get("validation", {}).get("nats"):
         part = "validation" if run.config.data.held_out else "training"
         facts.append(f"{part} loss {nats:.4f} nats per token")
-    missing, name = figure_data(run).missing, run.path.resolve().name
-    links = "".join(f'<a href="#{n}">{FIGURES[n].title}</a>' for n in inspection.written)
+    notes = filter(None, (figure_data(run).missing, inspection.text_note))
     left_out = "".join(
         f"<p><b>{FIGURES[name].title}</b>: {html.escape(why)}.</p>"
         for name, why in inspection.left_out.items()
     )
     if left_out:
         left_out = f'<section class="soft"><h2>Not drawn</h2>{left_out}</section>'
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<link rel="icon" href="data:,">'
-        f"<title>{html.escape(name)}: inspection</title><style>{STYLE}</style></head>"
-        f"<body><main><h1>{html.escape(name)}</h1>"
-        f'<p class="soft">{html.escape("; ".join(facts))}.</p>'
-        + "".join(
-            f'<p class="bad">{html.escape(words)}.</p>'
-            for words in (missing, inspection.text_note)
-            if words
-        )
-        + f"<nav><p>{links}</p></nav>{''.join(sections)}{left_out}</main></body></html>\n"
+    return PAGE.substitute(
+        name=html.escape(run.path.resolve().name),
+        style=STYLE,
+        facts=html.escape("; ".join(facts)),
+        notes="".join(f'<p class="bad">{html.escape(note)}.</p>' for note in notes),
+        links="".join(f'<a href="#{n}">{FIGURES[n].title}</a>' for n in inspection.written),
+        sections="".join(sections),
+        left_out=left_out,
     )

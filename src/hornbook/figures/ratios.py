@@ -37,11 +37,10 @@ def ratios(run: StoredRun) -> Figure:
     figure, axes = panels([3.0, 2.4], sharex=True)
     for panel, key in zip(axes, ("update_ratio", "grad_ratio"), strict=True):
         for name in names:
-            values = [r["parameters"].get(name, {}).get(key) or math.nan for r in found]
             color, line = LINES[named.index(name)] if name in named else (style.LIGHT, "-")
             panel.plot(
-                steps, values, line, color=color, lw=1.2, label=name.removesuffix(".weight"),
-                zorder=2 if name in named else 1,
+                steps, _values(found, name, key), line, color=color, lw=1.2,
+                label=name.removesuffix(".weight"), zorder=2 if name in named else 1,
             )  # fmt: skip
         panel.set_yscale("log")
     top, bottom = axes
@@ -54,16 +53,19 @@ def ratios(run: StoredRun) -> Figure:
     if len(named) < len(names):
         handles.append(Line2D([], [], color=style.LIGHT, label=f"{len(names) - len(named)} others"))
         figure.note = "named are the highest and the lowest of both pictures"
-    top.legend(handles=[*handles, target], loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    style.legend_beside(top, handles=[*handles, target])
     figure.finding = judge_ratios(found, names)
     return figure
 
 
+def _values(found: Records, name: str, key: str) -> list[float]:
+    """A ratio of a matrix at each step; NaN where there is none, or it is 0."""
+    return [r["parameters"].get(name, {}).get(key) or math.nan for r in found]
+
+
 def _extremes(found: Records, names: list[str]) -> list[str]:
     """The two matrices whose gradient : data is highest at any step, and the one where it is lowest."""
-    table = np.array(
-        [[r["parameters"].get(n, {}).get("grad_ratio") or math.nan for r in found] for n in names]
-    )
+    table = np.array([_values(found, name, "grad_ratio") for name in names])
     known = np.ma.masked_invalid(table)  # some have no gradient at first
     high = np.argsort(-known.max(axis=1).filled(-math.inf), kind="stable")
     low = np.argsort(known.min(axis=1).filled(math.inf), kind="stable")
@@ -86,26 +88,19 @@ def judge_ratios(found: Records, names: list[str]) -> Finding:
         for r in found:
             ratio = r["parameters"].get(name, {}).get("update_ratio")
             if name in r["parameters"] and (ratio is None or not math.isfinite(ratio)):
-                return Finding(
-                    f"{name} has values that are NaN or infinite: training diverged; lower the "
-                    "learning rate",
-                    False,
-                )
-    found = found[len(found) // 2 :]
-    median = _medians(found, names)
-    fast = max(median, key=lambda name: median[name])
-    slow = min(median, key=lambda name: median[name])
-    if median[fast] > 10 * TARGET:
-        return Finding(
-            f"{fast} moves by {median[fast]:.1e} of itself a step (median), 1e-3 is the target: "
-            "learning rate too high for it",
-            False,
-        )
-    if median[slow] < TARGET / 10:
-        return Finding(
-            f"{slow} moves by only {median[slow]:.1e} of itself a step (median), 1e-3 is the "
-            "target: learning rate too low for it",
-            False,
-        )
-    low, high = min(median.values()), max(median.values())
+                problem = "training diverged; lower the learning rate"
+                return Finding(f"{name} has values that are NaN or infinite: {problem}", False)
+    median = _medians(found[len(found) // 2 :], names)
+    fast, slow = (end(median, key=lambda name: median[name]) for end in (max, min))
+    high, low = median[fast], median[slow]
+    for name, wrong, how, size in (
+        (fast, high > 10 * TARGET, "high", f"{high:.1e}"),
+        (slow, low < TARGET / 10, "low", f"only {low:.1e}"),
+    ):
+        if wrong:
+            return Finding(
+                f"{name} moves by {size} of itself a step (median), 1e-3 is the target: learning "
+                f"rate too {how} for it",
+                False,
+            )
     return Finding(f"steps move the matrices by {low:.1e} to {high:.1e} (median): near 1e-3")

@@ -10,12 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hornbook.figures import style
-from hornbook.figures.data import (
-    DoesNotApplyError,
-    figure_data,
-    layer_names,
-    module_outputs,
-)
+from hornbook.figures.data import DoesNotApplyError, figure_data, layer_names, module_outputs
 from hornbook.figures.style import Figure, panels, styled
 from hornbook.generate.decoder import prompt_ids
 from hornbook.metrics.finding import Finding
@@ -96,39 +91,39 @@ def receptive_field(run: StoredRun) -> Figure:
     figure, axes = panels([2.6] + ([0.5 + 0.33 * len(layers)] if layers else []), sharex=True)
     back = np.arange(len(change))
     changed = change > ROUNDING
-    axes[0].bar(back[changed], 100 * change[changed], color=style.BLUE, width=0.8)
-    axes[0].set_yscale("log")
-    axes[0].set(ylabel="prediction changed by\n(% of probability, log)")
+    top, bottom = axes[0], axes[-1]
+    top.bar(back[changed], 100 * change[changed], color=style.BLUE, width=0.8)
     lowest = 10.0 ** math.floor(math.log10(100 * change[changed].min())) if changed.any() else 1.0
-    axes[0].set_ylim(lowest, 110)
-    axes[0].yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes[0].yaxis.set_minor_formatter(lambda value, _: "")
-    axes[0].set_title("Receptive field: what a changed token changes")
+    top.set(
+        yscale="log", ylabel="prediction changed by\n(% of probability, log)", ylim=(lowest, 110),
+        title="Receptive field: what a changed token changes",
+    )  # fmt: skip
+    style.plain_digits(top.yaxis)
     context = run.model.context_length
     if context < len(change):
-        axes[0].axvline(context - 0.5, color=style.VERMILION, ls="--", lw=1.2)
-        axes[0].text(context - 0.4, 0.95, f"context: {context}", color=style.VERMILION, va="top",
-                     fontsize=9, transform=axes[0].get_xaxis_transform())  # fmt: skip
+        top.axvline(context - 0.5, color=style.VERMILION, ls="--", lw=1.2)
+        top.text(context - 0.4, 0.95, f"context: {context}", color=style.VERMILION, va="top",
+                 fontsize=9, transform=top.get_xaxis_transform())  # fmt: skip
     if layers:
         table = np.array(list(layers.values()))
         table = np.where(table > ROUNDING, np.log10(np.maximum(table, ROUNDING)), np.nan)
-        picture = axes[1].imshow(table, cmap=style.AMOUNT, vmin=-3, vmax=0.3, aspect="auto")
-        axes[1].set_yticks(range(len(layers)), layer_names(run, layers))
-        axes[1].set_title("What each layer's units at the last position depend on (white: nothing)")
-        bar = figure.colorbar(picture, ax=axes[1], label="relative\nchange")
+        picture = bottom.imshow(table, cmap=style.AMOUNT, vmin=-3, vmax=0.3, aspect="auto")
+        bottom.set_yticks(range(len(layers)), layer_names(run, layers))
+        bottom.set_title("What each layer's units at the last position depend on (white: nothing)")
+        bar = figure.colorbar(picture, ax=bottom, label="relative\nchange")
         bar.set_ticks([-3, -2, -1, 0], labels=["0.1%", "1%", "10%", "100%"])
-    axes[-1].set_xlabel("tokens back from the last (0: the last token)")
-    style.whole_numbers(axes[-1])
+    bottom.set_xlabel("tokens back from the last (0: the last token)")
+    style.whole_numbers(bottom)
     farthest = int(back[changed].max()) + 1 if changed.any() else 0
     strong = int(back[change > 0.05 * change.max()].max()) + 1 if changed.any() else 0
-    fields = ", ".join(
-        str(int((values > ROUNDING).nonzero()[0].max(initial=-1)) + 1) for values in layers.values()
-    )
-    figure.finding = Finding(
+    words = (
         f"the prediction depends on the last {farthest} tokens tried (by more than {ROUNDING:.0e}); "
         f"beyond {strong} by less than a twentieth of the strongest"
-        + (f"; layers depend on {fields}" if layers else "")
     )
+    if layers:
+        fields = (np.flatnonzero(found > ROUNDING).max(initial=-1) + 1 for found in layers.values())
+        words += f"; layers depend on {', '.join(map(str, fields))}"
+    figure.finding = Finding(words)
     if len(change) < context:
         figure.note = f"{len(change)} of the {context} tokens of its context were tried"
     return figure

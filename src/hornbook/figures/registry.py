@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from hornbook.figures.activations import activations, first_activations, idle_units
 from hornbook.figures.attention import attention
@@ -36,8 +35,7 @@ class Entry:
 
     def draw(self, run: StoredRun, text: str | None) -> Figure:
         """The figure of a run. Raises DoesNotApplyError."""
-        options: dict[str, Any] = {"text": text} if self.reads_text else {}
-        return self.make(run, **options)
+        return self.make(run, text) if self.reads_text else self.make(run)
 
 
 FIGURES: dict[str, Entry] = {

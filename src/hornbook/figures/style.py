@@ -17,6 +17,7 @@ from typing import Any, ParamSpec
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import PathCollection
 from matplotlib.colors import LinearSegmentedColormap
@@ -63,7 +64,7 @@ BASE: Any = {k: v for k, v in dict.items(matplotlib.rcParamsDefault) if k != "ba
 
 FONT = "DejaVu Sans"  # comes with matplotlib; for what it lacks, those of these that are there
 OTHERS = (
-    "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans SC", "Noto Sans JP", "FigureData Han Sans SC",
+    "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans SC", "Noto Sans JP", "Source Han Sans SC",
     "WenQuanYi Zen Hei", "WenQuanYi Micro Hei", "PingFang SC", "Hiragino Sans", "Microsoft YaHei",
     "SimHei", "Yu Gothic", "Malgun Gothic", "Apple SD Gothic Neo", "Noto Sans", "Noto Sans Hebrew",
     "Noto Sans Arabic", "Noto Sans Devanagari", "Noto Sans Thai", "Noto Sans Symbols2",
@@ -110,8 +111,7 @@ def styled(make: Callable[P, Figure]) -> Callable[P, Figure]:
     def make_styled(*args: P.args, **kwargs: P.kwargs) -> Figure:
         with matplotlib.rc_context(look()):
             figure = make(*args, **kwargs)
-            engine = figure.get_layout_engine()
-            if engine is not None:
+            if engine := figure.get_layout_engine():
                 engine.execute(figure)
             figure.set_layout_engine("none")
             return figure
@@ -124,10 +124,8 @@ def panels(
 ) -> tuple[Figure, list[Axes]]:
     """A figure of panels one below the other, each so many inches high, row by row."""
     figure = Figure(figsize=(width, sum(heights) + 0.3), layout="constrained")
-    axes = figure.subplots(
-        len(heights), columns, squeeze=False, height_ratios=list(heights), **options
-    )
-    return figure, list(axes.flat)
+    options = {"squeeze": False, "height_ratios": list(heights), **options}
+    return figure, list(figure.subplots(len(heights), columns, **options).flat)
 
 
 def color_bar(
@@ -143,8 +141,7 @@ def color_bar(
 
 def depth_colors(n: int) -> list[Any]:
     """One color a layer, dark for the first; all of them dark enough on white."""
-    scale = matplotlib.colormaps[SEQUENCE]
-    return [scale(x) for x in np.linspace(0.0, 0.85, max(n, 2))[:n]]
+    return list(matplotlib.colormaps[SEQUENCE](np.linspace(0.0, 0.85, max(n, 2))[:n]))
 
 
 @cache
@@ -201,6 +198,17 @@ def width(text: str, size: float, weight: str = "normal") -> float:
 def shortened(text: str, length: int) -> str:
     """The end of a text, with an ellipsis before it where it is longer."""
     return text if len(text) <= length else "…" + text[-length + 1 :]
+
+
+def legend_beside(axes: Axes, **options: Any) -> None:
+    """A legend to the right of the axes."""
+    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), **options)
+
+
+def plain_digits(axis: Axis, digits: str = "g") -> None:
+    """Major ticks of a logarithmic axis in plain digits, the others without a label."""
+    axis.set_major_formatter(lambda value, _: f"{value:{digits}}")
+    axis.set_minor_formatter(lambda value, _: "")
 
 
 def whole_numbers(axes: Axes) -> None:

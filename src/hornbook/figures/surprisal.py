@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import cache
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from hornbook.figures import style
-from hornbook.figures.data import DoesNotApplyError, figure_data, next_probabilities
+from hornbook.figures.data import DoesNotApplyError, next_probabilities, texts_of
 from hornbook.figures.style import Figure, panels, shown, styled
 from hornbook.metrics.finding import Finding
 from hornbook.metrics.loss import Score, score
@@ -34,40 +35,34 @@ def surprise(run: StoredRun, text: str | None = None) -> Figure:
     tokens are drawn, TOKENS where no text is given.
     """
     long = text is not None
-    text = figure_data(run).text if text is None else text
-    pieces = text.split("\n") if run.documents else [text]
-    pieces = [piece for piece in pieces if len(run.tokenizer.encode(piece, unknown="skip"))]
+    encode = run.tokenizer.encode
+    pieces = [piece for piece in texts_of(run, text) if len(encode(piece, unknown="skip"))]
     if not pieces:
         raise DoesNotApplyError("the text holds no character that the model knows")
     scores = score(run.model, run.tokenizer, pieces, unknown="skip")
     bits = [nats / math.log(2) for one in scores for nats in one.token_nats]
     long = long and len(bits) > TOKENS
-    kept = list(_few(scores)) if long else scores
+    kept = _few(scores) if long else scores
     figure = _narrow(kept) if long else _wide(run, scores)
     figure.finding = _judge(run, bits)
     drawn, notes = min(WHOLE if long else TOKENS, sum(one.tokens for one in kept)), []
-    if len(bits) > drawn:
-        notes.append(
-            f"the first {drawn:,} of {len(bits):,} tokens are drawn; the average is of all"
-        )
+    if (n := len(bits)) > drawn:
+        notes.append(f"the first {drawn:,} of {n:,} tokens are drawn; the average is of all")
     if long:
         notes.append(
             f"a text of {TOKENS} tokens or fewer, ends counted, is drawn with likelier tokens"
         )
-    if not run.model.sliding and max(one.tokens for one in scores) > run.model.context_length:
-        notes.append(f"read in blocks of {run.model.context_length} tokens, the model's context")
+    context = run.model.context_length
+    if not run.model.sliding and max(one.tokens for one in scores) > context:
+        notes.append(f"read in blocks of {context} tokens, the model's context")
     figure.note = "; ".join(notes)
     return figure
 
 
-def _few(scores: Sequence[Score]) -> Iterator[Score]:
+def _few(scores: Sequence[Score]) -> list[Score]:
     """The first texts, of not many more than LINES lines."""
-    lines = 0
-    for one in scores:
-        if lines >= LINES:
-            return
-        lines += -(-one.tokens // NARROW)
-        yield one
+    before = np.cumsum([0] + [-(-one.tokens // NARROW) for one in scores])
+    return [one for one, lines in zip(scores, before, strict=False) if lines < LINES]
 
 
 def _lines(
@@ -85,16 +80,16 @@ def _wide(run: StoredRun, scores: Sequence[Score]) -> Figure:
     """A short text, or the beginning of one, with the tokens held likelier."""
     lines = list(_lines(scores, TOKENS, COLUMNS))
     figure, (axes,) = panels([1.3 * len(lines) + 0.2])
-    likely: dict[int, list[list[tuple[str, float]]]] = {}
+    likely = cache(lambda text: likeliest(run, text))
     for row, cells in enumerate(lines):
         for column, (one, position, symbol, cost) in enumerate(cells):
-            if id(one) not in likely:
-                likely[id(one)] = likeliest(run, one.text)
-            _cell(axes, column, row, symbol, cost, likely[id(one)][position])
+            _cell(axes, column, row, symbol, cost, likely(one.text)[position])
     axes.axis("off")
-    axes.set_title("Surprisal of each token, and the tokens the model held likelier")
     scale = axes.imshow([[0.0]], cmap=style.AMOUNT, vmin=0, vmax=BITS, extent=(-2, -1, -2, -1))
-    axes.set(xlim=(-0.02, COLUMNS), ylim=(len(lines) + 0.02, -0.02), aspect="auto")
+    axes.set(
+        title="Surprisal of each token, and the tokens the model held likelier", aspect="auto",
+        xlim=(-0.02, COLUMNS), ylim=(len(lines) + 0.02, -0.02),
+    )  # fmt: skip
     style.color_bar(figure, scale, axes, "surprisal (bits)")
     return figure
 
@@ -115,17 +110,15 @@ def _narrow(scores: Sequence[Score]) -> Figure:
     figure, (axes,) = panels([0.24 * len(rows) + 0.9])
     table = np.full((len(rows), NARROW), np.nan)
     cell = (66 * style.WIDTH / NARROW, 72 * 0.24)
-    inks: dict[str, list[tuple[float, float, str]]] = {"white": [], style.BLACK: []}
-    small: dict[str, list[tuple[float, float, str]]] = {"white": [], style.BLACK: []}
+    entries: dict[tuple[str, float], list[tuple[float, float, str]]] = {}  # by color and size
     for y, row in enumerate(rows):
         for x, (_, _, symbol, cost) in enumerate(row):
             table[y, x] = min(cost, BITS)  # infinity would be left white
-            ink = "white" if cost > 0.45 * BITS else style.BLACK
-            (inks if len(symbol) < 3 else small)[ink].append((x, y, symbol))
+            kind = _ink(cost), 9.0 if len(symbol) < 3 else 3.6
+            entries.setdefault(kind, []).append((x, y, symbol))
     picture = axes.imshow(table, cmap=style.AMOUNT, vmin=0, vmax=BITS, aspect="auto")
-    for ink in inks:
-        style.numbers(axes, inks[ink], 9.0, cell, ink)
-        style.numbers(axes, small[ink], 3.6, cell, ink)
+    for (ink, size), marks in entries.items():
+        style.numbers(axes, marks, size, cell, ink)
     style.square_cells(axes, [], [])
     axes.set_title("Surprisal of each token")
     style.color_bar(figure, picture, axes, "surprisal (bits)")
@@ -148,8 +141,9 @@ def likeliest(run: StoredRun, text: str) -> list[list[tuple[str, float]]]:
     ]
 
 
-def _bits(bits: float) -> str:
-    return "∞" if math.isinf(bits) else f"{bits:.1f}"
+def _ink(bits: float) -> str:
+    """The color of letters on the shade of so many bits."""
+    return "white" if bits > 0.45 * BITS else style.BLACK
 
 
 def _cell(
@@ -159,10 +153,10 @@ def _cell(
         Rectangle((x + 0.03, y), 0.94, 0.36, facecolor=style.AMOUNT(min(bits / BITS, 1.0)), lw=0.5,
                   edgecolor=style.PALE)
     )  # fmt: skip
-    ink = "white" if bits > 0.45 * BITS else style.BLACK
+    ink, cost = _ink(bits), "∞" if math.isinf(bits) else f"{bits:.1f}"
     size = style.fitting(symbol, 12, 3)
     style.written(axes, x + 0.5, y + 0.13, symbol, fontsize=size, color=ink, fontweight="bold")
-    style.written(axes, x + 0.5, y + 0.285, _bits(bits), fontsize=7, color=ink)
+    style.written(axes, x + 0.5, y + 0.285, cost, fontsize=7, color=ink)
     wide = 0.55 * 66 * style.WIDTH / COLUMNS  # points
     for i, (other, p) in enumerate(best):
         same = other == symbol

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hornbook.data.batches import Draw, WindowBatches, build_batches
+from hornbook.data.batches import Draw, build_batches
 from hornbook.figures import style
 from hornbook.figures.data import (
     NO_UNITS,
@@ -15,6 +17,7 @@ from hornbook.figures.data import (
     figure_data,
     layer_names,
     module_outputs,
+    texts_of,
     token_labels,
 )
 from hornbook.figures.style import Figure, panels, styled
@@ -34,15 +37,13 @@ def hidden_states(run: StoredRun, text: str | None = None) -> Figure:
     modules = {n: m for n, m in run.model.named_modules() if isinstance(m, Recurrent)}
     if not modules:
         raise DoesNotApplyError("no recurrent layer in this model")
-    lines = figure_data(run).text if text is None else text
-    ids: list[int] = []
-    for line in lines.split("\n") if run.documents else [lines]:
-        ids += prompt_ids(run.tokenizer, line, "skip")
-    whole, ids = len(ids), ids[: min(STATE_TOKENS, run.model.context_length)]
+    lines = texts_of(run, text)
+    every = [token for line in lines for token in prompt_ids(run.tokenizer, line, "skip")]
+    ids = every[: min(STATE_TOKENS, run.model.context_length)]
     _, found = module_outputs(modules, run.model, torch.tensor([ids]))
     figure, axes = panels([3.6] * len(found))
     if text is not None:
-        figure.note = cut_note(run, len(ids), whole)
+        figure.note = cut_note(run, len(ids), len(every))
     layers = layer_names(run, found)
     for layer, panel, states in zip(layers, axes, found.values(), strict=True):
         h = states[0].float().numpy().T  # (units, T)
@@ -69,16 +70,15 @@ def unit_outputs(run: StoredRun) -> tuple[NDArray[np.float32], list[str], list[t
     if not modules:
         raise DoesNotApplyError(NO_UNITS)
     if model.sliding:
-        n = min(SEARCHED, part.n_targets)
-        windows = WindowBatches(part, model.context_length, Draw(batch_size=n, seed=0))
-        ids = windows.batch(0)[0]
+        draw = Draw(batch_size=min(SEARCHED, part.n_targets), seed=0)
+        ids = build_batches(part, "windows", model.context_length, draw).batch(0)[0]
         _, found = module_outputs(modules, model.next_logits, ids)
         values = [h[:, -1] if h.ndim == 3 else h for h in found.values()]
         ends = [(row, len(row)) for row in ids.tolist()]
     else:
         length = min(model.context_length, part.n_targets)
-        rows = Draw(batch_size=max(1, SEARCHED // length), seed=0)
-        ids = build_batches(part, "sequences", length, rows).batch(0)[0]
+        draw = Draw(batch_size=max(1, SEARCHED // length), seed=0)
+        ids = build_batches(part, "sequences", length, draw).batch(0)[0]
         _, found = module_outputs(modules, model, ids)
         values = [h.reshape(-1, h.shape[-1]) for h in found.values()]
         ends = [(row, t + 1) for row in ids.tolist() for t in range(len(row))]
@@ -111,13 +111,10 @@ def neurons(run: StoredRun) -> Figure:
     high = np.sort(centered, axis=0)[-top:].mean(0)
     low = -np.sort(centered, axis=0)[:top].mean(0)
     sign = np.where(high >= low, 1, -1)
-    chosen: list[int] = []
-    spans_drawn: set[tuple[str, ...]] = set()
+    chosen: dict[tuple[str, ...], int] = {}  # by the tokens that activate a unit most
     for unit in np.argsort(-np.maximum(high, low)).tolist():
         strongest = texts[int((centered[:, unit] * sign[unit]).argmax())][-3:]
-        if strongest not in spans_drawn:
-            spans_drawn.add(strongest)
-            chosen.append(unit)
+        chosen.setdefault(strongest, unit)
         if len(chosen) == UNITS:
             break
     mono = ["DejaVu Sans Mono", *style.families()]
@@ -125,27 +122,25 @@ def neurons(run: StoredRun) -> Figure:
     axes.axis("off")
     axes.set(xlim=(0, 100), ylim=(len(chosen), 0))
     axes.set_title("Units and what activates them most (the last token)")
-    for row, unit in enumerate(chosen):
+    write = partial(axes.text, va="center")
+    for row, unit in enumerate(chosen.values()):
         z = centered[:, unit] * sign[unit]
         mark = "" if sign[unit] > 0 else " (−)"
-        axes.text(0, row + 0.3, f"{names[unit]}{mark}", fontsize=9, va="center", fontweight="bold")
-        axes.text(0, row + 0.68, f"up to {z.max():.1f} std. deviations", fontsize=8, va="center",
-                  color=style.GREY)  # fmt: skip
-        spans: list[tuple[tuple[str, ...], float]] = []
+        write(0, row + 0.3, f"{names[unit]}{mark}", fontsize=9, fontweight="bold")
+        write(0, row + 0.68, f"up to {z.max():.1f} std. deviations", fontsize=8, color=style.GREY)
+        spans: dict[tuple[str, ...], float] = {}
         for i in np.argsort(-z).tolist():
-            if texts[i] not in (text for text, _ in spans):
-                spans.append((texts[i], float(z[i])))
+            spans.setdefault(texts[i], float(z[i]))
             if len(spans) == SPANS:
                 break
-        for column, (text, strength) in enumerate(spans):
+        for column, (text, strength) in enumerate(spans.items()):
             x = 26 + column * 15 + 13
             *before, last = map(style.shown, text)
             while sum(map(len, before)) > 9 - len(last):
                 before.pop(0)
-            axes.text(x - 1.3 * len(last), row + 0.3, "".join(before), family=mono, fontsize=8.5,
-                      ha="right", va="center")  # fmt: skip
-            axes.text(x, row + 0.3, last, family=mono, fontsize=9 if len(last) > 1 else 9.5,
-                      ha="right", va="center", fontweight="bold", color=style.VERMILION)  # fmt: skip
-            axes.text(x, row + 0.68, f"{strength:.1f}", fontsize=7.5, ha="right", va="center",
-                      color=style.GREY)  # fmt: skip
+            write(x - 1.3 * len(last), row + 0.3, "".join(before), family=mono, fontsize=8.5,
+                  ha="right")  # fmt: skip
+            write(x, row + 0.3, last, family=mono, fontsize=9 if len(last) > 1 else 9.5,
+                  ha="right", fontweight="bold", color=style.VERMILION)  # fmt: skip
+            write(x, row + 0.68, f"{strength:.1f}", fontsize=7.5, ha="right", color=style.GREY)
     return figure

@@ -99,10 +99,8 @@ def stream(
     _check(1, max_tokens, stop)
     draw = _draw(sampling or Sampling(), _generator(seed, generator), by_key=True)
     start = prompt_ids(tokenizer, prompt, unknown)
-    first, text = (
-        torch.zeros(1, dtype=torch.int64, device=model.device),
-        TextStream(tokenizer, stop),
-    )
+    text = TextStream(tokenizer, stop)
+    first = torch.zeros(1, dtype=torch.int64, device=model.device)
     for _, token in generate_ids(model, start, first, max_tokens, draw):
         if piece := text.push(int(token)):
             yield piece

@@ -9,6 +9,4 @@ MAX_ROWS = 8192  # samples side by side
 MIN_ROWS = 16  # from here on even a large model reads its weights often enough
 CACHED_TOKENS = 1 << 19  # of all rows
 CACHED_WORK = 1 << 37  # the same times parameters: a larger model stores more per token
-SHARED_ROWS = (
-    0.9  # equal beginnings are computed once while rows are fewer than this share of samples
-)
+SHARED_ROWS = 0.9  # equal beginnings are computed once up to this many rows per sample

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from hornbook.kernels.tuning import DROPOUT_CHUNK
 from hornbook.layers.residual import ResidualDropout
@@ -42,7 +43,7 @@ def keep_mask(noise: Tensor, threshold: int, dtype: torch.dtype) -> Tensor:
 
 
 class _Dropout(torch.autograd.Function):
-    """Saves the seed instead of the mask."""
+    """Saves the seed instead of the mask. Cannot be differentiated twice; the textbook layer can."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, threshold: int, onto: Tensor | None, chunk: int) -> Tensor:
@@ -52,6 +53,7 @@ class _Dropout(torch.autograd.Function):
         return _masked(x, threshold, ctx.seed, dtype, chunk, onto)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, Tensor | None, None]:
         masked = _masked(gradient, ctx.threshold, ctx.seed, ctx.dtype, ctx.chunk)
         return masked, None, gradient if ctx.added else None, None
@@ -67,8 +69,6 @@ def _masked(
 ) -> Tensor:
     """dropout(x), added to `onto` if given; in chunks whose masks stay in the processor's cache."""
     source, scale = np.random.SFC64(seed), LEVELS / (LEVELS - threshold)
-    if torch.is_grad_enabled():  # a backward pass that is differentiated again
-        return (keep_mask(random_bytes(x.shape, source), threshold, x.dtype) * x * scale).to(dtype)
     out = torch.empty(x.shape, dtype=dtype)
     tensors = (out, x) if onto is None else (out, x, onto)
     chunks = [torch.split(t.reshape(-1), chunk) for t in tensors]
@@ -87,14 +87,10 @@ def dropout(
 ) -> Tensor:
     """dropout(x), or onto + dropout(x), on a CPU; (...) -> (...). p is rounded to 1/256.
 
-    chunk: numbers masked at a time.
+    onto: of the shape of x, in a dtype that holds x. chunk: numbers masked at a time.
     """
-    fits = onto is None or (
-        onto.shape == x.shape and onto.dtype == torch.promote_types(onto.dtype, x.dtype)
-    )
-    threshold = byte_threshold(p)
-    out: Tensor = _Dropout.apply(x, threshold, onto if fits else None, chunk)  # type: ignore[no-untyped-call]
-    return out if onto is None or fits else onto + out
+    out: Tensor = _Dropout.apply(x, byte_threshold(p), onto, chunk)  # type: ignore[no-untyped-call]
+    return out
 
 
 class CpuDropout(nn.Dropout):
@@ -112,4 +108,6 @@ class CpuResidualDropout(ResidualDropout):
     def forward(self, x: Tensor, branch: Tensor) -> Tensor:
         """(B, T, C) each -> (B, T, C)."""
         active = self.training and self.p and branch.is_cpu
-        return dropout(branch, self.p, x) if active else super().forward(x, branch)
+        if active and x.dtype == torch.promote_types(x.dtype, branch.dtype):
+            return dropout(branch, self.p, x)
+        return super().forward(x, branch)

@@ -48,33 +48,14 @@ class Scripts:
             if self.made == self.limit:
                 raise RuntimeError(f"{self.limit} graphs have been scripted")
             self.made += 1
-            warnings.simplefilter(
-                "ignore"
-            )  # deprecated, but the Python code of torch.fx takes 1.2 times as long
-            _precompute_views(graph)
-            scripted: Callable[..., Any] = torch.jit.trace(  # type: ignore[no-untyped-call]
-                graph, examples, check_trace=False
-            )
-        return scripted
+            # deprecated, but the Python code of torch.fx takes 1.2 times as long
+            warnings.simplefilter("ignore")
+            traced: Callable[..., Any]
+            traced = torch.jit.trace(graph, examples, check_trace=False)  # type: ignore[no-untyped-call]
+        return traced
 
 
 SCRIPTS = Scripts()  # of the process
-
-
-def _precompute_views(graph: GraphModule) -> None:
-    """Takes views of weights now; later writes to the weights are visible in them."""
-    for node in graph.graph.nodes:
-        sources = node.all_input_nodes
-        if getattr(node.target, "is_view", False) and [s.op for s in sources] == ["get_attr"]:
-            view = node.target(
-                *(getattr(graph, a.target) if a in sources else a for a in node.args)
-            )
-            if isinstance(view, Tensor):
-                setattr(graph, f"of_{node.name}", view.detach())
-                with graph.graph.inserting_before(node):
-                    node.replace_all_uses_with(graph.graph.get_attr(f"of_{node.name}"))
-    graph.graph.eliminate_dead_code()
-    graph.recompile()
 
 
 def compile_trace(graph: GraphModule, *examples: Tensor) -> Callable[..., Any]:

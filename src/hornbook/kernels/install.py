@@ -9,13 +9,11 @@ from torch import nn
 
 from hornbook.kernels.attention_dropout import CpuCausalAttention
 from hornbook.kernels.batch_norm import CpuBatchNorm1d
-from hornbook.kernels.convolution import CpuShortConvolution
 from hornbook.kernels.dropout import CpuDropout, CpuResidualDropout
 from hornbook.kernels.rms_norm import CpuRMSNorm
 from hornbook.kernels.rotary import CpuRotation
 from hornbook.layers.attention import CausalAttention
 from hornbook.layers.basic import BatchNorm1d
-from hornbook.layers.convolution import ShortConvolution
 from hornbook.layers.norms import RMSNorm
 from hornbook.layers.residual import ResidualDropout
 from hornbook.layers.rotary import Rotation
@@ -28,7 +26,6 @@ CPU_KERNELS: dict[type[nn.Module], type[nn.Module]] = {
     ResidualDropout: CpuResidualDropout,
     RMSNorm: CpuRMSNorm,
     Rotation: CpuRotation,
-    ShortConvolution: CpuShortConvolution,
 }
 TEXTBOOK = {kernel: layer for layer, kernel in CPU_KERNELS.items()}
 
@@ -44,7 +41,7 @@ def install(model: LanguageModel) -> None:
 
 
 def uninstall(model: LanguageModel) -> None:
-    """Gives a model its textbook layers back."""
+    """Restores the textbook layers of a model."""
     _swap(model, TEXTBOOK)
 
 

@@ -9,9 +9,7 @@ DROPOUT_CHUNK = 1 << 17  # numbers whose mask fits into the cache
 ATTENTION_CHUNK = 1 << 20  # attention weights computed at once
 QUERY_CHUNK = 128  # positions whose queries share their keys: they skip later ones
 SHORT_CACHE = 32  # positions up to which attention of many rows is faster without the fused kernel
-STATIC_AFTER = (
-    400  # steps of one row before its operations are traced: that costs some hundred steps
-)
+STATIC_AFTER = 400  # steps of one row before they are traced, which costs some hundred steps
 MAX_SCRIPTS = 24  # traced graphs in a process: torch keeps each, some 10 MB, until it ends
 INDUCTOR_OPTIONS = {  # of torch's compiler for compiled steps
     "cpp_wrapper": True,  # no Python between the loops

@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from typing import Self
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -90,11 +89,7 @@ class KVCache:
     def select(self, rows: Tensor) -> None:
         """Replaces the rows by these (n,) of them."""
         if self.buffer is not None:
-            _, capacity, _, G, D = self.buffer.shape  # noqa: N806
-            buffer = self.buffer.new_zeros(2, capacity, len(rows), G, D)
-            for old, new in zip(self.buffer, buffer, strict=True):
-                torch.index_select(old[: self.length], 1, rows, out=new[: self.length])
-            self.buffer = buffer
+            self.buffer = self.buffer[:, :, rows]
 
     def compact(self, compaction: Compaction) -> None:
         """Lets rows leave."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from hornbook.layers.cache import Compaction
 
@@ -28,21 +29,12 @@ class ShortConvolution(nn.Module):
         self, x: Tensor, same: list[Tensor] | None = None, cache: ConvolutionCache | None = None
     ) -> Tensor:
         """same: `same_document` of packed documents. cache: the inputs before x, when decoding."""
-        if cache is None:
-            return self.convolve(x, same)
-        n = len(self.weight)
-        joined = cache.append(x, n)
-        if x.shape[1] == 1:
-            return x + (joined[:, :n] * self.weight[:, 0].to(x.dtype)).sum(1, keepdim=True)
-        return self.convolve(joined, None)[:, n:]
-
-    def convolve(self, x: Tensor, same: list[Tensor] | None) -> Tensor:
-        """The sum over a whole row, zeros before it."""
+        if cache is not None:
+            return self.forward(cache.append(x, len(self.weight)))[:, -x.shape[1] :]
         weight, out = self.weight.to(x.dtype), x
         for i in range(1, min(len(weight), x.shape[1] - 1) + 1):
             earlier = x[:, :-i] if same is None else x[:, :-i] * same[i - 1]
-            shifted = torch.cat([torch.zeros_like(x[:, :i]), earlier], dim=1)
-            out = out + weight[-i] * shifted
+            out = out + weight[-i] * F.pad(earlier, (0, 0, i, 0))
         return out
 
 
@@ -56,25 +48,25 @@ def same_document(starts: Tensor, kernel: int, dtype: torch.dtype) -> list[Tenso
 
 
 class ConvolutionCache:
-    """The last inputs of a convolution, `last` (B, kernel - 1, C), zeros before the start."""
+    """The last inputs of a convolution, `buffer` (B, kernel - 1, C), zeros before the start."""
 
     def __init__(self) -> None:
-        self.last: Tensor | None = None
+        self.buffer: Tensor | None = None
 
     def append(self, x: Tensor, n: int) -> Tensor:
         """The last n inputs and x, (B, T, C) -> (B, n + T, C), of which the last n are kept."""
-        if self.last is None:
-            self.last = x.new_zeros(len(x), n, x.shape[2])
-        joined = torch.cat([self.last, x], dim=1)
-        self.last.copy_(joined[:, -n:])
+        if self.buffer is None:
+            self.buffer = x.new_zeros(len(x), n, x.shape[2])
+        joined = torch.cat([self.buffer, x], dim=1)
+        self.buffer.copy_(joined[:, -n:])
         return joined
 
     def select(self, rows: Tensor) -> None:
         """Replaces the rows by these (n,) of them."""
-        if self.last is not None:
-            self.last = self.last[rows]
+        if self.buffer is not None:
+            self.buffer = self.buffer[rows]
 
     def compact(self, compaction: Compaction) -> None:
         """Lets rows leave."""
-        if self.last is not None:
-            self.last = compaction(self.last)
+        if self.buffer is not None:
+            self.buffer = compaction(self.buffer)

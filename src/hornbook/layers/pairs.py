@@ -1,4 +1,4 @@
-"""Embeddings of pairs of tokens: what a bigram knows, added to a model at its first layer.
+"""Embeddings of pairs of tokens: a bigram's statistics, added to a model at its first layer.
 
 B batch, T positions, C channels, V vocabulary.
 """

@@ -8,9 +8,7 @@ from collections.abc import Mapping, Sequence
 from hornbook.metrics.finding import Finding
 from hornbook.metrics.probes import LayerStatistics
 
-SATURATED = (
-    0.25  # share of tanh outputs beyond 0.97; the notes' good initialization has 0.20 at most
-)
+SATURATED = 0.25  # share of tanh outputs beyond 0.97; at most 0.20 in the notes' good start
 INACTIVE = 0.1  # standard deviation of tanh outputs below which a layer is nearly linear
 DEAD = 0.10  # share of units saturated, or below 0, on every example of the batch
 
@@ -29,41 +27,36 @@ def judge_activations(
     """
     when = "at the first step" if first else "after training"
     names = names or [f"layer {i}" for i in range(1, len(layers) + 1)]
-    named = list(zip(names, layers.values(), strict=True))
-    for name, layer in named:
-        if not math.isfinite(layer.outputs.std):
-            return Finding(
-                f"{name}: {layer.kind} outputs are NaN or infinite {when}: training diverged; lower "
-                "the learning rate",
-                False,
-            )
-    for name, layer in named:
-        if layer.bounded and layer.saturated > SATURATED:
-            cause = (
-                "initialization too large; scale the weights by gain / sqrt(fan_in), or put a norm "
-                "before it"
-                if first
-                else "weights have grown too large; lower the learning rate, or put a norm before it"
-            )
-            return Finding(
-                f"{name}: {layer.saturated:.0%} of {layer.kind} outputs saturated {when}: {cause}",
-                False,
-            )
-    for name, layer in named:
-        if layer.bounded and layer.outputs.std < INACTIVE:
-            cause = "initialization too small" if first else "it was hardly trained"
-            return Finding(
-                f"{name}: {layer.kind} outputs have a standard deviation of only "
-                f"{layer.outputs.std:.3f} {when}: {cause}",
-                False,
-            )
-    for name, layer in named:
-        if layer.dead > DEAD and not (first and layer.kind in ("silu", "gelu")):
-            cause = "initialization" if first else "learning rate"
-            return Finding(
-                f"{name}: {layer.dead:.0%} of the {layer.kind} units are dead {when}: "
-                f"{cause} too large",
-                False,
-            )
-    count = f"{len(layers)} layer{'s' if len(layers) > 1 else ''}"
-    return Finding(f"{count} of units {when}: none saturated, inactive or dead")
+    problems = [
+        (*problem, name)
+        for name, layer in zip(names, layers.values(), strict=True)
+        if (problem := _problem(layer, when, first=first))
+    ]
+    if not problems:
+        count = f"{len(layers)} layer{'s' if len(layers) > 1 else ''}"
+        return Finding(f"{count} of units {when}: none saturated, inactive or dead")
+    _, words, name = min(problems, key=lambda problem: problem[0])
+    return Finding(f"{name}: {words}", False)
+
+
+def _problem(layer: LayerStatistics, when: str, *, first: bool) -> tuple[int, str] | None:
+    """The rank of a layer's worst problem, 0 for the worst of all, and its description."""
+    kind, std = layer.kind, layer.outputs.std
+    if not math.isfinite(std):
+        cause = "training diverged; lower the learning rate"
+        return 0, f"{kind} outputs are NaN or infinite {when}: {cause}"
+    if layer.bounded and layer.saturated > SATURATED:
+        cause = "weights have grown too large; lower the learning rate"
+        if first:
+            cause = "initialization too large; scale the weights by gain / sqrt(fan_in)"
+        return 1, (
+            f"{layer.saturated:.0%} of {kind} outputs saturated {when}: {cause}, or put a norm "
+            "before it"
+        )
+    if layer.bounded and std < INACTIVE:
+        cause = "initialization too small" if first else "it was hardly trained"
+        return 2, f"{kind} outputs have a standard deviation of only {std:.3f} {when}: {cause}"
+    if layer.dead > DEAD and not (first and kind in ("silu", "gelu")):
+        cause = "initialization" if first else "learning rate"
+        return 3, f"{layer.dead:.0%} of the {kind} units are dead {when}: {cause} too large"
+    return None

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,10 +60,6 @@ class RunResult:
     test_bits: float | None
     new: float
     samples: tuple[str, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """As plain data."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -153,13 +148,12 @@ def t_quantile(freedom: int) -> float:
 
 def not_held_out(results: Sequence[RunResult]) -> list[str]:
     """A sentence on the runs whose validation text is the one they were trained on."""
-    names = [result.name for result in results if not result.held_out]
-    if not names:
-        return []
-    return [
-        f"nothing is held out of the text that {', '.join(names)} learned from: what is called "
-        "validation loss there is a training loss, and says nothing of new text"
-    ]
+    names = ", ".join(result.name for result in results if not result.held_out)
+    sentence = (
+        f"nothing is held out of the text that {names} learned from: what is called validation "
+        "loss there is a training loss, and says nothing of new text"
+    )
+    return [sentence] if names else []
 
 
 def unit_edges(part: Part, tokenizer: Tokenizer) -> tuple[NDArray[np.int64], Floats]:
@@ -195,7 +189,7 @@ def differences(measured: Sequence[MeasuredRun]) -> list[Difference]:
 
     Raises DataError where the validation texts differ.
     """
-    check_same_text(measured)
+    check_same_text([(m.result.path, m.fingerprint) for m in measured])
     same_tokens = len({m.result.tokenizer for m in measured}) == 1
     ranked = sorted(measured, key=lambda m: rank(m.result))
     return [difference(ranked[0], other, same_tokens=same_tokens) for other in ranked[1:]]
@@ -206,27 +200,16 @@ def rank(result: RunResult) -> float:
     return math.inf if math.isnan(result.bits_per_byte) else result.bits_per_byte
 
 
-def check_same_text(measured: Sequence[MeasuredRun]) -> None:
-    """Raises DataError, with both fingerprints, unless all were measured on the same text."""
-    for other in measured[1:]:
-        if other.fingerprint != measured[0].fingerprint:
-            raise different_texts(
-                measured[0].result.path,
-                measured[0].fingerprint,
-                other.result.path,
-                other.fingerprint,
+def check_same_text(runs: Sequence[tuple[str, str]]) -> None:
+    """Raises DataError unless all runs, (path, fingerprint) each, were validated on the same text."""
+    (path, expected), *others = runs
+    for other, found in others:
+        if found != expected:
+            raise DataError(
+                f"{path} and {other} have different validation texts (sha256 {expected[:16]} and "
+                f"{found[:16]}), so their losses cannot be compared; train them on the same corpus "
+                "and split"
             )
-
-
-def different_texts(
-    first: str, first_fingerprint: str, second: str, second_fingerprint: str
-) -> DataError:
-    """The error for two runs that were validated on different texts."""
-    return DataError(
-        f"{first} and {second} have different validation texts (sha256 {first_fingerprint[:16]} and "
-        f"{second_fingerprint[:16]}), so their losses cannot be compared; train them on the same "
-        "corpus and split"
-    )
 
 
 def difference(
@@ -257,29 +240,25 @@ def format_loss(loss: float | None, error: float | None = None) -> str:
     """A loss with its standard error, where there is one; NaN and infinity in words."""
     if loss is None:
         return "-"
-    if math.isnan(loss):
-        text = "NaN"
-    else:
-        text = "infinite" if math.isinf(loss) else f"{loss:.4f}"
+    text = "NaN" if math.isnan(loss) else "infinite" if math.isinf(loss) else f"{loss:.4f}"
     return text if error is None else f"{text} ± {error:.4f}"
 
 
 def result_rows(results: Sequence[RunResult]) -> list[list[str]]:
     """A table of results, best first, the header before them."""
-    rows = [["run", "parameters", "seconds", "tokens", "validation", "unseen", "test", "bits/byte",
-             "new"]]  # fmt: skip
-    for result in sorted(results, key=rank):
-        rows.append(
-            [
-                result.name,
-                f"{result.parameters:,}",
-                f"{result.seconds:.1f}",
-                f"{result.tokens:,}",
-                format_loss(result.validation, result.validation_error),
-                format_loss(result.unseen),
-                format_loss(result.test, result.test_error),
-                format_loss(result.bits_per_byte),
-                f"{result.new:.0%}",
-            ]
-        )
-    return rows
+    header = "run parameters seconds tokens validation unseen test bits/byte new"
+    rows = [
+        [
+            result.name,
+            f"{result.parameters:,}",
+            f"{result.seconds:.1f}",
+            f"{result.tokens:,}",
+            format_loss(result.validation, result.validation_error),
+            format_loss(result.unseen),
+            format_loss(result.test, result.test_error),
+            format_loss(result.bits_per_byte),
+            f"{result.new:.0%}",
+        ]
+        for result in sorted(results, key=rank)
+    ]
+    return [header.split(), *rows]

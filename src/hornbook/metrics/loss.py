@@ -35,9 +35,9 @@ Floats = NDArray[np.float64]
 class Evaluation:
     """The loss over a part.
 
-    nats: mean per token. standard_error: of that mean, by document, or by block of a stream (None
-    of a single one).
+    nats: mean per token. standard_error: of that mean, by unit; None of a single one.
     bits_per_byte: all bits over all UTF-8 bytes predicted. tokens, bytes: how many were predicted.
+    units: how many documents, or blocks of a stream.
     """
 
     nats: float
@@ -75,7 +75,7 @@ def token_nats(model: LanguageModel, part: Part, *, batch_tokens: int = BATCH_TO
         overlap = model.context_length - 1
         length = max(ROW, 4 * overlap)
     chunks = part.chunks(length, overlap)
-    rows = Rows(chunks, np.arange(len(chunks.start)), min(length, _widest(part, length)))
+    rows = Rows(chunks, np.arange(len(chunks.start)), min(length, part.n_targets))
     device = model.device
     tokens = resident(part.tokens, device)
     nats = np.empty(part.n_targets)
@@ -95,11 +95,6 @@ def token_nats(model: LanguageModel, part: Part, *, batch_tokens: int = BATCH_TO
         nats[positions[scored]] = losses.cpu().numpy()[scored.ravel()]
     model.train(was_training)
     return nats
-
-
-def _widest(part: Part, length: int) -> int:
-    """A row length that a part fills: whole for a stream, room for the longest document."""
-    return length if part.n_targets >= length else part.n_targets
 
 
 def summarize(nats: Floats, part: Part, block: int) -> Evaluation:
@@ -159,20 +154,17 @@ def score(
     if not texts:
         return []
     if tokenizer.end_id is not None:
-        part = Part.of_documents(texts, tokenizer, unknown=unknown)
-        nats = token_nats(model, part)
-        pieces = [
-            (part, nats, a, b) for a, b in zip(part.starts[:-1], part.starts[1:], strict=True)
-        ]
+        parts = [Part.of_documents(texts, tokenizer, unknown=unknown)]
     else:
         before = tokenizer.decode([tokenizer.start_id])
-        pieces = []
-        for text in texts:
-            part = Part.of_stream(text, tokenizer, before=before, unknown=unknown)
-            pieces.append((part, token_nats(model, part), 0, part.n_targets))
+        parts = [Part.of_stream(text, tokenizer, before=before, unknown=unknown) for text in texts]
+    pieces: list[tuple[Floats, NDArray[Any]]] = []  # nats and targets of each text
+    for part in parts:
+        ends = part.starts[1:-1]
+        nats = token_nats(model, part)
+        pieces += zip(np.split(nats, ends), np.split(part.tokens[1:], ends), strict=True)
     scores = []
-    for text, (part, nats, first, last) in zip(texts, pieces, strict=True):
-        own, targets = nats[first:last], part.tokens[first + 1 : last + 1]
+    for text, (own, targets) in zip(texts, pieces, strict=True):
         n_bytes = len(tokenizer.decode_bytes(targets)) + (tokenizer.end_id is not None)
         scores.append(
             Score(

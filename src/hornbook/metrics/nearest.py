@@ -64,8 +64,7 @@ class NearestDocuments:
 
     def _most_alike(self, texts: Sequence[str]) -> list[list[int]]:
         """For each text the `among` documents whose character and pair counts are nearest."""
-        own = _counts(texts)
-        gaps = []
+        own, gaps = _counts(texts), []
         for first in range(0, len(self.documents), BLOCK):
             theirs = _counts(self.documents[first : first + BLOCK])
             # the squared distance, but for a constant of each text

@@ -1,12 +1,10 @@
 """Did a model learn, or did it memorize? Its samples against the training part and held-out text.
 
-Of each set of texts: how many appear verbatim in the training part, the longest span copied from it
-(suffix array), the distance to the nearest training document, and how much repeats. Held-out text of
-the same size is the yardstick, since new text shares spans with old text as well, and whole lines
-where a corpus repeats itself. Where documents are unique, no held-out document appears in the
-training part, yet a sample may match one by chance. How often is estimated from the samples that
-match held-out documents, which the model cannot have copied. Shares have standard errors, and
-nothing within them is called memorizing.
+Held-out text of the same size is the yardstick, since new text shares spans with old text as well,
+and whole lines where a corpus repeats itself. Where documents are unique, no held-out document
+appears in the training part, yet a sample may match one by chance. How often is estimated from the
+samples that match held-out documents, which the model cannot have copied. Shares have standard
+errors, and nothing within them is called memorizing.
 """
 
 from __future__ import annotations
@@ -22,13 +20,7 @@ import numpy as np
 
 from hornbook.generate import sample
 from hornbook.generate.sampling import make_generator
-from hornbook.metrics.copying import (
-    CopyStatistics,
-    copy_statistics,
-    mean,
-    percent,
-    share_error,
-)
+from hornbook.metrics.copying import CopyStatistics, copy_statistics, mean, percent, share_error
 from hornbook.metrics.finding import Finding
 from hornbook.metrics.loss import token_nats
 from hornbook.metrics.text_index import TEXTS, TextIndex, scored_at_once
@@ -57,10 +49,6 @@ class LossAgainstCounts:
     def uses_context(self) -> bool:
         """Whether the loss is nearer that of bigram counts, or below it, than of unigram counts."""
         return self.loss < (self.unigram + min(self.unigram, self.bigram)) / 2
-
-    def to_json(self) -> dict[str, float]:
-        """As plain data, under the keys of format 2."""
-        return {"loss": self.loss, "symbols": self.unigram, "pairs": self.bigram}
 
 
 @dataclass(frozen=True)
@@ -124,39 +112,36 @@ class Novelty:
         """The word and the figures behind it, as a sentence."""
         own, held = self.samples, self.held_out
         excerpt = " (by an excerpt of the training part)" if self.excerpt else ""
-        said = [f"{self.word}{excerpt}: "]
+        parts = []
         if self.word.startswith("has") and self.losses and not self.losses.uses_context:
-            said.append(
+            parts.append(
                 f"its loss of {self.losses.loss:.2f} nats is nearer that of unigram counts "
-                f"({self.losses.unigram:.2f}) than of bigram counts ({self.losses.bigram:.2f}); "
+                f"({self.losses.unigram:.2f}) than of bigram counts ({self.losses.bigram:.2f})"
             )
         if own.verbatim or self.documents:
-            said.append(
-                f"{percent(own.verbatim)} of {own.texts:,} samples appear verbatim in the training "
-                "part"
-            )
-            said.append(
-                f", {percent(self.expected)} (± {100 * self.error:.1f}) "
-                + ("are expected by chance; " if self.by_chance else "of held-out text do; ")
-                if held.texts
-                else "; "
-            )
-        said.append(f"the longest copied span is {own.span:.1f} characters on average")
-        if held.texts:
-            said.append(f", {held.span:.1f} in held-out text")
+            copies = f"{percent(own.verbatim)} of {own.texts:,} samples appear verbatim in the "
+            copies += "training part"
+            if held.texts:
+                of = "are expected by chance" if self.by_chance else "of held-out text do"
+                copies += f", {percent(self.expected)} (± {100 * self.error:.1f}) {of}"
+            parts.append(copies)
+        beside = f", {held.span:.1f} in held-out text" if held.texts else ""
+        parts.append(f"the longest copied span is {own.span:.1f} characters on average{beside}")
         if own.empty:
-            said.append(f"; {own.empty:,} of {own.empty + own.texts:,} samples empty")
-        return "".join(said)
+            parts.append(f"{own.empty:,} of {own.empty + own.texts:,} samples empty")
+        return f"{self.word}{excerpt}: {'; '.join(parts)}"
 
     def to_json(self) -> dict[str, Any]:
         """As plain data, under the keys of format 2."""
+        losses = self.losses
         return {
             "verdict": self.verdict,
             "memorising": self.memorizing,
             "word": self.word,
             "expected": self.expected,
             "error": self.error,
-            "level": self.losses.to_json() if self.losses is not None else None,
+            "level": losses
+            and {"loss": losses.loss, "symbols": losses.unigram, "pairs": losses.bigram},
             "samples": self.samples.to_json(),
             "held_out": self.held_out.to_json(),
         }
@@ -179,7 +164,7 @@ def novelty_of(
     if split.documents:
         rest = [cut(text) for text in held]
     else:
-        length = max(1, max((len(text) for text in samples), default=1))
+        length = max([1, *map(len, samples)])
         rest = [
             text[first : first + length]
             for text in held[:1]
@@ -213,9 +198,9 @@ def measure_novelty(
     no random generator but its own is used.
     """
     texts = _draw(model, tokenizer, index, index.sample_tokens, samples)
-    counted = index.counted_losses(tokenizer)
-    nats = token_nats(model, counted.part, batch_tokens=scored_at_once(tokenizer))
-    losses = LossAgainstCounts(float(nats.mean()), counted.unigram, counted.bigram)
+    part, unigram, bigram = index.counted_losses(tokenizer)
+    nats = token_nats(model, part, batch_tokens=scored_at_once(tokenizer))
+    losses = LossAgainstCounts(float(nats.mean()), unigram, bigram)
     return novelty_of(texts, index, losses, partial(_cut, tokenizer, index.sample_tokens))
 
 
@@ -232,7 +217,7 @@ def seconds_of_novelty(
     begin = time.perf_counter()
     _draw(model, tokenizer, index, tokens, SAMPLES)
     drawing = (time.perf_counter() - begin) * index.sample_tokens / tokens
-    part = index.counted_losses(tokenizer).part
+    part, _, _ = index.counted_losses(tokenizer)
     begin = time.perf_counter()
     token_nats(model, part, batch_tokens=scored_at_once(tokenizer))
     scoring = time.perf_counter() - begin
@@ -273,12 +258,12 @@ def novelty_report(
         verdict = "not judged: no text is held out that samples could be compared with"
         return {"verdict": verdict, "memorising": False, "kept": None, "last": None}
     of_kept = measure_novelty(kept, tokenizer, index)
-    of_last = measure_novelty(last, tokenizer, index) if last is not None else None
+    of_last = None if last is None else measure_novelty(last, tokenizer, index)
     return {
         "verdict": novelty_finding(of_kept, of_last, best_step, steps).text,
         "memorising": of_kept.memorizing or (of_last is not None and of_last.memorizing),
         "kept": of_kept.to_json(),
-        "last": of_last.to_json() if of_last is not None else None,
+        "last": of_last and of_last.to_json(),
     }
 
 
@@ -288,13 +273,8 @@ def _draw(
     """Samples of at most so many tokens."""
     was_training = model.training
     n = max(TEXTS, min(samples, MAX_TOKENS // max(1, index.sample_tokens)))
-    drawn = sample(
-        model,
-        tokenizer,
-        n=n if index.split.documents else STRETCHES,
-        max_tokens=tokens,
-        generator=make_generator(0),
-    )
+    n = n if index.split.documents else STRETCHES
+    drawn = sample(model, tokenizer, n=n, max_tokens=tokens, generator=make_generator(0))
     model.train(was_training)
     return [s.text for s in drawn]
 

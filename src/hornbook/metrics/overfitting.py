@@ -24,7 +24,6 @@ def overfitting(evaluations: Sequence[LossPoint]) -> LossPoint | None:
     best = min(finite, key=lambda point: point[2])
     after = [point for point in finite if point[0] > best[0]]
     for before, now in pairwise(after):
-        rises = min(before[2], now[2]) > best[2] + NOTICEABLE
-        if rises and now[1] < best[1]:
+        if min(before[2], now[2]) > best[2] + NOTICEABLE and now[1] < best[1]:
             return now
     return None

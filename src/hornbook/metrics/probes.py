@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from types import TracebackType
 from typing import Any, Self
 
 import torch
@@ -102,18 +101,9 @@ class LayerStatistics:
             float(flat.all(0).float().mean()),
         )
 
-    def to_json(self) -> dict[str, Any]:
-        """As plain data, for probes.jsonl."""
-        return {
-            "kind": self.kind,
-            "spread": asdict(self.outputs),
-            "saturated": self.saturated,
-            "dead": self.dead,
-        }
-
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> LayerStatistics:
-        """From plain data."""
+        """From a record of probes.jsonl."""
         outputs = Distribution.from_json(data["spread"])
         return cls(data["kind"], outputs, data["saturated"], data["dead"])
 
@@ -135,11 +125,15 @@ class ParameterStatistics:
     update_ratio: float
     gradients: Distribution
 
-    def to_json(self) -> dict[str, Any]:
-        """As plain data, for probes.jsonl."""
-        data = asdict(self)
-        data["spread"] = data.pop("gradients")
-        return data
+    @classmethod
+    def of(cls, parameter: nn.Parameter, before: Tensor) -> ParameterStatistics:
+        """The statistics of a parameter after a step; `before`: its values then, subsampled."""
+        assert parameter.grad is not None
+        after = subsample(parameter)
+        gradients = Distribution.of(subsample(parameter.grad))
+        data, change = float(after.std()), float((after - before).std())
+        least = max(data, 1e-30)
+        return cls(data, gradients.std, gradients.std / least, change / least, gradients)
 
 
 class Probe:
@@ -169,19 +163,14 @@ class Probe:
         self._before = {name: subsample(p).clone() for name, p in matrices(self.model)}
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         for handle in self._handles:
             handle.remove()
         self._handles = []
         self.gradients = {n: self.gradients[n] for n in self.activations if n in self.gradients}
         for name, parameter in matrices(self.model):
             if parameter.grad is not None:
-                self.parameters[name] = parameter_statistics(parameter, self._before[name])
+                self.parameters[name] = ParameterStatistics.of(parameter, self._before[name])
         self._before = {}
 
     def _hook(self, name: str) -> Any:
@@ -198,10 +187,16 @@ class Probe:
     def record(self) -> dict[str, Any]:
         """Everything as plain data, for probes.jsonl."""
         return {
-            "activations": {name: layer.to_json() for name, layer in self.activations.items()},
+            "activations": {name: to_json(layer) for name, layer in self.activations.items()},
             "gradients": {name: asdict(found) for name, found in self.gradients.items()},
-            "parameters": {name: found.to_json() for name, found in self.parameters.items()},
+            "parameters": {name: to_json(found) for name, found in self.parameters.items()},
         }
+
+
+def to_json(statistics: LayerStatistics | ParameterStatistics) -> dict[str, Any]:
+    """As plain data; the distribution is called `spread` in probes.jsonl."""
+    names = {"outputs": "spread", "gradients": "spread"}
+    return {names.get(name, name): value for name, value in asdict(statistics).items()}
 
 
 def unit_layers(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
@@ -228,15 +223,3 @@ def _some_rows(x: Tensor) -> Tensor:
     """At most about OUTPUTS values of (..., units), evenly spread over the examples, (n, units)."""
     rows = x.detach().reshape(-1, x.shape[-1])
     return rows[:: math.ceil(rows.numel() / OUTPUTS)]
-
-
-def parameter_statistics(parameter: nn.Parameter, before: Tensor) -> ParameterStatistics:
-    """The statistics of a parameter after a step; `before`: its values then, subsampled."""
-    assert parameter.grad is not None
-    after = subsample(parameter)
-    gradients = Distribution.of(subsample(parameter.grad))
-    data, change = float(after.std()), float((after - before).std())
-    least = max(data, 1e-30)
-    return ParameterStatistics(
-        data, gradients.std, gradients.std / least, change / least, gradients
-    )

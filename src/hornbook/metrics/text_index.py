@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -25,18 +25,6 @@ MAX_SCORED_TOKENS = 8192  # of held-out text that losses are compared on
 MAX_LOGITS = 1 << 23  # computed at once
 
 
-@dataclass(frozen=True)
-class CountedLosses:
-    """Losses of counts of the training part on some held-out text, in nats per token.
-
-    unigram, bigram: interpolated Kneser-Ney of order 1 and 2. part: the held-out text.
-    """
-
-    part: Part
-    unigram: float
-    bigram: float
-
-
 class TextIndex:
     """The training part of a split, indexed; each index is built when it is first used.
 
@@ -50,7 +38,7 @@ class TextIndex:
         self.split = split
         self.documents = frozenset(split.train) if split.documents else frozenset()
         self.held_out_statistics: dict[Hashable, Any] = {}
-        self._counted: dict[Hashable, CountedLosses] = {}  # by tokenizer
+        self._counted: dict[Hashable, tuple[Part, float, float]] = {}  # by tokenizer
 
     def __contains__(self, text: str) -> bool:
         """Whether the text is a training document, or appears in the training part of a stream."""
@@ -87,8 +75,9 @@ class TextIndex:
         """Tokens that samples are limited to: twice the longest document, at most 200."""
         return min(MAX_SAMPLE_TOKENS, 2 * max(map(len, self.documents), default=MAX_SAMPLE_TOKENS))
 
-    def counted_losses(self, tokenizer: Tokenizer) -> CountedLosses:
-        """The losses of unigram and bigram counts on some held-out text."""
+    def counted_losses(self, tokenizer: Tokenizer) -> tuple[Part, float, float]:
+        """Some held-out text and the losses of unigram and bigram counts on it, in nats per token
+        (interpolated Kneser-Ney of order 1 and 2)."""
         key = tokenizer.kind, *map(tokenizer.symbol, range(tokenizer.vocab_size))
         if key not in self._counted:
             some = replace(
@@ -96,16 +85,14 @@ class TextIndex:
                 validation=_first(self.split.validation, scored_at_once(tokenizer)),
             )  # fmt: skip
             part, train = (some.part(name, tokenizer, unknown="skip") for name in ("val", "train"))
-            tokens, starts = (
-                torch.from_numpy(a.astype(np.int64)) for a in (train.tokens, train.starts)
-            )
+            fitted_to = [torch.from_numpy(a.astype(np.int64)) for a in (train.tokens, train.starts)]
             losses = []
             for order in (1, 2):
                 counts = NGram(NGramConfig(order=order), tokenizer.vocab_size, tokenizer.end_id)
-                counts.fit(tokens, starts)
+                counts.fit(*fitted_to)
                 nats = token_nats(counts, part, batch_tokens=scored_at_once(tokenizer))
                 losses.append(float(nats.mean()))
-            self._counted[key] = CountedLosses(part, *losses)
+            self._counted[key] = part, losses[0], losses[1]
         return self._counted[key]
 
 

@@ -160,13 +160,14 @@ class DecodingState:
     that the cache covers.
     """
 
-    def __init__(self, ids: Tensor, cache: Iterable[Any] = (), length: int = 0) -> None:
+    def __init__(self, ids: Tensor, cache: Iterable[Any] = (), length: Any = 0) -> None:
         self.ids = ids.clone()  # rows move in place, and the caller's must not
-        self.cache, self.length = list(cache), length
+        self.cache = list(cache)
+        self.length: int = length  # a tensor while a step is traced
 
     def positions(self, n: int) -> Tensor:
         """The positions of the next n tokens, (n,)."""
-        return torch.arange(self.length, self.length + n, device=self.ids.device)
+        return self.length + torch.arange(n, device=self.ids.device)
 
     def append(self, ids: Tensor) -> None:
         """Appends one token per row, (B,), to ids."""

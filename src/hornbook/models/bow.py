@@ -73,10 +73,9 @@ class Bow(CachedModel):
 
     def read(self, ids: Tensor, state: DecodingState) -> Tensor:
         """(B, T) -> (B, V): the average is the sum so far over the number of positions."""
-        end = state.length + ids.shape[1]
-        positions = torch.arange(state.length, end, device=ids.device)
+        positions = state.positions(ids.shape[1])
         x = self.token_embedding(ids) + self.position_embedding(positions)  # (B, T, C)
         state.cache[0] = state.cache[0] + x.sum(1)
-        x = x[:, -1] + state.cache[0] / end
+        x = x[:, -1] + state.cache[0] / (state.length + ids.shape[1])
         logits: Tensor = self.head(x + self.mlp(x))
         return logits

@@ -1,11 +1,9 @@
 """A modern GPT, exactly in the form of Hugging Face's Qwen3, which can load its weights.
 
-RMSNorm before each branch and at the end; rotary positions; queries and keys normalized per head with
-learned weights before they are rotated; SwiGLU; no biases; fewer heads for keys and values if wanted
-(grouped queries). Left out of Qwen3: sliding windows, which its small models do not use.
-`pair_embedding` and `conv_kernel` are not part of it and off by default. Qwen3 technical report 2025;
-RoPE: Su et al. 2021; SwiGLU: Shazeer 2020; QK-norm: Henry et al. 2020; grouped queries: Ainslie et al.
-2023.
+RMSNorm before each branch and at the end; rotary positions; QK-norm per head; SwiGLU; grouped queries;
+no biases. Left out of Qwen3: sliding windows, which its small models do not use. `pair_embedding` and
+`conv_kernel` are not part of it and off by default. Qwen3 technical report 2025; RoPE: Su et al. 2021;
+SwiGLU: Shazeer 2020; QK-norm: Henry et al. 2020; grouped queries: Ainslie et al. 2023.
 
 B batch, T positions, C channels (n_embd), H heads, G heads of keys and values, D channels of a head, V
 vocabulary.
@@ -49,13 +47,10 @@ class GPTConfig(ModelConfig):
     tie_embeddings: bool = Field(False, description="the head is the embedding, transposed")
     dropout: float = Field(0.0, ge=0, lt=1, description="on the residual branches")
     pair_embedding: bool = Field(
-        False, description="also embeds each token with the one before it; not part of Qwen3"
+        False, description="also embeds each token with the one before it; not in Qwen3"
     )
     conv_kernel: int = Field(
-        1,
-        ge=1,
-        le=64,
-        description="positions that a convolution before SwiGLU joins; 1: none; not part of Qwen3",
+        1, ge=1, le=64, description="width of a convolution before SwiGLU; 1: none; not in Qwen3"
     )
 
     @model_validator(mode="after")
@@ -156,27 +151,25 @@ class GPT(CachedModel):
         super().__init__(config, vocab_size, end_id, config.context_length)
         self.head_dim, self.rope_base = config.n_embd // config.n_head, config.rope_base
         self.conv_kernel = config.conv_kernel
-        self.token_embedding = nn.Embedding(vocab_size, config.n_embd)
-        self.pair_embedding = (
-            PairEmbedding(vocab_size, config.n_embd, end_id) if config.pair_embedding else None
-        )
+        dim = config.n_embd
+        self.token_embedding = nn.Embedding(vocab_size, dim)
+        pairs = config.pair_embedding
+        self.pair_embedding = PairEmbedding(vocab_size, dim, end_id) if pairs else None
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layer))
-        self.norm = RMSNorm(config.n_embd, config.norm_eps)
-        self.head = (
-            None if config.tie_embeddings else nn.Linear(config.n_embd, vocab_size, bias=False)
-        )
+        self.norm = RMSNorm(dim, config.norm_eps)
+        self.head = None if config.tie_embeddings else nn.Linear(dim, vocab_size, bias=False)
         self.init_weights()
 
     def init_weights(self) -> None:
         """Every branch begins as zero, so that a deep stack begins as its embedding.
 
-        | parameter               | from                 |
-        | ----------------------- | -------------------- |
-        | embedding               | N(0, 1); tied: N(0, 0.02) |
-        | q, k, v, gate, up       | N(0, 1 / fan_in)     |
-        | o_proj, down_proj       | 0                    |
-        | head, pairs, convolutions | 0 (logits begin uniform) |
-        | norms                   | 1                    |
+        | parameter                 | from                      |
+        | ------------------------- | ------------------------- |
+        | embedding                 | N(0, 1); tied: N(0, 0.02) |
+        | q, k, v, gate, up         | N(0, 1 / fan_in)          |
+        | o_proj, down_proj         | 0                         |
+        | head, pairs, convolutions | 0 (logits begin uniform)  |
+        | norms                     | 1                         |
         """
         for name, parameter in self.named_parameters():
             if name == "token_embedding.weight":
@@ -199,17 +192,20 @@ class GPT(CachedModel):
         # rotary positions are relative: inside a document they need not begin at 0
         positions = torch.arange(ids.shape[1], device=ids.device)
         cos, sin = rotary_angles(positions, self.head_dim, self.rope_base)  # (T, D)
-        x = self.token_embedding(ids)  # (B, T, C)
+        x = self.embed(ids)  # (B, T, C)
         mask = same = None
         if self.end_id is not None:
             starts = document_starts(ids, self.end_id)
             mask = document_mask(starts)
             same = same_document(starts, self.conv_kernel, x.dtype)
-        if self.pair_embedding is not None:
-            x = x + self.pair_embedding(ids)
         for block in self.blocks:
             x = block(x, cos, sin, mask, same)
         return self.logits(x)
+
+    def embed(self, ids: Tensor, before: Tensor | None = None) -> Tensor:
+        """(B, T) -> (B, T, C); before: the token before each row, (B,), if there is one."""
+        x: Tensor = self.token_embedding(ids)
+        return x if self.pair_embedding is None else x + self.pair_embedding(ids, before)
 
     def logits(self, x: Tensor) -> Tensor:
         """The last norm and the head, (..., C) -> (..., V)."""
@@ -227,9 +223,8 @@ class GPT(CachedModel):
         """(B, T) -> (B, V)."""
         positions = state.positions(ids.shape[1])
         cos, sin = rotary_angles(positions, self.head_dim, self.rope_base)  # (T, D)
-        x = self.token_embedding(ids)  # (B, T, C)
-        if self.pair_embedding is not None:
-            x = x + self.pair_embedding(ids, state.ids[:, -2] if state.length else None)
+        began = state.ids.shape[1] > ids.shape[1]
+        x = self.embed(ids, state.ids[:, -2] if began else None)  # (B, T, C)
         for block, *cache in zip(self.blocks, state.cache[::2], state.cache[1::2], strict=True):
             x = block(x, cos, sin, cache=cache)
         return self.logits(x[:, -1])

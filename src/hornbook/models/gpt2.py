@@ -25,7 +25,7 @@ from hornbook.models.base import DecodingState, check_divides
 from hornbook.models.cached import CachedModel
 
 
-class GPTConfig(ModelConfig):
+class GPT2Config(ModelConfig):
     """Sizes of the notes' GPT."""
 
     name: Literal["gpt2"] = "gpt2"
@@ -49,7 +49,7 @@ class GPTConfig(ModelConfig):
 class CausalSelfAttention(nn.Module):
     """Every position attends to itself and earlier ones, by `n_head` heads."""
 
-    def __init__(self, config: GPTConfig) -> None:
+    def __init__(self, config: GPT2Config) -> None:
         super().__init__()
         self.n_head = config.n_head
         self.qkv = nn.Linear(config.n_embd, 3 * config.n_embd, bias=False)
@@ -69,7 +69,7 @@ class CausalSelfAttention(nn.Module):
 class MLP(nn.Sequential):
     """Each position by itself: (B, T, C) -> (B, T, 4C) -> (B, T, C)."""
 
-    def __init__(self, config: GPTConfig) -> None:
+    def __init__(self, config: GPT2Config) -> None:
         super().__init__(
             nn.Linear(config.n_embd, 4 * config.n_embd),
             nn.ReLU() if config.activation == "relu" else nn.GELU(),
@@ -80,7 +80,7 @@ class MLP(nn.Sequential):
 class Block(nn.Module):
     """Attention, then an MLP, each on the normalized stream and added to it."""
 
-    def __init__(self, config: GPTConfig) -> None:
+    def __init__(self, config: GPT2Config) -> None:
         super().__init__()
         self.ln1 = nn.LayerNorm(config.n_embd)
         self.attn = CausalSelfAttention(config)
@@ -98,7 +98,7 @@ class Block(nn.Module):
 class GPT2(CachedModel):
     """Embeddings of token and position, blocks, a last LayerNorm, a head."""
 
-    def __init__(self, config: GPTConfig, vocab_size: int, end_id: int | None) -> None:
+    def __init__(self, config: GPT2Config, vocab_size: int, end_id: int | None) -> None:
         super().__init__(config, vocab_size, end_id, config.context_length)
         self.token_embedding = nn.Embedding(vocab_size, config.n_embd)
         self.position_embedding = nn.Embedding(config.context_length, config.n_embd)

@@ -51,8 +51,7 @@ class MLPConfig(ModelConfig):
         0.1, gt=0, le=1, description="weight of the newest batch in batchnorm's running statistics"
     )
     statistics: Literal["running", "calibrated"] = Field(
-        "running",
-        description="of batchnorm in evaluation: running averages, or measured over the training part",
+        "running", description="of batchnorm in evaluation; calibrated: over the training part"
     )
     init: Literal["scaled", "naive"] = Field(
         "scaled", description="scaled: tanh gain, small last layer; naive: N(0, 1) everywhere"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from hornbook.config import SECTIONS, ModelConfig, RunConfig
 from hornbook.errors import ConfigError, did_you_mean
@@ -16,95 +16,73 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Entry:
-    """A model of the registry: its module and classes, one line of what it is, its source."""
+    """A model of the registry: its class as "module.Class", one line of what it is, its source."""
 
-    module: str
-    model: str
-    config: str
+    path: str
     line: str
     source: str
     trained: bool = True  # False: made from runs by `hornbook mix`
 
-    def load(self, attribute: str) -> Any:
-        """A class of its module."""
-        return getattr(importlib.import_module(f"hornbook.models.{self.module}"), attribute)
+    @property
+    def model(self) -> type[LanguageModel]:
+        """The class of the model."""
+        return cast("type[LanguageModel]", self._load(""))
+
+    @property
+    def config(self) -> type[ModelConfig]:
+        """The class of its settings, named as the model with "Config"."""
+        return cast(type[ModelConfig], self._load("Config"))
+
+    def _load(self, ending: str) -> Any:
+        module, name = self.path.split(".")
+        return getattr(importlib.import_module(f"hornbook.models.{module}"), name + ending)
 
 
-MODELS: dict[str, Entry] = {
+MODELS = {
     "ngram": Entry(
-        "ngram",
-        "NGram",
-        "NGramConfig",
+        "ngram.NGram",
         "counts of the last few tokens, smoothed; fitted in one pass",
         "Kneser and Ney 1995; Chen and Goodman 1999 (modified, interpolated)",
     ),
     "bigram": Entry(
-        "bigram",
-        "Bigram",
-        "BigramConfig",
+        "bigram.Bigram",
         "one row of logits for each token, trained: the smallest neural model",
         "the notes, Bigram",
     ),
     "mlp": Entry(
-        "mlp",
-        "MLP",
-        "MLPConfig",
+        "mlp.MLP",
         "the last few tokens' embeddings, hidden layers of tanh; batchnorm or layernorm",
         "Bengio et al. 2003; the notes, Trigram+MLP and BatchNorm",
     ),
     "wavenet": Entry(
-        "wavenet",
-        "WaveNet",
-        "WaveNetConfig",
+        "wavenet.WaveNet",
         "neighbors joined two by two, level by level: dilated causal convolutions",
         "van den Oord et al. 2016; the notes, WaveNet",
     ),
-    "rnn": Entry(
-        "rnn",
-        "RNN",
-        "RNNConfig",
-        "a state that each token changes",
-        "Elman 1990; Mikolov et al. 2010",
-    ),
+    "rnn": Entry("rnn.RNN", "a state that each token changes", "Elman 1990; Mikolov et al. 2010"),
     "lstm": Entry(
-        "rnn",
-        "RNN",
-        "RNNConfig",
+        "rnn.RNN",
         "a state and a memory with input, forget and output gates",
         "Hochreiter and Schmidhuber 1997",
     ),
-    "gru": Entry(
-        "rnn",
-        "RNN",
-        "RNNConfig",
-        "a state mixed with a candidate by gates",
-        "Cho et al. 2014",
-    ),
+    "gru": Entry("rnn.RNN", "a state mixed with a candidate by gates", "Cho et al. 2014"),
     "bow": Entry(
-        "bow",
-        "Bow",
-        "BowConfig",
+        "bow.Bow",
         "a bag of words: the plain average of earlier tokens, then a small MLP",
         "the notes, Attention versions 1 to 3; makemore",
     ),
     "gpt2": Entry(
-        "gpt2",
-        "GPT2",
-        "GPTConfig",
+        "gpt2.GPT2",
         "the notes' GPT: learned positions, LayerNorm, ReLU or GELU, dropout",
         "Radford et al. 2019; the notes, GPT",
     ),
     "gpt": Entry(
-        "gpt",
-        "GPT",
-        "GPTConfig",
+        "gpt.GPT",
         "a modern GPT: RMSNorm, rotary positions, QK-norm, SwiGLU, grouped queries",
         "Qwen3 technical report 2025; Su et al. 2021; Shazeer 2020",
     ),
     "mixture": Entry(
-        "mixture",
-        "Mixture",
-        "MixtureConfig",
+        "mixture.Mixture",
         "trained runs averaged, made by `hornbook mix`",
         "Jelinek and Mercer 1980; Hansen and Salamon 1990",
         trained=False,
@@ -112,17 +90,19 @@ MODELS: dict[str, Entry] = {
 }
 
 
+def model_config(settings: Mapping[str, Any]) -> ModelConfig:
+    """The configuration of the model that `settings["name"]` names.
+
+    Raises ConfigError for an unknown model or field.
+    """
+    return config_class(str(settings.get("name", ""))).parse(settings, "model")
+
+
 def config_class(name: str) -> type[ModelConfig]:
     """The class of a model's settings. Raises ConfigError for an unknown model."""
     if name not in MODELS:
         raise ConfigError(f"model: found {name!r}, no such model{did_you_mean(name, MODELS)}")
-    cls: type[ModelConfig] = MODELS[name].load(MODELS[name].config)
-    return cls
-
-
-def model_config(settings: Mapping[str, Any]) -> ModelConfig:
-    """The settings of the model that they name. Raises ConfigError for an unknown model or field."""
-    return config_class(str(settings.get("name", ""))).parse(settings, "model")
+    return MODELS[name].config
 
 
 def parse_run_config(data: Mapping[str, Any]) -> RunConfig:
@@ -144,9 +124,8 @@ def parse_run_config(data: Mapping[str, Any]) -> RunConfig:
 
 def build_model(config: ModelConfig, vocab_size: int, end_id: int | None) -> LanguageModel:
     """A fresh model, initialized from torch's global generator."""
-    entry = MODELS[config.name]
-    model: LanguageModel = entry.load(entry.model)(config, vocab_size, end_id)
-    return model
+    build: Callable[..., LanguageModel] = MODELS[config.name].model
+    return build(config, vocab_size, end_id)
 
 
 def build_on_meta(config: ModelConfig, vocab_size: int, end_id: int | None) -> LanguageModel:

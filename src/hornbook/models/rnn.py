@@ -25,9 +25,7 @@ class RNNConfig(ModelConfig):
     context_length: int = Field(64, gt=0, le=1 << 24, description="longest sequence, in tokens")
     n_embd: int = Field(64, gt=0, description="channels of an embedding")
     n_hidden: int = Field(128, gt=0, description="units of the state")
-    n_layer: int = Field(
-        1, gt=0, le=512, description="layers, each over the outputs of the one before"
-    )
+    n_layer: int = Field(1, gt=0, le=512, description="layers")
     dropout: float = Field(0.0, ge=0, lt=1, description="on the output of each layer")
 
 

@@ -48,12 +48,10 @@ class WaveNetConfig(ModelConfig):
         0.1, gt=0, le=1, description="weight of the newest batch in batchnorm's running statistics"
     )
     statistics: Literal["running", "calibrated"] = Field(
-        "running",
-        description="of batchnorm in evaluation: running averages, or measured over the training part",
+        "running", description="of batchnorm in evaluation; calibrated: over the training part"
     )
     residual: bool = Field(
-        False,
-        description="each level adds its later input to its output (the paper; not the notes)",
+        False, description="each level adds its later input to its output (not in the notes)"
     )
     dropout: float = Field(0.0, ge=0, lt=1, description="on each level")
 

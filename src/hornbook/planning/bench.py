@@ -154,7 +154,7 @@ class Bench:
             storage = tensor.untyped_storage()
             if storage.data_ptr() not in own:
                 kept[storage.data_ptr()] = storage.nbytes()
-            return tensor
+            return tensor.detach()  # the tensor itself would keep its graph alive for good
 
         generator = torch.Generator().manual_seed(0)
         shape = (rows, plan.shape.row_length)

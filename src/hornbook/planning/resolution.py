@@ -69,7 +69,7 @@ class Resolution:
         """The context of the preset; None where it is not decided for the text."""
         name, part, held_out = "model.context_length", self.data.train, self.data.validation
         entry = MODELS[self.draft["model.name"]]
-        if not self.draft.has(name) or entry.load(entry.model).sliding:
+        if not self.draft.has(name) or entry.model.sliding:
             return None
         context: int = self.draft[name]
         if self.draft.is_requested(name):

@@ -1,6 +1,6 @@
 """The run directory: all there is to know about a trained model, moved by moving it.
 
-    config.json        settings resolved, versions, corpus fingerprint, hardware; "format": 2
+    config.json        settings resolved, versions, corpus fingerprint, hardware; "format": 3
     tokenizer.json     the Hugging Face tokenizers format
     model.safetensors  the best weights by validation loss
     log.jsonl          one object a line while training
@@ -24,9 +24,14 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
-from hornbook.config import RunConfig
+from hornbook.config import DataConfig, RunConfig
+from hornbook.data.corpora import load_corpus
+from hornbook.data.corpus import Corpus
+from hornbook.data.limits import LIMITS
+from hornbook.data.part import Part
+from hornbook.data.split import Split, split_corpus
 from hornbook.errors import ConfigError, DataError, RunError, did_you_mean
 from hornbook.files import (
     Header,
@@ -39,17 +44,12 @@ from hornbook.files import (
     write_json,
 )
 from hornbook.machine import alive
-from hornbook.models.registry import parse_run_config
+from hornbook.models.base import LanguageModel
+from hornbook.models.registry import build_model, build_on_meta, parse_run_config
 from hornbook.runs.commands import resume_command
 from hornbook.runs.schema import FORMAT, Facts, Record, Report, checked, migrated
 from hornbook.tokenizers import Tokenizer, load_tokenizer
 from hornbook.tokenizers.base import Unknown
-
-if TYPE_CHECKING:
-    from hornbook.data.corpus import Corpus
-    from hornbook.data.part import Part
-    from hornbook.data.split import Split
-    from hornbook.models.base import LanguageModel
 
 STATE = re.compile(r"state-([0-9]{8,18})(-[0-9]+)?\.safetensors")
 
@@ -77,11 +77,11 @@ class StoredRun:
                 known = sorted(p.name for p in beside if os.path.isfile(p / "config.json"))
             hint = did_you_mean(path.name, known) if known else ""
             raise RunError(f"{path}: found {found}, expected a run directory{hint}")
-        if not user_path(path / "config.json", RunError).is_file():
+        file = path / "config.json"
+        if not user_path(file, RunError).is_file():
             raise RunError(
                 f"{path}: found no config.json, expected a run directory that hornbook wrote"
             )
-        file = path / "config.json"
         facts = migrated(file, read_json(file))
         checked(file, facts, Facts)
         try:
@@ -107,25 +107,19 @@ class StoredRun:
     @cached_property
     def model(self) -> LanguageModel:
         """The model with its best weights, on the CPU, in evaluation mode."""
-        from hornbook.models.registry import build_model
-
         file = self.path / "model.safetensors"
         known = self.config.model, self.tokenizer.vocab_size, self.tokenizer.end_id
-        weights = read_tensors(file, self._check_weights)
+
+        def check(header: Header) -> None:  # before any memory is taken
+            build_on_meta(*known).check_weights(header.tensors)
+
+        weights = read_tensors(file, check)
         model = build_model(*known)
         try:
             model.load_weights(weights)
         except RunError as error:
             raise RunError(f"{file}: {error}") from None
         return model.eval()
-
-    def _check_weights(self, header: Header) -> None:
-        """Raises RunError where tensors are not those of the model; takes no memory for either."""
-        from hornbook.models.registry import build_on_meta
-
-        tokenizer = self.tokenizer
-        shapes = build_on_meta(self.config.model, tokenizer.vocab_size, tokenizer.end_id)
-        shapes.check_weights(header.tensors)
 
     @property
     def log(self) -> list[dict[str, Any]]:
@@ -156,14 +150,10 @@ class StoredRun:
     @property
     def large(self) -> bool:
         """Whether its corpus was too large for memory, so that only excerpts of it are at hand."""
-        from hornbook.data.limits import LIMITS
-
         return int(self.facts["corpus"]["bytes"]) >= LIMITS.in_memory
 
     def corpus(self) -> Corpus:
         """The corpus it was trained on, read again. Raises DataError where it is gone or changed."""
-        from hornbook.data.corpora import load_corpus
-
         known = self.facts["corpus"]
         config = self.config.data.model_copy(update={"kind": known["kind"]})
         try:
@@ -181,18 +171,12 @@ class StoredRun:
 
     def split(self) -> Split:
         """The texts of its train, validation and test parts."""
-        from hornbook.data.split import split_corpus
-
         return split_corpus(self.corpus(), self.config.data, self.tokenizer)
 
     def part(
         self, split: str = "val", *, corpus: str | Path | None = None, unknown: Unknown = "error"
     ) -> Part:
         """A part of its split as tokens, or another text file whole, read as the same kind."""
-        from hornbook.config import DataConfig
-        from hornbook.data.corpora import load_corpus
-        from hornbook.data.split import Split
-
         if corpus is None:
             return self.split().part(split, self.tokenizer, unknown=unknown)
         kind = "documents" if self.documents else "stream"
@@ -210,10 +194,10 @@ class StoredRun:
 def check_free(path: Path) -> None:
     """Raises ConfigError where `path` exists already, or cannot be made."""
     if os.path.lexists(user_path(path, ConfigError)):
-        raise ConfigError(f"{path}: {_existing(path)}give another place (--out)")
+        raise ConfigError(f"{path}: {_existing(path)}give another directory (--out)")
     above = next(p for p in path.absolute().parents if os.path.exists(p))
     if not above.is_dir() or not os.access(above, os.W_OK):
-        raise RunError(f"{path}: cannot be made in {above}; give another place (--out)")
+        raise RunError(f"{path}: cannot be made in {above}; give another directory (--out)")
 
 
 def _existing(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""One process trains in a run directory; a second is refused and told who the first is.
+"""One process trains in a run directory; a second is refused with the name of the first.
 
 The lock itself is `filelock`'s on the file `lock`, which the system releases when its process ends,
 however it ends. Three guarantees that filelock does not give are added here:
@@ -16,7 +16,6 @@ import os
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from filelock import FileLock, Timeout
@@ -50,8 +49,8 @@ class Lock:
 
     def __enter__(self) -> Self:
         """Raises RunError that names the process that holds it, or where it cannot be locked."""
-        place = self.path / NAME
-        lock = FileLock(place, thread_local=False)
+        file = self.path / NAME
+        lock = FileLock(file, thread_local=False)
         try:
             os.listdir(self.path)  # filelock would make a directory that is missing
             lock.acquire(blocking=False)
@@ -61,22 +60,21 @@ class Lock:
                 "stop it (kill PID)"
             ) from None
         except OSError as error:
-            raise not_written(place, error) from None
+            raise not_written(file, error) from None
         self._lock = lock
         try:
             if fcntl is not None:
                 self._folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
             if os.path.lexists(self.path / HOLDER):
                 self.stale = f"{_holder(self.path)} was killed while it trained this run"
-            write_json(
-                self.path / HOLDER,
-                {"pid": os.getpid(), "host": host(), "boot": boot(), "since": _now()},
-            )
+            since = datetime.now(UTC).isoformat(timespec="seconds")
+            holder = {"pid": os.getpid(), "host": host(), "boot": boot(), "since": since}
+            write_json(self.path / HOLDER, holder)
         except (OSError, RunError) as error:
             self._close()
             if isinstance(error, RunError):
                 raise
-            raise not_written(place, error) from None
+            raise not_written(file, error) from None
         return self
 
     def follow(self) -> bool:
@@ -103,12 +101,7 @@ class Lock:
         self.follow()
         return self.path
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         with suppress(OSError, RunError):
             self.follow()
             (self.path / HOLDER).unlink(missing_ok=True)
@@ -131,13 +124,10 @@ def _holder(run: Path) -> str:
     """Who holds the lock of a run, in words."""
     with suppress(RunError):
         facts = read_json(run / HOLDER)
-        elsewhere = "" if facts.get("boot") == boot() else ", before this machine was started"
-        if facts.get("host") != host():
-            elsewhere = ""
-        return (
-            f"process {facts.get('pid')} on {facts.get('host')} (since {facts.get('since')}"
-            f"{elsewhere})"
-        )
+        since = f"since {facts.get('since')}"
+        if facts.get("host") == host() and facts.get("boot") != boot():
+            since += ", before this machine was started"
+        return f"process {facts.get('pid')} on {facts.get('host')} ({since})"
     return "another process"
 
 
@@ -152,7 +142,3 @@ def _path_of(folder: int) -> Path | None:
         if os.path.samestat(os.stat(path), os.fstat(folder)):
             return path
     return None
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

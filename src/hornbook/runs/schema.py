@@ -8,7 +8,7 @@ Format 1: one state, named by `last/state.json`; no checksums.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -22,10 +22,6 @@ FORMAT = 3
 
 class _Strict(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
-
-
-class _Open(BaseModel):  # figures, to which more may come
-    model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
 
 
 class CorpusFacts(_Strict):
@@ -87,7 +83,8 @@ class Facts(_Strict):
     schedule: list[SegmentFacts] = []  # as planned, where it is not one of `steps` steps
 
 
-class Losses(_Open):
+# figures may be added to what follows, hence extra="allow"
+class Losses(_Strict, extra="allow"):
     """The losses over a part."""
 
     nats: float | None
@@ -95,13 +92,13 @@ class Losses(_Open):
     bits_per_byte: float | None
 
 
-class NoveltyFacts(_Open):
+class NoveltyFacts(_Strict, extra="allow"):
     """Whether it copies."""
 
     verdict: str
 
 
-class Report(_Open):
+class Report(_Strict, extra="allow"):
     """report.json."""
 
     steps: int
@@ -122,7 +119,7 @@ class Report(_Open):
 Loss = Annotated[float, Field(ge=-1e39, le=1e39)] | None  # all that float32 holds
 
 
-class Record(_Open):
+class Record(_Strict, extra="allow"):
     """A line of log.jsonl."""
 
     step: int = Field(ge=0, lt=1 << 62)
@@ -135,7 +132,7 @@ class Record(_Open):
     grad_norm: float | None = None
 
 
-class ProbeRecord(_Open):
+class ProbeRecord(_Strict, extra="allow"):
     """A line of probes.jsonl: what a probe recorded of a step, or how much samples copied then."""
 
     kind: Literal["probe", "novelty"]
@@ -160,7 +157,7 @@ Changeable = Literal["learning_rate", "muon_learning_rate", "grad_clip"]  # of `
 
 
 class Position(_Strict):
-    """Where a saved state stands (`training/checkpoint.py`)."""
+    """Where a run is in a saved state (`training/checkpoint.py`)."""
 
     step: int = Field(ge=0, le=MOST)
     tokens: int = Field(ge=0)
@@ -189,13 +186,12 @@ def checked(path: Path, data: Mapping[str, Any], kind: type[BaseModel]) -> None:
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         field = ".".join(map(str, problem["loc"]))
-        found = repr(problem["input"])
-        found = "nothing" if problem["type"] == "missing" else found[:60]
         if problem["type"] == "extra_forbidden":
             raise RunError(
                 f"{path}: {field}: no such field in format {FORMAT}; it was written by another "
                 "version of hornbook, or is damaged"
             ) from None
+        found = "nothing" if problem["type"] == "missing" else repr(problem["input"])[:60]
         raise RunError(
             f"{path}: damaged: {field}: found {found}, expected otherwise: {problem['msg']}"
         ) from None
@@ -204,29 +200,18 @@ def checked(path: Path, data: Mapping[str, Any], kind: type[BaseModel]) -> None:
 def migrated(path: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
     """The facts of config.json in today's format. Raises RunError for a format of the future."""
     found = facts.get("format")
-    if type(found) is not int or not (found == FORMAT or found in MIGRATIONS):
+    if type(found) is not int or not 1 <= found <= FORMAT:
         newer = type(found) is int and found > FORMAT
         raise RunError(
             f"{path}: found format {found!r}, expected {FORMAT} or older; "
             + ("install a newer hornbook to read it" if newer else "it is damaged")
         )
-    facts = dict(facts)
-    while facts["format"] != FORMAT:
-        facts = {**MIGRATIONS[facts["format"]](facts), "format": facts["format"] + 1}
-    return facts
+    return dict(facts) if found == FORMAT else {**_from_older(facts), "format": FORMAT}
 
 
-def _from_1(facts: dict[str, Any]) -> dict[str, Any]:
-    hardware = facts.get("hardware")
-    return (
-        {**facts, "hardware": {"threads": None, "compiled": "no", **hardware}}
-        if isinstance(hardware, dict)
-        else facts
-    )
-
-
-def _from_2(facts: dict[str, Any]) -> dict[str, Any]:
-    """Settings under today's names; `optim.paces` was the schedule of a timed run."""
+def _from_older(facts: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Settings under today's names; `optim.paces` was the schedule of a timed run. Damaged facts are
+    left as they are: the check of the result names what is wrong."""
     config, hardware = facts.get("config"), facts.get("hardware")
     if not isinstance(config, dict) or not isinstance(hardware, dict):
         return facts
@@ -234,11 +219,8 @@ def _from_2(facts: dict[str, Any]) -> dict[str, Any]:
         return facts
     renamed, _ = rename_settings(config)
     segments = renamed.get("optim", {}).pop("paces", None)
-    hardware = {"compiled": "no", **hardware}
+    hardware = {"threads": None, "compiled": "no", **hardware}  # format 1 does not say
     if hardware["compiled"] == "updates":
-        hardware = {**hardware, "compiled": "steps"}
+        hardware["compiled"] = "steps"
     schedule = {"schedule": segments} if segments else {}
     return {**facts, "config": renamed, "hardware": hardware, **schedule}
-
-
-MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1, 2: _from_2}

@@ -47,7 +47,7 @@ def changed_run(run: StoredRun, steps: Any, settings: Nested) -> ChangedRun:
     position = read_position(run.path)
     new = settings.get("optim", {})
     saved = position.get("overrides", {})
-    config = _with_overrides(run.config, {**saved, **new})
+    config = parse_run_config(merge(run.config.model_dump(), {"optim": {**saved, **new}}))
     overrides = {name: getattr(config.optim, name) for name in {**saved, **new}}
     notes = [f"optim.{name} is {overrides[name]} from here on" for name in new]
     schedule = Schedule(config.optim, _segments(run, position))
@@ -73,8 +73,8 @@ def changed_run(run: StoredRun, steps: Any, settings: Nested) -> ChangedRun:
     version = run.facts["versions"].get("torch")
     if version not in (None, torch.__version__):
         notes.append(
-            f"torch {version} before, {torch.__version__} now: sums may be rounded otherwise, so "
-            "not bit for bit as without a stop"
+            f"torch {version} before, {torch.__version__} now: sums may be rounded differently, "
+            "so the run may not equal one without a stop bit for bit"
         )
     planned = position.get("steps") or run.config.training.steps
     return ChangedRun(
@@ -97,7 +97,3 @@ def _segments(run: StoredRun, position: Mapping[str, Any]) -> tuple[Segment, ...
     if steps[0] != 0 or steps != sorted(steps) or any(s.total_steps < s.step for s in segments):
         raise RunError(f"{run.path}: damaged: found {saved} as its schedule")
     return segments
-
-
-def _with_overrides(config: RunConfig, overrides: Mapping[str, Any]) -> RunConfig:
-    return parse_run_config(merge(config.model_dump(), {"optim": dict(overrides)}))

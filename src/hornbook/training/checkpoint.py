@@ -7,8 +7,9 @@ position as JSON in its metadata, under one checksum. `state.json` names the new
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,8 @@ def save_state(path: Path, step: OptimizerStep, state: TrainingState) -> None:
         except OSError as error:
             raise RunError(f"{folder}: cannot be made ({error.strerror})") from None
         sync(path)
-    tensors = {**step.state_tensors(), **_generators()}
+    tensors = step.state_tensors()
+    tensors |= {name: generator.get_rng_state() for name, generator in _generators().items()}
     if state.pending:
         tensors["pending"] = torch.stack([torch.stack(pair) for pair in state.pending])
     if state.folded[0]:
@@ -62,14 +64,11 @@ def save_state(path: Path, step: OptimizerStep, state: TrainingState) -> None:
         "steps": state.total_steps,
         "schedule": [list(segment) for segment in state.schedule.segments],
         "overrides": dict(state.overrides),
-        "watch": state.history.to_json(),
+        "watch": asdict(state.history),
     }
     before = _older(folder, state, state.step)
-    number = sum(1 for _ in folder.glob(f"state-{state.step:08d}-*"))
+    number = next((n for at, n in map(_order, _files(folder)) if at == state.step), -1) + 1
     name = f"state-{state.step:08d}-{number}.safetensors"
-    while (folder / name).exists():
-        number += 1
-        name = f"state-{state.step:08d}-{number}.safetensors"
     write_tensors(folder / name, tensors, {"position": dump(position)})
     _write_pointer(folder, state.step, name, before, state.total_steps)
     state.file = name
@@ -81,7 +80,7 @@ def save_state(path: Path, step: OptimizerStep, state: TrainingState) -> None:
 
 def saved_steps(state: TrainingState) -> int | None:
     """The steps that the file of a state has behind it; None where it was never saved."""
-    return None if state.file is None else _order(Path(state.file))[0]
+    return None if state.file is None else _order(state.file)[0]
 
 
 def _older(folder: Path, state: TrainingState, step: int) -> str | None:
@@ -89,9 +88,7 @@ def _older(folder: Path, state: TrainingState, step: int) -> str | None:
     saved = saved_steps(state)
     if saved is not None and saved < step:
         return state.file
-    names = [p for p in folder.glob("state-*.safetensors") if STATE.fullmatch(p.name)]
-    older = [p for p in names if _order(p)[0] < step]
-    return max(older, key=_order).name if older else None
+    return next((name for name in _files(folder) if _order(name)[0] < step), None)
 
 
 def use_older_state(path: Path, state: TrainingState) -> int | None:
@@ -103,7 +100,7 @@ def use_older_state(path: Path, state: TrainingState) -> int | None:
     older = _older(folder, state, saved_steps(state) or 0)
     if older is None:
         return None
-    step = _order(Path(older))[0]
+    step = _order(older)[0]
     _write_pointer(folder, step, older, state.file, state.total_steps)
     return step
 
@@ -116,7 +113,7 @@ def _write_pointer(
 
 
 def has_state(path: Path) -> bool:
-    """Whether anything was saved to resume from, whole or not, with a pointer or without."""
+    """Whether anything was saved to resume from, even if it is damaged or its pointer is gone."""
     return (path / "last" / POINTER).exists() or any((path / "last").glob("state-*.safetensors"))
 
 
@@ -124,17 +121,8 @@ def read_position(path: Path) -> dict[str, Any]:
     """The position of the newest whole state; empty where there is none."""
     with suppress(RunError):
         for name, position in _states(path / "last"):
-            with suppress(RunError, KeyError, ValueError, TypeError):
-                found: dict[str, Any] = position or {}
-
-                def look(header: Header) -> None:
-                    nonlocal found
-                    found = json.loads(header.metadata["position"])
-
-                if position is None:
-                    read_tensors(path / "last" / name, look)
-                checked(path / "last" / name, found, Position)
-                return found
+            with suppress(RunError):
+                return _read(path / "last" / name, position)[0]
     return {}
 
 
@@ -155,10 +143,8 @@ def load_state(path: Path, step: OptimizerStep, state: TrainingState) -> str:
             damage.append(str(error))
             continue
         state.file = name
-        message = "; ".join(damage)
-        if message:
-            message += f". Resuming from the state before it, of step {state.step:,}"
-        return message
+        before = f". Resuming from the state before it, of step {state.step:,}"
+        return "; ".join(damage) + before if damage else ""
     raise RunError(
         "\n".join(damage)
         or f"{folder}: found no state to resume from; train anew (another --out), or put it back"
@@ -177,42 +163,70 @@ def _states(folder: Path) -> Iterator[tuple[str, dict[str, Any] | None]]:
             f"{folder / POINTER}: found format {pointer['format']}, expected {FORMAT} or older; "
             "install a newer hornbook to resume it"
         )
-    try:
-        if "file" in pointer:
-            keys = ("step", "tokens", "seconds", "records", "watch")
-            yield Path(str(pointer["file"])).name, {k: pointer.get(k) for k in keys}
-            return
+    if "file" in pointer:
+        keys = ("step", "tokens", "seconds", "records", "watch")
+        name = Path(str(pointer["file"])).name
+        if STATE.fullmatch(name):
+            yield name, {key: pointer.get(key) for key in keys}
+        return
+    names: list[str] = []
+    with suppress(RunError, LookupError, TypeError):  # without a pointer the newest come first
         if pointer.get("format") == FORMAT:
             checked(folder / POINTER, pointer, Pointer)
         names = [Path(name).name for name in (pointer["newest"], pointer["before"]) if name]
-    except (RunError, LookupError, TypeError):
-        names = []  # each state is whole in itself: the newest come first
-    found = sorted(folder.glob("state-*.safetensors"), key=_order, reverse=True)
-    every = dict.fromkeys([*names, *(p.name for p in found)])
+    every = dict.fromkeys([*names, *_files(folder)])
     yield from ((name, None) for name in every if STATE.fullmatch(name))
 
 
-def _order(path: Path) -> tuple[int, ...]:
-    numbers = path.name.removesuffix(".safetensors").split("-")[1:]
-    return tuple(int(n) if n.isdecimal() else -1 for n in numbers)
+def _files(folder: Path) -> list[str]:
+    """The names of the states in a folder, newest first."""
+    names = [path.name for path in folder.glob("state-*.safetensors")]
+    return sorted(filter(STATE.fullmatch, names), key=_order, reverse=True)
+
+
+def _order(name: str) -> tuple[int, int]:
+    """The steps of a state, and its number among those of the same; format 1 has one of each."""
+    _, step, *number = name.removesuffix(".safetensors").split("-")
+    return int(step), int(number[0]) if number else -1
+
+
+def _read(
+    file: Path,
+    position: dict[str, Any] | None,
+    check: Callable[[dict[str, Tensor]], None] = lambda _: None,
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The position and the tensors of a state; `check` is called before these are read.
+
+    position: where the pointer has it (format 1).
+    """
+
+    def check_header(header: Header) -> None:
+        nonlocal position
+        if position is None:
+            position = json.loads(header.metadata["position"])
+        checked(file, position, Position)
+        check(header.tensors)
+
+    tensors = read_tensors(file, check_header)
+    assert position is not None
+    return position, tensors
+
+
+def _of_step(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor for name, tensor in tensors.items() if not name.startswith(OWN)}
 
 
 def _load(
     file: Path, position: dict[str, Any] | None, step: OptimizerStep, state: TrainingState
 ) -> None:
-    def check(header: Header) -> None:
-        nonlocal position
-        if position is None:
-            position = json.loads(header.metadata["position"])
-        checked(file, position, Position)
-        own = {n: t for n, t in header.tensors.items() if not n.startswith(OWN)}
-        step.check_state_tensors(own)
-
-    tensors = read_tensors(file, check)
-    assert position is not None
+    position, tensors = _read(
+        file, position, lambda found: step.check_state_tensors(_of_step(found))
+    )
     try:
-        step.load_state_tensors({n: t for n, t in tensors.items() if not n.startswith(OWN)})
-        _set_generators(tensors)
+        step.load_state_tensors(_of_step(tensors))
+        for name, generator in _generators().items():
+            if name in tensors or name == "rng.cpu":
+                generator.set_rng_state(tensors[name])
         pairs = tensors.get("pending", torch.empty(0, 2))
         folded = tensors.get("pending.folded", torch.zeros(3))
         if (
@@ -233,19 +247,11 @@ def _load(
         raise RunError(f"{file}: damaged: {error}") from None
 
 
-def _generators() -> dict[str, Tensor]:
-    """The states of the generators that training draws from."""
-    states = {"rng.cpu": torch.get_rng_state()}
+def _generators() -> dict[str, Any]:
+    """What training draws random numbers from: modules of torch."""
+    generators: dict[str, Any] = {"rng.cpu": torch}
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        states["rng.cuda"] = torch.cuda.get_rng_state()
+        generators["rng.cuda"] = torch.cuda
     if torch.backends.mps.is_available():
-        states["rng.mps"] = torch.mps.get_rng_state()
-    return states
-
-
-def _set_generators(tensors: dict[str, Tensor]) -> None:
-    torch.set_rng_state(tensors["rng.cpu"])
-    if "rng.cuda" in tensors and torch.cuda.is_available():
-        torch.cuda.set_rng_state(tensors["rng.cuda"])
-    if "rng.mps" in tensors and torch.backends.mps.is_available():
-        torch.mps.set_rng_state(tensors["rng.mps"])
+        generators["rng.mps"] = torch.mps
+    return generators

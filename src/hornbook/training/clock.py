@@ -15,25 +15,18 @@ class StepClock:
 
     def __init__(self, seconds: float = 0.0, now: Callable[[], float] = time.perf_counter) -> None:
         self.last: dict[str, float] = {}
-        self.now, self._seconds, self._mark, self._depth = now, seconds, now(), 0
+        self.now, self._begin = now, now() - seconds
 
     def read(self) -> float:
-        """Seconds spent on steps so far."""
-        if self._depth == 0:
-            now = self.now()
-            self._seconds += now - self._mark
-            self._mark = now
-        return self._seconds
+        """Seconds spent on steps so far; to be asked outside of `paused` blocks."""
+        return self.now() - self._begin
 
     @contextmanager
     def paused(self, kind: str) -> Iterator[None]:
         """What is done inside is not part of a step. Blocks may be nested."""
-        self.read()
-        begin = self.now()
-        self._depth += 1
+        seconds, begin = self.read(), self.now()
         try:
             yield
         finally:
-            self._depth -= 1
-            self._mark = self.now()
-            self.last[kind] = self._mark - begin
+            self.last[kind] = self.now() - begin
+            self._begin = self.now() - seconds

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 
@@ -13,28 +13,34 @@ from hornbook.engine.step import NotFiniteError
 from hornbook.errors import RunError
 from hornbook.machine import format_bytes
 from hornbook.models.base import LanguageModel
-from hornbook.planning.decide.memory import MemoryEstimate
 from hornbook.runs.commands import resume_command
+from hornbook.training.callbacks.base import TrainerBase
 from hornbook.training.checkpoint import saved_steps, use_older_state
-from hornbook.training.state import TrainingState
 
 RISEN = 0.5  # nats above the lowest by which a loss is said to have risen
 
 
-def diverged(
-    path: Path,
-    model: LanguageModel,
-    optim: OptimConfig,
-    state: TrainingState,
-    losses: Sequence[float],
-    error: NotFiniteError,
-) -> RunError:
-    """The error for a step whose loss is not finite: why, what is kept, and how to continue.
+@contextmanager
+def explained(trainer: TrainerBase) -> Iterator[None]:
+    """Turns a loss that is not finite and a lack of memory into a RunError with what to do."""
+    try:
+        yield
+    except NotFiniteError as error:
+        raise _diverged(trainer, error) from None
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise _out_of_memory(trainer) from None
+
+
+def _diverged(trainer: TrainerBase, error: NotFiniteError) -> RunError:
+    """Why the loss is not finite, what is kept, and how to continue.
 
     Where the newest state would lead there again, an older one is made the newest.
     """
-    rate = state.rate(error.step)
-    cause, flags = why_not_finite(model, error.loss, error.norm, losses, rate, optim)
+    path, state, optim = trainer.run.path, trainer.state, trainer.plan.config.optim
+    rate, model = state.rate(error.step), trainer.step.model
+    cause, flags = why_not_finite(model, error.loss, error.norm, state.losses, rate, optim)
     saved, why = saved_steps(state), ""
     if saved == error.step:
         saved = use_older_state(path, state)
@@ -60,7 +66,8 @@ def why_not_finite(
 ) -> tuple[str, str]:
     """The likely cause of a loss or gradient that is NaN or infinite, and the flags that help.
 
-    before: the losses so far. rate: the learning rate of that step; what is to be lowered is the peak.
+    before: the losses so far, all finite. rate: the learning rate of that step; what is to be lowered
+    is the peak.
     """
     lower = f"--optim.learning-rate {optim.learning_rate / 3:.1g}"
     if optim.name == "muon":
@@ -71,11 +78,10 @@ def why_not_finite(
     if math.isfinite(loss):
         clipping = f"--optim.grad-clip {clip / 2:.2g}" if clip else "--optim.grad-clip 1"
         return "the gradient overflowed while the loss did not: it explodes", f"{clipping} {lower}"
-    finite = [x for x in before if math.isfinite(x)]
-    if finite and finite[-1] > min(finite) + RISEN:
-        risen = f"the loss had risen from {min(finite):.2f} to {finite[-1]:.2f}"
+    if before and before[-1] > min(before) + RISEN:
+        risen = f"the loss had risen from {min(before):.2f} to {before[-1]:.2f}"
         return f"{risen}: the learning rate, {rate:.2g}, is too high", lower
-    if not finite:
+    if not before:
         why = "non-finite since step 1: the first weights are too large, or the learning rate"
         return why, lower
     return f"a sudden overflow: the learning rate, {rate:.2g}, is too high for some batch", lower
@@ -90,13 +96,12 @@ def is_out_of_memory(error: BaseException) -> bool:
     )
 
 
-def out_of_memory(
-    path: Path, step: int, batch_size: int, estimate: MemoryEstimate | None
-) -> RunError:
-    """The error where memory ran out: what was expected, and what to lower."""
-    expected = f"; the estimate was {format_bytes(estimate.total)}" if estimate else ""
+def _out_of_memory(trainer: TrainerBase) -> RunError:
+    """What was expected, and what to lower."""
+    path, memory = trainer.run.path, trainer.plan.memory
+    expected = f"; the estimate was {format_bytes(memory.total)}" if memory else ""
     return RunError(
-        f"{path}: no memory left at step {step + 1:,}{expected}; close other programs and resume "
-        f"({resume_command(path)}), or train anew with a lower --training.batch-size (now "
-        f"{batch_size}) or --model.context-length"
+        f"{path}: no memory left at step {trainer.state.step + 1:,}{expected}; close other programs "
+        f"and resume ({resume_command(path)}), or train anew with a lower --training.batch-size (now "
+        f"{trainer.step.batches.batch_size}) or --model.context-length"
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from hornbook.metrics.overfitting import overfitting
@@ -59,13 +59,9 @@ class ValidationHistory:
         """Whether there were as many evaluations without a new best as the settings allow."""
         return bool(self.patience) and self.since_best >= self.patience
 
-    def to_json(self) -> dict[str, Any]:
-        """As plain data, to resume from."""
-        return {**asdict(self), "best": None if math.isinf(self.best) else self.best}
-
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        """Back from plain data."""
+        """Back from the JSON of `asdict`, where infinity and NaN are null."""
         best = math.inf if data["best"] is None else data["best"]
         seen = [tuple(math.nan if x is None else x for x in entry) for entry in data["seen"]]
         return cls(**{**data, "best": best, "seen": seen})

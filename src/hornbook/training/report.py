@@ -8,7 +8,6 @@ from typing import Any
 import torch
 
 from hornbook.files import write_json
-from hornbook.generate import make_generator, sample
 from hornbook.kernels.install import install
 from hornbook.metrics.loss import evaluate
 from hornbook.metrics.novelty import novelty_report
@@ -16,7 +15,7 @@ from hornbook.models.base import LanguageModel
 from hornbook.planning.plan import Plan
 from hornbook.runs.directory import StoredRun
 from hornbook.runs.lock import Lock
-from hornbook.training.callbacks.samples import SAMPLE_TOKENS
+from hornbook.training.callbacks.samples import draw_samples
 from hornbook.training.state import TrainingState
 
 KEPT = 20  # samples in the report
@@ -31,16 +30,13 @@ def determinism(plan: Plan) -> str:
             f"statistical: a {plan.device.type} device adds in no fixed order (--deterministic "
             "makes it, slower)"
         )
-    where = f"on this machine, with torch {torch.__version__} and {_threads(plan)}"
+    threads = f"{plan.threads} threads" if plan.threads > 1 else "1 thread"
+    where = f"on this machine, with torch {torch.__version__} and {threads}"
     if plan.compiled != "no":
-        return "statistical: compiled; sums may be rounded otherwise another day (--reference is exact)"
+        return "statistical: compiled kernels may round sums differently (--reference is exact)"
     if plan.precision != "fp32":
         return f"bitwise {where}; elsewhere statistical, as {plan.precision} is rounded differently"
     return f"bitwise {where}; elsewhere statistical"
-
-
-def _threads(plan: Plan) -> str:
-    return f"{plan.threads} threads" if plan.threads > 1 else "1 thread"
 
 
 def write_report(
@@ -60,13 +56,7 @@ def write_report(
         install(model)
     validation = evaluate(model, plan.data.validation)
     log, documents = run.log, plan.data.documents
-    samples = sample(
-        model,
-        run.tokenizer,
-        n=KEPT if documents else 1,
-        max_tokens=SAMPLE_TOKENS,
-        generator=make_generator(plan.config.training.seed),
-    )
+    samples = draw_samples(plan, model, KEPT)
     newest = log[-1] if log else {"step": 0, "tokens": 0, "seconds": 0}
     best_step = newest["step"] if state is None else state.history.best_step
     best = next((r for r in log if r["step"] == best_step), {})
@@ -79,12 +69,12 @@ def write_report(
         "validation": validation.to_json(),
         "held_out": plan.data.split.held_out,
         "determinism": determinism(plan),
-        "samples": [s.text for s in samples],
+        "samples": samples,
     }
     if state is not None and len(state.schedule.segments) > 1:
         report["schedule"] = [list(segment) for segment in state.schedule.segments]
     if documents:
-        made, known = {s.text for s in samples} - {""}, set(plan.data.corpus.documents)
+        made, known = set(samples) - {""}, set(plan.data.corpus.documents)
         report["samples_different"], report["samples_new"] = len(made), len(made - known)
     others = last if best_step != newest["step"] else None
     report["novelty"] = novelty_report(

@@ -1,28 +1,26 @@
-"""Puts a trainer where the newest whole state of its run stands; what the log says after it is made
-again."""
+"""Puts a trainer where the newest whole state of its run is, and cuts the log there."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 from hornbook.errors import RunError
 from hornbook.files import read_tensors, remove, write_lines
+from hornbook.training.callbacks.base import TrainerBase
+from hornbook.training.changes import ChangedRun
 from hornbook.training.checkpoint import has_state, load_state
-from hornbook.training.loop import Trainer
 
 
-def restore(trainer: Trainer, overrides: Mapping[str, float], *, extended: bool) -> None:
-    """Loads the state of a run into its trainer, and cuts its log there.
+def restore(trainer: TrainerBase, changed: ChangedRun) -> None:
+    """Loads the state of a run; the records after it are made again.
 
-    overrides: settings that were changed. extended: the run takes more steps than its state says.
     Raises RunError where no state is whole.
     """
     path, state = trainer.run.path, trainer.state
     if has_state(path) or (path / "model.safetensors").exists():
         if message := load_state(path, trainer.step, state):
             trainer.notify(message)
-        if extended and state.history.out_of_patience:
+        if changed.extended and state.history.out_of_patience:
             state.history.since_best = 0
             trainer.notify(
                 f"stopped early at step {state.step:,}: continuing, with patience counted anew"
@@ -30,23 +28,23 @@ def restore(trainer: Trainer, overrides: Mapping[str, float], *, extended: bool)
         _check_best(trainer)
     else:
         trainer.notify("stopped before its first state was saved: it begins again, to the same end")
-    state.overrides = overrides
+    state.overrides = changed.overrides
     damage: list[str] = []
     log = trainer.run.read_log(damage)
     if len(log) < state.records:
         lost = state.records - len(log)
-        place = damage[0] if damage else f"{path}/log.jsonl"
-        trainer.notify(f"{place}: its last {lost} records are gone; the weights are not")
+        where = damage[0] if damage else f"{path}/log.jsonl"
+        trainer.notify(f"{where}: its last {lost} records are gone; the weights are not")
         state.records = len(log)
     if not state.finished:  # a report of fewer steps would say that it is finished
         remove(path / "report.json")
     kept = log[: state.records]
     write_lines(path / "log.jsonl", kept)
-    trainer.recorder.losses = [r["loss"] for r in kept if r["loss"] is not None]
-    trainer.recorder.seconds = kept[-1]["seconds"] if kept else 0.0
+    state.losses = [r["loss"] for r in kept if r["loss"] is not None]
+    state.recorded = kept[-1]["seconds"] if kept else 0.0
 
 
-def _check_best(trainer: Trainer) -> None:
+def _check_best(trainer: TrainerBase) -> None:
     """Forgets the best loss where its weights are damaged or gone: others are to be kept."""
     history = trainer.state.history
     if math.isinf(history.best):

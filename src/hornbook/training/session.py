@@ -1,11 +1,12 @@
-"""The ways in: `train` begins a run, `resume` continues one."""
+"""`train` begins a run, `resume` continues one."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -59,21 +60,19 @@ def train(
     path, taken = (
         (out, None) if out else free_path(f"{plan.data.corpus.name}-{plan.config.model.name}")
     )
-    for callback in callbacks:
-        callback.on_plan(plan)
-    if taken is not None and (note := unfinished(taken)):
-        _notify(callbacks, note)
-    try:
+    with _announced(plan, callbacks):
+        if taken is not None and (note := unfinished(taken)):
+            for callback in callbacks:
+                callback.on_message(note)
         if plan.shape.fitted:
-            return _train_counts(plan, path, callbacks)
-        _check_disk(plan, path)
-        described = facts(plan, plan.shape.n_parameters)
-        run = create(path, described, plan.config, plan.data.tokenizer)
+            counted = _fit(plan)
+            n_parameters = counted[0].n_parameters
+        else:
+            _check_disk(plan, path)
+            counted, n_parameters = None, plan.shape.n_parameters
+        run = create(path, facts(plan, n_parameters), plan.config, plan.data.tokenizer)
         with Lock(path) as lock:
-            return _train_steps(plan, run, lock, callbacks)
-    finally:
-        for callback in callbacks:
-            callback.close()
+            return _train(plan, run, lock, callbacks, counted)
 
 
 def resume(
@@ -102,77 +101,71 @@ def resume(
         data = tokenize(run.corpus(), run.config.data, run.tokenizer)
         notes = (*renamed, *changed.notes, *([lock.stale] if lock.stale else []))
         plan = plan_of_run(changed.config, run.facts, data, changed.schedule, notes)
+        with _announced(plan, callbacks):
+            counted = _fit(plan) if plan.shape.fitted else None
+            return _train(plan, run, lock, callbacks, counted, changed)
+
+
+@contextmanager
+def _announced(plan: Plan, callbacks: Sequence[Callback]) -> Iterator[None]:
+    """Passes a plan to all callbacks and uses its threads; closes the callbacks in any case."""
+    try:
         for callback in callbacks:
             callback.on_plan(plan)
-        try:
-            if plan.shape.fitted:
-                with use_threads(plan.threads):
-                    return _write_counts(plan, run, lock, callbacks, *_fit(plan))
-            return _train_steps(plan, run, lock, callbacks, changed)
-        finally:
-            for callback in callbacks:
-                callback.close()
+        with use_threads(plan.threads):
+            yield
+    finally:
+        for callback in callbacks:
+            callback.close()
 
 
 def callbacks_of(plan: Plan, users: Sequence[Callback], *, save_first: bool) -> list[Callback]:
     """All callbacks of a run in their order: those that make its figures, those of the user, and last
     those that comment on a record, after the user has seen it."""
-    training, log = plan.config.training, LogWriter()
+    training = plan.config.training
     first: list[Callback] = []
     if plan.time_budget is not None:
-        counts = training.eval_count, training.sample_count
-        first.append(TimeBudgetCallback(plan.time_budget, *counts))
+        first.append(TimeBudgetCallback(plan.time_budget))
     if training.probe_every:
         first.append(Probes(plan))
     return [
         *first,
         Checkpoints(at_start=save_first),
-        Evaluator(training.eval_count, log),
-        log,
+        Evaluator(training.eval_count),
+        LogWriter(),
         Samples(training.sample_count),
         *users,
         EarlyStopping(),
-        _speed_watch(plan),
+        SpeedWatch(plan),
     ]
 
 
-def _speed_watch(plan: Plan) -> SpeedWatch:
-    """Of steps as they were measured, which is without probes."""
-    measured = None if plan.config.training.probe_every else plan.step_seconds
-    threads = plan.threads if plan.device.type == "cpu" else 1
-    return SpeedWatch(measured, threads, plan.tokens_per_step)
-
-
-def _train_steps(
+def _train(
     plan: Plan,
     run: StoredRun,
     lock: Lock,
     users: Sequence[Callback],
+    counted: tuple[LanguageModel, float] | None,
     resumed: ChangedRun | None = None,
 ) -> StoredRun:
-    """Trains from the start, or a resumed run from its newest state."""
-    with (
-        use_threads(plan.threads),
-        deterministic_algorithms(plan.config.training.deterministic),
-    ):
-        callbacks = callbacks_of(plan, users, save_first=resumed is not None and resumed.changed)
-        trainer = Trainer(plan, run, lock, callbacks)
-        if resumed is not None:
-            restore(trainer, resumed.overrides, extended=resumed.extended)
-        trainer.train()
-        write_report(plan, trainer.run, lock, trainer.state, trainer.step.model)
-        for callback in callbacks:
-            callback.on_report(trainer.run)
-    return trainer.run
+    """Trains from the start, or a resumed run from its newest state, and writes the report.
 
-
-def _train_counts(plan: Plan, path: Path, callbacks: Sequence[Callback]) -> StoredRun:
-    """Fits a count model, then makes its run: one pass, one record."""
-    with use_threads(plan.threads):
-        model, seconds = _fit(plan)
-        run = create(path, facts(plan, model.n_parameters), plan.config, plan.data.tokenizer)
-        with Lock(path) as lock:
-            return _write_counts(plan, run, lock, callbacks, model, seconds)
+    counted: a count model that is fitted, and the seconds that took.
+    """
+    if counted is not None:
+        _write_counts(plan, run, lock, users, *counted)
+        write_report(plan, run, lock)
+    else:
+        with deterministic_algorithms(plan.config.training.deterministic):
+            save_first = resumed is not None and resumed.changed
+            trainer = Trainer(plan, run, lock, callbacks_of(plan, users, save_first=save_first))
+            if resumed is not None:
+                restore(trainer, resumed)
+            trainer.train()
+            write_report(plan, run, lock, trainer.state, trainer.step.model)
+    for callback in users:
+        callback.on_report(run)
+    return run
 
 
 def _fit(plan: Plan) -> tuple[LanguageModel, float]:
@@ -191,8 +184,8 @@ def _write_counts(
     callbacks: Sequence[Callback],
     model: LanguageModel,
     seconds: float,
-) -> StoredRun:
-    """Writes weights, log and report of a count model."""
+) -> None:
+    """Writes weights and log of a count model: one pass, one record."""
     for callback in callbacks:
         callback.on_start(run, 0, 1)
     n_tokens = plan.data.train.n_targets
@@ -209,15 +202,6 @@ def _write_counts(
     write_lines(run.path / "log.jsonl", [record])
     for callback in callbacks:
         callback.on_log(record)
-    write_report(plan, run, lock)
-    for callback in callbacks:
-        callback.on_report(run)
-    return run
-
-
-def _notify(callbacks: Sequence[Callback], message: str) -> None:
-    for callback in callbacks:
-        callback.on_message(message)
 
 
 def _check_disk(plan: Plan, path: Path) -> None:
@@ -228,5 +212,5 @@ def _check_disk(plan: Plan, path: Path) -> None:
     if needed > free:
         raise RunError(
             f"{path}: the run needs {format_bytes(needed)} of disk, found "
-            f"{format_bytes(free)} free; free some space or give another place (--out)"
+            f"{format_bytes(free)} free; free some space or give another directory (--out)"
         )

@@ -1,12 +1,19 @@
-"""Where a run is: what changes while it trains, and is saved to resume from."""
+"""Where a run is: what changes while it trains, and is saved to resume from.
+
+Losses are read from the device together, at each record. On a GPU this is where a loss that is not
+finite is found: no step waits for the device, and nothing is saved that was not read here.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor
 
+from hornbook.engine.step import NotFiniteError
 from hornbook.optim.schedules import Schedule
 from hornbook.training.history import ValidationHistory
 
@@ -23,6 +30,7 @@ class TrainingState:
     records: entries in the log; what is written after them is made again on resuming.
     file: the state that this was loaded from, or last saved as, which is known to be whole.
     overrides: settings of `optim` that were changed on resuming, by field.
+    losses: the mean of each record, for messages. recorded: seconds at the last record.
     """
 
     schedule: Schedule
@@ -35,6 +43,8 @@ class TrainingState:
     folded: Folded = (0.0, 0.0, 0.0)
     file: str | None = None
     overrides: Mapping[str, float] = field(default_factory=dict)
+    losses: list[float] = field(default_factory=list)
+    recorded: float = 0.0
 
     def rate(self, step: int) -> float:
         """The learning rate of a step, counted from 0."""
@@ -49,3 +59,30 @@ class TrainingState:
     def finished(self) -> bool:
         """Whether no step is left to make."""
         return self.step >= self.total_steps or self.history.out_of_patience
+
+    def read_losses(self) -> tuple[list[float], list[float]]:
+        """The pending losses and gradient norms. Raises NotFiniteError for the first that is not."""
+        if not self.pending:
+            return [], []
+        pairs = torch.stack([torch.stack(pair) for pair in self.pending])
+        losses, norms = pairs.double().T.tolist()
+        for i, (loss, norm) in enumerate(zip(losses, norms, strict=True)):
+            if not math.isfinite(loss + norm):
+                self.losses += losses[:i]
+                raise NotFiniteError(self.step - len(losses) + i, loss, norm)
+        return losses, norms
+
+    def fold_losses(self) -> Folded:
+        """Number of steps since the last record, sums of their losses and norms."""
+        losses, norms = self.read_losses()
+        n, loss, norm = self.folded
+        self.pending = []
+        self.folded = n + len(losses), loss + sum(losses), norm + sum(norms)
+        return self.folded
+
+    def record_losses(self) -> Folded:
+        """Number of steps since the last record, mean loss, mean norm; a new record begins."""
+        n, loss, norm = self.fold_losses()
+        self.folded = (0.0, 0.0, 0.0)
+        self.losses.append(loss / n)
+        return n, loss / n, norm / n

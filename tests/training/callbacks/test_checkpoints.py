@@ -33,19 +33,19 @@ def test_it_is_saved_before_each_evaluation_every_five_minutes_and_at_the_end(
     plan_of: Callable[..., Plan], tmp_path: Path
 ) -> None:
     clock = Clock()
-    saves, log = Watched(clock), LogWriter()
+    saves = Watched(clock)
 
     def pass_time(_: object) -> None:
         clock.seconds += 0.4 * SAVE_EVERY
 
     waits = [At(step, pass_time) for step in (5, 6, 7)]
-    callbacks = [saves, Evaluator(3, log), log, *waits]
+    callbacks = [saves, Evaluator(3), LogWriter(), *waits]
     with trainer_of(plan_of(), tmp_path / "r", callbacks) as trainer:
         trainer.train()
     assert saves.steps == [4, 8, 12, 12]
     late = Watched(clock)
     waits = [At(step, pass_time) for step in (1, 2, 3)]
-    with trainer_of(plan_of(eval_count=1), tmp_path / "s", [late, log, *waits]) as trainer:
+    with trainer_of(plan_of(eval_count=1), tmp_path / "s", [late, LogWriter(), *waits]) as trainer:
         trainer.train()
     assert late.steps == [4, 12]
 
@@ -53,8 +53,8 @@ def test_it_is_saved_before_each_evaluation_every_five_minutes_and_at_the_end(
 def test_it_is_saved_at_the_start_where_something_was_changed(
     plan_of: Callable[..., Plan], tmp_path: Path
 ) -> None:
-    saves, log = Watched(Clock(), at_start=True), LogWriter()
-    with trainer_of(plan_of(), tmp_path / "r", [saves, log]) as trainer:
+    saves = Watched(Clock(), at_start=True)
+    with trainer_of(plan_of(), tmp_path / "r", [saves, LogWriter()]) as trainer:
         trainer.train()
     assert saves.steps == [0, 12]
 

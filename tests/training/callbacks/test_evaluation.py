@@ -20,14 +20,14 @@ from tests.training.helpers import Clock, trainer_of
 def test_it_measures_the_whole_part_and_takes_no_time_of_the_steps(
     plan_of: Callable[..., Plan], tmp_path: Path
 ) -> None:
-    log, clock = LogWriter(), Clock()
+    clock = Clock()
 
     class Slow(Callback):
         def pre_evaluate(self) -> None:
             clock.seconds += 1000.0
 
     with trainer_of(
-        plan_of(), tmp_path / "r", [Evaluator(3, log), log, Slow()], now=clock
+        plan_of(), tmp_path / "r", [Evaluator(3), LogWriter(), Slow()], now=clock
     ) as trainer:
         trainer.train()
         records = [r for r in trainer.run.log if "val_loss" in r]
@@ -40,7 +40,6 @@ def test_it_measures_the_whole_part_and_takes_no_time_of_the_steps(
 def test_the_weights_that_were_evaluated_are_kept_and_those_of_training_put_back(
     ema_decay: float, plan_of: Callable[..., Plan], tmp_path: Path
 ) -> None:
-    log = LogWriter()
     seen: list[torch.Tensor] = []
 
     class Look(Callback):
@@ -58,7 +57,7 @@ def test_the_weights_that_were_evaluated_are_kept_and_those_of_training_put_back
             return self.trainer.step.model.state_dict()["weight"].clone()
 
     plan = plan_of(eval_count=1, ema_decay=ema_decay)
-    with trainer_of(plan, tmp_path / "r", [Evaluator(1, log), log, Look()]) as trainer:
+    with trainer_of(plan, tmp_path / "r", [Evaluator(1), LogWriter(), Look()]) as trainer:
         trainer.train()
         kept = read_tensors(trainer.run.path / "model.safetensors")["weight"]
     trained, evaluated, after = seen

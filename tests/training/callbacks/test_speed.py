@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,14 @@ class Run:
         self, step_seconds: float | None = 0.01, threads: int = 2, seconds: float = 0.0
     ) -> None:
         self.said: list[str] = []
-        self.watch = SpeedWatch(step_seconds, threads, TOKENS)
+        plan: Any = SimpleNamespace(
+            config=SimpleNamespace(training=SimpleNamespace(probe_every=0)),
+            device=SimpleNamespace(type="cpu"),
+            threads=threads,
+            step_seconds=step_seconds,
+            tokens_per_step=TOKENS,
+        )
+        self.watch = SpeedWatch(plan)
         self.seconds, self.steps = seconds, round(seconds * 100)
         state = SimpleNamespace(seconds=self.seconds, tokens=self.steps * TOKENS)
         self.watch.trainer = SimpleNamespace(state=state, notify=self.said.append)  # type: ignore[assignment]

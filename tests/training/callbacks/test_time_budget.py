@@ -45,11 +45,11 @@ def timed(plan: Plan, seconds: float, clock: Clock, **more: float) -> Plan:
 
 
 def trained(
-    plan: Plan, path: Path, clock: Clock, each: Callable[[int], float], *, samples: int = 0
+    plan: Plan, path: Path, clock: Clock, each: Callable[[int], float]
 ) -> tuple[TimeBudgetCallback, Listen, Any]:
     """Trains with nothing but the budget."""
     assert plan.time_budget is not None
-    budget, listen = TimeBudgetCallback(plan.time_budget, 0, samples), Listen()
+    budget, listen = TimeBudgetCallback(plan.time_budget), Listen()
     callbacks = [budget, Pass(clock, each), listen]
     with trainer_of(plan, path, callbacks, now=clock) as trainer:
         trainer.train()
@@ -110,8 +110,8 @@ def test_when_time_is_over_one_more_step_is_made(
 def test_the_report_and_what_samples_took_are_left_out(
     plan_of: Callable[..., Plan], tmp_path: Path, clock: Clock
 ) -> None:
-    plan = timed(plan_of(100), 100, clock, report=30.0, samples=10.0)
-    budget, _, state = trained(plan, tmp_path / "r", clock, lambda _: 1.0, samples=3)
+    plan = timed(plan_of(100, sample_count=3), 100, clock, report=30.0, samples=10.0)
+    budget, _, state = trained(plan, tmp_path / "r", clock, lambda _: 1.0)
     assert budget.budget.samples == 10.0  # none were drawn here
     # 70 s are left; two times samples on the way at first, none near the end
     assert 50 <= state.step <= 71

@@ -11,52 +11,111 @@ close                                        (always, however training ended)
 
 from __future__ import annotations
 
-from bisect import bisect_right
+import errno
+import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from hornbook.engine.step import OptimizerStep
+from hornbook.errors import RunError
+from hornbook.files import append_line
 from hornbook.planning.plan import Plan
+from hornbook.runs.commands import resume_command
 from hornbook.runs.directory import StoredRun
+from hornbook.runs.lock import Lock
+from hornbook.training.checkpoint import saved_steps
 from hornbook.training.clock import StepClock
-from hornbook.training.losses import LossRecorder
+from hornbook.training.history import ValidationHistory
+from hornbook.training.interrupts import SIGPIPE
 from hornbook.training.state import TrainingState
 
-WriteIn = Callable[[Path], None]
+# of an output: nobody reads it, or its disk is full
+UNWRITABLE = {errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EDQUOT}
 
 
-class TrainerView(Protocol):
-    """What a callback may use of the trainer."""
+class TrainerBase:
+    """What a callback may use of the trainer; the loop itself is `training.loop.Trainer`.
 
-    plan: Plan
-    run: StoredRun
-    step: OptimizerStep
-    state: TrainingState
-    recorder: LossRecorder
-    clock: StepClock
+    callbacks: called in this order at each hook. now: the time in seconds.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        run: StoredRun,
+        lock: Lock,
+        callbacks: Sequence[Callback],
+        now: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self.plan, self.run, self.lock, self.callbacks = plan, run, lock, callbacks
+        self.state = TrainingState(plan.schedule, ValidationHistory(plan.config.training.patience))
+        self.step = OptimizerStep(
+            plan.build_model(), plan.build_batches(), plan.config, plan.precision, plan.compiled,
+            learning_rate=self.state.rate,
+        )  # fmt: skip
+        self.signals: list[int] = []
+        self.now, self.clock = now, StepClock(now=now)
+        for callback in callbacks:
+            callback.trainer = self
+
+    def each(self, hook: str, *arguments: Any) -> None:
+        """Calls a hook of all callbacks. Where the output of one cannot be written (the reader of a
+        pipe is gone, a disk is full), training stops as on a signal."""
+        for callback in self.callbacks:
+            try:
+                getattr(callback, hook)(*arguments)
+            except OSError as error:  # any other, such as of a network, is a fault of the callback
+                if error.errno not in UNWRITABLE:
+                    raise
+                self.signals.append(SIGPIPE)
 
     def notify(self, message: str) -> None:
         """Passes a message to all callbacks."""
-
-    def write(self, write: WriteIn) -> None:
-        """Calls a function with the run directory, wherever it was moved meanwhile."""
+        self.each("on_message", message)
 
     def log(self, record: Mapping[str, Any]) -> None:
         """Writes a record of the log and passes it to all callbacks."""
+        self.write(lambda path: append_line(path / "log.jsonl", record))
+        self.state.records += 1
+        self.each("on_log", record)
 
-    def each(self, hook: str, *arguments: Any) -> None:
-        """Calls a hook of all callbacks."""
+    def write(self, write: Callable[[Path], None]) -> None:
+        """Calls a function with the run directory, wherever it was moved meanwhile.
+
+        Raises RunError that says what is saved and how to continue from there.
+        """
+        self._follow()
+        try:
+            try:
+                write(self.run.path)
+            except RunError:
+                if not self._follow():
+                    raise
+                write(self.run.path)
+        except RunError as error:
+            saved = saved_steps(self.state)
+            what = "Nothing is lost but time" if saved is None else f"Step {saved:,} is saved"
+            command = resume_command(self.run.path)
+            raise RunError(f"{error}. {what}; then resume:\n  {command}") from None
+
+    def _follow(self) -> bool:
+        """Whether the run directory was moved; from then on it is written where it is now."""
+        if not self.lock.follow():
+            return False
+        self.notify(f"{self.run.path} was moved to {self.lock.path}: continuing there")
+        self.run.path = self.lock.path
+        return True
 
 
 class Callback:
-    """Override what is of interest; each method does nothing here. None changes a result.
+    """Override what is of interest; each method does nothing here. Those of a user change no result.
 
     trainer: set before `on_start`; a count model, which is fitted in one pass, has none.
     """
 
-    trainer: TrainerView
+    trainer: TrainerBase
 
     def on_plan(self, plan: Plan) -> None:
         """Before the run directory is made: what is going to happen."""
@@ -118,7 +177,24 @@ def spaced_steps(total_steps: int, count: int) -> tuple[int, ...]:
     return tuple(sorted({max(1, round(total_steps * (i + 1) / n)) for i in range(n)}))
 
 
-def following(steps: Sequence[int], step: int) -> int | None:
-    """The first of some ordered steps that comes after `step`."""
-    i = bisect_right(steps, step)
-    return steps[i] if i < len(steps) else None
+class SpacedCallback(Callback):
+    """Acts after `count` steps of a run, evenly spaced."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def steps(self) -> tuple[int, ...]:
+        """The steps after which it acts."""
+        return spaced_steps(self.trainer.state.total_steps, self.count)
+
+    def next_due(self, step: int) -> int | None:
+        """The next of them."""
+        return next((n for n in self.steps() if n > step), None)
+
+    def post_step(self, step: int) -> None:
+        """Acts where it is due."""
+        if step + 1 in self.steps():
+            self.act()
+
+    def act(self) -> None:
+        """What is done after such a step."""

@@ -35,32 +35,15 @@ class Checkpoints(Callback):
         if self.at_start:
             self.save()
 
-    def pre_evaluate(self) -> None:
-        """An evaluation takes time."""
-        self.save()
-
     def pre_step(self, step: int) -> None:
         """Now and then, when all that follows the step before is done, its record among it."""
         if self.now() - self._saved > SAVE_EVERY:
             self.save()
 
-    def on_total_steps(self, total_steps: int) -> None:
-        """A run that is killed after this ends there, too."""
-        self.save()
-
-    def on_interrupt(self) -> None:
-        """So that nothing is lost."""
-        self.save()
-
-    def on_end(self) -> None:
-        """To train on from."""
-        self.save()
-
     def save(self) -> None:
         """Saves the state after the log that it counts on. Raises NotFiniteError, RunError."""
         trainer = self.trainer
-        trainer.recorder.read()
-        trainer.state.seconds = trainer.clock.read()
+        trainer.state.read_losses()
         if not all(bool(p.isfinite().all()) for p in trainer.step.model.parameters()):
             # a step may overflow weights where its gradient was finite
             raise NotFiniteError(trainer.state.step, math.nan, math.nan)
@@ -72,3 +55,13 @@ class Checkpoints(Callback):
         with trainer.clock.paused("saving"):
             trainer.write(write)
         self._saved = self.now()
+
+    def pre_evaluate(self) -> None:
+        """An evaluation takes time."""
+        self.save()
+
+    on_interrupt = on_end = pre_evaluate
+
+    def on_total_steps(self, total_steps: int) -> None:
+        """A run that is killed after this ends there, too."""
+        self.save()

@@ -7,38 +7,20 @@ import math
 from hornbook.engine.device import autocast
 from hornbook.files import write_tensors
 from hornbook.metrics.loss import token_nats
-from hornbook.training.callbacks.base import Callback, following, spaced_steps
-from hornbook.training.callbacks.logging import LogWriter
+from hornbook.training.callbacks.base import SpacedCallback
+from hornbook.training.callbacks.logging import new_record
 
 
-class Evaluator(Callback):
-    """Measures the loss over the validation part, and writes model.safetensors where it is the best.
-
-    log: which makes the record of an evaluation.
-    """
-
-    def __init__(self, count: int, log: LogWriter) -> None:
-        self.count, self.log = count, log
-
-    def _steps(self) -> tuple[int, ...]:
-        return spaced_steps(self.trainer.state.total_steps, self.count)
+class Evaluator(SpacedCallback):
+    """Measures the loss over the validation part, and writes model.safetensors where it is the best."""
 
     def post_start(self) -> None:
         """Makes up for an evaluation that was interrupted."""
         state = self.trainer.state
-        if state.step in self._steps() and state.pending:
-            self.evaluate()
+        if state.step in self.steps() and state.pending:
+            self.act()
 
-    def next_due(self, step: int) -> int | None:
-        """The next evaluation."""
-        return following(self._steps(), step)
-
-    def post_step(self, step: int) -> None:
-        """Evaluates where it is due."""
-        if step + 1 in self._steps():
-            self.evaluate()
-
-    def evaluate(self) -> None:
+    def act(self) -> None:
         """The loss over the whole part, with averaged weights where there are any."""
         with self.trainer.clock.paused("evaluation"):
             self._evaluate()
@@ -46,7 +28,7 @@ class Evaluator(Callback):
     def _evaluate(self) -> None:
         trainer, state, model = self.trainer, self.trainer.state, self.trainer.step.model
         trainer.each("pre_evaluate")
-        record = self.log.record()
+        record = new_record(trainer)
         with trainer.step.ema_weights():
             model.calibrate(trainer.plan.training_windows)
             with autocast(trainer.plan.device, trainer.plan.precision):

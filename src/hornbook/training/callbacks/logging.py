@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from hornbook.training.callbacks.base import Callback
-from hornbook.training.losses import MOST_PENDING
+from hornbook.training.callbacks.base import Callback, TrainerBase
 
 RECORDS = 200  # in the log of a whole run
+MOST_PENDING = 1000  # losses kept one by one, between two records
 
 
 class LogWriter(Callback):
     """Writes a record after the first step and then at even intervals."""
-
-    def __init__(self) -> None:
-        self._recorded = -1
 
     @property
     def every(self) -> int:
@@ -27,27 +24,25 @@ class LogWriter(Callback):
 
     def post_step(self, step: int) -> None:
         """Writes a record where it is due and no evaluation has written one."""
-        n = step + 1
-        if self._recorded == n:
-            return
+        state, n = self.trainer.state, step + 1
         if n % self.every == 0 or n == 1:
-            self.trainer.log(self.record())
-        elif len(self.trainer.state.pending) >= MOST_PENDING:
-            self.trainer.recorder.fold()
+            if state.pending or state.folded[0]:
+                self.trainer.log(new_record(self.trainer))
+        elif len(state.pending) >= MOST_PENDING:
+            state.fold_losses()
 
-    def record(self) -> dict[str, Any]:
-        """The record of the steps since the last one."""
-        state, recorder = self.trainer.state, self.trainer.recorder
-        n, loss, norm = recorder.flush()
-        state.seconds = self.trainer.clock.read()
-        seconds, recorder.seconds = state.seconds - recorder.seconds, state.seconds
-        self._recorded = state.step
-        return {
-            "step": state.step,
-            "tokens": state.tokens,
-            "seconds": round(state.seconds, 3),
-            "loss": loss,
-            "lr": state.rate(state.step - 1),
-            "grad_norm": norm,
-            "tokens_per_second": round(n * self.trainer.plan.tokens_per_step / max(seconds, 1e-9)),
-        }
+
+def new_record(trainer: TrainerBase) -> dict[str, Any]:
+    """The record of the steps since the last one, of which there is at least one."""
+    state = trainer.state
+    n, loss, norm = state.record_losses()
+    seconds, state.recorded = state.seconds - state.recorded, state.seconds
+    return {
+        "step": state.step,
+        "tokens": state.tokens,
+        "seconds": round(state.seconds, 3),
+        "loss": loss,
+        "lr": state.rate(state.step - 1),
+        "grad_norm": norm,
+        "tokens_per_second": round(n * trainer.plan.tokens_per_step / max(seconds, 1e-9)),
+    }

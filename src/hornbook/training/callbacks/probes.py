@@ -1,4 +1,4 @@
-"""Looks inside while training: `--probe-every N` keeps what the figures need in probes.jsonl.
+"""Statistics while training: `--probe-every N` keeps what the figures need in probes.jsonl.
 
 A record of kind "probe" holds the statistics of one step, one of kind "novelty" how much a few samples
 copied, early on and at each evaluation. Nothing that is trained changes.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from hornbook.files import append_line, write_lines
@@ -30,7 +29,7 @@ class Probes(Callback):
 
     def __init__(self, plan: Plan) -> None:
         training = plan.config.training
-        self.plan, self.total_steps = plan, training.steps
+        self.plan = plan
         self.every = max(training.probe_every, math.ceil(training.steps / (RECORDS - 1)))
         first = training.steps // max(1, training.eval_count)  # evaluation
         # averaged weights are there at evaluations alone
@@ -40,7 +39,6 @@ class Probes(Callback):
 
     def on_start(self, run: StoredRun, step: int, total_steps: int) -> None:
         """Drops the records after the state that is resumed from, and those after damage."""
-        self.total_steps = total_steps
         damage: list[str] = []
         kept = [r for r in read_probes(run.path / "probes.jsonl", damage) if r["step"] <= step]
         for what in damage:
@@ -48,19 +46,15 @@ class Probes(Callback):
         self.measured = {r["step"] for r in kept if r["kind"] == "novelty"}
         self.trainer.write(lambda path: write_lines(path / "probes.jsonl", kept))
 
-    def on_total_steps(self, total_steps: int) -> None:
-        """The last step is another one."""
-        self.total_steps = total_steps
-
     def next_due(self, step: int) -> int | None:
-        """A step that is probed is made by itself."""
+        """The next probe or search for copies; a step that is probed is made alone."""
         if self._is_due(step) or step + 1 in self.early:
             return step + 1
         due = [(step // self.every + 1) * self.every, *(n - 1 for n in self.early if n - 1 > step)]
-        return int(min([*due, max(self.total_steps - 1, step + 1)]))
+        return int(min([*due, max(self.trainer.state.total_steps - 1, step + 1)]))
 
     def _is_due(self, step: int) -> bool:
-        return step % self.every == 0 or step == self.total_steps - 1
+        return step % self.every == 0 or step == self.trainer.state.total_steps - 1
 
     def pre_step(self, step: int) -> None:
         """Attaches a probe where one is due."""
@@ -68,7 +62,7 @@ class Probes(Callback):
             self._probe = Probe(self.trainer.step.model).__enter__()
 
     def post_step(self, step: int) -> None:
-        """Takes it off and writes what it recorded."""
+        """Removes it and writes what it recorded."""
         if self._probe is not None:
             self._probe.__exit__(None, None, None)
             self._write({"kind": "probe", "step": step + 1, **self._probe.record()})
@@ -84,13 +78,10 @@ class Probes(Callback):
     def _measure(self, step: int) -> None:
         model = copy.deepcopy(
             self.trainer.step.model
-        )  # calibrated by itself: nothing trained changes
+        )  # so that calibrating changes nothing trained
         model.calibrate(self.plan.training_windows)
         novelty = measure_novelty(model, self.plan.data.tokenizer, self.plan.text_index, SAMPLES)
         self._write({"kind": "novelty", "step": step, **novelty.to_json()})
 
     def _write(self, record: dict[str, Any]) -> None:
-        def write(path: Path) -> None:
-            append_line(path / "probes.jsonl", record)
-
-        self.trainer.write(write)
+        self.trainer.write(lambda path: append_line(path / "probes.jsonl", record))

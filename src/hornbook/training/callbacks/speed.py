@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from hornbook.planning.plan import Plan
 from hornbook.runs.directory import StoredRun
 from hornbook.training.callbacks.base import Callback
 
@@ -18,13 +19,14 @@ class SpeedWatch(Callback):
     The first window is left out: something is warmed up or compiled there. Evaluations, samples and
     saving are not part of the seconds of a step.
 
-    step_seconds: measured before the run; None: the second window is taken instead.
-    threads: on which the CPU computes the steps.
+    The speed that was measured before the run is expected; without one, or with probes, which are
+    slower, that of the second window.
     """
 
-    def __init__(self, step_seconds: float | None, threads: int, tokens_per_step: float) -> None:
-        self.threads = threads
-        self.expected = tokens_per_step / step_seconds if step_seconds else None
+    def __init__(self, plan: Plan) -> None:
+        self.threads = plan.threads if plan.device.type == "cpu" else 1
+        measured = None if plan.config.training.probe_every else plan.step_seconds
+        self.expected = plan.tokens_per_step / measured if measured else None
         self.windows = 0
         self.reported = False
         self._begin = (0.0, 0)  # seconds and tokens at the start of the window

@@ -1,4 +1,4 @@
-"""A time budget while it is spent: the steps that are left are counted anew by what others took.
+"""A time budget while it is spent: how many steps still fit, by the seconds that the last ones took.
 
 The learning rate continues from where it is in its schedule, which gets faster or slower.
 """
@@ -23,9 +23,9 @@ class TimeBudgetCallback(Callback):
     budget: with the seconds that evaluations and samples really take, as they become known.
     """
 
-    def __init__(self, budget: TimeBudget, eval_count: int, sample_count: int) -> None:
-        self.budget, self.eval_count, self.sample_count = budget, eval_count, sample_count
-        self.counts: list[float] = []  # when steps are to be counted anew (by the budget's clock)
+    def __init__(self, budget: TimeBudget) -> None:
+        self.budget = budget
+        self.counts: list[float] = []  # when steps are counted again, by the budget's clock
         self.calls: list[tuple[int, float]] = []  # steps and their seconds since the last count
         self._last = (0, 0.0)  # steps made, and seconds, at the last count
         self._begin = (0, 0.0)
@@ -36,7 +36,7 @@ class TimeBudgetCallback(Callback):
         self.counts = [now + share * left for share in COUNTED_AT]
 
     def pre_step(self, step: int) -> None:
-        """Counts anew where it is time to."""
+        """Counts the steps that fit again where it is time to."""
         if self.counts and self.budget.clock() > self.counts[0]:
             self.count()
         self._begin = (step, self.trainer.clock.read())
@@ -63,10 +63,12 @@ class TimeBudgetCallback(Callback):
         now = self.budget.clock()
         self.counts = [due for due in self.counts if due > now]
         self._last, self.calls = (state.step, seconds), []
-        total = state.total_steps
+        training, total = plan.config.training, state.total_steps
         for _ in range(2):  # of fewer steps, fewer evaluations may be left
-            evaluations = sum(at > state.step for at in spaced_steps(total, self.eval_count))
-            samples = sum(state.step < at < total for at in spaced_steps(total, self.sample_count))
+            evaluations = sum(at > state.step for at in spaced_steps(total, training.eval_count))
+            samples = sum(
+                state.step < at < total for at in spaced_steps(total, training.sample_count)
+            )
             besides = evaluations * self.budget.evaluation + samples * self.budget.samples
             besides += saving  # of the new total
             total = state.step + max(1, self.budget.steps(each, besides))

@@ -1,4 +1,4 @@
-"""Steps by a traced graph: what the model itself returns, at every position."""
+"""Steps by a traced graph and by sums: what the model itself returns, at every position."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import torch
 
+from hornbook.kernels.decoding import Operations, ShortKVCache, StaticDecoder
 from hornbook.kernels.graph import Scripts
-from hornbook.kernels.static_decoding import StaticDecoder, StaticStep
-from hornbook.layers.cache import Compaction
+from hornbook.layers.cache import Compaction, KVCache
 from hornbook.models.base import DecodingState, LanguageModel
 from hornbook.models.registry import build_model, model_config
 from tests.conftest import tiny_model
@@ -40,9 +40,9 @@ def random_model(settings: dict[str, Any], end_id: int | None = None) -> Languag
     return model
 
 
-def traced(model: LanguageModel) -> list[StaticStep | None]:
+def traced(model: LanguageModel) -> list[Operations | None]:
     """What has been traced of a model; None where that failed."""
-    return list(StaticDecoder(model).static_steps.steps.values())
+    return list(StaticDecoder(model).traces.steps.values())
 
 
 @pytest.mark.parametrize("end_id", [None, 0])
@@ -113,23 +113,14 @@ def test_components_of_a_mixture_are_decoded_by_graphs() -> None:
 
 
 class Failing(Scripts):
-    """Refuses, or returns wrong operations."""
-
-    def __init__(self, fault: str) -> None:
-        super().__init__()
-        self.fault = fault
-
     def script(self, graph: Any, *examples: Any) -> Any:
-        if self.fault == "refused":
-            raise RuntimeError("torch cannot")
-        return lambda *tensors: graph(*tensors) + 0.01
+        raise RuntimeError("torch cannot")
 
 
-@pytest.mark.parametrize("fault", ["refused", "wrong"])
 @torch.inference_mode()
-def test_a_step_that_cannot_be_traced_is_the_models_own(fault: str) -> None:
+def test_a_step_that_cannot_be_traced_is_the_models_own() -> None:
     model = random_model(GPT)
-    decode(model, decoder_of(model, Failing(fault)))
+    decode(model, decoder_of(model, Failing()))
     assert traced(model) == [None]
 
 
@@ -255,3 +246,21 @@ def test_beyond_the_limit_of_scripts_steps_are_the_models_own() -> None:
     for model in models:
         decode(model, decoder_of(model, scripts))
     assert sum(step is not None for model in models for step in traced(model)) == 1
+
+
+@pytest.mark.parametrize("length", [1, 3, 30, 200])  # short and long take different paths
+@pytest.mark.parametrize("groups", [1, 2, 4])
+def test_attention_of_the_last_position_is_the_textbooks(length: int, groups: int) -> None:
+    q = torch.randn(5, 4, 1, 16, dtype=torch.float64)
+    keys, values = torch.randn(2, length, 5, groups, 16, dtype=torch.float64)
+    found = ShortKVCache().attend_last(q, keys, values)
+    expected = KVCache().attend_last(q, keys, values)
+    torch.testing.assert_close(found, expected, atol=1e-12, rtol=0)
+
+
+@torch.no_grad()
+def test_the_caches_of_a_mixtures_components_are_the_short_ones() -> None:
+    parts = [{"name": "ngram", "order": 3}, GPT]
+    model = random_model({"name": "mixture", "components": parts, "weights": (0.3, 0.7)})
+    _, state = StaticDecoder(model).start(torch.zeros(1, 1, dtype=torch.int64))
+    assert isinstance(state.cache[1].cache[0], ShortKVCache)
