@@ -92,7 +92,8 @@ class OptimizerStep:
     def gradients(self, step: int) -> Tensor:
         """Sets the gradients of a step and returns its loss."""
         ids, targets = self.batches.batch(step)
-        self.optimizer.zero_grad(set_to_none=True)
+        for parameter in self.parameters:
+            parameter.grad = None
         with autocast(ids.device, self.precision):
             loss = self._loss(self.model, ids, targets)
         if self.config.optim.l2:
@@ -105,7 +106,7 @@ class OptimizerStep:
         if limit:
             return torch.nn.utils.clip_grad_norm_(self.parameters, limit)
         gradients = [p.grad for p in self.parameters if p.grad is not None]
-        return torch.nn.utils.get_total_norm(gradients)
+        return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
 
     def _average(self, step: int) -> None:
         """Moves the averages towards the parameters; early ones are forgotten sooner."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import math
+import time
 from collections import Counter
 from collections.abc import Callable
 from weakref import WeakKeyDictionary
@@ -19,7 +20,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from hornbook.kernels.graph import SCRIPTS, TRACE_ERRORS, Scripts, trace
-from hornbook.kernels.tuning import SHORT_CACHE, STATIC_AFTER
+from hornbook.kernels.one_row import piecewise_linears
+from hornbook.kernels.tuning import PIECES_PAY, PIECES_TRIES, SHORT_CACHE, STATIC_AFTER
 from hornbook.layers.cache import KVCache
 from hornbook.models.base import DecodingState, LanguageModel
 from hornbook.models.cached import CachedModel
@@ -153,9 +155,26 @@ class StaticDecoder:
         examples = [torch.zeros(1, 2, dtype=torch.int64), torch.tensor([state.length])]
         examples += [t.clone() for t in tensors]
         try:
-            return self.scripts.script(trace(read, *examples), *examples)
+            graphs = [trace(read, *examples)]
+            if torch.get_num_threads() > 1 and not torch.are_deterministic_algorithms_enabled():
+                with piecewise_linears(model):
+                    graphs.append(trace(read, *examples))
+            plain, *pieces = (self.scripts.script(graph, *examples) for graph in graphs)
         except TRACE_ERRORS:
             return None
+        if pieces and _seconds(pieces[0], examples) < PIECES_PAY * _seconds(plain, examples):
+            return pieces[0]
+        return plain
+
+
+def _seconds(operations: Operations, examples: list[Tensor]) -> float:
+    """Of a call: the fastest of several, since other work only adds."""
+    seconds = []
+    for _ in range(PIECES_TRIES):
+        begin = time.perf_counter()
+        operations(*examples)
+        seconds.append(time.perf_counter() - begin)
+    return min(seconds)
 
 
 def _use_short_caches(state: DecodingState) -> None:

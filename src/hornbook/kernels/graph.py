@@ -11,14 +11,15 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from torch.fx import GraphModule
-from torch.fx.experimental.proxy_tensor import make_fx
 
 from hornbook.kernels.tuning import INDUCTOR_OPTIONS, MAX_SCRIPTS
+
+if TYPE_CHECKING:
+    from torch.fx import GraphModule
 
 # raised by torch for a function that it cannot trace
 TRACE_ERRORS = (RuntimeError, SyntaxError, TypeError, NotImplementedError, AssertionError)
@@ -33,6 +34,8 @@ def trace(function: Callable[..., Any], *examples: Tensor) -> GraphModule:
     """
     with _lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        from torch.fx.experimental.proxy_tensor import make_fx  # imports sympy: 0.2 s
+
         return make_fx(function)(*examples)
 
 
