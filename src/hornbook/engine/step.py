@@ -106,7 +106,8 @@ class OptimizerStep:
         if limit:
             return torch.nn.utils.clip_grad_norm_(self.parameters, limit)
         gradients = [p.grad for p in self.parameters if p.grad is not None]
-        return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+        norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+        return norm
 
     def _average(self, step: int) -> None:
         """Moves the averages towards the parameters; early ones are forgotten sooner."""
