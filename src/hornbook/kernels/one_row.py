@@ -1,7 +1,7 @@
 """A linear layer for one row, by pieces of its matrix.
 
-One row reads the whole matrix and computes little with it, so its speed is that of the memory. Some BLAS
-read the matrix on one thread then; a batch of pieces of its rows is read on all of them.
+One row reads the whole matrix and computes little with it, so its speed is that of the memory. Some
+BLAS read the matrix on one thread then; a batch of pieces of its rows is read on all of them.
 """
 
 from __future__ import annotations
