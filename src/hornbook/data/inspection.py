@@ -32,7 +32,8 @@ from hornbook.data.reading import (
 from hornbook.data.writer_thread import writer_thread
 from hornbook.errors import DataError, RunError
 from hornbook.files import read_json, write_json
-from hornbook.tokenizers.char import code_points, latin_1
+from hornbook.tokenizers.base import Ids
+from hornbook.tokenizers.char import code_points
 
 FORMAT = 2
 
@@ -105,9 +106,10 @@ def inspect(
         alphabet = _Alphabet()
         n_characters = n_lines = n_documents = n_blank = 0
         for piece in texts:
+            points = code_points(piece)
             n_characters += len(piece)
-            n_lines += piece.count("\n")
-            alphabet.add(piece)
+            n_lines += int(np.count_nonzero(points == 10))  # four times as fast as str.count
+            alphabet.add(piece, points)
             if found == "documents":
                 _, filled, blank = without_blank_lines(piece)
                 n_documents, n_blank = n_documents + filled, n_blank + blank
@@ -184,14 +186,12 @@ class _Alphabet:
         self._ends: set[str] = set()
         self._last = ""
 
-    def add(self, text: str) -> None:
-        """Adds what is in a piece."""
-        if (latin := latin_1(text)) is not None:
-            self._latin += bytes(set(latin.translate(None, self._latin)))
-        else:
-            points = code_points(text)
-            if not self._found.take(points, mode="clip").all():
-                self._found[points] = True
+    def add(self, text: str, points: Ids) -> None:
+        """Adds what is in a piece. points: its `code_points`."""
+        if points.dtype == np.uint8:
+            self._latin += bytes(set(points.tobytes().translate(None, self._latin)))
+        elif not self._found.take(points, mode="clip").all():
+            self._found[points] = True
         around = self._last + text
         if "<|endoftext" in around:
             self._ends.update(END_SPELLINGS.findall(around))

@@ -103,7 +103,8 @@ class CharTokenizer(Tokenizer):
 
     def decode_lines(self, ids: Ids) -> str:
         """The characters of `ids`, each end of a document a line break."""
-        return self._points[ids].tobytes().decode("utf-32-le", "surrogatepass")
+        pieces = (self._points[ids[i : i + CHUNK]] for i in range(0, len(ids), CHUNK))
+        return "".join(str(points.data, "utf-32-le", "surrogatepass") for points in pieces)
 
     def symbol(self, token: int) -> str:
         """The character; `.` for the end of a document, as the notes write it."""
