@@ -57,8 +57,8 @@ def draw(lines: dict[str, list[float]]) -> style.Figure:
         axes.plot(SIZES, values, "o-", color=colour, label=name)
         ideal = [values[0] * (SIZES[0] / size) ** 0.5 for size in SIZES]
         axes.plot(SIZES, ideal, ls=":", color=colour, lw=1.2)
-    axes.plot([], [], ls=":", color=style.GREY, label="1 / sqrt(batch size)")
-    axes.axhline(1, color=style.GREY, lw=0.8)
+    axes.plot([], [], ls=":", color=style.GRAY, label="1 / sqrt(batch size)")
+    axes.axhline(1, color=style.GRAY, lw=0.8)
     axes.set(xscale="log", yscale="log", xlabel="batch size (examples, log)",
              ylabel="noise : gradient (log)", title="Step noise by batch size")  # fmt: skip
     axes.set_xticks(SIZES, [f"{size:,}" for size in SIZES])

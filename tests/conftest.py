@@ -27,7 +27,7 @@ torch.set_num_threads(1)  # tests run side by side
 FAST = (  # what trains nothing, draws nothing and starts no process: `pytest -m fast`
     "autograd", "config", "engine/test_device.py", "engine/test_loss.py", "generate", "layers",
     "optim", "planning/decide", "runs", "test_errors.py", "test_files.py", "tokenizers",
-    "training/test_clock.py", "training/test_history.py", "training/test_losses.py",
+    "training/test_clock.py", "training/test_history.py",
 )  # fmt: skip
 SLOW = ("autograd/test_examples.py",)
 

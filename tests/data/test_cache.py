@@ -70,7 +70,7 @@ def test_what_was_abandoned_long_ago_is_removed(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     with (
-        pytest.raises(CacheError, match=r"cannot be written \(Not a directory\).*make room"),
+        pytest.raises(CacheError, match=r"cannot be written \(Not a directory\).*free some space"),
         whole_folder(tmp_path / "file" / "tokens" / "a"),
     ):
         pass

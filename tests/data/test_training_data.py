@@ -48,7 +48,7 @@ def test_a_text_in_memory_is_read_once(write: Write, monkeypatch: pytest.MonkeyP
 def test_a_text_that_is_not_in_memory_is_trained_on(
     kind: str, model: str, write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("corpus", "limits"):
+    for module in ("corpora", "limits"):
         limits = replace(LIMITS, in_memory=0, chunk=300, excerpt=400)
         monkeypatch.setattr(f"hornbook.data.{module}.LIMITS", limits)
     path = write("t.txt", "\n".join(NAMES) if kind == "documents" else BOTTLES)
@@ -64,7 +64,7 @@ def test_a_text_that_is_not_in_memory_is_trained_on(
     assert run.evaluate("val").nats == pytest.approx(run.report["validation"]["nats"])
     other = write("other.txt", "\n".join(NAMES[:50]) if kind == "documents" else BOTTLES[:2000])
     mapped = run.evaluate(corpus=other)
-    monkeypatch.setattr("hornbook.data.corpus.LIMITS", LIMITS)
+    monkeypatch.setattr("hornbook.data.corpora.LIMITS", LIMITS)
     held = run.evaluate(corpus=other)
     assert held.nats == pytest.approx(mapped.nats, rel=1e-5)
     assert held.tokens == mapped.tokens

@@ -94,17 +94,13 @@ def test_the_reference_and_determinism_depend_on_no_measurement(
 
 
 @pytest.mark.usefixtures("two_threads")
-@pytest.mark.parametrize(("pythons", "expected"), [(1, 1), (2, 2)])
-def test_threads_are_not_measured_beside_other_python_threads(
-    pythons: int, expected: int, words_file: Path, monkeypatch: pytest.MonkeyPatch
+def test_as_many_threads_as_are_fastest_make_the_steps(
+    words_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("threading.active_count", lambda: pythons)
     monkeypatch.setattr(Bench, "seconds_by_threads", lambda *_: {2: 2.0, 1: 1.0})
     resolution = resolution_of(words_file, TINY_GPT, {"training": {"threads": "auto"}})
     resolution.decide_execution()
-    assert resolution.decisions["threads"].value == expected
-    assert ("other Python threads" in resolution.decisions["threads"].reason) == (pythons > 1)
-    assert resolution.bench.plan.threads == expected
+    assert resolution.decisions["threads"].value == resolution.bench.plan.threads == 1
 
 
 def test_a_small_text_changes_what_is_timed_and_estimated(few_names: Path) -> None:

@@ -14,7 +14,7 @@ from hornbook.training.history import ValidationHistory
 from hornbook.training.state import TrainingState
 
 
-def test_a_run_is_finished_after_its_last_step_or_without_patience() -> None:
+def test_a_run_is_finished_after_its_last_step_or_when_stopped() -> None:
     schedule = Schedule.planned(OptimConfig(learning_rate=1.0, schedule="constant"), 10)
     state = TrainingState(schedule, ValidationHistory(patience=1))
     assert not state.finished
@@ -22,7 +22,7 @@ def test_a_run_is_finished_after_its_last_step_or_without_patience() -> None:
     assert state.finished
     state.schedule = schedule.with_total(10, 12)
     assert (state.total_steps, state.finished) == (12, False)
-    state.history.since_best = 1
+    state.stopped = True
     assert state.finished
 
 

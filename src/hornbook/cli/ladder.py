@@ -36,8 +36,8 @@ def run(arguments: list[str]) -> int:
     corpus = settings.get("data", {}).pop("corpus", "names")
     minutes = None if args.minutes is None else read_word(args.minutes, "training.minutes")
 
+    from hornbook.api import ladder as train_ladder
     from hornbook.cli.progress import Progress
-    from hornbook.experiments.ladder import climb
     from hornbook.files import dump
 
     def report(result: RunResult) -> None:
@@ -48,7 +48,7 @@ def run(arguments: list[str]) -> int:
         )
 
     try:
-        ladder = climb(
+        ladder = train_ladder(
             corpus,
             rungs=_names(args.rungs) if args.rungs is not None else (),
             out=args.out,

@@ -34,7 +34,7 @@ class CacheError(DataError):
     def __init__(self, path: Path, error: OSError | RunError) -> None:
         super().__init__(
             f"{path}: cannot be written ({getattr(error, 'strerror', None) or error}). Tokens are "
-            "kept there, 1 to 2 bytes each; make room, or set HORNBOOK_CACHE to a folder that has it"
+            "kept there, 1 to 2 bytes each; free some space, or set HORNBOOK_CACHE to another folder"
         )
 
 

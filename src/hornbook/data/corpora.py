@@ -11,12 +11,15 @@ import os
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 
 from hornbook.config import DataConfig
 from hornbook.data.cache import cache_directory
 from hornbook.data.corpus import Corpus, read_corpus
+from hornbook.data.limits import LIMITS, Limits
+from hornbook.data.reading import file_state
 from hornbook.errors import DataError, RunError, did_you_mean
 from hornbook.files import user_path, write_bytes
 
@@ -46,7 +49,7 @@ class KnownCorpus:
     def fetch(self) -> Path:
         """The path of its file, fetched, checked and cached where it is not here yet.
 
-        Raises DataError where it cannot be fetched or is not the text that it should be.
+        Raises DataError where it cannot be fetched.
         """
         path = self.path()
         if path is None:
@@ -60,12 +63,15 @@ class KnownCorpus:
                     f"{path}: cannot be written ({getattr(error, 'strerror', error)}); set "
                     "HORNBOOK_CACHE to a folder that can"
                 ) from None
-        elif (found := hashlib.sha256(path.read_bytes()).hexdigest()) != self.sha256:
+        return path
+
+    def check(self, path: Path, sha256: str) -> None:
+        """Raises DataError where a file is not the text that it should be."""
+        if sha256 != self.sha256:
             raise DataError(
-                f"{path}: found sha256 {found[:12]}..., expected {self.sha256[:12]}...: not the "
+                f"{path}: found sha256 {sha256[:12]}..., expected {self.sha256[:12]}...: not the "
                 f"{self.name} of the registry. Remove it, or train on it by its path"
             )
-        return path
 
 
 def _download(corpus: KnownCorpus) -> bytes:
@@ -137,8 +143,22 @@ def load_corpus(config: DataConfig) -> Corpus:
                 f"{config.corpus}: no corpus of this name and no such file"
                 f"{did_you_mean(config.corpus, CORPORA)}"
             )
-        return read_corpus(path, kind=config.kind, encoding=config.encoding)
+        return _read(path, config.kind, config.encoding)
     kind = known.kind if config.kind == "auto" else config.kind
     why = "as the registry says" if config.kind == "auto" else "as requested"
-    corpus = read_corpus(known.fetch(), kind=kind, name=known.name, source=known.name)
+    path = known.fetch()
+    corpus = _read(path, kind, "utf-8", known.name)
+    known.check(path, corpus.sha256)
     return replace(corpus, why_kind=why)
+
+
+def _read(path: Path, kind: str, encoding: str, name: str = "") -> Corpus:
+    """A file as a corpus; the one that was read last is not read again while it is unchanged."""
+    return _read_once(path, file_state(path), kind, encoding, name, LIMITS)
+
+
+@lru_cache(maxsize=1)
+def _read_once(
+    path: Path, state: tuple[int, ...], kind: str, encoding: str, name: str, limits: Limits
+) -> Corpus:
+    return read_corpus(path, kind=kind, encoding=encoding, name=name, source=name, limits=limits)

@@ -9,14 +9,13 @@ from pathlib import Path
 
 from torch import Tensor
 
-from hornbook.config import RunConfig
 from hornbook.errors import ConfigError, DataError
 from hornbook.files import write_json, write_tensors
 from hornbook.generate import make_generator, sample
 from hornbook.metrics.loss import evaluate
 from hornbook.metrics.novelty import novelty_report
 from hornbook.metrics.text_index import TextIndex
-from hornbook.models.registry import build_model, model_config
+from hornbook.models.registry import build_model, parse_run_config
 from hornbook.runs.directory import StoredRun, check_free, create
 
 
@@ -48,7 +47,7 @@ def mix(runs: Sequence[StoredRun], out: Path, weights: Sequence[float] = ()) -> 
         "components": [run.config.model.model_dump() for run in runs],
         "weights": [weight / sum(weights) for weight in weights],
     }
-    config: RunConfig = first.config.model_copy(update={"model": model_config(settings)})
+    config = parse_run_config({**first.config.model_dump(), "model": settings})
     tensors = members_weights(runs)
     model = build_model(config.model, first.tokenizer.vocab_size, first.tokenizer.end_id)
     model.load_weights(tensors)

@@ -89,7 +89,7 @@ def _times(axes: Axes, rows: Sequence[RunResult]) -> None:
     low, high = min(values) - 0.06 * spread, max(values) + 0.06 * spread
     column = last * (last / first) ** 0.06
     for r, height in zip(rows, spaced(values, low, high), strict=True):
-        axes.plot([r.seconds, last, column], [r.validation, height, height], color=style.GREY, lw=0.5,
+        axes.plot([r.seconds, last, column], [r.validation, height, height], color=style.GRAY, lw=0.5,
                   alpha=0.6, zorder=1)  # fmt: skip
         axes.plot(r.seconds, r.validation, "^" if r.fitted else "o", ms=6, zorder=3,
                   color=style.VERMILION if r.fitted else style.BLUE)  # fmt: skip

@@ -97,7 +97,7 @@ def continuations(run: StoredRun, text: str | None = None) -> Figure:
         for x, words in ((beside, _percent(node.p)), (beside + 44, label)):
             axes.annotate(
                 words, (node.depth, row), xytext=(x, 0), textcoords="offset points", va="center",
-                fontsize=8.5, color=style.GREY,
+                fontsize=8.5, color=style.GRAY,
             )  # fmt: skip
     start = f"“{style.shortened(shown(prompt), PROMPT)}”" if prompt else "the start of a document"
     axes.set(xlim=(-0.1, DEPTH + 3.7), ylim=(max(4, len(ends)) - 0.4, -0.6),
@@ -135,7 +135,7 @@ def _branch(axes: Axes, node: Continuation, rows: dict[int, float]) -> None:
     label, size = _label(node)
     axes.text(
         x, y, label, ha="center", va="center", fontsize=size, fontweight="bold", zorder=2,
-        bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": style.GREY,
+        bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": style.GRAY,
               "lw": 0.6},
     )  # fmt: skip
 

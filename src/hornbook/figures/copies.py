@@ -40,7 +40,7 @@ def copies(run: StoredRun) -> Figure:
     sets = [("samples", style.BLUE, kept.samples)]
     held_out = run.config.data.held_out
     if held_out:
-        sets.insert(0, ("held-out text", style.GREY, kept.held_out))
+        sets.insert(0, ("held-out text", style.GRAY, kept.held_out))
     if last is not None:
         sets.append(("samples, last step", style.VERMILION, last.samples))
     over_time: list[dict[str, Any]] = []
@@ -54,7 +54,7 @@ def copies(run: StoredRun) -> Figure:
         _distribution(axes[1], [(n, c, s.distances) for n, c, s in sets])
         title = "Distance to the nearest training document (0: a copy)"
         axes[1].set(xlabel="edit distance (characters)", title=title)
-        axes[1].axvline(0, color=style.GREY, lw=0.8, ls=":")
+        axes[1].axvline(0, color=style.GRAY, lw=0.8, ls=":")
     bars = axes[1 + kept.documents]
     shares = ["copies"] * kept.documents
     shares += ["different\ntexts", *(f"different\n{n}-grams" for n in range(1, 5))]
@@ -121,7 +121,7 @@ def _draw_time(
         values = [100 * r["samples"]["verbatim"] for r in found]
         others = [100 * r["expected"] for r in found]
     else:
-        own, beside, color = "samples", "held-out text", style.GREY
+        own, beside, color = "samples", "held-out text", style.GRAY
         label, top = "longest copied\nspan (characters)", None
         values = [r["samples"]["span"] for r in found]
         others = [r["held_out"]["span"] for r in found]

@@ -34,7 +34,7 @@ KINDS = {  # a kind of characters: color, marker
     "digit": (style.PURPLE, "D"),
     "mark": (style.BLACK, "X"),
     "other letter": (style.ORANGE, "P"),
-    "byte": (style.GREY, "d"),
+    "byte": (style.GRAY, "d"),
 }
 ALPHABETS = ("LATIN ", "GREEK ", "CYRILLIC ")  # with vowels and consonants apart
 
@@ -112,7 +112,7 @@ def embeddings(run: StoredRun) -> Figure:
     long = sum(len(name) > 3 for name in names) / len(names)
     moved = spread_apart(points, 0.08 if long > 0.3 else 0.06 if long else 0.045)
     for token, name, (x, y), (px, py) in zip(chosen.tolist(), names, moved, points, strict=True):
-        axes[0].plot([px, x], [py, y], color=style.GREY, lw=0.6, zorder=0)
+        axes[0].plot([px, x], [py, y], color=style.GRAY, lw=0.6, zorder=0)
         symbol = run.tokenizer.symbol(token)
         kind = kind_of(symbol, is_end=token == end)
         known[kind] += 1
@@ -131,7 +131,7 @@ def embeddings(run: StoredRun) -> Figure:
     if positions:
         points, share = principal(positions[0].weight.detach().double().numpy())
         _components(axes[1], share, "Position embeddings, joined in order")
-        axes[1].plot(*points.T, color=style.GREY, lw=0.8, zorder=1)
+        axes[1].plot(*points.T, color=style.GRAY, lw=0.8, zorder=1)
         dots = axes[1].scatter(
             points[:, 0], points[:, 1], c=range(len(points)), cmap=style.SEQUENCE, s=18, zorder=2
         )

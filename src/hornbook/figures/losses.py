@@ -53,7 +53,7 @@ def losses(run: StoredRun) -> Figure:
             xytext=(5 if left else -5, 0), textcoords="offset points", ha="left" if left else "right",
         )  # fmt: skip
     baseline = f"uniform baseline: ln {run.facts['vocab_size']} = {uniform:.2f}"
-    top.axhline(uniform, color=style.GREY, ls=":", lw=1, label=baseline)
+    top.axhline(uniform, color=style.GRAY, ls=":", lw=1, label=baseline)
     top.set_yscale("log")
     if evaluations:  # space above all lines for the label
         low, high = top.get_ylim()

@@ -1,7 +1,7 @@
 """The look of all figures: one palette, one width, fonts that stay readable, light behind everything.
 
 Colors are those of Okabe and Ito (2008), which color-blind readers tell apart; scales of one quantity
-run in lightness as well (cividis, blue to white to vermilion), so that they survive in grey. Figures
+run in lightness as well (cividis, blue to white to vermilion), so that they survive in gray. Figures
 are objects: no pyplot, no state outside of them.
 """
 
@@ -30,7 +30,7 @@ from matplotlib.transforms import IdentityTransform
 from hornbook.metrics.finding import Finding
 
 BLACK, ORANGE, SKY, GREEN = "#1a1a1a", "#E69F00", "#56B4E9", "#009E73"
-BLUE, VERMILION, PURPLE, GREY = "#0072B2", "#D55E00", "#CC79A7", "#767676"
+BLUE, VERMILION, PURPLE, GRAY = "#0072B2", "#D55E00", "#CC79A7", "#767676"
 PALE, LIGHT = "#e4e4e4", "#bcbcbc"
 SEQUENCE = "cividis"
 AMOUNT = LinearSegmentedColormap.from_list("amount", ["#ffffff", SKY, BLUE, "#00324f"])
@@ -46,7 +46,7 @@ STYLE: Any = {
     "axes.titlelocation": "left",
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.edgecolor": GREY,
+    "axes.edgecolor": GRAY,
     "axes.labelcolor": BLACK,
     "text.color": BLACK,
     "xtick.color": BLACK,
@@ -184,7 +184,7 @@ def shown(text: str) -> str:
 
 
 def fitting(text: str, size: float, letters: int) -> float:
-    """The font size at which a text takes no more room than so many letters of `size`."""
+    """The font size at which a text is no wider than so many letters of `size`."""
     return size * min(1.0, letters / max(1, len(text)))
 
 

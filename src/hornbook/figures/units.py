@@ -127,7 +127,7 @@ def neurons(run: StoredRun) -> Figure:
         z = centered[:, unit] * sign[unit]
         mark = "" if sign[unit] > 0 else " (−)"
         write(0, row + 0.3, f"{names[unit]}{mark}", fontsize=9, fontweight="bold")
-        write(0, row + 0.68, f"up to {z.max():.1f} std. deviations", fontsize=8, color=style.GREY)
+        write(0, row + 0.68, f"up to {z.max():.1f} std. deviations", fontsize=8, color=style.GRAY)
         spans: dict[tuple[str, ...], float] = {}
         for i in np.argsort(-z).tolist():
             spans.setdefault(texts[i], float(z[i]))
@@ -142,5 +142,5 @@ def neurons(run: StoredRun) -> Figure:
                   ha="right")  # fmt: skip
             write(x, row + 0.3, last, family=mono, fontsize=9 if len(last) > 1 else 9.5,
                   ha="right", fontweight="bold", color=style.VERMILION)  # fmt: skip
-            write(x, row + 0.68, f"{strength:.1f}", fontsize=7.5, ha="right", color=style.GREY)
+            write(x, row + 0.68, f"{strength:.1f}", fontsize=7.5, ha="right", color=style.GRAY)
     return figure

@@ -117,7 +117,7 @@ class Embedding(nn.Embedding):
 
 
 class FlattenConsecutive(nn.Module):
-    """`n` neighbours in time side by side, (B, T, C) -> (B, T / n, C n), or (B, C n) if T = n."""
+    """`n` neighbors in time side by side, (B, T, C) -> (B, T / n, C n), or (B, C n) if T = n."""
 
     def __init__(self, n: int) -> None:
         super().__init__()

@@ -37,6 +37,7 @@ class Bench:
 
     def __init__(self, plan: Plan, clock: Callable[[], float] = time.perf_counter) -> None:
         self.plan, self._clock = plan, clock
+        self.seconds: dict[int, float] = {}  # of a step, by threads, where that was measured
         with preserve_rng_state(plan.device):
             self.model = plan.build_model()
 
@@ -54,14 +55,17 @@ class Bench:
         return OptimizerStep(model, batches, self.plan.config, precision, compiled)
 
     def seconds_by_threads(self, counts: Sequence[int]) -> Mapping[int, float]:
-        """Seconds of a trial step's gradients with each number of threads."""
+        """Seconds of a step's gradients with each number of threads, by a trial of few rows."""
         step = self.trial("fp32")
+        scale = self.plan.rows / step.batches.batch_size
 
         def gradients(n: int, turn: int) -> None:
             with use_threads(n):
                 step.gradients(turn)
 
-        return self._in_turns({n: partial(gradients, n) for n in counts})
+        seconds = self._in_turns({n: partial(gradients, n) for n in counts})
+        self.seconds = {n: scale * took for n, took in seconds.items()}
+        return self.seconds
 
     def bf16_ratio(self) -> float:
         """Seconds of a trial step's gradients in bf16 by those in fp32."""

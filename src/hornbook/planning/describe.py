@@ -22,7 +22,7 @@ COMPILED = {"no": "no", "loss": "the loss of a batch", "steps": f"{SPAN} steps i
 
 def describe(plan: Plan) -> list[tuple[str, str]]:
     """The plan for a reader: (what, how) pairs, each decision with its reason."""
-    data, shape, training = plan.data, plan.shape, plan.config.training
+    data, shape = plan.data, plan.shape
     corpus, split, tokenizer = data.corpus, data.split, data.tokenizer
     unit = "documents" if split.documents else "characters"
     sizes = " / ".join(f"{size:,}" for size in split.sizes)
@@ -39,7 +39,8 @@ def describe(plan: Plan) -> list[tuple[str, str]]:
     if shape.fitted:
         lines.append(device)
     else:
-        total, tokens = training.steps, plan.tokens_per_step * training.steps
+        total = plan.schedule.total_steps
+        tokens = plan.tokens_per_step * total
         steps = f"{total:,}, {tokens:,.0f} tokens, {tokens / shape.n_train:.1f} epochs"
         examples = shape.examples if plan.rows > 1 else shape.examples.removesuffix("s")
         batch = f"{plan.rows:,} {examples} of {shape.row_length} tokens"

@@ -6,7 +6,6 @@ what follows from those, compiling, memory.
 
 from __future__ import annotations
 
-import threading
 from types import MappingProxyType
 from typing import Any
 
@@ -110,7 +109,7 @@ class Resolution:
             draft["training.threads"],
             torch.get_num_threads(),
             device=self.device.type,
-            fixed=self._fixed() or _beside_threads(),
+            fixed=self._fixed(),
             measure=bench.seconds_by_threads,
         )
         bench.plan = self._plan()
@@ -179,7 +178,7 @@ class Resolution:
         return self._plan(
             *self._text_notes(),
             *notes,
-            step_seconds=step_seconds,
+            step_seconds=step_seconds or bench.seconds.get(bench.plan.threads),
             max_steps=self.max_steps,
             memory=estimate,
             time_budget=time_budget,
@@ -248,8 +247,3 @@ class Resolution:
         longer = int((np.diff(part.starts) > context).sum())
         note = f"{longer:,} documents are longer than the context of {context}: read in pieces"
         return [note] if longer else []
-
-
-def _beside_threads() -> str:
-    """Why the number of threads is not measured: another Python thread would keep one for good."""
-    return "not measured beside other Python threads" if threading.active_count() > 1 else ""

@@ -47,5 +47,7 @@ def plan_of_run(
     )
     if plan.shape.fitted:
         return plan
-    memory, decisions["memory"] = Bench(plan).estimate_memory()
-    return replace(plan, memory=memory, decisions=MappingProxyType(decisions))
+    memory, decision = Bench(plan).estimate_memory()
+    return replace(
+        plan, memory=memory, decisions=MappingProxyType({**decisions, "memory": decision})
+    )

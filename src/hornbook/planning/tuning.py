@@ -28,7 +28,7 @@ TRIAL_TOKENS = 1 << 12  # tokens of a timed step, at most
 TRIAL_OPERATIONS = 1e10  # and operations, on a CPU: some tenths of a second
 TRIAL_SECONDS = 1.0  # after which no further turn of steps is timed
 FASTER = 0.9  # what is chosen for its speed takes less than this share of the time
-FEWER_THREADS = 1.03  # fewer threads are chosen up to so many times the seconds: they leave room
+FEWER_THREADS = 1.03  # fewer threads are chosen up to so many times the seconds
 TIMED_STEPS = 12  # of a size, so that a moment's other work decides nothing, or
 TIMED_SECONDS = 0.4
 MEASURING_SHARE = 0.1  # of a time budget, for measuring sizes, or
@@ -36,7 +36,7 @@ MEASURING_SECONDS = 3.0
 EVALUATION_SHARE = 0.1  # of a time budget, at most
 BEFORE_MEASURED = 4  # evaluations' time for those on the way and the report, before it is measured
 RETRY_MARGIN = 1.2  # times what is needed is advised: the next try measures it again
-REPORT_OVERHEAD = 0.3  # seconds to write a report and to print what came of it
+REPORT_OVERHEAD = 0.3  # seconds to write a report and to print a summary
 
 # bytes
 BACKWARD_OVERHEAD = 2.0  # at most, of what is kept: temporaries of the backward pass, the allocator

@@ -155,7 +155,7 @@ class StoredRun:
     def corpus(self) -> Corpus:
         """The corpus it was trained on, read again. Raises DataError where it is gone or changed."""
         known = self.facts["corpus"]
-        config = self.config.data.model_copy(update={"kind": known["kind"]})
+        config = DataConfig.parse({**self.config.data.model_dump(), "kind": known["kind"]}, "data")
         try:
             corpus = load_corpus(config)
         except DataError as error:

@@ -147,7 +147,7 @@ def load_state(path: Path, step: OptimizerStep, state: TrainingState) -> str:
         return "; ".join(damage) + before if damage else ""
     raise RunError(
         "\n".join(damage)
-        or f"{folder}: found no state to resume from; train anew (another --out), or put it back"
+        or f"{folder}: found no state to resume from; train another run (another --out), or put it back"
     )
 
 

@@ -102,6 +102,6 @@ def _out_of_memory(trainer: TrainerBase) -> RunError:
     expected = f"; the estimate was {format_bytes(memory.total)}" if memory else ""
     return RunError(
         f"{path}: no memory left at step {trainer.state.step + 1:,}{expected}; close other programs "
-        f"and resume ({resume_command(path)}), or train anew with a lower --training.batch-size (now "
+        f"and resume ({resume_command(path)}), or start a run with a lower --training.batch-size (now "
         f"{trainer.step.batches.batch_size}) or --model.context-length"
     )

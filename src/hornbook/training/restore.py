@@ -25,6 +25,7 @@ def restore(trainer: TrainerBase, changed: ChangedRun) -> None:
             trainer.notify(
                 f"stopped early at step {state.step:,}: continuing, with patience counted anew"
             )
+        state.stopped = state.history.out_of_patience
         _check_best(trainer)
     else:
         trainer.notify("stopped before its first state was saved: it begins again, to the same end")

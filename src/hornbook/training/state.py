@@ -31,6 +31,7 @@ class TrainingState:
     file: the state that this was loaded from, or last saved as, which is known to be whole.
     overrides: settings of `optim` that were changed on resuming, by field.
     losses: the mean of each record, for messages. recorded: seconds at the last record.
+    stopped: no further step is made, however many are left (`callbacks/early_stopping.py`).
     """
 
     schedule: Schedule
@@ -45,6 +46,7 @@ class TrainingState:
     overrides: Mapping[str, float] = field(default_factory=dict)
     losses: list[float] = field(default_factory=list)
     recorded: float = 0.0
+    stopped: bool = False
 
     def rate(self, step: int) -> float:
         """The learning rate of a step, counted from 0."""
@@ -58,7 +60,7 @@ class TrainingState:
     @property
     def finished(self) -> bool:
         """Whether no step is left to make."""
-        return self.step >= self.total_steps or self.history.out_of_patience
+        return self.step >= self.total_steps or self.stopped
 
     def read_losses(self) -> tuple[list[float], list[float]]:
         """The pending losses and gradient norms. Raises NotFiniteError for the first that is not."""

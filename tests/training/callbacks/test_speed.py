@@ -52,7 +52,7 @@ def test_a_run_that_becomes_far_slower_says_so_once(measured: float | None) -> N
     run.spend(60, each=0.05)
     (message,) = run.said
     assert "5 times slower than it was: 2,000 tokens/s instead of 10,000" in message
-    assert "close other programs, or interrupt, and train anew with --training.threads 1" in message
+    assert "close other programs, or interrupt it and start another run with --threads 1" in message
 
 
 def test_one_thread_has_one_remedy_less() -> None:

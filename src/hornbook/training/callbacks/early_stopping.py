@@ -9,7 +9,7 @@ from hornbook.training.callbacks.base import Callback
 
 
 class EarlyStopping(Callback):
-    """Reports overfitting, and that patience has run out, which ends the run (`TrainingState`)."""
+    """Reports overfitting, and ends the run where patience has run out."""
 
     def on_log(self, record: Mapping[str, Any]) -> None:
         """After an evaluation."""
@@ -19,6 +19,7 @@ class EarlyStopping(Callback):
         if message := history.message():
             self.trainer.notify(message)
         if history.out_of_patience:
+            self.trainer.state.stopped = True
             self.trainer.notify(
                 f"stopped at step {record['step']}: {history.since_best} evaluations without a "
                 f"better validation loss than that of step {history.best_step}"

@@ -53,7 +53,7 @@ class SpeedWatch(Callback):
         self.reported = True
         remedy = "close other programs"
         if self.threads > 1:
-            remedy += ", or interrupt, and train anew with --training.threads 1"
+            remedy += ", or interrupt it and start another run with --threads 1"
         self.trainer.notify(
             f"training is {self.expected / speed:.0f} times slower than it was: {speed:,.0f} "
             f"tokens/s instead of {self.expected:,.0f}; {remedy}"

@@ -80,8 +80,8 @@ class TimeBudgetCallback(Callback):
     def seconds_each(self, step: int, seconds: float) -> float:
         """Seconds of a step since the last count, but for calls that took several times as long as
         the fastest quarter: what is compiled or warmed up once."""
-        paces = sorted(took / n for n, took in self.calls)
-        most = UNUSUAL * paces[len(paces) // 4]
+        by_call = sorted(took / n for n, took in self.calls)
+        most = UNUSUAL * by_call[len(by_call) // 4]
         usual = [(n, took) for n, took in self.calls if took <= most * n]
         besides = seconds - self._last[1] - sum(took for _, took in self.calls)
         each = sum(took for _, took in usual) / sum(n for n, _ in usual)
