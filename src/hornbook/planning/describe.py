@@ -35,7 +35,7 @@ def describe(plan: Plan) -> list[tuple[str, str]]:
         ("model", f"{plan.config.model.name}, {count}", "size"),
         ("context", f"{shape.context_length} tokens", "model.context_length"),
     ]
-    device = ("device", describe_device(plan.device), "")
+    device = ("device", describe_device(plan.device), "device")
     if shape.fitted:
         lines.append(device)
     else:

@@ -47,6 +47,8 @@ class Resolution:
         self.draft = Draft(preset, request.settings)
         self.device = find_device(self.draft["training.device"])
         self.decisions = self.draft.decisions
+        requested = self.draft["training.device"]
+        self.decisions["device"] = execution.device(requested, self.device.type)
         preset_context = self._decide_context()
         config, tokenizer = self.draft.config(), data.tokenizer
         model = build_on_meta(config.model, tokenizer.vocab_size, tokenizer.end_id)
@@ -55,6 +57,9 @@ class Resolution:
         self.shape = Shape.of(model, data, config.training)
         if model.fitted:
             return
+        self.decisions["examples"] = of_text.examples(
+            self.draft["training.examples"], self.shape.examples
+        )
         windows, context = self.shape.examples == "windows", self.shape.context_length
         self.least_rows = 2 if windows else 1  # of one window BatchNorm has no variance
         batch = of_text.batch_in_context(

@@ -11,6 +11,7 @@ from hornbook.planning.decide.batches import (
     check_context,
     context_length,
     dropout,
+    examples,
     max_steps,
     row_length,
     steps_and_batch,
@@ -153,3 +154,8 @@ def test_few_steps_are_not_all_spent_on_warming_up(
     preset: int, preset_steps: int | None, steps: int, expected: int
 ) -> None:
     assert warmup(preset, preset_steps, steps).value == expected
+
+
+def test_examples_are_those_of_the_model_unless_requested() -> None:
+    assert examples("auto", "windows") == Decision("windows", "the model's")
+    assert examples("sequences", "sequences") == Decision("sequences", "requested")

@@ -10,6 +10,7 @@ import pytest
 from hornbook.engine.compiled import Form
 from hornbook.planning.decide.execution import (
     compilation,
+    device,
     precision,
     thread_counts,
     threads,
@@ -154,3 +155,9 @@ def test_steps_are_compiled_on_request_if_they_can_be() -> None:
     for requested in ("yes", "auto"):
         found = compiled(requested, run_seconds=lambda: 1e9, measure=failing)
         assert found == ("no", "it failed here: RuntimeError")
+
+
+def test_a_device_is_said_with_its_reason() -> None:
+    assert device("auto", "cpu").reason == "no GPU was found"
+    assert device("auto", "cuda").reason == "a GPU was found"
+    assert device("cpu", "cpu").reason == "requested"

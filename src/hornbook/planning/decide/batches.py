@@ -8,7 +8,7 @@ from typing import Literal
 from hornbook.data.part import fitting_context
 from hornbook.errors import DataError
 from hornbook.planning import tuning
-from hornbook.planning.decision import Decision
+from hornbook.planning.decision import REQUESTED, Decision
 
 BatchSize = int | Literal["all"]
 
@@ -39,6 +39,11 @@ def check_context(requested: int, *, documents: bool, n_validation: int) -> None
             f"{n_validation} tokens; give at most {n_validation // 2}, or leave it out and it is "
             "fitted to the text"
         )
+
+
+def examples(requested: str, found: Literal["sequences", "windows"]) -> Decision[str]:
+    """The form of the batches: what a model is trained on by default, unless another is requested."""
+    return Decision(found, REQUESTED if requested != "auto" else "the model's")
 
 
 def row_length(

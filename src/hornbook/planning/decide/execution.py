@@ -12,6 +12,13 @@ from hornbook.planning.decision import REQUESTED, Decision
 Precision = Literal["fp32", "bf16"]
 
 
+def device(requested: str, found: str) -> Decision[str]:
+    """The device that was found for a request: a GPU where there is one."""
+    if requested != "auto":
+        return Decision(found, REQUESTED)
+    return Decision(found, "no GPU was found" if found == "cpu" else "a GPU was found")
+
+
 def thread_counts(available: int) -> list[int]:
     """The numbers of threads that are tried: all that are available, half as many, ... one."""
     counts = [available]
