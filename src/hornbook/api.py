@@ -16,9 +16,10 @@ from hornbook.config import Nested
 from hornbook.errors import ConfigError
 from hornbook.experiments import comparison, mixture
 from hornbook.experiments.lr_finder import Sweep, find_learning_rate
-from hornbook.generate import Sample, Sampling, make_generator, sample, stream
+from hornbook.generate import Draws, Sample, Sampling, make_generator, sample, stream
 from hornbook.metrics.loss import Evaluation, Score, evaluate, score
 from hornbook.metrics.text_index import TextIndex
+from hornbook.models.base import Window
 from hornbook.planning.request import read_request
 from hornbook.planning.resolve import resolve
 from hornbook.runs.directory import StoredRun
@@ -64,10 +65,14 @@ class Run(StoredRun):
         stop: Sequence[str] = (),
         seed: int | torch.Generator | None = None,
         unknown: Unknown = "error",
+        sampling: Draws | None = None,
+        window: Window | None = None,
     ) -> list[Sample]:
         """n samples (`generate.sample`); the same seed gives the same samples.
 
         seed: a generator draws other samples at each call; None draws from a fresh one.
+        sampling: "keyed", or "torch" for the notes' samples (`generate.Sampling`). window: "half" or
+        "sliding", for text beyond the context (`models/cached.py`). None: what the run's settings say.
         """
         return sample(
             self.model,
@@ -75,11 +80,15 @@ class Run(StoredRun):
             n=n,
             prompt=prompt,
             max_tokens=max_tokens,
-            sampling=Sampling(temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p),
+            sampling=Sampling(
+                temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p,
+                draws=sampling or self.config.generation.sampling,
+            ),
             stop=stop,
             generator=seed if isinstance(seed, torch.Generator) else make_generator(seed),
             unknown=unknown,
-        )
+            window=window or self.config.generation.window,
+        )  # fmt: skip
 
     def stream(
         self,
@@ -93,6 +102,8 @@ class Run(StoredRun):
         stop: Sequence[str] = (),
         seed: int | torch.Generator | None = None,
         unknown: Unknown = "error",
+        sampling: Draws | None = None,
+        window: Window | None = None,
     ) -> Iterator[str]:
         """The text of `sample(1)` with the same options, piece by piece, without the prompt."""
         return stream(
@@ -100,11 +111,15 @@ class Run(StoredRun):
             self.tokenizer,
             prompt=prompt,
             max_tokens=max_tokens,
-            sampling=Sampling(temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p),
+            sampling=Sampling(
+                temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p,
+                draws=sampling or self.config.generation.sampling,
+            ),
             stop=stop,
             generator=seed if isinstance(seed, torch.Generator) else make_generator(seed),
             unknown=unknown,
-        )
+            window=window or self.config.generation.window,
+        )  # fmt: skip
 
     def mark_copies(self, texts: Sequence[str]) -> list[bool]:
         """Whether each text is a training document, or appears in the training part of a stream.

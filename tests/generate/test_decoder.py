@@ -12,7 +12,7 @@ import torch
 from hornbook.api import Run
 from hornbook.errors import ConfigError, DataError
 from hornbook.generate import Sampling, make_generator, sample, stream
-from hornbook.models.base import DecodingState, LanguageModel
+from hornbook.models.base import DecodingState, LanguageModel, Window
 from hornbook.tokenizers import build_tokenizer
 from tests.conftest import tiny_model
 
@@ -28,7 +28,7 @@ def test_a_sample_depends_neither_on_n_nor_on_the_batch(names_run: Run) -> None:
 
 def test_one_by_one_they_are_drawn_from_the_generator_itself(names_run: Run) -> None:
     model, tokenizer = names_run.model, names_run.tokenizer
-    made = sample(model, tokenizer, n=4, seed=9, batch=1)
+    made = sample(model, tokenizer, n=4, seed=9, sampling=Sampling(draws="torch"))
     generator = make_generator(9)
     with torch.inference_mode():
         for one in made:
@@ -49,9 +49,9 @@ class Counting(LanguageModel):
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         return self.model(ids)
 
-    def start(self, ids: torch.Tensor) -> tuple[torch.Tensor, DecodingState]:
+    def start(self, ids: torch.Tensor, window: Window = "half") -> tuple[torch.Tensor, DecodingState]:
         self.rows.append(len(ids))
-        return self.model.start(ids)
+        return self.model.start(ids, window)
 
     def step(self, ids: torch.Tensor, state: DecodingState) -> torch.Tensor:
         self.rows.append(len(ids))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -33,7 +34,7 @@ class Progress(Callback):
         self.bar: Bar | None = None
         self.steps = self.first = 0
         self.begin = self.last_line = now()
-        self.val_loss = ""
+        self.val_loss = self.baseline = ""
 
     def on_plan(self, plan: Plan) -> None:
         """Prints the plan."""
@@ -45,6 +46,8 @@ class Progress(Callback):
     def on_start(self, run: StoredRun, step: int, total_steps: int) -> None:
         """Opens the bar."""
         self.steps, self.first, self.begin = total_steps, step, self.now()
+        vocab_size = run.facts["vocab_size"]
+        self.baseline = f"  (uniform baseline: ln {vocab_size} = {math.log(vocab_size):.4f})"
         if not self.brief:
             self.say(f"{'run':>13}  {run.path}" + (f", from step {step} on" if step else ""))
         if not sys.stderr.isatty():
@@ -73,11 +76,14 @@ class Progress(Callback):
     def on_log(self, record: Mapping[str, Any]) -> None:
         """One line: losses and speed."""
         step, evaluated = record["step"], "val_loss" in record
-        loss, speed = f"loss {record['loss']:.4f}", f"{record['tokens_per_second']:,.0f} tokens/s"
+        loss = "" if record["loss"] is None else f"loss {record['loss']:.4f}"
+        speed = f"  {record['tokens_per_second']:,.0f} tokens/s" if step else self.baseline
         if evaluated:
-            self.val_loss = f"  val_loss {record['val_loss']:.4f}"
+            self.val_loss = "".join(
+                f"  {name} {record[name]:.4f}" for name in ("train_loss", "val_loss") if name in record
+            )
         if self.bar is not None:
-            shown = f"{loss}{self.val_loss}  {speed}"
+            shown = f"{loss}{self.val_loss}{speed}"
             self.bar.update(self.task, completed=step, description=shown, refresh=True)
         now = self.now()
         quiet = self.bar is None and (step == 1 or now - self.last_line > PLAIN_EVERY)
@@ -85,7 +91,7 @@ class Progress(Callback):
             self.last_line = now
             losses = loss + self.val_loss if evaluated else loss
             total = max(self.steps, step)  # of counts, which are fitted in one pass
-            self.say(f"step {step:>7,} / {total:,}  {losses}  {speed}{self._time_left(step)}")
+            self.say(f"step {step:>7,} / {total:,}  {losses.strip()}{speed}{self._time_left(step)}")
 
     def on_samples(self, step: int, texts: Sequence[str]) -> None:
         """A few samples on one line."""

@@ -7,6 +7,7 @@ import sys
 from dataclasses import asdict
 
 from hornbook.cli.common import Parser, add_unknown
+from hornbook.cli.flags import add_setting
 
 COPIED = "in the training part"
 TRIES = 20  # at most so many times as many samples are drawn to find new ones
@@ -38,6 +39,8 @@ def run(arguments: list[str]) -> int:
     )
     add("--stop", metavar="TEXT", action="append", help="end before this text (repeatable)")
     add("--seed", type=int, metavar="N", help="the same seed, the same samples")
+    add_setting(parser, "generation.sampling")
+    add_setting(parser, "generation.window")
     add(
         "--mark-copies",
         action="store_true",
@@ -58,6 +61,7 @@ def run(arguments: list[str]) -> int:
 
     loaded = Run.load(args.path)
     names = ("prompt", "max_tokens", "temperature", "top_k", "top_p", "min_p", "stop", "unknown")
+    names += ("sampling", "window")
     options = {name: getattr(args, name) for name in names}
     options["seed"] = make_generator(args.seed)
     n = args.n if args.n is not None else (10 if loaded.documents else 1)

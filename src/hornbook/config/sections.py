@@ -157,7 +157,9 @@ class OptimConfig(Settings):
 class TrainingConfig(Settings):
     """How long, on what batches, and how it is evaluated."""
 
-    steps: PositiveInt = Field(1000, description="total steps")
+    steps: NonNegativeInt = Field(
+        1000, description="total steps; 0: the untrained model is measured and saved"
+    )
     minutes: PositiveFloat | None = Field(
         None, description="time budget: chooses size, context, batch and steps that fit into it"
     )
@@ -166,6 +168,11 @@ class TrainingConfig(Settings):
     )
     examples: Literal["auto", "sequences", "windows"] = Field(
         "auto", description="sequences: every position is predicted; windows: one target each"
+    )
+    row_length: PositiveInt | None = Field(
+        None,
+        description="tokens in a row of sequences (default: the context; of a model whose context "
+        "slides 4 times that, at least 64)",
     )
     sampling: Literal["epochs", "random"] = Field(
         "epochs", description="epochs: a new permutation each; random: with replacement"
@@ -206,6 +213,21 @@ class TrainingConfig(Settings):
     )
 
 
+class GenerationConfig(Settings):
+    """How samples of the run are drawn, unless they are asked for in another way."""
+
+    sampling: Literal["keyed", "torch"] = Field(
+        "keyed",
+        description="keyed: many samples side by side, each from its own numbers; torch: as in the "
+        "notes, by torch.multinomial, one sample after the other",
+    )
+    window: Literal["half", "sliding"] = Field(
+        "half",
+        description="text beyond the context: half reads the newer half again when the context is "
+        "full, sliding the whole context for each token, as in the notes",
+    )
+
+
 class RunConfig(Settings):
     """Everything that is set about a run."""
 
@@ -214,6 +236,7 @@ class RunConfig(Settings):
     model: SerializeAsAny[ModelConfig]
     optim: OptimConfig = OptimConfig()
     training: TrainingConfig = TrainingConfig()
+    generation: GenerationConfig = GenerationConfig()
 
 
 SECTIONS: dict[str, Any] = {  # the class of each; of `model` the base of all models' settings

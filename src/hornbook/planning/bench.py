@@ -178,6 +178,6 @@ class Bench:
         data = self.plan.data
         with self._quietly():
             token, novelty = seconds_of_novelty(self.model, data.tokenizer, self.plan.text_index)
-        evaluation = token * data.validation.n_targets
+        evaluation = token * self.plan.tokens_per_evaluation
         # it also shows samples, and may measure the last weights, too
         return evaluation, evaluation + 2 * novelty + tuning.REPORT_OVERHEAD

@@ -44,4 +44,5 @@ SCORING_COPIES = 4  # copies of the logits while a part is scored
 OPTIMIZER_NUMBERS = {"adamw": 3, "muon": 3, "sgd": 1}  # for each parameter, one while it updates
 STATES_ON_DISK = 3  # while one is written
 
+TRAINING_SAMPLE = 1 << 13  # training tokens on which the loss is estimated at each evaluation
 LARGE_PART = 1 << 24  # windows that statistics are taken of, tokens counted, of a large part

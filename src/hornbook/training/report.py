@@ -66,6 +66,7 @@ def write_report(
         "tokens": newest["tokens"],
         "seconds": newest["seconds"],
         "loss": best.get("loss"),
+        "train_loss": best.get("train_loss"),
         "validation": validation.to_json(),
         "held_out": plan.data.split.held_out,
         "determinism": determinism(plan),

@@ -1,4 +1,4 @@
-"""The validation loss, evenly spaced over a run; the best weights are kept."""
+"""The losses of the model as it is, before the first step and evenly spaced; the best weights are kept."""
 
 from __future__ import annotations
 
@@ -6,34 +6,44 @@ import math
 
 from hornbook.engine.device import autocast
 from hornbook.files import write_tensors
-from hornbook.metrics.loss import token_nats
+from hornbook.metrics.loss import mean_nats
 from hornbook.training.callbacks.base import SpacedCallback
 from hornbook.training.callbacks.logging import new_record
 
+# the record before the first step: no batch was seen
+UNTRAINED = {"step": 0, "tokens": 0, "seconds": 0.0, "loss": None, "tokens_per_second": 0}
+
 
 class Evaluator(SpacedCallback):
-    """Measures the loss over the validation part, and writes model.safetensors where it is the best."""
+    """Measures the loss over the validation part, and estimates that over the training part on a
+    fixed sample of it, as the notes' `estimate_loss` does. Writes model.safetensors where the
+    validation loss is the best.
+    """
 
     def post_start(self) -> None:
-        """Makes up for an evaluation that was interrupted."""
+        """Measures the untrained model, or makes up for an evaluation that was interrupted."""
         state = self.trainer.state
-        if state.step in self.steps() and state.pending:
+        untrained = state.step == 0 and not state.history.seen
+        if untrained or (state.step in self.steps() and state.pending):
             self.act()
 
     def act(self) -> None:
-        """The loss over the whole part, with averaged weights where there are any."""
+        """The losses without dropout, with averaged weights where there are any."""
         with self.trainer.clock.paused("evaluation"):
             self._evaluate()
 
     def _evaluate(self) -> None:
         trainer, state, model = self.trainer, self.trainer.state, self.trainer.step.model
         trainer.each("pre_evaluate")
-        record = new_record(trainer)
+        record = new_record(trainer) if state.step else dict(UNTRAINED)
         with trainer.step.ema_weights():
             model.calibrate(trainer.plan.training_windows)
             with autocast(trainer.plan.device, trainer.plan.precision):
-                record["val_loss"] = float(token_nats(model, trainer.plan.data.validation).mean())
-            if state.history.add(state.step, record["loss"], record["val_loss"]):
+                record["val_loss"] = mean_nats(model, [trainer.plan.data.validation])
+                if sample := trainer.plan.training_sample:
+                    record["train_loss"] = mean_nats(model, sample)
+            train_loss = record.get("train_loss", record["val_loss"])
+            if state.history.add(state.step, train_loss, record["val_loss"]):
                 weights = model.state_dict()
                 trainer.write(lambda path: write_tensors(path / "model.safetensors", weights))
             trainer.log(record)  # here, so that callbacks see the weights that were evaluated
