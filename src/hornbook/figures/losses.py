@@ -38,13 +38,15 @@ def losses(run: StoredRun) -> Figure:
             top.plot(x, trained, "o-", color=style.BLUE, ms=3, lw=1.2, label="training (a sample)")
         what = "validation" if run.config.data.held_out else "training text"
         top.plot(x, y, "o-", color=style.VERMILION, ms=4, lw=1.5, label=f"{what} (whole part)")
-        best_step, _, best = min(evaluations, key=lambda point: point[2])
+        # the untrained weights are kept only where there are no others
+        after = [point for point in evaluations if point[0]] or evaluations
+        best_step, _, best = min(after, key=lambda point: point[2])
         top.axvline(best_step, color=style.BLACK, ls="--", lw=1)
         figure.finding = Finding(f"best {what} loss {best:.4f} nats at step {best_step:,}")
         label = f"best, kept: {best:.3f}"
-        if shows := overfitting(evaluations):
+        if shows := overfitting(after):
             at, last_loss, last = shows
-            before = " or before" if best_step == x[0] else ""  # there was no evaluation before
+            before = " or before" if best_step == after[0][0] else ""  # there was no evaluation before
             label = f"overfitting from here{before}\n(best, kept: {best:.3f})"
             figure.finding = Finding(
                 f"overfitting since step {best_step:,}{before}: the validation loss rose from "
