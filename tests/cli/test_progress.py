@@ -16,7 +16,7 @@ from hornbook.planning.resolve import resolve
 from hornbook.training.callbacks.base import Callback
 from tests.training.helpers import Clock, small
 
-RUN: Any = SimpleNamespace(path=Path("runs/words-gpt"))
+RUN: Any = SimpleNamespace(path=Path("runs/words-gpt"), facts={"vocab_size": 27})
 
 
 def record(step: int, **more: float) -> dict[str, float]:

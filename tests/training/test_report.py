@@ -62,7 +62,7 @@ def test_the_best_weights_are_measured_not_the_last(tmp_path: Path) -> None:
     run = hornbook.train(
         str(tmp_path / "few.txt"), out=tmp_path / "r", settings=settings, callbacks=[heard]
     )
-    losses = {r["step"]: r["val_loss"] for r in run.log if "val_loss" in r}
+    losses = {r["step"]: r["val_loss"] for r in run.log if "val_loss" in r and r["step"]}
     best = min(losses, key=losses.__getitem__)
     assert run.report["best_step"] == best < max(losses)
     assert run.report["loss"] == next(r["loss"] for r in run.log if r["step"] == best)

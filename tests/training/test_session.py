@@ -57,7 +57,7 @@ def test_more_steps_continue_a_finished_run(corpus: Path, tmp_path: Path) -> Non
     hornbook.train(str(corpus), model="bigram", out=tmp_path / "r", settings=small("bigram"))
     run = hornbook.resume(tmp_path / "r", steps=20)
     assert run.report["steps"] == 20
-    assert [r["step"] for r in run.log if "val_loss" in r][:3] == [4, 8, 12]
+    assert [r["step"] for r in run.log if "val_loss" in r][:4] == [0, 4, 8, 12]
 
 
 @pytest.mark.parametrize("how", ["whole", "resumed", "changed", "damaged", "counts"])
@@ -108,7 +108,7 @@ def test_a_changed_corpus_is_not_resumed_on(corpus: Path, copy: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"training.steps": 0}, r"training\.steps: found 0.*greater than 0"),
+        ({"training.steps": -1}, r"training\.steps: found -1.*greater than or equal to 0"),
         ({"training.stepz": 5}, r"training\.stepz: no such field; did you mean 'steps'"),
         ({"model.n_head": 3}, r"model\.n_head: found 3, expected a divisor of model\.n_embd"),
         ({"trainig.steps": 5}, r"trainig\.steps: no such section.*did you mean 'training\.steps'"),

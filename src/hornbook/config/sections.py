@@ -21,6 +21,7 @@ from pydantic import (
     PositiveInt,
     SerializeAsAny,
     ValidationError,
+    model_validator,
 )
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
@@ -35,10 +36,31 @@ Decay = Annotated[float, Field(ge=0, lt=1)]
 HeldOut = Annotated[float, Field(ge=0, lt=0.5)]
 
 
+OTHER_NAMES = {  # of fields in the notes and in other code -> here
+    "block_size": "context_length",
+    "max_iters": "steps",
+    "max_steps": "steps",
+    "train_steps": "steps",
+    "n_layers": "n_layer",
+    "n_heads": "n_head",
+    "n_embed": "n_embd",
+}
+
+
 class Settings(BaseModel):
     """A frozen section of the configuration; unknown fields are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _other_names(cls, data: Any) -> Any:
+        """Refuses a field by another name than its own, and says its own."""
+        for name in data if isinstance(data, Mapping) else ():
+            own = OTHER_NAMES.get(name)
+            if own in cls.model_fields and name not in cls.model_fields:
+                raise ValueError(f"{name}: no such field; hornbook's name for it is {own}")
+        return data
 
     @classmethod
     def parse(cls, data: Mapping[str, Any], section: str) -> Self:

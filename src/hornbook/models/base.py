@@ -54,8 +54,14 @@ class LanguageModel(nn.Module, ABC):
     def forward(self, ids: Tensor) -> Tensor:
         """ids (B, T) int64 -> logits (B, T, V) float."""
 
-    def __call__(self, ids: Tensor) -> Tensor:
-        """Typed for callers: see `forward`."""
+    def __call__(self, ids: Tensor, *others: Any) -> Tensor:
+        """Typed for callers: see `forward`. Raises TypeError for the notes' targets beside ids."""
+        if others:
+            raise TypeError(
+                f"{type(self).__name__}: called with {1 + len(others)} arguments, expected ids alone; "
+                "a model returns logits. hornbook.notes.LessonModel(model) has the notes' "
+                "model(idx, targets) and generate"
+            )
         logits: Tensor = super().__call__(ids)
         return logits
 

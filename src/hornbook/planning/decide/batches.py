@@ -47,7 +47,7 @@ def examples(requested: str, found: Literal["sequences", "windows"]) -> Decision
 
 
 def row_length(
-    requested: int | None,
+    requested: int | None = None,
     *,
     sliding: bool,
     examples: Literal["sequences", "windows"],
