@@ -39,6 +39,27 @@ def test_one_by_one_they_are_drawn_from_the_generator_itself(names_run: Run) -> 
             assert tokenizer.decode(ids) == one.text
 
 
+def test_a_stream_is_drawn_from_the_generator_itself_as_well(stream_run: Run) -> None:
+    """As the notes' `generate`: each token from the last `context_length`, by torch.multinomial."""
+    model, tokenizer = stream_run.model, stream_run.tokenizer
+    n = 2 * model.context_length + 5
+    idx, generator = torch.tensor([[tokenizer.start_id]]), make_generator(1337)
+    with torch.no_grad():
+        for _ in range(n):
+            probs = model(idx[:, -model.context_length :])[:, -1].softmax(-1)
+            idx_next = torch.multinomial(probs, num_samples=1, generator=generator)
+            idx = torch.cat((idx, idx_next), dim=1)
+    expected = tokenizer.decode(idx[0, 1:].tolist())
+    notes = {"sampling": "torch", "window": "sliding", "max_tokens": n, "seed": 1337}
+    assert stream_run.sample(1, **notes)[0].text == expected  # type: ignore[arg-type]
+    assert "".join(stream_run.stream(**notes)) == expected  # type: ignore[arg-type]
+
+
+def test_another_way_of_sampling_is_refused(names_run: Run) -> None:
+    with pytest.raises(ConfigError, match="sampling: found 'numpy', expected keyed or torch"):
+        names_run.sample(sampling="numpy")  # type: ignore[arg-type]
+
+
 class Counting(LanguageModel):
     """Another model, and how many rows each call computed."""
 

@@ -6,12 +6,55 @@ B batch, T context, N predictions of a part.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
 from hornbook.data.batches import Draw, WindowBatches
+from hornbook.data.corpus import Corpus
 from hornbook.data.part import Part
 from hornbook.errors import ConfigError
+from hornbook.tokenizers.registry import build_tokenizer
+
+CONTEXTS = {"documents": 3, "stream": 8}  # the notes' block_size
+
+
+@dataclass(frozen=True)
+class Example:
+    """A context and the token after it, as symbols and as ids."""
+
+    context: tuple[str, ...]
+    target: str
+    context_ids: tuple[int, ...]
+    target_id: int
+
+
+def first_examples(corpus: Corpus, n: int, context_length: int | None = None) -> Iterator[Example]:
+    """The notes' examples of the beginning of a corpus, by a character tokenizer.
+
+    Of the first n documents every context of that length and the character after it. Of a stream the
+    first n blocks of that length, of which each position is an example: its context grows from 1 to
+    the whole block. context_length: None for the notes' 3, or 8 of a stream. Raises ConfigError for
+    numbers below 1, DataError where a stream is too short.
+    """
+    length = CONTEXTS[corpus.kind] if context_length is None else context_length
+    for name, value in (("n", n), ("context_length", length)):
+        if value < 1:
+            raise ConfigError(f"{name}: found {value}, expected at least 1")
+    documents = corpus.kind == "documents"
+    tokenizer = build_tokenizer("char", corpus.alphabet, documents=documents)
+    if documents:
+        part = Part.of_documents(corpus.documents[:n], tokenizer)
+        rows = zip(*(x.tolist() for x in build_dataset(part, length)), strict=True)
+    else:
+        part = Part.of_stream(corpus.text[: n * length + 1], tokenizer)
+        ids = part.tokens.tolist()
+        rows = ((ids[i - i % length : i + 1], ids[i + 1]) for i in range(part.n_targets))
+    for context, target in rows:
+        symbols = tuple(map(tokenizer.symbol, context))
+        yield Example(symbols, tokenizer.symbol(target), tuple(context), target)
 
 
 def build_dataset(part: Part, context_length: int) -> tuple[Tensor, Tensor]:
@@ -43,9 +86,9 @@ def get_batch(
             f"predict; give at most {part.n_targets}"
         )
     ix = torch.randint(starts, (batch_size,), generator=generator)
-    positions = ix[:, None] + torch.arange(context_length)
-    tokens = torch.from_numpy(part.tokens)
-    return tokens[positions].long(), tokens[positions + 1].long()
+    positions = (ix[:, None] + torch.arange(context_length)).numpy()
+    x, y = part.tokens[positions], part.tokens[positions + 1]
+    return torch.from_numpy(x).long(), torch.from_numpy(y).long()
 
 
 def _windows(part: Part, context_length: int, last: Tensor) -> tuple[Tensor, Tensor]:

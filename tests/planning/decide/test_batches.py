@@ -84,6 +84,18 @@ def test_rows_of_sliding_models_are_longer_than_their_context() -> None:
     assert row_length(sliding=False, examples="sequences", context=8, n_train=10_000) == 8
 
 
+def test_rows_are_as_long_as_requested_or_say_why_not() -> None:
+    sizes = {"context": 8, "n_train": 100}
+    assert row_length(8, sliding=True, examples="sequences", **sizes) == 8
+    assert row_length(4, sliding=False, examples="sequences", **sizes) == 4
+    with pytest.raises(ConfigError, match="found 16, but the context has 8"):
+        row_length(16, sliding=False, examples="sequences", **sizes)
+    with pytest.raises(ConfigError, match="windows are as long as the context"):
+        row_length(4, sliding=True, examples="windows", **sizes)
+    with pytest.raises(ConfigError, match="found 101, but the training part has 100"):
+        row_length(101, sliding=True, examples="sequences", **sizes)
+
+
 def test_a_text_is_small_where_the_model_has_several_parameters_a_token() -> None:
     assert max_steps(2999, 1000, 100.0) is None
     assert max_steps(3000, 1000, 100.0) == SMALL_TEXT_EPOCHS * 10
