@@ -24,6 +24,7 @@ from hornbook.notes import (
     Value,
 )
 
+
 def examples() -> tuple[torch.Tensor, torch.Tensor]:
     torch.manual_seed(1)
     X = torch.randint(0, 9, (64, 4))  # noqa: N806
@@ -87,7 +88,7 @@ def test_every_layer_keeps_its_output_and_the_gradient_of_it() -> None:
         layer.out.retain_grad()
     loss.backward()
     assert all(layer.out.grad is not None and layer.out.grad.any() for layer in layers)
-    assert all(isinstance(layer.parameters() + [], list) for layer in layers)
+    assert all(isinstance(layer.parameters(), list) for layer in layers)
     assert copy.deepcopy(layers[0])(Xb.float().repeat(1, 6)).shape == (64, 20)
 
 
@@ -234,7 +235,7 @@ def test_what_the_contract_leaves_out_is_named() -> None:
 
 @pytest.mark.parametrize("make", [gpt.GPTConfig, gpt2.GPT2Config])
 def test_block_size_is_named(make: type) -> None:
-    with pytest.raises(ValueError, match="block_size: no such field.*context_length"):
+    with pytest.raises(ValueError, match=r"block_size: no such field.*context_length"):
         make(block_size=8)
 
 

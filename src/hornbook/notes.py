@@ -19,7 +19,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from hornbook.autograd import Value, nn as scalar
+from hornbook.autograd import Value
+from hornbook.autograd import nn as scalar
 from hornbook.data.examples import build_dataset, get_batch
 from hornbook.layers import basic
 from hornbook.models.base import LanguageModel

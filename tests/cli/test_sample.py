@@ -62,7 +62,10 @@ def test_ways_of_sampling_and_windows_are_named(capsys: Cap, stream_run: Run) ->
     assert texts["half"][:n] == texts["sliding"][:n]
     assert texts["half"] != texts["sliding"]
     assert texts["half"] == run(capsys, *words)[1]
-    assert texts["sliding"][:-1] == stream_run.sample(1, max_tokens=90, seed=2, window="sliding")[0].text
+    assert (
+        texts["sliding"][:-1]
+        == stream_run.sample(1, max_tokens=90, seed=2, window="sliding")[0].text
+    )
     code, out, err = run(capsys, *words, "--window", "whole")
     assert (code, out) == (2, "")
     assert "half" in err

@@ -42,6 +42,31 @@ def test_a_single_token_predicts_nothing() -> None:
         Part.of_stream("a", tokenizer)
 
 
+def test_a_spread_of_a_stream_is_whole_blocks_of_it() -> None:
+    tokenizer = build_tokenizer("char", BOTTLES, documents=False)
+    part = Part.of_stream(BOTTLES, tokenizer)
+    for limit, block in ((200, 8), (100, 64), (50, 64), (7, 3)):
+        parts = part.spread(limit, block, tokenizer)
+        assert 0 < sum(p.n_targets for p in parts) <= limit
+        for one in parts:
+            text = tokenizer.decode(one.tokens)
+            assert text in BOTTLES
+            assert one.n_targets % min(block, limit) == 0
+            assert (one.n_targets, one.n_bytes) == (len(text) - 1, len(text[1:].encode()))
+        if limit == 200:  # long enough to be found where it is
+            begins = [BOTTLES.index(tokenizer.decode(p.tokens)) for p in parts]
+            assert begins == sorted(set(begins))
+    assert part.spread(10**6, 8, tokenizer) == [part]
+
+
+def test_a_spread_of_documents_is_whole_documents() -> None:
+    tokenizer = build_tokenizer("char", "".join(NAMES), documents=True)
+    part = Part.of_documents(NAMES, tokenizer)
+    (some,) = part.spread(part.n_targets // 3, 8, tokenizer)
+    assert 0 < some.n_targets < part.n_targets
+    assert set(tokenizer.decode_documents(some.tokens)) <= set(NAMES)
+
+
 @pytest.mark.parametrize("kind", ["documents", "stream"])
 def test_a_subset_predicts_what_the_whole_predicts(kind: str) -> None:
     documents = kind == "documents"

@@ -70,7 +70,9 @@ class Counting(LanguageModel):
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         return self.model(ids)
 
-    def start(self, ids: torch.Tensor, window: Window = "half") -> tuple[torch.Tensor, DecodingState]:
+    def start(
+        self, ids: torch.Tensor, window: Window = "half"
+    ) -> tuple[torch.Tensor, DecodingState]:
         self.rows.append(len(ids))
         return self.model.start(ids, window)
 

@@ -28,14 +28,18 @@ def run(arguments: list[str]) -> int:
     parser.add_argument(
         "--examples", action="store_true", help="print contexts and the characters that follow them"
     )
-    parser.add_argument("-n", type=int, metavar="N", help="with --examples: of N documents or blocks")
+    parser.add_argument(
+        "-n", type=int, metavar="N", help="with --examples: of N documents or blocks"
+    )
     parser.add_argument(
         "--context-length", type=int, metavar="N",
         help="with --examples: characters of a context (default: 3 of documents, 8 of a stream)",
     )  # fmt: skip
     args = parser.parse_args(arguments)
     if args.examples and args.corpus is None:
-        raise ConfigError("NAME|FILE: found no corpus, expected one: hornbook data names --examples")
+        raise ConfigError(
+            "NAME|FILE: found no corpus, expected one: hornbook data names --examples"
+        )
     if not args.examples and (args.n, args.context_length) != (None, None):
         raise ConfigError("-n, --context-length: found without --examples, expected it too")
     if args.corpus is None:
@@ -69,9 +73,7 @@ def _list(*, as_json: bool) -> None:
     print("\nAny text file is a corpus as well: hornbook train FILE")
 
 
-def _examples(
-    corpus: Corpus, n: int | None, context_length: int | None, *, as_json: bool
-) -> None:
+def _examples(corpus: Corpus, n: int | None, context_length: int | None, *, as_json: bool) -> None:
     from hornbook.data.examples import first_examples
 
     if n is None:
@@ -82,7 +84,13 @@ def _examples(
             print(json.dumps(asdict(example), ensure_ascii=False))
         return
     rows = [
-        ("".join(map(visible, e.context)), "--->", visible(e.target), str(list(e.context_ids)), str(e.target_id))
+        (
+            "".join(map(visible, e.context)),
+            "--->",
+            visible(e.target),
+            str(list(e.context_ids)),
+            str(e.target_id),
+        )
         for e in examples
     ]
     print(table([("context", "", "target", "ids", "target id"), *rows]))

@@ -80,7 +80,9 @@ class Progress(Callback):
         speed = f"  {record['tokens_per_second']:,.0f} tokens/s" if step else self.baseline
         if evaluated:
             self.val_loss = "".join(
-                f"  {name} {record[name]:.4f}" for name in ("train_loss", "val_loss") if name in record
+                f"  {name} {record[name]:.4f}"
+                for name in ("train_loss", "val_loss")
+                if name in record
             )
         if self.bar is not None:
             shown = f"{loss}{self.val_loss}{speed}"

@@ -41,9 +41,6 @@ OTHER_NAMES = {  # of fields in the notes and in other code -> here
     "max_iters": "steps",
     "max_steps": "steps",
     "train_steps": "steps",
-    "n_layers": "n_layer",
-    "n_heads": "n_head",
-    "n_embed": "n_embd",
 }
 
 
@@ -87,7 +84,8 @@ class Settings(BaseModel):
     def _explain(cls, problem: ErrorDetails, section: str) -> str:
         expected = problem["msg"].removeprefix("Value error, ")
         if not problem["loc"]:  # a rule over several fields, which names them itself
-            return expected
+            other_name = expected.partition(":")[0] in OTHER_NAMES
+            return f"{section}.{expected}" if other_name else expected
         field, found = str(problem["loc"][0]), problem["input"]
         if problem["type"] == "extra_forbidden":
             return f"{section}.{field}: no such field{did_you_mean(field, cls.model_fields)}"

@@ -46,7 +46,9 @@ def losses(run: StoredRun) -> Figure:
         label = f"best, kept: {best:.3f}"
         if shows := overfitting(after):
             at, last_loss, last = shows
-            before = " or before" if best_step == after[0][0] else ""  # there was no evaluation before
+            before = (
+                " or before" if best_step == after[0][0] else ""
+            )  # there was no evaluation before
             label = f"overfitting from here{before}\n(best, kept: {best:.3f})"
             figure.finding = Finding(
                 f"overfitting since step {best_step:,}{before}: the validation loss rose from "

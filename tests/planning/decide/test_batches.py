@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from hornbook.errors import DataError
+from hornbook.errors import ConfigError, DataError
 from hornbook.planning.decide.batches import (
     BatchSize,
     batch_in_context,
@@ -85,7 +87,7 @@ def test_rows_of_sliding_models_are_longer_than_their_context() -> None:
 
 
 def test_rows_are_as_long_as_requested_or_say_why_not() -> None:
-    sizes = {"context": 8, "n_train": 100}
+    sizes: Any = {"context": 8, "n_train": 100}
     assert row_length(8, sliding=True, examples="sequences", **sizes) == 8
     assert row_length(4, sliding=False, examples="sequences", **sizes) == 4
     with pytest.raises(ConfigError, match="found 16, but the context has 8"):
