@@ -18,7 +18,8 @@ MOST_LINES = 400
 
 # top to bottom: a package (or module) imports from those after it, never from those before it
 LAYERS = (
-    "__main__", "cli", "__init__", "notes", "api", "experiments", "figures", "training", "planning", "engine",
+    "__main__", "cli", "__init__", "notes", "api", "experiments", "figures", "training", "planning",
+    "engine",
     "runs", "metrics", "generate", "kernels", "optim", "models", "layers", "data", "tokenizers",
     "config", "files", "machine", "autograd", "errors", "version",
 )  # fmt: skip

@@ -60,8 +60,8 @@ def run(arguments: list[str]) -> int:
     from hornbook.generate import make_generator
 
     loaded = Run.load(args.path)
-    names = ("prompt", "max_tokens", "temperature", "top_k", "top_p", "min_p", "stop", "unknown")
-    names += ("sampling", "window")
+    names = ("prompt", "max_tokens", "temperature", "top_k", "top_p", "min_p", "stop", "unknown",
+             "sampling", "window")  # fmt: skip
     options = {name: getattr(args, name) for name in names}
     options["seed"] = make_generator(args.seed)
     n = args.n if args.n is not None else (10 if loaded.documents else 1)

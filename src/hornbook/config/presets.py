@@ -232,7 +232,7 @@ def notes_bigram() -> Nested:
 
 
 def notes_bigram_lm() -> Nested:
-    """The notes' BigramLanguageModel on Shakespeare: 10,000 steps of 4 x 8 characters, AdamW at 1e-3."""
+    """The notes' BigramLanguageModel: 10,000 steps of 4 x 8 characters of Shakespeare, AdamW."""
     optim = {"learning_rate": 1e-3, "schedule": "constant", "beta2": 0.999, "weight_decay": 0.01}
     training = {"steps": 10_000, "batch_size": 4, "row_length": 8, "examples": "sequences"}
     return {

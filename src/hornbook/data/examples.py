@@ -47,11 +47,12 @@ def first_examples(corpus: Corpus, n: int, context_length: int | None = None) ->
     tokenizer = build_tokenizer("char", corpus.alphabet, documents=documents)
     if documents:
         part = Part.of_documents(corpus.documents[:n], tokenizer)
-        rows = zip(*(x.tolist() for x in build_dataset(part, length)), strict=True)
+        x, y = build_dataset(part, length)
+        rows = list(zip(x.tolist(), y.tolist(), strict=True))
     else:
         part = Part.of_stream(corpus.text[: n * length + 1], tokenizer)
         ids = part.tokens.tolist()
-        rows = ((ids[i - i % length : i + 1], ids[i + 1]) for i in range(part.n_targets))
+        rows = [(ids[i - i % length : i + 1], ids[i + 1]) for i in range(part.n_targets)]
     for context, target in rows:
         symbols = tuple(map(tokenizer.symbol, context))
         yield Example(symbols, tokenizer.symbol(target), tuple(context), target)

@@ -1,4 +1,4 @@
-"""The losses of the model as it is, before the first step and evenly spaced; the best weights are kept."""
+"""The losses of the model, before the first step and evenly spaced; the best weights are kept."""
 
 from __future__ import annotations
 
