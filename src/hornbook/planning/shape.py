@@ -21,8 +21,8 @@ Examples = Literal["sequences", "windows"]
 class Shape:
     """The form of the batches, and the size of the model that reads them.
 
-    row: tokens in a row, with the reason. items: rows or windows in the training part. overlapping: its rows
-    begin at any token.
+    row: tokens in a row, with the reason. items: rows or windows in the training part. overlapping:
+    its rows begin at any token.
     """
 
     n_parameters: int
