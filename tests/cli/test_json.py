@@ -68,7 +68,7 @@ def test_json_is_json_in_any_encoding(
         assert [o["text"] for o in found] == ["émile", "白", "Q", "👩‍💻"]
     if verb == "data":
         assert "李" in {entry["character"] for entry in found[0]["rarest"]}
-    if encoding == "utf-8":
+    if encoding == "utf-8" and verb != "score":  # whose error quotes the alphabet
         assert not any("\\u" in line for line in lines)
 
 

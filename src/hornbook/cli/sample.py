@@ -107,6 +107,9 @@ def run(arguments: list[str]) -> int:
 def _note_copies(run: Run, samples: Sequence[tuple[str, bool | None]]) -> None:
     """Says on stderr which samples are in the training part: stdout has their texts alone."""
     copies = [(i, text) for i, (text, copy) in enumerate(samples, 1) if copy]
+    if len(samples) == 1:
+        note(f"the sample is {'' if copies else 'not '}in the training part")
+        return
     line = f"{len(copies)} of {len(samples)} samples in the training part"
     if copies and run.documents:
         line += ": " + ", ".join(f"{i} ({visible(text[:40])})" for i, text in copies)
