@@ -117,7 +117,7 @@ def test_an_empty_line_of_a_stream_is_an_error_in_its_place(
 def test_lines_before_one_that_cannot_be_read_are_scored(
     capsys: Cap, names_run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    raw = io.BytesIO(b"emma\r\nolivia\nem\xffma\nava\n")
+    raw = io.BytesIO(b"emma\r\n" + b"olivia\n" * 2500 + b"em\xffma\nava\n")  # read in pieces
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(raw, "utf-8"))
     assert main(["score", str(names_run.path)]) == 1
     out, err = capsys.readouterr()
