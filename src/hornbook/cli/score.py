@@ -160,7 +160,8 @@ def _show(run: Run, scored: Score | Failed, *, tokens: bool, header: bool) -> No
         elif nats > MARKED * scored.mean:
             marks.append(f"more than {MARKED:g} times the mean")
         bar = "#" * round(BARS * min(nats, LONGEST_BAR))
-        rows.append(("", visible(symbol), f"{nats:.3f}", bar, ", ".join(marks)))
+        name = "' '" if symbol == " " else visible(symbol)
+        rows.append(("", name, f"{nats:.3f}", bar, ", ".join(marks)))
     print(table(rows, right=(2,)))
 
 
