@@ -111,3 +111,5 @@ def test_infinite_losses_are_the_least_typical() -> None:
     assert percentile(math.inf, losses) == 85
     texts = HeldOutTexts("documents", 100, losses, losses)
     assert HeldOutTexts.from_json(json.loads(dump(texts.to_json()))) == texts
+    shuffled = {**texts.to_json(), "mean_nats": [5.0, *losses[:-2], 0.0]}
+    assert 0 <= percentile(0.5, HeldOutTexts.from_json(shuffled).mean_nats) <= 100

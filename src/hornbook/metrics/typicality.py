@@ -88,9 +88,10 @@ class HeldOutTexts:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Back from the JSON of `to_json`, where infinity is null."""
+        """Back from the JSON of `to_json`, where infinity is null. Quantiles of a stranger's run may
+        be out of order."""
         mean, total = (
-            tuple(math.inf if x is None else float(x) for x in data[name])
+            tuple(sorted(math.inf if x is None else float(x) for x in data[name]))
             for name in ("mean_nats", "total_nats")
         )
         return cls(data["unit"], data["count"], mean, total)
