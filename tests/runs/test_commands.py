@@ -23,6 +23,13 @@ def test_a_path_is_no_option() -> None:
     assert words == ["hornbook", "score", "./--out", "l'été !", "--tokens"]
 
 
+def test_a_text_can_be_typed_in_the_encoding_of_the_terminal() -> None:
+    assert text_to_type(["zoë 李白", "ana"], "ascii") == "zo"
+    assert text_to_type(["李白", "zoë"], "cp1252") == "zoë"
+    assert text_to_type(["李白"], "ascii") is None
+    assert text_to_type(["李白"], "gb18030") == "李白"
+
+
 @pytest.mark.parametrize(
     ("texts", "expected"),
     [

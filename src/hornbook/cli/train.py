@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -94,7 +95,7 @@ def _summary(run: Run) -> None:
     best = report["best_step"]
     if not run.model.fitted and best < report["steps"]:
         rows.append(("best", f"the weights of step {best} of {report['steps']}"))
-    text = text_to_type(samples)
+    text = text_to_type(samples, sys.stdout.encoding or "utf-8")
     tested = run.documents and (data.held_out if data.test is None else data.test > 0)
     rows += [
         ("time", f"{report['seconds']:.1f} s of training"),

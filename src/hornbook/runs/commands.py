@@ -34,17 +34,25 @@ def path_word(path: str | Path) -> str:
     return f"./{path}" if str(path).startswith("-") else str(path)
 
 
-def text_to_type(texts: Iterable[str]) -> str | None:
+def text_to_type(texts: Iterable[str], encoding: str = "utf-8") -> str | None:
     """A piece of the first of these texts that has one which can be typed: on one line, without tabs
-    and other control characters, and not like an option.
+    and other control characters, in the encoding of a terminal, and not like an option.
 
     >>> text_to_type(["\\t", "0\\trød\\ta"])
     'rød'
     """
     for text in texts:
-        # each character beside another, since an invisible one alone is escaped
-        line = "".join(c if visible(c + ".") == c + "." else "\n" for c in text)
+        line = "".join(c if _can_be_typed(c, encoding) else "\n" for c in text)
         pieces = [piece[:LONGEST_TEXT].strip(" ").lstrip("-") for piece in line.split("\n")]
         if longest := max(pieces, key=len, default=""):
             return longest
     return None
+
+
+def _can_be_typed(character: str, encoding: str) -> bool:
+    try:
+        character.encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    # beside another one, since an invisible character alone is escaped
+    return visible(f"{character}.") == f"{character}."
