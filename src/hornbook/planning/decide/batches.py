@@ -53,8 +53,11 @@ def row_length(
     examples: Literal["sequences", "windows"],
     context: int,
     n_train: int,
-) -> int:
-    """Tokens in a row of the batches. Raises ConfigError for a request that cannot be met."""
+) -> Decision[int]:
+    """Tokens in a row of the batches. n_train: tokens of the training part.
+
+    Raises ConfigError for a request that cannot be met.
+    """
     if requested is not None:
         found = f"training.row_length: found {requested}, but"
         if examples == "windows":
@@ -63,10 +66,13 @@ def row_length(
             raise ConfigError(f"{found} the context has {context} tokens; give at most {context}")
         if requested > n_train:
             raise ConfigError(f"{found} the training part has {n_train} tokens; give at most that")
-        return requested
-    if sliding and examples == "sequences":
-        return min(max(64, 4 * context), n_train)
-    return context
+        return Decision(requested, "set by training.row_length")
+    if not sliding or examples == "windows":
+        return Decision(context, "the context")
+    length = max(64, 4 * context)
+    if length > n_train:
+        return Decision(n_train, "the whole training part")
+    return Decision(length, "four times the context, at least 64")
 
 
 def batch_in_context(
