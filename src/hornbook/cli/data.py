@@ -80,7 +80,7 @@ def _examples(corpus: Corpus, n: int | None, context_length: int | None, *, as_j
     examples = first_examples(corpus, n, context_length)
     if as_json:
         for example in examples:
-            print(json.dumps(asdict(example), ensure_ascii=False))
+            print_json(asdict(example))
         return
     rows = [
         (
