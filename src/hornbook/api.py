@@ -21,6 +21,7 @@ from hornbook.metrics.loss import Evaluation, Score, evaluate, score
 from hornbook.metrics.text_index import TextIndex
 from hornbook.planning.request import read_request
 from hornbook.planning.resolve import resolve
+from hornbook.process import standard_defaults, training_state
 from hornbook.runs.directory import StoredRun
 from hornbook.tokenizers.base import Unknown
 from hornbook.training import session
@@ -40,17 +41,20 @@ class Run(StoredRun):
         """A stored run with the methods of this class."""
         return cls(run.path, run.facts, run.config)
 
+    @standard_defaults()
     def evaluate(
         self, split: str = "val", *, corpus: str | Path | None = None, unknown: Unknown = "error"
     ) -> Evaluation:
         """The loss over a whole part (train, val, test) or another text, every token once."""
         return evaluate(self.model, self.part(split, corpus=corpus, unknown=unknown))
 
+    @standard_defaults()
     def score(self, texts: str | Sequence[str], *, unknown: Unknown = "error") -> list[Score]:
         """How surprising the model finds each text (`metrics.loss.Score`)."""
         texts = [texts] if isinstance(texts, str) else texts
         return score(self.model, self.tokenizer, texts, unknown=unknown)
 
+    @standard_defaults()
     def sample(
         self,
         n: int = 1,
@@ -117,6 +121,7 @@ class Run(StoredRun):
     def _text_index(self) -> TextIndex:
         return TextIndex(self.split())
 
+    @standard_defaults()
     def inspect(
         self,
         folder: str | Path | None = None,
@@ -189,6 +194,7 @@ def resume(
     return Run.of(session.resume(path, steps=steps, settings=settings, callbacks=callbacks))
 
 
+@standard_defaults()
 def compare(runs: Sequence[str | Path | StoredRun]) -> comparison.Comparison:
     """Measures runs, or those in directories, and compares the best with each other one.
 
@@ -199,6 +205,7 @@ def compare(runs: Sequence[str | Path | StoredRun]) -> comparison.Comparison:
     return comparison.compare(_stored(runs))
 
 
+@standard_defaults()
 def mix(
     runs: Sequence[str | Path | StoredRun], out: str | Path, weights: Sequence[float] = ()
 ) -> Run:
@@ -209,6 +216,7 @@ def mix(
     return Run.of(mixture.mix(_stored(runs), Path(out), weights))
 
 
+@standard_defaults()
 def ladder(
     corpus: str = "names",
     *,
@@ -244,8 +252,8 @@ def lr_find(
     settings: as those of `train`. See `experiments.lr_finder.find_learning_rate`.
     """
     request = read_request(corpus, model=model, preset=preset, settings=settings, compile="no")
-    plan = resolve(request)
-    return find_learning_rate(plan, low=low, high=high, steps=steps)
+    with training_state("lr_find"):
+        return find_learning_rate(resolve(request), low=low, high=high, steps=steps)
 
 
 def _stored(runs: Sequence[str | Path | StoredRun]) -> list[StoredRun]:

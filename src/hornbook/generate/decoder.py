@@ -197,7 +197,7 @@ def _draw(sampling: Sampling, generator: torch.Generator, *, by_key: bool) -> Dr
     """Draws from the generator itself, or by a key that is drawn from it."""
     if not by_key:
         return lambda logits, samples, length: sampling.choose(logits, generator)
-    key = int(torch.randint(2**63 - 1, (), generator=generator))
+    key = int(torch.randint(2**63 - 1, (), generator=generator, device=generator.device))
 
     def draw(logits: Tensor, samples: Tensor, length: int) -> Tensor:
         if logits.device.type not in ("cpu", "cuda"):  # others have no float64

@@ -45,7 +45,7 @@ from hornbook.files import (
 )
 from hornbook.machine import alive
 from hornbook.models.base import LanguageModel
-from hornbook.models.registry import build_model, build_on_meta, parse_run_config
+from hornbook.models.registry import build_empty, build_on_meta, parse_run_config
 from hornbook.runs.commands import resume_command
 from hornbook.runs.schema import FORMAT, Facts, Record, Report, checked, migrated
 from hornbook.tokenizers import Tokenizer, load_tokenizer
@@ -114,7 +114,7 @@ class StoredRun:
             build_on_meta(*known).check_weights(header.tensors)
 
         weights = read_tensors(file, check)
-        model = build_model(*known)
+        model = build_empty(*known)
         try:
             model.load_weights(weights)
         except RunError as error:

@@ -26,6 +26,7 @@ from hornbook.planning.request import Request
 from hornbook.planning.resolve import resolve
 from hornbook.planning.resume import plan_of_run
 from hornbook.planning.tuning import LARGE_PART, STATES_ON_DISK
+from hornbook.process import training_state
 from hornbook.runs.directory import StoredRun, check_free, create, free_path, unfinished
 from hornbook.runs.lock import Lock
 from hornbook.training.callbacks.base import Callback
@@ -44,14 +45,15 @@ from hornbook.training.report import write_report
 from hornbook.training.restore import restore
 
 
+@training_state("train")
 def train(
     request: Request, *, out: str | Path | None = None, callbacks: Sequence[Callback] = ()
 ) -> StoredRun:
     """Trains what was requested and returns its run.
 
     out: the run directory to make; `runs/<corpus>-<model>` if left out. Seeds torch's global
-    generator. Raises ConfigError, DataError or RunError; Interrupted after the state was saved on
-    Ctrl-C.
+    generator. Raises ConfigError, DataError or RunError, the last also where another training runs
+    in this process; Interrupted after the state was saved on Ctrl-C.
     """
     if out is not None:
         out = user_path(out, ConfigError)
@@ -75,6 +77,7 @@ def train(
             return _train(plan, run, lock, callbacks, counted)
 
 
+@training_state("resume")
 def resume(
     path: str | Path,
     *,
