@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import difflib
 import math
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from hornbook.cli import VERBS
 from hornbook.errors import ConfigError
+from hornbook.table import table as table
 
 if TYPE_CHECKING:
     from hornbook.figures.style import Figure
@@ -79,19 +79,6 @@ def write_picture(path: Path, figure: Figure) -> None:
     from hornbook.files import write_bytes
 
     write_bytes(path, figure.png() if path.suffix == ".png" else figure.svg().encode())
-
-
-def table(rows: Iterable[Sequence[str]], *, right: Sequence[int] = ()) -> str:
-    """Rows as aligned columns of text; `right`: the columns aligned to the right."""
-    rows = [list(map(str, row)) for row in rows]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            word.rjust(width) if i in right else word.ljust(width)
-            for i, (word, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    )
 
 
 def number(x: float | None) -> str:

@@ -18,19 +18,21 @@ from hornbook.metrics.comparison import (
     check_same_text,
     differences,
     not_held_out,
+    result_rows,
     share_of_new,
     unit_edges,
 )
 from hornbook.metrics.loss import summarize, token_nats
 from hornbook.runs.directory import StoredRun
+from hornbook.table import Tabular
 from hornbook.tokenizers import Tokenizer
 
 SAMPLES = 200  # documents sampled for the share of new ones
 KEPT = 20  # samples that are shown
 
 
-@dataclass(frozen=True)
-class Comparison:
+@dataclass(frozen=True, repr=False)
+class Comparison(Tabular):
     """Measured runs in the order they were given, and the best against each other one."""
 
     measured: tuple[MeasuredRun, ...]
@@ -45,6 +47,14 @@ class Comparison:
     def sentences(self) -> list[str]:
         """What the figures say, in words."""
         return not_held_out(self.results) + [d.sentence for d in self.differences]
+
+    def table_rows(self) -> list[list[str]]:
+        """The results, best first."""
+        return result_rows(self.results)
+
+    def table_notes(self) -> list[str]:
+        """What the figures say, in words."""
+        return self.sentences
 
 
 def compare(runs: Sequence[StoredRun]) -> Comparison:

@@ -14,13 +14,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hornbook.errors import ConfigError
+from hornbook.errors import ConfigError, legible
 from hornbook.generate.sampling import Sampling, make_generator, uniforms
 from hornbook.generate.stops import TextStream, cut_at_stop
 from hornbook.generate.tuning import CACHED_TOKENS, CACHED_WORK, MAX_ROWS, MIN_ROWS, SHARED_ROWS
 from hornbook.kernels import StaticDecoder
 from hornbook.layers.cache import Compaction
 from hornbook.models.base import LanguageModel
+from hornbook.table import Tabular
 from hornbook.tokenizers import Tokenizer
 from hornbook.tokenizers.base import Unknown
 
@@ -30,14 +31,22 @@ Draw = Callable[[Tensor, Tensor, int], Tensor]
 TokenRows = Generator[tuple[Tensor, Tensor], Tensor | None, None]
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+@dataclass(frozen=True, slots=True, repr=False)
+class Sample(Tabular):
     """One sample: prompt and continuation. finished: it ended by itself or at a stop string."""
 
     text: str
     prompt: str
     tokens: int
     finished: bool
+
+    def table_rows(self) -> list[list[str]]:
+        """One row of a table of samples."""
+        text = legible(self.text).replace("\n", "\\n")
+        return [
+            ["tokens", "finished", "text"],
+            [str(self.tokens), ["no", "yes"][self.finished], text],
+        ]
 
 
 def sample(

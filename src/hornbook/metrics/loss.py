@@ -21,7 +21,9 @@ from torch.nn import functional as F
 from hornbook.data.batches import IGNORE, resident
 from hornbook.data.packing import Rows
 from hornbook.data.part import Part
+from hornbook.errors import legible
 from hornbook.models.base import LanguageModel
+from hornbook.table import Tabular
 from hornbook.tokenizers import Tokenizer
 from hornbook.tokenizers.base import Unknown
 
@@ -31,8 +33,8 @@ BATCH_TOKENS = 1 << 14  # tokens computed at once
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Evaluation:
+@dataclass(frozen=True, repr=False)
+class Evaluation(Tabular):
     """The loss over a part.
 
     nats: mean per token. standard_error: of that mean, by unit; None of a single one.
@@ -51,6 +53,15 @@ class Evaluation:
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
         return asdict(self)
+
+    def table_rows(self) -> list[list[str]]:
+        """Its figures in one row."""
+        error = "-" if self.standard_error is None else f"{self.standard_error:.4f}"
+        return [
+            ["nats/token", "standard error", "perplexity", "bits/byte", "tokens", "units"],
+            [f"{self.nats:.4f}", error, f"{self.perplexity:.2f}", f"{self.bits_per_byte:.4f}",
+             f"{self.tokens:,}", f"{self.units:,}"],
+        ]  # fmt: skip
 
 
 def batch_loss(model: LanguageModel, ids: Tensor, targets: Tensor) -> Tensor:
@@ -124,8 +135,8 @@ def evaluate(model: LanguageModel, part: Part) -> Evaluation:
     return summarize(token_nats(model, part), part, max(model.context_length, 1))
 
 
-@dataclass(frozen=True)
-class Score:
+@dataclass(frozen=True, repr=False)
+class Score(Tabular):
     """How surprising a model finds one text. Losses in nats, over `tokens` predictions.
 
     symbols, token_nats: of each token; the end of a document is the last of them.
@@ -138,6 +149,14 @@ class Score:
     tokens: int
     symbols: tuple[str, ...]
     token_nats: tuple[float, ...]
+
+    def table_rows(self) -> list[list[str]]:
+        """One row of a table of texts."""
+        return [
+            ["total nats", "per token", "bits/byte", "tokens", "text"],
+            [f"{self.total:.3f}", f"{self.mean:.3f}", f"{self.bits_per_byte:.3f}",
+             str(self.tokens), legible(self.text).replace("\n", "\\n")],
+        ]  # fmt: skip
 
 
 def score(

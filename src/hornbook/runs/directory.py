@@ -265,6 +265,25 @@ def create(
     return StoredRun(path, facts, config)
 
 
+def is_run(path: Path) -> bool:
+    """Whether there is a run, and no link to one."""
+    try:
+        StoredRun.load(path)
+    except RunError:
+        return False
+    return not path.is_symlink()
+
+
+def remove_run(path: Path) -> None:
+    """Removes a run directory. Raises RunError where it is none, or cannot be removed."""
+    if not is_run(path):
+        raise RunError(f"{path}: found no run, expected one to remove; remove it yourself")
+    try:
+        shutil.rmtree(path)
+    except OSError as error:
+        raise not_written(path, error) from None
+
+
 def free_path(name: str) -> tuple[Path, Path | None]:
     """runs/<name>, or runs/<name>-2 and so on where that is taken; and the last that was taken."""
     path, taken, n = Path("runs") / name, None, 2
