@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hornbook.table import MOST_ROWS, TableOf, Tabular, table
+from hornbook.table import MOST_ROWS, TableOf, Tabular, on_one_line, table
 
 
 @dataclass(frozen=True, repr=False)
@@ -32,6 +32,11 @@ def test_a_list_is_one_table_and_still_a_list() -> None:
     long = TableOf([Row(1.0, "a")] * (MOST_ROWS + 1000))
     assert repr(long).count("\n") == MOST_ROWS + 1
     assert repr(long).endswith("... and 1,000 more")
+
+
+def test_a_text_is_on_one_line_and_not_too_long() -> None:
+    assert on_one_line("a\nb") == "a\\nb"
+    assert on_one_line("x" * 500) == "x" * 77 + "..."
 
 
 def test_html_is_escaped_and_can_be_encoded() -> None:

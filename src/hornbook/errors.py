@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from hornbook.visible import visible
+
 MAX_LINE_LENGTH = 1000  # characters of a line of a message
 
 in_terminal: ContextVar[bool] = ContextVar("in_terminal", default=False)
@@ -58,7 +60,7 @@ def legible(message: str) -> str:
     """
     lines = []
     for line in message.split("\n"):
-        line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
+        line = visible(line)
         if len(line) > MAX_LINE_LENGTH:
             line = f"{line[: MAX_LINE_LENGTH // 2]} ... {line[-MAX_LINE_LENGTH // 2 :]}"
         lines.append(line)

@@ -15,6 +15,7 @@ from hornbook.generate import Sample, Sampling, make_generator, sample, stream
 from hornbook.generate.decoder import prompt_ids
 from hornbook.metrics.loss import Evaluation, Score, evaluate, score
 from hornbook.metrics.text_index import TextIndex
+from hornbook.metrics.typicality import HeldOutTexts
 from hornbook.process import standard_defaults
 from hornbook.runs.directory import StoredRun
 from hornbook.spelling import speaks_python
@@ -63,6 +64,15 @@ class Run(StoredRun):
         text = arguments.text(text, "text")
         ids = prompt_ids(self.tokenizer, text, arguments.choice(unknown, "unknown", UNKNOWN))
         return torch.tensor([ids], dtype=torch.int64, device=self.model.device)
+
+    @cached_property
+    def held_out_texts(self) -> HeldOutTexts | None:
+        """The losses of held-out texts, whose `percentile(score)` says how typical a text is.
+
+        None where the report has none: an earlier version trained the run, or it is not finished.
+        """
+        texts = self.report.get("held_out_texts")
+        return None if texts is None else HeldOutTexts.from_json(texts)
 
     @speaks_python
     @standard_defaults()

@@ -6,7 +6,10 @@ import html
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
+from hornbook.visible import visible
+
 MOST_ROWS = 60  # of a list that is printed
+LONGEST_TEXT = 80  # characters of a text in a table
 
 T = TypeVar("T")
 
@@ -22,6 +25,12 @@ def table(rows: Iterable[Sequence[str]], *, right: Sequence[int] = ()) -> str:
         ).rstrip()
         for row in rows
     )
+
+
+def on_one_line(text: str) -> str:
+    """A text as a cell of a table: on one line, its end cut off where it is long."""
+    text = visible(text)
+    return text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 3] + "..."
 
 
 class Tabular:

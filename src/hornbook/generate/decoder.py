@@ -14,14 +14,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hornbook.errors import ConfigError, legible
+from hornbook.errors import ConfigError
 from hornbook.generate.sampling import Sampling, make_generator, uniforms
 from hornbook.generate.stops import TextStream, cut_at_stop
 from hornbook.generate.tuning import CACHED_TOKENS, CACHED_WORK, MAX_ROWS, MIN_ROWS, SHARED_ROWS
 from hornbook.kernels import StaticDecoder
 from hornbook.layers.cache import Compaction
 from hornbook.models.base import LanguageModel
-from hornbook.table import Tabular
+from hornbook.table import Tabular, on_one_line
 from hornbook.tokenizers import Tokenizer
 from hornbook.tokenizers.base import Unknown
 
@@ -42,7 +42,7 @@ class Sample(Tabular):
 
     def table_rows(self) -> list[list[str]]:
         """One row of a table of samples."""
-        text = legible(self.text).replace("\n", "\\n")
+        text = on_one_line(self.text)
         return [
             ["tokens", "finished", "text"],
             [str(self.tokens), ["no", "yes"][self.finished], text],

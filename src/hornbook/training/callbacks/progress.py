@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hornbook.arguments import several
-from hornbook.errors import ConfigError, in_terminal, legible
+from hornbook.errors import ConfigError, in_terminal
 from hornbook.planning.describe import describe
 from hornbook.spelling import for_python
 from hornbook.training.callbacks.base import Callback
+from hornbook.visible import visible
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -93,7 +94,7 @@ class Progress(Callback):
         """A few samples on one line."""
         if self.brief:
             return
-        self.say("       sample  " + "  ".join(_on_one_line(text)[:200] for text in texts))
+        self.say("       sample  " + "  ".join(visible(text)[:200] for text in texts))
 
     def on_message(self, message: str) -> None:
         """A message of the loop."""
@@ -155,7 +156,3 @@ def _is_terminal() -> bool:
 
 def _spelled(message: str) -> str:
     return message if in_terminal.get() else for_python(message)
-
-
-def _on_one_line(text: str) -> str:
-    return legible(text).replace("\n", "\\n")
