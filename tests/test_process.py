@@ -108,13 +108,24 @@ def test_a_run_is_resumed_across_odd_defaults(
     assert all(torch.equal(plain[name], mixed[name]) for name in plain)
 
 
+@contextmanager
+def matmul_precision(name: str) -> Iterator[None]:
+    torch.set_float32_matmul_precision(name)
+    try:
+        yield
+        assert torch.get_float32_matmul_precision() == name
+    finally:
+        torch.set_float32_matmul_precision("highest")
+
+
 @pytest.mark.parametrize(
     "surroundings",
     [
         torch.inference_mode, lambda: torch.autocast("cpu"), lambda: torch.set_grad_enabled(False),
         lambda: torch.device("meta"), lambda: np.errstate(all="raise"),
+        lambda: matmul_precision("medium"),
     ],
-    ids=["inference_mode", "autocast", "no_grad", "device", "errstate"],
+    ids=["inference_mode", "autocast", "no_grad", "device", "errstate", "matmul"],
 )  # fmt: skip
 def test_a_training_inside_another_mode_gives_the_same_weights(
     names_run: Run, tmp_path: Path, surroundings: Any

@@ -38,8 +38,8 @@ def standard_defaults() -> Iterator[None]:
 
 @contextmanager
 def training_state(what: str) -> Iterator[None]:
-    """What training needs of the process: standard defaults, gradients, no autocast but its own,
-    NumPy's standard handling of overflow, and no other training at the same time.
+    """What training needs of the process: standard defaults, gradients, float32 in full, no autocast
+    but its own, NumPy's standard handling of overflow, and no other training at the same time.
 
     what: who trains, for the message. Raises RunError where another training runs in this process:
     both would draw from torch's one generator, and set its threads, so neither could be repeated.
@@ -49,6 +49,10 @@ def training_state(what: str) -> Iterator[None]:
         stack.enter_context(standard_defaults())
         stack.enter_context(torch.enable_grad())
         stack.enter_context(np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"))
+        precision = torch.get_float32_matmul_precision()
+        if precision != "highest":  # float32 is float32; `training.precision` chooses another
+            torch.set_float32_matmul_precision("highest")
+            stack.callback(torch.set_float32_matmul_precision, precision)
         for kind in ("cpu", "cuda"):
             if torch.is_autocast_enabled(kind):
                 stack.enter_context(torch.autocast(kind, enabled=False))
