@@ -46,8 +46,10 @@ def test_results_are_small_tables(names_run: Run, words_file: Path, tmp_path: Pa
         ["total", "nats", "per", "token", "bits/byte", "tokens", "text"]
     )
     assert [line.split()[-1] for line in repr(scores).splitlines()[1:]] == ["emma", "mia"]
+    assert repr(scores[0]).startswith("Score('emma', ")
+    assert str(scores[0]) == str(scores[:1])
     results: list[Any] = [
-        scores, scores[0], names_run.sample(2, seed=0), names_run.evaluate(),
+        scores, names_run.sample(2, seed=0), names_run.evaluate(),
         hornbook.compare([names_run, names_run.path]),
         hornbook.lr_find(words_file, model="bigram", steps=20),
         names_run.inspect(tmp_path / "page"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from hornbook.visible import visible
 
@@ -50,6 +50,10 @@ class Tabular:
         return ()
 
     def __repr__(self) -> str:
+        """The table, unless a class has a form for one line."""
+        return str(self)
+
+    def __str__(self) -> str:
         rows = self.table_rows()
         numbers = [i for i in range(len(rows[0])) if all(map(_is_number, _column(rows, i)))]
         return "\n".join([table(rows, right=numbers), *self.table_notes()])
@@ -64,9 +68,13 @@ class Tabular:
 
 
 class TableOf(Tabular, list[T]):
-    """A list of results of one kind, printed as one table."""
+    """A list of results of one kind, printed as one table; a slice of it, too."""
 
     __slots__ = ()
+
+    def __getitem__(self, index: Any) -> Any:
+        found = super().__getitem__(index)
+        return TableOf(found) if isinstance(index, slice) else found
 
     def table_rows(self) -> Sequence[Sequence[str]]:
         """The header of the first, and the rows of all."""

@@ -40,6 +40,9 @@ class Sample(Tabular):
     tokens: int
     finished: bool
 
+    def __repr__(self) -> str:
+        return f"Sample({self.text!r}, tokens={self.tokens}, finished={self.finished})"
+
     def table_rows(self) -> list[list[str]]:
         """One row of a table of samples."""
         text = on_one_line(self.text)

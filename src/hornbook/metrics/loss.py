@@ -155,6 +155,9 @@ class Score(Tabular):
     symbols: tuple[str, ...]
     token_nats: tuple[float, ...]
 
+    def __repr__(self) -> str:
+        return f"Score({self.text!r}, {self.total:.3f} nats, {self.mean:.3f} per token)"
+
     def table_rows(self) -> list[list[str]]:
         """One row of a table of texts."""
         return [
