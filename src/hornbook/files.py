@@ -347,7 +347,9 @@ def _bytes_of(tensor: Tensor) -> memoryview:
     import torch
 
     flat = tensor.detach().cpu().contiguous().reshape(-1)
-    return memoryview(flat.view(torch.uint8).numpy())
+    if flat.stride(0) != 1:  # a single value may have any
+        flat = flat.clone(memory_format=torch.contiguous_format)
+    return flat.view(torch.uint8).numpy().data
 
 
 def _read_header(path: Path, file: BufferedReader) -> Header:

@@ -53,8 +53,8 @@ def describe(plan: Plan) -> list[tuple[str, str]]:
             ("precision", plan.precision, "precision"),
             ("compiled", COMPILED[plan.compiled], "compiled"),
         ]
-        if memory := plan.decisions.get("memory"):
-            lines.append(("memory", str(memory.value), ""))
+    if memory := plan.decisions.get("memory"):
+        lines.append(("memory", str(memory.value), ""))
     found = [(what, how, plan.decisions.get(name)) for what, how, name in lines]
     described = [(what, f"{how} ({why.reason})" if why else how) for what, how, why in found]
     return described + [("note", note) for note in plan.notes]
