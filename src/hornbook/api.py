@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from hornbook.config import Nested
+from hornbook.data.corpus import Corpus
 from hornbook.errors import ConfigError
 from hornbook.experiments import comparison, mixture
 from hornbook.experiments.lr_finder import Sweep, find_learning_rate
@@ -41,10 +42,19 @@ class Run(StoredRun):
         return cls(run.path, run.facts, run.config)
 
     def evaluate(
-        self, split: str = "val", *, corpus: str | Path | None = None, unknown: Unknown = "error"
+        self,
+        split: str = "val",
+        *,
+        corpus: str | Path | Corpus | None = None,
+        encoding: str | None = None,
+        unknown: Unknown = "error",
     ) -> Evaluation:
-        """The loss over a whole part (train, val, test) or another text, every token once."""
-        return evaluate(self.model, self.part(split, corpus=corpus, unknown=unknown))
+        """The loss over a whole part (train, val, test) or another text, every token once.
+
+        encoding: of the other text; detected from it if left out (`StoredRun.other_text`).
+        """
+        part = self.part(split, corpus=corpus, encoding=encoding, unknown=unknown)
+        return evaluate(self.model, part)
 
     def score(self, texts: str | Sequence[str], *, unknown: Unknown = "error") -> list[Score]:
         """How surprising the model finds each text (`metrics.loss.Score`)."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import sys
 from collections.abc import Iterator
 from itertools import islice
@@ -28,6 +27,9 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("texts", nargs="*", metavar="TEXT", help="(default: lines from stdin)")
     parser.add_argument("--tokens", action="store_true", help="each token's own nats")
     parser.add_argument("--json", action="store_true", help="one object a line")
+    parser.add_argument(
+        "--encoding", help="of stdin (default: what a byte order mark says, else utf-8)"
+    )
     add_unknown(parser)
     args = parser.parse_args(arguments)
 
@@ -35,7 +37,7 @@ def run(arguments: list[str]) -> int:
     from hornbook.files import dump
 
     loaded = Run.load(args.path)
-    texts = iter(args.texts or _lines())
+    texts = iter(args.texts or _lines(args.encoding))
     found, first = False, 1
     while batch := list(islice(texts, BATCH)):
         for scored in _scored(loaded, batch, first, args.unknown):
@@ -62,18 +64,12 @@ def _scored(run: Run, texts: list[str], first: int, unknown: Unknown) -> Iterato
                 raise DataError(f"text {number}: {error}") from None
 
 
-def _lines() -> Iterator[str]:
+def _lines(encoding: str | None) -> Iterator[str]:
+    from hornbook.data.reading import lines_of
+
     raw = getattr(sys.stdin, "buffer", None)
-    lines = sys.stdin if raw is None else io.TextIOWrapper(raw, "utf-8", errors="strict")
-    try:
-        for line in lines:
-            if line := line.rstrip("\r\n"):
-                yield line
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"stdin: found byte 0x{error.object[error.start]:02x}, which is not valid UTF-8; "
-            "convert the text first"
-        ) from None
+    chunks = (line.encode() for line in sys.stdin) if raw is None else iter(raw.readline, b"")
+    return filter(None, lines_of(chunks, encoding, "stdin"))
 
 
 def _object(scored: Score, *, tokens: bool) -> dict[str, object]:

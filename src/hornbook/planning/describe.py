@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from hornbook.data.reading import READING
 from hornbook.engine.compiled import SPAN
 from hornbook.engine.device import describe_device
 from hornbook.planning.decision import REQUESTED
@@ -91,6 +92,7 @@ def facts(plan: Plan, n_parameters: int) -> dict[str, Any]:
             "why": corpus.why_kind,
             "sha256": corpus.sha256,
             "bytes": corpus.n_bytes,
+            "reading": READING,
         },
         "split": {
             "train": plan.data.train.n_targets,
