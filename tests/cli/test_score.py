@@ -36,6 +36,18 @@ def test_lines_of_stdin_are_scored(
     assert objects[0]["total_nats"] == pytest.approx(sum(objects[0]["nats"]))
 
 
+@pytest.mark.parametrize("encoding", [None, "latin-1"])
+def test_stdin_may_be_marked_or_named(
+    encoding: str | None, capsys: Cap, names_run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = "emma\r\r\nolivia\r\n".encode(encoding or "utf-8-sig")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(raw), "utf-8"))
+    named = ["--encoding", encoding] if encoding else []
+    assert main(["score", str(names_run.path), "--json", *named]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [json.loads(line)["text"] for line in lines] == ["emma", "olivia"]
+
+
 def test_a_line_of_stdin_that_cannot_be_scored_is_named(names_run: Run) -> None:
     def score(raw: bytes) -> subprocess.CompletedProcess[bytes]:
         command = [sys.executable, "-m", "hornbook", "score", str(names_run.path)]

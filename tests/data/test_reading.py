@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from hornbook.data.reading import (
     detect_encoding,
     file_state,
     has_cr_ends,
+    lines_of,
     refuse_changed,
     whole_lines,
     without_blank_lines,
@@ -95,6 +97,31 @@ def test_an_encoding_is_detected_from_the_file(
 ) -> None:
     path = write("t.txt", f"{text}\n".encode(written) * 9)
     assert detect_encoding(path, "cp1252", 8) == expected
+
+
+@given(
+    st.lists(st.sampled_from(["a", "日", " ", "\n", "\r\n", "\r\r\n", "\r"]), min_size=4),
+    st.integers(4, 9),
+)
+def test_lines_do_not_depend_on_the_chunks(words: list[str], size: int) -> None:
+    text = "".join(words)
+    raw = text.encode()
+    found = list(lines_of([raw[i : i + size] for i in range(0, len(raw), size)], None, "stdin"))
+    expected = re.split(r"\r{0,8}\n|\r", text)
+    assert found == (expected if expected[-1] else expected[:-1])
+
+
+def test_lines_are_read_as_a_mark_or_a_name_says() -> None:
+    text = "smørbrød\r\nte\n"
+    for encoding in ("utf-8", "utf-8-sig", "utf-16"):
+        assert list(lines_of([text.encode(encoding)], None, "stdin")) == ["smørbrød", "te"]
+    for encoding in ("latin-1", "utf-16-le", "utf-8"):
+        raw = text.encode(encoding)
+        assert list(lines_of([raw[:6], raw[6:]], encoding, "stdin")) == ["smørbrød", "te"]
+    with pytest.raises(
+        DataError, match=r"stdin: found byte 0xf8, .* UTF-8 \(offset 2\).*--encoding"
+    ):
+        list(lines_of([text.encode("latin-1")], None, "stdin"))
 
 
 @given(st.lists(st.text("ab\n", min_size=1, max_size=9)))

@@ -190,8 +190,8 @@ def lines_of(chunks: Iterable[bytes], encoding: str | None, place: str) -> Itera
                 yield from lines
     except WrongByte as wrong:
         raise DataError(
-            f"{place}: found byte 0x{wrong.byte:02x} at offset {wrong.offset}, which is not valid "
-            f"{encoding.upper()}; name the right encoding (--encoding), or convert the text first"
+            f"{place}: found byte 0x{wrong.byte:02x}, which is not valid {encoding.upper()} (offset "
+            f"{wrong.offset}); name the right encoding (--encoding), or convert the text first"
         ) from None
     if rest := "".join(begun):
         yield from ANY_LINE_END.split(rest.removesuffix("\r"))
