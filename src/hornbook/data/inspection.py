@@ -18,7 +18,7 @@ import numpy as np
 
 from hornbook.data.cache import CacheError, cache_directory
 from hornbook.data.decoding import codec_name
-from hornbook.data.kind import Kind, detect_kind
+from hornbook.data.kind import Kind, decide_kind
 from hornbook.data.limits import Limits
 from hornbook.data.reading import (
     TextReader,
@@ -101,7 +101,8 @@ def inspect(
         )  # fmt: skip
         texts = iter(reader)
         first, text = beginning(texts, keep)
-        found, why = _kind(kind, text, whole=sum(map(len, first)) == len(text))
+        whole = sum(map(len, first)) == len(text)
+        found, why, wrapped = decide_kind(kind, text, whole=whole)
         texts = chain(first, texts)
         if found == "documents":
             texts = whole_lines(texts, path, None if keep is None else limits.line)
@@ -131,6 +132,7 @@ def inspect(
         f"{reader.cr} line ends CR read as LF": reader.cr,
         f"{reader.kept_cr} CR that end no line left in the text": reader.kept_cr,
         f"{n_blank} blank lines left out": n_blank,
+        wrapped: wrapped,
         f"read as {encoding}, but the file is valid UTF-8 as well: where letters look wrong, read it "
         "with --encoding utf-8": _looks_like_utf8(path, encoding, characters, limits),
     }
@@ -182,13 +184,6 @@ def _looks_like_utf8(path: Path, encoding: str, characters: set[str], limits: Li
     if codec_name(encoding) in ("utf-8", "utf-8-sig", "ascii") or max(characters) < "\x80":
         return False
     return is_also_utf8(path, limits.chunk)
-
-
-def _kind(requested: str, text: str, *, whole: bool) -> tuple[Kind, str]:
-    if requested != "auto":
-        return ("documents" if requested == "documents" else "stream"), "as requested"
-    found, why = detect_kind(text)
-    return found, why if whole else f"{why}, in its first {len(text):,} characters"
 
 
 class _Alphabet:
