@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hornbook.cli.common import Parser, add_unknown, number, table, with_error
+from hornbook.cli.common import Parser, add_unknown, number, print_json, table, with_error
 
 
 def run(arguments: list[str]) -> int:
@@ -21,7 +21,6 @@ def run(arguments: list[str]) -> int:
     from hornbook.api import Run
     from hornbook.cli.flags import show_notes
     from hornbook.errors import DataError
-    from hornbook.files import dump
     from hornbook.runs.directory import MissingTextError
 
     loaded = Run.load(args.path)
@@ -37,7 +36,7 @@ def run(arguments: list[str]) -> int:
     again = where == "val" and not loaded.config.data.held_out
     where += " (the training text: none is held out)" if again else ""
     if args.json:
-        print(dump({"run": args.path, "part": where, **result.to_json()}))
+        print_json({"run": args.path, "part": where, **result.to_json()})
         return 0
     units = "documents" if loaded.documents else "blocks"
     rows = [
