@@ -103,9 +103,10 @@ class NGram(LanguageModel):
         """Moves p, (rows, V), to the next longer context of each row, (rows,), in place."""
         rows = torch.nonzero(context >= 0).flatten()
         known = context[rows]
-        backoff = p.new_ones(len(p))
-        backoff[rows] = self._table("backoff", length)[known]
-        p *= backoff[:, None]
+        backoff = self._table("backoff", length)
+        factor = backoff.new_ones(len(p))
+        factor[rows] = backoff[known]
+        p *= factor[:, None]
         offsets = self._table("offsets", length)
         first, count = offsets[known], offsets[known + 1] - offsets[known]
         # a frequent context is followed by up to V tokens: some rows at a time
