@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import torch
+
 from hornbook.models.registry import build_on_meta
 from hornbook.planning.decide import memory
 from hornbook.planning.decide.vocabulary import bytes_offer
@@ -18,6 +20,6 @@ def counts_memory(plan: Plan) -> tuple[memory.MemoryEstimate, Decision[str]]:
         build_on_meta(plan.config.model, tokenizer.vocab_size, tokenizer.end_id),
         n_tokens=min(data.train.n_targets, LARGE_PART),
         scored=data.train.n_targets,
-        available=memory.available_bytes(plan.device),
+        available=memory.available_bytes(torch.device("cpu")),  # where counting is done
         offer=bytes_offer(tokenizer),
     )

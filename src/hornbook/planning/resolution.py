@@ -244,7 +244,7 @@ class Resolution:
         if too_short and training.compile == "auto":
             fixed = fixed or "it would not save time within the time budget"
         available = memory.available_bytes(self.device)
-        if not estimate.is_small(available) and training.compile == "auto":
+        if not estimate.can_be_tried(available) and training.compile == "auto":
             fixed = fixed or "there is too little memory to try it"
         return execution.compilation(
             training.compile,

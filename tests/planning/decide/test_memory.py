@@ -147,6 +147,12 @@ def test_memory_is_spent_only_where_there_is_several_times_as_much() -> None:
     assert not needed(10).is_small(20 * MB)
 
 
+def test_a_model_whose_copies_do_not_fit_is_not_tried() -> None:
+    assert needed(10, 50).can_be_tried(None)
+    assert needed(10, 50).can_be_tried(30 * MB)  # trials are of few rows
+    assert not needed(10).can_be_tried(29 * MB)
+
+
 def test_available_bytes_are_known_on_a_cpu() -> None:
     found = available_bytes(torch.device("cpu"))
     assert found is None or found > 0

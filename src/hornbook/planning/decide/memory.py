@@ -47,6 +47,10 @@ class MemoryEstimate:
         """Whether several times as much is available: then memory may be spent to save time."""
         return available is None or self.total * tuning.MEMORY_TO_SPARE <= available
 
+    def can_be_tried(self, available: int | None) -> bool:
+        """Whether there is memory for steps of two copies beside the model, as trials make them."""
+        return available is None or 3 * self.weights <= available
+
 
 def available_bytes(device: torch.device) -> int | None:
     """Bytes that can still be had on a device; None if unknown."""
