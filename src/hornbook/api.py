@@ -29,7 +29,7 @@ from hornbook.training.callbacks.base import Callback
 if TYPE_CHECKING:  # loaded where they are used: matplotlib is slow to import
     from hornbook.experiments.ladder import Ladder
     from hornbook.figures.page import Inspection
-    from hornbook.metrics.comparison import RunResult
+    from hornbook.metrics.results import RunResult
 
 
 class Run(StoredRun):

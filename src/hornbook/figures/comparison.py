@@ -12,7 +12,7 @@ from matplotlib.ticker import LogFormatter
 
 from hornbook.figures import style
 from hornbook.figures.style import Figure, panels, styled
-from hornbook.metrics.comparison import RunResult
+from hornbook.metrics.results import RunResult
 
 LABEL = 0.17  # inches from one label to the next
 
