@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from hornbook.data.split import Split
-from hornbook.metrics.comparison import Difference, share_of_new, t_quantile
+from hornbook.metrics.comparison import Difference
+from hornbook.metrics.results import share_of_new
+from hornbook.metrics.student import t_quantile
 
 
 def test_sentences_say_whether_a_difference_is_real() -> None:

@@ -110,7 +110,8 @@ def climb(
     write_json(
         path / "ladder.json", {**facts, "standings": standings, "sentences": ladder.sentences}
     )
-    figure = comparison(ladder.results, f"The ladder on {text.name}")
+    title = f"The ladder on {text.name}"
+    figure = comparison(ladder.results, title, differences=ladder.differences)
     write_bytes(path / "ladder.png", figure.png())
     write_bytes(path / "ladder.svg", figure.svg().encode())
     return ladder

@@ -1,4 +1,4 @@
-"""The figure of a ladder or a comparison: losses with their standard errors, and their cost."""
+"""The figure of a ladder or a comparison: losses with their standard errors, differences, and cost."""
 
 from __future__ import annotations
 
@@ -9,20 +9,30 @@ from dataclasses import replace
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogFormatter
+from matplotlib.transforms import ScaledTranslation
 
 from hornbook.figures import style
 from hornbook.figures.style import Figure, panels, styled
-from hornbook.metrics.results import RunResult
+from hornbook.metrics.comparison import Difference
+from hornbook.metrics.results import Group, RunResult
 
 LABEL = 0.17  # inches from one label to the next
 
 
 @styled
-def comparison(rows: Sequence[RunResult], title: str = "The ladder") -> Figure:
-    """Validation and test loss of each run with two standard errors, and loss against time.
+def comparison(
+    rows: Sequence[RunResult],
+    title: str = "The ladder",
+    groups: Sequence[Group] = (),
+    differences: Sequence[Difference] = (),
+) -> Figure:
+    """Validation and test loss of each run or group with two standard errors, the paired differences
+    from the best, and loss against time.
 
     In nats per token, or in bits per byte where the tokenizers differ. Runs with an infinite loss
-    are named in the title, and not drawn.
+    are named in the title, and not drawn. groups: of which the single seeds are drawn. differences:
+    from the best, which decide: two bars may overlap where the difference of the two is significant,
+    since what is hard for one model is hard for the other.
     """
     same = len({s.tokenizer for s in rows}) == 1
     unit = "nats per token" if same else "bits per byte"
@@ -33,15 +43,65 @@ def comparison(rows: Sequence[RunResult], title: str = "The ladder") -> Figure:
     drawn = sorted((r for r in drawn if math.isfinite(r.validation)), key=lambda r: -r.validation)
     if left_out:
         title += f" (infinite: {', '.join(left_out)})"
-    figure, (losses, times) = panels([0.32 * len(drawn) + 1.0, max(3.4, LABEL * len(drawn) + 0.8)])
+    tested = sorted((d for d in differences if d.is_testable), key=lambda d: -d.mean)
+    heights = [0.32 * len(drawn) + 1.0, max(3.4, LABEL * len(drawn) + 0.8)]
+    if tested:
+        heights.insert(1, 0.32 * len(tested) + 1.3)
+    figure, (losses, *between, times) = panels(heights)
     _losses(losses, drawn)
+    _seeds(losses, drawn, groups, same)
+    _legend_below(losses)
     losses.set(xlabel=f"loss ({unit})", title=title)
+    for axes in between:
+        _differences(axes, tested)
     _times(times, [row for row in drawn if row.seconds > 0])
     times.set(xscale="log", xlabel="training time (s, log)", ylabel=f"loss ({unit})",
               title="What a lower loss costs")  # fmt: skip
     style.plain_digits(times.xaxis)
     times.xaxis.set_minor_formatter(LogFormatter())  # in plain digits, where a decade is not full
     return figure
+
+
+def _legend_below(axes: Axes, columns: int = 3) -> None:
+    """A legend below the label of the x axis, where it covers no data."""
+    below = axes.transAxes + ScaledTranslation(0, -0.42, axes.figure.dpi_scale_trans)
+    axes.legend(loc="upper left", bbox_to_anchor=(0, 0), bbox_transform=below, ncols=columns,
+                borderaxespad=0, columnspacing=1.2, handletextpad=0.5)  # fmt: skip
+
+
+def _seeds(axes: Axes, rows: Sequence[RunResult], groups: Sequence[Group], same: bool) -> None:
+    """The validation loss of each seed of a group that has several, above its mean."""
+    places = {row.name: place for place, row in enumerate(rows)}
+    points = [
+        (m.result.validation if same else m.result.bits_per_byte, places[group.name] + 0.34)
+        for group in groups
+        if len(group.runs) > 1 and group.name in places
+        for m in group.runs
+    ]
+    if points:
+        x, y = zip(*points, strict=True)
+        axes.plot(x, y, "|", color=style.BLUE, ms=7, label="validation, each seed")
+
+
+def _differences(axes: Axes, rows: Sequence[Difference]) -> None:
+    """How much worse than the best each other one is, with the interval that its test goes by: what
+    does not reach 0 is significant."""
+    for significant, color, fill in ((True, style.BLUE, style.BLUE), (False, style.GRAY, "white")):
+        chosen = [(place, d) for place, d in enumerate(rows) if d.is_significant == significant]
+        if chosen:
+            axes.errorbar(
+                [d.mean for _, d in chosen], [place for place, _ in chosen],
+                xerr=[d.needed * d.standard_error for _, d in chosen], fmt="o", ms=5, color=color,
+                mfc=fill, label="significant" if significant else "cannot be told apart",
+            )  # fmt: skip
+    axes.axvline(0, color=style.BLACK, lw=1)
+    axes.set_yticks(range(len(rows)), [d.other for d in rows])
+    axes.set_ylim(-0.6, len(rows) - 0.4)
+    axes.grid(axis="x", color=style.PALE, lw=0.8)
+    axes.set_axisbelow(True)
+    axes.set(title="What decides: pairs on the same text (bars above may overlap)",
+             xlabel=f"loss above that of {rows[0].best} ({rows[0].unit}), with 95% intervals")  # fmt: skip
+    _legend_below(axes)
 
 
 def _in_bits(s: RunResult) -> RunResult:
@@ -76,7 +136,7 @@ def _losses(axes: Axes, rows: Sequence[RunResult]) -> None:
     axes.set_yticks(list(rows_at), [r.name for r in rows])
     axes.grid(axis="x", color=style.PALE, lw=0.8)
     axes.set_axisbelow(True)
-    axes.legend(loc="best")
+    axes.set_ylim(-0.6, len(rows) - 0.4)
 
 
 def _times(axes: Axes, rows: Sequence[RunResult]) -> None:
@@ -97,7 +157,7 @@ def _times(axes: Axes, rows: Sequence[RunResult]) -> None:
                       va="center", fontsize=8)  # fmt: skip
     axes.plot([], [], "^", ms=6, color=style.VERMILION, label="counted")
     axes.plot([], [], "o", ms=6, color=style.BLUE, label="trained")
-    axes.legend(loc="best")
+    _legend_below(axes)
     axes.set_xlim(first, column * (last / first) ** 0.2)
     axes.set_ylim(low, high)
 

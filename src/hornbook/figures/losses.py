@@ -1,4 +1,4 @@
-"""Figures of losses: over training, and over a learning-rate sweep."""
+"""Figures of losses: over training, of one run or several, and over a learning-rate sweep."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from hornbook.figures.data import DoesNotApplyError
 from hornbook.figures.style import Figure, panels, styled
 from hornbook.metrics.finding import Finding
 from hornbook.metrics.overfitting import overfitting
+from hornbook.metrics.results import Group, rank
 from hornbook.runs.directory import StoredRun
 
 
@@ -68,6 +69,49 @@ def losses(run: StoredRun) -> Figure:
     bottom.set(xlabel="steps", ylabel="learning\nrate", ylim=(0, None))
     style.whole_numbers(bottom)
     return figure
+
+
+@styled
+def curves(groups: Sequence[Group]) -> Figure:
+    """The validation losses of several runs while they were trained, one over the other: over the
+    tokens they were trained on, and over the seconds that took. A color a group, a line a seed.
+
+    Counts, which are fitted in one pass, are level lines. The files of the runs are read again.
+    """
+    drawn = sorted(groups, key=lambda group: rank(group.result))
+    same = len({group.result.tokenizer for group in drawn}) == 1
+    trained = [group for group in drawn if not group.result.fitted]
+    colors = dict(zip((g.name for g in trained), style.depth_colors(len(trained)), strict=False))
+    figure, panes = panels([3.4, 3.4])
+    for axes, x_name, label in zip(
+        panes,
+        ("tokens", "seconds"),
+        ("tokens trained on (log)", "training time (s, log)"),
+        strict=True,
+    ):
+        for group in drawn:
+            name: str | None = group.name
+            for m in group.runs:
+                log = [r for r in StoredRun.load(m.result.path).log if _finite(r.get("val_loss"))]
+                bits = 1.0 if same else m.result.bits_per_byte / m.result.validation
+                x, y = [r[x_name] for r in log], [bits * r["val_loss"] for r in log]
+                if group.result.fitted:
+                    loss = bits * m.result.validation
+                    axes.axhline(loss, color=style.VERMILION, ls=":", lw=1.2, label=name)
+                elif x:
+                    axes.plot(x, y, "o-", ms=2.5, lw=1.2, color=colors[group.name], label=name)
+                name = None  # one entry a group
+        unit = "nats per token" if same else "bits per byte"
+        axes.set(xscale="log", yscale="log", xlabel=label, ylabel=f"validation loss\n({unit}, log)")
+        _plain_log_ticks(axes)
+        style.plain_digits(axes.xaxis, ",.3g")
+    panes[0].set_title("Loss curves")
+    style.legend_beside(panes[0])
+    return figure
+
+
+def _finite(loss: float | None) -> bool:
+    return loss is not None and math.isfinite(loss)
 
 
 def _plain_log_ticks(axes: Axes) -> None:

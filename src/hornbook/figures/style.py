@@ -57,6 +57,7 @@ STYLE: Any = {
     "savefig.facecolor": "white",
     "svg.fonttype": "path",  # looks the same wherever it is opened
     "svg.hashsalt": "hornbook",  # and is the same file each time
+    "pdf.fonttype": 42,  # TrueType: journals refuse the default, Type 3
 }
 
 # matplotlib's own settings, whatever a session has set; its backend is left alone
@@ -92,6 +93,10 @@ class Figure(BaseFigure):
     def png(self) -> bytes:
         """The figure as a PNG file."""
         return self._saved("png", dpi=DPI)
+
+    def pdf(self) -> bytes:
+        """The figure as a PDF file, for a paper."""
+        return self._saved("pdf", metadata={"CreationDate": None})
 
     def _saved(self, kind: str, **options: Any) -> bytes:
         buffer = io.BytesIO()

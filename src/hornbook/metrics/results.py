@@ -130,7 +130,7 @@ class Group:
         if len(results) == 1:
             return replace(results[0], name=self.name)
         names = ("validation", "unseen", "test", "bits_per_byte", "unseen_bits", "test_bits", "new")
-        means = {name: _mean([getattr(r, name) for r in results]) for name in names}
+        means: dict[str, Any] = {name: _mean([getattr(r, name) for r in results]) for name in names}
         return replace(
             results[0],
             **means,
