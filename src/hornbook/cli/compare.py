@@ -86,16 +86,23 @@ def show_comparison(found: Comparison, *, json: bool = False) -> None:
         )
         return
     from hornbook.metrics.results import rank, result_rows
-    from hornbook.metrics.tables import group_rows
+    from hornbook.metrics.tables import MOST_SETTINGS, group_rows, setting_names
 
+    names = setting_names(found.groups)
     if found.has_seeds:
         rows_of_groups = group_rows(found.groups)
         print(table(rows_of_groups, right=range(1, len(rows_of_groups[0]))))
-        print()
+        print("(means over seeds, ± their standard error over documents and seeds)\n")
     print(table(result_rows(found.results), right=range(1, 9)))
     print()
-    for sentence in (*found.setting_lines, *found.sentences):
-        print(sentence)
-    print()
-    ordered = sorted(found.results, key=rank)
-    print(table([(r.name, *(visible(text)[:100] for text in r.samples[:5])) for r in ordered]))
+    if names and (not found.has_seeds or len(names) > MOST_SETTINGS):
+        print("settings that differ:")
+        print(*(f"  {line}" for line in found.setting_lines), sep="\n", end="\n\n")
+    print(*found.sentences, sep="\n", end="\n\n")
+    results = [group.result for group in found.groups] if found.has_seeds else found.results
+    print(
+        table(
+            (r.name, *(visible(text)[:100] for text in r.samples[:5]))
+            for r in sorted(results, key=rank)
+        )
+    )

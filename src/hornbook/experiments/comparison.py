@@ -96,6 +96,7 @@ class Comparison:
         for group in self.groups:
             words += group_sentences(group)
         if len(self.groups) == 1 and self.has_seeds:
+            words += [_spread(group) for group in self.groups if group.deviation is not None]
             words.append(
                 "these runs differ by their seed alone; to compare settings, give runs of another one"
             )
@@ -117,16 +118,18 @@ class Comparison:
         return WRITERS[form](run_rows(self.groups) if form == "csv" else group_rows(self.groups))
 
 
+def _spread(group: Group) -> str:
+    losses = [m.result.validation for m in group.runs]
+    return (
+        f"{group.name}: {len(losses)} seeds, mean validation loss "
+        f"{format_loss(group.result.validation)}, from {min(losses):.4f} to {max(losses):.4f}, "
+        f"standard deviation {format_loss(group.deviation)}"
+    )
+
+
 def group_sentences(group: Group) -> list[str]:
-    """What is to be known of the runs of a group: how far apart they are, and which are no others."""
+    """What is to be known of the runs of a group: which are no others, and which are not finished."""
     words = []
-    if len(group.runs) > 1 and (deviation := group.deviation) is not None:
-        losses = [m.result.validation for m in group.runs]
-        words.append(
-            f"{group.name}: {len(losses)} seeds, mean validation loss "
-            f"{format_loss(group.result.validation)}, from {min(losses):.4f} to {max(losses):.4f}, "
-            f"standard deviation {deviation:.4f}"
-        )
     for m in group.repeats:
         (first,) = (r for r in group.runs if r.result.seed == m.result.seed)
         seed = "" if m.result.seed is None else " and seed"
@@ -225,6 +228,9 @@ def settings_of(run: StoredRun) -> dict[str, Any]:
     chosen = {
         name for name, d in run.facts.get("decisions", {}).items() if d["reason"] != REQUESTED
     }
+    if run.model.fitted:  # nothing is trained
+        settings = {n: v for n, v in settings.items() if not n.startswith(("optim.", "training."))}
+        return {n: v for n, v in settings.items() if n not in NO_SETTINGS}
     left_out = set(NO_SETTINGS)
     if settings["training.minutes"] is not None:
         left_out |= chosen & set(BY_TIME)

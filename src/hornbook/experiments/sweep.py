@@ -53,11 +53,11 @@ class Swept(Comparison):
         words = [f"not trained: {line}" for line in self.failed] + super().sentences
         if len(self.groups) > 1:
             best = min((group.result for group in self.groups), key=rank)
+            test = "its test loss is not" if best.test is not None else "check it on another text"
             words.append(
-                f"{best.name} is the best of {len(self.groups)} by validation loss, which is therefore "
-                "a little too low for it; " + ("its test loss is not" if best.test else "check it on "
-                "a text that none of them has seen")
-            )  # fmt: skip
+                f"{best.name} is the best of {len(self.groups)} settings by validation loss, so that "
+                f"loss is a little too favorable; {test}"
+            )
         return words
 
 

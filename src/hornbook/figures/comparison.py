@@ -9,7 +9,6 @@ from dataclasses import replace
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogFormatter
-from matplotlib.transforms import ScaledTranslation
 
 from hornbook.figures import style
 from hornbook.figures.style import Figure, panels, styled
@@ -17,6 +16,7 @@ from hornbook.metrics.comparison import Difference
 from hornbook.metrics.results import Group, RunResult
 
 LABEL = 0.17  # inches from one label to the next
+LONG = 20  # characters of a name that fit beside the axes on one line
 
 
 @styled
@@ -44,13 +44,14 @@ def comparison(
     if left_out:
         title += f" (infinite: {', '.join(left_out)})"
     tested = sorted((d for d in differences if d.is_testable), key=lambda d: -d.mean)
-    heights = [0.32 * len(drawn) + 1.0, max(3.4, LABEL * len(drawn) + 0.8)]
+    row = max(0.32, *(0.08 + LABEL * _label(r.name).count("\n") + LABEL for r in drawn), 0)
+    heights = [row * len(drawn) + 1.2, max(3.4, LABEL * len(drawn) + 0.8)]
     if tested:
-        heights.insert(1, 0.32 * len(tested) + 1.3)
+        heights.insert(1, row * len(tested) + 1.2)
     figure, (losses, *between, times) = panels(heights)
     _losses(losses, drawn)
     _seeds(losses, drawn, groups, same)
-    _legend_below(losses)
+    style.legend_below(losses)
     losses.set(xlabel=f"loss ({unit})", title=title)
     for axes in between:
         _differences(axes, tested)
@@ -62,11 +63,9 @@ def comparison(
     return figure
 
 
-def _legend_below(axes: Axes, columns: int = 3) -> None:
-    """A legend below the label of the x axis, where it covers no data."""
-    below = axes.transAxes + ScaledTranslation(0, -0.42, axes.figure.dpi_scale_trans)
-    axes.legend(loc="upper left", bbox_to_anchor=(0, 0), bbox_transform=below, ncols=columns,
-                borderaxespad=0, columnspacing=1.2, handletextpad=0.5)  # fmt: skip
+def _label(name: str) -> str:
+    """A name for an axis: a long one, of several settings, takes several lines."""
+    return name.replace(",", ",\n") if len(name) > LONG else name
 
 
 def _seeds(axes: Axes, rows: Sequence[RunResult], groups: Sequence[Group], same: bool) -> None:
@@ -92,16 +91,17 @@ def _differences(axes: Axes, rows: Sequence[Difference]) -> None:
             axes.errorbar(
                 [d.mean for _, d in chosen], [place for place, _ in chosen],
                 xerr=[d.needed * d.standard_error for _, d in chosen], fmt="o", ms=5, color=color,
-                mfc=fill, label="significant" if significant else "cannot be told apart",
+                mfc=fill, label="significant" if significant else "not told apart",
             )  # fmt: skip
     axes.axvline(0, color=style.BLACK, lw=1)
-    axes.set_yticks(range(len(rows)), [d.other for d in rows])
+    axes.set_yticks(range(len(rows)), [_label(d.other) for d in rows])
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.grid(axis="x", color=style.PALE, lw=0.8)
     axes.set_axisbelow(True)
-    axes.set(title="What decides: pairs on the same text (bars above may overlap)",
-             xlabel=f"loss above that of {rows[0].best} ({rows[0].unit}), with 95% intervals")  # fmt: skip
-    _legend_below(axes)
+    axes.set(
+        title="Paired differences: these decide", xlabel=f"loss above the best ({rows[0].unit})"
+    )
+    style.legend_below(axes)
 
 
 def _in_bits(s: RunResult) -> RunResult:
@@ -133,7 +133,7 @@ def _losses(axes: Axes, rows: Sequence[RunResult]) -> None:
     if unseen:
         axes.plot([u for _, u in unseen], [p for p, _ in unseen], "d", color=style.GREEN, ms=4,
                   label="validation, documents not in the training part")  # fmt: skip
-    axes.set_yticks(list(rows_at), [r.name for r in rows])
+    axes.set_yticks(list(rows_at), [_label(r.name) for r in rows])
     axes.grid(axis="x", color=style.PALE, lw=0.8)
     axes.set_axisbelow(True)
     axes.set_ylim(-0.6, len(rows) - 0.4)
@@ -153,11 +153,11 @@ def _times(axes: Axes, rows: Sequence[RunResult]) -> None:
                   alpha=0.6, zorder=1)  # fmt: skip
         axes.plot(r.seconds, r.validation, "^" if r.fitted else "o", ms=6, zorder=3,
                   color=style.VERMILION if r.fitted else style.BLUE)  # fmt: skip
-        axes.annotate(r.name, (column, height), xytext=(3, 0), textcoords="offset points",
-                      va="center", fontsize=8)  # fmt: skip
+        axes.annotate(style.shortened(r.name, LONG), (column, height), xytext=(3, 0),
+                      textcoords="offset points", va="center", fontsize=8)  # fmt: skip
     axes.plot([], [], "^", ms=6, color=style.VERMILION, label="counted")
     axes.plot([], [], "o", ms=6, color=style.BLUE, label="trained")
-    _legend_below(axes)
+    style.legend_below(axes)
     axes.set_xlim(first, column * (last / first) ** 0.2)
     axes.set_ylim(low, high)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,6 +16,17 @@ from hornbook.metrics.finding import Finding
 from hornbook.metrics.overfitting import overfitting
 from hornbook.metrics.results import Group, rank
 from hornbook.runs.directory import StoredRun
+
+LINES = (
+    style.BLUE,
+    style.VERMILION,
+    style.GREEN,
+    style.ORANGE,
+    style.PURPLE,
+    style.SKY,
+    style.BLACK,
+)
+DASHES = ("-", "--", "-.")  # of the next groups, where the colors are used up
 
 
 @styled
@@ -81,8 +93,11 @@ def curves(groups: Sequence[Group]) -> Figure:
     drawn = sorted(groups, key=lambda group: rank(group.result))
     same = len({group.result.tokenizer for group in drawn}) == 1
     trained = [group for group in drawn if not group.result.fitted]
-    colors = dict(zip((g.name for g in trained), style.depth_colors(len(trained)), strict=False))
-    figure, panes = panels([3.4, 3.4])
+    looks: dict[str, Any] = {
+        group.name: {"color": LINES[i % len(LINES)], "ls": DASHES[i // len(LINES) % len(DASHES)]}
+        for i, group in enumerate(trained)
+    }
+    figure, panes = panels([3.4, 3.6 + 0.09 * len(drawn)])
     for axes, x_name, label in zip(
         panes,
         ("tokens", "seconds"),
@@ -97,16 +112,18 @@ def curves(groups: Sequence[Group]) -> Figure:
                 x, y = [r[x_name] for r in log], [bits * r["val_loss"] for r in log]
                 if group.result.fitted:
                     loss = bits * m.result.validation
-                    axes.axhline(loss, color=style.VERMILION, ls=":", lw=1.2, label=name)
+                    axes.axhline(loss, color=style.GRAY, ls=":", lw=1.5, label=name)
                 elif x:
-                    axes.plot(x, y, "o-", ms=2.5, lw=1.2, color=colors[group.name], label=name)
+                    axes.plot(x, y, marker="o", ms=2.5, lw=1.2, label=name, **looks[group.name])
                 name = None  # one entry a group
         unit = "nats per token" if same else "bits per byte"
-        axes.set(xscale="log", yscale="log", xlabel=label, ylabel=f"validation loss\n({unit}, log)")
+        axes.set(yscale="log", xlabel=label, ylabel=f"validation loss ({unit}, log)")
         _plain_log_ticks(axes)
-        style.plain_digits(axes.xaxis, ",.3g")
+    style.whole_numbers(panes[0])
+    panes[1].set_xscale("log")
+    style.plain_digits(panes[1].xaxis)
     panes[0].set_title("Loss curves")
-    style.legend_beside(panes[0])
+    style.legend_below(panes[1])
     return figure
 
 

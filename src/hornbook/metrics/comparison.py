@@ -111,7 +111,7 @@ class Difference:
             size += f" on {'these documents' if self.documents else 'this text'}, {self.seeds}"
         ratio = abs(self.mean) / self.standard_error if self.standard_error else math.inf
         seeds = f" and {self.seeds}" if parts else ""
-        several = f" among {self.comparisons} comparisons" if self.comparisons > 1 else ""
+        several = f" for {self.comparisons} comparisons (Holm)" if self.comparisons > 1 else ""
         why = (
             f"{ratio:.1f} standard errors over {self.units:,} units{seeds}, {self.needed:.2f} are "
             f"needed{several}"

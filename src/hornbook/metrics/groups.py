@@ -38,16 +38,17 @@ def grouped(measured: Sequence[MeasuredRun]) -> list[Group]:
 
 
 def differing(settings: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Of several sets of settings, by dotted name, those that are not the same in all.
+    """Of several sets of settings, by dotted name, those that differ between the sets that have them.
 
-    A setting that some do not have is left out: another model has other settings, and is named.
-
-    >>> differing([{"model.name": "gpt", "a.b": 1}, {"model.name": "gpt", "a.b": 2}])
-    [{'a.b': 1}, {'a.b': 2}]
+    >>> differing([{"a.b": 1, "a.c": 3}, {"a.b": 2, "a.c": 3}, {"a.c": 3, "a.d": 4}])
+    [{'a.b': 1}, {'a.b': 2}, {}]
     """
-    shared = [name for name in settings[0] if all(name in other for other in settings)]
-    names = [name for name in shared if len({str(other[name]) for other in settings}) > 1]
-    return [{name: other[name] for name in names} for other in settings]
+    names = list(dict.fromkeys(name for each in settings for name in each))
+    values = {name: {str(each[name]) for each in settings if name in each} for name in names}
+    return [
+        {name: each[name] for name in names if name in each and len(values[name]) > 1}
+        for each in settings
+    ]
 
 
 def setting_words(settings: Mapping[str, Any]) -> str:

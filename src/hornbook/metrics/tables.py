@@ -16,6 +16,11 @@ MOST_SETTINGS = 6  # that are columns of a table
 Rows = list[list[str]]
 
 
+def setting_names(groups: Sequence[Group]) -> list[str]:
+    """The settings that differ between groups, by dotted name."""
+    return list(dict.fromkeys(name for group in groups for name in group.settings))
+
+
 def group_rows(groups: Sequence[Group]) -> Rows:
     """A table of groups, best first, the header before them: means over the runs of each.
 
@@ -23,7 +28,7 @@ def group_rows(groups: Sequence[Group]) -> Rows:
     validation loss between seeds. Settings that differ are columns, unless there are too many; a
     column in which nothing is known is left out.
     """
-    names = list(groups[0].settings) if groups else []
+    names = setting_names(groups)
     names = names if len(names) <= MOST_SETTINGS else []
     header = [
         "setting",
@@ -41,7 +46,7 @@ def group_rows(groups: Sequence[Group]) -> Rows:
             [
                 group.name,
                 " ".join(map(str, group.seeds)) or "-",
-                *(str(group.settings[name]) for name in names),
+                *(str(group.settings.get(name, "-")) for name in names),
                 f"{r.parameters:,}",
                 f"{r.seconds:.1f}",
                 f"{r.tokens:,}",
@@ -60,7 +65,7 @@ def group_rows(groups: Sequence[Group]) -> Rows:
 def run_rows(groups: Sequence[Group]) -> Rows:
     """A table of runs for a program, one a row and the best group first: plain numbers, in full; what
     there is not is empty. A column for each setting that differs."""
-    names = list(groups[0].settings) if groups else []
+    names = setting_names(groups)
     fields = (
         "model", "seed", "finished", "parameters", "seconds", "tokens", "validation",
         "validation_error", "unseen", "test", "test_error", "bits_per_byte", "unseen_bits", "test_bits",
@@ -69,7 +74,7 @@ def run_rows(groups: Sequence[Group]) -> Rows:
     rows = [["setting", "run", *names, *fields]]
     for group in sorted(groups, key=lambda group: rank(group.result)):
         for m in (*group.runs, *group.repeats):
-            values = [group.settings[name] for name in names]
+            values = [group.settings.get(name) for name in names]
             values += [getattr(m.result, field) for field in fields]
             words = ["" if value is None else str(value) for value in values]
             rows.append([group.name, m.result.name, *words])
@@ -90,7 +95,7 @@ def as_markdown(rows: Rows) -> str:
     rule = ["-" * max(3, width) for width in widths]
     rule = [rule[0], *(line[:-1] + ":" for line in rule[1:])]
     lines = [
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
+        "| " + " | ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) + " |"
         for row in (escaped[0], rule, *escaped[1:])
     ]
     return "\n".join(lines) + "\n"
