@@ -13,7 +13,7 @@ from matplotlib.ticker import LogFormatter
 from hornbook.figures import style
 from hornbook.figures.style import Figure, panels, styled
 from hornbook.metrics.comparison import Difference
-from hornbook.metrics.results import Group, RunResult
+from hornbook.metrics.results import Group, RunResult, bits_per_nat
 
 LABEL = 0.17  # inches from one label to the next
 LONG = 20  # characters of a name that fit beside the axes on one line
@@ -98,15 +98,17 @@ def _differences(axes: Axes, rows: Sequence[Difference]) -> None:
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.grid(axis="x", color=style.PALE, lw=0.8)
     axes.set_axisbelow(True)
-    axes.set(
-        title="Paired differences: these decide", xlabel=f"loss above the best ({rows[0].unit})"
-    )
+    axes.set_title("Paired differences", pad=17)
+    about = "the bars above may overlap: the pairs, on the same text, decide"
+    axes.annotate(about, (0, 1), xytext=(0, 4), xycoords="axes fraction",
+                  textcoords="offset points", fontsize=8.5)  # fmt: skip
+    axes.set_xlabel(f"loss above the best ({rows[0].unit})")
     style.legend_below(axes)
 
 
 def _in_bits(s: RunResult) -> RunResult:
     """A result whose losses are in bits per byte; errors scale with them, as all read the same text."""
-    per = s.bits_per_byte / s.validation if s.validation else 0.0
+    per = bits_per_nat(s)
     test_per = s.test_bits / s.test if s.test_bits and s.test else 0.0
     return replace(
         s, validation=s.bits_per_byte, validation_error=per * (s.validation_error or 0.0),

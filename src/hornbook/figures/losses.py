@@ -14,7 +14,7 @@ from hornbook.figures.data import DoesNotApplyError
 from hornbook.figures.style import Figure, panels, styled
 from hornbook.metrics.finding import Finding
 from hornbook.metrics.overfitting import overfitting
-from hornbook.metrics.results import Group, rank
+from hornbook.metrics.results import Group, bits_per_nat, rank
 from hornbook.runs.directory import StoredRun
 
 LINES = (
@@ -93,34 +93,34 @@ def curves(groups: Sequence[Group]) -> Figure:
     drawn = sorted(groups, key=lambda group: rank(group.result))
     same = len({group.result.tokenizer for group in drawn}) == 1
     trained = [group for group in drawn if not group.result.fitted]
+    uniform = 0.0  # the loss of equal probabilities
     looks: dict[str, Any] = {
         group.name: {"color": LINES[i % len(LINES)], "ls": DASHES[i // len(LINES) % len(DASHES)]}
         for i, group in enumerate(trained)
     }
     figure, panes = panels([3.4, 3.6 + 0.09 * len(drawn)])
-    for axes, x_name, label in zip(
-        panes,
-        ("tokens", "seconds"),
-        ("tokens trained on (log)", "training time (s, log)"),
-        strict=True,
-    ):
+    unit = "nats per token" if same else "bits per byte"
+    for axes, x_name in zip(panes, ("tokens", "seconds"), strict=True):
         for group in drawn:
             name: str | None = group.name
             for m in group.runs:
-                log = [r for r in StoredRun.load(m.result.path).log if _finite(r.get("val_loss"))]
-                bits = 1.0 if same else m.result.bits_per_byte / m.result.validation
+                run = StoredRun.load(m.result.path)
+                log = [r for r in run.log if _finite(r.get("val_loss"))]
+                bits = 1.0 if same else bits_per_nat(m.result)
+                uniform = max(uniform, bits * math.log(run.facts["vocab_size"]))
                 x, y = [r[x_name] for r in log], [bits * r["val_loss"] for r in log]
-                if group.result.fitted:
+                if group.result.fitted and _finite(m.result.validation):
                     loss = bits * m.result.validation
                     axes.axhline(loss, color=style.GRAY, ls=":", lw=1.5, label=name)
                 elif x:
                     axes.plot(x, y, marker="o", ms=2.5, lw=1.2, label=name, **looks[group.name])
                 name = None  # one entry a group
-        unit = "nats per token" if same else "bits per byte"
-        axes.set(yscale="log", xlabel=label, ylabel=f"validation loss ({unit}, log)")
-        _plain_log_ticks(axes)
+        axes.set_ylabel(f"validation loss ({unit})")
+        low, high = axes.get_ylim()  # what was far above ln V in the beginning is cut off
+        axes.set_ylim(low, max(min(high, 1.1 * uniform), low + 0.1))
+    panes[0].set_xlabel("tokens trained on")
     style.whole_numbers(panes[0])
-    panes[1].set_xscale("log")
+    panes[1].set(xscale="log", xlabel="training time (s, log)")
     style.plain_digits(panes[1].xaxis)
     panes[0].set_title("Loss curves")
     style.legend_below(panes[1])

@@ -213,6 +213,11 @@ def rank(result: RunResult) -> float:
     return math.inf if math.isnan(result.bits_per_byte) else result.bits_per_byte
 
 
+def bits_per_nat(result: RunResult) -> float:
+    """How many bits per byte are one nat per token, over the validation text of a run."""
+    return result.bits_per_byte / result.validation if result.validation else 0.0
+
+
 def check_same_text(runs: Sequence[tuple[str, str]]) -> None:
     """Raises DataError unless all runs, (path, fingerprint) each, were validated on the same text."""
     (path, expected), *others = runs
