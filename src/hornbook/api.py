@@ -190,12 +190,17 @@ def resume(
     return Run.of(session.resume(path, steps=steps, settings=settings, callbacks=callbacks))
 
 
-def compare(runs: str | Path | Sequence[str | Path | StoredRun]) -> comparison.Comparison:
+def compare(
+    runs: str | Path | Sequence[str | Path | StoredRun],
+    *,
+    on_message: Callable[[str], None] = lambda line: None,
+) -> comparison.Comparison:
     """Measures runs and compares the best with each other one; runs that differ by their seed alone
     are compared together, as one group.
 
     runs: runs or their directories. A directory of runs, such as that of a sweep, stands for those in
-    it; what is no run is skipped, with a line in `skipped`.
+    it; what is no run is skipped, with a line in `skipped`. on_message: called with a line before
+    each run is measured.
     Raises DataError where their validation texts differ, ConfigError for fewer than two.
     """
     found: list[StoredRun] = []
@@ -211,7 +216,7 @@ def compare(runs: str | Path | Sequence[str | Path | StoredRun]) -> comparison.C
         runs_found = f"{len(found)} run{'' if len(found) == 1 else 's'}"
         lines = [f"RUN: found {runs_found}, expected two or more to compare", *skipped]
         raise ConfigError("\n  ".join(lines))
-    return comparison.compare(found, skipped)
+    return comparison.compare(found, skipped, on_message)
 
 
 def sweep(

@@ -33,7 +33,7 @@ def run(arguments: list[str]) -> int:
 
     from hornbook.api import compare
 
-    found = compare(args.paths)
+    found = compare(args.paths, on_message=lambda line: print(line, file=sys.stderr, flush=True))
     for line in found.skipped:
         print(line, file=sys.stderr)
     if args.out is not None:

@@ -6,7 +6,7 @@ import hashlib
 import math
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -146,13 +146,21 @@ def group_sentences(group: Group) -> list[str]:
     return words
 
 
-def compare(runs: Sequence[StoredRun], skipped: Sequence[str] = ()) -> Comparison:
+def compare(
+    runs: Sequence[StoredRun],
+    skipped: Sequence[str] = (),
+    on_message: Callable[[str], None] = lambda line: None,
+) -> Comparison:
     """Measures runs, groups them by setting, and compares the best group with each other one.
 
+    on_message: called with a line before each run is measured.
     Raises DataError, before any model is run, where their validation texts differ.
     """
     check_same_text([(str(run.path), fingerprint(run.split())) for run in runs])
-    measured = [measure(run, name) for run, name in zip(runs, names_of(runs), strict=True)]
+    measured = []
+    for i, (run, name) in enumerate(zip(runs, names_of(runs), strict=True)):
+        on_message(f"measuring {i + 1} of {len(runs)}: {name}")
+        measured.append(measure(run, name))
     found = differences(grouped(measured))
     return Comparison(tuple(measured), tuple(found), skipped=tuple(skipped))
 

@@ -118,7 +118,7 @@ def sweep(
     runs, skipped = find_runs([path])
     if not runs:
         raise RunError("\n".join([f"{path}: no run could be trained", *trainer.failed]))
-    found = compare_runs(runs, skipped)
+    found = compare_runs(runs, skipped, on_message)
     return Swept(
         found.measured, found.differences, skipped=found.skipped, path=path,
         failed=tuple(trainer.failed),

@@ -90,7 +90,7 @@ def _differences(axes: Axes, rows: Sequence[Difference]) -> None:
         if chosen:
             axes.errorbar(
                 [d.mean for _, d in chosen], [place for place, _ in chosen],
-                xerr=[d.needed * d.standard_error for _, d in chosen], fmt="o", ms=5, color=color,
+                xerr=[d.interval for _, d in chosen], fmt="o", ms=5, color=color,
                 mfc=fill, label="significant" if significant else "not told apart",
             )  # fmt: skip
     axes.axvline(0, color=style.BLACK, lw=1)

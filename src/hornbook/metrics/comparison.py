@@ -25,7 +25,7 @@ from hornbook.metrics.results import (
     of_seeds,
     rank,
 )
-from hornbook.metrics.student import LEVEL, holm, p_value, t_quantile
+from hornbook.metrics.student import LEVEL, Parts, half_width, holm, p_of_mean
 
 FEWEST = 10  # units below which a standard error says too little to judge a difference
 
@@ -38,7 +38,8 @@ class Difference:
         mean: infinite where only `other` has an infinite loss, NaN where both have.
         standard_error: over documents and, where it is known, over seeds.
         units: documents, or stretches of a stream.
-        freedom: degrees of freedom of the standard error; None: those of the units.
+        parts: the variances that make the standard error, over units and over seeds, with their
+            degrees of freedom; none: that over units alone.
         seeds: in words, which seeds; empty where no seed decides either (counts).
         seeds_error: the part of the standard error that is due to the seeds; None where it is
             unknown, since a setting has one seed.
@@ -52,7 +53,7 @@ class Difference:
     mean: float
     standard_error: float
     units: int
-    freedom: float | None = None
+    parts: tuple[tuple[float, float], ...] = ()
     seeds: str = "one seed each"
     seeds_error: float | None = None
     documents: bool = True
@@ -66,21 +67,22 @@ class Difference:
 
     @property
     def p(self) -> float:
-        """How often chance alone makes such a difference, by Student's t; not corrected."""
-        if not self.mean:
-            return 1.0
-        ratio = self.mean / self.standard_error if self.standard_error else math.inf
-        return p_value(ratio, self.freedom or self.units - 1)
+        """How often chance alone makes such a difference (`metrics.student`); not corrected."""
+        return p_of_mean(self.mean, self._parts)
 
     @property
-    def needed(self) -> float:
-        """How many standard errors make a difference significant."""
-        return t_quantile(self.freedom or self.units - 1, self.level)
+    def interval(self) -> float:
+        """Half the confidence interval at its level: how large a difference is significant."""
+        return half_width(self._parts, self.level)
+
+    @property
+    def _parts(self) -> Parts:
+        return self.parts or ((self.standard_error**2, self.units - 1.0),)
 
     @property
     def is_significant(self) -> bool:
         """Whether chance alone makes such a difference more rarely than its level."""
-        return self.is_testable and self.p <= self.level
+        return self.is_testable and abs(self.mean) > self.interval
 
     @property
     def sentence(self) -> str:
@@ -111,9 +113,10 @@ class Difference:
             size += f" on {'these documents' if self.documents else 'this text'}, {self.seeds}"
         ratio = abs(self.mean) / self.standard_error if self.standard_error else math.inf
         seeds = f" and {self.seeds}" if parts else ""
+        needed = self.interval / self.standard_error if self.standard_error else 0.0
         several = f" for {self.comparisons} comparisons (Holm)" if self.comparisons > 1 else ""
         why = (
-            f"{ratio:.1f} standard errors over {self.units:,} units{seeds}, {self.needed:.2f} are "
+            f"{ratio:.1f} standard errors over {self.units:,} units{seeds}, {needed:.2f} are "
             f"needed{several}"
         )
         if not self.is_significant:
@@ -161,7 +164,6 @@ def difference(
     The variance of the mean difference is that over units (of a ratio: all nats over all tokens,
     Cochran 1977, 2.11) plus that over seeds. What a seed does to single documents is counted in both,
     so the sum is rather too large than too small (Cameron, Gelbach and Miller 2011, who subtract it).
-    Degrees of freedom: Satterthwaite (1946).
 
     new: over the documents alone that do not appear in the training part.
     """
@@ -188,20 +190,20 @@ def difference(
     over_units = squares * n / (n - 1) / float(weight.sum()) ** 2 if n > 1 else math.inf
     seeds, parts = _over_seeds(a, b, means)
     over_seeds = sum(variance for variance, _ in parts or ())
-    variance = over_units + over_seeds
-    freedom = float(n - 1)
-    if over_seeds > 0 and variance < math.inf:
-        every = [(over_units, n - 1), *(parts or ())]
-        freedom = variance**2 / sum(v**2 / f for v, f in every)
     return replace(
-        result, mean=mean, standard_error=math.sqrt(variance), units=n, freedom=freedom, seeds=seeds,
+        result,
+        mean=mean,
+        standard_error=math.sqrt(over_units + over_seeds),
+        units=n,
+        parts=((over_units, n - 1.0), *(parts or ())) if n > 1 else (),
+        seeds=seeds,
         seeds_error=None if parts is None else math.sqrt(over_seeds),
-    )  # fmt: skip
+    )
 
 
 def _over_seeds(
     a: Group, b: Group, means: Sequence[Floats]
-) -> tuple[str, list[tuple[float, int]] | None]:
+) -> tuple[str, list[tuple[float, float]] | None]:
     """Which seeds, in words, and the variances over them with their degrees of freedom; None where
     they are unknown. means: the losses of the runs of `a` and of `b`."""
     n = [len(group.seeds) for group in (a, b)]

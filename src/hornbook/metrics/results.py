@@ -166,8 +166,9 @@ def as_group(measured: Group | MeasuredRun) -> Group:
 
 
 def of_seeds(group: Group, seeds: Sequence[int]) -> Group:
-    """The runs of a group with these seeds."""
-    return Group(group.name, tuple(m for m in group.runs if m.result.seed in seeds))
+    """The runs of a group with these seeds, in their order."""
+    of_seed = {m.result.seed: m for m in group.runs}
+    return Group(group.name, tuple(of_seed[seed] for seed in seeds))
 
 
 def not_held_out(results: Sequence[RunResult]) -> list[str]:

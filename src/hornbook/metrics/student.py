@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 LEVEL = 0.05  # how often chance alone may make any of the differences significant
 MOST_FREEDOM = 1e6  # beyond it the distribution is the normal one to six digits
+SMALLEST = 1e-12  # p that is told from smaller ones
 TINY = 1e-300
 
 
@@ -24,15 +26,60 @@ def p_value(t: float, freedom: float) -> float:
     return beta_share(freedom / 2, 0.5, freedom / (freedom + t * t))
 
 
+@lru_cache(maxsize=4096)
 def t_quantile(freedom: float, level: float = LEVEL) -> float:
     """How many standard errors are needed: by chance, |t| is above this with probability `level`."""
-    low, high = 0.0, 1.0
-    while p_value(high, freedom) > level:
-        low, high = high, 2 * high
-    for _ in range(60):  # halves the interval: 60 bits
+    if level >= 1.0:
+        return 0.0
+
+    def above(log_t: float) -> float:
+        return math.log(max(p_value(math.exp(log_t), freedom), TINY)) - math.log(level)
+
+    low, high = math.log(1e-9), 0.0
+    while above(high) > 0:
+        low, high = high, high + 1.0
+    f_low, f_high = above(low), above(high)
+    for _ in range(200):  # regula falsi, in logarithms, in which tails are straight (Illinois form)
+        middle = (low * f_high - high * f_low) / (f_high - f_low)
+        f = above(middle)
+        if abs(f) < 1e-12 or high - low < 1e-13:
+            break
+        if f > 0:
+            low, f_low, f_high = middle, f, f_high / 2
+        else:
+            high, f_high, f_low = middle, f, f_low / 2
+    return math.exp(middle)
+
+
+Parts = Sequence[tuple[float, float]]  # independent variances of a mean, with degrees of freedom
+
+
+def half_width(parts: Parts, level: float = LEVEL) -> float:
+    """Half the confidence interval of a mean whose variance is a sum of estimates.
+
+    The square root of the sum of t^2 times the variance, each part with the t of its own degrees of
+    freedom: the interval holds with a probability of 1 - level or more (Banerjee 1960, "Approximate
+    confidence interval for linear functions of means of k populations"). The degrees of freedom of
+    Welch and Satterthwaite promise too much where two seeds happen to be alike.
+    """
+    return math.sqrt(sum(t_quantile(freedom, level) ** 2 * variance for variance, freedom in parts))
+
+
+def p_of_mean(mean: float, parts: Parts) -> float:
+    """The level at which half the confidence interval of a mean is the mean itself, to four digits; a
+    smaller one than SMALLEST is SMALLEST."""
+    parts = [(variance, freedom) for variance, freedom in parts if variance > 0]
+    if mean == 0 or not parts:
+        return 1.0 if mean == 0 else SMALLEST
+    if len(parts) == 1:
+        ((variance, freedom),) = parts
+        return max(SMALLEST, p_value(mean / math.sqrt(variance), freedom))
+    low, high = math.log(SMALLEST), 0.0
+    for _ in range(18):
         middle = (low + high) / 2
-        low, high = (middle, high) if p_value(middle, freedom) > level else (low, middle)
-    return high
+        wide = half_width(parts, math.exp(middle)) >= abs(mean)
+        low, high = (middle, high) if wide else (low, middle)
+    return math.exp(high)
 
 
 def holm(p_values: Sequence[float], level: float = LEVEL) -> list[float]:
