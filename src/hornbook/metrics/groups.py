@@ -80,7 +80,8 @@ def _names(
         elif len(folders[i]) == 1 and own and (folder := next(iter(own)).name):
             names.append(folder)
         else:
-            names.append(setting_words(different[i]) or runs[0].result.model)
+            alone = set(different[i]) <= {NAME}
+            names.append(runs[0].result.model if alone else setting_words(different[i]))
     return _distinct(names)
 
 
