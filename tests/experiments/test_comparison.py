@@ -85,6 +85,8 @@ def test_runs_are_grouped_by_setting_and_paired_by_seed(seeded: Path) -> None:
     assert "one seed" not in " ".join(pair.sentences)
     csv = pair.table("csv").splitlines()
     assert len(csv) == 5
+    assert str(pair).startswith("| setting")
+    assert found.sentence in str(pair)
     with pytest.raises(ConfigError, match=r"format: found 'xml', expected one of csv"):
         pair.table("xml")
 

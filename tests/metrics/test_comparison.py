@@ -17,14 +17,14 @@ def test_sentences_say_whether_a_difference_is_real() -> None:
     real = Difference("a", "b", "nats per token", 0.05, 0.01, 100)
     assert real.sentence.startswith("a is better than b by 0.0500")
     unclear = replace(real, mean=0.015)
-    assert "cannot be told apart" in unclear.sentence
+    assert "do not differ significantly" in unclear.sentence
     assert "1.5 standard errors" in unclear.sentence
 
 
 def test_few_units_need_more_standard_errors_and_very_few_judge_nothing() -> None:
     many = Difference("a", "b", "nats per token", 0.021, 0.01, 1000)
     assert "significant, 2.1 standard errors over 1,000 units" in many.sentence
-    assert "cannot be told apart" in replace(many, units=10).sentence  # 2.26 are needed
+    assert "do not differ significantly" in replace(many, units=10).sentence  # 2.26 are needed
     assert "over 10 units" in replace(many, units=10).sentence
     for units in (1, 2, 9):
         sentence = replace(many, mean=1.0, units=units).sentence
@@ -110,6 +110,21 @@ def test_other_seeds_are_not_paired_and_one_run_borrows_the_variance_of_the_othe
     unknown = difference(made("c", base, 1), made("n", base[::-1], None))
     assert unknown.seeds_error is None
     assert "one seed" in unknown.sentence
+
+
+def test_a_large_difference_of_two_seeds_lacks_seeds() -> None:
+    """With one degree of freedom 12.7 standard errors are needed; with many seeds 2 would do."""
+    base = np.random.default_rng(4).normal(2, 0.5, 50)
+    a = Group("a", tuple(made(f"a{s}", base, s) for s in (1, 2)))
+    b = Group("b", tuple(made(f"b{s}", base + 0.10 + s / 50, s) for s in (1, 2)))
+    found = difference(a, b)  # 0.13, standard error 0.01
+    assert found.mean / found.standard_error == pytest.approx(13)
+    assert found.is_significant
+    found = corrected([found] * 3)[0]
+    assert not found.is_significant
+    assert found.lacks_seeds
+    assert not replace(found, mean=0.01).lacks_seeds
+    assert not Difference("a", "b", "nats per token", 0.019, 0.01, 100).lacks_seeds
 
 
 def test_several_comparisons_are_corrected() -> None:

@@ -106,6 +106,11 @@ class Comparison:
                 "with one seed, another one may decide otherwise; to include that, train each "
                 "setting with several: --seeds 1,2,3"
             )
+        if any(d.lacks_seeds for d in self.differences):
+            words.append(
+                "few seeds say little of how far apart other seeds would be: with one or two more, the "
+                "large differences that are not significant may be"
+            )
         return words
 
     def table(self, form: str = "markdown") -> str:
@@ -116,6 +121,12 @@ class Comparison:
         if form not in WRITERS:
             raise ConfigError(f"format: found {form!r}, expected one of {', '.join(WRITERS)}")
         return WRITERS[form](run_rows(self.groups) if form == "csv" else group_rows(self.groups))
+
+    def __str__(self) -> str:
+        return "\n".join([self.table(), *self.sentences])
+
+    def _repr_markdown_(self) -> str:  # in notebooks
+        return self.table() + "\n" + "".join(f"- {sentence}\n" for sentence in self.sentences)
 
 
 def _spread(group: Group) -> str:

@@ -91,7 +91,7 @@ def _differences(axes: Axes, rows: Sequence[Difference]) -> None:
             axes.errorbar(
                 [d.mean for _, d in chosen], [place for place, _ in chosen],
                 xerr=[d.interval for _, d in chosen], fmt="o", ms=5, color=color,
-                mfc=fill, label="significant" if significant else "not told apart",
+                mfc=fill, label="significant" if significant else "not significant",
             )  # fmt: skip
     axes.axvline(0, color=style.BLACK, lw=1)
     axes.set_yticks(range(len(rows)), [_label(d.other) for d in rows])

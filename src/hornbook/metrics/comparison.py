@@ -85,6 +85,13 @@ class Difference:
         return self.is_testable and abs(self.mean) > self.interval
 
     @property
+    def lacks_seeds(self) -> bool:
+        """Whether it would be significant, did its number of seeds not make t so large."""
+        many = half_width([(variance, math.inf) for variance, _ in self._parts], self.level)
+        several = self.seeds_error is not None and len(self.parts) > 1
+        return several and self.is_testable and many < abs(self.mean) <= self.interval
+
+    @property
     def sentence(self) -> str:
         """The difference and whether it is significant, in words."""
         if math.isnan(self.mean):
@@ -120,7 +127,7 @@ class Difference:
             f"needed{several}"
         )
         if not self.is_significant:
-            return f"{self.best} and {self.other} cannot be told apart: {size}, {why}"
+            return f"{self.best} and {self.other} do not differ significantly: {size}, {why}"
         return f"{better} is better than {worse} by {size}: significant, {why}"
 
 
