@@ -104,11 +104,9 @@ def test_more_seeds_and_values_may_be_asked_for_later(words: str, tmp_path: Path
     assert list(losses(again)) == ["seed-1", "seed-2"]
     assert again.groups[0].seeds == (1, 2)
     assert "n_hidden" not in json.loads((out / FILE).read_text())["settings"].get("model", {})
-    with pytest.raises(
-        RunError, match="holds a sweep with another settings; give another directory"
-    ):
+    with pytest.raises(RunError, match="holds a sweep with other settings; give another directory"):
         swept(words, out, over={}, seeds=(3,), steps=7)
-    with pytest.raises(RunError, match="another over"):
+    with pytest.raises(RunError, match="a sweep with other settings that vary"):
         swept(words, out, over={"model.n_hidden": [4]}, seeds=(3,))
 
 
@@ -142,6 +140,12 @@ def test_what_cannot_be_swept_is_refused_before_anything_is_trained(
     with pytest.raises(ConfigError, match=message):
         swept(words, tmp_path / "no", **options)
     assert not (tmp_path / "no").exists()
+
+
+def test_a_sweep_that_trained_nothing_yet_may_be_another(words: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="minutes"):
+        swept(words, tmp_path / "s", over={}, seeds=(1,), steps=None, minutes=0.001)
+    assert len(swept(words, tmp_path / "s", over={}, seeds=(1,)).measured) == 1
 
 
 def test_a_directory_of_something_else_is_left_alone(words: str, tmp_path: Path) -> None:

@@ -35,6 +35,12 @@ from hornbook.training.callbacks.base import Callback
 from hornbook.training.session import resume, train
 
 FILE = "sweep.json"
+SAME = {  # what has to stay the same in a sweep that continues
+    "sha256": "another text",
+    "preset": "another preset",
+    "settings": "other settings",
+    "over": "other settings that vary",
+}
 
 
 @dataclass(frozen=True)
@@ -275,13 +281,12 @@ def _claim(path: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
     if path.exists() and any(path.iterdir()) and not known.exists():
         raise RunError(f"{path}: exists already and is no sweep; give another directory (--out)")
     facts = json.loads(json.dumps(facts))
-    if known.exists():
+    if known.exists() and any(entry.is_dir() for entry in path.iterdir()):
         before = read_json(known)
-        same = ("sha256", "preset", "settings", "over")
-        if other := [key for key in same if before.get(key) != facts.get(key)]:
+        if other := [what for key, what in SAME.items() if before.get(key) != facts.get(key)]:
             raise RunError(
-                f"{path}: holds a sweep with another {' and '.join(other)}; give another directory "
-                "(--out) or remove it"
+                f"{path}: holds a sweep with {' and '.join(other)}; give another directory (--out) or "
+                "remove it"
             )
         trials = before.get("trials", [])
         if not isinstance(trials, list) or any(sorted(t) != sorted(facts["over"]) for t in trials):
