@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from hornbook.cli.common import Parser, check_picture, table, visible, write_picture
+from hornbook.cli.common import (
+    Parser,
+    check_picture,
+    note,
+    print_json,
+    table,
+    visible,
+    write_picture,
+)
 
 if TYPE_CHECKING:
     from hornbook.experiments.comparison import Comparison
@@ -33,9 +40,9 @@ def run(arguments: list[str]) -> int:
 
     from hornbook.api import compare
 
-    found = compare(args.paths, on_message=lambda line: print(line, file=sys.stderr, flush=True))
+    found = compare(args.paths, on_message=note)
     for line in found.skipped:
-        print(line, file=sys.stderr)
+        note(line)
     if args.out is not None:
         from hornbook.figures.comparison import comparison
 
@@ -50,40 +57,14 @@ def run(arguments: list[str]) -> int:
     else:
         print(found.table(args.format), end="")
         for sentence in found.sentences:
-            print(sentence, file=sys.stderr)
+            note(sentence)
     return 0
 
 
 def show_comparison(found: Comparison, *, json: bool = False) -> None:
     """Tables, sentences and samples side by side, on stdout; or all figures as JSON."""
     if json:
-        from hornbook.files import dump
-
-        pairs = [{**asdict(d), "p": d.p, "sentence": d.sentence} for d in found.differences]
-        rows = [asdict(result) for result in found.results]
-        groups = [
-            {
-                "setting": group.name,
-                "settings": dict(group.settings),
-                "runs": [m.result.name for m in group.runs],
-                "seeds": group.seeds,
-                "validation": group.result.validation,
-                "standard_error": group.result.validation_error,
-                "deviation": group.deviation,
-            }
-            for group in found.groups
-        ]
-        print(
-            dump(
-                {
-                    "standings": rows,
-                    "groups": groups,
-                    "differences": pairs,
-                    "sentences": found.sentences,
-                    "skipped": found.skipped,
-                }
-            )
-        )
+        print_json(_data(found))
         return
     from hornbook.metrics.results import rank, result_rows
     from hornbook.metrics.tables import MOST_SETTINGS, group_rows, setting_names
@@ -106,3 +87,27 @@ def show_comparison(found: Comparison, *, json: bool = False) -> None:
             for r in sorted(results, key=rank)
         )
     )
+
+
+def _data(found: Comparison) -> dict[str, Any]:
+    """All figures of a comparison as plain data."""
+    groups = [
+        {
+            "setting": group.name,
+            "settings": dict(group.settings),
+            "runs": [m.result.name for m in group.runs],
+            "seeds": group.seeds,
+            "validation": group.result.validation,
+            "standard_error": group.result.validation_error,
+            "deviation": group.deviation,
+        }
+        for group in found.groups
+    ]
+    pairs = [{**asdict(d), "p": d.p, "sentence": d.sentence} for d in found.differences]
+    return {
+        "standings": [asdict(result) for result in found.results],
+        "groups": groups,
+        "differences": pairs,
+        "sentences": found.sentences,
+        "skipped": found.skipped,
+    }

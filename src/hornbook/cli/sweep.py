@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hornbook.cli.common import note
 from hornbook.cli.flags import SettingsParser, read_word, show_notes
 from hornbook.config import Nested, merge, read_settings, read_toml
 from hornbook.errors import ConfigError
@@ -70,7 +70,7 @@ def train_all(command: str, **arguments: Any) -> Swept:
         return sweep(
             **arguments,
             callbacks=[Progress(brief=True)],
-            on_message=lambda line: print(line, file=sys.stderr, flush=True),
+            on_message=note,
         )
     except KeyboardInterrupt as stop:
         stop.args = (

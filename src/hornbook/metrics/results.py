@@ -18,7 +18,6 @@ from hornbook.tokenizers import Tokenizer
 
 STRETCH = 1000  # bytes of a stream that make a unit
 PIECE = 20  # characters of a stream's sample that are looked up in its training part
-KEPT = 20  # samples of a group
 
 Floats = NDArray[np.float64]
 
@@ -122,7 +121,7 @@ class Group:
 
     @cached_property
     def result(self) -> RunResult:
-        """Its row: the means over the runs.
+        """Its row: the means over the runs, and the samples of the first.
 
         A standard error joins that over documents (of a run, quadratic mean) and that over seeds.
         """
@@ -140,7 +139,6 @@ class Group:
             tokens=round(float(np.mean([r.tokens for r in results]))),
             validation_error=_joined_error([(r.validation, r.validation_error) for r in results]),
             test_error=_joined_error([(r.test, r.test_error) for r in results]),
-            samples=tuple(text for r in results for text in r.samples[: -(-KEPT // len(results))]),
         )  # fmt: skip
 
 
