@@ -60,6 +60,13 @@ def test_every_combination_is_trained_with_every_seed(whole: Swept) -> None:
     assert f"{best.name} is the best of 4 settings by validation loss" in whole.sentences[-1]
 
 
+def test_counts_have_one_run_whatever_the_seeds(words: str, tmp_path: Path) -> None:
+    found = swept(words, tmp_path / "s", over={"model.name": ["ngram", "bigram"]}, model=None)
+    assert sorted(losses(found)) == [
+        "model=bigram/seed-1", "model=bigram/seed-2", "model=ngram/seed-1",
+    ]  # fmt: skip
+
+
 class KilledError(Exception):
     """In place of a signal."""
 

@@ -73,7 +73,7 @@ def show_comparison(found: Comparison, *, json: bool = False) -> None:
     if found.has_seeds:
         rows_of_groups = group_rows(found.groups)
         print(table(rows_of_groups, right=range(1, len(rows_of_groups[0]))))
-        print("(means over seeds, ± their standard error over documents and seeds)\n")
+        print("(means over the seeds; ± is the standard error, over the text and the seeds)\n")
     print(table(result_rows(found.results), right=range(1, 9)))
     print()
     if names and (not found.has_seeds or len(names) > MOST_SETTINGS):

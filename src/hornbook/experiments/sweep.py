@@ -28,7 +28,7 @@ from hornbook.experiments.search import Point, Range, Search, Space
 from hornbook.files import not_written, read_json, user_path, write_json
 from hornbook.metrics.groups import NAME, setting_words
 from hornbook.metrics.results import rank
-from hornbook.models.registry import parse_run_config
+from hornbook.models.registry import MODELS, parse_run_config
 from hornbook.planning.request import Request
 from hornbook.runs.directory import StoredRun
 from hornbook.training.callbacks.base import Callback
@@ -102,8 +102,7 @@ def sweep(
     )
     corpus = load_corpus(DataConfig.parse(merge(base, request.settings).get("data", {}), "data"))
     points = [] if search else combinations(space)
-    for point in points:
-        check_point(request, base, point, corpus)
+    counted = [check_point(request, base, point, corpus) for point in points]
     path = out or Path("runs") / default_name(request, base, corpus, space)
     facts = {
         "sweep": 1,
@@ -116,9 +115,14 @@ def sweep(
     }
     trainer = _Trainer(request, path, seeds, callbacks, on_message, facts)
     if search is None:
-        for seed in seeds:  # each setting once, then again: when interrupted they are comparable
-            for point in points:
-                trainer.finish(point, seed, len(points) * len(seeds))
+        runs_to_train = [  # each setting once, then again: when interrupted they are comparable
+            (point, seed)
+            for i, seed in enumerate(seeds)
+            for point, fitted in zip(points, counted, strict=True)
+            if i == 0 or not fitted  # no seed decides counts
+        ]
+        for point, seed in runs_to_train:
+            trainer.finish(point, seed, len(runs_to_train))
     else:
         trainer.search(search, trials or 0)
     runs, skipped = find_runs([path])
@@ -255,14 +259,18 @@ def nested(point: Point) -> Nested:
     return sections
 
 
-def check_point(request: Request, base: Nested, point: Point, corpus: Corpus) -> None:
-    """Raises ConfigError for a wrong field or value, before the first run of a sweep."""
+def check_point(request: Request, base: Nested, point: Point, corpus: Corpus) -> bool:
+    """Whether the model of a point is counted, not trained.
+
+    Raises ConfigError for a wrong field or value, before the first run of a sweep.
+    """
     requested = merge(request.settings, nested(point))
     model = requested.get("model", {}).get("name") or base.get("model", {}).get(
         "name", DEFAULT_MODEL
     )
     default = base or presets.default(model, documents=corpus.kind == "documents")
-    parse_run_config(merge({"model": {"name": model}}, default, requested))
+    config = parse_run_config(merge({"model": {"name": model}}, default, requested))
+    return MODELS[config.model.name].model.fitted
 
 
 def default_name(request: Request, base: Nested, corpus: Corpus, space: Space) -> str:
