@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING

@@ -98,6 +98,9 @@ def curves(groups: Sequence[Group]) -> Figure:
         group.name: {"color": LINES[i % len(LINES)], "ls": DASHES[i // len(LINES) % len(DASHES)]}
         for i, group in enumerate(trained)
     }
+    counted = [group for group in drawn if group.result.fitted]
+    for i, group in enumerate(counted):
+        looks[group.name] = {"color": style.GRAY, "ls": (0, (1, 1 + 2 * i))}
     figure, panes = panels([3.4, 3.6 + 0.09 * len(drawn)])
     unit = "nats per token" if same else "bits per byte"
     for axes, x_name in zip(panes, ("tokens", "seconds"), strict=True):
@@ -111,7 +114,7 @@ def curves(groups: Sequence[Group]) -> Figure:
                 x, y = [r[x_name] for r in log], [bits * r["val_loss"] for r in log]
                 if group.result.fitted and _finite(m.result.validation):
                     loss = bits * m.result.validation
-                    axes.axhline(loss, color=style.GRAY, ls=":", lw=1.5, label=name)
+                    axes.axhline(loss, lw=1.5, label=name, **looks[group.name])
                 elif x:
                     axes.plot(x, y, marker="o", ms=2.5, lw=1.2, label=name, **looks[group.name])
                 name = None  # one entry a group
