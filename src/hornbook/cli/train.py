@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import shlex
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
