@@ -12,6 +12,7 @@ from hornbook.cli.flags import SettingsParser, read_word, show_notes
 from hornbook.config import Nested, merge, read_settings, read_toml
 from hornbook.errors import ConfigError
 from hornbook.files import user_path
+from hornbook.runs.commands import run_command
 
 if TYPE_CHECKING:
     from hornbook.experiments.sweep import Swept
@@ -86,11 +87,13 @@ def show_sweep(swept: Swept, *, json: bool = False) -> None:
 
     show_comparison(swept, json=json)
     if not json:
-        path = shlex.quote(str(swept.path))
         print(f"\n{'runs':>6}  {swept.path}")
         if len(swept.measured) > 1:
-            print(f"{'next':>6}  hornbook compare {path} --out comparison.pdf --curves curves.pdf")
-            print(f"{'':>6}  hornbook compare {path} --format csv")
+            draw = run_command(
+                "compare", swept.path, "--out", "comparison.pdf", "--curves", "curves.pdf"
+            )
+            print(f"{'next':>6}  {draw}")
+            print(f"{'':>6}  {run_command('compare', swept.path, '--format', 'csv')}")
 
 
 def read_seeds(listed: str) -> list[int]:
