@@ -1,11 +1,11 @@
-"""The public API: train, resume, load, compare, mix, ladder, lr_find; and `Run` (`run.py`).
+"""The public API: train, resume, load, compare, sweep, mix, ladder, lr_find; and `Run` (`run.py`).
 
 The command line goes through this module as well, so it draws the same samples.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,8 @@ from hornbook.training.callbacks.progress import with_progress
 
 if TYPE_CHECKING:  # loaded where they are used: matplotlib is slow to import
     from hornbook.experiments.ladder import Ladder
-    from hornbook.metrics.comparison import RunResult
+    from hornbook.experiments.sweep import Swept
+    from hornbook.metrics.results import RunResult
 
 
 @speaks_python
@@ -108,15 +109,75 @@ def resume(
 
 @speaks_python
 @standard_defaults()
-def compare(runs: Sequence[str | Path | StoredRun]) -> comparison.Comparison:
-    """Measures runs, or those in directories, and compares the best with each other one.
+def compare(
+    runs: str | Path | Sequence[str | Path | StoredRun],
+    *,
+    on_message: Callable[[str], None] = lambda line: None,
+) -> comparison.Comparison:
+    """Measures runs and compares the best with each other one; runs that differ by their seed alone
+    are compared together, as one group.
 
+    runs: runs or their directories. A directory of runs, such as that of a sweep, stands for those in
+    it; what is no run is skipped, with a line in `skipped`. on_message: called with a line before
+    each run is measured.
     Raises DataError where their validation texts differ, ConfigError for fewer than two.
     """
-    runs = arguments.several(runs, "runs")
-    if len(runs) < 2:
-        raise ConfigError(f"RUN: found {len(runs)} run, expected two or more to compare")
-    return comparison.compare(_stored(runs))
+    found: list[StoredRun] = []
+    skipped: list[str] = []
+    one = isinstance(runs, str | Path)
+    for i, run in enumerate([runs] if one else arguments.several(runs, "runs")):
+        if isinstance(run, StoredRun):
+            found.append(run)
+        else:
+            stored, lines = comparison.find_runs([arguments.path(run, f"runs[{i}]")])
+            found += stored
+            skipped += lines
+    if len(found) < 2:
+        runs_found = f"{len(found)} run{'' if len(found) == 1 else 's'}"
+        lines = [f"RUN: found {runs_found}, expected two or more to compare", *skipped]
+        raise ConfigError("\n  ".join(lines))
+    return comparison.compare(found, skipped, on_message)
+
+
+@speaks_python
+@standard_defaults()
+def sweep(
+    corpus: str | Path | None = None,
+    *,
+    over: Mapping[str, Any] | None = None,
+    seeds: Iterable[int] = (),
+    trials: int | None = None,
+    model: str | None = None,
+    preset: str | Nested | None = None,
+    steps: int | None = None,
+    minutes: float | None = None,
+    out: str | Path | None = None,
+    settings: Mapping[str, Any] | None = None,
+    callbacks: Sequence[Callback] = (),
+    progress: bool | None = None,
+    on_message: Callable[[str], None] = lambda line: None,
+) -> Swept:
+    """Trains every combination of the values in `over` with each seed, and compares them.
+
+    over: `{"optim.learning_rate": [0.001, 0.01]}`; with `trials`, of which optuna chooses so many,
+        also a range: `{"optim.learning_rate": "1e-4..1e-2"}`.
+    minutes: of each run. The rest is as for `train`; what is finished in `out` is not trained again,
+        and what was interrupted is resumed (`experiments.sweep`).
+    """
+    from hornbook.experiments.sweep import sweep as run_sweep
+
+    request = read_request(
+        corpus, model=model, preset=preset, settings=settings, steps=steps, minutes=minutes
+    )
+    return run_sweep(
+        request,
+        over=None if over is None else arguments.mapping(over, "over"),
+        seeds=[arguments.integer(seed, "seeds") for seed in arguments.several(seeds, "seeds")],
+        trials=None if trials is None else arguments.integer(trials, "trials"),
+        out=None if out is None else Path(arguments.path(out, "out")),
+        callbacks=with_progress(callbacks, progress, brief=True),
+        on_message=on_message,
+    )
 
 
 @speaks_python

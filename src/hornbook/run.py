@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from hornbook import arguments
+from hornbook.data.corpus import Corpus
 from hornbook.generate import Sample, Sampling, make_generator, sample, stream
 from hornbook.generate.decoder import prompt_ids
 from hornbook.metrics.loss import Evaluation, Score, evaluate, score
@@ -37,13 +38,23 @@ class Run(StoredRun):
     @speaks_python
     @standard_defaults()
     def evaluate(
-        self, split: str = "val", *, corpus: str | Path | None = None, unknown: Unknown = "error"
+        self,
+        split: str = "val",
+        *,
+        corpus: str | Path | Corpus | None = None,
+        encoding: str | None = None,
+        unknown: Unknown = "error",
     ) -> Evaluation:
-        """The loss over a whole part (train, val, test) or another text, every token once."""
+        """The loss over a whole part (train, val, test) or another text, every token once.
+
+        encoding: of the other text; detected from it if left out (`StoredRun.other_text`).
+        """
         split = arguments.choice(split, "split", ("train", "val", "test"))
         unknown = arguments.choice(unknown, "unknown", UNKNOWN)
-        corpus = None if corpus is None else arguments.path(corpus, "corpus")
-        return evaluate(self.model, self.part(split, corpus=corpus, unknown=unknown))
+        if corpus is not None and not isinstance(corpus, Corpus):
+            corpus = arguments.path(corpus, "corpus")
+        part = self.part(split, corpus=corpus, encoding=encoding, unknown=unknown)
+        return evaluate(self.model, part)
 
     @speaks_python
     @standard_defaults()
