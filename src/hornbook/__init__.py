@@ -4,7 +4,7 @@
     run = hornbook.train("names", model="gpt", steps=500)
     run.sample(5, prompt="em"); run.score("emma"); run.evaluate("val")
     run = hornbook.load("runs/names-gpt")
-    hornbook.compare([run, "runs/names-ngram"]).sentences
+    hornbook.compare([run, "runs/names-ngram"])  # printed as a table
 
 Names are loaded on first use, so that `import hornbook` costs no torch.
 """
@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hornbook.api import Run, compare, ladder, load, lr_find, mix, resume, train
+    from hornbook.api import Run, compare, ladder, load, lr_find, mix, resume, sweep, train
     from hornbook.errors import ConfigError, DataError, HornbookError, RunError
     from hornbook.training.callbacks.base import Callback
     from hornbook.training.interrupts import Interrupted
@@ -35,6 +35,7 @@ _HOMES = {
     "lr_find": "hornbook.api",
     "mix": "hornbook.api",
     "resume": "hornbook.api",
+    "sweep": "hornbook.api",
     "train": "hornbook.api",
 }
 
@@ -52,6 +53,7 @@ __all__ = [
     "lr_find",
     "mix",
     "resume",
+    "sweep",
     "train",
 ]
 

@@ -7,16 +7,18 @@ import difflib
 import json
 import math
 import sys
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from hornbook.cli import VERBS
 from hornbook.errors import ConfigError
+from hornbook.table import table as table
 from hornbook.visible import visible as visible
 
 if TYPE_CHECKING:
     from hornbook.figures.style import Figure
+
+PICTURES = (".png", ".svg", ".pdf")  # what a figure can be written as
 
 
 class Parser(argparse.ArgumentParser):
@@ -71,30 +73,20 @@ def check_picture(path: Path | None) -> None:
     """Raises ConfigError where no picture can be written, before it is computed."""
     if path is None:
         return
-    if path.suffix not in (".png", ".svg"):
-        raise ConfigError(f"out: found {path.name!r}, expected a name that ends in .png or .svg")
+    if path.suffix not in PICTURES:
+        raise ConfigError(
+            f"out: found {path.name!r}, expected a name that ends in {', '.join(PICTURES)}"
+        )
     if not path.absolute().parent.is_dir():
         raise ConfigError(f"out: {path.parent} is not a directory; make it, or give another path")
 
 
 def write_picture(path: Path, figure: Figure) -> None:
-    """Writes a figure as PNG or SVG, by the name of the file."""
+    """Writes a figure as PNG, SVG or PDF, by the name of the file."""
     from hornbook.files import write_bytes
 
-    write_bytes(path, figure.png() if path.suffix == ".png" else figure.svg().encode())
-
-
-def table(rows: Iterable[Sequence[str]], *, right: Sequence[int] = ()) -> str:
-    """Rows as aligned columns of text; `right`: the columns aligned to the right."""
-    rows = [list(map(str, row)) for row in rows]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            word.rjust(width) if i in right else word.ljust(width)
-            for i, (word, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    )
+    write = {".png": figure.png, ".svg": lambda: figure.svg().encode(), ".pdf": figure.pdf}
+    write_bytes(path, write[path.suffix]())
 
 
 def number(x: float | None) -> str:

@@ -83,7 +83,11 @@ class OptimizerStep:
         """Makes one step, or `span` of them where they end at `until` or before: what each returns."""
         if self._compiled and step % self.span == 0 and step + self.span <= until:
             ids, targets = self.batches.several(step, self.span)
-            rates = torch.tensor([self.learning_rate(step + i) for i in range(self.span)])
+            rates = torch.tensor(
+                [self.learning_rate(step + i) for i in range(self.span)],
+                dtype=torch.float32,
+                device=ids.device,
+            )
             figures = self._compiled(ids, targets, rates)
             if figures is not None:  # otherwise one by one, which finds the step that is not finite
                 return list(zip(*figures.unbind(), strict=True))
@@ -144,7 +148,7 @@ class OptimizerStep:
     def check_state_tensors(self, tensors: Mapping[str, Tensor]) -> None:
         """Raises RunError unless names, shapes and dtypes are those of `state_tensors`.
 
-        Reads no values. The state of the optimizer is overwritten: it is to be loaded next.
+        Reads no values. The state of the optimizer is given up: it is to be loaded next.
         """
         updated = {name.split(".")[1] for name in tensors if name.startswith("optim.")}
         if updated:  # zero gradients at a learning rate of 0 make the optimizer lay out its state
@@ -154,7 +158,8 @@ class OptimizerStep:
                 group["lr"] = 0.0
             self.optimizer.step()
             self.optimizer.zero_grad(set_to_none=True)
-        own = self.state_tensors()
+        own = {name: tensor.to("meta") for name, tensor in self.state_tensors().items()}
+        self.optimizer.state.clear()  # else it would be in memory twice
         for name in own.keys() - tensors.keys():
             if not name.startswith("optim.") or name.split(".")[1] in updated:
                 raise RunError(f"found no {name}, expected one")

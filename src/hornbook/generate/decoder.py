@@ -17,10 +17,18 @@ from torch import Tensor
 from hornbook.errors import ConfigError
 from hornbook.generate.sampling import Sampling, make_generator, uniforms
 from hornbook.generate.stops import TextStream, cut_at_stop
-from hornbook.generate.tuning import CACHED_TOKENS, CACHED_WORK, MAX_ROWS, MIN_ROWS, SHARED_ROWS
+from hornbook.generate.tuning import (
+    CACHED_TOKENS,
+    CACHED_WORK,
+    MAX_LOGITS,
+    MAX_ROWS,
+    MIN_ROWS,
+    SHARED_ROWS,
+)
 from hornbook.kernels import StaticDecoder
 from hornbook.layers.cache import Compaction
 from hornbook.models.base import LanguageModel, Window
+from hornbook.table import Tabular, on_one_line
 from hornbook.tokenizers import Tokenizer
 from hornbook.tokenizers.base import Unknown
 
@@ -30,14 +38,25 @@ Draw = Callable[[Tensor, Tensor, int], Tensor]
 TokenRows = Generator[tuple[Tensor, Tensor], Tensor | None, None]
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+@dataclass(frozen=True, slots=True, repr=False)
+class Sample(Tabular):
     """One sample: prompt and continuation. finished: it ended by itself or at a stop string."""
 
     text: str
     prompt: str
     tokens: int
     finished: bool
+
+    def __repr__(self) -> str:
+        return f"Sample({self.text!r}, tokens={self.tokens}, finished={self.finished})"
+
+    def table_rows(self) -> list[list[str]]:
+        """One row of a table of samples."""
+        text = on_one_line(self.text)
+        return [
+            ["tokens", "finished", "text"],
+            [str(self.tokens), ["no", "yes"][self.finished], text],
+        ]
 
 
 def sample(
@@ -172,7 +191,8 @@ def prompt_ids(tokenizer: Tokenizer, prompt: str, unknown: Unknown = "error") ->
 def rows_at_once(model: LanguageModel, length: int) -> int:
     """How many samples of so many tokens are generated side by side."""
     tokens = min(CACHED_TOKENS, CACHED_WORK // max(1, model.n_parameters))
-    return min(MAX_ROWS, max(MIN_ROWS, tokens // min(length, model.context_length)))
+    rows = max(MIN_ROWS, tokens // min(length, model.context_length))
+    return max(1, min(MAX_ROWS, rows, MAX_LOGITS // model.vocab_size))
 
 
 def _collect(
@@ -208,7 +228,7 @@ def _draw(sampling: Sampling, generator: torch.Generator) -> Draw:
     """Draws from the generator itself, or by a key that is drawn from it."""
     if sampling.draws == "torch":
         return lambda logits, samples, length: sampling.choose(logits, generator)
-    key = int(torch.randint(2**63 - 1, (), generator=generator))
+    key = int(torch.randint(2**63 - 1, (), generator=generator, device=generator.device))
 
     def draw(logits: Tensor, samples: Tensor, length: int) -> Tensor:
         if logits.device.type not in ("cpu", "cuda"):  # others have no float64

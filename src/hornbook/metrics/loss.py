@@ -22,17 +22,19 @@ from hornbook.data.batches import IGNORE, resident
 from hornbook.data.packing import Rows
 from hornbook.data.part import Part
 from hornbook.models.base import LanguageModel
+from hornbook.table import Tabular, on_one_line
 from hornbook.tokenizers import Tokenizer
 from hornbook.tokenizers.base import Unknown
 
 ROW = 256  # tokens in a row of a model that takes rows of any length
-BATCH_TOKENS = 1 << 14  # tokens computed at once
+BATCH_TOKENS = 1 << 14  # tokens computed at once, but
+BATCH_LOGITS = 1 << 24  # so many logits at most: 64 MiB of each copy, or those of one row
 
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Evaluation:
+@dataclass(frozen=True, repr=False)
+class Evaluation(Tabular):
     """The loss over a part.
 
     nats: mean per token. standard_error: of that mean, by unit; None of a single one.
@@ -52,6 +54,15 @@ class Evaluation:
         """As plain data."""
         return asdict(self)
 
+    def table_rows(self) -> list[list[str]]:
+        """Its figures in one row."""
+        error = "-" if self.standard_error is None else f"{self.standard_error:.4f}"
+        return [
+            ["nats/token", "standard error", "perplexity", "bits/byte", "tokens", "units"],
+            [f"{self.nats:.4f}", error, f"{self.perplexity:.2f}", f"{self.bits_per_byte:.4f}",
+             f"{self.tokens:,}", f"{self.units:,}"],
+        ]  # fmt: skip
+
 
 def batch_loss(model: LanguageModel, ids: Tensor, targets: Tensor) -> Tensor:
     """Mean cross-entropy in nats of a batch, a scalar that gradients flow from.
@@ -64,19 +75,31 @@ def batch_loss(model: LanguageModel, ids: Tensor, targets: Tensor) -> Tensor:
     return F.cross_entropy(logits.flatten(0, -2), targets.flatten(), ignore_index=IGNORE)
 
 
+def scored_row(model: LanguageModel) -> int:
+    """Tokens in a row that is scored: the context, but several of them where it slides."""
+    return max(ROW, 4 * (model.context_length - 1)) if model.sliding else model.context_length
+
+
+def scored_logits(model: LanguageModel, n_tokens: int) -> int:
+    """How many logits are computed at once while a part of so many tokens is scored."""
+    row = min(scored_row(model), n_tokens)
+    tokens = min(BATCH_TOKENS, BATCH_LOGITS // model.vocab_size, row * -(-n_tokens // row))
+    return max(row, tokens // row * row) * model.vocab_size
+
+
 @torch.inference_mode()
 def token_nats(
     model: LanguageModel, part: Part, *, batch_tokens: int = BATCH_TOKENS, separate: bool = False
 ) -> Floats:
     """-log p of each predicted token of a part in nats, (n_targets,), in order.
 
+    batch_tokens: how many are computed at once, at most; fewer where the vocabulary is large.
     separate: each unit has rows of its own, as short texts of a stream need: nothing in their ids
     tells a model where one begins. The model is put into evaluation mode and back.
     """
-    length, overlap = model.context_length, 0
-    if model.sliding:
-        overlap = model.context_length - 1
-        length = max(ROW, 4 * overlap)
+    length = scored_row(model)
+    overlap = model.context_length - 1 if model.sliding else 0
+    batch_tokens = min(batch_tokens, BATCH_LOGITS // model.vocab_size)
     chunks = part.chunks(length, overlap)
     longest = part.n_targets
     if separate:
@@ -135,8 +158,8 @@ def mean_nats(model: LanguageModel, parts: Sequence[Part]) -> float:
     return float(np.concatenate([token_nats(model, part) for part in parts]).mean())
 
 
-@dataclass(frozen=True)
-class Score:
+@dataclass(frozen=True, repr=False)
+class Score(Tabular):
     """How surprising a model finds one text. Losses in nats, over `tokens` predictions.
 
     symbols, token_nats: of each token; the end of a document is the last of them.
@@ -149,6 +172,17 @@ class Score:
     tokens: int
     symbols: tuple[str, ...]
     token_nats: tuple[float, ...]
+
+    def __repr__(self) -> str:
+        return f"Score({self.text!r}, {self.total:.3f} nats, {self.mean:.3f} per token)"
+
+    def table_rows(self) -> list[list[str]]:
+        """One row of a table of texts."""
+        return [
+            ["total nats", "per token", "bits/byte", "tokens", "text"],
+            [f"{self.total:.3f}", f"{self.mean:.3f}", f"{self.bits_per_byte:.3f}",
+             str(self.tokens), on_one_line(self.text)],
+        ]  # fmt: skip
 
 
 def score(
