@@ -146,6 +146,7 @@ def train(
     model: str | None = None,
     preset: str | Nested | None = None,
     steps: int | None = None,
+    epochs: float | None = None,
     seed: int | None = None,
     out: str | Path | None = None,
     device: str | None = None,
@@ -159,6 +160,7 @@ def train(
 
     preset: a name, or sections of fields in place of one.
     settings: dotted fields, such as `{"model.n_layer": 4}`, or sections of fields, as in TOML.
+    epochs: passes through the training part, in place of steps.
     minutes: a time budget: training ends after so many, and chooses size, context, batch and steps
         for it, unless they are requested. Counted from `began` (time.monotonic()), by default from
         this call.
@@ -167,8 +169,8 @@ def train(
     state was saved on Ctrl-C.
     """
     request = read_request(
-        corpus, model=model, preset=preset, settings=settings, began=began, steps=steps, seed=seed,
-        device=device, precision=precision, minutes=minutes,
+        corpus, model=model, preset=preset, settings=settings, began=began, steps=steps,
+        epochs=epochs, seed=seed, device=device, precision=precision, minutes=minutes,
     )  # fmt: skip
     return Run.of(session.train(request, out=out, callbacks=callbacks))
 

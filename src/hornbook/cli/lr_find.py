@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from hornbook.cli.common import check_picture, table, write_picture
 from hornbook.cli.flags import SettingsParser
+from hornbook.config.sections import LENGTHS
 from hornbook.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def run(arguments: list[str]) -> int:
     add("--json", action="store_true", help="print one JSON object")
     parser.set_defaults(low=1e-3, high=1.0, sweep_steps=300)
     args, settings = parser.read(arguments)
-    for name in sorted({"minutes", "steps"} & settings.get("training", {}).keys()):
+    for name in sorted({*LENGTHS} & settings.get("training", {}).keys()):
         raise ConfigError(
             f"training.{name}: found it beside lr-find, which takes --sweep-steps; leave it out"
         )

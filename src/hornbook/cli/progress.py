@@ -23,13 +23,22 @@ PLAIN_EVERY = 10.0  # seconds between plain lines without an evaluation
 class Progress(Callback):
     """Shows the plan, losses on one line, speed, time left and samples.
 
-    brief: only the model and the bar. now: the time in seconds.
+    brief: only the model and the bar. repeated: the sha256 of the corpus of a run that is repeated.
+    now: the time in seconds.
+
+    Attributes:
+        started: whether there was something to train.
     """
 
     def __init__(
-        self, *, brief: bool = False, now: Callable[[], float] = time.perf_counter
+        self,
+        *,
+        brief: bool = False,
+        repeated: str | None = None,
+        now: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self.brief, self.now = brief, now
+        self.brief, self.repeated, self.now = brief, repeated, now
+        self.started = False
         self.bar: Bar | None = None
         self.steps = self.first = 0
         self.begin = self.last_line = now()
@@ -41,9 +50,12 @@ class Progress(Callback):
             if self.brief and what != "model":
                 continue
             self.say(f"{what:>13}  {how}")
+        if self.repeated not in (None, plan.data.corpus.sha256):
+            self.say(f"{'note':>13}  the corpus has changed since the run that is repeated")
 
     def on_start(self, run: StoredRun, step: int, total_steps: int) -> None:
         """Opens the bar."""
+        self.started = True
         self.steps, self.first, self.begin = total_steps, step, self.now()
         if not self.brief:
             self.say(f"{'run':>13}  {run.path}" + (f", from step {step} on" if step else ""))

@@ -132,6 +132,13 @@ class Resolution:
             return "reference kernels"
         return "deterministic" if self.draft["training.deterministic"] else ""
 
+    def planned_steps(self) -> Decision[int]:
+        """The steps of the requested epochs, else the preset's."""
+        epochs = self.draft["training.epochs"]
+        if epochs is None:
+            return Decision(self.draft["training.steps"], "the preset's")
+        return of_text.steps_of_epochs(epochs, self.shape.n_train, self.tokens_per_step)
+
     def decide_steps(self, steps: Decision[int], *, in_time: bool = False) -> None:
         """Steps and batch size, and what follows from them: warm-up, dropout, learning rates.
 
@@ -139,7 +146,8 @@ class Resolution:
         """
         draft, requested = self.draft, self.draft.is_requested
         named = isinstance(self.request.preset, str)  # then only a time budget changes it
-        fixed = requested("training.steps") or (named and not in_time)
+        fixed = requested("training.steps") or draft["training.epochs"] is not None
+        fixed = fixed or (named and not in_time)
         before = self.decisions["training.batch_size"]
         epochs = None
         if self.size is not None:
@@ -196,6 +204,8 @@ class Resolution:
             notes.append(f"counts about {LARGE_PART:,} tokens, spread over the training part")
         if self.draft["training.minutes"] is not None:
             notes.append("counts are fitted in one pass, whatever the minutes")
+        if self.draft["training.epochs"] is not None:
+            notes.append("counts are fitted in one pass, whatever the epochs")
         return self._plan(*notes)
 
     def _plan(self, *notes: str, **found: Any) -> Plan:

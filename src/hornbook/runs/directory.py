@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import glob
 import os
-import re
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
@@ -47,11 +46,10 @@ from hornbook.machine import alive
 from hornbook.models.base import LanguageModel
 from hornbook.models.registry import build_model, build_on_meta, parse_run_config
 from hornbook.runs.commands import resume_command
+from hornbook.runs.position import saved_step, saved_total
 from hornbook.runs.schema import FORMAT, Facts, Record, Report, checked, migrated
 from hornbook.tokenizers import Tokenizer, load_tokenizer
 from hornbook.tokenizers.base import Unknown
-
-STATE = re.compile(r"state-([0-9]{8,18})(-[0-9]+)?\.safetensors")
 
 
 class StoredRun:
@@ -214,27 +212,6 @@ def _existing(path: Path) -> str:
     if finished and not (path / "last").exists():  # counted, or mixed: it cannot be trained further
         return f"{what}; "
     return f"{what}; resume it\n  {command}\nor "
-
-
-def saved_step(path: Path) -> int | None:
-    """The number of steps done in the newest state; None where no state was saved.
-
-    From the pointer, or, where that is damaged or gone, from the names of the states
-    (`training/checkpoint.py`).
-    """
-    folder = path / "last"
-    with suppress(RunError, LookupError, TypeError, ValueError, OverflowError):
-        return int(read_json(folder / "state.json")["step"])
-    names = (STATE.fullmatch(file.name) for file in folder.glob("state-*.safetensors"))
-    return max((int(name[1]) for name in names if name), default=None)
-
-
-def saved_total(path: Path) -> int | None:
-    """The total steps by the newest state, other ones than in config.json where they were changed;
-    None where the pointer does not say."""
-    with suppress(RunError, LookupError, TypeError, ValueError, OverflowError):
-        return int(read_json(path / "last" / "state.json")["total_steps"])
-    return None
 
 
 def create(

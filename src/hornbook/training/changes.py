@@ -37,6 +37,12 @@ class ChangedRun:
 
 def changed_run(run: StoredRun, steps: Any, settings: Nested) -> ChangedRun:
     """Applies changes to a run. Raises ConfigError for those that are not possible."""
+    if (corpus := settings.get("data", {}).get("corpus")) is not None:
+        raise ConfigError(
+            f"data.corpus: found {corpus!r} beside --resume, but a run continues on its own text. A "
+            "trained run cannot be trained on another text (fine-tuned): train a new run, on both "
+            "texts in one file to keep what this one has learned"
+        )
     for section, fields in settings.items():
         others = sorted(fields) if section != "optim" else sorted(fields.keys() - set(CHANGEABLE))
         if others:

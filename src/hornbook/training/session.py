@@ -15,7 +15,7 @@ import torch
 from hornbook.config import read_settings
 from hornbook.data.training_data import tokenize
 from hornbook.engine.device import deterministic_algorithms, use_threads
-from hornbook.errors import ConfigError, RunError
+from hornbook.errors import ConfigError, RunError, counted
 from hornbook.files import remove_partial_files, user_path, write_lines, write_tensors
 from hornbook.machine import format_bytes
 from hornbook.metrics.loss import evaluate
@@ -26,6 +26,7 @@ from hornbook.planning.request import Request
 from hornbook.planning.resolve import resolve
 from hornbook.planning.resume import plan_of_run
 from hornbook.planning.tuning import LARGE_PART, STATES_ON_DISK
+from hornbook.runs.commands import resume_command
 from hornbook.runs.directory import StoredRun, check_free, create, free_path, unfinished
 from hornbook.runs.lock import Lock
 from hornbook.training.callbacks.base import Callback
@@ -85,6 +86,7 @@ def resume(
     """Continues an interrupted run, or trains one to more `steps` in total than it was given.
 
     settings: dotted; learning rates and clipping of `optim` may be changed, for a run that diverged.
+    A finished run of which nothing is changed is returned as it is, with a message to `callbacks`.
     Raises RunError where there is nothing to resume from or another process trains it, DataError
     where the corpus has changed.
     """
@@ -98,12 +100,25 @@ def resume(
             )
         sections, renamed = read_settings(settings or {})
         changed = changed_run(run, steps, sections)
+        if run.report and not changed.changed:
+            for callback in callbacks:
+                callback.on_message(_nothing_to_do(run))
+            return run
         data = tokenize(run.corpus(), run.config.data, run.tokenizer)
         notes = (*renamed, *changed.notes, *([lock.stale] if lock.stale else []))
         plan = plan_of_run(changed.config, run.facts, data, changed.schedule, notes)
         with _announced(plan, callbacks):
             counted = _fit(plan) if plan.shape.fitted else None
             return _train(plan, run, lock, callbacks, counted, changed)
+
+
+def _nothing_to_do(run: StoredRun) -> str:
+    """That a run is finished, and what could be done with it."""
+    done = run.report["steps"]
+    return (
+        f"nothing to do: {run.path} is finished, {counted(done, 'step')}. To train it further: "
+        f"{resume_command(run.path, f'--steps {2 * done}')}"
+    )
 
 
 @contextmanager
