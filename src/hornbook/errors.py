@@ -50,9 +50,7 @@ def legible(message: str) -> str:
     return "\n".join(lines)
 
 
-def did_you_mean(
-    word: str, known: Iterable[str], others: Mapping[str, str] | None = None
-) -> str:
+def did_you_mean(word: str, known: Iterable[str], others: Mapping[str, str] | None = None) -> str:
     """`"; did you mean 'gpt2'?"` for the closest known word, else the list of known words.
 
     others: what is known under another name elsewhere, by that name in lower case.
@@ -75,8 +73,8 @@ def did_you_mean(
 def counted(n: float, noun: str, plural: str = "") -> str:
     """A number with its noun in the singular or the plural.
 
-    >>> counted(1, "token"), counted(1200, "token"), counted(2, "pass", "passes"), counted(0.5, "minute")
-    ('1 token', '1,200 tokens', '2 passes', '0.5 minutes')
+    >>> counted(1, "token"), counted(1200, "token"), counted(2, "pass", "passes")
+    ('1 token', '1,200 tokens', '2 passes')
     """
     number = f"{n:,}" if isinstance(n, int) else f"{n:g}"
     return f"{number} {noun if n == 1 else plural or noun + 's'}"

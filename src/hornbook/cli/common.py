@@ -51,7 +51,7 @@ SYNONYMS = {  # what other tools call an option -> its name here
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser of a verb: options anywhere between the other words, errors as ConfigErrors."""
+    """An argument parser of a verb: options may stand anywhere, and errors are ConfigErrors."""
 
     def __init__(self, verb: str, **kwargs: str) -> None:
         line = VERBS[verb]
@@ -126,7 +126,7 @@ class Parser(argparse.ArgumentParser):
         hint = ""
         if words and not self.has(words[0].partition("=")[0]):
             hint = f"; a value that begins with '-' is written {flag}={shlex.quote(words[0])}"
-        self.error(f"{flag}: found no value, expected one: {flag} VALUE{hint}")
+        return self.error(f"{flag}: found no value, expected one: {flag} VALUE{hint}")
 
     def unknown(self, word: str) -> NoReturn:
         """Raises ConfigError for a word that looks like an option and is none."""

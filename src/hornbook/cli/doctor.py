@@ -65,7 +65,10 @@ def run(arguments: list[str]) -> int:
         line = f"{path}: {format_bytes(free)} free"
         rows.append((what, line if writable else f"{line}, not writable"))
         if not writable:
-            problems.append(f"{there} cannot be written; give another --out, or set HORNBOOK_CACHE")
+            problems.append(
+                f"{there} cannot be written; train elsewhere (hornbook train --out DIR), or set "
+                "HORNBOOK_CACHE"
+            )
         if free < LITTLE:
             problems.append(f"{there} has only {format_bytes(free)} free")
     if memory is not None and memory < LITTLE:
@@ -108,7 +111,11 @@ def check_device(device: torch.device) -> tuple[str, bool]:
         for a, b in zip(first, second, strict=True)
     )
     same = all(torch.equal(a, b) for a, b in zip(second, third, strict=True))
-    twice = "two runs agree bit for bit" if same else "two runs differ (use --deterministic)"
+    twice = (
+        "two runs agree bit for bit"
+        if same
+        else "two runs differ (hornbook train --deterministic makes them agree)"
+    )
     if device.type == "cpu":
         return f"loss and gradients of a small GPT: {twice}", same
     trusted = apart <= TOLERANCE

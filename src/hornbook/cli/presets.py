@@ -22,7 +22,9 @@ def run(arguments: list[str]) -> int:
             corpus = settings.get("data", {}).get("corpus", "any text")
             rows.append((name, settings["model"]["name"], corpus, _line(name)))
         print(table([("preset", "model", "corpus", "what it is"), *rows]))
-        print("\nhornbook presets PRESET prints its settings; hornbook train --preset PRESET trains it")
+        print(
+            "\nhornbook presets PRESET prints its settings; hornbook train --preset PRESET trains it"
+        )
         return 0
     settings = presets.named(args.preset)
     print(f"# {args.preset}: {_line(args.preset)}")

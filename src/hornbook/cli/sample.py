@@ -18,7 +18,11 @@ def run(arguments: list[str]) -> int:
     add = parser.add_argument
     add("path", metavar="RUN", help="a run directory")
     add(
-        "-n", "--n", type=int, metavar="N", help="number of samples (default: 10 documents, 1 of a stream)"
+        "-n",
+        "--n",
+        type=int,
+        metavar="N",
+        help="number of samples (default: 10 documents, 1 of a stream)",
     )
     add("--prompt", metavar="TEXT", default="", help="the beginning of each sample")
     add("--max-tokens", type=int, metavar="N", help="longest sample (default: 500)")

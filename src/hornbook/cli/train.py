@@ -64,13 +64,15 @@ def run(arguments: list[str]) -> int:
 
 def _directory(args: argparse.Namespace) -> Path | None:
     """The directory of the run, by --out or by --name. Raises ConfigError."""
+    out: Path | None = args.out
     if args.name is None:
-        return args.out  # type: ignore[no-any-return]
-    if args.out is not None:
+        return out
+    if out is not None:
         raise ConfigError("--name: found it beside --out; give one of them")
-    if not args.name or Path(args.name).name != args.name:
-        raise ConfigError(f"--name: found {args.name!r}, expected a name; a path is given by --out")
-    return Path("runs") / args.name
+    name: str = args.name
+    if not name or Path(name).name != name:
+        raise ConfigError(f"--name: found {name!r}, expected a name; a path is given by --out")
+    return Path("runs") / name
 
 
 def _read_config(path: Path | None) -> tuple[Nested, str | None]:
@@ -134,7 +136,7 @@ def _summary(run: Run) -> None:
         ("run", str(run.path)),
         ("next", f"hornbook sample {path} -n 20"),
         ("", f"hornbook score {path} {shlex.quote(visible(first[:40]))} --tokens"),
-        ("", f"hornbook eval {path}" + (" --split test" if tested else "")),
+        ("", f"hornbook eval {path} --split test" if tested else f"hornbook eval {path}"),
         ("", f"hornbook show {path}"),
     ]
     print(f"\n{table(rows)}")

@@ -24,7 +24,7 @@ def read_run_settings(path: Path) -> tuple[Nested, str]:
     minutes, whose steps depend on the text and the machine. Raises RunError.
     """
     file = path / "config.json" if os.path.isdir(path) else path
-    if not user_path(file, RunError).is_file():
+    if file.name != "config.json" or not user_path(file, RunError).is_file():
         raise RunError(f"{path}: found no config.json, expected a run directory or a TOML file")
     facts = migrated(file, read_json(file))
     checked(file, facts, Facts)

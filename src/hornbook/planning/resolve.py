@@ -18,7 +18,6 @@ from hornbook.errors import ConfigError
 from hornbook.models.registry import MODELS, model_config
 from hornbook.planning.decide.size import SIZE_FIELDS
 from hornbook.planning.decide.time_budget import TimeBudget
-from hornbook.planning.decision import Decision
 from hornbook.planning.plan import Plan
 from hornbook.planning.request import Request
 from hornbook.planning.resolution import Resolution

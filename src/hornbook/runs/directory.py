@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import glob
 import os
+import shlex
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
@@ -157,15 +158,18 @@ class StoredRun:
         try:
             corpus = load_corpus(config)
         except DataError as error:
-            raise DataError(
-                f"{error}. This run was trained on it; another text: --corpus"
-            ) from None
+            raise DataError(f"{error}. This run was trained on it; {self._another_text}") from None
         if corpus.sha256 != known["sha256"]:
             raise DataError(
                 f"{corpus.source}: has changed since this run was trained on it (sha256 "
-                f"{corpus.sha256[:12]}..., was {known['sha256'][:12]}...)"
+                f"{corpus.sha256[:12]}..., was {known['sha256'][:12]}...); {self._another_text}"
             )
         return replace(corpus, why_kind=known["why"])
+
+    @property
+    def _another_text(self) -> str:
+        command = shlex.join(["hornbook", "eval", str(self.path), "--corpus", "FILE"])
+        return f"to evaluate it on another text: {command}"
 
     def split(self) -> Split:
         """The texts of its train, validation and test parts."""

@@ -80,7 +80,7 @@ def read_summary(path: Path, name: str = "") -> RunSummary:
 
 
 def list_runs(folder: str | Path) -> tuple[list[RunSummary], list[str]]:
-    """The runs in a directory and its subdirectories, by name, and why others are left out, a line each.
+    """The runs in a directory and below it, by name, and why other directories are left out.
 
     Raises RunError where there is no such directory.
     """

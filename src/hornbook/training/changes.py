@@ -37,11 +37,11 @@ class ChangedRun:
 
 def changed_run(run: StoredRun, steps: Any, settings: Nested) -> ChangedRun:
     """Applies changes to a run. Raises ConfigError for those that are not possible."""
-    if (corpus := settings.get("data", {}).get("corpus")) is not None:
+    if "corpus" in settings.get("data", {}):
         raise ConfigError(
-            f"data.corpus: found {corpus!r} beside --resume, but a run continues on its own text. A "
-            "trained run cannot be trained on another text (fine-tuned): train a new run, on both "
-            "texts in one file to keep what this one has learned"
+            "data.corpus: found it beside --resume; a run continues on its own text. A trained run "
+            "cannot be trained on another text (fine-tuned): to learn from both, train a new run on "
+            "both texts in one file"
         )
     for section, fields in settings.items():
         others = sorted(fields) if section != "optim" else sorted(fields.keys() - set(CHANGEABLE))

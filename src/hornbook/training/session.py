@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -94,13 +94,14 @@ def resume(
     with Lock(known.path) as lock:
         run = StoredRun.load(known.path)
         remove_partial_files(run.path)
-        if run.report and not has_state(run.path):
+        finished, requested = _is_finished(run), steps is not None or bool(settings)
+        if run.report and not has_state(run.path) and (requested or not finished):
             raise RunError(
                 f"{run.path}: found no state to resume from (last/state.json); it is finished"
             )
         sections, renamed = read_settings(settings or {})
         changed = changed_run(run, steps, sections)
-        if run.report and not changed.changed:
+        if finished and not changed.changed:
             for callback in callbacks:
                 callback.on_message(_nothing_to_do(run))
             return run
@@ -112,13 +113,20 @@ def resume(
             return _train(plan, run, lock, callbacks, counted, changed)
 
 
+def _is_finished(run: StoredRun) -> bool:
+    """Whether a run has its report and its weights; damaged weights are made again."""
+    with suppress(RunError):
+        return bool(run.report and run.model)
+    return False
+
+
 def _nothing_to_do(run: StoredRun) -> str:
     """That a run is finished, and what could be done with it."""
     done = run.report["steps"]
-    return (
-        f"nothing to do: {run.path} is finished, {counted(done, 'step')}. To train it further: "
-        f"{resume_command(run.path, f'--steps {2 * done}')}"
-    )
+    message = f"nothing to do: {run.path} is finished, {counted(done, 'step')}"
+    if not has_state(run.path):  # counted, or mixed: it cannot be trained further
+        return message
+    return f"{message}. To train it further: {resume_command(run.path, f'--steps {2 * done}')}"
 
 
 @contextmanager
