@@ -37,6 +37,11 @@ def run(arguments: list[str]) -> int:
 
     from hornbook.api import lr_find
 
+    print(
+        f"a sweep of {args.sweep_steps} steps, then three trials of as many",
+        file=sys.stderr,
+        flush=True,
+    )
     sweep = lr_find(
         preset=args.preset,
         settings=settings,

@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from hornbook.cli.common import visible
 from hornbook.planning.describe import describe
+from hornbook.stages import watched
 from hornbook.training.callbacks.base import Callback
 
 if TYPE_CHECKING:
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from hornbook.runs.directory import StoredRun
 
 PLAIN_EVERY = 10.0  # seconds between plain lines without an evaluation
+UPDATE_EVERY = 0.25  # seconds between two looks at the step, but at records
+SMOOTHING = 0.2  # share by which the time left that is shown moves towards the one that is found
 
 
 class Progress(Callback):
@@ -40,9 +44,11 @@ class Progress(Callback):
         self.brief, self.repeated, self.now = brief, repeated, now
         self.started = False
         self.bar: Bar | None = None
-        self.steps = self.first = 0
-        self.begin = self.last_line = now()
-        self.val_loss = ""
+        self.steps = 0
+        self.left = TimeLeft()
+        self.last_line = self.last_update = now()
+        self.shown = self.val_loss = ""
+        self._stack = ExitStack()
 
     def on_plan(self, plan: Plan) -> None:
         """Prints the plan."""
@@ -56,48 +62,66 @@ class Progress(Callback):
     def on_start(self, run: StoredRun, step: int, total_steps: int) -> None:
         """Opens the bar."""
         self.started = True
-        self.steps, self.first, self.begin = total_steps, step, self.now()
+        self.steps, self.left = total_steps, TimeLeft(step, self.now())
+        self.last_line = self.now()
         if not self.brief:
             self.say(f"{'run':>13}  {run.path}" + (f", from step {step} on" if step else ""))
         if not sys.stderr.isatty():
             return
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn
         from rich.progress import Progress as Bar
 
         self.bar = Bar(
+            SpinnerColumn(),  # turns while an evaluation takes long
             MofNCompleteColumn(),
             BarColumn(bar_width=24),
             TextColumn("{task.description}"),
-            TimeRemainingColumn(),
             console=Console(stderr=True),
             transient=True,
         )
         self.bar.start()
         self.task = self.bar.add_task("", total=total_steps, completed=step)
+        self._stack.enter_context(watched(self._on_stage))
 
     def on_total_steps(self, total_steps: int) -> None:
         """Another end of the bar."""
+        self.left.change_total(self.steps, total_steps)
         self.steps = total_steps
         if self.bar is not None:
             self.bar.update(self.task, total=total_steps)
 
+    def post_step(self, step: int) -> None:
+        """Moves the bar between two records, or says after a while how far it is."""
+        now, done = self.now(), step + 1
+        if now - self.last_update < UPDATE_EVERY:
+            return
+        self.last_update = now
+        left = self.left.read(done, self.steps, now)
+        if self.bar is not None:
+            self.bar.update(self.task, completed=done, description=f"{self.shown}{left}")
+        elif now - self.last_line > PLAIN_EVERY:
+            self.last_line = now
+            self.say(f"step {done:>7,} / {self.steps:,}{left}")
+
     def on_log(self, record: Mapping[str, Any]) -> None:
         """One line: losses and speed."""
-        step, evaluated = record["step"], "val_loss" in record
+        step, evaluated, now = record["step"], "val_loss" in record, self.now()
         loss, speed = f"loss {record['loss']:.4f}", f"{record['tokens_per_second']:,.0f} tokens/s"
         if evaluated:
             self.val_loss = f"  val_loss {record['val_loss']:.4f}"
+        left = self.left.read(step, self.steps, now)
         if self.bar is not None:
-            shown = f"{loss}{self.val_loss}  {speed}"
-            self.bar.update(self.task, completed=step, description=shown, refresh=True)
-        now = self.now()
+            self.shown = f"{loss}{self.val_loss}  {speed}"
+            self.bar.update(
+                self.task, completed=step, description=f"{self.shown}{left}", refresh=True
+            )
         quiet = self.bar is None and (step == 1 or now - self.last_line > PLAIN_EVERY)
         if evaluated or quiet:
             self.last_line = now
             losses = loss + self.val_loss if evaluated else loss
             total = max(self.steps, step)  # of counts, which are fitted in one pass
-            self.say(f"step {step:>7,} / {total:,}  {losses}  {speed}{self._time_left(step)}")
+            self.say(f"step {step:>7,} / {total:,}  {losses}  {speed}{left}")
 
     def on_samples(self, step: int, texts: Sequence[str]) -> None:
         """A few samples on one line."""
@@ -111,9 +135,14 @@ class Progress(Callback):
 
     def close(self) -> None:
         """Closes the bar."""
+        self._stack.close()
         if self.bar is not None:
             self.bar.stop()
             self.bar = None
+
+    def _on_stage(self, what: str | None) -> None:
+        if self.bar is not None:
+            self.bar.update(self.task, description=f"{self.shown}  {what}" if what else self.shown)
 
     def say(self, line: str) -> None:
         """A line above the bar."""
@@ -122,10 +151,44 @@ class Progress(Callback):
         else:
             print(line, file=sys.stderr, flush=True)
 
-    def _time_left(self, step: int) -> str:
-        done = step - self.first
-        if done < 2 or step >= self.steps:
+
+class TimeLeft:
+    """The time that the steps to come will take, by those made so far, without jumps.
+
+    The first step is not counted: something is compiled or warmed up in it. An evaluation, or another
+    program, changes what is shown step by step.
+
+    step, now: where the run begins, and when.
+    """
+
+    def __init__(self, step: int = 0, now: float = 0.0) -> None:
+        self.first = self.step = step
+        self.begin = self.at = now
+        self.warm = False  # whether the first step is made
+        self.seconds: float | None = None  # that are left, as last shown
+
+    def change_total(self, before: int, total: int) -> None:
+        """The run takes another number of steps from here on."""
+        if self.seconds is not None and before > self.step:
+            self.seconds *= max(0, total - self.step) / (before - self.step)
+
+    def read(self, step: int, total: int, now: float) -> str:
+        """`  1:05 left` after so many steps; nothing where that is not known, or none is left."""
+        made = step - self.first
+        if made == 1 and not self.warm:
+            self.first, self.begin, made = step, now, 0
+        self.warm = self.warm or step > self.first or made == 0
+        if made < 2 or step >= total:
             return ""
-        seconds = (self.now() - self.begin) / done * (self.steps - step)
-        minutes, seconds = divmod(round(seconds), 60)
+        found = (now - self.begin) / made * (total - step)
+        if self.seconds is None:
+            self.seconds = found
+        else:
+            # what was shown, less the time that has passed, moves towards what is found; all the
+            # more, the larger the share of the remaining time since then
+            weight = max(SMOOTHING, min(1.0, (now - self.at) / max(found, 1e-9)))
+            expected = max(0.0, self.seconds - (now - self.at))
+            self.seconds = expected + weight * (found - expected)
+        self.step, self.at = step, now
+        minutes, seconds = divmod(round(self.seconds), 60)
         return f"  {minutes}:{seconds:02d} left"

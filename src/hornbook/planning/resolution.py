@@ -29,6 +29,7 @@ from hornbook.planning.plan import Plan
 from hornbook.planning.request import Request
 from hornbook.planning.shape import Shape
 from hornbook.planning.tuning import LARGE_PART
+from hornbook.stages import stage
 
 
 class Resolution:
@@ -108,6 +109,10 @@ class Resolution:
 
     def decide_execution(self) -> None:
         """Threads and precision, by trial steps where nothing else decides."""
+        with stage("measuring threads and precision"):
+            self._decide_execution()
+
+    def _decide_execution(self) -> None:
         draft = self.draft
         self.bench = bench = Bench(self._plan())
         self.decisions["threads"] = execution.threads(
@@ -186,8 +191,10 @@ class Resolution:
     ) -> Plan:
         """The plan, after all else is decided: compiling and memory come last."""
         bench = self._final_bench()
-        self.decisions["compiled"] = self._compilation(bench, time_budget)
-        estimate, self.decisions["memory"] = bench.estimate_memory()
+        with stage("measuring compiled steps"):
+            self.decisions["compiled"] = self._compilation(bench, time_budget)
+        with stage("estimating memory"):
+            estimate, self.decisions["memory"] = bench.estimate_memory()
         return self._plan(
             *self._text_notes(),
             *notes,

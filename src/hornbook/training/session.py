@@ -29,6 +29,7 @@ from hornbook.planning.tuning import LARGE_PART, STATES_ON_DISK
 from hornbook.runs.commands import resume_command
 from hornbook.runs.directory import StoredRun, check_free, create, free_path, unfinished
 from hornbook.runs.lock import Lock
+from hornbook.stages import stage
 from hornbook.training.callbacks.base import Callback
 from hornbook.training.callbacks.checkpoints import Checkpoints
 from hornbook.training.callbacks.early_stopping import EarlyStopping
@@ -176,8 +177,9 @@ def _train(
     counted: a count model that is fitted, and the seconds that took.
     """
     if counted is not None:
-        _write_counts(plan, run, lock, users, *counted)
-        write_report(plan, run, lock)
+        with stage("measuring the final figures"):
+            _write_counts(plan, run, lock, users, *counted)
+            write_report(plan, run, lock)
     else:
         with deterministic_algorithms(plan.config.training.deterministic):
             save_first = resumed is not None and resumed.changed
@@ -185,7 +187,8 @@ def _train(
             if resumed is not None:
                 restore(trainer, resumed)
             trainer.train()
-            write_report(plan, run, lock, trainer.state, trainer.step.model)
+            with stage("measuring the final figures"):
+                write_report(plan, run, lock, trainer.state, trainer.step.model)
     for callback in users:
         callback.on_report(run)
     return run
@@ -194,9 +197,10 @@ def _train(
 def _fit(plan: Plan) -> tuple[LanguageModel, float]:
     """A count model fitted to the training part, and the seconds that took."""
     begin, model = time.perf_counter(), plan.build_model()
-    part = plan.data.train.subset(LARGE_PART, plan.data.tokenizer)
-    tokens = torch.from_numpy(part.tokens.astype("int64"))
-    model.fit(tokens, torch.from_numpy(part.starts))
+    with stage("counting"):
+        part = plan.data.train.subset(LARGE_PART, plan.data.tokenizer)
+        tokens = torch.from_numpy(part.tokens.astype("int64"))
+        model.fit(tokens, torch.from_numpy(part.starts))
     return model, time.perf_counter() - begin
 
 
