@@ -86,6 +86,7 @@ def main(picture: Path) -> None:
                 f"{probes[name].gradients[key].std:.1e}"
             )
         print(f"  {judge_activations(probes[name].activations, first=True).text}")
+    sys.stdout.flush()  # the picture takes a few seconds
     picture.write_bytes(draw(probes).png())
     print(f"\n{picture}")
 

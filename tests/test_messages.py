@@ -275,14 +275,34 @@ MESSAGES = [
             "with its own settings", "leave it out"),
     Message("train --resume {run} --model.n-layer 3", 2, "model.n_layer", "beside --resume",
             "with its own settings", "--steps"),
-    Message("train --resume {copy} --steps 5", 2, "steps", "found 5", "30 steps are done",
+    Message("train --resume {copy} --steps 5", 2, "steps", "found 5", "fewer than the 30 steps",
             "give 30 or more"),
+    Message("train more.txt --resume {run}", 2, "data.corpus", "found it beside --resume",
+            "continues on its own text", "train a new run on both texts in one file"),
+    Message("train names --name x --out y", 2, "--name", "found it beside --out", do="give one"),
+    Message("train names --name a/b", 2, "--name", "found 'a/b'", "expected a name", "--out"),
+    Message("train --resume {run} --name x", 2, "--name", "found it beside --resume", do="leave it"),
+    Message("train --config {run}/report.json", 1, "report.json", "found no config.json",
+            "expected a run directory or a TOML file"),
+    # options, and words that look like some
+    Message("sample {run} --prompt -x", 2, "--prompt", "found no value", "expected one", "--prompt=-x"),
+    Message("sample {run} --stop --", 2, "--stop", "found no value", "expected one", "--stop=--"),
+    Message("score {run} -x", 2, "-x", "no such option", "a text that begins with '-'", "-- -x"),
+    Message("show {dir} {dir}/none", 1, "2 paths", "found no run"),
+    Message("runs {dir}/none", 1, "none", "found nothing", "expected a directory of runs"),
+    Message("runs --yes", 2, "--yes", "found it without --remove", do="name a run"),
+    Message("presets notes-gtp", 2, "preset", "'notes-gtp'", "no such preset", "did you mean"),
     Message("train --resume {copy} --steps 40", 1, "last/state-", "damaged: cut off", spoil=all_states),
     Message("train --resume {copy} --steps 40", 1, "last/state.json", "found no state to resume from",
             spoil=lambda run: shutil.rmtree(run / "last")),
     Message("train --resume {copy}", 1, "{copy}", "process 77 on there (since noon",
             "is training it", "wait until it has ended", lock),
 ]  # fmt: skip
+
+
+PLURAL = re.compile(
+    r"(?<![\d.,])1 (\w+ )?(bytes|characters|documents|evaluations|lines|minutes|runs|steps|tokens)\b"
+)
 
 
 def advised(verb: str, said: str) -> list[tuple[str, str]]:
@@ -335,6 +355,7 @@ def test_a_message_says_place_found_expected_and_what_to_do(
     for part in ("place", "found", "expected", "do"):
         assert getattr(message, part).format(**places) in said, f"{part}: {said}"
     assert "Traceback" not in err
+    assert not PLURAL.search(said), said
     for verb, flag in advised(words[0], said):
         assert verb not in VERBS or parser_of(verb).has(flag), f"{verb} has no {flag}: {said}"
     assert not re.search(r"\bNone\b|Errno|<class|object at 0x", said), said

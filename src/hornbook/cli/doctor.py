@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hornbook.cli.common import Parser, table
+from hornbook.errors import counted
 
 if TYPE_CHECKING:
     import torch
@@ -44,6 +45,7 @@ def run(arguments: list[str]) -> int:
     device = find_device(args.device)
     bf16, memory = has_bf16(device), available_memory()
     dtypes = ["float32"] if device.type == "mps" else ["float32", "bfloat16"]
+    cores = counted(os.cpu_count() or 1, "core")
     compilers = [c for c in (os.environ.get("CXX"), "g++", "clang++") if c and shutil.which(c)]
     result, trusted = check_device(device)
     rows = [
@@ -52,7 +54,10 @@ def run(arguments: list[str]) -> int:
         ("libraries", ", ".join(f"{name} {_version(name)}" for name in LIBRARIES)),
         ("system", f"{platform.system()} {platform.release()}, {platform.machine()}"),
         ("device", describe_device(device)),
-        ("threads", f"{torch.get_num_threads()} of {os.cpu_count()} cores, {_waiting()}"),
+        (
+            "threads",
+            f"{torch.get_num_threads()} of {cores}, {_waiting()}",
+        ),
         *((f"{dtype} matmul", f"{_speed(device, dtype):,.0f} GFLOP/s") for dtype in dtypes),
         ("bf16", f"{'' if bf16 else 'not '}supported in hardware"),
         ("compiler", [*compilers, "none: torch.compile cannot be used on the CPU"][0]),

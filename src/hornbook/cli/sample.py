@@ -7,6 +7,7 @@ import sys
 from dataclasses import asdict
 
 from hornbook.cli.common import Parser, add_unknown
+from hornbook.errors import counted
 
 COPIED = "in the training part"
 TRIES = 20  # at most so many times as many samples are drawn to find new ones
@@ -91,5 +92,5 @@ def run(arguments: list[str]) -> int:
             else:
                 print(f"{sample.text}\t({COPIED})" if copy else sample.text)
     if found < n:
-        print(f"only {found} of {drawn} samples are new; the model copies", file=sys.stderr)
+        print(f"only {found} of {counted(drawn, 'sample')} new; the model copies", file=sys.stderr)
     return 0

@@ -106,6 +106,6 @@ def plot(
             grid[row][column] = mark
     labels = {0: f"{high:.3f}", height - 1: f"{low:.3f}"}
     lines = [f"{labels.get(i, ''):>8} |{''.join(row).rstrip()}" for i, row in enumerate(grid)]
-    left, right = ends or ("0", f"{last:,} steps")
+    left, right = ends or ("0", counted(last, "step"))
     axis = f"{'':>8} +{'-' * width}\n{'':>9} {left}{right:>{width - len(left)}}"
     return "\n".join([f"{'nats':>8}  {legend}", *lines, axis])

@@ -30,7 +30,7 @@ from hornbook.data.reading import (
     without_blank_lines,
 )
 from hornbook.data.writer_thread import writer_thread
-from hornbook.errors import DataError, RunError
+from hornbook.errors import DataError, RunError, counted
 from hornbook.files import read_json, write_json
 from hornbook.tokenizers.base import Ids
 from hornbook.tokenizers.char import code_points
@@ -124,9 +124,9 @@ def inspect(
     refuse_changed(path, state)
     notes = {
         "byte order mark left out": reader.byte_order_mark,
-        f"{reader.crlf} line ends CRLF read as LF": reader.crlf,
-        f"{reader.cr} line ends CR read as LF": reader.cr,
-        f"{n_blank} blank lines left out": n_blank,
+        f"{counted(reader.crlf, 'line end')} CRLF read as LF": reader.crlf,
+        f"{counted(reader.cr, 'line end')} CR read as LF": reader.cr,
+        f"{counted(n_blank, 'blank line')} left out": n_blank,
     }
     inspection = Inspection(
         path=str(path),

@@ -13,6 +13,7 @@ import torch
 
 from hornbook.engine.compiled import SPAN
 from hornbook.engine.device import describe_device
+from hornbook.errors import counted
 from hornbook.planning.decision import REQUESTED
 from hornbook.planning.plan import Plan
 from hornbook.version import __version__
@@ -33,7 +34,7 @@ def describe(plan: Plan) -> list[tuple[str, str]]:
         ("tokenizer", f"{tokenizer.kind}, {tokenizer.vocab_size} tokens", ""),
         ("split", f"train / validation / test: {sizes} {unit}{again}", ""),
         ("model", f"{plan.config.model.name}, {count}", "size"),
-        ("context", f"{shape.context_length} tokens", "model.context_length"),
+        ("context", counted(shape.context_length, "token"), "model.context_length"),
     ]
     device = ("device", describe_device(plan.device), "device")
     if shape.fitted:
@@ -41,9 +42,9 @@ def describe(plan: Plan) -> list[tuple[str, str]]:
     else:
         total = plan.schedule.total_steps
         tokens = plan.tokens_per_step * total
-        steps = f"{total:,}, {tokens:,.0f} tokens, {tokens / shape.n_train:.1f} epochs"
-        examples = shape.examples if plan.rows > 1 else shape.examples.removesuffix("s")
-        batch = f"{plan.rows:,} {examples} of {shape.row_length} tokens"
+        steps = f"{total:,}, {counted(round(tokens), 'token')}, {tokens / shape.n_train:.1f} epochs"
+        batch = counted(plan.rows, shape.examples.removesuffix("s"))
+        batch += f" of {counted(shape.row_length, 'token')}"
         lines += [
             ("batch", batch, "training.batch_size"),
             ("steps", steps, "training.steps"),

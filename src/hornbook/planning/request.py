@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hornbook.config import Nested, read_settings
-from hornbook.errors import ConfigError
+from hornbook.errors import ConfigError, counted
 from hornbook.optim.schedules import Segment
 
 
@@ -63,7 +63,9 @@ def read_request(
     if segments:
         steps = segments[-1].total_steps
         sections.setdefault("training", {})["steps"] = steps
-        messages.append(f"optim.paces: repeats the schedule of a timed run, {steps:,} steps")
+        messages.append(
+            f"optim.paces: repeats the schedule of a timed run, {counted(steps, 'step')}"
+        )
     return Request(
         preset=preset, settings=sections, began=began, segments=segments, messages=tuple(messages)
     )  # fmt: skip

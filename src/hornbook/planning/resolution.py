@@ -16,6 +16,7 @@ from hornbook.config import Nested
 from hornbook.data.training_data import TrainingData
 from hornbook.engine.compiled import Form, can_compile_steps, has_compiler
 from hornbook.engine.device import find_device, has_bf16
+from hornbook.errors import counted
 from hornbook.models.registry import MODELS, build_on_meta
 from hornbook.optim.schedules import Schedule
 from hornbook.planning.bench import Bench
@@ -267,5 +268,5 @@ class Resolution:
         if "model.context_length" not in self.decisions or not part.documents:
             return []
         longer = int((np.diff(part.starts) > context).sum())
-        note = f"{longer:,} documents are longer than the context of {context}: read in pieces"
+        note = f"{counted(longer, 'document')} longer than the context of {context}: read in pieces"
         return [note] if longer else []

@@ -10,6 +10,7 @@ import time
 from dataclasses import replace
 
 from hornbook.data.training_data import TrainingData
+from hornbook.errors import counted
 from hornbook.planning import tuning
 from hornbook.planning.decide.size import SIZES, Candidate, choose_size
 from hornbook.planning.decide.time_budget import TimeBudget
@@ -85,13 +86,13 @@ def plan_in_time(budget: TimeBudget, resolution: Resolution, seconds: float | No
     budget.check(seconds, count)
     steps = Decision(
         budget.steps(seconds, count * evaluation),
-        f"as many as fit into {budget.minutes:.3g} minutes, {seconds * 1e3:.3g} ms each",
+        f"as many as fit into {counted(budget.minutes, 'minute')}, {seconds * 1e3:.3g} ms each",
     )
     resolution.decide_steps(steps, in_time=True)
     if draft["training.steps"] == steps.value:
         return resolution.plan(step_seconds=seconds, time_budget=budget)
     note = (
-        f"ends before its {budget.minutes:.3g} minutes are over: "
+        f"ends before its {counted(budget.minutes, 'minute')} are over: "
         f"{tuning.SMALL_TEXT_EPOCHS} times through a small text are enough"
     )
     return resolution.plan(step_seconds=seconds, notes=(note,))

@@ -32,7 +32,7 @@ from hornbook.data.corpus import Corpus
 from hornbook.data.limits import LIMITS
 from hornbook.data.part import Part
 from hornbook.data.split import Split, split_corpus
-from hornbook.errors import ConfigError, DataError, RunError, did_you_mean
+from hornbook.errors import ConfigError, DataError, RunError, counted, did_you_mean
 from hornbook.files import (
     Header,
     not_written,
@@ -211,7 +211,9 @@ def _existing(path: Path) -> str:
     done = saved_step(path) or (finished["steps"] if finished else 0)
     steps = saved_total(path) or run.config.training.steps
     command = resume_command(path, *([f"--steps {2 * max(steps, done)}"] if finished else []))
-    how = f"finished after {done:,} steps" if finished else f"{done:,} of {steps:,} steps done"
+    how = f"finished after {counted(done, 'step')}"
+    if not finished:
+        how = f"{done:,} of {counted(steps, 'step')} done"
     what = f"exists already: {run.config.model.name} on {run.facts['corpus']['name']}, {how}"
     if finished and not (path / "last").exists():  # counted, or mixed: it cannot be trained further
         return f"{what}; "
