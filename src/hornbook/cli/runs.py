@@ -9,9 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from hornbook.cli.common import Parser, number, table
+from hornbook.cli.common import Parser, note, number, print_json, table
 from hornbook.errors import ConfigError, counted, did_you_mean
-from hornbook.files import dump
 from hornbook.runs.listing import RunSummary, check_removable, list_runs, remove_run
 
 SORTED: dict[str, Callable[[RunSummary], Any]] = {
@@ -45,7 +44,7 @@ def run(arguments: list[str]) -> int:
     found.sort(key=SORTED[args.sort], reverse=args.reverse)
     if args.json:
         for summary in found:
-            print(dump({**asdict(summary), "path": str(summary.path)}))
+            print_json({**asdict(summary), "path": str(summary.path)})
     elif found:
         head = ("run", "model", "parameters", "corpus", "nats/token", "bits/byte", "date", "state")
         print(table([head, *map(_row, found)], right=(2, 4, 5)))
@@ -54,7 +53,7 @@ def run(arguments: list[str]) -> int:
     else:
         print(f"{args.folder}: no runs", file=sys.stderr)
     for line in others:
-        print(f"left out: {line}", file=sys.stderr)
+        note(f"left out: {line}")
     return 0
 
 

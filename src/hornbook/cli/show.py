@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import math
-import sys
 from typing import TYPE_CHECKING, Any
 
-from hornbook.cli.common import Parser, number, table, visible, with_error
+from hornbook.cli.common import Parser, note, number, print_json, table, visible, with_error
 from hornbook.errors import RunError, counted
 from hornbook.runs.commands import resume_command
 
@@ -31,14 +29,13 @@ def run(arguments: list[str]) -> int:
         except RunError as error:
             if len(args.paths) == 1:
                 raise
-            print(f"left out: {error}", file=sys.stderr)
+            note(f"left out: {error}")
             continue
         if shown and not args.json:
             print()
         shown += 1
         if args.json:
-            facts = {"facts": loaded.facts, "report": loaded.report}
-            print(json.dumps(facts, ensure_ascii=False))
+            print_json({"facts": loaded.facts, "report": loaded.report})
         else:
             _show(loaded)
     if not shown:

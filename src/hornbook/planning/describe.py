@@ -43,10 +43,9 @@ def describe(plan: Plan) -> list[tuple[str, str]]:
         total = plan.schedule.total_steps
         tokens = plan.tokens_per_step * total
         steps = f"{total:,}, {counted(round(tokens), 'token')}, {tokens / shape.n_train:.1f} epochs"
-        batch = counted(plan.rows, shape.examples.removesuffix("s"))
-        batch += f" of {counted(shape.row_length, 'token')}"
         lines += [
-            ("batch", batch, "training.batch_size"),
+            ("batch", counted(plan.rows, shape.examples.removesuffix("s")), "training.batch_size"),
+            ("row length", counted(shape.row_length, "token"), "row_length"),
             ("steps", steps, "training.steps"),
             *_changed(plan),
             device,

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import glob
 import os
-import shlex
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
@@ -46,7 +45,7 @@ from hornbook.files import (
 from hornbook.machine import alive
 from hornbook.models.base import LanguageModel
 from hornbook.models.registry import build_model, build_on_meta, parse_run_config
-from hornbook.runs.commands import resume_command
+from hornbook.runs.commands import resume_command, run_command
 from hornbook.runs.position import saved_step, saved_total
 from hornbook.runs.schema import FORMAT, Facts, Record, Report, checked, migrated
 from hornbook.tokenizers import Tokenizer, load_tokenizer
@@ -168,7 +167,7 @@ class StoredRun:
 
     @property
     def _another_text(self) -> str:
-        command = shlex.join(["hornbook", "eval", str(self.path), "--corpus", "FILE"])
+        command = run_command("eval", self.path, "--corpus", "FILE")
         return f"to evaluate it on another text: {command}"
 
     def split(self) -> Split:
