@@ -22,6 +22,14 @@ OF_NO_VERB = {"--version"}
 def strings(path: Path) -> Iterator[str]:
     """The texts of a file that may be printed: all but docstrings, joined where an f-string is."""
     tree = ast.parse(path.read_text("utf-8"))
+    commands = {
+        id(part): f"hornbook {node.args[0].value} {part.value}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "run_command"
+        if isinstance(node.args[0], ast.Constant)
+        for part in ast.walk(node)
+        if isinstance(part, ast.Constant)
+    }  # of `run_command(verb, run, "--flag")` and of a list in it
     inner = {
         id(part)
         for node in ast.walk(tree)
@@ -38,7 +46,7 @@ def strings(path: Path) -> Iterator[str]:
         if isinstance(node, ast.JoinedStr):
             yield "".join(p.value if isinstance(p, ast.Constant) else "X" for p in node.values)  # type: ignore[misc]
         elif isinstance(node, ast.Constant) and id(node) not in inner | docstrings:
-            yield from [node.value] if isinstance(node.value, str) else []
+            yield from [commands.get(id(node), node.value)] if isinstance(node.value, str) else []
 
 
 FILES = [

@@ -270,5 +270,6 @@ class Resolution:
         if "model.context_length" not in self.decisions or not part.documents:
             return []
         longer = int((np.diff(part.starts) > context).sum())
-        note = f"{counted(longer, 'document')} longer than the context of {context}: read in pieces"
+        longer_than = f"{'is' if longer == 1 else 'are'} longer than the context of {context}"
+        note = f"{counted(longer, 'document')} {longer_than}: read in pieces"
         return [note] if longer else []
