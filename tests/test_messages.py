@@ -208,8 +208,16 @@ MESSAGES = [
             "expected no truth value"),
     # reading and writing runs
     Message("compare {run}", 2, "RUN", "found 1 run", "expected two or more"),
-    Message("compare {run} {run} --out {dir}/x.pdf", 2, "out", "found 'x.pdf'",
-            "expected a name that ends in .png or .svg"),
+    Message("compare {run} {run} --out {dir}/x.gif", 2, "out", "found 'x.gif'",
+            "expected a name that ends in .png, .svg, .pdf"),
+    Message("compare {dir}/empty.txt {run}", 2, "RUN", "found 1 run", "expected two or more",
+            "empty.txt: skipped: a file"),
+    Message("train names --seeds 1,a --out {dir}/s", 2, "seeds", "found '1,a'", "whole numbers",
+            "--seeds 1,2,3"),
+    Message("sweep names --lr 0.01 --out {dir}/s", 2, "sweep", "no setting with several values",
+            do="--lr 0.001,0.01"),
+    Message("sweep names --lr 1e-4..x --trials 2", 2, "optim.learning_rate", "found '1e-4..x'",
+            "expected a range"),
     Message("mix {run} {run} --weights a,b --out {dir}/m", 2, "weights", "found 'a,b'",
             "expected numbers"),
     Message("sample {dir}", 1, "{dir}", "found no config.json", "expected a run directory"),
@@ -255,8 +263,9 @@ MESSAGES = [
     Message("show {copy}", 1, "report.json", "damaged: found list", "expected an object",
             spoil=written("report.json", "[]")),
     *(Message(line, 1, "names", "has changed since this run was trained on it", "was 0000",
-              "hornbook eval {copy} --corpus FILE", spoil=other_corpus)
-      for line in ("eval {copy}", "sample {copy} --new-only")),
+              do, other_corpus)
+      for line, do in (
+          ("eval {copy}", "--corpus FILE"), ("sample {copy} --new-only", "beside the run"))),
     *(Message(line, 1, place, found, "expected a path", "This run was trained on it",
               spoil=setting("data", corpus=corpus))
       for line in ("eval {copy}", "train --resume {copy} --steps 40")

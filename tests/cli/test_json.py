@@ -26,6 +26,18 @@ COMMANDS = {  # of every verb that has --json; {run} and {text} are filled in
     "lr-find": ["lr-find", "{text}", "--model", "bigram", "--sweep-steps", "20"],
     "data": ["data", "{text}"],
     "runs": ["runs", "{folder}"],
+    "sweep": [
+        "sweep",
+        "{text}",
+        "--model",
+        "bigram",
+        "--lr",
+        "0.1,0.2",
+        "--steps",
+        "2",
+        "--out",
+        "{ladder}",
+    ],
 }
 
 

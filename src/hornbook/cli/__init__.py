@@ -11,6 +11,7 @@ VERBS = {
     "runs": "list the runs in a directory, or remove some",
     "ladder": "train every model on the same text and compare them",
     "compare": "compare runs, and test whether their differences are significant",
+    "sweep": "train with several settings and seeds, and compare them",
     "mix": "make one run of several by averaging their probabilities",
     "lr-find": "find a learning rate",
     "inspect": "draw what a run learned, how it trained, and whether it copied its text",
