@@ -9,12 +9,13 @@ import math
 import re
 import shlex
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from hornbook.cli import VERBS
 from hornbook.errors import ConfigError
+from hornbook.table import table as table
 from hornbook.visible import visible as visible
 
 if TYPE_CHECKING:
@@ -217,19 +218,6 @@ def write_picture(path: Path, figure: Figure) -> None:
 
     write = {".png": figure.png, ".svg": lambda: figure.svg().encode(), ".pdf": figure.pdf}
     write_bytes(path, write[path.suffix]())
-
-
-def table(rows: Iterable[Sequence[str]], *, right: Sequence[int] = ()) -> str:
-    """Rows as aligned columns of text; `right`: the columns aligned to the right."""
-    rows = [list(map(str, row)) for row in rows]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            word.rjust(width) if i in right else word.ljust(width)
-            for i, (word, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    )
 
 
 def number(x: float | None) -> str:

@@ -64,7 +64,7 @@ def run(arguments: list[str]) -> int:
         return 0
 
     from hornbook.api import train
-    from hornbook.cli.progress import Progress
+    from hornbook.training.callbacks.progress import Progress
 
     finished = train(
         preset=args.preset,
@@ -107,7 +107,7 @@ def _resume(args: argparse.Namespace, settings: Nested) -> int:
             )
 
     from hornbook.api import resume
-    from hornbook.cli.progress import Progress
+    from hornbook.training.callbacks.progress import Progress
 
     steps = settings.get("training", {}).pop("steps", None)
     progress = Progress()

@@ -35,7 +35,7 @@ from hornbook.training.session import resume, train
 MIXTURE = "mixture"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Ladder(Comparison):
     """A ladder whose rungs are trained and measured, in their order."""
 

@@ -16,7 +16,7 @@ from hornbook.metrics.loss import evaluate
 from hornbook.metrics.novelty import novelty_report
 from hornbook.metrics.text_index import TextIndex
 from hornbook.metrics.typicality import HeldOutTexts
-from hornbook.models.registry import build_model, parse_run_config
+from hornbook.models.registry import build_empty, parse_run_config
 from hornbook.runs.directory import StoredRun, check_free, create
 
 
@@ -50,7 +50,7 @@ def mix(runs: Sequence[StoredRun], out: Path, weights: Sequence[float] = ()) -> 
     }
     config = parse_run_config({**first.config.model_dump(), "model": settings})
     tensors = members_weights(runs)
-    model = build_model(config.model, first.tokenizer.vocab_size, first.tokenizer.end_id)
+    model = build_empty(config.model, first.tokenizer.vocab_size, first.tokenizer.end_id)
     model.load_weights(tensors)
     facts = {"n_parameters": model.n_parameters, "mixed": [str(r.path) for r in runs]}
     run = create(out, {**first.facts, **facts}, config, first.tokenizer)

@@ -31,7 +31,7 @@ def attention_maps(run: StoredRun, ids: list[int]) -> list[Tensor]:
     layers = [m for m in run.model.modules() if isinstance(m, CausalAttention)]
     handles = [layer.register_forward_pre_hook(keep) for layer in layers]
     try:
-        run.model(torch.tensor([ids]))
+        run.model(torch.tensor([ids], device=run.model.device))
     finally:
         for handle in handles:
             handle.remove()

@@ -101,7 +101,8 @@ def _mean_predictions(
     rows = Rows(chunks, np.arange(len(chunks.start)), length)
     tokens = torch.from_numpy(part.tokens.astype(np.int64))
     wanted = np.linspace(0, len(rows) - 1, max(1, min(len(rows), MODEL_TOKENS // length)))
-    sums, count = torch.zeros(n, n), torch.zeros(n)
+    sums = torch.zeros(n, n, dtype=torch.float32, device="cpu")
+    count = torch.zeros(n, dtype=torch.float32, device="cpu")
     at_once = min(64, max(1, MAX_PROBABILITIES // (length * len(index))))
     rows_of = np.unique(wanted.astype(np.int64)).tolist()
     for first in range(0, len(rows_of), at_once):

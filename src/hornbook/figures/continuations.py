@@ -52,7 +52,9 @@ def most_probable_tree(
         alive = [node for node in beam if not node.ended]
         if not alive:
             break
-        rows = torch.tensor([node.ids[-model.context_length :] for node in alive])
+        rows = torch.tensor(
+            [node.ids[-model.context_length :] for node in alive], device=model.device
+        )
         p = model.next_logits(rows).float().softmax(-1)
         best = p.topk(min(BEAM * leaves, p.shape[1]))
         found = []

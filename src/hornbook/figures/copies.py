@@ -16,7 +16,7 @@ from hornbook.figures.style import Figure, panels, styled
 from hornbook.files import read_tensors
 from hornbook.metrics.novelty import measure_novelty, novelty_finding
 from hornbook.models.base import LanguageModel
-from hornbook.models.registry import build_model
+from hornbook.models.registry import build_empty
 from hornbook.runs.directory import StoredRun
 
 
@@ -26,7 +26,7 @@ def last_model(run: StoredRun) -> LanguageModel | None:
     if not states or run.report.get("best_step") == run.report.get("steps"):
         return None
     tensors = read_tensors(states[-1])
-    model = build_model(run.config.model, run.tokenizer.vocab_size, run.tokenizer.end_id)
+    model = build_empty(run.config.model, run.tokenizer.vocab_size, run.tokenizer.end_id)
     model.load_weights({n[6:]: t for n, t in tensors.items() if n.startswith("model.")})
     return model.eval()
 

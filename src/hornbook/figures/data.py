@@ -103,7 +103,7 @@ class FigureData:
         require_trained(self.run)
         model = copy.deepcopy(self.run.model)
         model.zero_grad(set_to_none=True)
-        with Probe(model) as probe:
+        with torch.inference_mode(False), torch.enable_grad(), Probe(model) as probe:
             batch_loss(model, *training_batch(self.run, PROBED)).backward()  # type: ignore[no-untyped-call]
         return probe
 
@@ -228,9 +228,11 @@ def next_probabilities(run: StoredRun, ids: list[int]) -> Tensor:
     """The probabilities of the token after each of the ids, (T, V)."""
     model = run.model
     if model.sliding or len(ids) <= model.context_length:
-        return model(torch.tensor([ids]))[0].float().softmax(-1)
+        return model(torch.tensor([ids], device=model.device))[0].float().softmax(-1)
     rows = [
-        model.next_logits(torch.tensor([ids[max(0, i - model.context_length) : i]]))[0]
+        model.next_logits(
+            torch.tensor([ids[max(0, i - model.context_length) : i]], device=model.device)
+        )[0]
         for i in range(1, len(ids) + 1)
     ]
     return torch.stack(rows).float().softmax(-1)

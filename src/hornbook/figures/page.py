@@ -20,6 +20,7 @@ from hornbook.figures.style import Figure
 from hornbook.files import remove, write_bytes
 from hornbook.metrics.finding import Finding
 from hornbook.runs.directory import StoredRun
+from hornbook.table import Tabular
 
 STYLE = """
 :root { color-scheme: light dark; --paper: #fafafa; --card: #fff; --ink: #1a1a1a; --soft: #595959;
@@ -40,8 +41,8 @@ nav a { display: inline-block; margin: 0 .9rem .3rem 0; color: inherit; }
 """
 
 
-@dataclass
-class Inspection:
+@dataclass(repr=False)
+class Inspection(Tabular):
     """The page and the figures that were written.
 
     Attributes:
@@ -62,6 +63,17 @@ class Inspection:
     def page(self) -> Path:
         """The page with all figures."""
         return self.folder / "index.html"
+
+    def table_rows(self) -> list[list[str]]:
+        """The figures and what they say."""
+        rows = [[n, self.findings[n].text if n in self.findings else ""] for n in self.written]
+        return [["figure", "finding"], *rows]
+
+    def table_notes(self) -> list[str]:
+        """Where the page is, and what was left out."""
+        return [f"{name}: left out: {why}" for name, why in self.left_out.items()] + [
+            str(self.page)
+        ]
 
 
 def inspect(

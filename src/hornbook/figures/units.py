@@ -40,7 +40,7 @@ def hidden_states(run: StoredRun, text: str | None = None) -> Figure:
     lines = texts_of(run, text)
     every = [token for line in lines for token in prompt_ids(run.tokenizer, line, "skip")]
     ids = every[: min(STATE_TOKENS, run.model.context_length)]
-    _, found = module_outputs(modules, run.model, torch.tensor([ids]))
+    _, found = module_outputs(modules, run.model, torch.tensor([ids], device=run.model.device))
     figure, axes = panels([3.6] * len(found))
     if text is not None:
         figure.note = cut_note(run, len(ids), len(every))

@@ -46,7 +46,7 @@ from hornbook.files import (
 )
 from hornbook.machine import alive
 from hornbook.models.base import LanguageModel
-from hornbook.models.registry import build_model, build_on_meta, parse_run_config
+from hornbook.models.registry import build_empty, build_on_meta, parse_run_config
 from hornbook.runs.commands import resume_command
 from hornbook.runs.position import saved_step, saved_total
 from hornbook.runs.schema import FORMAT, Facts, Record, Report, checked, migrated
@@ -118,7 +118,7 @@ class StoredRun:
             build_on_meta(*known).check_weights(header.tensors)
 
         weights = read_tensors(file, check)
-        model = build_model(*known)
+        model = build_empty(*known)
         try:
             model.load_weights(weights)
         except RunError as error:
@@ -297,6 +297,15 @@ def create(
         check_free(path)  # another process may have been faster
         raise not_written(path, error) from None
     return StoredRun(path, facts, config)
+
+
+def is_run(path: Path) -> bool:
+    """Whether there is a run, and no link to one."""
+    try:
+        StoredRun.load(path)
+    except RunError:
+        return False
+    return not path.is_symlink()
 
 
 def _relative(corpus: str, run: Path) -> str:
