@@ -89,8 +89,6 @@ def train(
             _check_disk(plan, path)
             counted, n_parameters = None, plan.shape.n_parameters
         if overwrite and path.exists():
-            with Lock(path):  # nobody trains it
-                pass
             remove_run(path)
         run = create(path, facts(plan, n_parameters), plan.config, plan.data.tokenizer)
         with Lock(path) as lock:
