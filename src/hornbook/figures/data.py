@@ -31,7 +31,7 @@ from hornbook.runs.probes import read_probes
 PROBED = 2048  # predictions
 STREAM_TEXT = 120  # characters of a stream that are drawn where no text is given
 DOCUMENTS = 4  # that are drawn where no text is given
-NO_UNITS = "no layer of units (tanh, ReLU, GELU, SiLU, recurrent) in this model"
+NO_UNITS = "no layer of units (tanh, ReLU and its kind, recurrent) in this model"
 
 Ints = NDArray[np.int64]
 
