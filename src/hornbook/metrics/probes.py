@@ -27,14 +27,11 @@ OUTPUTS = 1 << 20  # of a layer's outputs, and of the gradient there
 WIDE = 4.0  # standard deviations on either side of 0 within which gradients are counted and drawn
 
 BOUNDED: tuple[type[nn.Module], ...] = (nn.Tanh, basic.Tanh, Recurrent)  # between -1 and 1
-ONE_SIDED: tuple[type[nn.Module], ...] = (
-    nn.ReLU,
-    nn.GELU,
-    nn.SiLU,
-    nn.LeakyReLU,
-)  # next to nothing below 0
+# next to nothing below 0
+ONE_SIDED: tuple[type[nn.Module], ...] = (nn.ReLU, nn.GELU, nn.SiLU, nn.LeakyReLU)
 # flat near their lowest output, where 0.03 of the slope is left (SELU: Klambauer et al. 2017)
 LOWEST: dict[type[nn.Module], float] = {nn.ELU: -1.0, nn.SELU: -1.7580993}
+UNITS: tuple[type[nn.Module], ...] = (*BOUNDED, *ONE_SIDED, *LOWEST)
 
 
 @dataclass(frozen=True)
@@ -221,7 +218,7 @@ def is_flat(module: nn.Module, outputs: Tensor) -> Tensor:
 def unit_layers(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     """The modules whose outputs are units: activations and recurrent layers, by name."""
     for name, module in model.named_modules():
-        if isinstance(module, (*BOUNDED, *ONE_SIDED, *LOWEST)):
+        if isinstance(module, UNITS):
             yield name, module
 
 
