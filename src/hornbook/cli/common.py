@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from hornbook.cli import VERBS
 from hornbook.errors import ConfigError
+from hornbook.files import user_path
 
 if TYPE_CHECKING:
     from hornbook.figures.style import Figure
@@ -70,7 +71,7 @@ def check_picture(path: Path | None) -> None:
         return
     if path.suffix not in (".png", ".svg"):
         raise ConfigError(f"out: found {path.name!r}, expected a name that ends in .png or .svg")
-    if not path.absolute().parent.is_dir():
+    if not user_path(path, ConfigError).absolute().parent.is_dir():
         raise ConfigError(f"out: {path.parent} is not a directory; make it, or give another path")
 
 
@@ -78,6 +79,7 @@ def write_picture(path: Path, figure: Figure) -> None:
     """Writes a figure as PNG or SVG, by the name of the file."""
     from hornbook.files import write_bytes
 
+    path = user_path(path, ConfigError)
     write_bytes(path, figure.png() if path.suffix == ".png" else figure.svg().encode())
 
 
