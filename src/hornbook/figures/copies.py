@@ -56,8 +56,10 @@ def copies(run: StoredRun) -> Figure:
         axes[1].set(xlabel="edit distance (characters)", title=title)
         axes[1].axvline(0, color=style.GRAY, lw=0.8, ls=":")
     bars = axes[1 + kept.documents]
+    narrow = style.is_narrow()  # the words stand in the title alone
+    what = ["texts", *(f"{n}-\ngrams" if narrow else f"{n}-grams" for n in range(1, 5))]
     shares = ["copies"] * kept.documents
-    shares += ["different\ntexts", *(f"different\n{n}-grams" for n in range(1, 5))]
+    shares += what if narrow else [f"different\n{name}" for name in what]
     for i, (name, color, one) in enumerate(sets):
         values = [*[one.verbatim] * kept.documents, one.different, *one.distinct]
         width = 0.84 / len(sets)
@@ -74,10 +76,20 @@ def copies(run: StoredRun) -> Figure:
             color=style.BLACK, label="expected copies\n± standard error",
         )  # fmt: skip
     bars.set_xticks(range(len(shares)), shares)
-    bars.set(ylabel="share (%)", ylim=(0, 118), title="Copies, and the share that is no repetition")
+    title = "Copies, and the share that is no repetition"
+    if narrow:
+        title = "Copies" * kept.documents + ", and different texts and n-grams" * kept.documents
+        title = title or "Different texts and n-grams"
+    bars.set(ylabel="share (%)", ylim=(0, 118), title=title)
     style.legend_beside(bars)
     if len(over_time) > 1:
         _draw_time(axes[-1], over_time, documents=kept.documents, held_out=held_out)
+    if kept.documents:
+        figure.reading = (
+            "They are also about as far from the nearest training document as held-out text, and "
+            "appear verbatim in the training part no more often than by chance; at distance 0 they "
+            "are copies."
+        )
     nearest = index.nearest
     if nearest.among < len(nearest.documents):
         figure.note = (

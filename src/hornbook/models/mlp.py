@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import Literal, Self
 
 import torch
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 from torch import Tensor, nn
 
 from hornbook.config import ModelConfig
@@ -61,6 +61,12 @@ class MLPConfig(ModelConfig):
         description="factor of scaled hidden weights (default: the activation's; tanh 5/3)",
     )
     dropout: float = Field(0.0, ge=0, lt=1, description="on each hidden layer")
+
+    @field_validator("gain")
+    @classmethod
+    def _default_gain(cls, gain: float | None, info: ValidationInfo) -> float | None:
+        """None for the gain of the activation itself, which older versions wrote out."""
+        return None if gain == GAINS.get(info.data.get("activation", "tanh")) else gain
 
     @model_validator(mode="after")
     def _norm_exists(self) -> Self:
