@@ -38,8 +38,8 @@ KINDS = {
 }
 
 
-def first_update(settings: dict[str, object]) -> tuple[float, Probe]:
-    """The loss of one batch of names before any update, and what a probe saw."""
+def first_step(settings: dict[str, object]) -> tuple[float, Probe]:
+    """The loss of one batch of names before any step, and what a probe saw."""
     config = DataConfig(corpus="names")
     corpus = load_corpus(config)
     tokenizer = build_tokenizer("char", corpus.text, documents=True)
@@ -97,7 +97,7 @@ def draw(probes: dict[str, Probe]) -> style.Figure:
 def main(picture: Path) -> None:
     probes = {}
     for name, settings in KINDS.items():
-        loss, probes[name] = first_update(settings)
+        loss, probes[name] = first_step(settings)
         print(f"\n{name}: loss {loss:.2f}")
         for number, (key, units) in enumerate(probes[name].activations.items(), 1):
             print(

@@ -153,7 +153,8 @@ def is_narrow() -> bool:
 def _wrap_titles(figure: BaseFigure) -> None:
     """Breaks titles and labels that are longer than a narrow figure is wide."""
     for axes in figure.axes:
-        for text, letters in ((axes._left_title, 32), (axes.xaxis.label, 40)):  # type: ignore[attr-defined]
+        for text in (axes.title, axes._left_title, axes.xaxis.label):  # type: ignore[attr-defined]
+            letters = round(370 / float(text.get_fontsize()))
             if len(text.get_text()) > letters:
                 text.set_text(textwrap.fill(text.get_text(), letters))
 
@@ -217,9 +218,12 @@ def _visible(character: str) -> str:
 
 
 def readable(text: str) -> str:
-    """A text that can be encoded: the bytes of a path that are not UTF-8 are escaped, as the
-    command line prints them."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    """A text that can be encoded and shown: control characters, and bytes of a path that are not
+    UTF-8, are escaped, as the command line prints them."""
+    return "".join(
+        repr(c)[1:-1] if unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\t" else c
+        for c in text
+    )
 
 
 SIGNS = {" ": "␣", "\n": "⏎", "\t": "⇥", "$": r"\$"}  # a plain $ would begin a formula
