@@ -16,7 +16,7 @@ from hornbook.metrics.copying import percent
 from hornbook.metrics.finding import Finding
 from hornbook.runs.directory import StoredRun
 
-PROMPT = 24  # characters of a prompt that are written before what follows it
+PROMPT, NARROW_PROMPT = 24, 18  # characters of a prompt that are written before what follows it
 BEAM = 4  # times as many beginnings are continued as are drawn in the end
 LEAVES = 16  # continuations in the tree
 DEPTH, NARROW_DEPTH = 6, 4  # tokens
@@ -92,7 +92,8 @@ def continuations(run: StoredRun, text: str | None = None) -> Figure:
     _branch(axes, root, rows)
     for row, node in enumerate(ends):
         path = "".join(run.tokenizer.symbol(i) for i in node.ids[len(root.ids) :])
-        label = style.shortened(shown(f"{prompt}{path}"), PROMPT)
+        letters = NARROW_PROMPT if style.is_narrow() else PROMPT
+        label = style.shortened(shown(f"{prompt}{path}"), letters)
         beside = style.width(*_label(node), "bold") / 2 + 6  # points: past its box
         # apart, as letters that run from right to left would carry the number with them
         for x, words in ((beside, _percent(node.p)), (beside + 44, label)):
