@@ -173,8 +173,8 @@ def test_names_that_are_not_utf8_are_escaped(
     assert r"r\udce9sum\udce9" in page.read_text("utf-8")
     assert r"n\udce4mes" in page.read_text("utf-8")
     assert r"r\udce9sum\udce9" in run._repr_html_().encode("utf-8").decode("utf-8")
-    picture = str(tmp_path / "picture.svg")
-    assert main(["compare", str(folder), str(names_run.path), "--out", picture]) == 0
+    picture, other = str(tmp_path / "picture.svg"), shutil.copytree(folder, tmp_path / "other")
+    assert main(["compare", str(folder), str(other), "--out", picture]) == 0
 
 
 def test_a_tilde_is_the_home_directory(
@@ -183,7 +183,7 @@ def test_a_tilde_is_the_home_directory(
     """As in `--out=~/look`, which no shell expands."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("hornbook.figures.page.FIGURES", {})
+    monkeypatch.setattr("hornbook.figures.page.FIGURES", {})  # a page without figures
     assert inspect(names_run, Path("~/look")).page == tmp_path / "look" / "index.html"
     assert main(["mix", str(names_run.path), str(names_run.path), "--out=~/mixed"]) == 0
     assert (tmp_path / "mixed" / "config.json").exists()

@@ -11,10 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator
 
 from hornbook.figures import style
-from hornbook.figures.data import DoesNotApplyError, figure_data, probe_records
+from hornbook.figures.data import DoesNotApplyError, figure_data, once_per_run, probe_records
 from hornbook.figures.style import Figure, panels, styled
 from hornbook.files import read_tensors
-from hornbook.metrics.novelty import measure_novelty, novelty_finding
+from hornbook.metrics.novelty import Novelty, measure_novelty, novelty_finding
 from hornbook.models.base import LanguageModel
 from hornbook.models.registry import build_model
 from hornbook.runs.directory import StoredRun
@@ -31,12 +31,18 @@ def last_model(run: StoredRun) -> LanguageModel | None:
     return model.eval()
 
 
+@once_per_run
+def _measured(run: StoredRun) -> tuple[Novelty, Novelty | None]:
+    """How much the kept weights copy, and those of the last step where they are others."""
+    index, other = figure_data(run).text_index, last_model(run)
+    kept = measure_novelty(run.model, run.tokenizer, index)
+    return kept, None if other is None else measure_novelty(other, run.tokenizer, index)
+
+
 @styled
 def copies(run: StoredRun) -> Figure:
     """How much samples copy the training part, beside held-out text of the same size."""
-    index, other = figure_data(run).text_index, last_model(run)
-    kept = measure_novelty(run.model, run.tokenizer, index)
-    last = None if other is None else measure_novelty(other, run.tokenizer, index)
+    index, (kept, last) = figure_data(run).text_index, _measured(run)
     sets = [("samples", style.BLUE, kept.samples)]
     held_out = run.config.data.held_out
     if held_out:

@@ -118,8 +118,7 @@ def styled(make: Callable[P, Figure]) -> Callable[P, Figure]:
     def make_styled(*args: P.args, **kwargs: P.kwargs) -> Figure:
         with matplotlib.rc_context(look()):
             figure = make(*args, **kwargs)
-            for text in figure.findobj(Text):
-                text.set_text(readable(text.get_text()))
+            _make_readable(figure)
             if is_narrow():
                 _wrap_titles(figure)
             if engine := figure.get_layout_engine():
@@ -128,6 +127,17 @@ def styled(make: Callable[P, Figure]) -> Callable[P, Figure]:
             return figure
 
     return make_styled
+
+
+def _make_readable(figure: BaseFigure) -> None:
+    """Escapes what no font can draw in the texts of a figure: names of runs and files are in them."""
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            labels = [label.get_text() for label in axis.get_ticklabels()]
+            if any(readable(label) != label for label in labels):
+                axis.set_ticks(axis.get_ticklocs(), list(map(readable, labels)))
+    for text in figure.findobj(Text):
+        text.set_text(readable(text.get_text()))
 
 
 @contextmanager
