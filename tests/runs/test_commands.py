@@ -5,10 +5,44 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from hornbook.runs.commands import resume_command
+import pytest
+
+from hornbook.runs.commands import resume_command, run_command, text_to_type
 
 
 def test_a_command_is_read_back_by_a_shell_as_it_was_meant() -> None:
     path = Path("runs/it's mine; rm -rf $HOME")
     words = shlex.split(resume_command(path, "--steps 400"))
     assert words == ["hornbook", "train", "--resume", str(path), "--steps", "400"]
+
+
+def test_a_path_is_no_option() -> None:
+    words = shlex.split(resume_command("-run"))
+    assert words == ["hornbook", "train", "--resume", "./-run"]
+    words = shlex.split(run_command("score", "--out", "l'été !", "--tokens"))
+    assert words == ["hornbook", "score", "./--out", "l'été !", "--tokens"]
+
+
+def test_a_text_can_be_typed_in_the_encoding_of_the_terminal() -> None:
+    assert text_to_type(["zoë 李白", "ana"], "ascii") == "zo"
+    assert text_to_type(["李白", "zoë"], "cp1252") == "zoë"
+    assert text_to_type(["李白"], "ascii") is None
+    assert text_to_type(["李白"], "gb18030") == "李白"
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        (["emma", "olivia"], "emma"),
+        (["", "olivia"], "olivia"),
+        (["0\trød\ta"], "rød"),
+        (["--steps"], "steps"),
+        (["one\n a longer line \nthree"], "a longer line"),
+        (["👩‍💻👩‍💻"], "👩‍💻👩‍💻"),
+        (["x" * 100], "x" * 40),
+        (["\t\x1b\n", "", " "], None),
+        ([], None),
+    ],
+)
+def test_a_text_that_can_be_typed(texts: list[str], expected: str | None) -> None:
+    assert text_to_type(texts) == expected

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hornbook.cli.common import number, table, visible
+from hornbook.cli.common import number, print_json, table, visible
 from hornbook.cli.flags import SettingsParser, read_word
 from hornbook.errors import ConfigError
 
@@ -38,7 +38,6 @@ def run(arguments: list[str]) -> int:
 
     from hornbook.api import ladder as train_ladder
     from hornbook.cli.progress import Progress
-    from hornbook.files import dump
 
     def report(result: RunResult) -> None:
         print(
@@ -66,7 +65,7 @@ def run(arguments: list[str]) -> int:
         raise
     if args.json:
         rows = [asdict(result) for result in ladder.results]
-        print(dump({"standings": rows, "sentences": ladder.sentences}))
+        print_json({"standings": rows, "sentences": ladder.sentences})
         return 0
     show(ladder.results, ladder.sentences)
     print(f"\n{ladder.path}/ladder.png  {ladder.path}/ladder.json")

@@ -15,6 +15,7 @@ from hornbook.generate import make_generator, sample
 from hornbook.metrics.loss import evaluate
 from hornbook.metrics.novelty import novelty_report
 from hornbook.metrics.text_index import TextIndex
+from hornbook.metrics.typicality import HeldOutTexts
 from hornbook.models.registry import build_model, parse_run_config
 from hornbook.runs.directory import StoredRun, check_free, create
 
@@ -58,13 +59,15 @@ def mix(runs: Sequence[StoredRun], out: Path, weights: Sequence[float] = ()) -> 
         write_tensors(out / "model.safetensors", tensors)
         reports, generator = [r.report for r in runs], make_generator(0)
         samples = sample(run.model, run.tokenizer, n=20, max_tokens=200, generator=generator)
+        validation = run.part("val")
         report = {
             "steps": 0,
             "best_step": 0,
             "tokens": sum(r.get("tokens") or 0 for r in reports),
             "seconds": sum(r.get("seconds") or 0.0 for r in reports),
             "loss": None,
-            "validation": evaluate(model, run.part("val")).to_json(),
+            "validation": evaluate(model, validation).to_json(),
+            "held_out_texts": HeldOutTexts.measure(model, run.tokenizer, validation).to_json(),
             "held_out": config.data.held_out,
             "samples": [s.text for s in samples],
             "novelty": novelty_report(run.model, None, run.tokenizer, TextIndex(run.split())),

@@ -32,6 +32,7 @@ from matplotlib.textpath import TextPath, text_to_path
 from matplotlib.transforms import IdentityTransform, ScaledTranslation
 
 from hornbook.metrics.finding import Finding
+from hornbook.visible import visible
 
 BLACK, ORANGE, SKY, GREEN = "#1a1a1a", "#E69F00", "#56B4E9", "#009E73"
 BLUE, VERMILION, PURPLE, GRAY = "#0072B2", "#D55E00", "#CC79A7", "#767676"
@@ -228,12 +229,9 @@ def _visible(character: str) -> str:
 
 
 def readable(text: str) -> str:
-    """A text that can be encoded and shown: control characters, and bytes of a path that are not
-    UTF-8, are escaped, as the command line prints them."""
-    return "".join(
-        repr(c)[1:-1] if unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\t" else c
-        for c in text
-    )
+    """A text that can be encoded and drawn, line by line: control characters, and bytes of a path
+    that are not UTF-8, are escaped, as the command line prints them."""
+    return "\n".join(map(visible, text.split("\n")))
 
 
 SIGNS = {" ": "␣", "\n": "⏎", "\t": "⇥", "$": r"\$"}  # a plain $ would begin a formula

@@ -101,7 +101,7 @@ class Novelty:
     def word(self) -> str:
         """memorizing, learned, or has not learned much yet; or that it cannot be judged."""
         if not self.held_out.texts:
-            return "nothing is held out, so copying cannot be told from learning"
+            return "nothing is held out, so memorizing cannot be distinguished from learning"
         if self.memorizing:
             return "memorizing"
         much = (self.losses is None or self.losses.uses_context) and not self.short_spans

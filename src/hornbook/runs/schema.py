@@ -98,6 +98,18 @@ class NoveltyFacts(_Strict, extra="allow"):
     verdict: str
 
 
+Quantiles = Annotated[list[float | None], Field(min_length=17, max_length=17)]
+
+
+class TextFacts(_Strict, extra="allow"):
+    """Quantiles of the losses of held-out texts (`metrics/typicality.py`)."""
+
+    unit: Literal["documents", "lines", "pieces"]
+    count: int = Field(gt=0)
+    mean_nats: Quantiles
+    total_nats: Quantiles
+
+
 class Report(_Strict, extra="allow"):
     """report.json."""
 
@@ -113,6 +125,7 @@ class Report(_Strict, extra="allow"):
     samples_different: int = 0
     samples_new: int = 0
     novelty: NoveltyFacts | None = None
+    held_out_texts: TextFacts | None = None
     schedule: list[SegmentFacts] = []
 
 

@@ -11,6 +11,7 @@ from hornbook.files import write_json
 from hornbook.kernels.install import install
 from hornbook.metrics.loss import evaluate
 from hornbook.metrics.novelty import novelty_report
+from hornbook.metrics.typicality import HeldOutTexts
 from hornbook.models.base import LanguageModel
 from hornbook.planning.plan import Plan
 from hornbook.runs.directory import StoredRun
@@ -68,6 +69,9 @@ def write_report(
         "loss": best.get("loss"),
         "validation": validation.to_json(),
         "held_out": plan.data.split.held_out,
+        "held_out_texts": HeldOutTexts.measure(
+            model, run.tokenizer, plan.data.validation
+        ).to_json(),
         "determinism": determinism(plan),
         "samples": samples,
     }
