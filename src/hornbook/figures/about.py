@@ -64,8 +64,11 @@ def _how(run: StoredRun) -> str:
     if run.model.fitted:
         return "counted in one pass"
     optim, training, report = run.config.optim, run.config.training, run.report
+    name = (
+        f"muon ({optim.muon_learning_rate:g} for matrices)" if optim.name == "muon" else optim.name
+    )
     how = (
-        f"{optim.name}, learning rate {optim.learning_rate:g}, batches of {training.batch_size}, "
+        f"{name}, learning rate {optim.learning_rate:g}, batches of {training.batch_size}, "
         f"seed {training.seed}"
     )
     if not report:
