@@ -20,7 +20,7 @@ from hornbook.errors import ConfigError, RunError
 from hornbook.experiments.comparison import measure
 from hornbook.experiments.ladder import TimeShares, _mixture, climb, passed
 from hornbook.experiments.mixture import mix
-from hornbook.metrics.comparison import MeasuredRun
+from hornbook.metrics.results import MeasuredRun
 from hornbook.models.registry import MODELS
 from hornbook.planning.request import Request, read_request
 from hornbook.planning.resolve import resolve

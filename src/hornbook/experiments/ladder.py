@@ -23,13 +23,8 @@ from hornbook.experiments.comparison import Comparison, measure
 from hornbook.experiments.mixture import members_weights, mix
 from hornbook.figures.comparison import comparison
 from hornbook.files import not_written, read_json, user_path, write_bytes, write_json
-from hornbook.metrics.comparison import (
-    MeasuredRun,
-    RunResult,
-    difference,
-    differences,
-    format_loss,
-)
+from hornbook.metrics.comparison import corrected, difference, differences
+from hornbook.metrics.results import MeasuredRun, RunResult, format_loss
 from hornbook.models.registry import MODELS
 from hornbook.planning.decide.time_budget import TooShortError
 from hornbook.planning.request import Request, read_request
@@ -115,7 +110,8 @@ def climb(
     write_json(
         path / "ladder.json", {**facts, "standings": standings, "sentences": ladder.sentences}
     )
-    figure = comparison(ladder.results, f"The ladder on {text.name}")
+    title = f"The ladder on {text.name}"
+    figure = comparison(ladder.results, title, differences=ladder.differences)
     write_bytes(path / "ladder.png", figure.png())
     write_bytes(path / "ladder.svg", figure.svg().encode())
     return ladder
@@ -248,7 +244,7 @@ def passed(measured: Sequence[MeasuredRun]) -> list[str]:
         losses["documents not in the training part"] = (best.result.unseen, True)
     sentences = []
     for what, (loss, new) in losses.items():
-        found = [difference(best, m, new=new) for m in trained]
+        found = corrected([difference(best, m, new=new) for m in trained])
         below = [d.other for d in found if d.mean < 0 and d.is_significant]
         alike = [d.other for d in found if math.isfinite(d.mean) and not d.is_significant]
         names = ", ".join(below) if below else "none of the trained rungs"
