@@ -53,8 +53,8 @@ def test_a_loss_that_is_not_finite_is_infinite() -> None:
 
 def test_a_picture_is_refused_before_it_is_computed(tmp_path: Path) -> None:
     check_picture(None)
-    check_picture(tmp_path / "x.svg")
-    with pytest.raises(ConfigError, match=r"ends in .png"):
+    check_picture(tmp_path / "x.pdf")
+    with pytest.raises(ConfigError, match=r"ends in .png, .svg"):
         check_picture(tmp_path / "x.jpg")
     with pytest.raises(ConfigError, match="is not a directory"):
         check_picture(tmp_path / "none" / "x.png")

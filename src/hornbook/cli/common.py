@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from hornbook.cli import VERBS
 from hornbook.errors import ConfigError
+from hornbook.files import user_path
 from hornbook.table import table as table
 from hornbook.visible import visible as visible
 
@@ -208,7 +209,7 @@ def check_picture(path: Path | None) -> None:
         raise ConfigError(
             f"out: found {path.name!r}, expected a name that ends in {', '.join(PICTURES)}"
         )
-    if not path.absolute().parent.is_dir():
+    if not user_path(path, ConfigError).absolute().parent.is_dir():
         raise ConfigError(f"out: {path.parent} is not a directory; make it, or give another path")
 
 
@@ -217,7 +218,7 @@ def write_picture(path: Path, figure: Figure) -> None:
     from hornbook.files import write_bytes
 
     write = {".png": figure.png, ".svg": lambda: figure.svg().encode(), ".pdf": figure.pdf}
-    write_bytes(path, write[path.suffix]())
+    write_bytes(user_path(path, ConfigError), write[path.suffix]())
 
 
 def number(x: float | None) -> str:

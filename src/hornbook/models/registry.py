@@ -51,7 +51,7 @@ MODELS = {
     ),
     "mlp": Entry(
         "mlp.MLP",
-        "the last few tokens' embeddings, hidden layers of tanh; batchnorm or layernorm",
+        "the last few tokens' embeddings, hidden layers (tanh, ReLU ...); batchnorm or layernorm",
         "Bengio et al. 2003; the notes, Trigram+MLP and BatchNorm",
     ),
     "wavenet": Entry(
