@@ -8,9 +8,8 @@ Writes moons.png. The loss is that of micrograd's demo: hinge with weight decay.
 import sys
 from pathlib import Path
 
-from matplotlib.figure import Figure
-
 from hornbook.autograd import MLP, SGD, Value, compile, hinge, two_moons
+from hornbook.figures.style import Figure
 
 POINTS = 100
 WIDTH = 80  # of the grid on which the scores are drawn
@@ -28,6 +27,8 @@ def train(steps: int = 200) -> tuple[MLP, float]:
         return hinge([model(x) for x in points], labels) + 1e-4 * decay
 
     for k in range(steps):
+        if k % 20 == 0:
+            print(f"step {k} / {steps} ...", file=sys.stderr, flush=True)
         optimizer.lr = 0.2 * (1 - 0.9 * k / steps)
         loss = loss_of(points, labels)
         optimizer.zero_grad()

@@ -34,6 +34,8 @@ LearningRate = Annotated[float, Field(gt=0, le=LARGEST_LEARNING_RATE)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
 HeldOut = Annotated[float, Field(ge=0, lt=0.5)]
+Epochs = Annotated[float, Field(gt=0, le=1e6)]
+LENGTHS = ("steps", "epochs", "minutes")  # of `training`: three ways to say how long it takes
 
 
 OTHER_NAMES = {  # of fields in the notes and in other code -> here
@@ -179,6 +181,9 @@ class TrainingConfig(Settings):
 
     steps: NonNegativeInt = Field(
         1000, description="total steps; 0: the untrained model is measured and saved"
+    )
+    epochs: Epochs | None = Field(
+        None, description="passes through the training part; the total steps follow from it"
     )
     minutes: PositiveFloat | None = Field(
         None, description="time budget: chooses size, context, batch and steps that fit into it"

@@ -18,11 +18,11 @@ import torch
 
 from hornbook.config import DataConfig, Nested, TrainingConfig, merge, presets
 from hornbook.data.corpora import load_corpus
-from hornbook.errors import ConfigError, RunError, did_you_mean
+from hornbook.errors import ConfigError, RunError, counted, did_you_mean
 from hornbook.experiments.comparison import Comparison, measure
 from hornbook.experiments.mixture import members_weights, mix
 from hornbook.figures.comparison import comparison
-from hornbook.files import not_written, read_json, write_bytes, write_json
+from hornbook.files import not_written, read_json, user_path, write_bytes, write_json
 from hornbook.metrics.comparison import corrected, difference, differences
 from hornbook.metrics.results import MeasuredRun, RunResult, format_loss
 from hornbook.models.registry import MODELS
@@ -74,7 +74,7 @@ def climb(
     for rung in rungs:
         if rung not in whole:
             raise ConfigError(f"rung: found {rung!r}, no such rung{did_you_mean(rung, whole)}")
-    path = out or Path("runs") / f"ladder-{text.name}"
+    path = user_path(out or Path("runs") / f"ladder-{text.name}", ConfigError)
     facts = {"ladder": 1, "corpus": text.source, "sha256": text.sha256, "settings": settings}
     wanted = {rung: whole[rung] for rung in dict.fromkeys(rungs or whole)}
     shares = None
@@ -200,7 +200,7 @@ def _claim(path: Path, facts: dict[str, Any], trained: Sequence[str]) -> None:
             what = "on another text or with other settings"
             if other == ["minutes"]:
                 minutes = before.get("minutes")
-                what = f"of {minutes:g} minutes" if minutes else "of no minutes"
+                what = f"of {counted(minutes, 'minute')}" if minutes else "of no minutes"
             raise RunError(
                 f"{path}: holds a ladder {what}; give another directory (--out) or remove it"
             )

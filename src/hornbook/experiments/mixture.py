@@ -10,7 +10,7 @@ from pathlib import Path
 from torch import Tensor
 
 from hornbook.errors import ConfigError, DataError
-from hornbook.files import write_json, write_tensors
+from hornbook.files import user_path, write_json, write_tensors
 from hornbook.generate import make_generator, sample
 from hornbook.metrics.loss import evaluate
 from hornbook.metrics.novelty import novelty_report
@@ -31,6 +31,7 @@ def mix(runs: Sequence[StoredRun], out: Path, weights: Sequence[float] = ()) -> 
     weights = list(weights) or [1.0] * len(runs)
     if len(weights) != len(runs) or not all(0 < weight < math.inf for weight in weights):
         raise ConfigError(f"weights: found {weights}, expected one above 0 for each run")
+    out = user_path(out, ConfigError)
     check_free(out)
     first = runs[0]
     for other in runs[1:]:
