@@ -66,7 +66,7 @@ def tiny_model(name: str, vocab_size: int = 12, end_id: int | None = 0) -> Langu
     with torch.no_grad():
         for parameter in model.parameters():
             parameter += 0.1 * torch.randn_like(parameter)
-    if model.fitted:
+    if model.counted:
         tokens = torch.randint(1, vocab_size, (400,))
         tokens[:: 1 if end_id is None else 7] = 0 if end_id is not None else tokens[0]
         tokens[-1] = 0 if end_id is not None else tokens[-1]

@@ -199,7 +199,7 @@ def _weights_key(model: LanguageModel) -> Key | None:
     """What a traced step depends on besides the values of weights; None where it must not be traced:
     in training, on a GPU, under autocast, with hooks."""
     if (
-        not isinstance(model, CachedModel)
+        not (isinstance(model, CachedModel) and model.traceable)
         or model.training
         or model.device.type != "cpu"
         or torch.is_autocast_enabled("cpu")

@@ -70,7 +70,7 @@ def batch_loss(model: LanguageModel, ids: Tensor, targets: Tensor) -> Tensor:
 
     targets: (B, T) of every position, or (B,) after full windows.
     """
-    logits = model(ids) if targets.ndim == 2 else model.window_logits(ids)
+    logits = model.training_logits(ids, targets)
     if logits.dtype == torch.bfloat16:
         logits = logits.float()
     return F.cross_entropy(logits.flatten(0, -2), targets.flatten(), ignore_index=IGNORE)

@@ -33,13 +33,15 @@ class LanguageModel(nn.Module, ABC):
     sliding: forward takes rows of any length, and each prediction sees exactly the last
         `context_length` tokens; otherwise rows are at most `context_length` long.
     examples: the batches it is trained on unless others are requested (`data/batches.py`).
-    fitted: it is fitted by `fit` in one pass (counts), not trained by gradients.
+    counted: `fit` counts the training part before anything else is done with the model.
+    fitted: that is all: it is not trained by gradients.
     fixed_step: a training step is the same few operations whatever the batch, each parameter in
         one of them, so that they can be traced once (`engine/`).
     """
 
     sliding: ClassVar[bool] = False
     examples: ClassVar[Literal["sequences", "windows"]] = "sequences"
+    counted: ClassVar[bool] = False
     fitted: ClassVar[bool] = False
     fixed_step: ClassVar[bool] = False
 
@@ -83,6 +85,15 @@ class LanguageModel(nn.Module, ABC):
         """
         return self(ids)[:, -1]
 
+    def training_logits(self, ids: Tensor, targets: Tensor) -> Tensor:
+        """The logits that a loss on the training part is computed from, like `forward`'s (B, T, V); of
+        full windows, targets (B,), those after them (B, V).
+
+        A model that has counted the training part overrides it, and predicts each target as if that
+        had not been counted (below 0: no target).
+        """
+        return self(ids) if targets.ndim == 2 else self.window_logits(ids)
+
     def start(self, ids: Tensor, window: Window = "half") -> tuple[Tensor, DecodingState]:
         """Reads rows to be continued, (B, T), each of one document (or stream) from its start.
 
@@ -105,11 +116,11 @@ class LanguageModel(nn.Module, ABC):
         return self.next_logits(state.ids)
 
     def fit(self, tokens: Tensor, starts: Tensor) -> None:
-        """Fits a model with `fitted` to a part: its tokens (N,) and unit starts (`data/part.py`)."""
+        """Fits a model with `counted` to a part: its tokens (N,) and unit starts (`data/part.py`)."""
         raise NotImplementedError(f"{self.config.name} is trained by gradients")
 
     def fit_bytes(self, n_tokens: int) -> int:
-        """Bytes of memory that `fit` takes for so many tokens, at most; a model with `fitted` says."""
+        """Bytes of memory that `fit` takes for so many tokens, at most; a model with `counted` says."""
         raise NotImplementedError(f"{self.config.name} is trained by gradients")
 
     def calibrate(self, windows: Callable[[], Iterable[Tensor]]) -> None:
@@ -148,6 +159,12 @@ class LanguageModel(nn.Module, ABC):
     def n_parameters(self) -> int:
         """How many numbers are trained (in a count model: stored)."""
         return sum(p.numel() for p in self.parameters())
+
+    @property
+    def parts(self) -> Mapping[str, LanguageModel]:
+        """Models that this one is made of and that predict by themselves, by name: the report has
+        the loss of each."""
+        return {}
 
     @property
     def output(self) -> nn.Module | None:

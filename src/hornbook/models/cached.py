@@ -6,7 +6,7 @@ B batch, T positions, V vocabulary.
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -24,7 +24,11 @@ class CachedModel(LanguageModel):
     | ------- | --------------------------------------- | ------------------------------- |
     | half    | the newer half, once for as many tokens | context_length / 2 to the whole |
     | sliding | the whole context, for each token       | context_length (the notes)      |
+
+    traceable: `read` is the same operations whatever the tokens, so that it can be traced once.
     """
+
+    traceable: ClassVar[bool] = True
 
     @abstractmethod
     def empty_cache(self, ids: Tensor) -> list[Any]:
@@ -57,3 +61,18 @@ class CachedModel(LanguageModel):
         logits = self.read(ids[:, None], state)
         state.length += 1
         return logits
+
+
+class EmbeddingModel(CachedModel):
+    """A model that begins with an embedding of each token, to which something may be added.
+
+    added: (B, T, C), of the positions that are read; nothing where it is None.
+    """
+
+    @abstractmethod
+    def forward(self, ids: Tensor, added: Tensor | None = None) -> Tensor:
+        """(B, T) -> (B, T, V)."""
+
+    @abstractmethod
+    def read(self, ids: Tensor, state: DecodingState, added: Tensor | None = None) -> Tensor:
+        """`CachedModel.read`."""

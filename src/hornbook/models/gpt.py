@@ -29,7 +29,7 @@ from hornbook.layers.pairs import PairEmbedding
 from hornbook.layers.residual import ResidualDropout
 from hornbook.layers.rotary import Rotation, rotary_angles
 from hornbook.models.base import DecodingState, check_divides
-from hornbook.models.cached import CachedModel
+from hornbook.models.cached import EmbeddingModel
 
 
 class GPTConfig(ModelConfig):
@@ -159,7 +159,7 @@ class Block(nn.Module):
         return out
 
 
-class GPT(CachedModel):
+class GPT(EmbeddingModel):
     """Embedding, blocks, a last norm, a head."""
 
     def __init__(self, config: GPTConfig, vocab_size: int, end_id: int | None) -> None:
@@ -201,13 +201,14 @@ class GPT(CachedModel):
         """The head, or the embedding that it is tied to."""
         return self.token_embedding if self.head is None else self.head
 
-    def forward(self, ids: Tensor) -> Tensor:
+    def forward(self, ids: Tensor, added: Tensor | None = None) -> Tensor:
         """(B, T) -> (B, T, V)."""
         self.check_length(ids)
         # rotary positions are relative: inside a document they need not begin at 0
         positions = torch.arange(ids.shape[1], device=ids.device)
         cos, sin = rotary_angles(positions, self.head_dim, self.rope_base)  # (T, D)
         x = self.embed(ids)  # (B, T, C)
+        x = x if added is None else x + added
         mask = same = None
         if self.end_id is not None:
             starts = document_starts(ids, self.end_id)
@@ -234,12 +235,13 @@ class GPT(CachedModel):
         """Keys and values, and the last inputs of the convolution, of each block."""
         return [part for _ in self.blocks for part in (KVCache(), ConvolutionCache())]
 
-    def read(self, ids: Tensor, state: DecodingState) -> Tensor:
+    def read(self, ids: Tensor, state: DecodingState, added: Tensor | None = None) -> Tensor:
         """(B, T) -> (B, V)."""
         positions = state.positions(ids.shape[1])
         cos, sin = rotary_angles(positions, self.head_dim, self.rope_base)  # (T, D)
         began = state.ids.shape[1] > ids.shape[1]
         x = self.embed(ids, state.ids[:, -2] if began else None)  # (B, T, C)
+        x = x if added is None else x + added
         for block, *cache in zip(self.blocks, state.cache[::2], state.cache[1::2], strict=True):
             x = block(x, cos, sin, cache=cache)
         return self.logits(x[:, -1])

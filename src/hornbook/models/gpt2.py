@@ -22,7 +22,7 @@ from hornbook.layers.cache import KVCache
 from hornbook.layers.documents import document_starts
 from hornbook.layers.residual import ResidualDropout
 from hornbook.models.base import DecodingState, check_divides
-from hornbook.models.cached import CachedModel
+from hornbook.models.cached import EmbeddingModel
 
 
 class GPT2Config(ModelConfig):
@@ -99,7 +99,7 @@ class Block(nn.Module):
         return out
 
 
-class GPT2(CachedModel):
+class GPT2(EmbeddingModel):
     """Embeddings of token and position, blocks, a last LayerNorm, a head."""
 
     def __init__(self, config: GPT2Config, vocab_size: int, end_id: int | None) -> None:
@@ -134,7 +134,7 @@ class GPT2(CachedModel):
         """The head."""
         return self.head
 
-    def forward(self, ids: Tensor) -> Tensor:
+    def forward(self, ids: Tensor, added: Tensor | None = None) -> Tensor:
         """(B, T) -> (B, T, V)."""
         self.check_length(ids)
         positions, mask = torch.arange(ids.shape[1], device=ids.device), None
@@ -142,6 +142,7 @@ class GPT2(CachedModel):
             starts = document_starts(ids, self.end_id)
             positions, mask = positions - starts, document_mask(starts)
         x = self.token_embedding(ids) + self.position_embedding(positions)  # (B, T, C)
+        x = x if added is None else x + added
         for block in self.blocks:
             x = block(x, mask)
         logits: Tensor = self.head(self.ln_f(x))
@@ -151,9 +152,10 @@ class GPT2(CachedModel):
         """Keys and values of each block."""
         return [KVCache() for _ in self.blocks]
 
-    def read(self, ids: Tensor, state: DecodingState) -> Tensor:
+    def read(self, ids: Tensor, state: DecodingState, added: Tensor | None = None) -> Tensor:
         """(B, T) -> (B, V)."""
         x = self.token_embedding(ids) + self.position_embedding(state.positions(ids.shape[1]))
+        x = x if added is None else x + added
         for block, cache in zip(self.blocks, state.cache, strict=True):
             x = block(x, None, cache)
         logits: Tensor = self.head(self.ln_f(x[:, -1]))

@@ -9,9 +9,7 @@ Both are stored in one form, for each length k of context, from the shortest:
 
     p = backoff[context] * p + value[context, next]        (contexts never seen: p stays)
 
-A context of length k is known by (context of length k - 1, the token before it), so a chain of
-binary searches finds all of them, and no key outgrows 64 bits. Contexts end at the start of a
-document; those that begin with it are counted by occurrences, since nothing can precede it.
+How they are counted and found: `layers/counts.py`.
 
 B batch, T positions, V vocabulary, N tokens.
 """
@@ -23,17 +21,15 @@ from typing import Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
 from hornbook.config import ModelConfig
 from hornbook.errors import RunError
-from hornbook.layers.documents import document_starts
+from hornbook.layers.counts import add_entries, count_grams, discounts, find_contexts
 from hornbook.models.base import LanguageModel, check_names
 
 FIT_BYTES = 64  # for each token and length of context, at most (45 to 57 measured, 2026-11-29)
-ENTRIES = 1 << 20  # of the tables, looked up at once
 TABLES = {
     "keys": torch.int64,
     "backoff": torch.float32,
@@ -56,7 +52,7 @@ class NGram(LanguageModel):
     """p(next | last order - 1 tokens) from counts."""
 
     sliding = True
-    fitted = True
+    counted = fitted = True
 
     def __init__(self, config: NGramConfig, vocab_size: int, end_id: int | None) -> None:
         super().__init__(config, vocab_size, end_id, context_length=max(1, config.order - 1))
@@ -75,29 +71,15 @@ class NGram(LanguageModel):
     def forward(self, ids: Tensor) -> Tensor:
         """(B, T) -> log probabilities (B, T, V)."""
         B, T = ids.shape  # noqa: N806
-        positions = torch.arange(T, device=ids.device).expand(B, T)
-        starts = torch.zeros_like(ids)
-        if self.end_id is not None:
-            starts = document_starts(ids, self.end_id)
-        context = torch.zeros_like(ids)  # rank of each position's context; -1: never seen
+        keys = [self._table("keys", length) for length in range(self.order)]
+        contexts = find_contexts(ids, keys, self.vocab_size, self.end_id)
         # without context all positions are alike: one row
         p = ids.new_full((1, self.vocab_size), 1 / self.vocab_size, dtype=torch.float32)
-        self._blend(0, context.flatten()[:1], p)
+        self._blend(0, next(contexts).flatten()[:1], p)
         p = p.repeat(B * T, 1)
-        for length in range(1, self.order):
-            older = positions - length + 1
-            token = ids.gather(1, older.clamp(min=0))
-            context = self._find(length, context * self.vocab_size + token, context >= 0)
-            context = context.masked_fill(older < starts, -1)
+        for length, context in enumerate(contexts, start=1):
             self._blend(length, context.flatten(), p)
         return p.log_().view(B, T, self.vocab_size)
-
-    def _find(self, length: int, key: Tensor, alive: Tensor) -> Tensor:
-        keys = self._table("keys", length)
-        if not len(keys):
-            return torch.full_like(key, -1)
-        rank = torch.searchsorted(keys, key.contiguous()).clamp(max=len(keys) - 1)
-        return torch.where(alive & (keys[rank] == key), rank, -1)
 
     def _blend(self, length: int, context: Tensor, p: Tensor) -> None:
         """Moves p, (rows, V), to the next longer context of each row, (rows,), in place."""
@@ -108,23 +90,12 @@ class NGram(LanguageModel):
         factor[rows] = backoff[known]
         p *= factor[:, None]
         offsets = self._table("offsets", length)
-        first, count = offsets[known], offsets[known + 1] - offsets[known]
-        # a frequent context is followed by up to V tokens: some rows at a time
-        piece = (count.cumsum(0) - 1).clamp(min=0) // ENTRIES
-        for n in torch.unique_consecutive(piece, return_counts=True)[1].tolist():
-            self._add(length, rows[:n], first[:n], count[:n], p)
-            rows, first, count = rows[n:], first[n:], count[n:]
-
-    def _add(self, length: int, rows: Tensor, first: Tensor, count: Tensor, p: Tensor) -> None:
-        """Adds `count` values from entry `first` on to each of these rows of p."""
-        row = rows.repeat_interleave(count)
-        entry = torch.arange(len(row), device=row.device)
-        entry += (first - count.cumsum(0) + count).repeat_interleave(count)
-        p[row, self._table("next", length)[entry]] += self._table("value", length)[entry]
+        bounds = offsets[known], offsets[known + 1]
+        add_entries(p, rows, bounds, self._table("next", length), self._table("value", length))
 
     def fit(self, tokens: Tensor, starts: Tensor) -> None:
         """Counts a part: tokens (N,) with the unit starts (units + 1,). Replaces earlier counts."""
-        levels = _count(tokens.cpu().numpy(), starts.cpu().numpy(), self.order, self.vocab_size)
+        levels = count_grams(tokens.cpu().numpy(), starts.cpu().numpy(), self.order, self.vocab_size)
         device = self.device
         for length, (keys, pairs, raw, distinct) in enumerate(levels):
             longest = length == self.order - 1
@@ -132,7 +103,7 @@ class NGram(LanguageModel):
             context, following = np.divmod(pairs, self.vocab_size)
             if self.smoothing == "kneser-ney":
                 count = raw if longest else np.where(distinct > 0, distinct, raw)
-                left = count - _discounts(count)[np.minimum(count, 3)]
+                left = count - discounts(count)[np.minimum(count, 3)]
                 total = np.bincount(context, count, n)
             else:  # shorter contexts count only where a document begins, as there is no longer one
                 closed = np.bincount(context, distinct, n) == 0
@@ -194,47 +165,3 @@ class NGram(LanguageModel):
                     f"{weights[name].dtype}, expected a vector of {dtype}"
                 )
 
-
-Ints = NDArray[np.int64]
-
-
-def _count(
-    tokens: NDArray[np.integer], starts: Ints, order: int, vocab_size: int
-) -> list[tuple[Ints, Ints, Ints, Ints]]:
-    """For each length of context: keys, the pairs (context, next) that occur, how often, and of how
-    many different longer contexts' pairs each is the end. (contexts,), (pairs,) x 3."""
-    n = len(tokens) - 1
-    ids = tokens.astype(np.int64)
-    depth = np.arange(n) - np.repeat(starts[:-1], np.diff(starts)) + 1  # tokens since the start
-    context = np.zeros(n, dtype=np.int64)
-    position = np.arange(n)
-    keys = np.zeros(0, dtype=np.int64)
-    levels: list[tuple[Ints, Ints, Ints, Ints]] = []
-    for length in range(order):
-        if length > 0:
-            position = position[depth[position] >= length]
-            keys, rank = np.unique(
-                context[position] * vocab_size + ids[position - length + 1], return_inverse=True
-            )
-            context = np.full(n, -1, dtype=np.int64)
-            context[position] = rank
-        pairs, raw = np.unique(
-            context[position] * vocab_size + ids[position + 1], return_counts=True
-        )
-        levels.append((keys, pairs, raw, np.zeros(len(pairs), dtype=np.int64)))
-        if length > 0:
-            longer, following = np.divmod(pairs, vocab_size)
-            shorter = levels[-2][1]
-            inside = np.searchsorted(shorter, keys[longer] // vocab_size * vocab_size + following)
-            levels[-2][3][:] = np.bincount(inside, minlength=len(shorter))
-    return levels
-
-
-def _discounts(counts: Ints) -> NDArray[np.float64]:
-    """The discounts of counts of 0, 1, 2 and 3 or more (Chen and Goodman 1999, equation 26)."""
-    n1, n2, n3, n4 = (float(np.sum(counts == c)) for c in (1, 2, 3, 4))
-    if not n1 * n2:
-        return np.array([0.0, 0.5, 0.75, 0.9])  # too few counts for an estimate
-    y = n1 / (n1 + 2 * n2)
-    d = [0.0, 1 - 2 * y * n2 / n1, 2 - 3 * y * n3 / n2, 3 - 4 * y * n4 / n3 if n3 else 1.5]
-    return np.clip(d, [0, 0.05, 0.05, 0.05], [0, 0.95, 1.95, 2.95])

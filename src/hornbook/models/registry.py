@@ -81,6 +81,11 @@ MODELS = {
         "a modern GPT: RMSNorm, rotary positions, QK-norm, SwiGLU, grouped queries",
         "Qwen3 technical report 2025; Su et al. 2021; Shazeer 2020",
     ),
+    "hybrid": Entry(
+        "hybrid.Hybrid",
+        "counts and a GPT as one: the network learns what counts cannot know",
+        "Li et al. 2022 (residual learning); Ney, Essen and Kneser 1995 (leave-one-out)",
+    ),
     "mixture": Entry(
         "mixture.Mixture",
         "trained runs averaged, made by `hornbook mix`",

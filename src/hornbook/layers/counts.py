@@ -1,0 +1,130 @@
+"""Counting n-grams, and finding their contexts again: what the models of counts share.
+
+A context of length k is known by (context of length k - 1, the token before it), so a chain of
+binary searches finds all of them, and no key outgrows 64 bits. Contexts end at the start of a
+document; those that begin with it are counted by occurrences, since nothing can precede it.
+
+B batch, T positions, V vocabulary, N tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hornbook.layers.documents import document_starts
+
+Ints = NDArray[np.int64]
+
+ENTRIES = 1 << 20  # of the tables, looked up at once
+
+
+def count_grams(
+    tokens: NDArray[np.integer], starts: Ints, order: int, vocab_size: int
+) -> list[tuple[Ints, Ints, Ints, Ints]]:
+    """For each length of context: keys, the pairs (context, next) that occur, how often, and of how
+    many different longer contexts' pairs each is the end. (contexts,), (pairs,) x 3."""
+    n = len(tokens) - 1
+    ids = tokens.astype(np.int64)
+    depth = np.arange(n) - np.repeat(starts[:-1], np.diff(starts)) + 1  # tokens since the start
+    context = np.zeros(n, dtype=np.int64)
+    position = np.arange(n)
+    keys = np.zeros(0, dtype=np.int64)
+    levels: list[tuple[Ints, Ints, Ints, Ints]] = []
+    for length in range(order):
+        if length > 0:
+            position = position[depth[position] >= length]
+            keys, rank = np.unique(
+                context[position] * vocab_size + ids[position - length + 1], return_inverse=True
+            )
+            context = np.full(n, -1, dtype=np.int64)
+            context[position] = rank
+        pairs, raw = np.unique(
+            context[position] * vocab_size + ids[position + 1], return_counts=True
+        )
+        levels.append((keys, pairs, raw, np.zeros(len(pairs), dtype=np.int64)))
+        if length > 0:
+            inside, _ = shorter_pairs(keys, pairs, levels[-2][1], vocab_size)
+            levels[-2][3][:] = np.bincount(inside, minlength=len(levels[-2][1]))
+    return levels
+
+
+def shorter_pairs(
+    keys: Ints, pairs: Ints, shorter: Ints, vocab_size: int
+) -> tuple[Ints, NDArray[np.bool_]]:
+    """Where each pair is among the pairs of contexts that are one token shorter, and whether it is
+    there, (pairs,) each. keys: of the pairs' contexts."""
+    context, following = np.divmod(pairs, vocab_size)
+    wanted = keys[context] // vocab_size * vocab_size + following
+    inside = np.searchsorted(shorter, wanted)
+    found = inside < len(shorter)
+    found[found] = shorter[inside[found]] == wanted[found]
+    return inside, found
+
+
+def discounts(counts: Ints) -> NDArray[np.float64]:
+    """The discounts of counts of 0, 1, 2 and 3 or more (Chen and Goodman 1999, equation 26)."""
+    n1, n2, n3, n4 = (float(np.sum(counts == c)) for c in (1, 2, 3, 4))
+    if not n1 * n2:
+        return np.array([0.0, 0.5, 0.75, 0.9])  # too few counts for an estimate
+    y = n1 / (n1 + 2 * n2)
+    d = [0.0, 1 - 2 * y * n2 / n1, 2 - 3 * y * n3 / n2, 3 - 4 * y * n4 / n3 if n3 else 1.5]
+    return np.clip(d, [0, 0.05, 0.05, 0.05], [0, 0.95, 1.95, 2.95])
+
+
+def find_contexts(
+    ids: Tensor, keys: Sequence[Tensor], vocab_size: int, end_id: int | None
+) -> Iterator[Tensor]:
+    """The context of each length before every prediction, (B, T) -> (B, T) for each entry of keys.
+
+    keys: of the contexts of each length, sorted; those of length 0 are not read. A context is its
+    rank among them, -1 where it was not counted or reaches beyond its document.
+    """
+    positions = torch.arange(ids.shape[1], device=ids.device).expand(ids.shape)
+    starts = torch.zeros_like(ids) if end_id is None else document_starts(ids, end_id)
+    context = torch.zeros_like(ids)
+    yield context
+    for length in range(1, len(keys)):
+        older = positions - length + 1
+        token = ids.gather(1, older.clamp(min=0))
+        found = find(keys[length], context * vocab_size + token)
+        context = torch.where((context >= 0) & (older >= starts), found, -1)
+        yield context
+
+
+def find(keys: Tensor, wanted: Tensor) -> Tensor:
+    """The rank of each wanted key among sorted keys, like wanted; -1 where it is not there."""
+    if not len(keys):
+        return torch.full_like(wanted, -1)
+    rank = torch.searchsorted(keys, wanted.contiguous()).clamp(max=len(keys) - 1)
+    return torch.where(keys[rank] == wanted, rank, -1)
+
+
+def add_entries(
+    p: Tensor,
+    rows: Tensor,
+    bounds: tuple[Tensor, Tensor],
+    following: Tensor,
+    value: Tensor,
+    scale: Tensor | None = None,
+) -> None:
+    """p[row, following[e]] += value[e], in place, for the entries e of each of these rows of p.
+
+    p (n, V), rows (r,). bounds: the first entry of each row, and the one after its last, (r,) each.
+    scale: a factor for each row, (r,).
+    """
+    first, count = bounds[0], bounds[1] - bounds[0]
+    # a frequent context is followed by up to V tokens: some rows at a time
+    piece = (count.cumsum(0) - 1).clamp(min=0) // ENTRIES
+    for n in torch.unique_consecutive(piece, return_counts=True)[1].tolist():
+        row = torch.arange(n, device=p.device).repeat_interleave(count[:n])
+        entry = torch.arange(len(row), device=p.device)
+        entry += (first[:n] - count[:n].cumsum(0) + count[:n])[row]
+        added = value[entry] if scale is None else value[entry] * scale[row]
+        p[rows[row], following[entry]] += added
+        rows, first, count = rows[n:], first[n:], count[n:]
+        scale = None if scale is None else scale[n:]

@@ -1,0 +1,196 @@
+"""Counts and a network as one: the network learns what counts cannot know.
+
+Counts know the exact past of a text after one second and never generalize; a network generalizes and
+takes long to learn even what follows `q`. A weighted mean of their probabilities (Jelinek and Mercer 1980;
+`hornbook mix`) is better than either. Better still is a network that is trained in the company of
+counts, as a *residual* of their log probabilities (Li et al. 2022, "N-gram is back: residual learning
+of neural text generation with n-gram language model"):
+
+    logits = f(ids, log p) + a(ids) * log p          log p: of Kneser-Ney counts, centered for f
+
+f is a GPT whose output layer begins as zero and a begins as 1, so training begins at the loss of counts
+and not at ln V, and every step is spent on what they do not know. Two more things:
+
+- **f reads log p.** Each token has a second embedding, and the input of a position is its token's
+  embedding plus the second embeddings of all tokens, weighted by their log probabilities. f need not
+  find out again what counts already say.
+- **a depends on the context.** How much counts are worth shows in how often each length of context was
+  seen, and in the entropy and the largest probability of counts and of f. a is 1 plus a small network
+  of these: Jelinek-Mercer's weights by the count of a context, learned.
+
+In training each token is predicted with the counts of all others (Ney, Essen and Kneser 1995;
+`models/kneser_ney.py`): with counts that contain the answer f would learn to copy them.
+What else was tried, and how much each is worth: docs/logbook.md, 2026-11-29.
+
+B batch, T positions, C channels (n_embd), V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from hornbook.config import ModelConfig
+from hornbook.errors import RunError
+from hornbook.models.base import DecodingState, LanguageModel, check_names
+from hornbook.models.cached import CachedModel, EmbeddingModel
+from hornbook.models.kneser_ney import KneserNey
+from hornbook.models.registry import construct, model_config
+
+GATE = 32  # hidden units of the network that weights the counts
+
+
+class HybridConfig(ModelConfig):
+    """The length of the counts, and the sizes of the network."""
+
+    name: Literal["hybrid"] = "hybrid"
+    order: int = Field(6, gt=0, le=32, description="tokens counted together: order - 1 of context")
+    network: Literal["gpt", "gpt2"] = Field("gpt", description="what is trained on the counts")
+    context_length: int = Field(64, gt=0, le=1 << 24, description="longest sequence, in tokens")
+    n_layer: int = Field(3, gt=0, le=512, description="blocks")
+    n_head: int = Field(2, gt=0, description="attention heads")
+    n_embd: int = Field(64, gt=0, description="channels")
+    dropout: float = Field(0.0, ge=0, lt=1, description="on the residual branches")
+
+    @model_validator(mode="after")
+    def _network_fits(self) -> Self:
+        self.network_config()
+        return self
+
+    def network_config(self) -> ModelConfig:
+        """The settings of the network: those above, and hidden layers of 3 (gpt) or 4 (gpt2) times
+        the channels. Raises ConfigError."""
+        fields = self.model_dump(exclude={"name", "network", "order"})
+        if self.network == "gpt":
+            fields |= {"n_kv_head": self.n_head, "n_hidden": 3 * self.n_embd}
+        return model_config({"name": self.network, **fields})
+
+
+class Hybrid(CachedModel):
+    """Kneser-Ney counts, a network that reads them, and the weight of the counts in the logits."""
+
+    counted = True
+    traceable = False  # how many counts there are depends on the context
+
+    def __init__(self, config: HybridConfig, vocab_size: int, end_id: int | None) -> None:
+        super().__init__(config, vocab_size, end_id, config.context_length)
+        self.counts = KneserNey(config, config.order, vocab_size, end_id)
+        network = construct(config.network_config(), vocab_size, end_id)
+        assert isinstance(network, EmbeddingModel)
+        self.network = network
+        self.count_embedding = nn.Embedding(vocab_size, config.n_embd)  # the second embedding
+        self.gate = nn.Sequential(
+            nn.Linear(config.order + 4, GATE), nn.Tanh(), nn.Linear(GATE, 1)
+        )
+        self.init_weights()
+
+    def init_weights(self) -> None:
+        """Begins as the counts: the output of the network is 0, and their weight 1.
+
+        | parameter               | from                |
+        | ----------------------- | ------------------- |
+        | network                 | as when it is alone |
+        | its output              | 0                   |
+        | second embedding        | N(0, 0.02)          |
+        | last layer of the gate  | 0                   |
+        """
+        nn.init.normal_(self.count_embedding.weight, std=0.02)
+        last = self.gate[-1]
+        for module in (self.network.output, last):
+            assert module is not None
+            for parameter in module.parameters():
+                nn.init.zeros_(parameter)
+
+    @property
+    def output(self) -> nn.Module:
+        """What computes the logits: the network's output layer, and the weight of the counts."""
+        return nn.ModuleList([self.network.output, self.gate])
+
+    @property
+    def parts(self) -> Mapping[str, LanguageModel]:
+        """The counts. The network reads them, so without them it is no model."""
+        return {"counts": self.counts}
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """(B, T) -> (B, T, V)."""
+        return self._logits(ids, None)
+
+    def training_logits(self, ids: Tensor, targets: Tensor) -> Tensor:
+        """The logits with each target left out of the counts that predict it."""
+        if targets.ndim == 2:
+            return self._logits(ids, targets)
+        last = torch.full_like(ids, -1)  # of windows the last position alone has a target
+        last[:, -1] = targets
+        return self._logits(ids, last)[:, -1]
+
+    def _logits(self, ids: Tensor, targets: Tensor | None) -> Tensor:
+        with torch.no_grad():
+            log_p, seen = self.counts.log_probs(ids, targets)
+        return self.join(self.network.forward(ids, self.embed_counts(log_p)), log_p, seen)
+
+    def embed_counts(self, log_p: Tensor) -> Tensor:
+        """The second embeddings weighted by the counts' log probabilities, (B, T, V) -> (B, T, C)."""
+        centered = (log_p - log_p.mean(-1, keepdim=True)) / 3  # about as large as 1
+        return centered @ self.count_embedding.weight
+
+    def join(self, logits: Tensor, log_p: Tensor, seen: Tensor) -> Tensor:
+        """logits + a * log p, (..., V); seen: how often each length of context was, (..., order)."""
+        logits = logits.float()
+        with torch.no_grad():
+            features = [torch.log1p(seen) / 4]
+            for log_q in (log_p, logits.log_softmax(-1)):
+                q = log_q.exp()
+                features += [-(q * log_q).sum(-1, keepdim=True), q.amax(-1, keepdim=True)]
+        a: Tensor = 1 + self.gate(torch.cat(features, -1)).float()
+        return logits + a * log_p
+
+    def empty_cache(self, ids: Tensor) -> list[Any]:
+        """That of the network."""
+        return self.network.empty_cache(ids)
+
+    def read(self, ids: Tensor, state: DecodingState) -> Tensor:
+        """(B, T) -> (B, V); the counts see the tokens before these in the state."""
+        n = ids.shape[1]
+        with torch.no_grad():
+            log_p, seen = self.counts.log_probs(state.ids[:, -(n + self.counts.order) :])
+        logits = self.network.read(ids, state, self.embed_counts(log_p[:, -n:]))
+        return self.join(logits, log_p[:, -1], seen[:, -1])
+
+    def fit(self, tokens: Tensor, starts: Tensor) -> None:
+        """Counts a part: tokens (N,) with the unit starts (units + 1,)."""
+        self.counts.fit(tokens, starts)
+
+    def fit_bytes(self, n_tokens: int) -> int:
+        """Those of the counts."""
+        return self.counts.fit_bytes(n_tokens)
+
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Counts, of any size, and parameters. Raises RunError where they do not fit."""
+        self.check_weights(weights)
+        counts, trained = _divided(weights)
+        self.counts.load_weights(counts)
+        self.load_state_dict(trained, strict=False)
+
+    def check_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Raises RunError where a name, shape or dtype does not fit."""
+        counts, trained = _divided(weights)
+        self.counts.check_weights(counts)
+        _, own = _divided(self.state_dict())
+        check_names(own.keys(), trained.keys())
+        for name, tensor in trained.items():
+            if tensor.shape != own[name].shape or tensor.dtype != own[name].dtype:
+                raise RunError(
+                    f"weights do not fit the model: {name}: found {tuple(tensor.shape)} "
+                    f"{tensor.dtype}, expected {tuple(own[name].shape)} {own[name].dtype}"
+                )
+
+
+def _divided(weights: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The weights of the counts, by their own names, and those that are trained."""
+    prefix = "counts."
+    counts = {n.removeprefix(prefix): t for n, t in weights.items() if n.startswith(prefix)}
+    return counts, {n: t for n, t in weights.items() if not n.startswith(prefix)}
