@@ -141,7 +141,12 @@ def test_matplotlib_is_imported_by_figures_alone() -> None:
 
 
 def test_no_model_imports_another() -> None:
-    shared = {"base", "cached", "kneser_ney", "registry"}  # a mixture finds its components in the registry
+    shared = {
+        "base",
+        "cached",
+        "kneser_ney",
+        "registry",
+    }  # a mixture finds its components in the registry
     own = {m for m in MODULES if layer(m) == "models" and m.split(".")[1] not in shared}
     for module in own - {"models.__init__"}:
         assert not GRAPH[module] & own - {module}, f"{module} imports another model"

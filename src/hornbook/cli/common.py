@@ -231,6 +231,15 @@ def with_error(loss: float | None, error: float | None) -> str:
     return number(loss) + ("" if error is None else f" (standard error {error:.4f})")
 
 
+def part_rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Rows of a table: the losses of the parts of a model that predict by themselves."""
+    parts = report.get("parts", {}).items()
+    return [
+        (f"{name} alone", f"{with_error(part['nats'], part['standard_error'])} nats per token")
+        for name, part in parts
+    ]
+
+
 def note(message: str) -> None:
     """Prints a line on stderr, after what has been printed on stdout."""
     sys.stdout.flush()

@@ -5,7 +5,16 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from hornbook.cli.common import Parser, note, number, print_json, table, visible, with_error
+from hornbook.cli.common import (
+    Parser,
+    note,
+    number,
+    part_rows,
+    print_json,
+    table,
+    visible,
+    with_error,
+)
 from hornbook.errors import RunError, counted
 from hornbook.runs.commands import resume_command
 
@@ -65,6 +74,7 @@ def _show(loaded: Run) -> None:
         rows += [
             ("steps", steps),
             (part, f"{loss} nats per token, {bits}"),
+            *part_rows(report),
             ("repeatable", report.get("determinism") or unknown),
             ("verdict", (report.get("novelty") or {}).get("verdict", "")),
             ("samples", "  ".join(visible(s)[:60] for s in report["samples"][:8])),

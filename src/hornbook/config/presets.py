@@ -47,7 +47,8 @@ def ladder(*, documents: bool) -> dict[str, Nested]:
         "counts-4": {"model": {"name": "ngram", "order": 4}},
         "counts-6": {"model": {"name": "ngram", "order": 6}},
     }
-    rungs |= {model: default(model, documents=documents) for model in _DEFAULTS}
+    trained = [model for model in _DEFAULTS if model != "hybrid"]  # which is two rungs as one
+    rungs |= {model: default(model, documents=documents) for model in trained}
     if documents:
         rungs["gpt"] = gpt_pairs()
     else:
@@ -179,6 +180,23 @@ def gpt_stream() -> Nested:
         "optim": _muon(0.02),
         "training": {"steps": 1200, "batch_size": 32},
     }
+
+
+def _hybrid(gpt: Nested) -> Nested:
+    """Counts of six tokens, and a GPT on top of them trained as it is alone."""
+    sizes = ("context_length", "n_layer", "n_head", "n_embd", "dropout")
+    model = {"name": "hybrid", "order": 6, **{name: gpt["model"][name] for name in sizes}}
+    return {**gpt, "model": model}
+
+
+def hybrid_documents() -> Nested:
+    """Counts and a small GPT for names, words, moves."""
+    return _hybrid(gpt_documents())
+
+
+def hybrid_stream() -> Nested:
+    """Counts and a GPT for a book or code: a few minutes on two cores."""
+    return _hybrid(gpt_stream())
 
 
 def gpt_shakespeare() -> Nested:
@@ -313,6 +331,7 @@ _DEFAULTS: dict[str, tuple[Preset, Preset]] = {  # model -> for documents, for a
     "gru": (partial(recurrent, "gru", steps=320), partial(recurrent, "gru", steps=640)),
     "gpt2": (gpt2_documents, notes_gpt),
     "gpt": (gpt_documents, gpt_stream),
+    "hybrid": (hybrid_documents, hybrid_stream),
 }
 OTHER_NAMES = {"batch-norm": "notes-mlp-bn", "batchnorm": "notes-mlp-bn"}  # -> a preset
 PRESETS: dict[str, Preset] = {

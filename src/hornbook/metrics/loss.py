@@ -90,13 +90,19 @@ def scored_logits(model: LanguageModel, n_tokens: int) -> int:
 
 @torch.inference_mode()
 def token_nats(
-    model: LanguageModel, part: Part, *, batch_tokens: int = BATCH_TOKENS, separate: bool = False
+    model: LanguageModel,
+    part: Part,
+    *,
+    batch_tokens: int = BATCH_TOKENS,
+    separate: bool = False,
+    trained_on: bool = False,
 ) -> Floats:
     """-log p of each predicted token of a part in nats, (n_targets,), in order.
 
     batch_tokens: how many are computed at once, at most; fewer where the vocabulary is large.
     separate: each unit has rows of its own, as short texts of a stream need: nothing in their ids
-    tells a model where one begins. The model is put into evaluation mode and back.
+    tells a model where one begins. trained_on: by `LanguageModel.training_logits`, for a part that the
+    model may have counted. The model is put into evaluation mode and back.
     """
     length = scored_row(model)
     overlap = model.context_length - 1 if model.sliding else 0
@@ -118,10 +124,9 @@ def token_nats(
         ids = tokens[index].long()
         if model.end_id is not None:
             ids = ids.masked_fill(torch.from_numpy(positions < 0).to(device), model.end_id)
-        logits = model(ids).float()
-        losses = F.cross_entropy(
-            logits.flatten(0, 1), tokens[index + 1].long().flatten(), reduction="none"
-        )
+        targets = tokens[index + 1].long()
+        logits = model.training_logits(ids, targets) if trained_on else model(ids)
+        losses = F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction="none")
         nats[positions[scored]] = losses.cpu().numpy()[scored.ravel()]
     model.train(was_training)
     return nats
@@ -154,9 +159,10 @@ def evaluate(model: LanguageModel, part: Part) -> Evaluation:
     return summarize(token_nats(model, part), part, max(model.context_length, 1))
 
 
-def mean_nats(model: LanguageModel, parts: Sequence[Part]) -> float:
-    """The mean loss over several parts together."""
-    return float(np.concatenate([token_nats(model, part) for part in parts]).mean())
+def mean_nats(model: LanguageModel, parts: Sequence[Part], *, trained_on: bool = False) -> float:
+    """The mean loss over several parts together; trained_on: see `token_nats`."""
+    nats = [token_nats(model, part, trained_on=trained_on) for part in parts]
+    return float(np.concatenate(nats).mean())
 
 
 @dataclass(frozen=True, repr=False)

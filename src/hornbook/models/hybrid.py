@@ -1,10 +1,10 @@
 """Counts and a network as one: the network learns what counts cannot know.
 
-Counts know the exact past of a text after one second and never generalize; a network generalizes and
-takes long to learn even what follows `q`. A weighted mean of their probabilities (Jelinek and Mercer 1980;
-`hornbook mix`) is better than either. Better still is a network that is trained in the company of
-counts, as a *residual* of their log probabilities (Li et al. 2022, "N-gram is back: residual learning
-of neural text generation with n-gram language model"):
+Counts know what followed the last few tokens after one second, but nothing of contexts that are merely
+alike. A network does, but takes long to learn even what follows `q`. The weighted mean of their
+probabilities (Jelinek and Mercer 1980; `hornbook mix`) is better than either. Better still is a network
+that is trained on top of counts, as a *residual* of their log probabilities (Li et al. 2022, "N-gram is
+back: residual learning of neural text generation with n-gram language model"):
 
     logits = f(ids, log p) + a(ids) * log p          log p: of Kneser-Ney counts, centered for f
 
@@ -83,9 +83,7 @@ class Hybrid(CachedModel):
         assert isinstance(network, EmbeddingModel)
         self.network = network
         self.count_embedding = nn.Embedding(vocab_size, config.n_embd)  # the second embedding
-        self.gate = nn.Sequential(
-            nn.Linear(config.order + 4, GATE), nn.Tanh(), nn.Linear(GATE, 1)
-        )
+        self.gate = nn.Sequential(nn.Linear(config.order + 4, GATE), nn.Tanh(), nn.Linear(GATE, 1))
         self.init_weights()
 
     def init_weights(self) -> None:
@@ -108,7 +106,7 @@ class Hybrid(CachedModel):
     @property
     def output(self) -> nn.Module:
         """What computes the logits: the network's output layer, and the weight of the counts."""
-        return nn.ModuleList([self.network.output, self.gate])
+        return nn.ModuleList(m for m in (self.network.output, self.gate) if m is not None)
 
     @property
     def parts(self) -> Mapping[str, LanguageModel]:

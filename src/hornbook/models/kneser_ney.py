@@ -1,28 +1,30 @@
 """Kneser-Ney counts that can leave one token out: what a network is trained on top of.
 
-As a model by itself it is `ngram` (`models/ngram.py`): interpolated modified Kneser-Ney. But a network
-that learned beside those counts would see, on every token of the training part, counts that contain this
-very token: with five tokens of context nearly all of them are certain and right. It would learn to trust
-them, and on another text they are often wrong. So in training each token is predicted by the counts
-of *all others* (leave-one-out: Ney, Essen and Kneser 1995), which is how they predict a new text.
+As a model by itself this is `ngram` (`models/ngram.py`): interpolated modified Kneser-Ney. But a network
+that is trained beside those counts would see, at every token of the training part, counts that contain
+this very token. With five tokens of context nearly all of them are certain and right; it would learn to
+trust them, and on another text they are often wrong. So in training each token is predicted by the counts
+of *all others* (leave-one-out; Ney, Essen and Kneser 1995), which is how counts predict a new text.
 
-Taking one occurrence of (context, token) away changes little, so that nothing is counted again. With
+Taking away one occurrence of a context h with the token w changes few numbers, so nothing is counted
+again. With
 
-    c(h, w)   the count of w after the context h: of the longest contexts, and of those that begin a
-              document, occurrences; of a shorter one, the different tokens before h w
-    n(h)      the sum over w of c(h, w)
-    D(c)      the discount of a count: 0, D1, D2, D3+ for 0, 1, 2, 3 or more
+    c(h, w)   the count of w after h: occurrences, if h is of the longest contexts or begins a document;
+              otherwise the number of different tokens that were seen before h w
+    n(h)      the sum of c(h, w) over w
+    D(c)      the discount of a count: 0, D1, D2 or D3+ for 0, 1, 2, or 3 and more
 
-    p(w | h) = (c(h, w) - D(c(h, w))) / n(h) + sum over v of D(c(h, v)) / n(h) * p(w | shorter h)
+    p(w | h) = (c(h, w) - D(c(h, w))) / n(h) + sum over v of D(c(h, v)) / n(h) * p(w | h without its oldest)
 
-leaving out an occurrence of h w makes c(h, w) and n(h) smaller by d and the sum of discounts by D(c(h, w)) -
-D(c(h, w) - d). d is 1 where c counts occurrences; where it counts different tokens, 1 if this was the only
-occurrence of the longer pair. The discounts stay those of the whole text.
+it makes c(h, w) and n(h) smaller by d, and the sum of discounts by D(c(h, w)) - D(c(h, w) - d). Where c
+counts occurrences, d is 1. Where it counts different tokens, d is 1 if the longer pair occurred only
+here, else 0. The discounts stay those of the whole text.
 
-Two approximations: in the first tokens of a row that begins in the midst of a text the longer context
-is not known, and d is taken to be 1; a text that is too large to be counted whole loses what was not in.
+Two approximations: for the first tokens of a row that begins in the midst of a text the longer context
+is not known, and d is 1; and of a text that is too large to be counted whole, tokens that were not
+counted are left out as if they had been.
 
-Only what was counted is saved (keys, pairs, occurrences); the rest follows from it.
+Only what was counted is saved (keys, pairs, occurrences); the other tables follow from it.
 
 B batch, T positions, V vocabulary, N tokens.
 """
@@ -51,6 +53,7 @@ from hornbook.layers.counts import (
 from hornbook.models.base import LanguageModel, check_names
 
 FIT_BYTES = 96  # for each token and length of context, at most
+UNFIT = "weights do not fit the model: tables of length {} are not counts of a text"
 SMALLEST = 1e-10  # probability whose logarithm is taken
 COUNTED = {"keys": torch.int64, "pairs": torch.int64, "raw": torch.int32}  # what is saved
 DERIVED = {  # what follows from it
@@ -151,7 +154,10 @@ class KneserNey(LanguageModel):
             if length < self.order - 1:
                 only = (raws[length + 1] == 1) | (contexts[length + 1] < 0)
                 d *= only.to(torch.int32)
-            count, discount = _at(self._table("count", length), place), self._table("discounts", length)
+            count, discount = (
+                _at(self._table("count", length), place),
+                self._table("discounts", length),
+            )
             fewer = count - d
             before, after = discount[count.clamp(max=3)], discount[fewer.clamp(max=3)]
             left = (count - before) - (fewer - after).clamp(min=0)
@@ -160,7 +166,9 @@ class KneserNey(LanguageModel):
 
     def fit(self, tokens: Tensor, starts: Tensor) -> None:
         """Counts a part: tokens (N,) with the unit starts (units + 1,). Replaces earlier counts."""
-        levels = count_grams(tokens.cpu().numpy(), starts.cpu().numpy(), self.order, self.vocab_size)
+        levels = count_grams(
+            tokens.cpu().numpy(), starts.cpu().numpy(), self.order, self.vocab_size
+        )
         self._derive([(keys, pairs, raw) for keys, pairs, raw, _ in levels])
 
     def _derive(self, levels: list[tuple[Ints, Ints, Ints]]) -> None:
@@ -170,17 +178,11 @@ class KneserNey(LanguageModel):
         for length, (keys, pairs, raw) in enumerate(levels):
             count, n = raw, max(1, len(keys))
             context, following = np.divmod(pairs, self.vocab_size)
-            if len(context) and not 0 <= context[0] <= context[-1] < n:
-                raise RunError(f"weights do not fit the model: pairs of length {length}: no such context")
             if length + 1 < len(levels):
                 longer, longer_pairs, _ = levels[length + 1]
-                if len(longer_pairs) and not len(longer) * self.vocab_size > longer_pairs.max():
-                    raise RunError(f"weights do not fit the model: pairs of length {length + 1}: no such context")
                 inside, known = shorter_pairs(longer, longer_pairs, pairs, self.vocab_size)
                 if not known.all():
-                    raise RunError(
-                        f"weights do not fit the model: pairs of length {length + 1} without shorter ones"
-                    )
+                    raise RunError(UNFIT.format(length + 1))
                 distinct = np.bincount(inside, minlength=len(pairs))
                 count = np.where(distinct > 0, distinct, raw)
             discount = discounts(count)
@@ -213,10 +215,10 @@ class KneserNey(LanguageModel):
             fits = len(pairs) == len(raw) and all(
                 not len(a) or (a[0] >= 0 and bool((np.diff(a) > 0).all())) for a in (keys, pairs)
             )
-            if not fits or (len(raw) and raw.min() < 1):
-                raise RunError(
-                    f"weights do not fit the model: tables of length {length} are not counts"
-                )
+            contexts = max(1, len(keys)) if length else 1
+            last = int(pairs[-1]) // self.vocab_size if len(pairs) else 0
+            if not fits or last >= contexts or (len(raw) and raw.min() < 1):
+                raise RunError(UNFIT.format(length))
             levels.append((keys, pairs, raw))
         self._derive(levels)
 
@@ -234,7 +236,7 @@ class KneserNey(LanguageModel):
 
 @dataclass(frozen=True)
 class _Removed:
-    """What is taken away, of each row: from n, from the sum of discounts, from the target's c - D(c)."""
+    """What is taken away, (rows,) each: from n, the sum of discounts, and the target's c - D(c)."""
 
     d: Tensor
     freed: Tensor

@@ -95,7 +95,9 @@ class NGram(LanguageModel):
 
     def fit(self, tokens: Tensor, starts: Tensor) -> None:
         """Counts a part: tokens (N,) with the unit starts (units + 1,). Replaces earlier counts."""
-        levels = count_grams(tokens.cpu().numpy(), starts.cpu().numpy(), self.order, self.vocab_size)
+        levels = count_grams(
+            tokens.cpu().numpy(), starts.cpu().numpy(), self.order, self.vocab_size
+        )
         device = self.device
         for length, (keys, pairs, raw, distinct) in enumerate(levels):
             longest = length == self.order - 1
@@ -164,4 +166,3 @@ class NGram(LanguageModel):
                     f"weights do not fit the model: {name}: found {tuple(weights[name].shape)} "
                     f"{weights[name].dtype}, expected a vector of {dtype}"
                 )
-

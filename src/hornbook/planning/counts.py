@@ -1,4 +1,4 @@
-"""What a count model takes, known before anything is counted."""
+"""What counting takes, known before anything is counted."""
 
 from __future__ import annotations
 

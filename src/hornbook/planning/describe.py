@@ -30,6 +30,8 @@ def describe(plan: Plan) -> list[tuple[str, str]]:
     sizes = " / ".join(f"{size:,}" for size in split.sizes)
     again = "" if split.held_out else "; validation is the training part again"
     count = "fitted by counting" if shape.fitted else f"{shape.n_parameters:,} parameters"
+    if shape.counted and not shape.fitted:
+        count += " and counts of the training part"
     lines = [  # what, how, and the decision that it comes from
         ("corpus", f"{corpus.source}: {corpus.kind} ({corpus.why_kind})", ""),
         ("tokenizer", f"{tokenizer.kind}, {tokenizer.vocab_size} tokens", ""),

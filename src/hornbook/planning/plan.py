@@ -25,6 +25,7 @@ from hornbook.planning.decide.time_budget import TimeBudget
 from hornbook.planning.decision import Decision
 from hornbook.planning.shape import Shape, draw_of
 from hornbook.planning.tuning import LARGE_PART, TRAINING_SAMPLE
+from hornbook.stages import stage
 
 WINDOWS = 1 << 14  # contexts of the training part computed at once
 
@@ -65,11 +66,16 @@ class Plan:
         return self.shape.tokens_per_step(self.config.training.batch_size)
 
     def build_model(self) -> LanguageModel:
-        """The model with its first weights, and faster kernels unless the settings ask for the
-        reference. Seeds torch's global generator."""
+        """The model with its first weights, what it counts of the training part counted, and faster
+        kernels unless the settings ask for the reference. Seeds torch's global generator."""
         tokenizer, training = self.data.tokenizer, self.config.training
         torch.manual_seed(training.seed)
         model = build_model(self.config.model, tokenizer.vocab_size, tokenizer.end_id)
+        if model.counted:
+            with stage("counting"):
+                part = self.data.train.subset(LARGE_PART, tokenizer)
+                tokens = torch.from_numpy(part.tokens.astype("int64"))
+                model.fit(tokens, torch.from_numpy(part.starts))
         model = model.to(self.device)
         if not training.reference:
             install(model)

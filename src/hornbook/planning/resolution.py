@@ -121,6 +121,8 @@ class Resolution:
 
     def _decide_execution(self) -> None:
         draft = self.draft
+        if self.shape.counted:
+            counts_memory(self._plan())  # refused before anything is counted
         self.bench = bench = Bench(self._plan())
         self.decisions["threads"] = execution.threads(
             draft["training.threads"],
@@ -203,6 +205,7 @@ class Resolution:
             self.decisions["compiled"] = self._compilation(bench, time_budget, estimate)
         return self._plan(
             *self._text_notes(),
+            *self._counting_notes(),
             *self._vocabulary_notes(),
             *notes,
             step_seconds=step_seconds or bench.seconds.get(bench.plan.threads),
@@ -213,9 +216,7 @@ class Resolution:
 
     def plan_of_counts(self) -> Plan:
         """The plan of a model that is fitted in one pass: there is nothing else to decide."""
-        notes = []
-        if self.data.train.n_targets > LARGE_PART:
-            notes.append(f"counts about {LARGE_PART:,} tokens, spread over the training part")
+        notes = self._counting_notes()
         if self.draft["training.minutes"] is not None:
             notes.append("counts are fitted in one pass, whatever the minutes")
         if self.draft["training.epochs"] is not None:
@@ -258,6 +259,8 @@ class Resolution:
         steps_form = can_compile_steps(bench.model, plan.build_batches(), plan.config)
         form: Form = "steps" if steps_form and plan.precision == "fp32" else "loss"
         fixed, least = self._fixed(), execution.worthwhile_seconds(form)
+        if plan.shape.counted:
+            fixed = "counts are looked up, which is not compiled"
         too_short = time_budget is not None and 60 * time_budget.minutes < least
         if too_short and training.compile == "auto":
             fixed = fixed or "it would not save time within the time budget"
@@ -283,6 +286,12 @@ class Resolution:
         longer_than = f"{'is' if longer == 1 else 'are'} longer than the context of {context}"
         note = f"{counted(longer, 'document')} {longer_than}: read in pieces"
         return [note] if longer else []
+
+    def _counting_notes(self) -> list[str]:
+        """That a large text is counted in part."""
+        if not self.shape.counted or self.data.train.n_targets <= LARGE_PART:
+            return []
+        return [f"counts about {LARGE_PART:,} tokens, spread over the training part"]
 
     def _vocabulary_notes(self) -> list[str]:
         """What a large vocabulary costs."""

@@ -46,8 +46,10 @@ def plan_of_run(
         notes=notes,
         **hardware,
     )
-    fitted = plan.shape.fitted
-    memory, decision = counts_memory(plan) if fitted else Bench(plan).estimate_memory()
+    if plan.shape.counted:  # refused before anything is counted
+        memory, decision = counts_memory(plan)
+    if not plan.shape.fitted:
+        memory, decision = Bench(plan).estimate_memory()
     return replace(
         plan, memory=memory, decisions=MappingProxyType({**decisions, "memory": decision})
     )

@@ -26,6 +26,7 @@ class Shape:
     """
 
     n_parameters: int
+    counted: bool
     fitted: bool
     context_length: int
     examples: Examples
@@ -51,6 +52,7 @@ class Shape:
             batches = build_batches(data.train, examples, row.value, draw_of(training))
         return cls(
             n_parameters=model.n_parameters,
+            counted=model.counted,
             fitted=model.fitted,
             context_length=model.context_length,
             examples=examples,

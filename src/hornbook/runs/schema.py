@@ -125,6 +125,7 @@ class Report(_Strict, extra="allow"):
     seconds: float
     loss: float | None
     validation: Losses
+    parts: dict[str, Losses] = {}
     held_out: bool = True
     samples: list[str]
     determinism: str = ""

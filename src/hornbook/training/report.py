@@ -56,6 +56,7 @@ def write_report(
     if not plan.config.training.reference:
         install(model)
     validation = evaluate(model, plan.data.validation)
+    parts = {n: evaluate(part, plan.data.validation).to_json() for n, part in model.parts.items()}
     log, documents = run.log, plan.data.documents
     samples = draw_samples(plan, model, KEPT)
     newest = log[-1] if log else {"step": 0, "tokens": 0, "seconds": 0}
@@ -76,6 +77,8 @@ def write_report(
         "determinism": determinism(plan),
         "samples": samples,
     }
+    if parts:
+        report["parts"] = parts
     if state is not None and len(state.schedule.segments) > 1:
         report["schedule"] = [list(segment) for segment in state.schedule.segments]
     if documents:

@@ -10,8 +10,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from hornbook.config import read_settings
 from hornbook.data.training_data import tokenize
 from hornbook.engine.device import deterministic_algorithms, use_threads
@@ -25,7 +23,7 @@ from hornbook.planning.plan import Plan
 from hornbook.planning.request import Request
 from hornbook.planning.resolve import resolve
 from hornbook.planning.resume import plan_of_run
-from hornbook.planning.tuning import LARGE_PART, STATES_ON_DISK
+from hornbook.planning.tuning import STATES_ON_DISK
 from hornbook.process import training_state
 from hornbook.runs.commands import resume_command
 from hornbook.runs.directory import (
@@ -215,12 +213,8 @@ def _train(
 
 def _fit(plan: Plan) -> tuple[LanguageModel, float]:
     """A count model fitted to the training part, and the seconds that took."""
-    begin, model = time.perf_counter(), plan.build_model()
-    with stage("counting"):
-        part = plan.data.train.subset(LARGE_PART, plan.data.tokenizer)
-        tokens = torch.from_numpy(part.tokens.astype("int64"))
-        model.fit(tokens, torch.from_numpy(part.starts))
-    return model, time.perf_counter() - begin
+    begin = time.perf_counter()
+    return plan.build_model(), time.perf_counter() - begin
 
 
 def _write_counts(

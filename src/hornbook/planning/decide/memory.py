@@ -85,13 +85,15 @@ def weights_bytes(model: LanguageModel, config: RunConfig) -> int:
 
 
 def model_bytes(model: LanguageModel) -> int:
-    """Bytes of parameters and buffers."""
-    return sum(int(tensor.nbytes) for tensor in model.state_dict().values())
+    """Bytes of parameters and buffers, also of those that are not saved."""
+    return sum(int(tensor.nbytes) for tensor in (*model.parameters(), *model.buffers()))
 
 
 def scoring_bytes(model: LanguageModel, n_tokens: int) -> int:
     """Bytes of the logits while a part of so many tokens is scored."""
-    return tuning.SCORING_COPIES * 4 * scored_logits(model, n_tokens)
+    # a network on top of counts: the log probabilities of both, and as many of the whole
+    both = 2 if model.counted and not model.fitted else 1
+    return both * tuning.SCORING_COPIES * 4 * scored_logits(model, n_tokens)
 
 
 def estimate_memory(

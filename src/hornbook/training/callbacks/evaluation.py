@@ -47,7 +47,7 @@ class Evaluator(SpacedCallback):
             with autocast(trainer.plan.device, trainer.plan.precision):
                 record["val_loss"] = mean_nats(model, [trainer.plan.data.validation])
                 if sample := trainer.plan.training_sample:
-                    record["train_loss"] = mean_nats(model, sample)
+                    record["train_loss"] = mean_nats(model, sample, trained_on=True)
             train_loss = record.get("train_loss", record["loss"])
             # untrained weights are a yardstick: they are kept only where there are no others
             if state.step and state.history.add(state.step, train_loss, record["val_loss"]):
