@@ -1,10 +1,10 @@
 """Kneser-Ney counts that can leave one token out: what a network is trained on top of.
 
-As a model by itself this is `ngram` (`models/ngram.py`): interpolated modified Kneser-Ney. But a network
-that is trained beside those counts would see, at every token of the training part, counts that contain
-this very token. With five tokens of context nearly all of them are certain and right; it would learn to
-trust them, and on another text they are often wrong. So in training each token is predicted by the counts
-of *all others* (leave-one-out; Ney, Essen and Kneser 1995), which is how counts predict a new text.
+As a model by itself this is `ngram` (`models/ngram.py`): interpolated modified Kneser-Ney. But a
+network that is trained beside those counts would see, at every token of the training part, counts that
+contain this very token. With five tokens of context nearly all of them are certain and right; it would
+learn to trust them, and on another text they are often wrong. So in training each token is predicted by
+the counts of *all others* (leave-one-out; Ney, Essen and Kneser 1995), as counts predict a new text.
 
 Taking away one occurrence of a context h with the token w changes few numbers, so nothing is counted
 again. With
@@ -14,7 +14,7 @@ again. With
     n(h)      the sum of c(h, w) over w
     D(c)      the discount of a count: 0, D1, D2 or D3+ for 0, 1, 2, or 3 and more
 
-    p(w | h) = (c(h, w) - D(c(h, w))) / n(h) + sum over v of D(c(h, v)) / n(h) * p(w | h without its oldest)
+    p(w | h) = (c(h, w) - D(c(h, w))) / n(h) + sum over v of D(c(h, v)) / n(h) * p(w | shorter h)
 
 it makes c(h, w) and n(h) smaller by d, and the sum of discounts by D(c(h, w)) - D(c(h, w) - d). Where c
 counts occurrences, d is 1. Where it counts different tokens, d is 1 if the longer pair occurred only
@@ -215,8 +215,8 @@ class KneserNey(LanguageModel):
             fits = len(pairs) == len(raw) and all(
                 not len(a) or (a[0] >= 0 and bool((np.diff(a) > 0).all())) for a in (keys, pairs)
             )
-            contexts = max(1, len(keys)) if length else 1
-            last = int(pairs[-1]) // self.vocab_size if len(pairs) else 0
+            contexts = len(keys) if length else 1
+            last = int(pairs[-1]) // self.vocab_size if len(pairs) else -1
             if not fits or last >= contexts or (len(raw) and raw.min() < 1):
                 raise RunError(UNFIT.format(length))
             levels.append((keys, pairs, raw))

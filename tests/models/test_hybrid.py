@@ -1,0 +1,161 @@
+"""Counts and a network as one: what it begins as, and that it becomes better."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from hornbook.api import Run, resume, train
+from hornbook.errors import ConfigError
+from hornbook.metrics.loss import batch_loss, evaluate, token_nats
+from hornbook.models.hybrid import Hybrid
+from hornbook.models.registry import build_model, model_config
+from hornbook.training.callbacks.base import Callback
+from tests.conftest import tiny_model
+from tests.models.test_kneser_ney import as_part, sequences
+
+SMALL = {
+    "model": {"order": 5, "context_length": 32, "n_layer": 1, "n_head": 2, "n_embd": 16},
+    "training": {
+        "batch_size": 8, "eval_count": 4, "sample_count": 0, "threads": 1,
+        "examples": "sequences",
+    },
+}  # fmt: skip
+
+
+def fresh(*, documents: bool, network: str = "gpt") -> Hybrid:
+    sizes = {"order": 4, "context_length": 16, "n_layer": 1, "n_head": 2, "n_embd": 16}
+    config = model_config({"name": "hybrid", "network": network, "dropout": 0.0, **sizes})
+    model = build_model(config, 5, 0 if documents else None)
+    assert isinstance(model, Hybrid)
+    model.fit(*as_part(sequences(documents=documents)))
+    return model
+
+
+@pytest.mark.parametrize("network", ["gpt", "gpt2"])
+@pytest.mark.parametrize("documents", [True, False])
+def test_it_begins_as_the_counts(documents: bool, network: str) -> None:
+    model = fresh(documents=documents, network=network)
+    torch.manual_seed(0)
+    ids, targets = torch.randint(5, (2, 3, 16))
+    torch.testing.assert_close(model(ids).log_softmax(-1), model.counts(ids))
+    left_out = model.counts.training_logits(ids, targets)
+    torch.testing.assert_close(model.training_logits(ids, targets).log_softmax(-1), left_out)
+
+
+def test_the_loss_that_is_trained_on_leaves_each_target_out() -> None:
+    model = fresh(documents=False)
+    tokens, _ = as_part(sequences(documents=False))
+    ids, targets = tokens[None, :16], tokens[None, 1:17]
+    plain = torch.nn.functional.cross_entropy(model(ids)[0], targets[0])
+    assert batch_loss(model, ids, targets) > plain + 0.05
+
+
+def test_the_loss_of_windows_is_that_of_their_last_position() -> None:
+    model = fresh(documents=False)
+    tokens, _ = as_part(sequences(documents=False))
+    rows = tokens[:20].unfold(0, 17, 1)  # (4, 17)
+    ids, targets = rows[:, :-1], rows[:, 1:]
+    last = model.training_logits(ids, targets)[:, -1]
+    torch.testing.assert_close(model.training_logits(ids, targets[:, -1]), last)
+
+
+@pytest.mark.parametrize("end_id", [0, None])
+@pytest.mark.parametrize("window", ["half", "sliding"])
+def test_decoding_equals_forward_also_beyond_the_context(end_id: int | None, window: str) -> None:
+    model = tiny_model("hybrid", 12, end_id)
+    torch.manual_seed(1)
+    ids = torch.randint(1, 12, (3, 40))
+    n = model.context_length
+    with torch.no_grad():
+        logits, state = model.start(ids[:, :3], "half" if window == "half" else "sliding")
+        for t in range(3, 40):
+            read = ids[:, t - state.ids.shape[1] : t]
+            torch.testing.assert_close(logits, model(read)[:, -1], atol=1e-4, rtol=1e-4)
+            logits = model.step(ids[:, t], state)
+    assert state.ids.shape[1] <= n
+
+
+def test_gradients_reach_every_parameter() -> None:
+    model = tiny_model("hybrid", 12).train()
+    ids, targets = torch.randint(1, 12, (2, 4, 16))
+    batch_loss(model, ids, targets).backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().max() > 0, name
+
+
+def test_a_network_that_cannot_be_built_is_refused_with_its_settings() -> None:
+    with pytest.raises(ConfigError, match="n_head"):
+        model_config({"name": "hybrid", "n_embd": 32, "n_head": 5})
+
+
+class Stop(Callback):
+    """Stops a run as Ctrl-C does."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def post_step(self, step: int) -> None:
+        if step + 1 == self.step:
+            self.trainer.signals.append(2)
+
+
+def text(folder: Path) -> Path:
+    """A stream that counts alone predict badly: which of two words comes next was said long before."""
+    rng = np.random.default_rng(0)
+    lines = []
+    for _ in range(500):
+        word = ["north", "south"][int(rng.integers(2))]
+        way = "".join(rng.choice(list("abcdefgh"), 6))
+        lines.append(f"{word} {way} {word}.")
+    path = folder / "ways.txt"
+    path.write_text("\n".join(lines), "utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def hybrid_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp("hybrid")
+    return train(
+        str(text(folder)), model="hybrid", steps=120, out=folder / "run", precision="fp32",
+        settings={**SMALL, "data": {"kind": "stream"}},
+    )  # fmt: skip
+
+
+def test_trained_a_little_it_beats_the_counts_on_held_out_text(hybrid_run: Run) -> None:
+    report = hybrid_run.report
+    whole, counts = report["validation"]["nats"], report["parts"]["counts"]["nats"]
+    assert whole < counts - 0.05
+    assert evaluate(hybrid_run.model.parts["counts"], hybrid_run.part("val")).nats == counts
+    first = hybrid_run.log[0]  # begins at the loss of the counts, which see less at a row's start
+    assert abs(first["val_loss"] - counts) < 0.1
+
+
+def test_the_loss_on_the_training_part_is_as_if_it_had_not_been_counted(hybrid_run: Run) -> None:
+    first = hybrid_run.log[0]
+    assert abs(first["train_loss"] - first["val_loss"]) < 0.1
+    nats = token_nats(hybrid_run.model.parts["counts"], hybrid_run.part("train"))
+    assert nats.mean() < first["train_loss"] - 0.1
+
+
+def test_an_interrupted_run_ends_as_one_that_was_not(hybrid_run: Run, tmp_path: Path) -> None:
+    from hornbook.errors import HornbookError
+    from hornbook.training.interrupts import Interrupted
+
+    settings = {**SMALL, "data": {"kind": "stream"}}
+    with pytest.raises((Interrupted, HornbookError, KeyboardInterrupt)):
+        train(
+            str(text(tmp_path)), model="hybrid", steps=120, out=tmp_path / "run", precision="fp32",
+            settings=settings, callbacks=[Stop(50)],
+        )  # fmt: skip
+    resume(tmp_path / "run")
+    run = Run.load(tmp_path / "run")
+    for (name, a), b in zip(
+        run.model.state_dict().items(), hybrid_run.model.state_dict().values(), strict=True
+    ):
+        assert torch.equal(a, b), name
+    assert run.report["validation"] == hybrid_run.report["validation"]
