@@ -71,6 +71,7 @@ def test_muon_takes_no_matrix_whose_rows_or_columns_are_tokens(model_name: str, 
         model = build_model(config, vocab, 0)
     optimizer = build_optimizer(model, OptimConfig(name="muon"), model.output)
     by_muon = {id(p) for g in optimizer.param_groups if g["muon"] for p in g["params"]}
+    of_output = {id(p) for p in model.output.parameters()} if model.output is not None else set()
     for name, parameter in model.named_parameters():
-        of_tokens = vocab in parameter.shape or "embedding" in name
+        of_tokens = vocab in parameter.shape or "embedding" in name or id(parameter) in of_output
         assert (id(parameter) in by_muon) == (parameter.ndim == 2 and not of_tokens), name

@@ -183,7 +183,9 @@ def test_damaged_best_weights_are_reported_and_replaced(done: int, copy: Path) -
 def test_without_any_best_the_last_weights_are_kept(
     corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hornbook.training.callbacks.evaluation.mean_nats", lambda *_: math.inf)
+    monkeypatch.setattr(
+        "hornbook.training.callbacks.evaluation.mean_nats", lambda *_, **__: math.inf
+    )
     run = hornbook.train(str(corpus), out=tmp_path / "r", settings=SETTINGS)
     assert run.report["best_step"] == 12
     assert math.isfinite(run.report["validation"]["nats"])

@@ -168,9 +168,10 @@ class LanguageModel(nn.Module, ABC):
 
     @property
     def output(self) -> nn.Module | None:
-        """The module that computes the logits, whose weight has a row or column for each token.
+        """The module that computes the logits, whose weights have a row or column for each token, or
+        scale logits.
 
-        The optimizer does not treat it as hidden. None in a model without one.
+        The optimizer does not treat them as hidden. None in a model without one.
         """
         return None
 

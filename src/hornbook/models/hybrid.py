@@ -137,13 +137,14 @@ class Hybrid(CachedModel):
 
     def join(self, logits: Tensor, log_p: Tensor, seen: Tensor) -> Tensor:
         """logits + a * log p, (..., V); seen: how often each length of context was, (..., order)."""
-        logits = logits.float()
+        if logits.dtype == torch.bfloat16:
+            logits = logits.float()
         with torch.no_grad():
             features = [torch.log1p(seen) / 4]
             for log_q in (log_p, logits.log_softmax(-1)):
                 q = log_q.exp()
                 features += [-(q * log_q).sum(-1, keepdim=True), q.amax(-1, keepdim=True)]
-        a: Tensor = 1 + self.gate(torch.cat(features, -1)).float()
+        a: Tensor = 1 + self.gate(torch.cat(features, -1)).to(logits.dtype)
         return logits + a * log_p
 
     def empty_cache(self, ids: Tensor) -> list[Any]:

@@ -110,16 +110,17 @@ class KneserNey(LanguageModel):
         contexts = [context.flatten() for context in found]
         wanted = None if targets is None else targets.flatten()
         removed = None if wanted is None else self._removed(contexts, wanted)
-        p = ids.new_full((ids.numel(), self.vocab_size), 1 / self.vocab_size, dtype=torch.float32)
+        dtype = self._table("left", 0).dtype
+        p = ids.new_full((ids.numel(), self.vocab_size), 1 / self.vocab_size, dtype=dtype)
         totals = []
         for length, context in enumerate(contexts):
             rank = context.clamp(min=0)
             total, freed = self._table("total", length)[rank], self._table("freed", length)[rank]
             if removed is not None:
                 total, freed = total - removed[length].d, freed - removed[length].freed
-            total = torch.where(context >= 0, total, 0.0)
-            share = torch.where(total > 0, 1 / total, 0.0)  # of one count
-            p *= torch.where(total > 0, freed * share, 1.0)[:, None]
+            total = total.masked_fill(context < 0, 0.0)
+            share = (1 / total).masked_fill(total <= 0, 0.0)  # of one count
+            p *= (freed * share).masked_fill(total <= 0, 1.0)[:, None]
             self._add(length, context, share, p)
             if removed is not None and wanted is not None:
                 less = (removed[length].left * share)[:, None]
@@ -161,7 +162,7 @@ class KneserNey(LanguageModel):
             fewer = count - d
             before, after = discount[count.clamp(max=3)], discount[fewer.clamp(max=3)]
             left = (count - before) - (fewer - after).clamp(min=0)
-            removed.append(_Removed(d.float(), before - after, left))
+            removed.append(_Removed(d.to(left.dtype), before - after, left))
         return removed
 
     def fit(self, tokens: Tensor, starts: Tensor) -> None:
