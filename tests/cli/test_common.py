@@ -51,6 +51,14 @@ def test_a_loss_that_is_not_finite_is_infinite() -> None:
     assert (number(1.23456), number(None), number(math.inf)) == ("1.2346", "infinite", "infinite")
 
 
+def test_the_parts_of_a_model_have_a_row_each() -> None:
+    losses = {"nats": 1.5, "standard_error": 0.01}
+    report = {"parts": {"counts": losses}, "validation": losses}
+    expected = "1.5000 (standard error 0.0100) nats per token"
+    assert common.part_rows(report) == [("counts alone", expected)]
+    assert common.part_rows({"validation": losses}) == []
+
+
 def test_a_picture_is_refused_before_it_is_computed(tmp_path: Path) -> None:
     check_picture(None)
     check_picture(tmp_path / "x.pdf")

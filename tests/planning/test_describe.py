@@ -77,6 +77,13 @@ def test_windows_streams_counts_and_nothing_held_out_are_said(
     assert counts["model"] == "ngram, fitted by counting"
     assert not {"steps", "threads"} & counts.keys()
     assert counts["memory"].startswith("about")
+    tiny: Nested = {
+        "model": {"n_layer": 1, "n_head": 2, "n_embd": 16},
+        "training": {"compile": "auto"},
+    }
+    both = dict(describe(plan_of(words_file, tiny, model="hybrid", steps=3)))
+    assert both["model"].endswith(" parameters and counts of the training part")
+    assert both["compiled"].startswith("no (counts")
     again: Nested = {"data": {"validation": 0}}
     lines = dict(describe(plan_of(words_file, merge(TINY_GPT, again))))
     assert lines["split"].endswith("validation is the training part again")

@@ -103,6 +103,35 @@ def test_counts_have_nothing_to_decide(words_file: Path) -> None:
     assert "counts are fitted in one pass, whatever the minutes" in plan.notes
 
 
+HYBRID: Nested = {"model": {"n_layer": 1, "n_head": 2, "n_embd": 16}}
+
+
+def test_a_network_on_counts_is_planned_as_one_that_is_trained(words_file: Path) -> None:
+    compiled: Nested = {"training": {"compile": "yes"}}
+    plan = plan_of(words_file, merge(HYBRID, compiled), model="hybrid", steps=3)
+    assert plan.shape.counted
+    assert not plan.shape.fitted
+    assert plan.config.training.steps == 3
+    assert plan.compiled == "no"
+    model = plan.build_model()
+    assert model.parts["counts"].n_parameters > 0  # counted before the first step
+    assert plan.memory is not None
+    tables = sum(t.nbytes for t in model.buffers())
+    assert plan.memory.weights > tables
+
+
+def test_what_cannot_be_counted_is_refused_before_it_is_counted(
+    words_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fit(*_: object) -> None:
+        raise AssertionError("counted")
+
+    monkeypatch.setattr("hornbook.models.hybrid.Hybrid.fit", fit)
+    monkeypatch.setattr("hornbook.planning.decide.memory.available_bytes", lambda _: 500_000)
+    with pytest.raises(ConfigError, match=r"counting needs .*lower --model\.order"):
+        plan_of(words_file, HYBRID, model="hybrid", steps=3)
+
+
 def epochs(plan: Any) -> float:
     return float(plan.tokens_per_step * plan.config.training.steps / plan.shape.n_train)
 
