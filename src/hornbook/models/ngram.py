@@ -18,7 +18,8 @@ B batch, T positions, V vocabulary, N tokens.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -110,28 +111,21 @@ class NGram(LanguageModel):
 
     def fit(self, tokens: Tensor, starts: Tensor) -> None:
         """Counts a part: tokens (N,) with the unit starts (units + 1,). Replaces earlier counts."""
-        levels = _count(tokens.cpu().numpy(), starts.cpu().numpy(), self.order, self.vocab_size)
+        levels = count_levels(
+            tokens.cpu().numpy(), starts.cpu().numpy(), self.order, self.vocab_size
+        )
         device = self.device
-        for length, (keys, pairs, raw, distinct) in enumerate(levels):
+        for length, level in enumerate(levels):
+            n = level.n_contexts
+            context, following = np.divmod(level.pairs, self.vocab_size)
             longest = length == self.order - 1
-            n = max(1, len(keys))
-            context, following = np.divmod(pairs, self.vocab_size)
             if self.smoothing == "kneser-ney":
-                count = raw if longest else np.where(distinct > 0, distinct, raw)
-                left = count - _discounts(count)[np.minimum(count, 3)]
-                total = np.bincount(context, count, n)
-            else:  # shorter contexts count only where a document begins, as there is no longer one
-                closed = np.bincount(context, distinct, n) == 0
-                count = np.where(longest | closed[context], raw, 0)
-                left = count.astype(np.float64)
-                counted = np.bincount(context, count, n)
-                total = counted + self.k * self.vocab_size * (counted > 0)
-            # contexts that no prediction was counted in leave p as it is
-            value = left / np.maximum(total, 1e-300)[context]
-            backoff = np.where(total > 0, 1 - np.bincount(context, value, n), 1.0)
+                value, backoff = kneser_ney(level, self.vocab_size, longest=longest)
+            else:
+                value, backoff = self._add_k(level, longest=longest)
             tables = {
-                "keys": keys,
-                "backoff": np.maximum(backoff, 0),
+                "keys": level.keys,
+                "backoff": backoff,
                 "offsets": np.concatenate([[0], np.cumsum(np.bincount(context, minlength=n))]),
                 "next": following,
                 "value": value,
@@ -139,6 +133,16 @@ class NGram(LanguageModel):
             for table, dtype in TABLES.items():
                 array = torch.from_numpy(np.ascontiguousarray(tables[table]))
                 self.register_buffer(f"{table}_{length}", array.to(dtype).to(device))
+
+    def _add_k(self, level: Level, *, longest: bool) -> tuple[Floats, Floats]:
+        """Values of pairs and backoffs of contexts: shorter contexts count only where a document
+        begins, as there is no longer one."""
+        context, n = level.pairs // self.vocab_size, level.n_contexts
+        closed = np.bincount(context, level.distinct, n) == 0
+        count = np.where(longest | closed[context], level.raw, 0)
+        counted = np.bincount(context, count, n)
+        total = counted + self.k * self.vocab_size * (counted > 0)
+        return _divided(count.astype(np.float64), total, context)
 
     @property
     def n_parameters(self) -> int:
@@ -178,20 +182,38 @@ class NGram(LanguageModel):
 
 
 Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
 
-def _count(
+@dataclass(frozen=True)
+class Level:
+    """What occurs after contexts of one length: the contexts' keys, (contexts,); the pairs (context,
+    next) as context * vocab_size + next, how often each occurs, and of how many different longer
+    contexts' pairs it is the end, (pairs,)."""
+
+    keys: Ints
+    pairs: Ints
+    raw: Ints
+    distinct: Ints
+
+    @property
+    def n_contexts(self) -> int:
+        """How many contexts; the empty one has no key."""
+        return max(1, len(self.keys))
+
+
+def count_levels(
     tokens: NDArray[np.integer], starts: Ints, order: int, vocab_size: int
-) -> list[tuple[Ints, Ints, Ints, Ints]]:
-    """For each length of context: keys, the pairs (context, next) that occur, how often, and of how
-    many different longer contexts' pairs each is the end. (contexts,), (pairs,) x 3."""
+) -> Iterator[Level]:
+    """The level of each length of context from 0 to order - 1, of a part: tokens (N,) with the unit
+    starts (units + 1,). Only two are in memory at a time."""
     n = len(tokens) - 1
     ids = tokens.astype(np.int64)
-    depth = np.arange(n) - np.repeat(starts[:-1], np.diff(starts)) + 1  # tokens since the start
+    depth = unit_depths(starts)
     context = np.zeros(n, dtype=np.int64)
     position = np.arange(n)
     keys = np.zeros(0, dtype=np.int64)
-    levels: list[tuple[Ints, Ints, Ints, Ints]] = []
+    shorter: Level | None = None
     for length in range(order):
         if length > 0:
             position = position[depth[position] >= length]
@@ -203,16 +225,43 @@ def _count(
         pairs, raw = np.unique(
             context[position] * vocab_size + ids[position + 1], return_counts=True
         )
-        levels.append((keys, pairs, raw, np.zeros(len(pairs), dtype=np.int64)))
-        if length > 0:
+        level = Level(keys, pairs, raw, np.zeros(len(pairs), dtype=np.int64))
+        if shorter is not None:
             longer, following = np.divmod(pairs, vocab_size)
-            shorter = levels[-2][1]
-            inside = np.searchsorted(shorter, keys[longer] // vocab_size * vocab_size + following)
-            levels[-2][3][:] = np.bincount(inside, minlength=len(shorter))
-    return levels
+            inside = np.searchsorted(
+                shorter.pairs, keys[longer] // vocab_size * vocab_size + following
+            )
+            shorter.distinct[:] = np.bincount(inside, minlength=len(shorter.pairs))
+            yield shorter
+        shorter = level
+    if shorter is not None:
+        yield shorter
 
 
-def _discounts(counts: Ints) -> NDArray[np.float64]:
+def unit_depths(starts: Ints) -> Ints:
+    """Of each prediction of a part, how many tokens of its unit it can see, (n_targets,)."""
+    return np.arange(starts[-1]) - np.repeat(starts[:-1], np.diff(starts)) + 1
+
+
+def kneser_ney(level: Level, vocab_size: int, *, longest: bool) -> tuple[Floats, Floats]:
+    """The discounted value of each pair, (pairs,), and the backoff of each context, (contexts,).
+
+    longest: whether occurrences count, as in the longest contexts; else different longer contexts.
+    """
+    context, n = level.pairs // vocab_size, level.n_contexts
+    count = level.raw if longest else np.where(level.distinct > 0, level.distinct, level.raw)
+    left = count - _discounts(count)[np.minimum(count, 3)]
+    return _divided(left, np.bincount(context, count, n), context)
+
+
+def _divided(left: Floats, total: Floats, context: Ints) -> tuple[Floats, Floats]:
+    """Values and backoffs. Contexts that no prediction was counted in leave p as it is."""
+    value = left / np.maximum(total, 1e-300)[context]
+    backoff = np.where(total > 0, 1 - np.bincount(context, value, len(total)), 1.0)
+    return value, np.maximum(backoff, 0)
+
+
+def _discounts(counts: Ints) -> Floats:
     """The discounts of counts of 0, 1, 2 and 3 or more (Chen and Goodman 1999, equation 26)."""
     n1, n2, n3, n4 = (float(np.sum(counts == c)) for c in (1, 2, 3, 4))
     if not n1 * n2:
