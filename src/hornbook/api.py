@@ -200,13 +200,19 @@ def compare(runs: Sequence[str | Path | StoredRun]) -> comparison.Comparison:
 
 
 def mix(
-    runs: Sequence[str | Path | StoredRun], out: str | Path, weights: Sequence[float] = ()
+    runs: Sequence[str | Path | StoredRun],
+    out: str | Path,
+    weights: Sequence[float] = (),
+    *,
+    counts: int | None = None,
 ) -> Run:
     """A run whose probabilities are the weighted mean of those of `runs` (weights: equal).
 
+    counts: the order of n-gram counts of the same text that are a further member, the last.
+
     Raises ConfigError or DataError where they are not of the same corpus, split and tokenizer.
     """
-    return Run.of(mixture.mix(_stored(runs), Path(out), weights))
+    return Run.of(mixture.mix(_stored(runs), Path(out), weights, counts=counts))
 
 
 def ladder(

@@ -31,9 +31,9 @@ def test_a_mixture_averages_probabilities(words_file: Path, tmp_path: Path) -> N
     )
     assert mixed.report["validation"]["nats"] == pytest.approx(back.evaluate("val").nats)
     assert len(back.sample(3, seed=0)) == 3
-    with pytest.raises(ConfigError, match="expected one above 0 for each run"):
+    with pytest.raises(ConfigError, match="expected one above 0 for each of 2"):
         mix(runs, tmp_path / "x", [1, 0])
-    with pytest.raises(ConfigError, match="expected one above 0 for each run"):
+    with pytest.raises(ConfigError, match="expected one above 0 for each of 2"):
         mix(runs, tmp_path / "x", [1, math.inf])
     with pytest.raises(ConfigError, match="exists already"):
         mix(runs, tmp_path / "m")

@@ -18,6 +18,7 @@ def run(arguments: list[str]) -> int:
 
     from hornbook.api import Run
     from hornbook.runs.commands import resume_command
+    from hornbook.runs.verdict import verdict_rows
 
     loaded = Run.load(args.path)
     facts, report, log = loaded.facts, loaded.report, loaded.log
@@ -44,7 +45,7 @@ def run(arguments: list[str]) -> int:
             ("steps", steps),
             (part, f"{loss} nats per token, {bits}"),
             ("repeatable", report.get("determinism") or unknown),
-            ("verdict", (report.get("novelty") or {}).get("verdict", "")),
+            *verdict_rows(report),
             ("samples", "  ".join(visible(s)[:60] for s in report["samples"][:8])),
         ]
     elif log:

@@ -232,7 +232,10 @@ def _is_of(out: Path, members: Sequence[StoredRun]) -> bool:
     """Whether a mixture is whole, and of what these runs are now."""
     if not (out / "report.json").exists():
         return False
-    kept, now = StoredRun.load(out).model.state_dict(), members_weights(members)
+    kept, now = (
+        StoredRun.load(out).model.state_dict(),
+        members_weights([member.model for member in members]),
+    )
     return kept.keys() == now.keys() and all(torch.equal(kept[name], now[name]) for name in now)
 
 

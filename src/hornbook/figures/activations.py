@@ -17,17 +17,21 @@ from hornbook.figures.data import (
     require_trained,
 )
 from hornbook.figures.style import Figure, depth_colors, panels, styled
-from hornbook.metrics.activations import judge_activations
+from hornbook.metrics.activations import first_weights, judge_activations
 from hornbook.metrics.probes import BINS, TANH_SATURATED, WIDE, Distribution, LayerStatistics
 from hornbook.runs.directory import StoredRun
 
 
 def activations(run: StoredRun) -> Figure:
     """Histograms of the layers' outputs on held-out text, and of their gradients."""
-    probe = figure_data(run).probe
+    data, probe = figure_data(run), figure_data(run).probe
     on = "held-out text" if run.config.data.held_out else "the training text"
     names = layer_names(run, probe.activations)
-    return flow(probe.activations, probe.gradients, first=False, on=on, names=names)
+    start = data.first_probe.activations if data.first_probe is not None else None
+    return flow(
+        probe.activations, probe.gradients, first=False, on=on, names=names, start=start,
+        setting=first_weights(run.config.model),
+    )  # fmt: skip
 
 
 def first_activations(run: StoredRun) -> Figure:
@@ -36,7 +40,7 @@ def first_activations(run: StoredRun) -> Figure:
     record = probe_records(run, "probe")[0]
     units = {name: LayerStatistics.from_json(data) for name, data in record["activations"].items()}
     gradients = {name: Distribution.from_json(data) for name, data in record["gradients"].items()}
-    return flow(units, gradients)
+    return flow(units, gradients, setting=first_weights(run.config.model))
 
 
 @styled
@@ -47,10 +51,13 @@ def flow(
     first: bool = True,
     on: str = "held-out text",
     names: Sequence[str] = (),
+    start: Mapping[str, LayerStatistics] | None = None,
+    setting: str = "",
 ) -> Figure:
     """Histograms of the activations of any probe, and of their gradients.
 
     first: at the first step, else after training. names: of the layers, by default their numbers.
+    start: of trained weights, the same at the first step. setting: the one of the first weights.
     """
     if not units:
         raise DoesNotApplyError(NO_UNITS)
@@ -88,7 +95,9 @@ def flow(
         if axes.get_legend_handles_labels()[0]:
             title = "layer: mean ± standard deviation"
             style.legend_beside(axes, title=title, title_fontsize=8.5)
-    figure.finding = judge_activations(units, first=first, names=names)
+    figure.finding = judge_activations(
+        units, first=first, names=names, start=start, setting=setting
+    )
     return figure
 
 
@@ -111,7 +120,8 @@ def histogram(axes: Axes, values: Distribution, color: object, label: str) -> No
 @styled
 def idle_units(run: StoredRun) -> Figure:
     """Share of saturated outputs and of dead units, layer by layer."""
-    units = figure_data(run).probe.activations
+    data = figure_data(run)
+    units = data.probe.activations
     if not units:
         raise DoesNotApplyError(NO_UNITS)
     figure, (axes,) = panels([1.1 + 0.45 * len(units)])
@@ -133,5 +143,8 @@ def idle_units(run: StoredRun) -> Figure:
     axes.set_yticks(rows, names)
     axes.invert_yaxis()
     style.legend_beside(axes)
-    figure.finding = judge_activations(units, first=False, names=layers)
+    figure.finding = judge_activations(
+        units, first=False, names=layers, setting=first_weights(run.config.model),
+        start=data.first_probe.activations if data.first_probe is not None else None,
+    )  # fmt: skip
     return figure

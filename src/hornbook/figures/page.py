@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import base64
 import html
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
+from typing import Any
 
 from hornbook.errors import RunError
 from hornbook.figures.data import DoesNotApplyError, figure_data, known_text
@@ -20,6 +21,7 @@ from hornbook.figures.style import Figure
 from hornbook.files import remove, write_bytes
 from hornbook.metrics.finding import Finding
 from hornbook.runs.directory import StoredRun
+from hornbook.runs.verdict import verdict_rows, verdict_text
 
 STYLE = """
 :root { color-scheme: light dark; --paper: #fafafa; --card: #fff; --ink: #1a1a1a; --soft: #595959;
@@ -131,7 +133,7 @@ def summary(run: StoredRun) -> str:
         rows["validation" if run.config.data.held_out else "training text"] = (
             f"{report['validation']['nats']:.4f} nats per token"
         )
-        rows["verdict"] = (report.get("novelty") or {}).get("verdict", "")
+        rows.update((name, text) for name, text in verdict_rows(report) if name)
         rows["samples"] = ", ".join(report["samples"][:10])
     cells = "".join(
         f"<tr><th>{name}</th><td style='text-align: left'>{html.escape(value)}</td></tr>"
@@ -169,7 +171,7 @@ PAGE = Template("""<!doctype html>
 <html lang="en"><head><meta charset="utf-8">\
 <meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">\
 <title>$name: inspection</title><style>$style</style></head><body><main><h1>$name</h1>\
-<p class="soft">$facts.</p>$notes<nav><p>$links</p></nav>$sections$left_out</main></body></html>
+<p class="soft">$facts.</p>$verdict$notes<nav><p>$links</p></nav>$sections$left_out</main></body></html>
 """)
 
 
@@ -190,8 +192,18 @@ def _page(run: StoredRun, inspection: Inspection, sections: list[str]) -> str:
         name=html.escape(run.path.resolve().name),
         style=STYLE,
         facts=html.escape("; ".join(facts)),
+        verdict=_verdict(run.report),
         notes="".join(f'<p class="bad">{html.escape(note)}.</p>' for note in notes),
         links="".join(f'<a href="#{n}">{FIGURES[n].title}</a>' for n in inspection.written),
         sections="".join(sections),
         left_out=left_out,
     )
+
+
+def _verdict(report: Mapping[str, Any]) -> str:
+    """The verdict on the run and what to do, for the page."""
+    found = report.get("verdict") or {}
+    mark = "good" if found.get("good") else "bad"
+    lines = [(f"finding {mark}", verdict_text(report))]
+    lines += [(mark, line) for line in found.get("advice", [])]
+    return "".join(f'<p class="{cls}">{html.escape(line)}</p>' for cls, line in lines if line)

@@ -1,8 +1,8 @@
 """What counting the last few tokens is worth on a text: the yardstick of every trained model.
 
 The best n-gram is looked for among all orders up to HIGHEST in one pass: the shorter contexts of a
-modified Kneser-Ney model are the same whatever its order (`models/ngram.py`), and of each prediction only
-the probability of the token that came is computed, so the size of the vocabulary does not matter.
+modified Kneser-Ney model are the same whatever its order (`models/ngram.py`), and of each prediction
+only the probability of the token that came is computed, so the size of the vocabulary does not matter.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from hornbook.tokenizers import Tokenizer
 HIGHEST = 12  # order that is tried
 WORSE = 2  # orders in a row that are worse than the best: higher ones are not tried
 MOST_TOKENS = 1 << 22  # of the training part that are counted
+GAIN = 0.005  # nats per token that a mixture has to gain to be worth making
 BLOCK = 256  # tokens of a stream that are one unit of a standard error
 
 Ints = NDArray[np.int64]
@@ -144,6 +145,11 @@ class Mixed:
     loss: float
     gain: float
     error: float
+
+    @property
+    def worthwhile(self) -> bool:
+        """Whether it gains by more than chance (two standard errors), and enough to be made."""
+        return self.gain > max(GAIN, 2 * self.error)
 
     def to_json(self) -> dict[str, Any]:
         """As it is kept in report.json. weights: of the model, of the counts."""

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -251,10 +251,11 @@ def kneser_ney(level: Level, vocab_size: int, *, longest: bool) -> tuple[Floats,
     context, n = level.pairs // vocab_size, level.n_contexts
     count = level.raw if longest else np.where(level.distinct > 0, level.distinct, level.raw)
     left = count - _discounts(count)[np.minimum(count, 3)]
-    return _divided(left, np.bincount(context, count, n), context)
+    total = np.bincount(context, count, n)
+    return _divided(left, total, context)
 
 
-def _divided(left: Floats, total: Floats, context: Ints) -> tuple[Floats, Floats]:
+def _divided(left: Floats, total: NDArray[Any], context: Ints) -> tuple[Floats, Floats]:
     """Values and backoffs. Contexts that no prediction was counted in leave p as it is."""
     value = left / np.maximum(total, 1e-300)[context]
     backoff = np.where(total > 0, 1 - np.bincount(context, value, len(total)), 1.0)

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from hornbook.config import read_settings
+from hornbook.data.part import Part
 from hornbook.data.training_data import tokenize
 from hornbook.engine.device import deterministic_algorithms, use_threads
 from hornbook.errors import ConfigError, RunError
@@ -28,6 +29,7 @@ from hornbook.planning.resume import plan_of_run
 from hornbook.planning.tuning import LARGE_PART, STATES_ON_DISK
 from hornbook.runs.directory import StoredRun, check_free, create, free_path, unfinished
 from hornbook.runs.lock import Lock
+from hornbook.tokenizers import Tokenizer
 from hornbook.training.callbacks.base import Callback
 from hornbook.training.callbacks.checkpoints import Checkpoints
 from hornbook.training.callbacks.early_stopping import EarlyStopping
@@ -171,10 +173,15 @@ def _train(
 def _fit(plan: Plan) -> tuple[LanguageModel, float]:
     """A count model fitted to the training part, and the seconds that took."""
     begin, model = time.perf_counter(), plan.build_model()
-    part = plan.data.train.subset(LARGE_PART, plan.data.tokenizer)
+    fit(model, plan.data.train, plan.data.tokenizer)
+    return model, time.perf_counter() - begin
+
+
+def fit(model: LanguageModel, train: Part, tokenizer: Tokenizer) -> None:
+    """Fits a count model to a training part, of a large one to LARGE_PART of its tokens."""
+    part = train.subset(LARGE_PART, tokenizer)
     tokens = torch.from_numpy(part.tokens.astype("int64"))
     model.fit(tokens, torch.from_numpy(part.starts))
-    return model, time.perf_counter() - begin
 
 
 def _write_counts(
