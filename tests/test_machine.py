@@ -7,6 +7,7 @@ import os
 import platform
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -49,23 +50,21 @@ def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> Non
         assert torch.ones(3).sum() == 3
 
 
-def test_the_smallest_limit_on_memory_counts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_smallest_limit_on_memory_counts(tmp_path: Path) -> None:
     meminfo, limit, used = (tmp_path / name for name in ("meminfo", "limit", "used"))
-    monkeypatch.setattr(machine, "MEMINFO", meminfo)
-    monkeypatch.setattr(machine, "CGROUPS", ((limit, used), (tmp_path / "no", tmp_path / "no")))
-    fallback = available_memory()  # neither file is there: all of the physical memory
+    cgroups = ((limit, used), (tmp_path / "no", tmp_path / "no"))
+    available = partial(available_memory, meminfo, cgroups)
+    fallback = available()  # neither file is there: all of the physical memory
     assert fallback is None or fallback > 1 << 20
     meminfo.write_text("MemTotal: 16 kB\nMemFree: 1 kB\nMemAvailable:    8 kB\n")
-    assert available_memory() == 8192
+    assert available() == 8192
     limit.write_text("max\n")
     used.write_text("100\n")
-    assert available_memory() == 8192
+    assert available() == 8192
     limit.write_text("5000\n")
-    assert available_memory() == 4900
+    assert available() == 4900
     used.write_text("6000\n")
-    assert available_memory() == 0
+    assert available() == 0
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows is not asked")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -23,13 +23,18 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4
 TRIM_THRESHOLD, MMAP_THRESHOLD, MMAP_MAX = 64 << 20, 32 << 20, 65_536
 
 
-def available_memory() -> int | None:
-    """Bytes that can be allocated without swapping, within a container's limit; None if unknown."""
+def available_memory(
+    meminfo: Path = MEMINFO, cgroups: Iterable[tuple[Path, Path]] = CGROUPS
+) -> int | None:
+    """Bytes that can be allocated without swapping, within a container's limit; None if unknown.
+
+    meminfo: the kernel's file. cgroups: pairs of files, a container's limit and what it uses.
+    """
     found: list[int] = []
     with suppress(OSError, ValueError, IndexError, StopIteration):
-        lines = MEMINFO.read_text().splitlines()
+        lines = meminfo.read_text().splitlines()
         found.append(1024 * int(next(x for x in lines if x.startswith("MemAvailable")).split()[1]))
-    for limit, used in CGROUPS:
+    for limit, used in cgroups:
         with suppress(OSError, ValueError):  # "max" is not a number: no limit
             found.append(max(0, int(limit.read_text()) - int(used.read_text())))
     if not found:
