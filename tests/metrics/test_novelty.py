@@ -153,10 +153,24 @@ def test_a_stream_is_judged_by_its_spans() -> None:
     assert index.nearest.distances(["anything"]) == []
 
 
-def test_a_model_of_all_names_has_learned(names_run: Run) -> None:
+def test_counts_of_all_names_copy_more_than_chance_and_do_not_memorize(names_run: Run) -> None:
     ngram = build_model(model_config({"name": "ngram"}), 27, 0)
     part = names_run.part("train")
     ngram.fit(torch.from_numpy(part.tokens.astype("int64")), torch.from_numpy(part.starts))
-    assert (
-        measure_novelty(ngram, names_run.tokenizer, TextIndex(names_run.split())).word == "learned"
-    )
+    found = measure_novelty(ngram, names_run.tokenizer, TextIndex(names_run.split()))
+    assert found.word == "copies more than chance"
+    assert not found.memorizing
+    assert not found.learned_little
+
+
+def test_a_seventh_of_copies_where_none_are_expected_is_said() -> None:
+    every = list(dict.fromkeys(texts("abcdefgh", 900, 14, 9)))[:600]
+    index = TextIndex(Split(tuple(every[:200]), tuple(every[200:400]), (), documents=True))
+    found = novelty_of([*every[:28], *every[400:572]], index)
+    assert found.samples.verbatim == 0.14
+    assert found.expected == 0
+    assert not found.memorizing
+    assert found.copying
+    assert found.word == "copies more than chance"
+    few = novelty_of([*every[:2], *every[400:598]], index)
+    assert not few.copying

@@ -103,6 +103,8 @@ def nats_by_order(
     context, p = np.zeros(n, dtype=np.int64), np.full(n, 1 / vocab_size)
     levels = count_levels(train.tokens, train.starts, highest, vocab_size)
     for length, level in enumerate(levels):
+        if not len(level.pairs):  # no document is so long
+            return
         if length > 0:
             older = ids[(position - length + 1).clip(min=0)]
             found = _find(level.keys, context * vocab_size + older)

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 FEWEST = 4  # points to fit to
 FROM = 0.2  # share of the training from which on the curve is fitted: before, another law holds
 MOST = 30.0  # times the training that was done: further on a curve says nothing
-LEVEL = 0.1  # of the fall of a curve
 EXPONENTS = np.linspace(0.1, 1.0, 19)
 
 Point = tuple[float, float]  # training so far, loss
@@ -34,19 +33,13 @@ def progress_to_reach(points: Sequence[Point], target: float) -> float | None:
     if len(kept) < FEWEST:
         return None
     x, losses = np.array(kept).T
-    if losses[-1] - target > losses[0] - losses[-1] > 0 and not _level(losses):
-        return None
     _, floor, height, exponent = min(_fit(x / last, losses, each) for each in EXPONENTS)
     if height <= 0 or target <= floor:
         return math.inf
+    if losses[-1] - target > losses[0] - losses[-1]:
+        return None
     times = (height / (target - floor)) ** (1 / exponent)
     return last * times if times <= MOST else math.inf
-
-
-def _level(losses: NDArray[np.float64]) -> bool:
-    """Whether a curve hardly falls any more: in its second half by less than LEVEL of its fall."""
-    middle = losses[len(losses) // 2]
-    return bool(middle - losses[-1] < LEVEL * (losses[0] - losses[-1]))
 
 
 def _fit(

@@ -18,7 +18,7 @@ from hornbook.data.batches import Batches, Draw
 from hornbook.engine.compiled import Form
 from hornbook.engine.device import autocast, preserve_rng_state, synchronize, use_threads
 from hornbook.engine.step import OptimizerStep
-from hornbook.metrics.counts import mix_with_counts
+from hornbook.metrics.counts import MOST_TOKENS, mix_with_counts
 from hornbook.metrics.loss import batch_loss
 from hornbook.metrics.novelty import seconds_of_novelty
 from hornbook.planning import tuning
@@ -173,7 +173,7 @@ class Bench:
             batch_loss(model, ids, targets)
         return sum(kept.values())
 
-    def report_seconds(self, counted: int) -> tuple[float, float]:
+    def report_seconds(self, counted: int = MOST_TOKENS) -> tuple[float, float]:
         """Seconds that an evaluation will take, and the report, which begins with one; what samples
         and the loss are compared with is prepared.
 
