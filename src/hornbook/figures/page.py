@@ -181,6 +181,11 @@ def _page(run: StoredRun, inspection: Inspection, sections: list[str]) -> str:
     if nats := run.report.get("validation", {}).get("nats"):
         part = "validation" if run.config.data.held_out else "training"
         facts.append(f"{part} loss {nats:.4f} nats per token")
+    facts += [
+        f"{name}: {text}"
+        for name, text in verdict_rows(run.report)
+        if name in ("counts", "mixture", "passes")
+    ]
     notes = filter(None, (figure_data(run).missing, inspection.text_note))
     left_out = "".join(
         f"<p><b>{FIGURES[name].title}</b>: {html.escape(why)}.</p>"

@@ -23,7 +23,7 @@ from hornbook.tokenizers import Tokenizer
 
 HIGHEST = 12  # order that is tried
 WORSE = 2  # orders in a row that are worse than the best: higher ones are not tried
-MOST_TOKENS = 1 << 22  # of the training part that are counted
+MOST_TOKENS = 1 << 21  # of the training part that are counted
 GAIN = 0.005  # nats per token that a mixture has to gain to be worth making
 BLOCK = 256  # tokens of a stream that are one unit of a standard error
 

@@ -205,7 +205,11 @@ def _clauses(found: Evidence, word: Word) -> list[str]:
     if word is Word.UNJUDGED:
         return ["nothing is held out, so copying cannot be told from learning", novelty]
     if word is Word.NOTHING:
-        return [f"{loss}, no better than guessing ({found.uniform:.4f})", _read(found)]
+        return [
+            f"{loss}, no better than guessing ({found.uniform:.4f})",
+            _read(found),
+            _past_best(found),
+        ]
     if word is Word.COUNTED:
         return [counts or loss, novelty]
     clauses = [counts or loss, "" if found.fitted else _read(found), _past_best(found), novelty]
@@ -331,8 +335,8 @@ def _advice(found: Evidence, word: Word, minutes: float | None) -> list[str]:
 
 def _try(found: Evidence, word: Word, minutes: float) -> str:
     """The minutes to try, and why."""
-    spent = f"{found.minutes:.2g}"
-    after = f"after {spent} minute{'' if spent == '1' else 's'}"
+    seconds = 60 * found.minutes
+    after = f"after {seconds:.0f} s" if seconds < 100 else f"after {found.minutes:.0f} minutes"
     if found.counts is not None and found.counts.better:
         return f"counts are better here {after}; try --minutes {minutes:g} (by the curve of its losses)"
     if word is Word.BARELY_READ:
