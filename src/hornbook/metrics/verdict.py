@@ -94,7 +94,7 @@ class Evidence:
         first_loss: of the first step. first_weights: the setting that chose them, in words.
         best_step, steps: which weights are kept, and when training ended.
         last_loss: the validation loss at the end.
-        minutes: that training took.
+        minutes: that training took. overhead: those of a time budget that were not for training.
         minutes_to_counts: by its learning curve, until it is as good as the counts; infinite where it
             does not get there, None where that is not known.
         may_go_on: whether more steps would be made of more minutes: not of a small text, which more
@@ -117,6 +117,7 @@ class Evidence:
     steps: int = 0
     last_loss: float | None = None
     minutes: float = 0.0
+    overhead: float = OVERHEAD
     minutes_to_counts: float | None = None
     may_go_on: bool = True
 
@@ -287,7 +288,7 @@ def _minutes(found: Evidence) -> float | None:
         minutes = max(minutes or 0.0, found.minutes / found.passes)
     elif not behind:
         return None
-    return None if minutes is None else _rounded(1.1 * max(minutes, found.minutes) + OVERHEAD)
+    return None if minutes is None else _rounded(1.1 * max(minutes, found.minutes) + found.overhead)
 
 
 def _rounded(minutes: float) -> float:
