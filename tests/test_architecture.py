@@ -20,7 +20,7 @@ MOST_LINES = 400
 LAYERS = (
     "__main__", "cli", "__init__", "api", "experiments", "figures", "training", "planning", "engine",
     "runs", "metrics", "generate", "kernels", "optim", "models", "layers", "data", "tokenizers",
-    "config", "files", "machine", "autograd", "errors", "version",
+    "config", "files", "machine", "autograd", "errors", "visible", "version",
 )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from hornbook.experiments.lr_finder import Sweep, find_learning_rate
 from hornbook.generate import Sample, Sampling, make_generator, sample, stream
 from hornbook.metrics.loss import Evaluation, Score, evaluate, score
 from hornbook.metrics.text_index import TextIndex
+from hornbook.metrics.typicality import HeldOutTexts
 from hornbook.planning.request import read_request
 from hornbook.planning.resolve import resolve
 from hornbook.runs.directory import StoredRun
@@ -50,6 +51,15 @@ class Run(StoredRun):
         """How surprising the model finds each text (`metrics.loss.Score`)."""
         texts = [texts] if isinstance(texts, str) else texts
         return score(self.model, self.tokenizer, texts, unknown=unknown)
+
+    @cached_property
+    def held_out_texts(self) -> HeldOutTexts | None:
+        """The losses of held-out texts, whose `percentile(score)` says how typical a text is.
+
+        None where the report has none: an earlier version trained the run, or it is not finished.
+        """
+        texts = self.report.get("held_out_texts")
+        return None if texts is None else HeldOutTexts.from_json(texts)
 
     def sample(
         self,

@@ -9,6 +9,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from hornbook.visible import visible
+
 MAX_LINE_LENGTH = 1000  # characters of a line of a message
 
 
@@ -43,7 +45,7 @@ def legible(message: str) -> str:
     """
     lines = []
     for line in message.split("\n"):
-        line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
+        line = visible(line)
         if len(line) > MAX_LINE_LENGTH:
             line = f"{line[: MAX_LINE_LENGTH // 2]} ... {line[-MAX_LINE_LENGTH // 2 :]}"
         lines.append(line)

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import pytest
 
 from hornbook.cli import VERBS
-from hornbook.cli.common import Parser, check_picture, number, suggest, table, visible
+from hornbook.cli.common import Parser, check_picture, number, suggest, table
 from hornbook.cli.main import main
 from hornbook.errors import ConfigError
 
@@ -53,10 +53,6 @@ def test_a_table_is_aligned() -> None:
 
 def test_a_loss_that_is_not_finite_is_infinite() -> None:
     assert (number(1.23456), number(None), number(math.inf)) == ("1.2346", "infinite", "infinite")
-
-
-def test_a_text_is_shown_on_one_line() -> None:
-    assert visible("a\nb\x1bé") == "a\\nb\\x1bé"
 
 
 def test_a_picture_is_refused_before_it_is_computed(tmp_path: Path) -> None:

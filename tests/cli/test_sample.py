@@ -62,11 +62,11 @@ def test_copies_are_marked_and_left_out_on_demand(capsys: Cap, copying_run: Run)
     known = set(copying_run.split().train)
     words = ["sample", copying_run.path, "--seed", "1"]
     plain = run(capsys, *words, "-n", "6")[1].splitlines()
-    lines = run(capsys, *words, "-n", "6", "--mark-copies")[1].splitlines()
-    assert [line.partition("\t")[0] for line in lines] == plain
-    marks = ["(in the training part)" if text in known else "" for text in plain]
-    assert [line.partition("\t")[2] for line in lines] == marks
-    assert any(marks)
+    _, out, err = run(capsys, *words, "-n", "6", "--mark-copies")
+    assert out.splitlines() == plain  # nothing but the texts
+    copies = [f"{i} ({text})" for i, text in enumerate(plain, 1) if text in known]
+    assert copies
+    assert err == f"{len(copies)} of 6 samples in the training part: {', '.join(copies)}\n"
     for line in run(capsys, *words, "--mark-copies", "--json")[1].splitlines():
         made = json.loads(line)
         assert made["copied"] == (made["text"] in known)
@@ -92,4 +92,14 @@ def test_a_copied_stretch_of_a_stream_is_marked(capsys: Cap, stream_run: Run) ->
     assert code == 0
     (sample,) = stream_run.sample(1, prompt="bottles,\n", max_tokens=1, temperature=0)
     copied = sample.text in stream_run.split().train[0]
-    assert ("this text is in the training part" in err) == copied
+    assert err == f"the sample is {'' if copied else 'not '}in the training part\n"
+
+
+def test_samples_of_a_stream_have_a_line_between_them(capsys: Cap, stream_run: Run) -> None:
+    words = ["sample", stream_run.path, "--seed", "3", "--max-tokens", "20", "-n", "3"]
+    code, out, err = run(capsys, *words)
+    texts = [sample.text for sample in stream_run.sample(3, seed=3, max_tokens=20)]
+    assert (code, out, err) == (0, "\n---\n".join(texts) + "\n", "")
+    _, out, err = run(capsys, *words, "--mark-copies", "--prompt", "green bottles,\n")
+    assert out.count("\n---\n") == 2
+    assert "3 samples in the training part" in err

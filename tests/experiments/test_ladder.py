@@ -287,9 +287,10 @@ def test_the_sentences_name_the_rungs_that_really_pass_the_counts(names_run: Run
     counts = rung("counts", 2.0, 2.0, fitted=True, validation=2.0, unseen=2.1)
     rungs = [counts, rung("copier", 1.0, 2.5), rung("learner", 1.9, 1.9), rung("twin", 2.0, 2.0)]
     assert passed([*rungs, rung("mixture", 1.0, 1.0)]) == [
-        "validation: below counts (2.0000 nats): copier, learner; not told apart from it: twin",
+        "validation: below counts (2.0000 nats): copier, learner; "
+        "no significant difference from it: twin",
         "documents not in the training part: below counts (2.1000 nats): learner; "
-        "not told apart from it: twin",
+        "no significant difference from it: twin",
     ]
 
 

@@ -19,7 +19,8 @@ def test_every_decision_comes_with_its_reason(words_file: Path) -> None:
     assert lines["split"].startswith("train / validation / test: 172 / 22 / 22 documents")
     assert lines["model"].startswith("gpt, ")
     assert lines["context"] == "16 tokens (requested)"
-    assert lines["batch"] == "4 sequences of 16 tokens (requested)"
+    assert lines["batch"] == "4 sequences (requested)"
+    assert lines["row length"] == "16 tokens (the context)"
     assert lines["steps"].startswith("9, ")
     assert lines["steps"].endswith("epochs (requested)")
     assert lines["threads"] == "1 (requested)"
@@ -56,13 +57,18 @@ def test_what_time_decided_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_one_row_is_one_sequence(words_file: Path) -> None:
     settings = merge(TINY_GPT, {"training": {"batch_size": 1}})
-    assert dict(describe(plan_of(words_file, settings)))["batch"].startswith("1 sequence of 16")
+    assert dict(describe(plan_of(words_file, settings)))["batch"] == "1 sequence (requested)"
 
 
 def test_windows_streams_counts_and_nothing_held_out_are_said(
     words_file: Path, tmp_path: Path
 ) -> None:
-    assert "4 windows of 3 tokens" in dict(describe(plan_of(words_file, TINY_MLP)))["batch"]
+    lines = dict(describe(plan_of(words_file, TINY_MLP)))
+    assert lines["batch"].startswith("4 windows (")
+    assert lines["row length"] == "3 tokens (the context)"
+    sequences: Nested = {"training": {"examples": "sequences"}}
+    lines = dict(describe(plan_of(words_file, merge(TINY_MLP, sequences))))
+    assert lines["row length"] == "64 tokens (four times the context, at least 64)"
     lines = dict(describe(plan_of(stream(tmp_path, 3000), TINY_GPT)))
     assert lines["split"].endswith(" characters")
     assert "stream (" in lines["corpus"]

@@ -16,18 +16,22 @@ PRESET: Nested = {
 }
 
 
-def test_a_later_decision_replaces_an_earlier_one() -> None:
+def test_a_setting_is_decided_once() -> None:
     draft = Draft(PRESET, {})
+    proposed = Decision(60, "the preset's")
+    assert draft.propose("training.steps", proposed) is proposed
+    assert draft["training.steps"] == draft.config().training.steps == 60
+    assert not draft.decisions
     assert draft.decide("training.steps", Decision(50, "a small text")) == 50
     assert draft["training.steps"] == draft.config().training.steps == 50
     assert draft.decisions["training.steps"].reason == "a small text"
-    draft.decide("training.steps", Decision(40, "a smaller text"))
-    assert draft["training.steps"] == 40
-    assert draft.decisions["training.steps"].reason == "a smaller text"
+    with pytest.raises(AssertionError, match=r"training\.steps is decided in two places"):
+        draft.decide("training.steps", Decision(40, "a smaller text"))
 
 
 def test_what_was_requested_is_not_decided_otherwise() -> None:
     draft = Draft(PRESET, {"training": {"steps": "30"}, "model": {"n_layer": 2}})
+    assert draft.propose("training.steps", Decision(50, "")) == Decision(30, "requested")
     assert draft.is_requested("training.steps")
     assert not draft.is_requested("training.batch_size")
     assert draft.decide("training.steps", Decision(50, "a small text")) == 30

@@ -5,8 +5,16 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
+import pytest
+
 from hornbook.models.registry import parse_run_config
-from hornbook.runs.commands import counts_command, mix_command, resume_command
+from hornbook.runs.commands import (
+    counts_command,
+    mix_command,
+    resume_command,
+    run_command,
+    text_to_type,
+)
 
 
 def test_a_command_is_read_back_by_a_shell_as_it_was_meant() -> None:
@@ -39,3 +47,35 @@ def test_the_text_of_a_run_is_counted_as_it_was_read() -> None:
         "--tokenizer.kind",
         "byte",
     ]
+
+
+def test_a_path_is_no_option() -> None:
+    words = shlex.split(resume_command("-run"))
+    assert words == ["hornbook", "train", "--resume", "./-run"]
+    words = shlex.split(run_command("score", "--out", "l'été !", "--tokens"))
+    assert words == ["hornbook", "score", "./--out", "l'été !", "--tokens"]
+
+
+def test_a_text_can_be_typed_in_the_encoding_of_the_terminal() -> None:
+    assert text_to_type(["zoë 李白", "ana"], "ascii") == "zo"
+    assert text_to_type(["李白", "zoë"], "cp1252") == "zoë"
+    assert text_to_type(["李白"], "ascii") is None
+    assert text_to_type(["李白"], "gb18030") == "李白"
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        (["emma", "olivia"], "emma"),
+        (["", "olivia"], "olivia"),
+        (["0\trød\ta"], "rød"),
+        (["--steps"], "steps"),
+        (["one\n a longer line \nthree"], "a longer line"),
+        (["👩‍💻👩‍💻"], "👩‍💻👩‍💻"),
+        (["x" * 100], "x" * 40),
+        (["\t\x1b\n", "", " "], None),
+        ([], None),
+    ],
+)
+def test_a_text_that_can_be_typed(texts: list[str], expected: str | None) -> None:
+    assert text_to_type(texts) == expected

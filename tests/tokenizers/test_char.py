@@ -46,3 +46,34 @@ def test_code_points_are_those_of_python(text: str) -> None:
 
 def test_code_points_are_as_narrow_as_the_text_allows() -> None:
     assert [code_points(t).dtype for t in ("ÿ", "Ā", "😀")] == [np.uint8, np.uint16, np.uint32]
+
+
+@pytest.mark.parametrize(
+    ("characters", "text", "advice"),
+    [
+        ("aem", "Emma", "Write them in lower case ('emma'), or skip them (--unknown skip)"),
+        ("ACGT", "gaTtaca", "Write them in upper case ('GATTACA'), or skip"),
+        ("aem", "Emma " * 20, "Take them out, or skip"),  # the space is unknown in any case
+        ("aem ", "Emma " * 20, "Write them in lower case, or skip"),  # too long to repeat
+        ("aem", "Émma", "Take them out, or skip"),
+        ("aem", "Em.", "Take them out, or skip"),
+        ("AEMaem", "Qemma", "Take them out, or skip"),
+        ("SZ", "ß", "Write them in upper case ('SS')"),
+    ],
+)
+def test_another_case_is_proposed_where_only_the_case_is_unknown(
+    characters: str, text: str, advice: str
+) -> None:
+    tokenizer = CharTokenizer(sorted(characters), documents=True)
+    with pytest.raises(DataError) as error:
+        tokenizer.encode(text)
+    assert advice in str(error.value)
+    with pytest.raises(DataError) as error:
+        tokenizer.encode_documents([text])
+    assert advice in str(error.value)
+
+
+def test_the_end_is_shown_as_no_character_of_the_text() -> None:
+    assert CharTokenizer("ab", documents=True).symbol(0) == "."
+    assert CharTokenizer(".ab", documents=True).symbol(0) == "<end>"
+    assert CharTokenizer(".ab", documents=False).symbol(0) == "."

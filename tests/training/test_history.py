@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 
 from hornbook.files import dump
 from hornbook.training.history import ValidationHistory
@@ -45,4 +44,4 @@ def test_patience_is_counted_since_the_best() -> None:
 
 def test_it_survives_json() -> None:
     for found in (history((2.0, 2.0), (1.8, 1.9), patience=3), history()):
-        assert ValidationHistory.from_json(json.loads(dump(asdict(found)))) == found
+        assert ValidationHistory.from_json(json.loads(dump(found.to_json()))) == found

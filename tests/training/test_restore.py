@@ -213,7 +213,7 @@ def test_a_run_that_stopped_early_continues_to_more_steps(corpus: Path, tmp_path
     resume, heard = stopped_early(corpus, tmp_path / "r", eval_count=12), Listen()
     done = hornbook.load(tmp_path / "r").report["steps"]
     assert resume(steps=24, callbacks=[heard]).report["steps"] > done
-    assert heard.says(f"stopped early at step {done}: continuing, with patience counted anew")
+    assert heard.says(f"stopped early at step {done}: continuing; patience starts again at 0")
 
 
 def test_more_steps_outlive_a_death_right_after_the_first_of_them(

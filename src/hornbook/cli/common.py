@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import json
 import math
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from hornbook.cli import VERBS
 from hornbook.errors import ConfigError
+from hornbook.visible import visible as visible
 
 if TYPE_CHECKING:
     from hornbook.figures.style import Figure
@@ -104,6 +107,20 @@ def with_error(loss: float | None, error: float | None) -> str:
     return number(loss) + ("" if error is None else f" (standard error {error:.4f})")
 
 
-def visible(text: str) -> str:
-    """A text on one line: control characters escaped."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+def note(message: str) -> None:
+    """Prints a line on stderr, after what has been printed on stdout."""
+    sys.stdout.flush()
+    print(message, file=sys.stderr, flush=True)
+
+
+def print_json(data: Any) -> None:
+    """Prints one line of JSON on stdout, valid in any encoding of the terminal: where it lacks a
+    character, characters beyond ASCII are written as JSON's own escapes. See `files.dump`."""
+    from hornbook.files import dump
+
+    line = dump(data)
+    try:
+        line.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        line = json.dumps(json.loads(line))
+    print(line)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-from hornbook.cli.common import Parser, check_picture, write_picture
+from hornbook.cli.common import Parser, check_picture, print_json, write_picture
 
 
 def run(arguments: list[str]) -> int:
@@ -19,7 +19,6 @@ def run(arguments: list[str]) -> int:
 
     from hornbook.api import compare
     from hornbook.cli.ladder import show
-    from hornbook.files import dump
 
     found = compare(args.paths)
     if args.out is not None:
@@ -29,7 +28,7 @@ def run(arguments: list[str]) -> int:
     if args.json:
         pairs = [{**asdict(d), "sentence": d.sentence} for d in found.differences]
         rows = [asdict(result) for result in found.results]
-        print(dump({"standings": rows, "differences": pairs}))
+        print_json({"standings": rows, "differences": pairs})
         return 0
     show(found.results, found.sentences)
     return 0

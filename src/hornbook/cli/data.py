@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import unicodedata
 from collections import Counter
 from typing import Any
 
-from hornbook.cli.common import Parser, table, visible
+from hornbook.cli.common import Parser, print_json, table, visible
 from hornbook.config import DataConfig
 from hornbook.data.corpora import CORPORA, load_corpus
 from hornbook.data.corpus import Corpus
@@ -31,7 +30,7 @@ def run(arguments: list[str]) -> int:
     corpus = load_corpus(DataConfig.parse(fields, "data"))
     facts = statistics(corpus)
     if args.json:
-        print(json.dumps(facts, ensure_ascii=False))
+        print_json(facts)
         return 0
     print(table(_rows(corpus, facts)))
     return 0
@@ -46,7 +45,7 @@ def _list(*, as_json: bool) -> None:
     if as_json:
         keys = ("name", "kind", "what", "source", "where")
         for row in rows:
-            print(json.dumps(dict(zip(keys, row, strict=True))))
+            print_json(dict(zip(keys, row, strict=True)))
         return
     print(table([("name", "kind", "what", "from", "where"), *rows]))
     print("\nAny text file is a corpus as well: hornbook train FILE")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hornbook.cli.common import Parser, add_unknown, number, table, with_error
+from hornbook.cli.common import Parser, add_unknown, number, print_json, table, with_error
 
 
 def run(arguments: list[str]) -> int:
@@ -18,7 +18,6 @@ def run(arguments: list[str]) -> int:
     args = parser.parse_args(arguments)
 
     from hornbook.api import Run
-    from hornbook.files import dump
 
     loaded = Run.load(args.path)
     result = loaded.evaluate(args.split, corpus=args.corpus, unknown=args.unknown)
@@ -26,7 +25,7 @@ def run(arguments: list[str]) -> int:
     again = where == "val" and not loaded.config.data.held_out
     where += " (the training text: none is held out)" if again else ""
     if args.json:
-        print(dump({"run": args.path, "part": where, **result.to_json()}))
+        print_json({"run": args.path, "part": where, **result.to_json()})
         return 0
     units = "documents" if loaded.documents else "blocks"
     rows = [

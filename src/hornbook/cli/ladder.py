@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hornbook.cli.common import number, table, visible
+from hornbook.cli.common import number, print_json, table, visible
 from hornbook.cli.flags import SettingsParser, read_word
 from hornbook.errors import ConfigError
 
@@ -37,7 +37,6 @@ def run(arguments: list[str]) -> int:
 
     from hornbook.api import ladder as train_ladder
     from hornbook.cli.progress import Progress
-    from hornbook.files import dump
 
     def report(result: RunResult) -> None:
         print(
@@ -64,7 +63,7 @@ def run(arguments: list[str]) -> int:
         )
         raise
     if args.json:
-        print(dump({"standings": ladder.standings, "sentences": ladder.sentences}))
+        print_json({"standings": ladder.standings, "sentences": ladder.sentences})
         return 0
     show(ladder.labeled, ladder.sentences)
     print(f"\n{ladder.path}/ladder.png  {ladder.path}/ladder.json")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hornbook.cli.common import check_picture, table, write_picture
+from hornbook.cli.common import check_picture, print_json, table, write_picture
 from hornbook.cli.flags import SettingsParser
 from hornbook.errors import ConfigError
 
@@ -49,7 +48,7 @@ def run(arguments: list[str]) -> int:
         write_picture(args.out, lr_sweep(sweep.rates, sweep.losses, sweep.best))
         print(f"drawn: {args.out}", file=sys.stderr)
     if args.json:
-        print(json.dumps(sweep.to_json()))
+        print_json(sweep.to_json())
         return 0
     from hornbook.cli.show import plot
 

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
-from hornbook.cli.common import Parser, add_unknown
+from hornbook.cli.common import Parser, add_unknown, note, print_json, visible
 
-COPIED = "in the training part"
+if TYPE_CHECKING:
+    from hornbook.api import Run
+
+BETWEEN = "---"  # a line between samples of a stream
 TRIES = 20  # at most so many times as many samples are drawn to find new ones
 
 
 def run(arguments: list[str]) -> int:
-    """Prints samples: documents one a line, one sample of a stream as it is generated."""
+    """Prints samples: documents one a line; those of a stream with a line between them, a single one
+    as it is generated."""
     parser = Parser("sample")
     add = parser.add_argument
     add("path", metavar="RUN", help="a run directory")
     add(
-        "-n", type=int, metavar="N", help="number of samples (default: 10 documents, 1 of a stream)"
+        "-n",
+        type=int,
+        metavar="N",
+        help="number of samples (default: 10 documents, 1 of a stream); those of a stream have a "
+        f"line {BETWEEN} between them",
     )
     add("--prompt", metavar="TEXT", default="", help="the beginning of each sample")
     add("--max-tokens", type=int, metavar="N", help="longest sample (default: 500)")
@@ -41,7 +50,7 @@ def run(arguments: list[str]) -> int:
     add(
         "--mark-copies",
         action="store_true",
-        help="mark samples that are in the training part; reads the corpus",
+        help="say on stderr which samples are in the training part; reads the corpus",
     )
     add(
         "--new-only",
@@ -70,22 +79,40 @@ def run(arguments: list[str]) -> int:
             sys.stdout.write(piece)
             sys.stdout.flush()
         print()
-        if compared and loaded.mark_copies([text])[0]:
-            print(f"this text is {COPIED}", file=sys.stderr)
+        if compared:
+            _note_copies(loaded, [(text, loaded.mark_copies([text])[0])])
         return 0
-    drawn = found = 0
-    while drawn == 0 or (found < n and drawn < TRIES * n):
+    drawn, kept = 0, list[tuple[str, bool | None]]()
+    while drawn == 0 or (len(kept) < n and drawn < TRIES * n):
         samples = loaded.sample(n, **options)
         drawn += len(samples)
         copied = loaded.mark_copies([s.text for s in samples]) if compared else [None] * n
         for sample, copy in zip(samples, copied, strict=True):
-            if found == n or (copy and args.new_only):
+            if len(kept) == n or (copy and args.new_only):
                 continue
-            found += 1
             if args.json:
-                print(json.dumps({**asdict(sample), "copied": copy}, ensure_ascii=False))
+                print_json({**asdict(sample), "copied": copy})
             else:
-                print(f"{sample.text}\t({COPIED})" if copy else sample.text)
-    if found < n:
-        print(f"only {found} of {drawn} samples are new; the model copies", file=sys.stderr)
+                if kept and not loaded.documents:
+                    print(BETWEEN)
+                print(sample.text)
+            kept.append((sample.text, copy))
+    if args.mark_copies and not args.json:
+        _note_copies(loaded, kept)
+    if len(kept) < n:
+        note(f"only {len(kept)} of {drawn} samples are new; the model copies")
     return 0
+
+
+def _note_copies(run: Run, samples: Sequence[tuple[str, bool | None]]) -> None:
+    """Says on stderr which samples are in the training part: stdout has their texts alone."""
+    copies = [(i, text) for i, (text, copy) in enumerate(samples, 1) if copy]
+    if len(samples) == 1:
+        note(f"the sample is {'' if copies else 'not '}in the training part")
+        return
+    line = f"{len(copies)} of {len(samples)} samples in the training part"
+    if copies and run.documents:
+        line += ": " + ", ".join(f"{i} ({visible(text[:40])})" for i, text in copies)
+    elif copies:
+        line += ": " + ", ".join(str(i) for i, _ in copies)
+    note(line)

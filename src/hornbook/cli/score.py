@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from hornbook.cli.common import Parser, add_unknown, table, visible
+from hornbook.cli.common import Parser, add_unknown, note, print_json, table, visible
 from hornbook.errors import DataError
 
 if TYPE_CHECKING:
@@ -19,47 +19,78 @@ if TYPE_CHECKING:
 BATCH = 1000  # lines scored together
 MARKED = 2.0  # a token is marked where it costs so many times the mean of its text
 LONGEST_BAR = 15.0  # nats; what is held impossible costs infinitely many
+BARS = 4  # characters of a bar for each nat
 
 
 def run(arguments: list[str]) -> int:
-    """Prints how surprising a run finds each text."""
+    """Prints how surprising a run finds each text; returns 1 where one could not be scored."""
     parser = Parser("score")
     parser.add_argument("path", metavar="RUN", help="a run directory")
-    parser.add_argument("texts", nargs="*", metavar="TEXT", help="(default: lines from stdin)")
-    parser.add_argument("--tokens", action="store_true", help="each token's own nats")
-    parser.add_argument("--json", action="store_true", help="one object a line")
+    parser.add_argument(
+        "texts", nargs="*", metavar="TEXT", help="texts to score (default: each line of stdin)"
+    )
+    parser.add_argument("--tokens", action="store_true", help="print the nats of each token")
+    parser.add_argument("--json", action="store_true", help="print one JSON object a text")
     add_unknown(parser)
     args = parser.parse_args(arguments)
 
     from hornbook.api import Run
-    from hornbook.files import dump
 
     loaded = Run.load(args.path)
-    texts = iter(args.texts or _lines())
-    found, first = False, 1
-    while batch := list(islice(texts, BATCH)):
-        for scored in _scored(loaded, batch, first, args.unknown):
+    number = failed = 0
+    for batch in _batches(args.texts or _lines()):
+        for scored in _scored(loaded, batch, args.unknown):
+            number += 1
             if args.json:
-                print(dump(_object(scored, tokens=args.tokens)))
+                print_json(_object(loaded, scored, tokens=args.tokens))
             else:
-                _show(scored, tokens=args.tokens, header=not found)
-            found = True
-        first += len(batch)
-    if not found:
+                _show(loaded, scored, tokens=args.tokens, header=number == 1)
+            if isinstance(scored, Failed):
+                failed += 1
+                note(f"hornbook: text {number}: {scored.error}")
+    if not number:
         raise DataError("stdin: found no text to score; give TEXT or lines")
-    return 0
+    if loaded.held_out_texts is not None and not args.json and failed < number:
+        note(_legend(loaded))
+    if failed and number > 1:
+        note(f"hornbook: {failed:,} of {number:,} texts could not be scored")
+    return DataError.exit_code if failed else 0
 
 
-def _scored(run: Run, texts: list[str], first: int, unknown: Unknown) -> Iterator[Score]:
-    """The scores of texts; where one cannot be scored, those before it, then which one it was."""
+@dataclass(frozen=True)
+class Failed:
+    """A text that cannot be scored, and why."""
+
+    text: str
+    error: str
+
+
+def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
+    """Lists of BATCH texts; where the next cannot be read, those before it first."""
+    batch: list[str] = []
+    try:
+        for text in texts:
+            batch.append(text)
+            if len(batch) == BATCH:
+                yield batch
+                batch = []
+    except DataError:
+        yield batch
+        raise
+    yield batch
+
+
+def _scored(run: Run, texts: list[str], unknown: Unknown) -> Iterator[Score | Failed]:
+    """The scores of texts in order, with an error in place of each that cannot be scored."""
     try:
         yield from run.score(texts, unknown=unknown)
-    except DataError:
-        for number, text in enumerate(texts, first):
-            try:
-                yield from run.score(text, unknown=unknown)
-            except DataError as error:
-                raise DataError(f"text {number}: {error}") from None
+    except DataError as error:
+        if len(texts) == 1:
+            yield Failed(texts[0], str(error))
+        else:  # halves, so that a few wrong texts among many cost little
+            middle = len(texts) // 2
+            yield from _scored(run, texts[:middle], unknown)
+            yield from _scored(run, texts[middle:], unknown)
 
 
 def _lines() -> Iterator[str]:
@@ -67,8 +98,7 @@ def _lines() -> Iterator[str]:
     lines = sys.stdin if raw is None else io.TextIOWrapper(raw, "utf-8", errors="strict")
     try:
         for line in lines:
-            if line := line.rstrip("\r\n"):
-                yield line
+            yield line.rstrip("\r\n")
     except UnicodeDecodeError as error:
         raise DataError(
             f"stdin: found byte 0x{error.object[error.start]:02x}, which is not valid UTF-8; "
@@ -76,34 +106,71 @@ def _lines() -> Iterator[str]:
         ) from None
 
 
-def _object(scored: Score, *, tokens: bool) -> dict[str, object]:
+def _object(run: Run, scored: Score | Failed, *, tokens: bool) -> dict[str, object]:
+    """What `--json` prints of a text."""
+    if isinstance(scored, Failed):
+        return asdict(scored)
+    texts = run.held_out_texts
     result: dict[str, object] = {
         "text": scored.text,
         "total_nats": scored.total,
         "mean_nats": scored.mean,
         "bits_per_byte": scored.bits_per_byte,
         "tokens": scored.tokens,
+        "percentile": None if texts is None else round(texts.percentile(scored), 1),
     }
     if tokens:
-        result["symbols"], result["nats"] = scored.symbols, scored.token_nats
+        symbols = list(scored.symbols)
+        if run.tokenizer.end_id is not None:  # spelled as nothing in a text is
+            symbols[-1] = run.tokenizer.end
+        result["symbols"], result["nats"] = symbols, scored.token_nats
     return result
 
 
-def _show(scored: Score, *, tokens: bool, header: bool) -> None:
-    text = visible(scored.text)
+def _show(run: Run, scored: Score | Failed, *, tokens: bool, header: bool) -> None:
+    """Prints a line for a text, or with `tokens` a table."""
+    text, texts = visible(scored.text), run.held_out_texts
+    if isinstance(scored, Failed):
+        figures = ["-", "-", "-", "-"]
+    else:
+        level = "-" if texts is None else f"{texts.percentile(scored):.0f}"
+        figures = [
+            f"{scored.total:.3f}", f"{scored.mean:.3f}", f"{scored.bits_per_byte:.3f}", level
+        ]  # fmt: skip
     if not tokens:
         if header:
-            print("  total    mean  bits/byte  text")
-        print(f"{scored.total:7.3f}  {scored.mean:6.3f}  {scored.bits_per_byte:9.3f}  {text}")
+            print("  total    mean  bits/byte  percentile  text")
+        total, mean, bits, level = figures
+        print(f"{total:>7}  {mean:>6}  {bits:>9}  {level:>10}  {text}")
         return
+    if isinstance(scored, Failed):
+        print(f"{text}: -")
+        return
+    typical = "" if texts is None else f", percentile {figures[3]}"
     print(
         f"{text}: {scored.total:.3f} nats, {scored.mean:.4f} per token, "
-        f"{scored.bits_per_byte:.3f} bits per byte"
+        f"{scored.bits_per_byte:.3f} bits per byte{typical}"
     )
-    most = max(scored.token_nats)
-    rows = []
-    for symbol, nats in zip(scored.symbols, scored.token_nats, strict=True):
-        mark = "most surprising" if nats == most else "!" if nats > MARKED * scored.mean else ""
-        bar = "#" * round(4 * min(nats, LONGEST_BAR))
-        rows.append(("", visible(symbol), f"{nats:.3f}", bar, mark))
+    most, last = max(scored.token_nats), len(scored.token_nats) - 1
+    rows = [("", "token", "nats", f"#: {1 / BARS:g} nats", "")]
+    for i, (symbol, nats) in enumerate(zip(scored.symbols, scored.token_nats, strict=True)):
+        marks = ["the end"] if i == last and run.tokenizer.end_id is not None else []
+        if nats == most:
+            marks.append("most surprising")
+        elif nats > MARKED * scored.mean:
+            marks.append(f"more than {MARKED:g} times the mean")
+        bar = "#" * round(BARS * min(nats, LONGEST_BAR))
+        name = "' '" if symbol == " " else visible(symbol)
+        rows.append(("", name, f"{nats:.3f}", bar, ", ".join(marks)))
     print(table(rows, right=(2,)))
+
+
+def _legend(run: Run) -> str:
+    """What a percentile means."""
+    texts = run.held_out_texts
+    assert texts is not None
+    held_out = "held-out" if run.config.data.held_out else "training"
+    return (
+        f"percentile: the share of {texts.count:,} {held_out} {texts.unit} with a lower loss per "
+        "token, in percent; 50 is typical, 100 less likely than all of them"
+    )

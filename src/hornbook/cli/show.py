@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import math
 from typing import Any
 
-from hornbook.cli.common import Parser, number, table, visible, with_error
+from hornbook.cli.common import Parser, number, print_json, table, visible, with_error
 
 
 def run(arguments: list[str]) -> int:
@@ -23,7 +22,7 @@ def run(arguments: list[str]) -> int:
     loaded = Run.load(args.path)
     facts, report, log = loaded.facts, loaded.report, loaded.log
     if args.json:
-        print(json.dumps({"facts": facts, "report": report}, ensure_ascii=False))
+        print_json({"facts": facts, "report": report})
         return 0
     corpus, hardware = facts["corpus"], facts["hardware"]
     settings = loaded.config.model.model_dump(exclude={"name"})

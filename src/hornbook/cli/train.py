@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import shlex
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from hornbook.cli.flags import SettingsParser, show_notes
 from hornbook.config import Nested, merge, read_settings, read_toml
 from hornbook.errors import ConfigError
 from hornbook.files import user_path
+from hornbook.runs.commands import run_command, text_to_type
 
 if TYPE_CHECKING:
     from hornbook.api import Run
@@ -96,17 +97,16 @@ def _summary(run: Run) -> None:
     best = report["best_step"]
     if not run.model.fitted and best < report["steps"]:
         rows.append(("best", f"the weights of step {best} of {report['steps']}"))
-    first = samples[0] if samples and samples[0] and run.documents else "some text"
+    text = text_to_type(samples, sys.stdout.encoding or "utf-8")
     tested = run.documents and (data.held_out if data.test is None else data.test > 0)
-    path = shlex.quote(str(run.path))
     rows += [
         ("time", f"{report['seconds']:.1f} s of training"),
         ("repeatable", report["determinism"]),
         ("run", str(run.path)),
-        ("next", f"hornbook sample {path} -n 20"),
-        ("", f"hornbook score {path} {shlex.quote(visible(first[:40]))} --tokens"),
-        ("", f"hornbook eval {path}" + (" --split test" if tested else "")),
-        ("", f"hornbook show {path}"),
+        ("next", run_command("sample", run.path, *(["-n", "20"] if run.documents else []))),
+        *([] if text is None else [("", run_command("score", run.path, text, "--tokens"))]),
+        ("", run_command("eval", run.path, *(["--split", "test"] if tested else []))),
+        ("", run_command("show", run.path)),
         *(("", command) for command in verdict_commands(run, report)),
     ]
     print(f"\n{table(rows)}")

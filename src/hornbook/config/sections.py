@@ -105,7 +105,7 @@ class DataConfig(Settings):
 
     @property
     def held_out(self) -> bool:
-        """Whether the validation part is apart from the training part, or is that part again."""
+        """Whether the validation part is held out, or is the training part again."""
         return self.validation > 0
 
 
@@ -143,7 +143,7 @@ class OptimConfig(Settings):
     beta1: Decay = Field(0.9, description="AdamW's decay rate of the first moment")
     beta2: Decay = Field(0.99, description="AdamW's decay rate of the second moment")
     weight_decay: NonNegativeFloat = Field(
-        0.1, description="AdamW's weight decay of what `decayed` says"
+        0.1, description="AdamW's weight decay; `decayed` chooses the parameters"
     )
     decayed: Literal["matrices", "all"] = Field(
         "matrices", description="matrices: not embeddings, norms and biases; all: as in the notes"
@@ -175,24 +175,29 @@ class TrainingConfig(Settings):
         10, gt=0, le=1_000_000, description="number of evaluations, evenly spaced"
     )
     sample_count: int = Field(
-        3, ge=0, le=1_000_000, description="how often a few samples are shown while training"
+        3,
+        ge=0,
+        le=1_000_000,
+        description="number of times that a few samples are printed while training",
     )
     probe_every: NonNegativeInt = Field(
         0,
-        description="records activations and gradients every so many steps, for "
-        "`hornbook inspect`; 0: never",
+        description="steps between records of activations and gradients for `hornbook inspect`; "
+        "0: none",
     )
     patience: NonNegativeInt = Field(
-        0, description="stop after so many evaluations without a new best; 0: never"
+        0, description="stop after this many evaluations without a new best; 0: never"
     )
     deterministic: bool = Field(
-        False, description="only operations that give the same bits every time, also on a GPU"
+        False, description="use deterministic algorithms only, also on a GPU"
     )
     ema_decay: Decay = Field(
-        0.0, description="decay of averaged weights, which are then kept; 0: none"
+        0.0,
+        description="decay of a moving average of the weights, which is saved instead; 0: none",
     )
     reference: bool = Field(
-        False, description="reference kernels: float32, PyTorch's own operations, not compiled"
+        False,
+        description="PyTorch's own operations in float32; no faster kernels, bf16 or torch.compile",
     )
     compile: Literal["auto", "yes", "no"] = Field(
         "auto", description="torch.compile; auto: where it saves time within the run"

@@ -350,7 +350,7 @@ def passed(measured: Sequence[MeasuredRun]) -> list[str]:
         below = [d.other for d in found if d.mean < 0 and d.is_significant]
         alike = [d.other for d in found if math.isfinite(d.mean) and not d.is_significant]
         names = ", ".join(below) if below else "none of the trained rungs"
-        names += f"; not told apart from it: {', '.join(alike)}" if alike else ""
+        names += f"; no significant difference from it: {', '.join(alike)}" if alike else ""
         name = best.result.name
         sentences.append(f"{what}: below {name} ({format_loss(loss)} nats): {names}")
     return sentences

@@ -19,6 +19,7 @@ from hornbook.generate import make_generator, sample
 from hornbook.metrics.loss import summarize, token_nats
 from hornbook.metrics.novelty import novelty_report
 from hornbook.metrics.text_index import TextIndex
+from hornbook.metrics.typicality import HeldOutTexts
 from hornbook.metrics.verdict import Evidence, judge
 from hornbook.models.base import LanguageModel
 from hornbook.models.registry import build_model, model_config, parse_run_config
@@ -102,6 +103,7 @@ def _report(run: StoredRun, split: Split, reports: Sequence[Mapping[str, Any]]) 
         "seconds": sum(r.get("seconds") or 0.0 for r in reports),
         "loss": None,
         "validation": validation.to_json(),
+        "held_out_texts": HeldOutTexts.measure(model, tokenizer, part).to_json(),
         "held_out": split.held_out,
         "samples": [s.text for s in samples],
         "novelty": novelty.to_json(),

@@ -40,7 +40,7 @@ class Recurrent(nn.Module, ABC):
         h and c."""
 
     def forward(self, x: Tensor, keep: Tensor) -> Tensor:
-        """keep (B, T): 1 where the state continues, 0 where it begins anew."""
+        """keep (B, T): 1 where the state continues, 0 where it is reset."""
         h = c = x.new_zeros(x.shape[0], self.hidden)
         outputs = []
         for inputs, kept in zip(self.input(x).unbind(1), keep[..., None].unbind(1), strict=True):

@@ -33,7 +33,7 @@ class RunResult:
     Attributes:
         fitted: counted in one pass, not trained.
         tokenizer: equal for runs whose nats per token can be compared.
-        held_out: whether the validation part is apart from the training part, or is that part again.
+        held_out: whether the validation part is held out, or is the training part again.
         unseen: validation loss over the documents that do not appear in the training part.
         unseen_bits, test_bits: bits per byte of those. Losses are infinite where a model gives some
             of the text no probability.
@@ -126,7 +126,7 @@ class Difference:
         needed = t_quantile(self.units - 1)
         why = f"{ratio:.1f} standard errors over {self.units:,} units, {needed:.2f} are needed"
         if not self.is_significant:
-            return f"{self.best} and {self.other} cannot be told apart: {size}, {why}"
+            return f"{self.best} and {self.other} do not differ significantly: {size}, {why}"
         return f"{better} is better than {worse} by {size}: significant, {why}"
 
 

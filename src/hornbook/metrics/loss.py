@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -65,17 +65,23 @@ def batch_loss(model: LanguageModel, ids: Tensor, targets: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def token_nats(model: LanguageModel, part: Part, *, batch_tokens: int = BATCH_TOKENS) -> Floats:
+def token_nats(
+    model: LanguageModel, part: Part, *, batch_tokens: int = BATCH_TOKENS, separate: bool = False
+) -> Floats:
     """-log p of each predicted token of a part in nats, (n_targets,), in order.
 
-    The model is put into evaluation mode and back.
+    separate: each unit has rows of its own, as short texts of a stream need: nothing in their ids
+    tells a model where one begins. The model is put into evaluation mode and back.
     """
     length, overlap = model.context_length, 0
     if model.sliding:
         overlap = model.context_length - 1
         length = max(ROW, 4 * overlap)
     chunks = part.chunks(length, overlap)
-    rows = Rows(chunks, np.arange(len(chunks.start)), min(length, part.n_targets))
+    longest = part.n_targets
+    if separate:
+        chunks, longest = replace(chunks, continues=np.ones(len(chunks.unit), bool)), part.longest
+    rows = Rows(chunks, np.arange(len(chunks.start)), min(length, longest))
     device = model.device
     tokens = resident(part.tokens, device)
     nats = np.empty(part.n_targets)

@@ -126,7 +126,7 @@ class Novelty:
         """What the samples say: memorizing, copies more than chance, has not learned much yet, or
         nothing of these; or that it cannot be judged."""
         if not self.held_out.texts:
-            return "nothing is held out, so copying cannot be told from learning"
+            return "nothing is held out, so memorizing cannot be distinguished from learning"
         if self.memorizing:
             return "memorizing"
         if self.copying:

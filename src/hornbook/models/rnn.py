@@ -1,7 +1,7 @@
 """Recurrent networks: RNN, LSTM and GRU, as in makemore's list, one model with three cells.
 
-A token's embedding changes the state, a head computes the logits from the state. The state begins anew
-with each document. Mikolov et al. 2010; for the cells see `layers/recurrent.py`.
+A token's embedding changes the state, a head computes the logits from the state. The state is reset
+at the start of each document. Mikolov et al. 2010; for the cells see `layers/recurrent.py`.
 
 B batch, T time, C channels (n_embd), V vocabulary.
 """

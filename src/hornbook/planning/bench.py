@@ -18,6 +18,7 @@ from hornbook.data.batches import Batches, Draw
 from hornbook.engine.compiled import Form
 from hornbook.engine.device import autocast, preserve_rng_state, synchronize, use_threads
 from hornbook.engine.step import OptimizerStep
+from hornbook.metrics import typicality
 from hornbook.metrics.counts import MOST_TOKENS, mix_with_counts
 from hornbook.metrics.loss import batch_loss
 from hornbook.metrics.novelty import seconds_of_novelty
@@ -187,5 +188,6 @@ class Bench:
         with self._quietly():
             token, novelty = seconds_of_novelty(self.model, data.tokenizer, index)
         evaluation = token * data.validation.n_targets
+        texts = token * min(data.validation.n_targets, typicality.TOKENS)
         # it also shows samples, and may measure the last weights, too
-        return evaluation, evaluation + mixing + 2 * novelty + tuning.REPORT_OVERHEAD
+        return evaluation, evaluation + texts + mixing + 2 * novelty + tuning.REPORT_OVERHEAD

@@ -43,9 +43,9 @@ def describe(plan: Plan) -> list[tuple[str, str]]:
         tokens = plan.tokens_per_step * total
         steps = f"{total:,}, {tokens:,.0f} tokens, {tokens / shape.n_train:.1f} epochs"
         examples = shape.examples if plan.rows > 1 else shape.examples.removesuffix("s")
-        batch = f"{plan.rows:,} {examples} of {shape.row_length} tokens"
         lines += [
-            ("batch", batch, "training.batch_size"),
+            ("batch", f"{plan.rows:,} {examples}", "training.batch_size"),
+            ("row length", f"{shape.row_length} tokens", "row_length"),
             ("steps", steps, "training.steps"),
             *_changed(plan),
             device,

@@ -35,14 +35,20 @@ class Draft:
         section, field = name.split(".")
         return self._values[section][field]
 
-    def decide(self, name: str, decision: Decision[Any]) -> Any:
-        """Sets a setting unless it was requested, and returns its value. A later decision replaces
-        an earlier one."""
+    def propose(self, name: str, decision: Decision[Any]) -> Decision[Any]:
+        """Sets a setting, unless it was requested, until it is decided: trial steps need a value.
+        Returns what it is set to."""
         section, field = name.split(".")
         if self.is_requested(name):
             decision = Decision(self[name], REQUESTED)
-        self.decisions[name] = decision
         self._values[section][field] = decision.value
+        return decision
+
+    def decide(self, name: str, decision: Decision[Any]) -> Any:
+        """Sets a setting, unless it was requested, for good and returns its value. Each setting is
+        decided once."""
+        assert name not in self.decisions, f"{name} is decided in two places"
+        self.decisions[name] = decision = self.propose(name, decision)
         return decision.value
 
     def config(self) -> RunConfig:

@@ -19,7 +19,7 @@ class Request:
     settings: sections with only the fields that are requested.
     began: time.monotonic() at which a time budget begins; None: now.
     reserve: how many times the seconds of the report a time budget leaves at its end.
-    segments: a schedule to repeat, of a run whose steps were counted anew.
+    segments: the schedule of a timed run, to repeat it.
     """
 
     preset: str | Nested | None = None

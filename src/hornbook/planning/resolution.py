@@ -35,9 +35,11 @@ class Resolution:
     """What is known so far. Raises ConfigError or DataError for what cannot be.
 
     size: the one that the preset is made of, for a time budget. decisions: by setting or by name.
+    batch: the batch size of trial steps, from which `decide_steps` decides that of the run.
     bench: made by `decide_execution`.
     """
 
+    batch: Decision[of_text.BatchSize]
     bench: Bench
 
     def __init__(
@@ -57,6 +59,7 @@ class Resolution:
         self.shape = Shape.of(model, data, config.training)
         if model.fitted:
             return
+        self.decisions["row_length"] = self.shape.row
         self.decisions["examples"] = of_text.examples(
             self.draft["training.examples"], self.shape.examples
         )
@@ -65,7 +68,7 @@ class Resolution:
         batch = of_text.batch_in_context(
             config.training.batch_size, preset_context or context, context, least=self.least_rows
         )
-        self.draft.decide("training.batch_size", batch)
+        self.batch = self.draft.propose("training.batch_size", batch)
         if windows:
             model.check_windows(self.rows)
 
@@ -140,20 +143,19 @@ class Resolution:
         draft, requested = self.draft, self.draft.is_requested
         named = isinstance(self.request.preset, str)  # then only a time budget changes it
         fixed = requested("training.steps") or (named and not in_time)
-        before = self.decisions["training.batch_size"]
         epochs = None
         if self.size is not None:
             epochs = steps.value * self.tokens_per_step / self.shape.n_train
         fitted, batch = of_text.steps_and_batch(
             steps,
-            before,
+            self.batch,
             None if fixed else self.max_steps,
             rows=self.rows,
             in_time=in_time,
             keep_batch=named or requested("training.batch_size"),
             least=self.least_rows,
         )
-        small_text = fitted is not steps or batch is not before
+        small_text = fitted is not steps or batch is not self.batch
         n_steps = draft.decide("training.steps", fitted)
         draft.decide("training.batch_size", batch)
         planned = None if in_time else draft.preset.training.steps

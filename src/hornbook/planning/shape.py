@@ -12,6 +12,7 @@ from hornbook.data.batches import Batches, Draw, build_batches
 from hornbook.data.training_data import TrainingData
 from hornbook.models.base import LanguageModel
 from hornbook.planning.decide import batches as decide
+from hornbook.planning.decision import Decision
 
 Examples = Literal["sequences", "windows"]
 
@@ -20,15 +21,15 @@ Examples = Literal["sequences", "windows"]
 class Shape:
     """The form of the batches, and the size of the model that reads them.
 
-    row_length: tokens in a row. items: rows or windows in the training part. overlapping: its rows
-    begin at any token.
+    row: tokens in a row, with the reason. items: rows or windows in the training part. overlapping:
+    its rows begin at any token.
     """
 
     n_parameters: int
     fitted: bool
     context_length: int
     examples: Examples
-    row_length: int
+    row: Decision[int]
     n_train: int
     items: int
     overlapping: bool
@@ -38,22 +39,27 @@ class Shape:
         """The shape of a model (which may be on the device `meta`) on a text."""
         n_train = data.train.n_targets
         examples = model.examples if training.examples == "auto" else training.examples
-        length = decide.row_length(
+        row = decide.row_length(
             sliding=model.sliding, examples=examples, context=model.context_length, n_train=n_train
         )
         batches = None
         if not model.fitted:
-            batches = build_batches(data.train, examples, length, draw_of(training))
+            batches = build_batches(data.train, examples, row.value, draw_of(training))
         return cls(
             n_parameters=model.n_parameters,
             fitted=model.fitted,
             context_length=model.context_length,
             examples=examples,
-            row_length=length,
+            row=row,
             n_train=n_train,
             items=batches.items_per_epoch if batches else 1,
             overlapping=bool(batches and batches.overlapping),
         )
+
+    @property
+    def row_length(self) -> int:
+        """Tokens in a row."""
+        return self.row.value
 
     def rows(self, batch_size: int | Literal["all"]) -> int:
         """Rows or windows of a batch; no more than there are."""

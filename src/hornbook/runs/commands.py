@@ -1,21 +1,33 @@
-"""Commands that messages tell the user to type."""
+"""Commands that messages tell the user to type. A shell reads each as it was meant."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from hornbook.config import DataConfig, RunConfig, TokenizerConfig
+from hornbook.visible import visible
+
+LONGEST_TEXT = 40  # characters of a text in a command
+
+
+def run_command(verb: str, path: str | Path, *words: str) -> str:
+    """A verb on a run. words: after the run, each one argument.
+
+    >>> run_command("score", "runs/my run", "l'eau", "--tokens")
+    'hornbook score \\'runs/my run\\' \\'l\\'"\\'"\\'eau\\' --tokens'
+    """
+    return f"hornbook {verb} {shlex.join([path_word(path), *words])}"
 
 
 def resume_command(path: str | Path, *flags: str) -> str:
-    """What to type to resume a run.
+    """What to type to resume a run. flags: as they are typed, several words each.
 
     >>> resume_command("runs/my run", "--steps 300")
     "hornbook train --resume 'runs/my run' --steps 300"
     """
-    return " ".join([f"hornbook train --resume {shlex.quote(str(path))}", *flags])
+    return " ".join([f"hornbook train --resume {shlex.quote(path_word(path))}", *flags])
 
 
 def mix_command(path: str | Path, order: int, weights: Sequence[float]) -> str:
@@ -24,24 +36,46 @@ def mix_command(path: str | Path, order: int, weights: Sequence[float]) -> str:
     >>> mix_command("runs/names", 5, [0.6, 0.4])
     'hornbook mix runs/names --counts 5 --weights 0.6,0.4 --out runs/names-mixture'
     """
-    run, out = shlex.quote(str(path)), shlex.quote(f"{path}-mixture")
-    listed = ",".join(f"{weight:g}" for weight in weights)
-    return f"hornbook mix {run} --counts {order} --weights {listed} --out {out}"
+    listed, out = ",".join(f"{weight:g}" for weight in weights), f"{path_word(path)}-mixture"
+    words = ["--counts", str(order), "--weights", listed, "--out", out]
+    return run_command("mix", path, *words)
 
 
 def counts_command(config: RunConfig, order: int) -> str:
     """What to type to count the text of a run with these settings, read and split as it was."""
-    words = [
-        "hornbook",
-        "train",
-        config.data.corpus,
-        "--model",
-        "ngram",
-        "--model.order",
-        str(order),
-    ]
+    words = ["hornbook", "train", path_word(config.data.corpus)]
+    words += ["--model", "ngram", "--model.order", str(order)]
     for section, default in (("data", DataConfig()), ("tokenizer", TokenizerConfig())):
         for name, value in getattr(config, section).model_dump(exclude={"corpus"}).items():
             if value != getattr(default, name):
                 words += [f"--{section}.{name.replace('_', '-')}", str(value)]
     return shlex.join(words)
+
+
+def path_word(path: str | Path) -> str:
+    """A path as an argument: one that begins with a dash would be taken for an option."""
+    return f"./{path}" if str(path).startswith("-") else str(path)
+
+
+def text_to_type(texts: Iterable[str], encoding: str = "utf-8") -> str | None:
+    """A piece of the first of these texts that has one which can be typed: on one line, without tabs
+    and other control characters, in the encoding of a terminal, and not like an option.
+
+    >>> text_to_type(["\\t", "0\\trød\\ta"])
+    'rød'
+    """
+    for text in texts:
+        line = "".join(c if _can_be_typed(c, encoding) else "\n" for c in text)
+        pieces = [piece[:LONGEST_TEXT].strip(" ").lstrip("-") for piece in line.split("\n")]
+        if longest := max(pieces, key=len, default=""):
+            return longest
+    return None
+
+
+def _can_be_typed(character: str, encoding: str) -> bool:
+    try:
+        character.encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    # beside another one, since an invisible character alone is escaped
+    return visible(f"{character}.") == f"{character}."

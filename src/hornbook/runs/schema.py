@@ -127,6 +127,18 @@ class VerdictFacts(_Strict, extra="allow"):
     minutes: float | None = None
 
 
+Quantiles = Annotated[list[float | None], Field(min_length=17, max_length=17)]
+
+
+class TextFacts(_Strict, extra="allow"):
+    """Quantiles of the losses of held-out texts (`metrics/typicality.py`)."""
+
+    unit: Literal["documents", "lines", "pieces"]
+    count: int = Field(gt=0)
+    mean_nats: Quantiles
+    total_nats: Quantiles
+
+
 class Report(_Strict, extra="allow"):
     """report.json."""
 
@@ -146,6 +158,7 @@ class Report(_Strict, extra="allow"):
     counts: CountsFacts | None = None
     mixture: MixtureFacts | None = None
     verdict: VerdictFacts | None = None
+    held_out_texts: TextFacts | None = None
     schedule: list[SegmentFacts] = []
 
 

@@ -6,7 +6,7 @@ a character.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, Self
 
 import numpy as np
@@ -23,6 +23,7 @@ from hornbook.tokenizers.base import (
 # code points looked up at a time, whose working set stays in the processor's cache (two AVX2 cores
 # of an AMD EPYC, 2026-11-22, benchmarks/reading.py --size 1000)
 CHUNK = 1 << 18
+LONGEST_EXAMPLE = 40  # characters of a text that a message writes in another case
 
 
 class CharTokenizer(Tokenizer):
@@ -82,19 +83,29 @@ class CharTokenizer(Tokenizer):
         strange = ids == self._unknown
         if strange.any():
             if unknown == "error":
-                self._refuse(code_points(text)[strange])
+                self._refuse(text, code_points(text)[strange])
             ids = ids[~strange]
         return ids
 
-    def _refuse(self, strange: Ids) -> NoReturn:
+    def _refuse(self, text: str, strange: Ids) -> NoReturn:
         known, points = "".join(self.characters[:80]), np.unique(strange).tolist()
         first = ", ".join(f"{chr(p)!r} (U+{p:04X})" for p in points[:5])
         more = f" and {len(points) - 5} more" if len(points) > 5 else ""
         raise DataError(
             f"unknown characters: {first}{more}; the model knows {len(self.characters)} characters: "
             f"{known!r}{'...' if len(self.characters) > 80 else ''}. "
-            "Take them out, or skip them (--unknown skip)"
+            f"{self._remedy(text, points)}, or skip them (--unknown skip)"
         )
+
+    def _remedy(self, text: str, unknown: Sequence[int]) -> str:
+        """What to do about unknown characters: another case, where the model knows them in that."""
+        changes: dict[str, Callable[[str], str]] = {"lower": str.lower, "upper": str.upper}
+        for case, change in changes.items():
+            if all(set(change(chr(p))) <= set(self.characters) for p in unknown):
+                text = "".join(change(c) if ord(c) in unknown else c for c in text[:80].strip("\n"))
+                short = len(text) <= LONGEST_EXAMPLE and "\n" not in text
+                return f"Write them in {case} case" + (f" ({text!r})" if short else "")
+        return "Take them out"
 
     def decode_bytes(self, ids: Sequence[int] | Ids) -> bytes:
         """The UTF-8 text of `ids`."""
@@ -107,8 +118,11 @@ class CharTokenizer(Tokenizer):
         return "".join(str(points.data, "utf-32-le", "surrogatepass") for points in pieces)
 
     def symbol(self, token: int) -> str:
-        """The character; `.` for the end of a document, as the notes write it."""
-        return "." if token == self.end_id else self.characters[token - self._first]
+        """The character; `.` for the end of a document, as the notes write it, unless the text has
+        that character."""
+        if token == self.end_id:
+            return "<end>" if "." in self.characters else "."
+        return self.characters[token - self._first]
 
     def to_json(self) -> dict[str, Any]:
         """A WordLevel model over single characters."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +63,7 @@ def save_state(path: Path, step: OptimizerStep, state: TrainingState) -> None:
         "steps": state.total_steps,
         "schedule": [list(segment) for segment in state.schedule.segments],
         "overrides": dict(state.overrides),
-        "watch": asdict(state.history),
+        "watch": state.history.to_json(),
     }
     before = _older(folder, state, state.step)
     number = next((n for at, n in map(_order, _files(folder)) if at == state.step), -1) + 1

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from hornbook.metrics.overfitting import overfitting
@@ -13,22 +14,23 @@ from hornbook.metrics.overfitting import overfitting
 class ValidationHistory:
     """The evaluations of a run. Part of its state.
 
-    seen: (step, training loss, validation loss) of each evaluation. told: overfitting since the best
-    one was reported.
+    seen: (step, training loss, validation loss) of each evaluation. reported: whether overfitting
+    since the best one was reported.
     """
 
     patience: int = 0
     best: float = math.inf
     best_step: int = 0
     since_best: int = 0
-    told: bool = False
+    reported: bool = False
     seen: list[tuple[int, float, float]] = field(default_factory=list)
 
     def add(self, step: int, loss: float, val_loss: float) -> bool:
         """Adds an evaluation; True where it is the best so far."""
         self.seen.append((step, loss, val_loss))
         if val_loss < self.best:
-            self.best, self.best_step, self.since_best, self.told = val_loss, step, 0, False
+            self.best, self.best_step = val_loss, step
+            self.since_best, self.reported = 0, False
             return True
         self.since_best += 1
         return False
@@ -42,9 +44,9 @@ class ValidationHistory:
     def message(self) -> str:
         """Overfitting in plain words, once for each best; else empty."""
         since = self.overfitting_since
-        if since is None or self.told:
+        if since is None or self.reported:
             return ""
-        self.told = True
+        self.reported = True
         _, loss, val_loss = self.seen[-1]
         before = " or before" if since == self.seen[0][0] else ""  # there was no evaluation earlier
         return (
@@ -59,9 +61,17 @@ class ValidationHistory:
         """Whether there were as many evaluations without a new best as the settings allow."""
         return bool(self.patience) and self.since_best >= self.patience
 
+    def to_json(self) -> dict[str, Any]:
+        """As plain data; in the file format `reported` is named `told`."""
+        data = asdict(self)
+        data["told"] = data.pop("reported")
+        return data
+
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Self:
-        """Back from the JSON of `asdict`, where infinity and NaN are null."""
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Back from the JSON of `to_json`, where infinity and NaN are null."""
         best = math.inf if data["best"] is None else data["best"]
         seen = [tuple(math.nan if x is None else x for x in entry) for entry in data["seen"]]
-        return cls(**{**data, "best": best, "seen": seen})
+        fields = {**data, "best": best, "seen": seen, "reported": data["told"]}
+        del fields["told"]
+        return cls(**fields)

@@ -19,6 +19,7 @@ from hornbook.metrics.counts import Counts, mix_with_counts, paired
 from hornbook.metrics.learning_curve import progress_to_reach, smoothed
 from hornbook.metrics.loss import Floats, summarize, token_nats
 from hornbook.metrics.novelty import novelty_report
+from hornbook.metrics.typicality import HeldOutTexts
 from hornbook.metrics.verdict import OVERHEAD, AgainstCounts, Evidence, judge
 from hornbook.models.base import LanguageModel
 from hornbook.planning.decide.batches import max_steps
@@ -82,6 +83,7 @@ def write_report(
         "loss": best.get("loss"),
         "validation": validation.to_json(),
         "held_out": data.split.held_out,
+        "held_out_texts": HeldOutTexts.measure(model, run.tokenizer, data.validation).to_json(),
         "determinism": determinism(plan),
         "samples": samples,
     }

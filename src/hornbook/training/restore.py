@@ -23,7 +23,7 @@ def restore(trainer: TrainerBase, changed: ChangedRun) -> None:
         if changed.extended and state.history.out_of_patience:
             state.history.since_best = 0
             trainer.notify(
-                f"stopped early at step {state.step:,}: continuing, with patience counted anew"
+                f"stopped early at step {state.step:,}: continuing; patience starts again at 0"
             )
         state.stopped = state.history.out_of_patience
         _check_best(trainer)

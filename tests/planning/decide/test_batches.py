@@ -76,12 +76,25 @@ def test_a_batch_in_another_context_has_as_many_tokens(
     assert (found.reason == "the preset's") == (expected == batch)
 
 
-def test_rows_of_sliding_models_are_longer_than_their_context() -> None:
-    assert row_length(sliding=True, examples="sequences", context=8, n_train=10_000) == 64
-    assert row_length(sliding=True, examples="sequences", context=32, n_train=10_000) == 128
-    assert row_length(sliding=True, examples="sequences", context=32, n_train=100) == 100
-    assert row_length(sliding=True, examples="windows", context=8, n_train=10_000) == 8
-    assert row_length(sliding=False, examples="sequences", context=8, n_train=10_000) == 8
+@pytest.mark.parametrize(
+    ("context", "n_train", "expected"),
+    [
+        (8, 10_000, Decision(64, "four times the context, at least 64")),
+        (32, 10_000, Decision(128, "four times the context, at least 64")),
+        (32, 100, Decision(100, "the whole training part")),
+    ],
+)
+def test_rows_of_sliding_models_are_longer_than_their_context(
+    context: int, n_train: int, expected: Decision[int]
+) -> None:
+    found = row_length(sliding=True, examples="sequences", context=context, n_train=n_train)
+    assert found == expected
+
+
+def test_other_rows_are_as_long_as_the_context() -> None:
+    expected = Decision(8, "the context")
+    assert row_length(sliding=True, examples="windows", context=8, n_train=10_000) == expected
+    assert row_length(sliding=False, examples="sequences", context=8, n_train=10_000) == expected
 
 
 def test_a_text_is_small_where_the_model_has_several_parameters_a_token() -> None:

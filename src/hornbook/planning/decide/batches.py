@@ -48,11 +48,14 @@ def examples(requested: str, found: Literal["sequences", "windows"]) -> Decision
 
 def row_length(
     *, sliding: bool, examples: Literal["sequences", "windows"], context: int, n_train: int
-) -> int:
-    """Tokens in a row of the batches."""
-    if sliding and examples == "sequences":
-        return min(max(64, 4 * context), n_train)
-    return context
+) -> Decision[int]:
+    """Tokens in a row of the batches. n_train: tokens of the training part."""
+    if not sliding or examples == "windows":
+        return Decision(context, "the context")
+    length = max(64, 4 * context)
+    if length > n_train:
+        return Decision(n_train, "the whole training part")
+    return Decision(length, "four times the context, at least 64")
 
 
 def batch_in_context(

@@ -145,7 +145,7 @@ class Callback:
         """A record of the log: mean loss since the last, and with `val_loss` an evaluation."""
 
     def on_samples(self, step: int, texts: Sequence[str]) -> None:
-        """A few samples of the model as it is."""
+        """A few samples of the current weights."""
 
     def on_message(self, message: str) -> None:
         """Something in plain words, such as overfitting."""

@@ -1,4 +1,4 @@
-"""A few samples of the model as it is, now and then."""
+"""Draws a few samples from the current weights at regular intervals."""
 
 from __future__ import annotations
 
