@@ -75,8 +75,8 @@ class Ladder(Comparison):
         ]
         if self.left_out:
             first.append(
-                f"left out, so that the others are trained well in these minutes: "
-                f"{', '.join(self.left_out)}; give more --minutes, or name them with --rungs"
+                f"left out, as the minutes are too few for all: {', '.join(self.left_out)}; give more "
+                "--minutes, or name them with --rungs"
             )
         return first + super().sentences + passed(self.measured)
 
@@ -206,7 +206,9 @@ def _too_little(path: str) -> str:
         return ""
     read = f"it went {times(report.get('passes') or 0.0)} through its text"
     minutes = verdict.get("minutes")
-    return f"{read} ({minutes:g} minutes by itself may do)" if minutes else read
+    if not minutes:
+        return read
+    return f"{read}, and its loss was still falling (--minutes {minutes:g} by itself may do)"
 
 
 class ShareTooShortError(ConfigError):
