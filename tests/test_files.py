@@ -39,6 +39,8 @@ TENSORS = {
     "flags": torch.tensor([True, False, True]),
     "scalar": torch.tensor(7),
     "none": torch.empty(0, 4),
+    "column": torch.arange(6.0).reshape(2, 3)[:, 1],  # not contiguous
+    "stretched": torch.tensor([2.0], dtype=torch.float64).as_strided((1,), (0,)),
 }
 
 
@@ -238,7 +240,7 @@ def test_tensors_are_refused_before_memory_is_allocated(
     assert found == {n: ("meta", t.dtype, t.shape) for n, t in TENSORS.items()}
     monkeypatch.setattr(files, "available_memory", lambda: 10)
     with pytest.raises(
-        RunError, match=r"x\.safetensors: needs 31 B of memory, found 10 B available"
+        RunError, match=r"x\.safetensors: needs 47 B of memory, found 10 B available"
     ):
         read_tensors(tensors)
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hornbook.api import Run, compare, ladder, load, lr_find, mix, resume, train
+    from hornbook.api import Run, compare, ladder, load, lr_find, mix, resume, sweep, train
     from hornbook.errors import ConfigError, DataError, HornbookError, RunError
     from hornbook.training.callbacks.base import Callback
     from hornbook.training.interrupts import Interrupted
@@ -35,6 +35,7 @@ _HOMES = {
     "lr_find": "hornbook.api",
     "mix": "hornbook.api",
     "resume": "hornbook.api",
+    "sweep": "hornbook.api",
     "train": "hornbook.api",
 }
 
@@ -52,6 +53,7 @@ __all__ = [
     "lr_find",
     "mix",
     "resume",
+    "sweep",
     "train",
 ]
 

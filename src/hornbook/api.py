@@ -1,4 +1,4 @@
-"""The public API: train, resume, load, compare, mix, ladder, lr_find, and `Run`.
+"""The public API: train, resume, load, compare, sweep, mix, ladder, lr_find, and `Run`.
 
 The command line goes through this module as well, so it draws the same samples.
 """
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from hornbook.config import Nested
+from hornbook.data.corpus import Corpus
 from hornbook.errors import ConfigError
 from hornbook.experiments import comparison, mixture
 from hornbook.experiments.lr_finder import Sweep, find_learning_rate
@@ -29,8 +30,9 @@ from hornbook.training.callbacks.base import Callback
 
 if TYPE_CHECKING:  # loaded where they are used: matplotlib is slow to import
     from hornbook.experiments.ladder import Ladder
+    from hornbook.experiments.sweep import Swept
     from hornbook.figures.page import Inspection
-    from hornbook.metrics.comparison import RunResult
+    from hornbook.metrics.results import RunResult
 
 
 class Run(StoredRun):
@@ -42,10 +44,19 @@ class Run(StoredRun):
         return cls(run.path, run.facts, run.config)
 
     def evaluate(
-        self, split: str = "val", *, corpus: str | Path | None = None, unknown: Unknown = "error"
+        self,
+        split: str = "val",
+        *,
+        corpus: str | Path | Corpus | None = None,
+        encoding: str | None = None,
+        unknown: Unknown = "error",
     ) -> Evaluation:
-        """The loss over a whole part (train, val, test) or another text, every token once."""
-        return evaluate(self.model, self.part(split, corpus=corpus, unknown=unknown))
+        """The loss over a whole part (train, val, test) or another text, every token once.
+
+        encoding: of the other text; detected from it if left out (`StoredRun.other_text`).
+        """
+        part = self.part(split, corpus=corpus, encoding=encoding, unknown=unknown)
+        return evaluate(self.model, part)
 
     def score(self, texts: str | Sequence[str], *, unknown: Unknown = "error") -> list[Score]:
         """How surprising the model finds each text (`metrics.loss.Score`)."""
@@ -199,14 +210,66 @@ def resume(
     return Run.of(session.resume(path, steps=steps, settings=settings, callbacks=callbacks))
 
 
-def compare(runs: Sequence[str | Path | StoredRun]) -> comparison.Comparison:
-    """Measures runs, or those in directories, and compares the best with each other one.
+def compare(
+    runs: str | Path | Sequence[str | Path | StoredRun],
+    *,
+    on_message: Callable[[str], None] = lambda line: None,
+) -> comparison.Comparison:
+    """Measures runs and compares the best with each other one; runs that differ by their seed alone
+    are compared together, as one group.
 
+    runs: runs or their directories. A directory of runs, such as that of a sweep, stands for those in
+    it; what is no run is skipped, with a line in `skipped`. on_message: called with a line before
+    each run is measured.
     Raises DataError where their validation texts differ, ConfigError for fewer than two.
     """
-    if len(runs) < 2:
-        raise ConfigError(f"RUN: found {len(runs)} run, expected two or more to compare")
-    return comparison.compare(_stored(runs))
+    found: list[StoredRun] = []
+    skipped: list[str] = []
+    for run in [runs] if isinstance(runs, str | Path) else runs:
+        if isinstance(run, StoredRun):
+            found.append(run)
+        else:
+            stored, lines = comparison.find_runs([run])
+            found += stored
+            skipped += lines
+    if len(found) < 2:
+        runs_found = f"{len(found)} run{'' if len(found) == 1 else 's'}"
+        lines = [f"RUN: found {runs_found}, expected two or more to compare", *skipped]
+        raise ConfigError("\n  ".join(lines))
+    return comparison.compare(found, skipped, on_message)
+
+
+def sweep(
+    corpus: str | None = None,
+    *,
+    over: Mapping[str, Any] | None = None,
+    seeds: Sequence[int] = (),
+    trials: int | None = None,
+    model: str | None = None,
+    preset: str | Nested | None = None,
+    steps: int | None = None,
+    minutes: float | None = None,
+    out: str | Path | None = None,
+    settings: Mapping[str, Any] | None = None,
+    callbacks: Sequence[Callback] = (),
+    on_message: Callable[[str], None] = lambda line: None,
+) -> Swept:
+    """Trains every combination of the values in `over` with each seed, and compares them.
+
+    over: `{"optim.learning_rate": [0.001, 0.01]}`; with `trials`, of which optuna chooses so many,
+        also a range: `{"optim.learning_rate": "1e-4..1e-2"}`.
+    minutes: of each run. The rest is as for `train`; what is finished in `out` is not trained again,
+        and what was interrupted is resumed (`experiments.sweep`).
+    """
+    from hornbook.experiments.sweep import sweep as run_sweep
+
+    request = read_request(
+        corpus, model=model, preset=preset, settings=settings, steps=steps, minutes=minutes
+    )
+    return run_sweep(
+        request, over=over, seeds=seeds, trials=trials, out=None if out is None else Path(out),
+        callbacks=callbacks, on_message=on_message,
+    )  # fmt: skip
 
 
 def mix(

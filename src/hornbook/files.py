@@ -16,7 +16,7 @@ import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from io import BufferedReader
+from io import BufferedRandom, BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +55,7 @@ DTYPES = {
     "U8": "uint8",
     "BOOL": "bool",
 }
+DTYPE_NAMES = {of_torch: name for name, of_torch in DTYPES.items()}
 
 
 def user_path(text: str | Path, kind: type[HornbookError]) -> Path:
@@ -203,11 +204,21 @@ def append_line(path: Path, record: Mapping[str, Any]) -> None:
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Writes a file atomically: all of it, or nothing. Raises RunError where it cannot be written."""
+    with _written_whole(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def _written_whole(path: Path) -> Iterator[BufferedRandom]:
+    """A file to write that takes the place of `path` once all of it is on the disk.
+
+    Nothing is left of it where it cannot be written. Raises RunError then.
+    """
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         partial.unlink(missing_ok=True)  # never write through a link that was put there
-        with partial.open("xb") as file:
-            file.write(data)
+        with partial.open("x+b") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
@@ -298,18 +309,47 @@ def _read_tensor(file: BufferedReader, meta: Tensor) -> Tensor:
 def write_tensors(
     path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
 ) -> None:
-    """Writes tensors as safetensors with a checksum, atomically."""
-    from safetensors.torch import save
+    """Writes tensors as safetensors with a checksum, atomically.
 
-    on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    placeholder = "0" * 64
-    raw = save(on_cpu, {**(metadata or {}), CHECKSUM: placeholder})
-    end = 8 + int.from_bytes(raw[:8], "little")
-    digest = _header_digest(json.loads(raw[8:end]))
-    digest.update(memoryview(raw)[end:])
-    key = f'"{CHECKSUM}":"'
-    head = raw[:end].replace(f"{key}{placeholder}".encode(), f"{key}{digest.hexdigest()}".encode())
-    write_bytes(path, head + raw[end:])
+    One after the other and from where they are: of a tensor on the CPU, contiguous, nothing is
+    copied; of others one at a time. The header is written first, and its checksum last.
+    """
+    # larger types first, as safetensors does it, so that each tensor is aligned
+    order = sorted(tensors, key=lambda name: (-tensors[name].itemsize, name))
+    header: dict[str, Any] = {"__metadata__": {**(metadata or {}), CHECKSUM: ""}}
+    end = 0
+    for name in order:
+        start, end = end, end + tensors[name].nbytes
+        dtype = DTYPE_NAMES[str(tensors[name].dtype).removeprefix("torch.")]
+        shape = list(tensors[name].shape)
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [start, end]}
+    digest = _header_digest(header)
+    with _written_whole(path) as file:
+        file.write(_encoded(header, "0" * 2 * digest.digest_size))
+        for name in order:
+            data = _bytes_of(tensors[name])
+            digest.update(data)
+            file.write(data)
+        file.seek(0)
+        file.write(_encoded(header, digest.hexdigest()))
+
+
+def _encoded(header: dict[str, Any], checksum: str) -> bytes:
+    """A header as it is in the file, padded to a multiple of 8 bytes, after its length."""
+    header["__metadata__"][CHECKSUM] = checksum
+    raw = json.dumps(header, separators=(",", ":")).encode()
+    raw += b" " * (-len(raw) % 8)
+    return len(raw).to_bytes(8, "little") + raw
+
+
+def _bytes_of(tensor: Tensor) -> memoryview:
+    """The bytes of a tensor, without a copy where it is contiguous and on the CPU."""
+    import torch
+
+    flat = tensor.detach().cpu().contiguous().reshape(-1)
+    if flat.stride(0) != 1:  # a single value may have any
+        flat = flat.clone(memory_format=torch.contiguous_format)
+    return flat.view(torch.uint8).numpy().data
 
 
 def _read_header(path: Path, file: BufferedReader) -> Header:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import hornbook
+from hornbook.api import Run
 from hornbook.cli.main import main
 from tests.conftest import strict
 
@@ -38,3 +39,27 @@ def test_infinite_losses_are_said_in_words_and_are_null_in_json(
     assert [pair["mean"] for pair in found["differences"]] == [None, None]
     (both,) = hornbook.compare(paths[:2]).differences
     assert "cannot be compared: both have an infinite loss" in both.sentence
+
+
+def test_tables_for_papers_and_programs_are_alone_on_stdout(
+    names_run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hornbook.train("names", model="ngram", out=tmp_path / "counts", settings={"model.order": 2})
+    paths = [str(names_run.path), str(tmp_path / "counts")]
+    begins = {"csv": "setting,run,", "markdown": "| setting", "latex": "% needs \\usepackage"}
+    for form, begin in begins.items():
+        capsys.readouterr()
+        assert main(["compare", *paths, "--format", form]) == 0
+        captured = capsys.readouterr()
+        assert captured.out.startswith(begin)
+        assert "significant" not in captured.out
+        assert "one seed" in captured.err
+    for name, magic in (("c.pdf", b"%PDF"), ("c.png", b"\x89PNG"), ("c.svg", b"<?xml")):
+        both = ["--out", str(tmp_path / name), "--curves", str(tmp_path / f"curves-{name}")]
+        assert main(["compare", *paths, *both]) == 0
+        assert (tmp_path / name).read_bytes().startswith(magic)
+        assert (tmp_path / f"curves-{name}").read_bytes().startswith(magic)
+    out = capsys.readouterr().out
+    assert "settings that differ:\n  names: model.name gpt" in out
+    assert main(["compare", *paths, "--out", str(tmp_path / "c.txt")]) == 2
+    assert "expected a name that ends in .png, .svg, .pdf" in capsys.readouterr().err

@@ -31,3 +31,30 @@ def test_eval_reads_another_text(capsys: Cap, names_run: Run, tmp_path: Path) ->
     scores = names_run.score(["emma", "olivia", "ava"])
     assert found["tokens"] == 16
     assert found["nats"] == pytest.approx(sum(s.total for s in scores) / 16, rel=1e-5)
+
+
+def test_eval_detects_the_encoding_of_another_text_or_is_told(
+    capsys: Cap, names_run: Run, tmp_path: Path
+) -> None:
+    path = tmp_path / "other.txt"
+    path.write_bytes("emma\nolivia\n".encode("utf-16"))
+    command = ["eval", str(names_run.path), "--corpus", str(path), "--json"]
+    assert main(command) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["tokens"] == 12
+    assert "note  read as utf-16, which it is in, not as utf-8" in said.err
+    path.write_bytes("emma\nolivia\n".encode("utf-16-le"))
+    assert main([*command, "--encoding", "utf-16-le"]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["tokens"] == 12
+    assert main(["eval", str(names_run.path), "--encoding", "latin-1"]) == 2
+
+
+def test_eval_offers_another_text_where_the_corpus_is_gone(
+    capsys: Cap, words_file: Path, tmp_path: Path
+) -> None:
+    out = str(tmp_path / "run")
+    assert main(["train", str(words_file), "--model", "ngram", "--out", out]) == 0
+    words_file.unlink()
+    assert main(["eval", out]) == 1
+    assert "or evaluate it on another one: --corpus FILE" in capsys.readouterr().err

@@ -79,6 +79,17 @@ def test_lines_of_stdin_line_up_with_their_scores(
     assert found[1]["tokens"] == 1
 
 
+@pytest.mark.parametrize("encoding", [None, "latin-1"])
+def test_stdin_may_be_marked_or_named(
+    encoding: str | None, capsys: Cap, names_run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = "emma\r\r\nolivia\r\n".encode(encoding or "utf-8-sig")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(raw), "utf-8"))
+    named = ["--encoding", encoding] if encoding else []
+    assert main(["score", str(names_run.path), "--json", *named]) == 0
+    assert [o["text"] for o in objects(capsys)] == ["emma", "olivia"]
+
+
 def test_a_text_that_cannot_be_scored_does_not_swallow_others(
     capsys: Cap, names_run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -52,6 +52,37 @@ def test_byte_order_marks_line_ends_and_blank_lines_are_noted(write: Write) -> N
     assert utf16.text == "emma\nolivia\n"
 
 
+@pytest.mark.parametrize(
+    ("end", "note"),
+    [
+        ("\r\r\n", "400 line ends CR CR LF read as LF"),
+        ("\r\n", "400 line ends CRLF read as LF"),
+        ("\r", "400 line ends CR read as LF"),
+    ],
+)
+def test_every_kind_of_line_end_makes_the_same_documents(write: Write, end: str, note: str) -> None:
+    raw = "".join(f"name{i:03}{end}" for i in range(400)).encode()
+    corpus = read_corpus(write("t.txt", raw))
+    assert corpus.documents == tuple(f"name{i:03}" for i in range(400))
+    assert corpus.notes == (note,)
+    joined = read_corpus(write("j.txt", raw.removesuffix(end.encode()) + b"\n"))
+    assert joined.documents == corpus.documents
+
+
+def test_carriage_returns_that_end_no_line_are_said(write: Write) -> None:
+    corpus = read_corpus(write("t.txt", b"ab\rcd\nab\ncd\n"), kind="documents")
+    assert corpus.documents == ("ab\rcd", "ab", "cd")
+    assert corpus.notes == ("1 CR that end no line left in the text",)
+
+
+def test_utf8_that_is_read_in_another_encoding_is_said(write: Write) -> None:
+    path = write("t.txt", "rød grød\nmed fløde\n")
+    (note,) = read_corpus(path, kind="documents", encoding="latin-1").notes
+    assert note.startswith("read as latin-1, but the file is valid UTF-8 as well")
+    plain = write("p.txt", "rod\nmed\n")
+    assert not read_corpus(plain, kind="documents", encoding="latin-1").notes
+
+
 def test_another_encoding_is_read_when_named(write: Write) -> None:
     path = write("text.txt", "Ærø og Århus\n".encode("latin-1"))
     assert read_corpus(path, encoding="latin-1").text == "Ærø og Århus\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hornbook.data.kind import detect_kind
+from hornbook.data.kind import decide_kind, detect_kind
 
 POEM = "\n".join(f"a line of verse number {i} that is not so short, ending here" for i in range(30))
 GAME = " ".join(f"{i}. e4 e5 Nf3 Nc6" for i in range(1, 20))
@@ -27,3 +27,27 @@ def test_kinds_are_told_apart_and_the_reason_is_given(text: str, kind: str, why:
     found, reason = detect_kind(text.rstrip(" "))
     assert found == kind
     assert why in reason
+
+
+SEQUENCE = "ACGT" * 15
+FASTA = "".join(f">protein {i}\n{SEQUENCE}\n{SEQUENCE}\n{SEQUENCE[:i]}\n" for i in range(1, 60))
+
+
+def test_pieces_of_longer_texts_are_a_stream_and_both_ways_on_are_named() -> None:
+    kind, why, note = decide_kind("auto", FASTA, whole=True)
+    assert (kind, why) == ("stream", "FASTA records wrapped at 60 characters")
+    assert "read as one stream; to read documents, join the lines of each record" in note
+
+
+def test_pieces_that_are_requested_as_documents_are_said() -> None:
+    kind, why, note = decide_kind("documents", FASTA, whole=True)
+    assert (kind, why) == ("documents", "as requested")
+    assert "pieces of one text fall into both training and test; use --kind stream" in note
+    assert decide_kind("stream", FASTA, whole=True) == ("stream", "as requested", "")
+
+
+def test_documents_need_no_note() -> None:
+    text = "\n".join(f"name{i}" for i in range(40))
+    kind, why, note = decide_kind("auto", text, whole=False)
+    assert (kind, note) == ("documents", "")
+    assert why.endswith("in its first 269 characters")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,10 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hornbook.data.reading import (
+    LINE_END_SAMPLE,
     TextReader,
     beginning,
+    detect_encoding,
     file_state,
-    has_only_cr,
+    has_cr_ends,
+    lines_of,
     refuse_changed,
     whole_lines,
     without_blank_lines,
@@ -27,7 +31,7 @@ SHARED = HealthCheck.function_scoped_fixture  # the folder is, and each example 
 
 
 def reader(path: Path, chunk: int = 5, encoding: str = "utf-8") -> TextReader:
-    return TextReader(path, encoding, cr_only=has_only_cr(path, encoding, chunk), chunk=chunk)
+    return TextReader(path, encoding, cr_ends=has_cr_ends(path, encoding, chunk), chunk=chunk)
 
 
 @settings(deadline=None, suppress_health_check=[SHARED])
@@ -41,8 +45,83 @@ def test_line_ends_do_not_depend_on_the_pieces(
     pieces = list(found)
     assert "".join(pieces) == plain(content)
     assert all(pieces)
-    assert found.crlf == (content.count("\r\n") if "\n" in content else 0)
-    assert found.cr == (0 if "\n" in content else content.count("\r"))
+    before, after = content.count("\n"), plain(content).count("\n")
+    assert found.crlf + found.cr_crlf == content.count("\r\n")
+    assert found.cr == after - before
+    assert found.kept_cr == plain(content).count("\r")
+    by_lf_alone = content.replace("\r\n", "\n")  # as it was read before
+    by_lf_alone = by_lf_alone if "\n" in by_lf_alone else by_lf_alone.replace("\r", "\n")
+    assert found.version == 2 or plain(content) == by_lf_alone
+
+
+@pytest.mark.parametrize(
+    ("raw", "ends"),
+    [
+        ("emma\rolivia\rava\n", True),  # joined with a LF at the end
+        ("emma\rolivia\r", True),
+        ("emma\r\nolivia\r\n", False),
+        ("emma\r\r\nolivia\r\r\n", False),
+        ("a\rb\nc\nd\n", False),  # a CR inside a line
+        ("a" * LINE_END_SAMPLE + "\r\nb\n", False),
+        ("a" * (LINE_END_SAMPLE - 1) + "\r\nb\n", False),
+        ("a" * (LINE_END_SAMPLE - 1) + "\rb\r", True),
+        ("a" * 2 * LINE_END_SAMPLE + "\r", True),
+        ("ab", False),
+    ],
+)
+def test_a_cr_ends_lines_where_there_are_more_of_them(write: Write, raw: str, ends: bool) -> None:
+    assert has_cr_ends(write("t.txt", raw), "utf-8", 1 << 12) is ends
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "gb18030"])
+def test_a_byte_order_mark_is_left_out_of_every_encoding(write: Write, encoding: str) -> None:
+    found = reader(write("t.txt", "\ufeffemma\nolivia\n".encode(encoding)), encoding=encoding)
+    assert "".join(found) == "emma\nolivia\n"
+    assert found.byte_order_mark
+    assert found.version == (1 if encoding == "utf-8" else 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "written", "expected"),
+    [
+        ("smørbrød", "utf-8", "utf-8"),
+        ("smørbrød", "utf-8-sig", "utf-8"),
+        ("smørbrød", "latin-1", "cp1252"),
+        ("smørbrød", "utf-16", "utf-16"),
+        ("smørbrød", "utf-32", "utf-32"),
+        ("name", "utf-16-le", "cp1252"),  # valid UTF-8, but for its null bytes
+    ],
+)
+def test_an_encoding_is_detected_from_the_file(
+    write: Write, text: str, written: str, expected: str
+) -> None:
+    path = write("t.txt", f"{text}\n".encode(written) * 9)
+    assert detect_encoding(path, "cp1252", 8) == expected
+
+
+@given(
+    st.lists(st.sampled_from(["a", "日", " ", "\n", "\r\n", "\r\r\n", "\r"]), min_size=4),
+    st.integers(4, 9),
+)
+def test_lines_do_not_depend_on_the_chunks(words: list[str], size: int) -> None:
+    text = "".join(words)
+    raw = text.encode()
+    found = list(lines_of([raw[i : i + size] for i in range(0, len(raw), size)], None, "stdin"))
+    expected = re.split(r"\r{0,8}\n|\r", text)
+    assert found == (expected if expected[-1] else expected[:-1])
+
+
+def test_lines_are_read_as_a_mark_or_a_name_says() -> None:
+    text = "smørbrød\r\nte\n"
+    for encoding in ("utf-8", "utf-8-sig", "utf-16"):
+        assert list(lines_of([text.encode(encoding)], None, "stdin")) == ["smørbrød", "te"]
+    for encoding in ("latin-1", "utf-16-le", "utf-8"):
+        raw = text.encode(encoding)
+        assert list(lines_of([raw[:6], raw[6:]], encoding, "stdin")) == ["smørbrød", "te"]
+    with pytest.raises(
+        DataError, match=r"stdin: found byte 0xf8, .* UTF-8 \(offset 2\).*--encoding"
+    ):
+        list(lines_of([text.encode("latin-1")], None, "stdin"))
 
 
 @given(st.lists(st.text("ab\n", min_size=1, max_size=9)))

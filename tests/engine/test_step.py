@@ -135,6 +135,7 @@ def test_a_restored_state_continues_to_the_bit(settings: Any, name: str) -> None
     state = {name: t.clone() for name, t in whole.state_tensors().items()}
     other = step_of(settings, extra)
     other.check_state_tensors(state)
+    assert not other.optimizer.state  # it is not in memory beside the one that is loaded
     other.load_state_tensors(state)
     for i in range(3, 6):
         assert all(torch.equal(a, b) for a, b in zip(whole(i), other(i), strict=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 import hornbook
 from hornbook.api import Run
-from hornbook.errors import DataError
+from hornbook.errors import ConfigError, DataError, RunError
 from hornbook.experiments.comparison import compare, measure
 from hornbook.metrics.comparison import differences
 from hornbook.metrics.loss import token_nats
@@ -45,9 +46,91 @@ def test_paired_differences_are_those_computed_by_hand(words_file: Path, tmp_pat
 
 
 def test_a_run_does_not_differ_from_itself(names_run: Run) -> None:
-    (found,) = compare([names_run, names_run]).differences
-    assert found.mean == 0
-    assert "alike" in found.sentence
+    comparison = compare([names_run, names_run])
+    assert comparison.differences == ()
+    assert "have the same settings and seed and predict exactly alike" in comparison.sentences[0]
+
+
+@pytest.fixture(scope="module")
+def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Runs of two settings with two seeds each, of counts, and of things that are no runs."""
+    folder = tmp_path_factory.mktemp("seeded")
+    text = "\n".join(a + b + c for a in "bkmtrl" for b in "aeiou" for c in "bkmtrl")
+    (folder / "words.txt").write_text(text)
+    for name, hidden in (("small", 4), ("large", 16)):
+        for seed in (1, 2):
+            hornbook.train(
+                str(folder / "words.txt"), model="mlp", steps=6, seed=seed, precision="fp32",
+                out=folder / name / f"seed-{seed}",
+                settings={"model.n_hidden": hidden, "training.threads": 1,
+                          "training.device": "auto" if seed == 1 else "cpu"},
+            )  # fmt: skip
+    hornbook.train(str(folder / "words.txt"), model="ngram", out=folder / "counts")
+    return folder
+
+
+def test_runs_are_grouped_by_setting_and_paired_by_seed(seeded: Path) -> None:
+    comparison = hornbook.compare(seeded)  # finds the runs below
+    assert {group.name: group.seeds for group in comparison.groups} == {
+        "counts": (), "large": (1, 2), "small": (1, 2),
+    }  # fmt: skip
+    assert len(comparison.differences) == 2
+    assert all(d.comparisons == 3 for d in comparison.differences)  # of three pairs
+    pair = hornbook.compare([seeded / "small", seeded / "large"])
+    (found,) = pair.differences
+    assert "2 seeds in pairs" in found.sentence
+    assert [dict(group.settings) for group in pair.groups] == [
+        {"model.n_hidden": 4}, {"model.n_hidden": 16},
+    ]  # fmt: skip
+    assert "one seed" not in " ".join(pair.sentences)
+    csv = pair.table("csv").splitlines()
+    assert len(csv) == 5
+    assert str(pair).startswith("| setting")
+    assert found.sentence in str(pair)
+    with pytest.raises(ConfigError, match=r"format: found 'xml', expected one of csv"):
+        pair.table("xml")
+
+
+def test_two_seeds_of_one_setting_are_not_called_different(seeded: Path) -> None:
+    comparison = hornbook.compare(seeded / "small")
+    assert comparison.differences == ()
+    said = " ".join(comparison.sentences)
+    assert "2 seeds, mean validation loss" in said
+    assert "differ by their seed alone" in said
+    assert "significant" not in said
+
+
+def test_one_run_each_is_said(seeded: Path) -> None:
+    runs = [seeded / "small" / "seed-1", seeded / "large" / "seed-1"]
+    comparison = hornbook.compare(runs)
+    assert "on these documents, one seed each" in comparison.differences[0].sentence
+
+
+def test_what_is_no_run_is_skipped_with_a_line(seeded: Path) -> None:
+    """As `compare DIR/*` gives it: files and empty directories among the runs."""
+    (seeded / "empty").mkdir(exist_ok=True)
+    comparison = hornbook.compare(sorted(seeded.iterdir()))
+    assert len(comparison.measured) == 5
+    assert [line.partition("skipped")[2] for line in comparison.skipped] == [
+        ": no run in it", ": a file, not a run directory",
+    ]  # fmt: skip
+    with pytest.raises(ConfigError, match="found 0 runs, expected two or more"):
+        hornbook.compare(seeded / "empty")
+    with pytest.raises(RunError, match="found nothing, expected a run directory"):
+        hornbook.compare(seeded / "nothing")
+
+
+def test_a_run_that_has_not_ended_is_no_seed_of_the_others(seeded: Path, tmp_path: Path) -> None:
+    for name in ("small", "large"):
+        shutil.copytree(seeded / name, tmp_path / name)
+    (tmp_path / "small" / "seed-2" / "report.json").unlink()
+    (tmp_path / "large" / "seed-2" / "report.json").unlink()
+    (tmp_path / "large" / "seed-2" / "model.safetensors").unlink()
+    comparison = hornbook.compare(tmp_path)
+    assert [group.seeds for group in comparison.groups] == [(1,), (1,), (2,)]
+    assert any("is not finished" in line for line in comparison.sentences)
+    (skipped,) = comparison.skipped
+    assert "no weights saved yet; hornbook train --resume" in skipped
 
 
 def test_different_tokenizers_are_compared_in_bits_per_byte(

@@ -28,7 +28,7 @@ from hornbook.experiments.ladder import (
     passed,
 )
 from hornbook.experiments.mixture import mix
-from hornbook.metrics.comparison import MeasuredRun
+from hornbook.metrics.results import MeasuredRun
 from hornbook.models.registry import MODELS
 from hornbook.planning.request import Request, read_request
 from hornbook.planning.resolve import resolve

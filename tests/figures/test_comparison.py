@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from hornbook.api import Run
 from hornbook.experiments.comparison import measure
 from hornbook.figures.comparison import comparison
+from hornbook.metrics.comparison import differences
+from hornbook.metrics.groups import grouped
+from tests.metrics.made import made
 
 
 def test_the_picture_ranks_different_tokenizers_by_bits_per_byte(names_run: Run) -> None:
@@ -50,3 +55,41 @@ def test_the_labels_of_costs_do_not_overprint_and_times_are_true(names_run: Run)
     labels = [t.get_text() for t in times.get_xticklabels(minor=True)]
     assert "3" in labels
     assert not any("$" in label for label in labels)
+
+
+def test_pairs_are_drawn_as_the_sentences_judge_them_and_legends_cover_nothing() -> None:
+    rng = np.random.default_rng(0)
+    base = rng.normal(2, 0.5, 200)  # documents differ far more than models do: bars overlap
+    shifts = {"best": 0.0, "like": 0.0005, "worse": 0.02}
+    runs = [
+        made(f"{name}-{seed}", base + shift + rng.normal(0, 0.01, 200) + seed / 1000, seed,
+             f"runs/{name}/{seed}", {"model.n_layer": name})
+        for name, shift in shifts.items() for seed in (1, 2, 3)
+    ]  # fmt: skip
+    groups = grouped(runs)
+    found = differences(groups)
+    assert {d.other: d.is_significant for d in found} == {"like": False, "worse": True}
+    figure = comparison([group.result for group in groups], "three", groups, found)
+    figure.png()
+    losses, pairs, times = figure.axes
+    bars = [container.lines[2][0].get_segments() for container in losses.containers]
+    low, high = zip(*[(segment[0][0], segment[1][0]) for segment in bars[0]], strict=True)
+    assert max(low) < min(high)  # they do overlap
+    names = [text.get_text() for text in pairs.get_yticklabels()]
+    for container in pairs.containers:
+        for (left, right), at in zip(
+            [(s[0][0], s[1][0]) for s in container.lines[2][0].get_segments()],
+            container.lines[0].get_ydata(), strict=True,
+        ):  # fmt: skip
+            assert (left <= 0 <= right) == (names[int(at)] == "like")
+    assert any("the pairs" in text.get_text() for text in pairs.texts)
+    seeds = next(line for line in losses.lines if line.get_label() == "validation, each seed")
+    assert len(seeds.get_xdata()) == 9
+    for axes in (losses, pairs, times):
+        legend = axes.get_legend().get_window_extent()
+        assert not legend.overlaps(axes.get_window_extent())
+        assert not legend.overlaps(axes.xaxis.label.get_window_extent())
+        for other in (losses, pairs, times):
+            assert not legend.overlaps(other.get_window_extent())
+            assert not legend.overlaps(other.title.get_window_extent())
+        assert figure.bbox.contains(legend.x1, legend.y0)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import hornbook
 from hornbook.api import Run
-from hornbook.figures.losses import losses, lr_sweep
+from hornbook.experiments.comparison import compare
+from hornbook.figures.losses import curves, losses, lr_sweep
 from hornbook.training.history import ValidationHistory
+from tests.conftest import TINY_GPT
 
 
 @pytest.mark.parametrize(
@@ -76,3 +80,22 @@ def test_a_sweep_is_drawn_from_rates_and_losses() -> None:
     figure = lr_sweep(rates.tolist(), losses, best=0.1)
     assert figure.axes[0].get_xscale() == "log"
     assert figure.axes[0].get_xlabel()
+
+
+def test_loss_curves_of_several_runs_are_drawn_over_each_other(
+    names_run: Run, tmp_path: Path
+) -> None:
+    counts = hornbook.train("names", model="ngram", out=tmp_path / "n", settings={"model.order": 2})
+    other = hornbook.train(
+        "names", out=tmp_path / "seed-2", precision="fp32", settings=TINY_GPT, seed=2
+    )
+    figure = curves(compare([names_run, other, counts]).groups)
+    for axes, x in zip(figure.axes, ("tokens", "seconds"), strict=True):
+        drawn = [list(map(tuple, line.get_xydata())) for line in axes.lines]
+        for run in (names_run, other):
+            points = [(r[x], r["val_loss"]) for r in run.log if "val_loss" in r]
+            assert points in drawn
+        assert len(drawn) == 3  # and the level line of the counts
+        assert len({line.get_color() for line in axes.lines}) == 2  # two seeds, one color
+    (legend,) = [axes.get_legend() for axes in figure.axes if axes.get_legend()]
+    assert {text.get_text() for text in legend.get_texts()} == {"gpt", "n"}

@@ -12,6 +12,7 @@ import torch
 from hornbook.api import Run
 from hornbook.errors import ConfigError, DataError
 from hornbook.generate import Sampling, make_generator, sample, stream
+from hornbook.generate.decoder import rows_at_once
 from hornbook.models.base import DecodingState, LanguageModel
 from hornbook.tokenizers import build_tokenizer
 from tests.conftest import tiny_model
@@ -24,6 +25,12 @@ def test_a_sample_depends_neither_on_n_nor_on_the_batch(names_run: Run) -> None:
         again = sample(names_run.model, names_run.tokenizer, n=60, seed=3, batch=batch)
         assert again == made
     assert len({s.text for s in made}) > 50
+
+
+def test_fewer_samples_are_drawn_at_once_from_a_large_vocabulary() -> None:
+    small, large = (tiny_model("bigram", vocab_size=n) for n in (50, 4000))
+    assert rows_at_once(small, 10) == 8192
+    assert rows_at_once(large, 10) * 4000 <= 1 << 24
 
 
 def test_one_by_one_they_are_drawn_from_the_generator_itself(names_run: Run) -> None:

@@ -106,3 +106,24 @@ def test_probabilities_sum_to_1_whatever_the_context(smoothing: str, order: int)
     torch.manual_seed(0)
     ids = torch.randint(model.vocab_size, (20, 9))
     torch.testing.assert_close(model(ids).exp().sum(-1), torch.ones(20, 9))
+
+
+def test_frequent_contexts_of_a_large_vocabulary_are_looked_up_in_pieces() -> None:
+    """What follows 600 contexts, of 3,000 tokens each, is more than is looked up at once."""
+    model = build_model(model_config({"name": "ngram", "order": 2}), 3000, None)
+    tokens = torch.stack([torch.zeros(2999, dtype=torch.int64), torch.arange(1, 3000)]).T.flatten()
+    model.fit(tokens, torch.tensor([0, len(tokens) - 1]))
+    ids = torch.zeros(2, 300, dtype=torch.int64)
+    ids[1, 100:] = 7
+    together = model(ids)
+    one_by_one = {token: model(torch.full((1, 1), token))[0, 0] for token in (0, 7)}
+    for row, token in ((together[0], 0), (together[1, :100], 0), (together[1, 100:], 7)):
+        assert torch.equal(row, one_by_one[token].expand(len(row), -1))
+
+
+def test_memory_of_counting_is_bounded_by_its_tables() -> None:
+    model, documents = fitted(order=4)
+    n_tokens = sum(len(ids) - 1 for ids in documents)
+    held = sum(t.nbytes for t in model.state_dict().values())
+    assert held < model.fit_bytes(n_tokens)
+    assert model.fit_bytes(2 * n_tokens) == 2 * model.fit_bytes(n_tokens)

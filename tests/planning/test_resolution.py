@@ -14,7 +14,7 @@ from hornbook.planning.bench import Bench
 from hornbook.planning.decide import memory
 from hornbook.planning.decide.time_budget import TimeBudget
 from hornbook.planning.decision import Decision
-from tests.planning.texts import TINY_GPT, TINY_MLP, resolution_of, stream
+from tests.planning.texts import TINY_GPT, TINY_MLP, large_alphabet, plan_of, resolution_of, stream
 
 
 @pytest.fixture
@@ -145,6 +145,33 @@ def test_memory_that_is_not_there_is_refused(
         resolution.plan()
     with pytest.raises(ConfigError, match=r"memory: weights, .* need .* found 100 B available"):
         resolution_of(words_file, TINY_GPT)
+
+
+def test_a_large_alphabet_is_told_what_it_costs(
+    tmp_path: Path, words_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = large_alphabet(tmp_path)
+    (note,) = plan_of(text, TINY_GPT).notes
+    assert "2,500 different tokens" in note
+    assert "--tokenizer.kind byte" in note
+    assert "parameters in place of" in note
+    (note,) = plan_of(text, model="ngram").notes
+    assert "2,500 different tokens" in note
+    assert not plan_of(words_file, TINY_GPT).notes
+    monkeypatch.setattr(memory, "available_bytes", lambda _: 10_000_000)
+    with pytest.raises(ConfigError, match=r"weights, .*train with --tokenizer\.kind byte"):
+        plan_of(text, model="bigram")
+
+
+def test_nothing_is_tried_where_memory_is_short(
+    words_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requested: Nested = {"training": {"compile": "auto"}}
+    resolution = resolution_of(words_file, TINY_GPT, requested)
+    resolution.decide_execution()
+    resolution.decide_steps(Decision(9, "the preset's"))
+    monkeypatch.setattr(memory.MemoryEstimate, "can_be_tried", lambda *_: False)
+    assert resolution.plan().decisions["compiled"].reason == "there is too little memory to try it"
 
 
 @pytest.mark.parametrize("in_time", [True, False])

@@ -97,7 +97,8 @@ def test_a_corpus_that_is_not_there_is_refused(tmp_path: Path) -> None:
 def test_counts_have_nothing_to_decide(words_file: Path) -> None:
     plan = plan_of(words_file, model="ngram", minutes=3)
     assert plan.shape.fitted
-    assert plan.memory is None
+    assert plan.memory is not None
+    assert set(plan.decisions) == {"device", "memory"}
     assert plan.time_budget is None
     assert "counts are fitted in one pass, whatever the minutes" in plan.notes
 

@@ -49,10 +49,10 @@ def test_threads_that_were_not_recorded_are_those_of_now(words_file: Path) -> No
     assert plan.threads == torch.get_num_threads()
 
 
-def test_counts_have_no_memory_to_estimate(words_file: Path) -> None:
+def test_counts_have_memory_to_estimate(words_file: Path) -> None:
     before = plan_of(words_file, model="ngram")
     plan = plan_of_run(before.config, facts(before, 1), before.data, before.schedule)
-    assert plan.memory is None
+    assert plan.memory == before.memory
     assert plan.shape.fitted
 
 

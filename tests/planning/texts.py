@@ -58,3 +58,10 @@ def stream(folder: Path, characters: int) -> Path:
     path = folder / "stream.txt"
     path.write_text(("to be or not to be,\n\nthat is the question. " * 200)[:characters])
     return path
+
+
+def large_alphabet(folder: Path) -> Path:
+    """A stream of 2,500 different characters, three times."""
+    path = folder / "han.txt"
+    path.write_text("".join(chr(0x4E00 + i) for i in range(2500)) * 3, "utf-8")
+    return path

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from hornbook.api import Run
-from hornbook.errors import ConfigError, RunError
+from hornbook.api import Run, train
+from hornbook.errors import ConfigError, DataError, RunError
 from hornbook.runs.directory import (
+    MissingTextError,
     StoredRun,
     check_free,
     create,
@@ -98,6 +99,86 @@ def test_the_steps_done_are_those_of_the_pointer_or_of_the_files(copy: Path) -> 
     assert saved_step(copy) == facts["step"]
     shutil.rmtree(copy / "last")
     assert saved_step(copy) is None
+
+
+@pytest.fixture
+def moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """A run of counts and its corpus, in `there/`; not the working directory."""
+    (tmp_path / "here" / "runs").mkdir(parents=True)
+    text = tmp_path / "here" / "text.txt"
+    text.write_text("emma\nolivia\nava\nisabella\nsophia\n" * 9)
+    settings = {"data.kind": "documents", "model.order": 2}
+    out = tmp_path / "here" / "runs" / "counts"
+    train(str(text), model="ngram", settings=settings, out=out)
+    (tmp_path / "here").rename(tmp_path / "there")
+    (tmp_path / "away").mkdir()
+    monkeypatch.chdir(tmp_path / "away")
+    return tmp_path / "there" / "runs" / "counts", tmp_path / "there" / "text.txt"
+
+
+@pytest.mark.parametrize(
+    "place", ["as before", "beside the run", "in the run", "working directory", "cache"]
+)
+def test_a_run_that_was_moved_with_its_corpus_finds_it(
+    moved: tuple[Path, Path], place: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path, text = moved
+    monkeypatch.setenv("HORNBOOK_CACHE", str(tmp_path / "cache"))
+    folders = {"beside the run": path.parent, "in the run": path, "working directory": Path()}
+    if place != "as before":
+        folder = folders.get(place, tmp_path / "cache")
+        folder.mkdir(exist_ok=True)
+        text = text.rename(folder / "under another name")
+    run = Run.load(path)
+    assert run.evaluate().nats == pytest.approx(run.report["validation"]["nats"])
+    found = run.corpus()
+    assert Path(found.path).samefile(text)
+    assert found.notes[-1].startswith(f"found at {found.path}: ")
+    assert found.sha256 == run.facts["corpus"]["sha256"]
+
+
+def test_another_text_in_the_place_of_the_corpus_is_not_taken_for_it(
+    moved: tuple[Path, Path],
+) -> None:
+    path, text = moved
+    assert Run.load(path).facts["corpus"]["relative"] == "../../text.txt"
+    text.write_text(text.read_text().swapcase())
+    with pytest.raises(MissingTextError, match=r"no such file.*beside the run.*under any name"):
+        Run.load(path).corpus()
+
+
+def test_a_run_whose_text_was_read_otherwise_by_an_earlier_version_is_refused(
+    tmp_path: Path,
+) -> None:
+    text = tmp_path / "text.txt"
+    text.write_bytes(b"emma\r\r\nolivia\r\r\nava\r\r\n" * 9)
+    train(str(text), model="ngram", settings={"data.kind": "documents"}, out=tmp_path / "run")
+    assert Run.load(tmp_path / "run").evaluate().tokens > 0
+    file = tmp_path / "run" / "config.json"
+    facts = json.loads(file.read_text())
+    assert facts["corpus"].pop("reading") == 2
+    file.write_text(json.dumps(facts))
+    with pytest.raises(DataError, match=r"an earlier version of hornbook.*train on it again"):
+        Run.load(tmp_path / "run").evaluate()
+
+
+def test_another_text_is_read_in_its_own_encoding(tmp_path: Path) -> None:
+    words = "smørbrød\nfløde\nrød\nblå\n" * 9
+    texts = {encoding: tmp_path / f"{encoding}.txt" for encoding in ("latin-1", "utf-8", "utf-16")}
+    for encoding, path in texts.items():
+        path.write_bytes(words.encode(encoding))
+    settings = {"data.encoding": "latin-1", "data.kind": "documents", "model.order": 2}
+    run = train(str(texts["latin-1"]), model="ngram", settings=settings, out=tmp_path / "run")
+    losses = {encoding: run.evaluate(corpus=path).nats for encoding, path in texts.items()}
+    assert len({round(loss, 9) for loss in losses.values()}) == 1
+    assert "read as utf-8" in run.other_text(texts["utf-8"]).notes[-1]
+    assert not run.other_text(texts["latin-1"]).notes
+    wrong = run.other_text(texts["utf-8"], "latin-1")
+    assert "the file is valid UTF-8 as well" in wrong.notes[-1]
+    with pytest.raises(DataError, match="unknown characters"):
+        run.evaluate(corpus=texts["utf-8"], encoding="latin-1")
+    with pytest.raises(ConfigError, match="encoding: found it without another text"):
+        run.evaluate(encoding="utf-8")
 
 
 def test_a_taken_name_is_counted_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -105,6 +105,17 @@ def test_a_changed_corpus_is_not_resumed_on(corpus: Path, copy: Path) -> None:
     assert hornbook.resume(copy).report["steps"] == 12
 
 
+def test_a_run_that_was_moved_with_its_corpus_is_resumed(
+    corpus: Path, copy: Path, tmp_path: Path
+) -> None:
+    text = corpus.read_text()
+    try:
+        corpus.rename(tmp_path / "the same text")
+        assert hornbook.resume(copy, steps=14).report["steps"] == 14
+    finally:
+        corpus.write_text(text)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

@@ -10,6 +10,7 @@ VERBS = {
     "show": "show the settings, figures and loss curve of a run",
     "ladder": "train every model on the same text and compare them",
     "compare": "compare runs, and test whether their differences are significant",
+    "sweep": "train with several settings and seeds, and compare them",
     "mix": "make one run of several by averaging their probabilities",
     "lr-find": "find a learning rate",
     "inspect": "draw what a run learned, how it trained, and whether it copied its text",

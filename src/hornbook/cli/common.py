@@ -18,6 +18,8 @@ from hornbook.visible import visible as visible
 if TYPE_CHECKING:
     from hornbook.figures.style import Figure
 
+PICTURES = (".png", ".svg", ".pdf")  # what a figure can be written as
+
 
 class Parser(argparse.ArgumentParser):
     """An argument parser of a verb whose errors are ConfigErrors."""
@@ -71,17 +73,20 @@ def check_picture(path: Path | None) -> None:
     """Raises ConfigError where no picture can be written, before it is computed."""
     if path is None:
         return
-    if path.suffix not in (".png", ".svg"):
-        raise ConfigError(f"out: found {path.name!r}, expected a name that ends in .png or .svg")
+    if path.suffix not in PICTURES:
+        raise ConfigError(
+            f"out: found {path.name!r}, expected a name that ends in {', '.join(PICTURES)}"
+        )
     if not path.absolute().parent.is_dir():
         raise ConfigError(f"out: {path.parent} is not a directory; make it, or give another path")
 
 
 def write_picture(path: Path, figure: Figure) -> None:
-    """Writes a figure as PNG or SVG, by the name of the file."""
+    """Writes a figure as PNG, SVG or PDF, by the name of the file."""
     from hornbook.files import write_bytes
 
-    write_bytes(path, figure.png() if path.suffix == ".png" else figure.svg().encode())
+    write = {".png": figure.png, ".svg": lambda: figure.svg().encode(), ".pdf": figure.pdf}
+    write_bytes(path, write[path.suffix]())
 
 
 def table(rows: Iterable[Sequence[str]], *, right: Sequence[int] = ()) -> str:

@@ -4,31 +4,110 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from hornbook.cli.common import Parser, check_picture, print_json, write_picture
+from hornbook.cli.common import (
+    Parser,
+    check_picture,
+    note,
+    print_json,
+    table,
+    visible,
+    write_picture,
+)
+
+if TYPE_CHECKING:
+    from hornbook.experiments.comparison import Comparison
 
 
 def run(arguments: list[str]) -> int:
     """Prints runs side by side, and whether their differences are significant."""
     parser = Parser("compare")
-    parser.add_argument("paths", nargs="+", metavar="RUN", help="two run directories or more")
-    parser.add_argument("--out", type=Path, help="also draw it: FILE.png or FILE.svg")
-    parser.add_argument("--json", action="store_true", help="as JSON")
+    add = parser.add_argument
+    add("paths", nargs="+", metavar="RUN", help="run directories, or directories of runs")
+    add("--out", type=Path, metavar="FILE", help="also draw it: FILE.png, FILE.svg or FILE.pdf")
+    add("--curves", type=Path, metavar="FILE", help="also draw the loss curves, one over the other")
+    add(
+        "--format",
+        choices=("text", "csv", "markdown", "latex"),
+        default="text",
+        help="text, or the table alone: csv has one run a row, unrounded (default: text)",
+    )
+    add("--json", action="store_true", help="as JSON")
     args = parser.parse_args(arguments)
     check_picture(args.out)
+    check_picture(args.curves)
 
     from hornbook.api import compare
-    from hornbook.cli.ladder import show
 
-    found = compare(args.paths)
+    found = compare(args.paths, on_message=note)
+    for line in found.skipped:
+        note(line)
     if args.out is not None:
         from hornbook.figures.comparison import comparison
 
-        write_picture(args.out, comparison(found.results, "Comparison"))
-    if args.json:
-        pairs = [{**asdict(d), "sentence": d.sentence} for d in found.differences]
-        rows = [asdict(result) for result in found.results]
-        print_json({"standings": rows, "differences": pairs})
-        return 0
-    show(found.results, found.sentences)
+        rows = [group.result for group in found.groups]
+        write_picture(args.out, comparison(rows, "Comparison", found.groups, found.differences))
+    if args.curves is not None:
+        from hornbook.figures.losses import curves
+
+        write_picture(args.curves, curves(found.groups))
+    if args.json or args.format == "text":
+        show_comparison(found, json=args.json)
+    else:
+        print(found.table(args.format), end="")
+        for sentence in found.sentences:
+            note(sentence)
     return 0
+
+
+def show_comparison(found: Comparison, *, json: bool = False) -> None:
+    """Tables, sentences and samples side by side, on stdout; or all figures as JSON."""
+    if json:
+        print_json(_data(found))
+        return
+    from hornbook.metrics.results import rank, result_rows
+    from hornbook.metrics.tables import MOST_SETTINGS, group_rows, setting_names
+
+    names = setting_names(found.groups)
+    if found.has_seeds:
+        rows_of_groups = group_rows(found.groups)
+        print(table(rows_of_groups, right=range(1, len(rows_of_groups[0]))))
+        print("(means over the seeds; ± is the standard error, over the text and the seeds)\n")
+    print(table(result_rows(found.results), right=range(1, 9)))
+    print()
+    if names and (not found.has_seeds or len(names) > MOST_SETTINGS):
+        print("settings that differ:")
+        print(*(f"  {line}" for line in found.setting_lines), sep="\n", end="\n\n")
+    print(*found.sentences, sep="\n", end="\n\n")
+    results = [group.result for group in found.groups] if found.has_seeds else found.results
+    print(
+        table(
+            (r.name, *(visible(text)[:100] for text in r.samples[:5]))
+            for r in sorted(results, key=rank)
+        )
+    )
+
+
+def _data(found: Comparison) -> dict[str, Any]:
+    """All figures of a comparison as plain data."""
+    groups = [
+        {
+            "setting": group.name,
+            "settings": dict(group.settings),
+            "runs": [m.result.name for m in group.runs],
+            "seeds": group.seeds,
+            "validation": group.result.validation,
+            "standard_error": group.result.validation_error,
+            "deviation": group.deviation,
+        }
+        for group in found.groups
+    ]
+    pairs = [{**asdict(d), "p": d.p, "sentence": d.sentence} for d in found.differences]
+    return {
+        "standings": [asdict(result) for result in found.results],
+        "groups": groups,
+        "differences": pairs,
+        "sentences": found.sentences,
+        "skipped": found.skipped,
+    }

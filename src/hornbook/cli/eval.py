@@ -13,14 +13,25 @@ def run(arguments: list[str]) -> int:
         "--split", default="val", choices=("train", "val", "test"), help="(default: val)"
     )
     parser.add_argument("--corpus", metavar="FILE", help="another text, whole")
+    parser.add_argument("--encoding", help="of the other text (default: detected from it)")
     parser.add_argument("--json", action="store_true", help="as one JSON object")
     add_unknown(parser)
     args = parser.parse_args(arguments)
 
     from hornbook.api import Run
+    from hornbook.cli.flags import show_notes
+    from hornbook.errors import DataError
+    from hornbook.runs.directory import MissingTextError
 
     loaded = Run.load(args.path)
-    result = loaded.evaluate(args.split, corpus=args.corpus, unknown=args.unknown)
+    other, encoding = args.corpus, args.encoding
+    if other is not None:
+        other, encoding = loaded.other_text(other, encoding), None
+        show_notes(other.notes)
+    try:
+        result = loaded.evaluate(args.split, corpus=other, encoding=encoding, unknown=args.unknown)
+    except MissingTextError as error:
+        raise DataError(f"{error}; or evaluate it on another one: --corpus FILE") from None
     where = args.corpus or args.split
     again = where == "val" and not loaded.config.data.held_out
     where += " (the training text: none is held out)" if again else ""

@@ -14,7 +14,7 @@ from hornbook.cli.flags import SettingsParser, read_word
 from hornbook.errors import ConfigError
 
 if TYPE_CHECKING:
-    from hornbook.metrics.comparison import RunResult
+    from hornbook.metrics.results import RunResult
 
 
 def run(arguments: list[str]) -> int:
@@ -79,7 +79,7 @@ def _names(listed: str) -> list[str]:
 
 def show(standings: Sequence[RunResult], sentences: list[str]) -> None:
     """Table, sentences and samples side by side, on stdout."""
-    from hornbook.metrics.comparison import rank, result_rows
+    from hornbook.metrics.results import rank, result_rows
 
     rows = sorted(standings, key=rank)
     print(table(result_rows(rows), right=range(1, 9)))

@@ -23,7 +23,7 @@ def run(arguments: list[str]) -> int:
     add("--low", type=float, metavar="X", help="lowest learning rate (default: 0.001)")
     add("--high", type=float, metavar="X", help="highest learning rate (default: 1)")
     add("--sweep-steps", type=int, metavar="N", help="steps of the sweep (default: 300)")
-    add("--out", metavar="FILE", type=Path, help="draw the sweep as FILE.png or FILE.svg")
+    add("--out", metavar="FILE", type=Path, help="draw the sweep as FILE.png, FILE.svg or FILE.pdf")
     add("--json", action="store_true", help="print one JSON object")
     parser.set_defaults(low=1e-3, high=1.0, sweep_steps=300)
     args, settings = parser.read(arguments)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -31,6 +30,9 @@ def run(arguments: list[str]) -> int:
     )
     parser.add_argument("--tokens", action="store_true", help="print the nats of each token")
     parser.add_argument("--json", action="store_true", help="print one JSON object a text")
+    parser.add_argument(
+        "--encoding", help="encoding of stdin (default: what a byte order mark says, else utf-8)"
+    )
     add_unknown(parser)
     args = parser.parse_args(arguments)
 
@@ -38,7 +40,7 @@ def run(arguments: list[str]) -> int:
 
     loaded = Run.load(args.path)
     number = failed = 0
-    for batch in _batches(args.texts or _lines()):
+    for batch in _batches(args.texts or _lines(args.encoding)):
         for scored in _scored(loaded, batch, args.unknown):
             number += 1
             if args.json:
@@ -93,17 +95,12 @@ def _scored(run: Run, texts: list[str], unknown: Unknown) -> Iterator[Score | Fa
             yield from _scored(run, texts[middle:], unknown)
 
 
-def _lines() -> Iterator[str]:
+def _lines(encoding: str | None) -> Iterator[str]:
+    from hornbook.data.reading import lines_of
+
     raw = getattr(sys.stdin, "buffer", None)
-    lines = sys.stdin if raw is None else io.TextIOWrapper(raw, "utf-8", errors="strict")
-    try:
-        for line in lines:
-            yield line.rstrip("\r\n")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"stdin: found byte 0x{error.object[error.start]:02x}, which is not valid UTF-8; "
-            "convert the text first"
-        ) from None
+    chunks = (line.encode() for line in sys.stdin) if raw is None else iter(raw.readline, b"")
+    return lines_of(chunks, encoding, "stdin")
 
 
 def _object(run: Run, scored: Score | Failed, *, tokens: bool) -> dict[str, object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -33,6 +34,7 @@ def run(arguments: list[str]) -> int:
         type=Path,
         help="continue an interrupted run, or train a finished one for more --steps",
     )
+    add("--seeds", metavar="N,N", help="train once with each seed, into DIR/seed-N, and compare")
     args, given = parser.read(arguments)
     if args.resume is not None:
         _summary(_resume(args, given))
@@ -40,6 +42,18 @@ def run(arguments: list[str]) -> int:
     file = read_toml(user_path(args.config, ConfigError)) if args.config is not None else {}
     settings, notes = read_settings(file)
     show_notes(notes)
+    if args.seeds is not None:
+        from hornbook.cli.sweep import read_seeds, show_sweep, train_all
+
+        swept = train_all(
+            f"hornbook train {shlex.join(arguments)}",
+            seeds=read_seeds(args.seeds),
+            preset=args.preset,
+            out=args.out,
+            settings=merge(settings, given),
+        )
+        show_sweep(swept)
+        return 0
 
     from hornbook.api import train
     from hornbook.cli.progress import Progress
@@ -56,7 +70,7 @@ def run(arguments: list[str]) -> int:
 
 
 def _resume(args: argparse.Namespace, settings: Nested) -> Run:
-    for name in ("preset", "config", "out"):
+    for name in ("preset", "config", "out", "seeds"):
         if getattr(args, name) is not None:
             raise ConfigError(
                 f"--{name}: found it beside --resume; a run continues with its own settings, "

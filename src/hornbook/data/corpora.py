@@ -19,7 +19,7 @@ from hornbook.config import DataConfig
 from hornbook.data.cache import cache_directory
 from hornbook.data.corpus import Corpus, read_corpus
 from hornbook.data.limits import LIMITS, Limits
-from hornbook.data.reading import file_state
+from hornbook.data.reading import detect_encoding, file_state
 from hornbook.errors import DataError, RunError, did_you_mean
 from hornbook.files import user_path, write_bytes
 
@@ -150,6 +150,17 @@ def load_corpus(config: DataConfig) -> Corpus:
     corpus = _read(path, kind, "utf-8", known.name)
     known.check(path, corpus.sha256)
     return replace(corpus, why_kind=why)
+
+
+def encoding_of(corpus: str, otherwise: str) -> str:
+    """The encoding of a text that nobody named one for: detected from the file (`detect_encoding`).
+
+    Raises DataError where there is no such text or it cannot be read.
+    """
+    if corpus in CORPORA:
+        return "utf-8"
+    path = user_path(corpus, DataError)
+    return detect_encoding(path, otherwise, LIMITS.chunk) if path.is_file() else otherwise
 
 
 def _read(path: Path, kind: str, encoding: str, name: str = "") -> Corpus:

@@ -10,7 +10,10 @@ from hornbook.errors import ConfigError, DataError
 
 ENCODINGS_TO_TRY = ("utf-8", "utf-16", "cp1252", "latin-1")
 MARKS_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-MARKS = {"utf-16": MARKS_UTF16, "utf-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)}
+MARKS_UTF32 = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
+MARKS = {"utf-16": MARKS_UTF16, "utf-32": MARKS_UTF32}
+# encodings whose codec takes a byte order mark for a character
+MARKED = ("utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", "gb18030")
 
 
 class WrongByte(Exception):  # noqa: N818
@@ -34,15 +37,20 @@ def codec_name(encoding: str) -> str:
     return codec
 
 
+def byte_order_mark(codec: str) -> bytes:
+    """The bytes of a mark that is no part of the text, though the codec would decode it."""
+    return "\ufeff".encode(codec) if codec in MARKED else b""
+
+
 def decode_chunks(chunks: Iterable[bytes], encoding: str) -> Iterator[str]:
     """The text of a file whose bytes come in chunks, the first of at least 4 bytes if there are as
-    many; a UTF-8 byte order mark is left out. Raises WrongByte."""
+    many; a byte order mark is left out. Raises WrongByte."""
     codec = codec_name(encoding)
     decoder, offset, binary = codecs.getincrementaldecoder(codec)(), 0, codec == "utf-8"
     for chunk in chunks:
         if offset == 0:
-            if codec == "utf-8" and chunk.startswith(codecs.BOM_UTF8):
-                offset, chunk = len(codecs.BOM_UTF8), chunk.removeprefix(codecs.BOM_UTF8)
+            if (mark := byte_order_mark(codec)) and chunk.startswith(mark):
+                offset, chunk = len(mark), chunk.removeprefix(mark)
             binary = binary and not chunk.startswith(MARKS_UTF16)
             if codec in MARKS and not chunk.startswith(MARKS[codec]):  # this machine's order
                 order = "le" if sys.byteorder == "little" else "be"
@@ -78,6 +86,25 @@ def fits(chunks: Iterable[bytes], encoding: str) -> bool:
     except (UnicodeError, LookupError):
         return False
     return True
+
+
+def fits_utf8(chunks: Iterable[bytes]) -> bool:
+    """Whether all bytes are text in UTF-8, which no null byte is."""
+    found_null = False
+
+    def watched() -> Iterator[bytes]:
+        nonlocal found_null
+        for chunk in chunks:
+            found_null = found_null or 0 in chunk
+            yield chunk
+
+    return fits(watched(), "utf-8") and not found_null
+
+
+def marked_encoding(beginning: bytes) -> str | None:
+    """The encoding that a byte order mark names: utf-8, utf-16 or utf-32; None without one."""
+    marks = {"utf-8": (codecs.BOM_UTF8,), "utf-32": MARKS_UTF32, "utf-16": MARKS_UTF16}
+    return next((name for name, found in marks.items() if beginning.startswith(found)), None)
 
 
 def explain(wrong: WrongByte, place: str, encoding: str, valid: list[str]) -> DataError:

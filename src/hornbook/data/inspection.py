@@ -18,13 +18,14 @@ import numpy as np
 
 from hornbook.data.cache import CacheError, cache_directory
 from hornbook.data.decoding import codec_name
-from hornbook.data.kind import Kind, detect_kind
+from hornbook.data.kind import Kind, decide_kind
 from hornbook.data.limits import Limits
 from hornbook.data.reading import (
     TextReader,
     beginning,
     file_state,
-    has_only_cr,
+    has_cr_ends,
+    is_also_utf8,
     refuse_changed,
     whole_lines,
     without_blank_lines,
@@ -35,7 +36,7 @@ from hornbook.files import read_json, write_json
 from hornbook.tokenizers.base import Ids
 from hornbook.tokenizers.char import code_points
 
-FORMAT = 2
+FORMAT = 3
 
 END_SPELLINGS = re.compile(r"<\|endoftext(?:-\d{1,9})?\|>")  # see tokenizers.base.end_spelling
 LONGEST_END = 32
@@ -45,12 +46,12 @@ LONGEST_END = 32
 class Inspection:
     """What one pass over a text found.
 
-    modified: when the file was changed last, in nanoseconds. cr_only: its line ends are CR alone.
-    sha256, n_bytes: those of the file. n_characters, n_lines: characters, and line breaks among
-    them, after line ends were made \\n. n_documents: without blank lines (0 of a stream).
-    n_blank: blank lines among documents. alphabet: each character once, then the spellings of an
-    end of document that appear in the text. notes: what was changed while reading.
-    seconds: what the pass took.
+    modified: when the file was changed last, in nanoseconds. cr_ends: a CR alone ends a line.
+    reading: the first version (`reading.READING`) that reads the text like this. sha256, n_bytes:
+    those of the file. n_characters, n_lines: characters, and line breaks among them, after line ends
+    were made \\n. n_documents: without blank lines (0 of a stream). n_blank: blank lines among
+    documents. alphabet: each character once, then the spellings of an end of document that appear in
+    the text. notes: what was changed while reading. seconds: what the pass took.
     """
 
     path: str
@@ -58,7 +59,8 @@ class Inspection:
     kind: Kind
     why_kind: str
     modified: int
-    cr_only: bool
+    cr_ends: bool
+    reading: int
     sha256: str
     n_bytes: int
     n_characters: int
@@ -76,7 +78,7 @@ class Inspection:
 
     def reader(self, limits: Limits) -> TextReader:
         """The text once more, in pieces."""
-        return TextReader(Path(self.path), self.encoding, cr_only=self.cr_only, chunk=limits.chunk)
+        return TextReader(Path(self.path), self.encoding, cr_ends=self.cr_ends, chunk=limits.chunk)
 
 
 def inspect(
@@ -93,13 +95,14 @@ def inspect(
         digest = hashlib.sha256()
         reader = TextReader(
             path, encoding,
-            cr_only=has_only_cr(path, encoding, limits.chunk),
+            cr_ends=has_cr_ends(path, encoding, limits.chunk),
             chunk=limits.chunk,
             on_bytes=lambda chunk: submit(digest.update, chunk),
         )  # fmt: skip
         texts = iter(reader)
         first, text = beginning(texts, keep)
-        found, why = _kind(kind, text, whole=sum(map(len, first)) == len(text))
+        whole = sum(map(len, first)) == len(text)
+        found, why, wrapped = decide_kind(kind, text, whole=whole)
         texts = chain(first, texts)
         if found == "documents":
             texts = whole_lines(texts, path, None if keep is None else limits.line)
@@ -125,8 +128,13 @@ def inspect(
     notes = {
         "byte order mark left out": reader.byte_order_mark,
         f"{reader.crlf} line ends CRLF read as LF": reader.crlf,
+        f"{reader.cr_crlf} line ends CR CR LF read as LF": reader.cr_crlf,
         f"{reader.cr} line ends CR read as LF": reader.cr,
+        f"{reader.kept_cr} CR that end no line left in the text": reader.kept_cr,
         f"{n_blank} blank lines left out": n_blank,
+        wrapped: wrapped,
+        f"read as {encoding}, but the file is valid UTF-8 as well: where letters look wrong, read it "
+        "with --encoding utf-8": _looks_like_utf8(path, encoding, characters, limits),
     }
     inspection = Inspection(
         path=str(path),
@@ -134,7 +142,8 @@ def inspect(
         kind=found,
         why_kind=why,
         modified=state[1],
-        cr_only=reader.cr_only,
+        cr_ends=reader.cr_ends,
+        reading=reader.version,
         sha256=digest.hexdigest(),
         n_bytes=state[0],
         n_characters=n_characters,
@@ -170,11 +179,11 @@ def inspect_once(path: Path, kind: str, encoding: str, limits: Limits) -> tuple[
     return inspection, text
 
 
-def _kind(requested: str, text: str, *, whole: bool) -> tuple[Kind, str]:
-    if requested != "auto":
-        return ("documents" if requested == "documents" else "stream"), "as requested"
-    found, why = detect_kind(text)
-    return found, why if whole else f"{why}, in its first {len(text):,} characters"
+def _looks_like_utf8(path: Path, encoding: str, characters: set[str], limits: Limits) -> bool:
+    """Whether a text was read in another encoding than UTF-8, which it is in, too."""
+    if codec_name(encoding) in ("utf-8", "utf-8-sig", "ascii") or max(characters) < "\x80":
+        return False
+    return is_also_utf8(path, limits.chunk)
 
 
 class _Alphabet:

@@ -5,11 +5,38 @@ from __future__ import annotations
 import statistics
 from typing import Literal
 
+from hornbook.data.wrapping import find_wrapping
+
 Kind = Literal["documents", "stream"]
 
 
+def decide_kind(requested: str, text: str, *, whole: bool) -> tuple[Kind, str, str]:
+    """The kind of a text, why, and a note about lines that are pieces of longer texts, or "".
+
+    requested: auto, documents or stream. whole: `text` is all of it, not its beginning.
+    """
+    if requested == "stream":
+        return "stream", "as requested", ""
+    kind, why = "documents", "as requested"
+    if requested == "auto":
+        kind, why = detect_kind(text)
+        why = why if whole else f"{why}, in its first {len(text):,} characters"
+    if kind == "stream":
+        return "stream", why, ""
+    wrapping = find_wrapping([line for line in text.split("\n") if line.strip()])
+    if wrapping is None:
+        return "documents", why, ""
+    found, remedy = wrapping.description, wrapping.remedy
+    if not wrapping.certain:
+        return "documents", why, f"{found}: {remedy}"
+    if requested == "auto":
+        return "stream", found, f"{found}: read as one stream; to read documents, {remedy}"
+    pieces = "pieces of one text fall into both training and test"
+    return "documents", why, f"{found}: {pieces}; use --kind stream, or {remedy}"
+
+
 def detect_kind(text: str) -> tuple[Kind, str]:
-    """Documents (one a line) or one stream, and why.
+    """Documents (one a line) or one stream, and why, unless lines are pieces of longer texts.
 
     Many short lines without blank or indented ones among them are documents. The number of lines
     that counts as many depends on their length: a few words may be a list, a few lines of ordinary

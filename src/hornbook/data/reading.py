@@ -1,15 +1,16 @@
 """Reading a text file in pieces, strictly: what is changed (byte order mark, line ends) is counted.
 
 Bytes are decoded, line ends become \\n, and of documents a piece holds whole lines. Nothing is held
-but the piece at hand.
+but the piece at hand. Line ends are LF, CRLF or, out of a file that was converted twice, CR CR LF;
+and CR where the text begins with more of these than of LF.
 """
 
 from __future__ import annotations
 
-import codecs
 import re
 import stat
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -17,14 +18,24 @@ import numpy as np
 from hornbook.data.decoding import (
     ENCODINGS_TO_TRY,
     WrongByte,
+    byte_order_mark,
     codec_name,
     decode_chunks,
     explain,
     fits,
+    fits_utf8,
+    marked_encoding,
 )
 from hornbook.errors import DataError
 from hornbook.tokenizers.char import code_points
 
+READING = 2  # the version of what a text is read as; runs keep the one that they were trained with
+LINE_END_SAMPLE = 1 << 16  # characters in which line ends are counted to tell which they are
+MOST_CR = 8  # before a LF, for one line end
+SEVERAL_CR = re.compile(rf"\r{{2,{MOST_CR}}}\n")
+LONE_CR = re.compile(r"\r(?![\r\n])")
+LINE_END = re.compile(r"\r*\n|\r+(?=[^\r\n])")
+ANY_LINE_END = re.compile(rf"\r{{0,{MOST_CR}}}\n|\r")
 SPACES = np.array([chr(p).isspace() for p in range(0x3002)])  # U+3000 is the last one
 
 
@@ -54,21 +65,49 @@ def refuse_changed(path: Path, before: tuple[int, int]) -> None:
         raise DataError(f"{path}: has changed while it was read; start again")
 
 
-def has_only_cr(path: Path, encoding: str, chunk: int) -> bool:
-    """Whether the line ends are CR alone: there is no LF. Mostly known from the first piece."""
-    cr = False
-    for text in _decoded(path, _chunks(path, chunk), encoding, chunk):
-        if "\n" in text:
-            return False
-        cr = cr or "\r" in text
-    return cr
+def detect_encoding(path: Path, otherwise: str, chunk: int) -> str:
+    """The encoding that a byte order mark names, else UTF-8 where the whole file is that, else
+    `otherwise`. A text in another encoding that has more than ASCII is hardly ever valid UTF-8."""
+    beginning = next(_chunks(path, chunk), b"")
+    return marked_encoding(beginning) or ("utf-8" if fits_utf8(_chunks(path, chunk)) else otherwise)
+
+
+def is_also_utf8(path: Path, chunk: int) -> bool:
+    """Whether a file is text in UTF-8, whatever it was read as."""
+    return fits_utf8(_chunks(path, chunk))
+
+
+def has_cr_ends(path: Path, encoding: str, chunk: int) -> bool:
+    """Whether a CR alone ends a line: there are more of them than of LF among the first characters,
+    or, where these have none, a CR is the first line end."""
+    texts = _decoded(path, _chunks(path, chunk), encoding, chunk)
+    begun = ""
+    for text in texts:
+        begun += text
+        if len(begun) >= LINE_END_SAMPLE:
+            break
+    first = begun[:LINE_END_SAMPLE]
+    if len(begun) >= LINE_END_SAMPLE:  # what follows tells whether its last CR end a line
+        first = first.rstrip("\r")
+    cr, lf = len(LONE_CR.findall(first)), first.count("\n")
+    if cr or lf:
+        return cr > lf
+    carry = ""
+    for text in chain([begun[len(first) :]], texts):
+        text = carry + text
+        if found := LINE_END.search(text):
+            return "\n" not in found[0]
+        carry = "\r" if text.endswith("\r") else ""
+    return bool(carry)
 
 
 class TextReader:
     """Iterates over the text of a file in pieces of about `chunk` bytes, none of them empty.
 
-    cr_only: its line ends are CR alone. on_bytes: called with each chunk of bytes.
-    crlf, cr: line ends that were changed so far. byte_order_mark: whether one was left out.
+    cr_ends: a CR alone ends a line. on_bytes: called with each chunk of bytes.
+    crlf, cr_crlf, cr: line ends that were changed so far: CRLF, several CR before a LF, CR alone.
+    kept_cr: CR that are left in the text. byte_order_mark: whether one was left out.
+    version: the first version of READING that reads the text so far as this one does.
     """
 
     def __init__(
@@ -76,14 +115,15 @@ class TextReader:
         path: Path,
         encoding: str,
         *,
-        cr_only: bool,
+        cr_ends: bool,
         chunk: int,
         on_bytes: Callable[[bytes], None] = lambda _: None,
     ) -> None:
-        self.path, self.encoding, self.cr_only, self.chunk = path, encoding, cr_only, chunk
+        self.path, self.encoding, self.cr_ends, self.chunk = path, encoding, cr_ends, chunk
         self._on_bytes = on_bytes
-        self.crlf = self.cr = 0
+        self.crlf = self.cr_crlf = self.cr = self.kept_cr = 0
         self.byte_order_mark = False
+        self.version = 1
 
     def __iter__(self) -> Iterator[str]:
         return filter(None, self._line_ends())
@@ -92,24 +132,69 @@ class TextReader:
         carry = ""
         for text in _decoded(self.path, self._bytes(), self.encoding, self.chunk):
             text, carry = carry + text, ""
-            if text.endswith("\r") and not self.cr_only:  # perhaps half of a CRLF
-                text, carry = text[:-1], "\r"
-            if "\r" in text:
-                if self.cr_only:
-                    self.cr += text.count("\r")
-                    text = text.replace("\r", "\n")
-                else:
-                    self.crlf += text.count("\r\n")
-                    text = text.replace("\r\n", "\n")
-            yield text
-        yield carry
+            if text.endswith("\r"):  # perhaps a part of CRLF
+                tail = text[-MOST_CR:]
+                end = len(text) - len(tail) + len(tail.rstrip("\r"))
+                text, carry = text[:end], text[end:]
+            yield self._with_lf(text)
+        yield self._with_lf(carry)
+
+    def _with_lf(self, text: str) -> str:
+        """A piece with its line ends as LF."""
+        if "\r" not in text:
+            if self.cr_ends and "\n" in text:
+                self.version = 2
+            return text
+        text, several = SEVERAL_CR.subn("\n", text)
+        self.cr_crlf += several
+        self.crlf += text.count("\r\n")
+        text = text.replace("\r\n", "\n")
+        if several or (self.cr_ends and "\n" in text):
+            self.version = 2
+        lone = text.count("\r")
+        if not self.cr_ends:
+            self.kept_cr += lone
+            return text
+        self.cr += lone
+        return text.replace("\r", "\n")
 
     def _bytes(self) -> Iterator[bytes]:
         for i, chunk in enumerate(_chunks(self.path, self.chunk)):
-            if i == 0 and codec_name(self.encoding) == "utf-8":
-                self.byte_order_mark = chunk.startswith(codecs.BOM_UTF8)
+            if i == 0:
+                mark = byte_order_mark(codec := codec_name(self.encoding))
+                self.byte_order_mark = bool(mark) and chunk.startswith(mark)
+                if self.byte_order_mark and codec != "utf-8":
+                    self.version = 2
             self._on_bytes(chunk)
             yield chunk
+
+
+def lines_of(chunks: Iterable[bytes], encoding: str | None, place: str) -> Iterator[str]:
+    """The lines of a text whose bytes come in chunks, without their ends: each as soon as it is whole.
+
+    encoding: None takes the one that a byte order mark names, else UTF-8. place: its name in errors.
+    Raises ConfigError for an unknown encoding, DataError for a byte that is not valid in it.
+    """
+    chunks = iter(chunks)
+    first = next(chunks, b"")
+    encoding = encoding or marked_encoding(first) or "utf-8"
+    begun: list[str] = []  # of a line that the next piece continues
+    try:
+        for text in decode_chunks(chain([first], chunks), encoding):
+            begun.append(text)
+            if "\n" in text or "\r" in text:
+                joined = "".join(begun)
+                whole = joined.rstrip("\r")  # perhaps a part of CRLF
+                *lines, rest = ANY_LINE_END.split(whole)
+                begun = [rest + joined[len(whole) :]]
+                yield from lines
+    except WrongByte as wrong:
+        raise DataError(
+            f"{place}: found byte 0x{wrong.byte:02x}, which is not valid {encoding.upper()} (offset "
+            f"{wrong.offset}); name the right encoding (--encoding), or convert the text first"
+        ) from None
+    if rest := "".join(begun):
+        yield from ANY_LINE_END.split(rest.removesuffix("\r"))
 
 
 def whole_lines(texts: Iterable[str], path: Path, longest: int | None) -> Iterator[str]:

@@ -41,7 +41,7 @@ from hornbook.errors import DataError, RunError
 from hornbook.files import dump, read_json
 from hornbook.tokenizers.base import Ids, Tokenizer, Unknown, as_lines
 
-FORMAT = 3
+FORMAT = 4
 PARTS = ("train", "validation", "test")
 FILES = tuple(f"{name}.{what}" for name in PARTS for what in ("tokens", "starts"))
 ATTEMPTS = 3  # another process may remove a folder that it found damaged
@@ -120,7 +120,7 @@ def _load_cached(
             encode = tokenizer.encode if corpus.kind == "stream" else tokenizer.encode_lines
             encode(corpus.alphabet)
             unknown = "error"
-    text = [corpus.sha256, corpus.encoding, corpus.kind, corpus.cr_only]
+    text = [corpus.sha256, corpus.encoding, corpus.kind, corpus.cr_ends]
     order = [source.seed, corpus.in_memory] if corpus.kind == "documents" else []
     facts = dump([FORMAT, text, source.bounds, order, tokenizer.to_json(), unknown])
     name = hashlib.sha256(facts.encode("utf-8", "surrogatepass")).hexdigest()[:32]

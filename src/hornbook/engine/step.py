@@ -144,7 +144,7 @@ class OptimizerStep:
     def check_state_tensors(self, tensors: Mapping[str, Tensor]) -> None:
         """Raises RunError unless names, shapes and dtypes are those of `state_tensors`.
 
-        Reads no values. The state of the optimizer is overwritten: it is to be loaded next.
+        Reads no values. The state of the optimizer is given up: it is to be loaded next.
         """
         updated = {name.split(".")[1] for name in tensors if name.startswith("optim.")}
         if updated:  # zero gradients at a learning rate of 0 make the optimizer lay out its state
@@ -154,7 +154,8 @@ class OptimizerStep:
                 group["lr"] = 0.0
             self.optimizer.step()
             self.optimizer.zero_grad(set_to_none=True)
-        own = self.state_tensors()
+        own = {name: tensor.to("meta") for name, tensor in self.state_tensors().items()}
+        self.optimizer.state.clear()  # else it would be in memory twice
         for name in own.keys() - tensors.keys():
             if not name.startswith("optim.") or name.split(".")[1] in updated:
                 raise RunError(f"found no {name}, expected one")

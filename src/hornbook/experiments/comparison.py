@@ -4,60 +4,258 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from hornbook.config import merge
 from hornbook.data.split import Split
+from hornbook.errors import ConfigError, RunError
+from hornbook.files import user_path
 from hornbook.generate import make_generator, sample
-from hornbook.metrics.comparison import (
-    Difference,
+from hornbook.metrics.comparison import Difference, differences
+from hornbook.metrics.groups import grouped
+from hornbook.metrics.loss import summarize, token_nats
+from hornbook.metrics.results import (
+    Group,
     MeasuredRun,
     RunResult,
     check_same_text,
-    differences,
+    format_loss,
     not_held_out,
     share_of_new,
     unit_edges,
 )
-from hornbook.metrics.loss import summarize, token_nats
-from hornbook.runs.directory import StoredRun
+from hornbook.metrics.tables import WRITERS, group_rows, run_rows
+from hornbook.planning.decision import REQUESTED
+from hornbook.runs.commands import resume_command
+from hornbook.runs.directory import StoredRun, saved_total
 from hornbook.tokenizers import Tokenizer
+from hornbook.training.checkpoint import read_position
 
 SAMPLES = 200  # documents sampled for the share of new ones
 KEPT = 20  # samples that are shown
+DEPTH = 3  # directories below the one that is given in which runs are looked for
+NO_SETTINGS = {  # they decide where a run is trained and what is written on the way, not its loss
+    "data.corpus", "training.seed", "training.device", "training.threads", "training.compile",
+    "training.deterministic", "training.reference", "training.sample_count", "training.probe_every",
+}  # fmt: skip
+BY_TIME = (  # what a time budget chooses by how many steps fit, unless it is requested
+    "training.steps", "training.eval_count", "optim.warmup", "optim.learning_rate",
+    "optim.muon_learning_rate", "model.dropout",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Measured runs in the order they were given, and the best against each other one."""
+    """Measured runs in the order they were given, and the best group of them against each other one.
+
+    Runs that differ by their seed alone are one group. skipped: what was no run to compare, a line
+    each.
+    """
 
     measured: tuple[MeasuredRun, ...]
     differences: tuple[Difference, ...]
+    skipped: tuple[str, ...] = field(default=(), kw_only=True)
 
     @property
     def results(self) -> tuple[RunResult, ...]:
-        """The rows of its table."""
+        """The rows of its table of runs."""
         return tuple(m.result for m in self.measured)
+
+    @cached_property
+    def groups(self) -> tuple[Group, ...]:
+        """The runs by their settings, whatever their seeds."""
+        return tuple(grouped(self.measured))
+
+    @property
+    def has_seeds(self) -> bool:
+        """Whether a setting has several runs."""
+        return any(len(group.runs) > 1 for group in self.groups)
+
+    @property
+    def setting_lines(self) -> list[str]:
+        """The settings that differ between the groups, a line for each group."""
+        return [
+            f"{group.name}: "
+            + ", ".join(f"{name} {value}" for name, value in group.settings.items())
+            for group in self.groups
+            if group.settings
+        ]
 
     @property
     def sentences(self) -> list[str]:
         """What the figures say, in words."""
-        return not_held_out(self.results) + [d.sentence for d in self.differences]
+        words = not_held_out(self.results)
+        for group in self.groups:
+            words += group_sentences(group)
+        if len(self.groups) == 1 and self.has_seeds:
+            words += [_spread(group) for group in self.groups if group.deviation is not None]
+            words.append(
+                "these runs differ by their seed alone; to compare settings, give runs of another one"
+            )
+        words += [d.sentence for d in self.differences]
+        if any(d.is_significant and d.seeds and d.seeds_error is None for d in self.differences):
+            words.append(
+                "with one seed, another one may decide otherwise; to include that, train each "
+                "setting with several: --seeds 1,2,3"
+            )
+        if any(d.lacks_seeds for d in self.differences):
+            words.append(
+                "few seeds say little of how far apart other seeds would be: with one or two more, the "
+                "large differences that are not significant may be"
+            )
+        return words
+
+    def table(self, form: str = "markdown") -> str:
+        """The table as text: `markdown` or `latex` of the groups, `csv` of the runs, unrounded.
+
+        Raises ConfigError for another form.
+        """
+        if form not in WRITERS:
+            raise ConfigError(f"format: found {form!r}, expected one of {', '.join(WRITERS)}")
+        return WRITERS[form](run_rows(self.groups) if form == "csv" else group_rows(self.groups))
+
+    def __str__(self) -> str:
+        return "\n".join([self.table(), *self.sentences])
+
+    def _repr_markdown_(self) -> str:  # in notebooks
+        return self.table() + "\n" + "".join(f"- {sentence}\n" for sentence in self.sentences)
 
 
-def compare(runs: Sequence[StoredRun]) -> Comparison:
-    """Measures runs and compares the best with each other one.
+def _spread(group: Group) -> str:
+    losses = [m.result.validation for m in group.runs]
+    return (
+        f"{group.name}: {len(losses)} seeds, mean validation loss "
+        f"{format_loss(group.result.validation)}, from {min(losses):.4f} to {max(losses):.4f}, "
+        f"standard deviation {format_loss(group.deviation)}"
+    )
 
+
+def group_sentences(group: Group) -> list[str]:
+    """What is to be known of the runs of a group: which are no others, and which are not finished."""
+    words = []
+    for m in group.repeats:
+        (first,) = (r for r in group.runs if r.result.seed == m.result.seed)
+        seed = "" if m.result.seed is None else " and seed"
+        same = np.array_equal(first.nats, m.nats)
+        how = "predict exactly alike" if same else "still do not predict alike"
+        words.append(
+            f"{first.result.name} and {m.result.name} have the same settings{seed} and {how}; only the "
+            "first counts"
+        )
+    for m in group.runs:
+        if not m.result.finished:
+            command = resume_command(m.result.path)
+            words.append(f"{m.result.name} is not finished: its best weights so far; {command}")
+    return words
+
+
+def compare(
+    runs: Sequence[StoredRun],
+    skipped: Sequence[str] = (),
+    on_message: Callable[[str], None] = lambda line: None,
+) -> Comparison:
+    """Measures runs, groups them by setting, and compares the best group with each other one.
+
+    on_message: called with a line before each run is measured.
     Raises DataError, before any model is run, where their validation texts differ.
     """
     check_same_text([(str(run.path), fingerprint(run.split())) for run in runs])
+    measured = []
+    for i, (run, name) in enumerate(zip(runs, names_of(runs), strict=True)):
+        on_message(f"measuring {i + 1} of {len(runs)}: {name}")
+        measured.append(measure(run, name))
+    found = differences(grouped(measured))
+    return Comparison(tuple(measured), tuple(found), skipped=tuple(skipped))
+
+
+def names_of(runs: Sequence[StoredRun]) -> list[str]:
+    """A name for each run: that of its directory, with as much of the path as tells them apart."""
     names = [run.path.name for run in runs]
-    if len(set(names)) < len(names):
-        names = [str(run.path) for run in runs]
-    measured = [measure(run, name) for run, name in zip(runs, names, strict=True)]
-    return Comparison(tuple(measured), tuple(differences(measured)))
+    if len(set(names)) == len(names):
+        return names
+    paths = [run.path.absolute() for run in runs]
+    common = os.path.commonpath([path.parent for path in paths])
+    names = [path.relative_to(common).as_posix() for path in paths]
+    return names if len(set(names)) == len(names) else [str(run.path) for run in runs]
+
+
+def find_runs(paths: Sequence[str | Path]) -> tuple[list[StoredRun], list[str]]:
+    """The runs in directories, and a line for each that is none or has nothing to compare yet.
+
+    A directory that is no run itself, such as that of a sweep or a ladder, stands for the runs in it.
+    Raises RunError for a path where there is nothing.
+    """
+    runs: list[StoredRun] = []
+    skipped: list[str] = []
+    for given in paths:
+        path = user_path(given, RunError)
+        if not os.path.lexists(path):
+            StoredRun.load(path)  # says what is there instead
+        found = list(_directories(path, DEPTH))
+        if not found:
+            what = "no run in it" if path.is_dir() else "a file, not a run directory"
+            skipped.append(f"{path}: skipped: {what}")
+        for folder in found:
+            try:
+                run = StoredRun.load(folder)
+            except RunError as error:
+                skipped.append(f"skipped: {error}")
+                continue
+            if (folder / "model.safetensors").exists() or run.report:
+                runs.append(run)
+            else:
+                command = resume_command(folder)
+                skipped.append(f"{folder}: skipped: no weights saved yet; {command}")
+    return runs, skipped
+
+
+def _directories(path: Path, depth: int) -> Iterator[Path]:
+    """The run directories at or below a path, numbers in their names in order."""
+    if (path / "config.json").is_file():
+        yield path
+    elif path.is_dir() and depth > 0:
+        below = (p for p in path.iterdir() if p.is_dir() and not p.name.startswith("."))
+        for folder in sorted(below, key=lambda p: _natural(p.name)):
+            yield from _directories(folder, depth - 1)
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """A key that puts seed-2 before seed-10."""
+    parts = re.split(r"([0-9]+)", name)
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+
+
+def settings_of(run: StoredRun) -> dict[str, Any]:
+    """All settings that decide the loss of a run but its seed, by dotted name.
+
+    Of a run with a time budget, what the budget chose is left out: the minutes are the setting.
+    """
+    overrides = read_position(run.path).get("overrides", {})
+    sections = merge(run.config.model_dump(mode="json"), {"optim": overrides})
+    settings = {
+        f"{s}.{name}": value for s, fields in sections.items() for name, value in fields.items()
+    }
+    settings["training.steps"] = saved_total(run.path) or settings["training.steps"]
+    chosen = {
+        name for name, d in run.facts.get("decisions", {}).items() if d["reason"] != REQUESTED
+    }
+    if run.model.fitted:  # nothing is trained
+        settings = {n: v for n, v in settings.items() if not n.startswith(("optim.", "training."))}
+        return {n: v for n, v in settings.items() if n not in NO_SETTINGS}
+    left_out = set(NO_SETTINGS)
+    if settings["training.minutes"] is not None:
+        left_out |= chosen & set(BY_TIME)
+    if run.facts.get("mixed"):  # runs of other seeds make another mixture
+        settings["mixed"] = list(run.facts["mixed"])
+    return {name: value for name, value in settings.items() if name not in left_out}
 
 
 def measure(run: StoredRun, name: str) -> MeasuredRun:
@@ -108,8 +306,12 @@ def measure(run: StoredRun, name: str) -> MeasuredRun:
         test_bits=test.bits_per_byte if test else None,
         new=share_of_new(texts, split),
         samples=tuple(texts[:KEPT]),
+        seed=None if model.fitted else run.config.training.seed,
+        finished=bool(report),
     )
-    return MeasuredRun(result, fingerprint(split), sums, tokens, widths, new)
+    return MeasuredRun(
+        result, fingerprint(split), sums, tokens, widths, new, settings_of(run), split.documents
+    )
 
 
 def fingerprint(split: Split) -> str:

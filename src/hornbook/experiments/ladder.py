@@ -23,13 +23,8 @@ from hornbook.experiments.comparison import Comparison, measure
 from hornbook.experiments.mixture import members_weights, mix
 from hornbook.figures.comparison import comparison
 from hornbook.files import not_written, read_json, write_bytes, write_json
-from hornbook.metrics.comparison import (
-    MeasuredRun,
-    RunResult,
-    difference,
-    differences,
-    format_loss,
-)
+from hornbook.metrics.comparison import corrected, difference, differences
+from hornbook.metrics.results import MeasuredRun, RunResult, format_loss
 from hornbook.metrics.verdict import times
 from hornbook.models.registry import MODELS
 from hornbook.planning.decide.time_budget import TooShortError
@@ -61,10 +56,11 @@ class Ladder(Comparison):
     @property
     def labeled(self) -> tuple[RunResult, ...]:
         """The rows of its table; a rung that got too little training is marked as such."""
-        return tuple(
-            replace(r, name=f"{r.name} ({UNDERTRAINED})") if r.name in self.too_little else r
-            for r in self.results
-        )
+        return tuple(replace(result, name=self.label(result.name)) for result in self.results)
+
+    def label(self, name: str) -> str:
+        """The name of a rung, marked where it got too little training."""
+        return f"{name} ({UNDERTRAINED})" if name in self.too_little else name
 
     @property
     def sentences(self) -> list[str]:
@@ -173,7 +169,9 @@ def climb(
         path / "ladder.json",
         {**facts, "standings": ladder.standings, "sentences": ladder.sentences},
     )
-    figure = comparison(ladder.labeled, f"The ladder on {text.name}")
+    title, named = f"The ladder on {text.name}", ladder.label
+    pairs = [replace(d, best=named(d.best), other=named(d.other)) for d in ladder.differences]
+    figure = comparison(ladder.labeled, title, differences=pairs)
     write_bytes(path / "ladder.png", figure.png())
     write_bytes(path / "ladder.svg", figure.svg().encode())
     return ladder
@@ -348,7 +346,7 @@ def passed(measured: Sequence[MeasuredRun]) -> list[str]:
         losses["documents not in the training part"] = (best.result.unseen, True)
     sentences = []
     for what, (loss, new) in losses.items():
-        found = [difference(best, m, new=new) for m in trained]
+        found = corrected([difference(best, m, new=new) for m in trained])
         below = [d.other for d in found if d.mean < 0 and d.is_significant]
         alike = [d.other for d in found if math.isfinite(d.mean) and not d.is_significant]
         names = ", ".join(below) if below else "none of the trained rungs"

@@ -1,9 +1,10 @@
-"""Figures of losses: over training, and over a learning-rate sweep."""
+"""Figures of losses: over training, of one run or several, and over a learning-rate sweep."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,8 +15,20 @@ from hornbook.figures.style import Figure, panels, styled
 from hornbook.metrics.activations import first_weights
 from hornbook.metrics.finding import Finding
 from hornbook.metrics.overfitting import overfitting
+from hornbook.metrics.results import Group, bits_per_nat, rank
 from hornbook.metrics.verdict import first_loss_fault
 from hornbook.runs.directory import StoredRun
+
+LINES = (
+    style.BLUE,
+    style.VERMILION,
+    style.GREEN,
+    style.ORANGE,
+    style.PURPLE,
+    style.SKY,
+    style.BLACK,
+)
+DASHES = ("-", "--", "-.")  # of the next groups, where the colors are used up
 
 
 @styled
@@ -76,6 +89,57 @@ def losses(run: StoredRun) -> Figure:
     bottom.set(xlabel="steps", ylabel="learning\nrate", ylim=(0, None))
     style.whole_numbers(bottom)
     return figure
+
+
+@styled
+def curves(groups: Sequence[Group]) -> Figure:
+    """The validation losses of several runs while they were trained, one over the other: over the
+    tokens they were trained on, and over the seconds that took. A color a group, a line a seed.
+
+    Counts, which are fitted in one pass, are level lines. The files of the runs are read again.
+    """
+    drawn = sorted(groups, key=lambda group: rank(group.result))
+    same = len({group.result.tokenizer for group in drawn}) == 1
+    trained = [group for group in drawn if not group.result.fitted]
+    uniform = 0.0  # the loss of equal probabilities
+    looks: dict[str, Any] = {
+        group.name: {"color": LINES[i % len(LINES)], "ls": DASHES[i // len(LINES) % len(DASHES)]}
+        for i, group in enumerate(trained)
+    }
+    counted = [group for group in drawn if group.result.fitted]
+    for i, group in enumerate(counted):
+        looks[group.name] = {"color": style.GRAY, "ls": (0, (1, 1 + 2 * i))}
+    figure, panes = panels([3.4, 3.6 + 0.09 * len(drawn)])
+    unit = "nats per token" if same else "bits per byte"
+    for axes, x_name in zip(panes, ("tokens", "seconds"), strict=True):
+        for group in drawn:
+            name: str | None = group.name
+            for m in group.runs:
+                run = StoredRun.load(m.result.path)
+                log = [r for r in run.log if _finite(r.get("val_loss"))]
+                bits = 1.0 if same else bits_per_nat(m.result)
+                uniform = max(uniform, bits * math.log(run.facts["vocab_size"]))
+                x, y = [r[x_name] for r in log], [bits * r["val_loss"] for r in log]
+                if group.result.fitted and _finite(m.result.validation):
+                    loss = bits * m.result.validation
+                    axes.axhline(loss, lw=1.5, label=name, **looks[group.name])
+                elif x:
+                    axes.plot(x, y, marker="o", ms=2.5, lw=1.2, label=name, **looks[group.name])
+                name = None  # one entry a group
+        axes.set_ylabel(f"validation loss ({unit})")
+        low, high = axes.get_ylim()  # what was far above ln V in the beginning is cut off
+        axes.set_ylim(low, max(min(high, 1.1 * uniform), low + 0.1))
+    panes[0].set_xlabel("tokens trained on")
+    style.whole_numbers(panes[0])
+    panes[1].set(xscale="log", xlabel="training time (s, log)")
+    style.plain_digits(panes[1].xaxis)
+    panes[0].set_title("Loss curves")
+    style.legend_below(panes[1])
+    return figure
+
+
+def _finite(loss: float | None) -> bool:
+    return loss is not None and math.isfinite(loss)
 
 
 def _plain_log_ticks(axes: Axes) -> None:

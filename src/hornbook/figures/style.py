@@ -25,7 +25,7 @@ from matplotlib.figure import Figure as BaseFigure
 from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 from matplotlib.path import Path
 from matplotlib.textpath import TextPath, text_to_path
-from matplotlib.transforms import IdentityTransform
+from matplotlib.transforms import IdentityTransform, ScaledTranslation
 
 from hornbook.metrics.finding import Finding
 
@@ -57,6 +57,7 @@ STYLE: Any = {
     "savefig.facecolor": "white",
     "svg.fonttype": "path",  # looks the same wherever it is opened
     "svg.hashsalt": "hornbook",  # and is the same file each time
+    "pdf.fonttype": 42,  # TrueType: journals refuse the default, Type 3
 }
 
 # matplotlib's own settings, whatever a session has set; its backend is left alone
@@ -92,6 +93,10 @@ class Figure(BaseFigure):
     def png(self) -> bytes:
         """The figure as a PNG file."""
         return self._saved("png", dpi=DPI)
+
+    def pdf(self) -> bytes:
+        """The figure as a PDF file, for a paper."""
+        return self._saved("pdf", metadata={"CreationDate": None})
 
     def _saved(self, kind: str, **options: Any) -> bytes:
         buffer = io.BytesIO()
@@ -203,6 +208,15 @@ def shortened(text: str, length: int) -> str:
 def legend_beside(axes: Axes, **options: Any) -> None:
     """A legend to the right of the axes."""
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), **options)
+
+
+def legend_below(axes: Axes, columns: int = 2) -> None:
+    """A legend below the label of the x axis, where it covers no data."""
+    below = axes.transAxes + ScaledTranslation(0, -0.42, axes.figure.dpi_scale_trans)
+    axes.legend(
+        loc="upper left", bbox_to_anchor=(0, 0), bbox_transform=below, ncols=columns, borderaxespad=0,
+        columnspacing=1.2, handletextpad=0.5,
+    )  # fmt: skip
 
 
 def plain_digits(axis: Axis, digits: str = "g") -> None:

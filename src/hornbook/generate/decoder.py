@@ -17,7 +17,14 @@ from torch import Tensor
 from hornbook.errors import ConfigError
 from hornbook.generate.sampling import Sampling, make_generator, uniforms
 from hornbook.generate.stops import TextStream, cut_at_stop
-from hornbook.generate.tuning import CACHED_TOKENS, CACHED_WORK, MAX_ROWS, MIN_ROWS, SHARED_ROWS
+from hornbook.generate.tuning import (
+    CACHED_TOKENS,
+    CACHED_WORK,
+    MAX_LOGITS,
+    MAX_ROWS,
+    MIN_ROWS,
+    SHARED_ROWS,
+)
 from hornbook.kernels import StaticDecoder
 from hornbook.layers.cache import Compaction
 from hornbook.models.base import LanguageModel
@@ -161,7 +168,8 @@ def prompt_ids(tokenizer: Tokenizer, prompt: str, unknown: Unknown = "error") ->
 def rows_at_once(model: LanguageModel, length: int) -> int:
     """How many samples of so many tokens are generated side by side."""
     tokens = min(CACHED_TOKENS, CACHED_WORK // max(1, model.n_parameters))
-    return min(MAX_ROWS, max(MIN_ROWS, tokens // min(length, model.context_length)))
+    rows = max(MIN_ROWS, tokens // min(length, model.context_length))
+    return max(1, min(MAX_ROWS, rows, MAX_LOGITS // model.vocab_size))
 
 
 def _collect(

@@ -3,89 +3,48 @@
 Two models are compared unit by unit (document, or stretch of a stream). What is hard for one is hard
 for the other, so the paired difference has a far smaller standard error than either loss. Models of
 the same tokens are compared in nats per token, others in bits per byte.
+
+Runs that differ by their seed alone are one group (`metrics.groups`), and groups are compared:
+another text and other seeds would both give another difference, so both are in its standard error.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from hornbook.data.part import Part
-from hornbook.data.split import Split
-from hornbook.errors import DataError
-from hornbook.tokenizers import Tokenizer
+from hornbook.metrics.results import (
+    Floats,
+    Group,
+    MeasuredRun,
+    as_group,
+    check_same_text,
+    of_seeds,
+    rank,
+)
+from hornbook.metrics.student import LEVEL, Parts, half_width, holm, p_of_mean
 
-STRETCH = 1000  # bytes of a stream that make a unit
-PIECE = 20  # characters of a stream's sample that are looked up in its training part
 FEWEST = 10  # units below which a standard error says too little to judge a difference
-
-Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class RunResult:
-    """One run's row in a comparison. Losses are in nats per token, with their standard errors.
-
-    Attributes:
-        fitted: counted in one pass, not trained.
-        tokenizer: equal for runs whose nats per token can be compared.
-        held_out: whether the validation part is held out, or is the training part again.
-        unseen: validation loss over the documents that do not appear in the training part.
-        unseen_bits, test_bits: bits per byte of those. Losses are infinite where a model gives some
-            of the text no probability.
-        new: share of its samples that do not appear in the training part (of a stream: of their
-            pieces); empty samples are not counted.
-    """
-
-    name: str
-    model: str
-    path: str
-    tokenizer: str
-    held_out: bool
-    fitted: bool
-    parameters: int
-    seconds: float
-    tokens: int
-    validation: float
-    validation_error: float | None
-    unseen: float | None
-    test: float | None
-    test_error: float | None
-    bits_per_byte: float
-    unseen_bits: float | None
-    test_bits: float | None
-    new: float
-    samples: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class MeasuredRun:
-    """A run's result with the losses of each validation unit, which a paired comparison needs.
-
-    Attributes:
-        result: its row.
-        fingerprint: sha256 of the validation texts.
-        nats, tokens, bytes: of each unit, (units,).
-        new: which units are documents that do not appear in the training part, (units,) bool.
-    """
-
-    result: RunResult
-    fingerprint: str
-    nats: Floats
-    tokens: Floats
-    bytes: Floats
-    new: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Difference:
     """How much worse `other` is than `best`, in `unit`, paired by validation unit.
 
-    mean: infinite where only `other` has an infinite loss, NaN where both have.
+    Attributes:
+        mean: infinite where only `other` has an infinite loss, NaN where both have.
+        standard_error: over documents and, where it is known, over seeds.
+        units: documents, or stretches of a stream.
+        parts: the variances that make the standard error, over units and over seeds, with their
+            degrees of freedom; none: that over units alone.
+        seeds: in words, which seeds; empty where no seed decides either (counts).
+        seeds_error: the part of the standard error that is due to the seeds; None where it is
+            unknown, since a setting has one seed.
+        documents: whether the units are documents.
+        level: at which it is tested; below 0.05 where it is one of several `comparisons` (Holm).
     """
 
     best: str
@@ -94,13 +53,43 @@ class Difference:
     mean: float
     standard_error: float
     units: int
+    parts: tuple[tuple[float, float], ...] = ()
+    seeds: str = "one seed each"
+    seeds_error: float | None = None
+    documents: bool = True
+    level: float = LEVEL
+    comparisons: int = 1
+
+    @property
+    def is_testable(self) -> bool:
+        """Whether there are enough units, with finite losses, to judge."""
+        return math.isfinite(self.mean) and self.units >= FEWEST
+
+    @property
+    def p(self) -> float:
+        """How often chance alone makes such a difference (`metrics.student`); not corrected."""
+        return p_of_mean(self.mean, self._parts)
+
+    @property
+    def interval(self) -> float:
+        """Half the confidence interval at its level: how large a difference is significant."""
+        return half_width(self._parts, self.level)
+
+    @property
+    def _parts(self) -> Parts:
+        return self.parts or ((self.standard_error**2, self.units - 1.0),)
 
     @property
     def is_significant(self) -> bool:
-        """Whether chance makes such a difference less than once in 20 times, by Student's t."""
-        if not math.isfinite(self.mean) or self.units < FEWEST or self.mean == 0:
-            return False
-        return abs(self.mean) >= t_quantile(self.units - 1) * self.standard_error
+        """Whether chance alone makes such a difference more rarely than its level."""
+        return self.is_testable and abs(self.mean) > self.interval
+
+    @property
+    def lacks_seeds(self) -> bool:
+        """Whether it would be significant, did its number of seeds not make t so large."""
+        many = half_width([(variance, math.inf) for variance, _ in self._parts], self.level)
+        several = self.seeds_error is not None and len(self.parts) > 1
+        return several and self.is_testable and many < abs(self.mean) <= self.interval
 
     @property
     def sentence(self) -> str:
@@ -121,144 +110,122 @@ class Difference:
                 f"{better} has a lower loss than {worse} by {size}, over {self.units} units: too few "
                 f"to judge whether that is significant (expected {FEWEST} or more)"
             )
-        size += f" (standard error {self.standard_error:.4f})"
+        parts = ""
+        if self.seeds_error is not None and self.seeds:
+            documents = math.sqrt(max(0.0, self.standard_error**2 - self.seeds_error**2))
+            what = "documents" if self.documents else "text"
+            parts = f": {what} {documents:.4f}, seeds {self.seeds_error:.4f}"
+        size += f" (standard error {self.standard_error:.4f}{parts})"
+        if self.seeds_error is None and self.seeds:
+            size += f" on {'these documents' if self.documents else 'this text'}, {self.seeds}"
         ratio = abs(self.mean) / self.standard_error if self.standard_error else math.inf
-        needed = t_quantile(self.units - 1)
-        why = f"{ratio:.1f} standard errors over {self.units:,} units, {needed:.2f} are needed"
+        seeds = f" and {self.seeds}" if parts else ""
+        needed = self.interval / self.standard_error if self.standard_error else 0.0
+        several = f" for {self.comparisons} comparisons (Holm)" if self.comparisons > 1 else ""
+        why = (
+            f"{ratio:.1f} standard errors over {self.units:,} units{seeds}, {needed:.2f} are "
+            f"needed{several}"
+        )
         if not self.is_significant:
             return f"{self.best} and {self.other} do not differ significantly: {size}, {why}"
         return f"{better} is better than {worse} by {size}: significant, {why}"
 
 
-def t_quantile(freedom: int) -> float:
-    """The 0.975 quantile of Student's t, for 9 degrees of freedom or more (to 0.0001).
+def differences(measured: Sequence[Group | MeasuredRun]) -> list[Difference]:
+    """The best group against each other one, the nearest first; a run is a group of its own.
 
-    The expansion about the normal quantile in 1 / freedom (Abramowitz and Stegun 1964, 26.7.5).
+    Which is the best is known only from the same figures, so each test is corrected for all pairs of
+    groups, not for these alone. Raises DataError where the validation texts differ.
     """
-    z = 1.959964
-    terms = (
-        z,
-        (z**3 + z) / 4,
-        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
-        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
-        (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
-    )
-    return float(sum(term / freedom**power for power, term in enumerate(terms)))
+    groups = [as_group(m) for m in measured]
+    check_same_text([(m.result.path, m.fingerprint) for group in groups for m in group.runs])
+    same_tokens = len({group.result.tokenizer for group in groups}) == 1
+    ranked = sorted(groups, key=lambda group: rank(group.result))
+    pairs = [
+        difference(best, other, same_tokens=same_tokens)
+        for i, best in enumerate(ranked)
+        for other in ranked[i + 1 :]
+    ]
+    return corrected(pairs)[: len(ranked) - 1]
 
 
-def not_held_out(results: Sequence[RunResult]) -> list[str]:
-    """A sentence on the runs whose validation text is the one they were trained on."""
-    names = ", ".join(result.name for result in results if not result.held_out)
-    sentence = (
-        f"nothing is held out of the text that {names} learned from: what is called validation "
-        "loss there is a training loss, and says nothing of new text"
-    )
-    return [sentence] if names else []
-
-
-def unit_edges(part: Part, tokenizer: Tokenizer) -> tuple[NDArray[np.int64], Floats]:
-    """Where the units of a part begin among its predictions, (units,), and the bytes of each,
-    (units,): the same text for every tokenizer."""
-    targets = part.tokens[1:]
-    sizes = np.array([len(tokenizer.decode_bytes([i])) for i in range(tokenizer.vocab_size)])
-    if tokenizer.end_id is not None:
-        sizes[tokenizer.end_id] = 1
-    widths = sizes[targets]
-    if part.documents:
-        edges = part.starts[:-1]
-    else:
-        begins = np.cumsum(widths) - widths
-        edges = np.flatnonzero(np.diff(begins // STRETCH, prepend=-1))
-    return edges, np.add.reduceat(widths, edges).astype(np.float64)
-
-
-def share_of_new(samples: Sequence[str], split: Split) -> float:
-    """The share of sampled documents that do not appear in the training part; of a stream, the
-    share of the first sample's pieces. Empty documents are not counted."""
-    if split.documents:
-        known = set(split.train)
-        written = [text for text in samples if text]
-        return sum(text not in known for text in written) / max(1, len(written))
-    text = samples[0]
-    pieces = [text[i : i + PIECE] for i in range(0, max(1, len(text) - PIECE), PIECE)]
-    return sum(piece not in split.train[0] for piece in pieces) / len(pieces)
-
-
-def differences(measured: Sequence[MeasuredRun]) -> list[Difference]:
-    """The best run against each other one, the nearest first.
-
-    Raises DataError where the validation texts differ.
-    """
-    check_same_text([(m.result.path, m.fingerprint) for m in measured])
-    same_tokens = len({m.result.tokenizer for m in measured}) == 1
-    ranked = sorted(measured, key=lambda m: rank(m.result))
-    return [difference(ranked[0], other, same_tokens=same_tokens) for other in ranked[1:]]
-
-
-def rank(result: RunResult) -> float:
-    """What results are sorted by: bits per byte, NaN last."""
-    return math.inf if math.isnan(result.bits_per_byte) else result.bits_per_byte
-
-
-def check_same_text(runs: Sequence[tuple[str, str]]) -> None:
-    """Raises DataError unless all runs, (path, fingerprint) each, were validated on the same text."""
-    (path, expected), *others = runs
-    for other, found in others:
-        if found != expected:
-            raise DataError(
-                f"{path} and {other} have different validation texts (sha256 {expected[:16]} and "
-                f"{found[:16]}), so their losses cannot be compared; train them on the same corpus "
-                "and split"
-            )
+def corrected(pairs: Sequence[Difference]) -> list[Difference]:
+    """Differences tested together: each at its level by Holm (`metrics.student.holm`)."""
+    tested = [d for d in pairs if d.is_testable]
+    levels = iter(holm([d.p for d in tested]))
+    return [
+        replace(d, level=next(levels), comparisons=len(tested)) if d.is_testable else d
+        for d in pairs
+    ]
 
 
 def difference(
-    best: MeasuredRun, other: MeasuredRun, *, same_tokens: bool = True, new: bool = False
+    best: Group | MeasuredRun,
+    other: Group | MeasuredRun,
+    *,
+    same_tokens: bool = True,
+    new: bool = False,
 ) -> Difference:
-    """Two runs paired by validation unit, in nats per token, or bits per byte unless `same_tokens`.
+    """Two groups paired by validation unit, in nats per token, or bits per byte unless `same_tokens`.
+
+    The variance of the mean difference is that over units (of a ratio: all nats over all tokens,
+    Cochran 1977, 2.11) plus that over seeds. What a seed does to single documents is counted in both,
+    so the sum is rather too large than too small (Cameron, Gelbach and Miller 2011, who subtract it).
 
     new: over the documents alone that do not appear in the training part.
     """
-    n = min(len(best.nats), len(other.nats))  # a last stretch may belong to one only
-    units = best.new[:n] if new else np.ones(n, dtype=np.bool_)
-    finite = [bool(np.isfinite(m.nats[:n][units]).all()) for m in (best, other)]
+    a, b = as_group(best), as_group(other)
+    first = a.runs[0]
+    n = min(len(first.nats), len(b.runs[0].nats))  # a last stretch may belong to one only
+    units = first.new[:n] if new else np.ones(n, dtype=np.bool_)
     unit = "nats per token" if same_tokens else "bits per byte"
+    result = Difference(a.name, b.name, unit, 0.0, math.nan, n, documents=first.documents)
+    finite = [bool(np.isfinite(group.nats[:, :n][:, units]).all()) for group in (a, b)]
     if not all(finite):
-        mean = math.inf if finite[0] else math.nan
-        return Difference(best.result.name, other.result.name, unit, mean, math.nan, n)
-    d, weight = (other.nats[:n] - best.nats[:n])[units], best.tokens[:n][units]
-    if not same_tokens:
-        d, weight = d / math.log(2), best.bytes[:n][units]
+        return replace(result, mean=math.inf if finite[0] else math.nan)
+    scale = 1.0 if same_tokens else 1.0 / math.log(2)
+    weight = (first.tokens if same_tokens else first.bytes)[:n][units]
+    common = sorted(set(a.seeds) & set(b.seeds))
+    if len(common) > 1:
+        a, b = of_seeds(a, common), of_seeds(b, common)
+    losses = [group.nats[:, :n][:, units] * scale for group in (a, b)]
+    means = [rows.sum(axis=1) / weight.sum() for rows in losses]  # of each run
+    d = losses[1].mean(axis=0) - losses[0].mean(axis=0)
     n = len(d)
     mean = float(d.sum() / weight.sum())
     squares = float(np.sum((d - mean * weight) ** 2))
-    error = math.sqrt(squares * n / (n - 1)) / float(weight.sum()) if n > 1 else math.inf
-    return Difference(best.result.name, other.result.name, unit, mean, error, n)
+    over_units = squares * n / (n - 1) / float(weight.sum()) ** 2 if n > 1 else math.inf
+    seeds, parts = _over_seeds(a, b, means)
+    over_seeds = sum(variance for variance, _ in parts or ())
+    return replace(
+        result,
+        mean=mean,
+        standard_error=math.sqrt(over_units + over_seeds),
+        units=n,
+        parts=((over_units, n - 1.0), *(parts or ())) if n > 1 else (),
+        seeds=seeds,
+        seeds_error=None if parts is None else math.sqrt(over_seeds),
+    )
 
 
-def format_loss(loss: float | None, error: float | None = None) -> str:
-    """A loss with its standard error, where there is one; NaN and infinity in words."""
-    if loss is None:
-        return "-"
-    text = "NaN" if math.isnan(loss) else "infinite" if math.isinf(loss) else f"{loss:.4f}"
-    return text if error is None else f"{text} ± {error:.4f}"
-
-
-def result_rows(results: Sequence[RunResult]) -> list[list[str]]:
-    """A table of results, best first, the header before them."""
-    header = "run parameters seconds tokens validation unseen test bits/byte new"
-    rows = [
-        [
-            result.name,
-            f"{result.parameters:,}",
-            f"{result.seconds:.1f}",
-            f"{result.tokens:,}",
-            format_loss(result.validation, result.validation_error),
-            format_loss(result.unseen),
-            format_loss(result.test, result.test_error),
-            format_loss(result.bits_per_byte),
-            f"{result.new:.0%}",
+def _over_seeds(
+    a: Group, b: Group, means: Sequence[Floats]
+) -> tuple[str, list[tuple[float, float]] | None]:
+    """Which seeds, in words, and the variances over them with their degrees of freedom; None where
+    they are unknown. means: the losses of the runs of `a` and of `b`."""
+    n = [len(group.seeds) for group in (a, b)]
+    if not any(n):
+        return "", []  # counts of both
+    if a.seeds == b.seeds and n[0] > 1:  # what is drawn alike pairs the runs
+        return f"{n[0]} seeds in pairs", [
+            (float(np.var(means[1] - means[0], ddof=1)) / n[0], n[0] - 1)
         ]
-        for result in sorted(results, key=rank)
-    ]
-    return [header.split(), *rows]
+    several = [float(np.var(m, ddof=1)) if len(m) > 1 else math.nan for m in means]
+    if max(n) < 2:
+        return "one seed each" if min(n) else "one seed", None
+    if 1 in n:  # the variance of the one that has several seeds stands for both
+        known = n.index(max(n))
+        words = f"{n[0]} and {n[1]} seeds, taken to vary alike"
+        return words, [(several[known] * (1.0 + 1.0 / n[known]), n[known] - 1)]
+    words = " and ".join(str(k) for k in n if k) + " seeds"
+    return words, [(v / k, k - 1) for v, k in zip(several, n, strict=True) if k]

@@ -26,7 +26,8 @@ from hornbook.tokenizers import Tokenizer
 from hornbook.tokenizers.base import Unknown
 
 ROW = 256  # tokens in a row of a model that takes rows of any length
-BATCH_TOKENS = 1 << 14  # tokens computed at once
+BATCH_TOKENS = 1 << 14  # tokens computed at once, but
+BATCH_LOGITS = 1 << 24  # so many logits at most: 64 MiB of each copy, or those of one row
 
 Floats = NDArray[np.float64]
 
@@ -64,19 +65,31 @@ def batch_loss(model: LanguageModel, ids: Tensor, targets: Tensor) -> Tensor:
     return F.cross_entropy(logits.flatten(0, -2), targets.flatten(), ignore_index=IGNORE)
 
 
+def scored_row(model: LanguageModel) -> int:
+    """Tokens in a row that is scored: the context, but several of them where it slides."""
+    return max(ROW, 4 * (model.context_length - 1)) if model.sliding else model.context_length
+
+
+def scored_logits(model: LanguageModel, n_tokens: int) -> int:
+    """How many logits are computed at once while a part of so many tokens is scored."""
+    row = min(scored_row(model), n_tokens)
+    tokens = min(BATCH_TOKENS, BATCH_LOGITS // model.vocab_size, row * -(-n_tokens // row))
+    return max(row, tokens // row * row) * model.vocab_size
+
+
 @torch.inference_mode()
 def token_nats(
     model: LanguageModel, part: Part, *, batch_tokens: int = BATCH_TOKENS, separate: bool = False
 ) -> Floats:
     """-log p of each predicted token of a part in nats, (n_targets,), in order.
 
+    batch_tokens: how many are computed at once, at most; fewer where the vocabulary is large.
     separate: each unit has rows of its own, as short texts of a stream need: nothing in their ids
     tells a model where one begins. The model is put into evaluation mode and back.
     """
-    length, overlap = model.context_length, 0
-    if model.sliding:
-        overlap = model.context_length - 1
-        length = max(ROW, 4 * overlap)
+    length = scored_row(model)
+    overlap = model.context_length - 1 if model.sliding else 0
+    batch_tokens = min(batch_tokens, BATCH_LOGITS // model.vocab_size)
     chunks = part.chunks(length, overlap)
     longest = part.n_targets
     if separate:

@@ -93,6 +93,10 @@ class LanguageModel(nn.Module, ABC):
         """Fits a model with `fitted` to a part: its tokens (N,) and unit starts (`data/part.py`)."""
         raise NotImplementedError(f"{self.config.name} is trained by gradients")
 
+    def fit_bytes(self, n_tokens: int) -> int:
+        """Bytes of memory that `fit` takes for so many tokens, at most; a model with `fitted` says."""
+        raise NotImplementedError(f"{self.config.name} is trained by gradients")
+
     def calibrate(self, windows: Callable[[], Iterable[Tensor]]) -> None:
         """Called before each evaluation in training, for statistics that are measured, not trained.
 

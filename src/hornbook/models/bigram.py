@@ -44,4 +44,5 @@ class Bigram(LanguageModel):
         # notes' figures would be off in the fifth digit. Chunks are summed apart, then together;
         # not by weight[chunk], whose gradient several threads add up in no fixed order.
         rows = [F.embedding(chunk, self.weight) for chunk in torch.split(ids.flatten(), CHUNK)]
-        return torch.cat(rows).view(*ids.shape, self.vocab_size)
+        logits = torch.cat(rows) if len(rows) > 1 else rows[0]  # a copy less
+        return logits.view(*ids.shape, self.vocab_size)

@@ -24,6 +24,7 @@ from hornbook.metrics.loss import batch_loss
 from hornbook.metrics.novelty import seconds_of_novelty
 from hornbook.planning import tuning
 from hornbook.planning.decide import memory
+from hornbook.planning.decide.vocabulary import bytes_offer
 from hornbook.planning.decision import Decision
 from hornbook.planning.plan import Plan
 
@@ -140,14 +141,21 @@ class Bench:
     def estimate_memory(self) -> tuple[memory.MemoryEstimate, Decision[str]]:
         """Memory that training takes, also in words. Raises ConfigError where it is not available."""
         plan = self.plan
+        # at the end the best weights are read to be scored, beside those that were trained
+        scoring = memory.scoring_bytes(self.model, plan.data.validation.n_targets)
         estimate = memory.estimate_memory(
-            memory.weights_bytes(self.model, plan.config.optim),
+            memory.weights_bytes(self.model, plan.config),
             (self.kept_bytes(2), self.kept_bytes(3)),  # of one row BatchNorm has no variance
             plan.rows,
-            plan.data.tokenizer.vocab_size,
+            scoring + memory.model_bytes(self.model),
         )
-        available, name = memory.available_bytes(plan.device), plan.config.model.name
-        words = memory.check_memory(estimate, available, batch_size=plan.rows, model=name)
+        words = memory.check_memory(
+            estimate,
+            memory.available_bytes(plan.device),
+            batch_size=plan.rows,
+            model=plan.config.model.name,
+            offer=bytes_offer(plan.data.tokenizer),
+        )
         return estimate, Decision(words, "estimated")
 
     def kept_bytes(self, rows: int) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from hornbook.data.reading import READING
 from hornbook.engine.compiled import SPAN
 from hornbook.engine.device import describe_device
 from hornbook.planning.decision import REQUESTED
@@ -53,8 +54,8 @@ def describe(plan: Plan) -> list[tuple[str, str]]:
             ("precision", plan.precision, "precision"),
             ("compiled", COMPILED[plan.compiled], "compiled"),
         ]
-        if memory := plan.decisions.get("memory"):
-            lines.append(("memory", str(memory.value), ""))
+    if memory := plan.decisions.get("memory"):
+        lines.append(("memory", str(memory.value), ""))
     found = [(what, how, plan.decisions.get(name)) for what, how, name in lines]
     described = [(what, f"{how} ({why.reason})" if why else how) for what, how, why in found]
     return described + [("note", note) for note in plan.notes]
@@ -91,6 +92,7 @@ def facts(plan: Plan, n_parameters: int) -> dict[str, Any]:
             "why": corpus.why_kind,
             "sha256": corpus.sha256,
             "bytes": corpus.n_bytes,
+            "reading": READING,
         },
         "split": {
             "train": plan.data.train.n_targets,

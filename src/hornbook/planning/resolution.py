@@ -1,7 +1,7 @@
 """The settings of one preset on one text and machine, being decided: a stage between request and plan.
 
 The order is fixed: context, then what a step computes, threads and precision, steps and batch size,
-what follows from those, compiling, memory.
+what follows from those, memory, compiling.
 """
 
 from __future__ import annotations
@@ -16,13 +16,16 @@ from hornbook.config import Nested
 from hornbook.data.training_data import TrainingData
 from hornbook.engine.compiled import Form, can_compile_steps, has_compiler
 from hornbook.engine.device import find_device, has_bf16
+from hornbook.metrics.loss import scored_logits
 from hornbook.models.registry import MODELS, build_on_meta
 from hornbook.optim.schedules import Schedule
 from hornbook.planning.bench import Bench
+from hornbook.planning.counts import counts_memory
 from hornbook.planning.decide import batches as of_text
 from hornbook.planning.decide import execution, memory
 from hornbook.planning.decide.size import Size
 from hornbook.planning.decide.time_budget import TimeBudget
+from hornbook.planning.decide.vocabulary import bytes_offer, vocabulary_cost
 from hornbook.planning.decision import Decision
 from hornbook.planning.draft import Draft
 from hornbook.planning.plan import Plan
@@ -54,11 +57,11 @@ class Resolution:
         preset_context = self._decide_context()
         config, tokenizer = self.draft.config(), data.tokenizer
         model = build_on_meta(config.model, tokenizer.vocab_size, tokenizer.end_id)
-        available = memory.available_bytes(self.device)
-        memory.check_weights_fit(model, config.model.name, config.optim, available)
         self.shape = Shape.of(model, data, config.training)
         if model.fitted:
             return
+        available = memory.available_bytes(self.device)
+        memory.check_weights_fit(model, config, available, bytes_offer(tokenizer))
         self.decisions["row_length"] = self.shape.row
         self.decisions["examples"] = of_text.examples(
             self.draft["training.examples"], self.shape.examples
@@ -178,12 +181,13 @@ class Resolution:
         time_budget: TimeBudget | None = None,
         notes: tuple[str, ...] = (),
     ) -> Plan:
-        """The plan, after all else is decided: compiling and memory come last."""
+        """The plan, after all else is decided: memory and compiling come last."""
         bench = self._final_bench()
-        self.decisions["compiled"] = self._compilation(bench, time_budget)
         estimate, self.decisions["memory"] = bench.estimate_memory()
+        self.decisions["compiled"] = self._compilation(bench, time_budget, estimate)
         return self._plan(
             *self._text_notes(),
+            *self._vocabulary_notes(),
             *notes,
             step_seconds=step_seconds or bench.seconds.get(bench.plan.threads),
             max_steps=self.max_steps,
@@ -198,7 +202,8 @@ class Resolution:
             notes.append(f"counts about {LARGE_PART:,} tokens, spread over the training part")
         if self.draft["training.minutes"] is not None:
             notes.append("counts are fitted in one pass, whatever the minutes")
-        return self._plan(*notes)
+        estimate, self.decisions["memory"] = counts_memory(self._plan())
+        return self._plan(*self._vocabulary_notes(), *notes, memory=estimate)
 
     def _plan(self, *notes: str, **found: Any) -> Plan:
         """The plan as far as it is decided."""
@@ -228,7 +233,9 @@ class Resolution:
         self.bench.plan = plan
         return self.bench
 
-    def _compilation(self, bench: Bench, time_budget: TimeBudget | None) -> Decision[Form]:
+    def _compilation(
+        self, bench: Bench, time_budget: TimeBudget | None, estimate: memory.MemoryEstimate
+    ) -> Decision[Form]:
         plan, training = bench.plan, bench.plan.config.training
         steps_form = can_compile_steps(bench.model, plan.build_batches(), plan.config)
         form: Form = "steps" if steps_form and plan.precision == "fp32" else "loss"
@@ -236,6 +243,9 @@ class Resolution:
         too_short = time_budget is not None and 60 * time_budget.minutes < least
         if too_short and training.compile == "auto":
             fixed = fixed or "it would not save time within the time budget"
+        available = memory.available_bytes(self.device)
+        if not estimate.can_be_tried(available) and training.compile == "auto":
+            fixed = fixed or "there is too little memory to try it"
         return execution.compilation(
             training.compile,
             form,
@@ -254,3 +264,22 @@ class Resolution:
         longer = int((np.diff(part.starts) > context).sum())
         note = f"{longer:,} documents are longer than the context of {context}: read in pieces"
         return [note] if longer else []
+
+    def _vocabulary_notes(self) -> list[str]:
+        """What a large vocabulary costs."""
+        tokenizer, part, parameters = self.data.tokenizer, self.data.train, None
+        config = self.draft.config().model
+        model = build_on_meta(config, tokenizer.vocab_size, tokenizer.end_id)
+        logits = scored_logits(model, part.n_targets)
+        if not model.fitted:
+            small = build_on_meta(config, 256 + self.data.documents, tokenizer.end_id)
+            parameters = model.n_parameters, small.n_parameters
+            rows = (
+                self.rows if self.shape.examples == "windows" else self.rows * self.shape.row_length
+            )
+            logits = max(logits, rows * tokenizer.vocab_size)
+        note = vocabulary_cost(
+            tokenizer, logits=logits, bytes_per_token=part.n_bytes / part.n_targets,
+            parameters=parameters,
+        )  # fmt: skip
+        return [note] if note else []

@@ -15,6 +15,7 @@ from hornbook.engine.device import find_device
 from hornbook.models.registry import build_on_meta
 from hornbook.optim.schedules import Schedule
 from hornbook.planning.bench import Bench
+from hornbook.planning.counts import counts_memory
 from hornbook.planning.decision import Decision
 from hornbook.planning.plan import Plan
 from hornbook.planning.shape import Shape
@@ -45,9 +46,8 @@ def plan_of_run(
         notes=notes,
         **hardware,
     )
-    if plan.shape.fitted:
-        return plan
-    memory, decision = Bench(plan).estimate_memory()
+    fitted = plan.shape.fitted
+    memory, decision = counts_memory(plan) if fitted else Bench(plan).estimate_memory()
     return replace(
         plan, memory=memory, decisions=MappingProxyType({**decisions, "memory": decision})
     )

@@ -27,8 +27,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from hornbook.config import DataConfig, RunConfig
-from hornbook.data.corpora import load_corpus
+from hornbook.data.corpora import CORPORA, encoding_of, load_corpus
 from hornbook.data.corpus import Corpus
+from hornbook.data.decoding import codec_name
+from hornbook.data.finding import find_text, folders_of_texts
 from hornbook.data.limits import LIMITS
 from hornbook.data.part import Part
 from hornbook.data.split import Split, split_corpus
@@ -52,6 +54,10 @@ from hornbook.tokenizers import Tokenizer, load_tokenizer
 from hornbook.tokenizers.base import Unknown
 
 STATE = re.compile(r"state-([0-9]{8,18})(-[0-9]+)?\.safetensors")
+
+
+class MissingTextError(DataError):
+    """The text that a run was trained on is gone or has changed."""
 
 
 class StoredRun:
@@ -153,37 +159,85 @@ class StoredRun:
         return int(self.facts["corpus"]["bytes"]) >= LIMITS.in_memory
 
     def corpus(self) -> Corpus:
-        """The corpus it was trained on, read again. Raises DataError where it is gone or changed."""
+        """The corpus it was trained on, read again.
+
+        Where it is not where it was, or has changed there, it is looked for by its fingerprint: as
+        far from the run as it was then, beside the run and in it, in the working directory and among
+        the fetched corpora. Raises DataError where it is nowhere.
+        """
         known = self.facts["corpus"]
-        config = DataConfig.parse({**self.config.data.model_dump(), "kind": known["kind"]}, "data")
         try:
-            corpus = load_corpus(config)
+            corpus = self._read(self.config.data.corpus)
+            if corpus.sha256 != known["sha256"]:
+                raise DataError(
+                    f"{corpus.source}: has changed since this run was trained on it (sha256 "
+                    f"{corpus.sha256[:12]}..., was {known['sha256'][:12]}...)"
+                )
         except DataError as error:
+            found = find_text(known["sha256"], known["bytes"], self._corpus_folders())
+            if found is None:
+                raise MissingTextError(
+                    f"{error}. This run was trained on it: put the same text beside the run or into "
+                    "the working directory, under any name"
+                ) from None
+            corpus = self._read(str(found))
+            corpus = replace(corpus, notes=(*corpus.notes, f"found at {found}: {error}"))
+        if corpus.reading > known.get("reading", 1):
             raise DataError(
-                f"{error}. This run was trained on it; another text: --corpus"
-            ) from None
-        if corpus.sha256 != known["sha256"]:
-            raise DataError(
-                f"{corpus.source}: has changed since this run was trained on it (sha256 "
-                f"{corpus.sha256[:12]}..., was {known['sha256'][:12]}...)"
+                f"{corpus.source}: an earlier version of hornbook, which trained this run, read its "
+                "line ends or its byte order mark as characters of the text; train on it again"
             )
         return replace(corpus, why_kind=known["why"])
+
+    def _read(self, corpus: str) -> Corpus:
+        """A text, read as that of the run."""
+        fields = {"corpus": corpus, "kind": self.facts["corpus"]["kind"]}
+        return load_corpus(DataConfig.parse({**self.config.data.model_dump(), **fields}, "data"))
+
+    def _corpus_folders(self) -> list[Path]:
+        """Where the text of a run that was moved may be."""
+        relative = self.facts["corpus"].get("relative", "")
+        as_then = [(self.path / relative).parent] if relative else []
+        return [*as_then, self.path.absolute().parent, self.path, *folders_of_texts()]
 
     def split(self) -> Split:
         """The texts of its train, validation and test parts."""
         return split_corpus(self.corpus(), self.config.data, self.tokenizer)
 
     def part(
-        self, split: str = "val", *, corpus: str | Path | None = None, unknown: Unknown = "error"
+        self,
+        split: str = "val",
+        *,
+        corpus: str | Path | Corpus | None = None,
+        encoding: str | None = None,
+        unknown: Unknown = "error",
     ) -> Part:
-        """A part of its split as tokens, or another text file whole, read as the same kind."""
+        """A part of its split as tokens, or another text whole (`other_text`)."""
         if corpus is None:
+            if encoding is not None:
+                raise ConfigError(
+                    "encoding: found it without another text; that of the run's own text is known"
+                )
             return self.split().part(split, self.tokenizer, unknown=unknown)
-        kind = "documents" if self.documents else "stream"
-        fields = {"corpus": str(corpus), "kind": kind, "encoding": self.config.data.encoding}
-        other = load_corpus(DataConfig.parse(fields, "data"))
+        other = corpus if isinstance(corpus, Corpus) else self.other_text(corpus, encoding)
         whole = Split.whole(other, self.tokenizer, unknown=unknown)
         return whole.part("train", self.tokenizer, unknown=unknown)
+
+    def other_text(self, corpus: str | Path, encoding: str | None = None) -> Corpus:
+        """Another text, read as the kind that this run was trained on.
+
+        encoding: None detects it from the file: UTF-8 where it is that, else the one of the run's text.
+        Raises ConfigError for an encoding that is unknown, DataError where it cannot be read.
+        """
+        own = self.config.data.encoding
+        kind = "documents" if self.documents else "stream"
+        fields = {"corpus": str(corpus), "kind": kind}
+        fields["encoding"] = found = encoding or encoding_of(str(corpus), own)
+        other = load_corpus(DataConfig.parse(fields, "data"))
+        if encoding is None and codec_name(found) != codec_name(own):
+            note = f"read as {found}, which it is in, not as {own}, the encoding of the run's text"
+            other = replace(other, notes=(*other.notes, note))
+        return other
 
     def __repr__(self) -> str:
         nats = self.report.get("validation", {}).get("nats")
@@ -245,7 +299,8 @@ def create(
     Raises ConfigError where the path exists already, RunError where it cannot be made.
     """
     check_free(path)
-    facts = {"format": FORMAT, **facts, "config": config.model_dump(mode="json")}
+    corpus = {**facts["corpus"], "relative": _relative(config.data.corpus, path)}
+    facts = {"format": FORMAT, **facts, "corpus": corpus, "config": config.model_dump(mode="json")}
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     for other in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
         if not alive(other.name.split(".")[-2]):  # killed while it made a run of this name
@@ -263,6 +318,16 @@ def create(
         check_free(path)  # another process may have been faster
         raise not_written(path, error) from None
     return StoredRun(path, facts, config)
+
+
+def _relative(corpus: str, run: Path) -> str:
+    """The path of a text from a run directory; empty for a name of the registry, or on another
+    drive."""
+    if corpus in CORPORA:
+        return ""
+    with suppress(ValueError, OSError):
+        return Path(os.path.relpath(Path(corpus).resolve(), run.resolve())).as_posix()
+    return ""
 
 
 def free_path(name: str) -> tuple[Path, Path | None]:

@@ -25,7 +25,11 @@ class _Strict(BaseModel):
 
 
 class CorpusFacts(_Strict):
-    """Which text it was."""
+    """Which text it was.
+
+    relative: its path from the run directory, with slashes; empty where it has none. reading: the
+    version of what a text is read as (`data/reading.py`).
+    """
 
     name: str
     source: str
@@ -33,6 +37,8 @@ class CorpusFacts(_Strict):
     why: str
     sha256: str
     bytes: int = Field(ge=0)
+    relative: str = ""
+    reading: int = Field(1, ge=1)
 
 
 class SplitFacts(_Strict):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from hornbook.machine import keep_freed_memory
+from contextlib import nullcontext
+
+from hornbook.machine import available_memory, keep_freed_memory
 from hornbook.training.callbacks.base import TrainerBase
 from hornbook.training.clock import StepClock
 from hornbook.training.faults import explained
@@ -15,7 +17,9 @@ class Trainer(TrainerBase):
     def train(self) -> None:
         """Trains. Raises Interrupted on the first Ctrl-C or SIGTERM, after the state was saved, and
         RunError where the loss is not finite or memory runs out."""
-        with keep_freed_memory(), explained(self):
+        memory = self.plan.memory
+        ample = memory is None or memory.is_small(available_memory())
+        with keep_freed_memory() if ample else nullcontext(), explained(self):
             self.step.model.train()
             with collected_signals(self.signals):
                 self.clock = StepClock(self.state.seconds, self.now)

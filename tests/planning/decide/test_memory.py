@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from hornbook.config import OptimConfig
+from hornbook.config import RunConfig
 from hornbook.errors import ConfigError
-from hornbook.models.registry import build_on_meta, model_config
+from hornbook.models.registry import build_on_meta, model_config, parse_run_config
 from hornbook.optim import build_optimizer
 from hornbook.planning.decide.memory import (
     MemoryEstimate,
@@ -15,19 +15,33 @@ from hornbook.planning.decide.memory import (
     check_memory,
     check_weights_fit,
     estimate_memory,
+    memory_of_counts,
+    model_bytes,
+    scoring_bytes,
     weights_bytes,
 )
 from hornbook.planning.tuning import BACKWARD_OVERHEAD
 from tests.conftest import tiny_model
 
 MB = 1_000_000
+OFFER = "--tokenizer.kind byte (256 tokens in place of 20,000)"
+
+
+def settings(model: str = "gpt", *, optimizer: str = "adamw", ema_decay: float = 0.0) -> RunConfig:
+    return parse_run_config(
+        {
+            "model": {"name": model},
+            "optim": {"name": optimizer},
+            "training": {"ema_decay": ema_decay},
+        }
+    )
 
 
 @pytest.mark.parametrize("name", ["adamw", "muon", "sgd"])
 def test_the_count_covers_weights_gradients_and_optimizer_state(name: str) -> None:
-    config = OptimConfig.parse({"name": name}, "optim")
+    config = settings(optimizer=name)
     model = tiny_model("gpt").train()
-    optimizer = build_optimizer(model, config, model.output)
+    optimizer = build_optimizer(model, config.optim, model.output)
     for parameter in model.parameters():
         parameter.grad = torch.ones_like(parameter)
     for group in optimizer.param_groups:
@@ -37,24 +51,52 @@ def test_the_count_covers_weights_gradients_and_optimizer_state(name: str) -> No
     held = sum(x.nbytes for s in states for x in s.values() if isinstance(x, torch.Tensor))
     held += sum(2 * p.nbytes for p in model.parameters())
     assert held <= weights_bytes(model, config) < 3 * held
+    averaged = weights_bytes(model, settings(optimizer=name, ema_decay=0.9))
+    assert averaged - weights_bytes(model, config) == 2 * 4 * model.n_parameters
 
 
 def test_activations_grow_with_the_batch() -> None:
-    found = estimate_memory(100, (30, 40), batch_size=5, vocab_size=10)
-    assert found.activations == 60
-    assert found.weights == 100
-    assert estimate_memory(0, (30, 30), 100, 10).activations == 30
-    more = estimate_memory(0, (0, 0), 1, 20).scoring
-    assert more == 2 * found.scoring > 0  # it grows with the vocabulary, not with the batch
+    found = estimate_memory(100, (30, 40), batch_size=5, scoring=7)
+    assert (found.weights, found.activations, found.scoring) == (100, 60, 7)
+    assert estimate_memory(0, (30, 30), 100, 0).activations == 30
+
+
+@pytest.mark.parametrize("name", ["gpt", "ngram", "mlp"])
+def test_logits_are_bounded_however_large_the_vocabulary_is(name: str) -> None:
+    def scoring(vocab_size: int) -> int:
+        return scoring_bytes(build_on_meta(model_config({"name": name}), vocab_size, None), 10**6)
+
+    assert scoring(200) == 2 * scoring(100)  # while they are few
+    assert 0.8 * scoring(1000) < scoring(60_000) <= scoring(1000)
+    # one row is computed at once, whatever it takes
+    assert scoring(1 << 20) >= 16 * (1 << 20) * 64
+
+
+def test_counts_have_an_estimate_too_and_are_refused_where_they_do_not_fit() -> None:
+    model = build_on_meta(model_config({"name": "ngram", "order": 4}), 20_000, None)
+    found, decision = memory_of_counts(model, 10**6, 10**5, 10_000 * MB, OFFER)
+    assert found.weights == model.fit_bytes(10**6) == 4 * model.fit_bytes(250_000)
+    assert found.scoring == scoring_bytes(model, 10**5)
+    assert decision.value.startswith("about")
+    with pytest.raises(
+        ConfigError, match=r"counting needs at least .*; train with --tokenizer.kind"
+    ):
+        memory_of_counts(model, 10**6, 10**5, 100 * MB, OFFER)
+    with pytest.raises(ConfigError, match=r"lower --model\.order"):
+        memory_of_counts(model, 10**6, 10**5, 100 * MB, "")
 
 
 def test_a_model_whose_weights_do_not_fit_is_refused_before_it_is_built() -> None:
     config = model_config({"name": "gpt", "n_embd": 65536, "n_hidden": 1 << 20, "n_layer": 400})
-    huge, optim = build_on_meta(config, 30, 0), OptimConfig()
+    huge = build_on_meta(config, 30, 0)
     with pytest.raises(ConfigError, match=r"memory: weights.* need .*TB.*make the model smaller"):
-        check_weights_fit(huge, "gpt", optim, 64_000 * MB)
-    check_weights_fit(huge, "gpt", optim, None)
-    check_weights_fit(tiny_model("gpt"), "gpt", optim, 64_000 * MB)
+        check_weights_fit(huge, settings(), 64_000 * MB)
+    check_weights_fit(huge, settings(), None)
+    check_weights_fit(tiny_model("gpt"), settings(), 64_000 * MB)
+    table = build_on_meta(model_config({"name": "bigram"}), 20_000, None)
+    assert model_bytes(table) == 4 * 20_000**2
+    with pytest.raises(ConfigError, match=r"or train with --tokenizer\.kind byte"):
+        check_weights_fit(table, settings("bigram"), 2_000 * MB, OFFER)
 
 
 def needed(weights: int = 0, activations: int = 0, scoring: int = 0) -> MemoryEstimate:
@@ -81,21 +123,34 @@ def test_memory_that_may_run_out_comes_with_a_batch_that_fits() -> None:
         (needed(2, 40), 12, "--training.batch-size 1 (now 12)"),
         (needed(2, 60), 1, "--model.context-length or the sizes of the model"),
         (needed(11, 1), 12, "--model.context-length or the sizes of the model"),
-        (needed(2, 1, 60), 12, "a tokenizer with fewer tokens"),
+        (needed(2, 1, 60), 12, f"train with {OFFER}"),
+        (needed(11, 1), 12, f"or train with {OFFER}"),
     ],
 )
 def test_memory_that_is_not_there_is_refused(
     estimate: MemoryEstimate, batch_size: int, advice: str
 ) -> None:
     with pytest.raises(ConfigError, match="memory: training needs at least") as found:
-        check_memory(estimate, 10 * MB, batch_size=batch_size, model="gpt")
+        check_memory(estimate, 10 * MB, batch_size=batch_size, model="gpt", offer=OFFER)
     assert advice in str(found.value)
     assert "found 10.0 MB available" in str(found.value)
 
 
 def test_the_peak_is_estimated_with_what_the_backward_pass_takes() -> None:
-    assert needed(2, 4, 3).total == round((2 + BACKWARD_OVERHEAD * 4) * MB)
-    assert needed(2, 4, 30).total == needed(2, 4, 30).least == 32 * MB
+    assert needed(2, 4, 3).total == round((2 + BACKWARD_OVERHEAD * 4 + 3) * MB)
+    assert needed(2, 4, 30).least == 32 * MB
+
+
+def test_memory_is_spent_only_where_there_is_several_times_as_much() -> None:
+    assert needed(10).is_small(None)
+    assert needed(10).is_small(100 * MB)
+    assert not needed(10).is_small(20 * MB)
+
+
+def test_a_model_whose_copies_do_not_fit_is_not_tried() -> None:
+    assert needed(10, 50).can_be_tried(None)
+    assert needed(10, 50).can_be_tried(30 * MB)  # trials are of few rows
+    assert not needed(10).can_be_tried(29 * MB)
 
 
 def test_available_bytes_are_known_on_a_cpu() -> None:

@@ -1,8 +1,9 @@
 """How much memory training takes: estimated, and refused where it is not there, before it starts.
 
 Parameters, gradients and the optimizer's state are counted; what is kept for the backward pass is
-measured on batches of two and three rows, and grows with the batch from there. How near it comes is in
-docs/reliability.md.
+measured on batches of two and three rows, and grows with the batch from there. Scoring a part takes
+its logits and, at the end, the best weights once more. Saving takes nothing: states are written from
+where they are. How near it comes is in docs/reliability.md.
 """
 
 from __future__ import annotations
@@ -11,19 +12,21 @@ from dataclasses import dataclass
 
 import torch
 
-from hornbook.config import OptimConfig
+from hornbook.config import RunConfig
 from hornbook.errors import ConfigError
 from hornbook.machine import available_memory, format_bytes
-from hornbook.metrics.loss import BATCH_TOKENS
+from hornbook.metrics.loss import scored_logits
 from hornbook.models.base import LanguageModel
 from hornbook.planning import tuning
+from hornbook.planning.decision import Decision
 
 
 @dataclass(frozen=True)
 class MemoryEstimate:
     """Bytes of training: weights with gradients and optimizer state, activations, scoring.
 
-    activations: what is kept for the backward pass; up to BACKWARD_OVERHEAD times that is taken.
+    weights: of a count model, what counting takes. activations: what is kept for the backward pass; up
+    to BACKWARD_OVERHEAD times that is taken.
     """
 
     weights: int
@@ -37,8 +40,16 @@ class MemoryEstimate:
 
     @property
     def total(self) -> int:
-        """The peak, cautiously."""
-        return self.weights + max(round(tuning.BACKWARD_OVERHEAD * self.activations), self.scoring)
+        """The peak, cautiously: what a step has freed does not always fit what scoring takes."""
+        return self.weights + round(tuning.BACKWARD_OVERHEAD * self.activations) + self.scoring
+
+    def is_small(self, available: int | None) -> bool:
+        """Whether several times as much is available: then memory may be spent to save time."""
+        return available is None or self.total * tuning.MEMORY_TO_SPARE <= available
+
+    def can_be_tried(self, available: int | None) -> bool:
+        """Whether there is memory for steps of two copies beside the model, as trials make them."""
+        return available is None or 3 * self.weights <= available
 
 
 def available_bytes(device: torch.device) -> int | None:
@@ -49,69 +60,108 @@ def available_bytes(device: torch.device) -> int | None:
 
 
 def check_weights_fit(
-    model: LanguageModel, name: str, optim: OptimConfig, available: int | None
+    model: LanguageModel, config: RunConfig, available: int | None, offer: str = ""
 ) -> None:
-    """Raises ConfigError where the weights alone do not fit. The model may be on the device `meta`."""
-    needed = weights_bytes(model, optim)
+    """Raises ConfigError where the weights alone do not fit. The model may be on the device `meta`.
+
+    offer: flags that make the vocabulary smaller, if it is large.
+    """
+    needed = weights_bytes(model, config)
     if available is not None and needed > available:
         raise ConfigError(
             f"memory: weights, gradients and the optimizer need {format_bytes(needed)}, found "
             f"{format_bytes(available)} available; make the model smaller "
-            f"(`hornbook models {name}`)"
+            f"(`hornbook models {config.model.name}`){f', or train with {offer}' if offer else ''}"
         )
 
 
-def weights_bytes(model: LanguageModel, optim: OptimConfig) -> int:
-    """Bytes of weights, their gradients and the optimizer's state."""
-    weights = sum(int(t.nbytes) for t in model.state_dict().values())
-    trained: int = 4 * sum(p.numel() for p in model.parameters() if p.requires_grad)
-    return weights + trained * (1 + tuning.OPTIMIZER_NUMBERS[optim.name])
+def weights_bytes(model: LanguageModel, config: RunConfig) -> int:
+    """Bytes of weights, their gradients and the optimizer's state; of averaged weights, too."""
+    trained = 4 * sum(p.numel() for p in model.parameters() if p.requires_grad)
+    numbers = 1 + tuning.OPTIMIZER_NUMBERS[config.optim.name]
+    if config.training.ema_decay:
+        numbers += 2  # the averages, and the weights beside them while these are evaluated
+    return model_bytes(model) + trained * numbers
+
+
+def model_bytes(model: LanguageModel) -> int:
+    """Bytes of parameters and buffers."""
+    return sum(int(tensor.nbytes) for tensor in model.state_dict().values())
+
+
+def scoring_bytes(model: LanguageModel, n_tokens: int) -> int:
+    """Bytes of the logits while a part of so many tokens is scored."""
+    return tuning.SCORING_COPIES * 4 * scored_logits(model, n_tokens)
 
 
 def estimate_memory(
-    weights: int, kept: tuple[int, int], batch_size: int, vocab_size: int
+    weights: int, kept: tuple[int, int], batch_size: int, scoring: int
 ) -> MemoryEstimate:
     """The estimate from what batches of two and of three rows keep for their backward pass."""
     each = max(0, kept[1] - kept[0])
-    return MemoryEstimate(
-        weights=weights,
-        activations=kept[0] + each * (batch_size - 2),
-        scoring=tuning.SCORING_COPIES * 4 * BATCH_TOKENS * vocab_size,
-    )
+    activations = kept[0] + each * (batch_size - 2)
+    return MemoryEstimate(weights=weights, activations=activations, scoring=scoring)
+
+
+def memory_of_counts(
+    model: LanguageModel, n_tokens: int, scored: int, available: int | None, offer: str
+) -> tuple[MemoryEstimate, Decision[str]]:
+    """Memory that a count model takes to count so many tokens and to score others, also in words.
+
+    Raises ConfigError where it is not available.
+    """
+    needed = MemoryEstimate(model.fit_bytes(n_tokens), 0, scoring_bytes(model, scored))
+    words = check_memory(needed, available, batch_size=None, model=model.config.name, offer=offer)
+    return needed, Decision(words, "estimated")
 
 
 def check_memory(
-    needed: MemoryEstimate, available: int | None, *, batch_size: int, model: str
+    needed: MemoryEstimate,
+    available: int | None,
+    *,
+    batch_size: int | None,
+    model: str,
+    offer: str = "",
 ) -> str:
-    """The estimate and what is available, in words. Raises ConfigError where it does not fit."""
+    """The estimate and what is available, in words. Raises ConfigError where it does not fit.
+
+    batch_size: None for counts. offer: flags that make the vocabulary smaller, if it is large.
+    """
     words = f"about {format_bytes(needed.total)}"
     if available is None:
         return words
     words += f" of {format_bytes(available)} available"
     if needed.total <= available:
         return words
-    advice = _advice(needed, available, batch_size, model)
+    advice = _advice(needed, available, batch_size, model, offer)
     if needed.least <= available:
         return f"{words}: it may run out; to be safe, {advice}"
-    parts = (
-        f"weights with optimizer {format_bytes(needed.weights)}, activations of a step "
-        f"{format_bytes(needed.activations)}, scoring {format_bytes(needed.scoring)}"
-    )
+    what = "counting" if batch_size is None else "training"
+    parts = [
+        f"weights with optimizer {format_bytes(needed.weights)}",
+        f"activations of a step {format_bytes(needed.activations)}",
+    ]
+    if batch_size is None:
+        parts = [f"counts {format_bytes(needed.weights)}"]
     raise ConfigError(
-        f"memory: training needs at least {format_bytes(needed.least)} ({parts}), found "
-        f"{format_bytes(available)} available; {advice}"
+        f"memory: {what} needs at least {format_bytes(needed.least)} ({', '.join(parts)}, scoring "
+        f"{format_bytes(needed.scoring)}), found {format_bytes(available)} available; {advice}"
     )
 
 
-def _advice(needed: MemoryEstimate, available: int, batch_size: int, model: str) -> str:
+def _advice(
+    needed: MemoryEstimate, available: int, batch_size: int | None, model: str, offer: str
+) -> str:
     """What to lower, and to what where that is known."""
-    if needed.scoring > needed.activations:
-        return "use a tokenizer with fewer tokens"
-    left = available - needed.weights
+    if batch_size is None:
+        return f"train with {offer}" if offer else "lower --model.order, or give less text"
+    if offer and needed.scoring > needed.activations:
+        return f"train with {offer}"
+    left = available - needed.weights - needed.scoring
     fits = int(batch_size * left / max(1, tuning.BACKWARD_OVERHEAD * needed.activations))
-    if batch_size > 1 and fits >= 1:
+    if 1 <= fits < batch_size:
         return f"lower the batch: --training.batch-size {fits} (now {batch_size})"
     return (
         f"lower --training.batch-size (now {batch_size}), --model.context-length or the sizes of "
-        f"the model (`hornbook models {model}`)"
+        f"the model (`hornbook models {model}`){f', or train with {offer}' if offer else ''}"
     )

@@ -1,0 +1,38 @@
+"""What a large vocabulary costs, and the tokenizer that takes less."""
+
+from __future__ import annotations
+
+from hornbook.machine import format_bytes
+from hornbook.planning import tuning
+from hornbook.tokenizers.base import Tokenizer
+
+
+def bytes_offer(tokenizer: Tokenizer) -> str:
+    """The flag that makes a large vocabulary small; empty where it is not large, or of bytes."""
+    if tokenizer.kind == "byte" or tokenizer.vocab_size < tuning.LARGE_VOCABULARY:
+        return ""
+    return f"--tokenizer.kind byte (256 tokens in place of {tokenizer.vocab_size:,})"
+
+
+def vocabulary_cost(
+    tokenizer: Tokenizer,
+    *,
+    logits: int,
+    bytes_per_token: float,
+    parameters: tuple[int, int] | None = None,
+) -> str:
+    """What a large vocabulary costs and what bytes would cost, in words; empty where it is not large.
+
+    logits: how many are computed at once. bytes_per_token: of the text, in UTF-8. parameters: of the
+    model with this vocabulary, and with bytes; None for counts.
+    """
+    offer = bytes_offer(tokenizer)
+    if not offer:
+        return ""
+    model = ""
+    if parameters is not None:
+        model = f" and the model {parameters[1]:,} parameters in place of {parameters[0]:,}"
+    return (
+        f"{tokenizer.vocab_size:,} different tokens: their logits take {format_bytes(4 * logits)} at "
+        f"a time; with {offer} the text has {bytes_per_token:.1f} times as many tokens{model}"
+    )
