@@ -53,7 +53,7 @@ def draw() -> style.Figure:
         axes[0].plot(SIZES, [row[1] for row in rows], "o-", color=colour, label=label)
         axes[1].plot(SIZES, [row[3] for row in rows], "o-", color=colour, label=label)
     axes[0].axhline(1 / PLACES, color=style.GRAY, ls=":", label=f"an even choice of {PLACES}")
-    axes[0].set(ylim=(0, 1), ylabel="largest weight (median)", title="Why attention is scaled")
+    axes[0].set(ylim=(0, 1.05), ylabel="largest weight (median)", title="Why attention is scaled")
     axes[1].set(xscale="log", ylim=(0, None), xlabel="head size (channels, log)")
     axes[1].set_ylabel("gradient at the scores\n(norm, median)")
     axes[1].set_xticks(SIZES, [str(size) for size in SIZES])

@@ -8,9 +8,8 @@ Writes moons.png. The loss is that of micrograd's demo: hinge with weight decay.
 import sys
 from pathlib import Path
 
-from matplotlib.figure import Figure
-
 from hornbook.autograd import MLP, SGD, Value, compile, hinge, two_moons
+from hornbook.figures.style import Figure
 
 POINTS = 100
 WIDTH = 80  # of the grid on which the scores are drawn

@@ -3,7 +3,7 @@
     python examples/batch_noise.py [picture.png]
 
 The deviation of a mean of n examples falls as 1 / sqrt(n): a batch four times as large halves the
-noise. The MLP of the notes on names, measured at its beginning and after some updates, when the
+noise. The MLP of the notes on names, measured at its beginning and after some steps, when the
 gradient itself has become small and the same batch is noisier against it.
 """
 
@@ -73,14 +73,14 @@ def main(picture: Path, steps: int = 500, batches: int = 40) -> dict[str, list[f
     part = split_corpus(corpus, config, tokenizer).part("train", tokenizer)
     torch.manual_seed(1337)
     model = build_model(model_config({"name": "mlp"}), tokenizer.vocab_size, tokenizer.end_id)
-    lines = {"at the first update": noise(model, part, batches)}
+    lines = {"at the first step": noise(model, part, batches)}
     training = WindowBatches(part, 3, Draw(batch_size=32, seed=0))
     for step in range(steps):
         gradient(model, *training.batch(step))
         with torch.no_grad():
             for p in model.parameters():
                 p -= 0.1 * p.grad
-    lines[f"after {steps} updates"] = noise(model, part, batches)
+    lines[f"after {steps} steps"] = noise(model, part, batches)
     for name, values in lines.items():
         print(f"{name}: " + ", ".join(f"{n}: {v:.2f}" for n, v in zip(SIZES, values, strict=True)))
     picture.write_bytes(draw(lines).png())

@@ -216,8 +216,14 @@ def small_run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     return train_small(str(request.param), folder, folder / "run")
 
 
-def train_small(model: str, folder: Path, out: Path, probe_every: int = 2) -> Run:
-    """A run of a small model on the words in `folder`."""
+def train_small(
+    model: str,
+    folder: Path,
+    out: Path,
+    probe_every: int = 2,
+    settings: dict[str, Any] | None = None,
+) -> Run:
+    """A run of a small model on the words in `folder`; settings: dotted, beside its own."""
     from hornbook.api import train
 
     fields = MODELS[model].config.model_fields
@@ -229,7 +235,7 @@ def train_small(model: str, folder: Path, out: Path, probe_every: int = 2) -> Ru
     }  # fmt: skip
     return train(
         str(folder / "words.txt"), model=model, steps=4, out=out, precision="fp32",
-        settings={**sizes, **training},
+        settings={**sizes, **training, **(settings or {})},
     )  # fmt: skip
 
 

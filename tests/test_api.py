@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import io
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 import hornbook
 from hornbook.api import Run
-from hornbook.errors import ConfigError, DataError
+from hornbook.errors import ConfigError, DataError, RunError
 from hornbook.generate.sampling import make_generator
+from hornbook.metrics.loss import score
+from hornbook.runs.lock import Lock
 
 
 def test_every_public_name_is_there_and_is_no_module() -> None:
@@ -96,3 +105,156 @@ def test_inspect_writes_the_page(words_file: Path, tmp_path: Path) -> None:
     assert any(line.startswith("surprise: ") for line in messages)
     html = run._repr_html_()
     assert run.report["verdict"]["text"] in html
+
+
+def test_a_training_takes_paths_and_numbers_of_other_libraries(
+    words_file: Path, tmp_path: Path
+) -> None:
+    options = {"model": "bigram", "settings": {"training.batch_size": np.int64(8)}}
+    run = hornbook.train(
+        words_file, out=tmp_path / "run", steps=np.int64(4), seed=np.int64(2),  # type: ignore[arg-type]
+        device=torch.device("cpu"), precision=torch.float32, **options,  # type: ignore[arg-type]
+    )  # fmt: skip
+    assert run.config.training.steps == 4
+    assert run.config.training.batch_size == 8
+    assert run.config.training.precision == "fp32"
+    resumed = hornbook.resume(run.path, steps=np.int64(6))  # type: ignore[arg-type]
+    assert resumed.report["steps"] == 6
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda run: run.sample(prompt=None), "prompt: found None"),
+        (lambda run: run.sample(stop=["a", 3]), r"stop\[1\]: found 3"),
+        (lambda run: run.sample(stop=None), "stop: found None"),
+        (lambda run: run.sample("3"), r"n: found '3' \(str\)"),
+        (lambda run: run.sample(seed=True), "seed: found True"),
+        (lambda run: run.sample(seed="5"), "seed: found '5'"),
+        (lambda run: run.sample(temperature="1"), "temperature: found '1'"),
+        (lambda run: run.sample(top_k=2.5), "top_k: found 2.5"),
+        (lambda run: run.sample(unknown="ignore"), "unknown: found 'ignore'"),
+        (lambda run: run.stream(max_tokens="3"), "max_tokens: found '3'"),
+        (lambda run: run.score("emma", unknown="ignore"), "unknown: found 'ignore'"),
+        (lambda run: run.evaluate("valid"), "split: found 'valid' .* train, val, test"),
+        (lambda run: run.evaluate(corpus=3), "corpus: found 3"),
+        (lambda run: run.mark_copies(None), "texts: found None"),
+        (lambda run: run.inspect(3), r"folder: found 3 \(int\), expected a path"),
+        (lambda run: run.inspect(text=3), r"text: found 3 \(int\), expected a text"),
+        (lambda run: run.encode(None), "text: found None"),
+        (lambda run: hornbook.load(None), "path: found None"),
+        (lambda run: hornbook.load(run), r"path: found .* \(Run\), expected a path"),
+        (lambda run: hornbook.train(["a"]), r"corpus: found \['a'\] \(list\), expected a name"),
+        (lambda run: hornbook.train(model=5), r"model: found 5 \(int\)"),
+        (lambda run: hornbook.train(preset=5), r"preset: found 5 \(int\)"),
+        (lambda run: hornbook.train(settings=[1]), r"settings: found \[1\] \(list\)"),
+        (lambda run: hornbook.train(out=5), r"out: found 5 \(int\), expected a path"),
+        (lambda run: hornbook.train(callbacks=[3]), r"callbacks\[0\]: found 3"),
+        (lambda run: hornbook.train(callbacks=hornbook.Callback), "callbacks: found"),
+        (lambda run: hornbook.resume(run.path, steps=2.5), "steps: found 2.5"),
+        (lambda run: hornbook.compare(5), r"runs: found 5 \(int\), expected several"),
+        (lambda run: hornbook.sweep("names", seeds="1,2"), "seeds: found '1,2'"),
+        (lambda run: hornbook.sweep("names", seeds=[1.5]), r"seeds: found 1.5 \(float\)"),
+        (lambda run: hornbook.sweep("names", over=[1]), r"over: found \[1\] \(list\)"),
+        (lambda run: hornbook.compare([run, 3]), r"runs\[1\]: found 3"),
+        (lambda run: hornbook.compare([run]), "runs: found 1 run"),
+        (lambda run: hornbook.mix("runs/a", "x"), "runs: found 'runs/a'"),
+        (lambda run: hornbook.mix([run, run], "x", ["a", "b"]), "weights: found 'a'"),
+        (lambda run: hornbook.ladder(rungs=[5]), r"rungs\[0\]: found 5"),
+        (lambda run: hornbook.ladder(5), r"corpus: found 5 \(int\)"),
+        (lambda run: hornbook.lr_find("names", steps=2.5), "steps: found 2.5"),
+        (lambda run: hornbook.lr_find("names", model="bigram", low="x"), "low: found 'x'"),
+    ],
+)  # fmt: skip
+def test_a_wrong_argument_is_named(
+    names_run: Run, call: Callable[[Run], Any], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        call(names_run)
+
+
+def test_errors_speak_of_arguments(names_run: Run, words_file: Path) -> None:
+    with pytest.raises(DataError, match=r"skip them \(unknown='skip'\)"):
+        names_run.score("1")
+    with pytest.raises(ConfigError) as error:
+        hornbook.train("names", out=names_run.path)
+    assert "--" not in str(error.value)
+    assert f"hornbook.resume({str(names_run.path)!r}, steps=60)" in str(error.value)
+    assert str(error.value).endswith("give another directory (out=...), or overwrite=True")
+
+
+def test_a_cell_can_be_repeated(
+    words_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    first = hornbook.train(words_file, model="ngram", settings={"model.order": 2}, out="run")
+    again = hornbook.train(
+        words_file, model="ngram", settings={"model.order": 3}, out="run", overwrite=True
+    )
+    assert again.path == first.path
+    assert hornbook.load("run").config.model.order == 3  # type: ignore[attr-defined]
+    names = {hornbook.train(words_file, model="ngram").path.name for _ in range(2)}
+    assert names == {"words-ngram", "words-ngram-2"}
+
+
+def test_only_a_run_that_nobody_trains_is_overwritten(words_file: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="exists already"):
+        hornbook.train(words_file, model="ngram", out=tmp_path, overwrite=True)
+    assert words_file.exists()
+    run = hornbook.train(words_file, model="ngram", out=tmp_path / "run")
+    with pytest.raises(DataError):  # found before anything is removed
+        hornbook.train(tmp_path / "none.txt", model="ngram", out=run.path, overwrite=True)
+    assert hornbook.load(run.path).report
+    with Lock(run.path), pytest.raises(RunError, match="is training it"):
+        hornbook.train(words_file, model="ngram", out=run.path, overwrite=True)
+    assert hornbook.load(run.path).report
+
+
+class Terminal(io.StringIO):
+    """A stream that says whether it is one."""
+
+    def __init__(self, is_one: bool) -> None:
+        super().__init__()
+        self.is_one = is_one
+
+    def isatty(self) -> bool:
+        return self.is_one
+
+
+def notebook(monkeypatch: pytest.MonkeyPatch) -> None:
+    shell = SimpleNamespace(kernel=object())
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+
+
+@pytest.mark.parametrize(
+    ("terminal", "in_notebook", "progress", "err", "out"),
+    [
+        (True, False, None, True, False), (False, False, None, False, False),
+        (False, True, None, False, True), (True, False, False, False, False),
+        (False, True, False, False, False), (False, False, True, True, False),
+    ],
+)  # fmt: skip
+def test_progress_is_shown_where_somebody_watches(
+    words_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    terminal: bool, in_notebook: bool, progress: bool | None, err: bool, out: bool,
+) -> None:  # fmt: skip
+    streams = Terminal(terminal), Terminal(False)
+    monkeypatch.setattr(sys, "stderr", streams[0])
+    monkeypatch.setattr(sys, "stdout", streams[1])
+    if in_notebook:
+        notebook(monkeypatch)
+    run = hornbook.train(
+        words_file, model="bigram", steps=4, out=tmp_path / "run", progress=progress
+    )
+    shown = ["val_loss" in stream.getvalue() for stream in streams]
+    assert shown == [err, out]
+    hornbook.resume(run.path, steps=6, progress=progress)
+    assert [stream.getvalue().count("model  bigram") for stream in streams] == [2 * err, 2 * out]
+
+
+def test_a_run_is_mixed_with_itself(words_file: Path, tmp_path: Path) -> None:
+    run = hornbook.train(words_file, model="bigram", steps=2, out=tmp_path / "run")
+    mixed = hornbook.mix([run, run], tmp_path / "mixed", weights=np.array([1.0, 2.0]))  # type: ignore[arg-type]
+    (one,), (two,) = run.score("bakomi"), mixed.score("bakomi")
+    assert two.total == pytest.approx(one.total, rel=1e-5)
+    assert score(mixed.model, mixed.tokenizer, ["bakomi"])[0] == two

@@ -4,7 +4,7 @@
     run = hornbook.train("names", model="gpt", steps=500)
     run.sample(5, prompt="em"); run.score("emma"); run.evaluate("val")
     run = hornbook.load("runs/names-gpt")
-    hornbook.compare([run, "runs/names-ngram"]).sentences
+    hornbook.compare([run, "runs/names-ngram"])  # printed as a table
 
 Names are loaded on first use, so that `import hornbook` costs no torch.
 """

@@ -1,168 +1,44 @@
-"""The public API: train, resume, load, compare, sweep, mix, ladder, lr_find, and `Run`.
+"""The public API: train, resume, load, compare, sweep, mix, ladder, lr_find; and `Run` (`run.py`).
 
 The command line goes through this module as well, so it draws the same samples.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
+from hornbook import arguments
 from hornbook.config import Nested
-from hornbook.data.corpus import Corpus
 from hornbook.errors import ConfigError
 from hornbook.experiments import comparison, mixture
 from hornbook.experiments.lr_finder import Sweep, find_learning_rate
-from hornbook.generate import Sample, Sampling, make_generator, sample, stream
-from hornbook.metrics.loss import Evaluation, Score, evaluate, score
-from hornbook.metrics.text_index import TextIndex
-from hornbook.metrics.typicality import HeldOutTexts
 from hornbook.planning.request import read_request
 from hornbook.planning.resolve import resolve
-from hornbook.runs.directory import StoredRun
-from hornbook.tokenizers.base import Unknown
+from hornbook.process import standard_defaults, training_state
+from hornbook.run import Run as Run
+from hornbook.runs.directory import StoredRun, is_run
+from hornbook.spelling import speaks_python
 from hornbook.training import session
 from hornbook.training.callbacks.base import Callback
+from hornbook.training.callbacks.progress import with_progress
 
 if TYPE_CHECKING:  # loaded where they are used: matplotlib is slow to import
     from hornbook.experiments.ladder import Ladder
     from hornbook.experiments.sweep import Swept
-    from hornbook.figures.page import Inspection
     from hornbook.metrics.results import RunResult
 
 
-class Run(StoredRun):
-    """A trained model with its tokenizer, settings, log and report. See `hornbook.load`."""
-
-    @classmethod
-    def of(cls, run: StoredRun) -> Run:
-        """A stored run with the methods of this class."""
-        return cls(run.path, run.facts, run.config)
-
-    def evaluate(
-        self,
-        split: str = "val",
-        *,
-        corpus: str | Path | Corpus | None = None,
-        encoding: str | None = None,
-        unknown: Unknown = "error",
-    ) -> Evaluation:
-        """The loss over a whole part (train, val, test) or another text, every token once.
-
-        encoding: of the other text; detected from it if left out (`StoredRun.other_text`).
-        """
-        part = self.part(split, corpus=corpus, encoding=encoding, unknown=unknown)
-        return evaluate(self.model, part)
-
-    def score(self, texts: str | Sequence[str], *, unknown: Unknown = "error") -> list[Score]:
-        """How surprising the model finds each text (`metrics.loss.Score`)."""
-        texts = [texts] if isinstance(texts, str) else texts
-        return score(self.model, self.tokenizer, texts, unknown=unknown)
-
-    @cached_property
-    def held_out_texts(self) -> HeldOutTexts | None:
-        """The losses of held-out texts, whose `percentile(score)` says how typical a text is.
-
-        None where the report has none: an earlier version trained the run, or it is not finished.
-        """
-        texts = self.report.get("held_out_texts")
-        return None if texts is None else HeldOutTexts.from_json(texts)
-
-    def sample(
-        self,
-        n: int = 1,
-        *,
-        prompt: str = "",
-        max_tokens: int = 500,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        top_p: float | None = None,
-        min_p: float | None = None,
-        stop: Sequence[str] = (),
-        seed: int | torch.Generator | None = None,
-        unknown: Unknown = "error",
-    ) -> list[Sample]:
-        """n samples (`generate.sample`); the same seed gives the same samples.
-
-        seed: a generator draws other samples at each call; None draws from a fresh one.
-        """
-        return sample(
-            self.model,
-            self.tokenizer,
-            n=n,
-            prompt=prompt,
-            max_tokens=max_tokens,
-            sampling=Sampling(temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p),
-            stop=stop,
-            generator=seed if isinstance(seed, torch.Generator) else make_generator(seed),
-            unknown=unknown,
-        )
-
-    def stream(
-        self,
-        *,
-        prompt: str = "",
-        max_tokens: int = 500,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        top_p: float | None = None,
-        min_p: float | None = None,
-        stop: Sequence[str] = (),
-        seed: int | torch.Generator | None = None,
-        unknown: Unknown = "error",
-    ) -> Iterator[str]:
-        """The text of `sample(1)` with the same options, piece by piece, without the prompt."""
-        return stream(
-            self.model,
-            self.tokenizer,
-            prompt=prompt,
-            max_tokens=max_tokens,
-            sampling=Sampling(temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p),
-            stop=stop,
-            generator=seed if isinstance(seed, torch.Generator) else make_generator(seed),
-            unknown=unknown,
-        )
-
-    def mark_copies(self, texts: Sequence[str]) -> list[bool]:
-        """Whether each text is a training document, or appears in the training part of a stream.
-
-        Raises DataError where the corpus is gone or has changed.
-        """
-        return [text in self._text_index for text in texts]
-
-    @cached_property
-    def _text_index(self) -> TextIndex:
-        return TextIndex(self.split())
-
-    def inspect(
-        self,
-        folder: str | Path | None = None,
-        *,
-        text: str | None = None,
-        on_message: Callable[[str], None] = lambda line: None,
-    ) -> Inspection:
-        """Draws every figure that applies and a page with all of them (`figures.page.inspect`)."""
-        from hornbook.figures.page import inspect
-
-        return inspect(self, None if folder is None else Path(folder), text, on_message)
-
-    def _repr_html_(self) -> str:
-        from hornbook.figures.page import summary
-
-        return summary(self)
-
-
+@speaks_python
 def load(path: str | Path) -> Run:
     """The run in a directory. Raises RunError where there is none."""
-    return Run.load(path)
+    return Run.load(arguments.path(path, "path"))
 
 
+@speaks_python
 def train(
-    corpus: str | None = None,
+    corpus: str | Path | None = None,
     *,
     model: str | None = None,
     preset: str | Nested | None = None,
@@ -175,6 +51,8 @@ def train(
     began: float | None = None,
     settings: Mapping[str, Any] | None = None,
     callbacks: Sequence[Callback] = (),
+    progress: bool | None = None,
+    overwrite: bool = False,
 ) -> Run:
     """Trains a model on a corpus (a registry name or a path) and returns its run.
 
@@ -183,33 +61,54 @@ def train(
     minutes: a time budget: training ends after so many, and chooses size, context, batch and steps
         for it, unless they are requested. Counted from `began` (time.monotonic()), by default from
         this call.
-    out: the run directory to make; `runs/<corpus>-<model>` if left out.
-    Seeds torch's global generator. Raises ConfigError, DataError or RunError; Interrupted after the
-    state was saved on Ctrl-C.
+    out: the run directory to make; by default one that is not there yet, `runs/<corpus>-<model>` or
+        with a number after it. overwrite: removes an earlier run in `out` when training begins.
+    progress: shows what is going to happen and how far it is; by default on a terminal and in a
+        notebook.
+    Seeds torch's global generator. Raises ConfigError, DataError or RunError, the last also while
+    another training runs in this process; Interrupted after the state was saved on Ctrl-C.
     """
+    where = None if out is None else arguments.path(out, "out")
     request = read_request(
         corpus, model=model, preset=preset, settings=settings, began=began, steps=steps, seed=seed,
         device=device, precision=precision, minutes=minutes,
     )  # fmt: skip
-    return Run.of(session.train(request, out=out, callbacks=callbacks))
+    shown = with_progress(callbacks, progress)
+    try:
+        return Run.of(session.train(request, out=where, callbacks=shown, overwrite=overwrite))
+    except ConfigError as error:
+        if where is not None and is_run(Path(where)):  # of a cell that is run again
+            error.args = (f"{error}, or overwrite=True",)
+        raise
 
 
+@speaks_python
 def resume(
     path: str | Path,
     *,
     steps: int | None = None,
     settings: Mapping[str, Any] | None = None,
     callbacks: Sequence[Callback] = (),
+    progress: bool | None = None,
 ) -> Run:
     """Continues an interrupted run, or trains a finished one to more `steps` in total.
 
     settings: dotted; learning rates and clipping of `optim` may be changed, for a run that diverged.
+    progress: as for `train`.
     Raises RunError where there is nothing to resume from or another process trains it, DataError
     where the corpus has changed.
     """
-    return Run.of(session.resume(path, steps=steps, settings=settings, callbacks=callbacks))
+    run = session.resume(
+        arguments.path(path, "path"),
+        steps=None if steps is None else arguments.integer(steps, "steps"),
+        settings=arguments.mapping(settings, "settings"),
+        callbacks=with_progress(callbacks, progress),
+    )
+    return Run.of(run)
 
 
+@speaks_python
+@standard_defaults()
 def compare(
     runs: str | Path | Sequence[str | Path | StoredRun],
     *,
@@ -225,11 +124,12 @@ def compare(
     """
     found: list[StoredRun] = []
     skipped: list[str] = []
-    for run in [runs] if isinstance(runs, str | Path) else runs:
+    one = isinstance(runs, str | Path)
+    for i, run in enumerate([runs] if one else arguments.several(runs, "runs")):
         if isinstance(run, StoredRun):
             found.append(run)
         else:
-            stored, lines = comparison.find_runs([run])
+            stored, lines = comparison.find_runs([arguments.path(run, f"runs[{i}]")])
             found += stored
             skipped += lines
     if len(found) < 2:
@@ -239,11 +139,13 @@ def compare(
     return comparison.compare(found, skipped, on_message)
 
 
+@speaks_python
+@standard_defaults()
 def sweep(
-    corpus: str | None = None,
+    corpus: str | Path | None = None,
     *,
     over: Mapping[str, Any] | None = None,
-    seeds: Sequence[int] = (),
+    seeds: Iterable[int] = (),
     trials: int | None = None,
     model: str | None = None,
     preset: str | Nested | None = None,
@@ -252,6 +154,7 @@ def sweep(
     out: str | Path | None = None,
     settings: Mapping[str, Any] | None = None,
     callbacks: Sequence[Callback] = (),
+    progress: bool | None = None,
     on_message: Callable[[str], None] = lambda line: None,
 ) -> Swept:
     """Trains every combination of the values in `over` with each seed, and compares them.
@@ -267,11 +170,18 @@ def sweep(
         corpus, model=model, preset=preset, settings=settings, steps=steps, minutes=minutes
     )
     return run_sweep(
-        request, over=over, seeds=seeds, trials=trials, out=None if out is None else Path(out),
-        callbacks=callbacks, on_message=on_message,
-    )  # fmt: skip
+        request,
+        over=None if over is None else arguments.mapping(over, "over"),
+        seeds=[arguments.integer(seed, "seeds") for seed in arguments.several(seeds, "seeds")],
+        trials=None if trials is None else arguments.integer(trials, "trials"),
+        out=None if out is None else Path(arguments.path(out, "out")),
+        callbacks=with_progress(callbacks, progress, brief=True),
+        on_message=on_message,
+    )
 
 
+@speaks_python
+@standard_defaults()
 def mix(
     runs: Sequence[str | Path | StoredRun],
     out: str | Path,
@@ -285,11 +195,19 @@ def mix(
 
     Raises ConfigError or DataError where they are not of the same corpus, split and tokenizer.
     """
-    return Run.of(mixture.mix(_stored(runs), Path(out), weights, counts=counts))
+    found = _stored(arguments.several(runs, "runs"))
+    found = [StoredRun.load(r.path) if r in found[:i] else r for i, r in enumerate(found)]
+    shares = [
+        arguments.number(weight, "weights") for weight in arguments.several(weights, "weights")
+    ]
+    order = None if counts is None else arguments.integer(counts, "counts")
+    return Run.of(mixture.mix(found, Path(arguments.path(out, "out")), shares, counts=order))
 
 
+@speaks_python
+@standard_defaults()
 def ladder(
-    corpus: str = "names",
+    corpus: str | Path = "names",
     *,
     rungs: Sequence[str] = (),
     out: str | Path | None = None,
@@ -298,18 +216,29 @@ def ladder(
     began: float | None = None,
     callbacks: Sequence[Callback] = (),
     report: Callable[[RunResult], None] = lambda _: None,
+    progress: bool | None = None,
 ) -> Ladder:
-    """Trains each rung on the same split and compares them (`experiments.ladder.climb`)."""
+    """Trains each rung on the same split and compares them (`experiments.ladder.climb`).
+
+    rungs: names of some of them; all by default. progress: as for `train`.
+    """
     from hornbook.experiments.ladder import climb
 
     return climb(
-        corpus, rungs=rungs, out=None if out is None else Path(out), settings=settings,
-        callbacks=callbacks, report=report, minutes=minutes, began=began,
-    )  # fmt: skip
+        arguments.path(corpus, "corpus"),
+        rungs=arguments.texts(rungs, "rungs"),
+        out=None if out is None else Path(arguments.path(out, "out")),
+        settings={k: dict(v) for k, v in arguments.mapping(settings, "settings").items()},
+        callbacks=with_progress(callbacks, progress, brief=True),
+        report=report,
+        minutes=None if minutes is None else arguments.number(minutes, "minutes"),
+        began=began,
+    )
 
 
+@speaks_python
 def lr_find(
-    corpus: str | None = None,
+    corpus: str | Path | None = None,
     *,
     model: str | None = None,
     preset: str | Nested | None = None,
@@ -323,9 +252,17 @@ def lr_find(
     settings: as those of `train`. See `experiments.lr_finder.find_learning_rate`.
     """
     request = read_request(corpus, model=model, preset=preset, settings=settings, compile="no")
-    plan = resolve(request)
-    return find_learning_rate(plan, low=low, high=high, steps=steps)
+    with training_state("lr_find"):
+        return find_learning_rate(
+            resolve(request),
+            low=arguments.number(low, "low"),
+            high=arguments.number(high, "high"),
+            steps=arguments.integer(steps, "steps"),
+        )
 
 
 def _stored(runs: Sequence[str | Path | StoredRun]) -> list[StoredRun]:
-    return [run if isinstance(run, StoredRun) else StoredRun.load(run) for run in runs]
+    return [
+        run if isinstance(run, StoredRun) else StoredRun.load(arguments.path(run, f"runs[{i}]"))
+        for i, run in enumerate(runs)
+    ]

@@ -7,11 +7,26 @@ it and exits with `exit_code`; a traceback means a bug in hornbook.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 from hornbook.visible import visible
 
 MAX_LINE_LENGTH = 1000  # characters of a line of a message
+
+in_terminal: ContextVar[bool] = ContextVar("in_terminal", default=False)
+
+
+@contextmanager
+def for_terminal() -> Iterator[None]:
+    """Messages name options as they are typed in a terminal; elsewhere the API translates them into
+    arguments of Python (`spelling.py`)."""
+    token = in_terminal.set(True)
+    try:
+        yield
+    finally:
+        in_terminal.reset(token)
 
 
 class HornbookError(ValueError):

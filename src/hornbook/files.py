@@ -299,7 +299,7 @@ def read_tensors(path: Path, check: Callable[[Header], None] = lambda _: None) -
 def _read_tensor(file: BufferedReader, meta: Tensor) -> Tensor:
     import torch
 
-    tensor = torch.empty(meta.shape, dtype=meta.dtype)  # empty_like of meta imports sympy
+    tensor = torch.empty(meta.shape, dtype=meta.dtype, device="cpu")  # empty_like imports sympy
     data = tensor.reshape(-1).view(torch.uint8).numpy().data
     if meta.nbytes and file.readinto(data) != meta.nbytes:
         raise RunError("damaged: it was truncated while it was read")

@@ -259,11 +259,24 @@ def test_a_compiled_function_keeps_its_name() -> None:
     assert (compile(my_loss).__name__, compile(my_loss).__doc__) == ("my_loss", "Its words.")
 
 
+@pytest.mark.parametrize("f", [lambda x: x * x, lambda x: (x**2) * 0.0, lambda x: x * 1e9 * 1e9])
+def test_an_overflow_is_the_error_of_the_original(f: Callable[[Value], Value]) -> None:
+    compiled, x = compile(f), Value(2.0)
+    compiled(x).backward()
+    x.data = 1e300
+    errors = []
+    for function in (f, compiled):
+        with pytest.raises(OverflowError, match="too large for a float") as error:
+            function(x).backward()
+        errors.append(str(error.value))
+    assert errors[0] == errors[1]
+
+
 def test_a_gradient_of_nan_or_infinity_stays_one() -> None:
     def f(x: Value, y: Value) -> Value:
         return x.relu() * (y * y)
 
-    watched = [Value(-1.0), Value(1e300)]
+    watched = [Value(-1.0), Value(float("inf"))]  # put there by the program itself
     plain = outcome(f, watched, watched)
     assert any(math.isnan(g) for g in plain)
     assert list(map(repr, outcome(compile(f), watched, watched))) == list(map(repr, plain))

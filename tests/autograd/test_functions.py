@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal
 from fractions import Fraction
 
 import numpy as np
@@ -40,10 +41,23 @@ def test_sigmoid_is_stable_far_out() -> None:
         ("(x * zero) / (x - x)", ZeroDivisionError, r"-0.0 \(no label, from '\*'\) and 0.0"),
         ("(x * -500).exp()", OverflowError, r"exp of 1000.0 .*too large for a float"),
         ("(x * -500) ** 200", OverflowError, r"power of 1000.0 .*too large"),
+        (
+            "big * big",
+            OverflowError,
+            r"multiply of 1e\+200 \(label 'big'\).* its result is too large",
+        ),
+        ("big + big * 1e108 + big * 1e108", OverflowError, r"add of .* its result is too large"),
+        ("-big * 1e108 - big * 1e108", OverflowError, r"subtract of .* its result is too large"),
+        ("big ** 2", OverflowError, r"power of 1e\+200 \(label 'big'\): its result"),
+        ("big / Value(1e-200)", OverflowError, r"divide of .* its result is too large"),
+        ("1.0 / Value(1e-200)", OverflowError, r"divide of 1.0 .* and 1e-200 .* its slope is too"),
+        ("Value(1e-310).log()", OverflowError, r"log of 1e-310 .* its slope is too large"),
+        ("Value(1e-200) ** -1", OverflowError, r"power of 1e-200"),
     ],
 )
 def test_a_result_that_is_not_real_raises_and_names_the_operand(text, error, message) -> None:
     names = {"x": Value(-2.0, label="x"), "zero": Value(0.0, label="zero"), "Value": Value}
+    names["big"] = Value(1e200, label="big")
     with pytest.raises(error, match=message):
         eval(text, names)
 
@@ -51,10 +65,29 @@ def test_a_result_that_is_not_real_raises_and_names_the_operand(text, error, mes
 def test_an_unsupported_method_operand_or_data_says_what_to_do() -> None:
     with pytest.raises(TypeError, match=r"'Value' .* not a 'str'"):
         Value(1.0).max("a")
-    with pytest.raises(TypeError, match=r"not a 'list': take a list's elements one by one"):
+    with pytest.raises(TypeError, match=r"not a 'list': take its elements one by one"):
         Value([1.0])
-    with pytest.raises(TypeError, match="not a 'Value': it is one"):
+    with pytest.raises(TypeError, match="not a 'Value': it is one already"):
         Value(Value(1.0))
+
+
+@pytest.mark.parametrize(
+    ("data", "advice"),
+    [
+        (np.array([1.0, 2.0]), "not a 'ndarray': take its elements one by one"),
+        (np.array(1.0), r"not a 'ndarray': convert it with float\(\)"),
+        (torch.ones(2), "not a 'Tensor': take its elements one by one"),
+        (torch.tensor(1.0), r"not a 'Tensor': convert it with float\(\)"),
+        (Decimal(1), r"not a 'Decimal': convert it with float\(\)"),
+        ("1.0", r"not a 'str': convert it with float\(\)"),
+        (None, "not a 'NoneType': pass a number"),
+        (1j, "not a 'complex': pass a number"),
+        ({1.0: 2.0}, "not a 'dict': take its elements one by one"),
+    ],
+)
+def test_what_is_no_number_is_told_how_to_become_one(data, advice) -> None:
+    with pytest.raises(TypeError, match=advice):
+        Value(data)
 
 
 def test_powers_at_zero_that_have_a_slope() -> None:

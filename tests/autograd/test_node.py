@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import math
+import pickle
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from hornbook.autograd import Value, draw
-from hornbook.autograd.node import graph, is_larger
+from hornbook.autograd import MLP, Adam, Value, compile, draw
+from hornbook.autograd.node import graph, in_order, is_larger
 
 
 def test_values_compare_by_data_and_are_distinguished_by_identity() -> None:
@@ -75,3 +79,74 @@ def test_a_backward_set_on_an_operation_replaces_its_derivatives() -> None:
     (square * 3.0).backward()
     assert a.grad == 30.0
     assert square._prev == {a}
+
+
+def pickled(x: Any) -> Any:
+    return pickle.loads(pickle.dumps(x))
+
+
+copies = pytest.mark.parametrize(
+    "copied",
+    [copy.deepcopy, pickled, lambda x: pickle.loads(pickle._dumps(x, 0))],  # type: ignore[attr-defined]
+    ids=["deepcopy", "pickle", "pickle in Python, protocol 0"],
+)
+
+
+@copies
+def test_a_graph_deeper_than_the_stack_is_copied(copied: Callable[[Any], Any]) -> None:
+    x = Value(1.0, label="x")
+    out = x
+    for _ in range(5_000):
+        out = out + x * 0.5
+    (x_copy, out_copy) = copied((x, out))
+    out_copy.backward()
+    assert (out_copy.data, x_copy.grad, x_copy.label) == (out.data, 2501.0, "x")
+    assert (x.grad, out.grad) == (0.0, 0.0)  # nothing is shared
+    assert len(graph(out_copy)) == len(graph(out))
+
+
+@copies
+def test_copies_share_what_the_originals_share(copied: Callable[[Any], Any]) -> None:
+    model = MLP(2, [3, 1], activation="tanh", seed=0)
+    loss = (model([1.0, 2.0]) - 1.0) ** 2
+    once = compile(lambda x: x * model.parameters()[0])(2.0)
+    loss.note = model.parameters()[1] * 3.0
+    everything = {"loss": loss, "model": model, "adam": Adam(model.parameters()), "once": once}
+    found = copied(everything)
+    parameters = found["model"].parameters()
+    assert all(a is b for a, b in zip(found["adam"].parameters, parameters, strict=True))
+    found["loss"].backward()
+    loss.backward()
+    assert [p.grad for p in parameters] == [p.grad for p in model.parameters()]
+    found["once"].backward()
+    assert parameters[0].grad == model.parameters()[0].grad + 2.0
+    assert parameters[1] in found["loss"].note._prev
+    assert not {*parameters} & {*model.parameters()}
+
+
+def test_a_shallow_copy_has_the_same_operands() -> None:
+    x = Value(2.0)
+    square = copy.copy(x * x)
+    square.backward()
+    assert x.grad == 4.0
+
+
+@copies
+def test_a_backward_made_by_hand_is_not_copied(copied: Callable[[Any], Any]) -> None:
+    x = Value(2.0)
+    made = Value(6.0, (x,), "triple")
+    made._backward = lambda: setattr(x, "grad", x.grad + 3.0 * made.grad)
+    with pytest.raises(
+        TypeError, match=r"made by hand \(no label, from 'triple'\) cannot be copied"
+    ):
+        copied(made + 1.0)
+    assert copied(x).data == 2.0
+
+
+def test_operands_come_before_results() -> None:
+    a, b = Value(2.0), Value(3.0)
+    shared = a * b
+    root = shared.tanh() + shared * a
+    order = {v: i for i, v in enumerate(in_order(root))}
+    assert len(order) == 6
+    assert all(order[operand] < order[v] for v in order for operand in v._prev)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import subprocess
 import sys
 from fractions import Fraction
@@ -104,6 +105,43 @@ def test_backward_of_a_leaf() -> None:
     x.backward()
     x.backward()
     assert x.grad == 2.0
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        lambda a, tiny: (a * a) * 0.0,
+        lambda a, tiny: (1.0 / tiny) * 0.0,
+        lambda a, tiny: tiny * a * a * a * tiny,
+        lambda a, tiny: (tiny * 0.0 + tiny * tiny * 0.0 + 1e-300) * a * a,
+        lambda a, tiny: (tiny**2).exp().log() * a * a,
+        lambda a, tiny: (a - a) * a,
+    ],
+)
+def test_finite_numbers_give_finite_gradients_or_an_error(program) -> None:
+    a, tiny = Value(1e200, label="a"), Value(1e-200, label="tiny")
+    try:
+        program(a, tiny).backward()
+    except OverflowError:
+        pass
+    else:
+        assert all(math.isfinite(v.grad) for v in (a, tiny))
+
+
+def test_a_gradient_that_overflows_names_its_value() -> None:
+    x = Value(1e-300, label="x")
+    y = x * 1e200 * 1e200
+    assert y.data == pytest.approx(1e100)
+    with pytest.raises(OverflowError, match=r"gradient of 1e-300 \(label 'x'\) is too large"):
+        y.backward()
+
+
+def test_infinity_that_a_program_puts_in_goes_on_as_in_torch() -> None:
+    x, limit = Value(2.0), Value(math.inf)
+    out = (x * limit).relu() + limit
+    out.backward()
+    assert (out.data, x.grad) == (math.inf, math.inf)
+    assert math.isnan((limit - limit).data)
 
 
 def living_values() -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hornbook.config import DataConfig
 from hornbook.data.cache import (
     ABANDONED,
     SAMPLE_BYTES,
@@ -18,6 +19,8 @@ from hornbook.data.cache import (
     remove_folder,
     whole_folder,
 )
+from hornbook.data.corpora import CORPORA
+from hornbook.data.training_data import load_training_data
 
 
 def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -27,6 +30,40 @@ def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
         monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
         monkeypatch.setenv("HOME", str(tmp_path))
         assert cache_directory() == tmp_path / ".cache" / "hornbook"
+
+
+def test_without_a_home_there_is_no_cache_and_no_folder_named_tilde(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words_file: Path
+) -> None:
+    pwd = pytest.importorskip("pwd")
+
+    def no_entry(number: int) -> None:
+        raise KeyError(number)
+
+    monkeypatch.setattr(pwd, "getpwuid", no_entry)
+    for name in ("HOME", "HORNBOOK_CACHE", "XDG_CACHE_HOME", "HORNBOOK_DATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    before = set(tmp_path.iterdir())
+    with pytest.raises(CacheError, match=r"no home directory.*HORNBOOK_CACHE"):
+        cache_directory()
+    data = load_training_data(DataConfig(corpus=str(words_file)), "char")
+    assert data.train.n_targets
+    assert all(known.path() is None or known.url == "" for known in CORPORA.values())
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_a_tilde_in_a_variable_is_the_home_directory(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """An env file of a container is not read by a shell, which would expand it."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("HORNBOOK_CACHE", "~/kept")
+    assert cache_directory() == tmp_path / "kept"
+    monkeypatch.setenv("HORNBOOK_DATA", "~/texts")
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "shakespeare.txt").write_text("to be")
+    assert CORPORA["shakespeare"].path() == tmp_path / "texts" / "shakespeare.txt"
 
 
 def write_half(folder: Path) -> None:

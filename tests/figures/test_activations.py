@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from matplotlib.patches import StepPatch
@@ -11,10 +12,11 @@ from torch import nn
 
 from hornbook.api import Run, train
 from hornbook.figures.activations import activations, flow, histogram, idle_units
-from hornbook.figures.data import DoesNotApplyError
+from hornbook.figures.data import DoesNotApplyError, figure_data
 from hornbook.figures.losses import losses
 from hornbook.figures.registry import FIGURES
 from hornbook.figures.style import panels
+from hornbook.layers.basic import Linear
 from hornbook.metrics.probes import WIDE, Distribution, LayerStatistics
 
 
@@ -51,6 +53,28 @@ def test_a_mixture_names_its_members_layers(small_run: Run) -> None:
     for name in ("ratios", "first_activations"):
         with pytest.raises(DoesNotApplyError, match="inspect the runs it was mixed from"):
             FIGURES[name].draw(small_run, None)
+
+
+def test_a_dead_unit_is_a_red_column_among_the_units_of_its_layer(
+    tmp_path: Path, words_file: Path
+) -> None:
+    settings = {"model.activation": "relu", "model.n_hidden": 20, "training.sample_count": 0}
+    run = train(str(words_file), model="mlp", steps=2, out=tmp_path / "run", settings=settings)
+    hidden = next(m for m in run.model.modules() if isinstance(m, Linear))
+    assert hidden.bias is not None
+    with torch.no_grad():
+        hidden.bias[:3] = -100.0
+    figure = idle_units(run)
+    units, below = figure.axes
+    (layer,) = figure_data(run).probe.activations.values()
+    shares = [bar.get_width() for bar in units.patches]  # type: ignore[attr-defined]
+    assert shares == pytest.approx([100 * layer.saturated, 15.0])
+    shades = np.asarray(below.images[0].get_array())
+    assert shades.shape[1] == 20
+    assert (shades == 2).all(0).tolist() == [True] * 3 + [False] * 17
+    assert set(np.unique(shades[:, 3:])) <= {0.0, 1.0}
+    assert figure.finding is not None
+    assert "15% of the relu units are dead" in figure.finding.text
 
 
 def test_ticks_and_dollars_are_written_as_they_are_meant(names_run: Run) -> None:

@@ -20,10 +20,18 @@ def load(name: str) -> dict[str, Any]:
 def test_initialization_through_depth(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     load("initialization")["main"](tmp_path / "p.png")
     out = capsys.readouterr().out
-    naive, gained, batchnorm = out.split("\n\n")[:3]
+    naive, small, gained, batchnorm = out.split("\n\n")[:4]
     assert "initialization too large" in naive
+    assert "initialization too small" in small
     for good in (gained, batchnorm):
         assert "none saturated, inactive or dead" in good
+    growth = [
+        float(re.findall(r"gradients at layer 1 are ([0-9.e-]+) times", part)[0])
+        for part in (naive, small, gained, batchnorm)
+    ]
+    assert growth[0] > 10  # they grow on the way back
+    assert growth[1] < 0.1  # and vanish: 0.5 to the power of 4
+    assert all(0.5 < times < 2 for times in growth[2:])
     shares = [
         [float(share) for share in re.findall(r"saturated +([0-9.]+)%", part)]
         for part in (naive, gained)

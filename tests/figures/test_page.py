@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import base64
+import html
 import json
 import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
-from hornbook.api import Run
+from hornbook.api import Run, train
+from hornbook.cli.main import main
 from hornbook.figures.page import inspect
 from hornbook.figures.registry import FIGURES
 from hornbook.figures.style import Figure
@@ -118,6 +122,86 @@ def test_inspect_works_on_every_model(
         assert (tmp_path / "look" / f"{name}.svg").exists() == written
         assert f'id="{name}"' in page or inspection.left_out[name].split("'")[0] in page
     assert not re.search(r"""(src|href)=["'](?!data:|#)|@import|url\(""", page)
+
+
+def test_the_page_begins_with_what_was_trained_when_how_and_samples(
+    names_run: Run, stream_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hornbook.figures.page.FIGURES", {"losses": FIGURES["losses"]})
+    for run in (names_run, stream_run):
+        page = inspect(run, tmp_path / "look").page.read_text("utf-8")
+        before = page.partition("<nav>")[0]
+        created = str(run.facts["created"])
+        known = [
+            f"{run.facts['n_parameters']:,} parameters",
+            run.facts["corpus"]["name"],
+            created[:10],
+            created[11:16],
+            "30 steps in",
+            f"learning rate {run.config.optim.learning_rate:g}",
+            "batches of 8",
+            f"{run.report['validation']['nats']:.4f}",
+            html.escape(run.report["samples"][0][:60]),
+        ]
+        assert [word for word in known if word not in before] == []
+
+
+def test_a_figure_opens_large_and_has_another_for_a_narrow_screen(
+    names_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hornbook.figures.page.FIGURES", {"losses": FIGURES["losses"]})
+    page = inspect(names_run, tmp_path / "look").page.read_text("utf-8")
+    figure = re.search(r'<figure id="losses-large">.*?</figure>', page)
+    assert figure
+    assert 'href="#losses-large"' in figure[0]
+    assert 'class="close" href="#losses"' in figure[0]
+    wide, narrow = re.findall(r'class="(?:wide|narrow)".*?base64,([^"]+)"', figure[0])
+    widths = [re.search(rb'width="([0-9.]+)pt"', base64.b64decode(svg)) for svg in (wide, narrow)]
+    assert [float(found[1]) for found in widths if found] == pytest.approx([504.0, 280.8])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are bytes")
+def test_names_that_are_not_utf8_are_escaped(
+    names_run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / os.fsdecode(b"r\xe9sum\xe9")
+    corpus = tmp_path / os.fsdecode(b"n\xe4mes.txt")
+    corpus.write_text("emma\nolivia\nava\n" * 20)
+    run = train(str(corpus), model="bigram", steps=2, out=folder)
+    page = inspect(run).page
+    assert page == folder / "inspect" / "index.html"
+    assert r"r\udce9sum\udce9" in page.read_text("utf-8")
+    assert r"n\udce4mes" in page.read_text("utf-8")
+    assert r"r\udce9sum\udce9" in run._repr_html_().encode("utf-8").decode("utf-8")
+    picture, other = str(tmp_path / "picture.svg"), shutil.copytree(folder, tmp_path / "other")
+    assert main(["compare", str(folder), str(other), "--out", picture]) == 0
+
+
+def test_a_tilde_is_the_home_directory(
+    names_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in `--out=~/look`, which no shell expands."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("hornbook.figures.page.FIGURES", {})  # a page without figures
+    assert inspect(names_run, Path("~/look")).page == tmp_path / "look" / "index.html"
+    assert main(["mix", str(names_run.path), str(names_run.path), "--out=~/mixed"]) == 0
+    assert (tmp_path / "mixed" / "config.json").exists()
+    assert not (tmp_path / "~").exists()
+
+
+def test_the_text_speaks_of_positions_and_distances_only_where_they_are(
+    names_run: Run, stream_run: Run
+) -> None:
+    assert not any(
+        word in FIGURES[name].reading
+        for name, word in (("embeddings", "osition"), ("copies", "distance"), ("surprise", "five"))
+    )
+    assert "distance" in FIGURES["copies"].draw(names_run, None).reading
+    assert "distance" not in FIGURES["copies"].draw(stream_run, None).reading
+    assert FIGURES["embeddings"].draw(names_run, None).reading == ""  # rotary positions
+    assert "five" in FIGURES["surprise"].draw(names_run, "emma").reading
+    assert "five" not in FIGURES["surprise"].draw(names_run, "emma\n" * 20).reading
 
 
 def test_inspect_names_the_run_from_within_its_folder(

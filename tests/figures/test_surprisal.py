@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from hornbook.api import Run, train
+from hornbook.figures import style
 from hornbook.figures.data import figure_data
 from hornbook.figures.style import Figure
 from hornbook.figures.surprisal import likeliest, surprise
@@ -36,6 +39,25 @@ def test_surprise_is_the_score_in_bits(names_run: Run) -> None:
     text = names_run.score("ab" * 20)[0]
     for nats, best in zip(text.token_nats, likeliest(names_run, "ab" * 20), strict=True):
         assert math.exp(-nats) <= best[0][1] * 1.001
+
+
+@pytest.mark.parametrize("text", ["emma\nolivia", "zzzzzzzzzzzzzz"])
+@pytest.mark.parametrize("narrow", [False, True])
+def test_alternatives_are_centered_below_their_token(
+    names_run: Run, text: str, narrow: bool
+) -> None:
+    with style.narrow() if narrow else nullcontext():
+        figure = surprise(names_run, text)
+    canvas, axes = FigureCanvasAgg(figure), figure.axes[0]
+    canvas.draw()
+    cell = axes.transData.transform((1, 0))[0] - axes.transData.transform((0, 0))[0]
+    written = axes.texts
+    for first in range(0, len(written), 12):  # symbol, bits, five alternatives and their shares
+        boxes = [t.get_window_extent(canvas.get_renderer()) for t in written[first : first + 12]]
+        middle = (boxes[0].x0 + boxes[0].x1) / 2
+        left, right = min(b.x0 for b in boxes[2:]), max(b.x1 for b in boxes[2:])
+        assert abs((left + right) / 2 - middle) < 0.06 * cell
+        assert max(middle - left, right - middle) <= 0.5 * cell
 
 
 @pytest.mark.parametrize("text", ["qqxqz", "qqxqz" * 13])

@@ -11,6 +11,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from hornbook.layers.activations import ACTIVATIONS
+from hornbook.layers.basic import Linear
 from hornbook.metrics.probes import (
     ELEMENTS,
     OUTPUTS,
@@ -18,6 +20,7 @@ from hornbook.metrics.probes import (
     Distribution,
     LayerStatistics,
     Probe,
+    is_flat,
     matrices,
     subsample,
     unit_layers,
@@ -148,3 +151,35 @@ def test_gradients_are_counted_over_what_is_drawn() -> None:
     spread = Distribution.of(x, WIDE)
     assert sum(count > 0 for count in spread.counts) >= 35
     assert sum(spread.counts) >= 9_998
+
+
+def test_flat_is_where_a_slope_is_nearly_0_for_every_activation() -> None:
+    z = torch.linspace(-8, 8, 161)
+    for name, build in ACTIVATIONS.items():
+        module, x = build(), z.clone().requires_grad_()
+        y = module(x)
+        y.sum().backward()
+        assert x.grad is not None
+        steep = x.grad.abs() > 0.5
+        assert not (is_flat(module, y.detach()) & steep).any(), name
+        far = is_flat(module, y.detach())[:10]
+        assert far.all(), name  # at -8 to -7
+    model = build_model(model_config({"name": "mlp", "activation": "selu", "n_layer": 2}), 27, 0)
+    assert len(list(unit_layers(model))) == 2
+
+
+def test_a_relu_that_no_example_reaches_is_dead_and_a_leaky_one_is_not() -> None:
+    for activation, dead in (("relu", 0.05), ("leaky_relu", 0.0)):
+        torch.manual_seed(0)
+        settings = {"name": "mlp", "activation": activation, "n_hidden": 40}
+        model = build_model(model_config(settings), 27, 0)
+        hidden = next(m for m in model.modules() if isinstance(m, Linear))
+        assert hidden.bias is not None
+        with torch.no_grad():
+            hidden.bias[:2] = -100.0
+        with Probe(model) as probe:
+            model.next_logits(torch.randint(27, (400, 3)))
+        (layer,) = probe.activations.values()
+        assert layer.dead == pytest.approx(dead, abs=0.001)
+        assert layer.saturated > 0.3
+        assert layer.flat_where == "below 0"

@@ -12,6 +12,7 @@ import torch
 from hornbook.api import train
 from hornbook.config import presets
 from hornbook.errors import ConfigError
+from hornbook.layers.activations import ACTIVATIONS, GAINS, Activation
 from hornbook.layers.basic import BatchNorm1d, Linear
 from hornbook.models.base import LanguageModel
 from hornbook.models.registry import build_model, model_config
@@ -65,6 +66,45 @@ def test_the_gain_keeps_deep_layers_alive_and_naive_ones_saturate() -> None:
     assert 0.55 < std < 0.75  # the notes' plot: about 0.65 in every layer
     assert saturated < 0.1
     assert spread(init="naive")[1] > 0.7
+
+
+def test_gains_are_those_of_torch_or_keep_the_second_moment_of_a_normal() -> None:
+    z = torch.linspace(-12, 12, 200_001, dtype=torch.float64)
+    density = torch.exp(-z.square() / 2) / math.sqrt(2 * math.pi) * (z[1] - z[0])
+    for name in ("tanh", "relu", "leaky_relu", "selu"):
+        assert GAINS[name] == torch.nn.init.calculate_gain(name)
+    for name in ("elu", "gelu"):
+        moment = (ACTIVATIONS[name]()(z).square() * density).sum().item()
+        assert GAINS[name] == pytest.approx(moment**-0.5, rel=1e-4)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_the_gain_follows_the_activation_and_keeps_five_layers_of_it_alive(
+    activation: Activation,
+) -> None:
+    model = mlp(activation=activation, n_layer=5, n_hidden=100).eval()
+    seen: list[torch.Tensor] = []
+    for module in model.modules():
+        if isinstance(module, type(ACTIVATIONS[activation]())):
+            module.register_forward_hook(lambda _m, _i, out: seen.append(out))
+    model(torch.randint(27, (50, 10)))
+    assert len(seen) == 5
+    assert all(0.35 < out.square().mean().sqrt() < 1.8 for out in seen)
+    hidden = [m for m in model.modules() if isinstance(m, Linear)][1]
+    assert hidden.weight.std().item() * 10 == pytest.approx(GAINS[activation], rel=0.04)
+    own = mlp(activation=activation, gain=0.5, n_layer=2, n_hidden=100)
+    hidden = [m for m in own.modules() if isinstance(m, Linear)][1]
+    assert hidden.weight.std().item() * 10 == pytest.approx(0.5, rel=0.04)
+
+
+def test_settings_from_before_there_were_activations_are_those_of_tanh() -> None:
+    before = model_config({"name": "mlp", "gain": 5 / 3})
+    assert before.activation == "tanh"
+    torch.manual_seed(0)
+    old, new = build_model(before, 27, 0).state_dict(), mlp().state_dict()
+    for (name, a), (other, b) in zip(old.items(), new.items(), strict=True):
+        assert name == other
+        assert torch.equal(a, b)
 
 
 def test_evaluation_uses_the_running_statistics_and_one_row_is_enough() -> None:

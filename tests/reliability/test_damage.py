@@ -32,7 +32,7 @@ def test_a_mixture_of_too_many_layers_is_refused_before_it_is_built(
         "name": "mixture", "components": components, "weights": [0.25, 0.25, 0.5]
     }  # fmt: skip
     (copy / "config.json").write_text(json.dumps(facts))
-    monkeypatch.setattr(mixture, "build_model", lambda *_: pytest.fail("built"))
+    monkeypatch.setattr(mixture, "construct", lambda *_: pytest.fail("built"))
     with pytest.raises(RunError, match="found 1,536 layers in all, expected at most 1,024"):
         _ = Run.load(copy).model
 

@@ -118,7 +118,7 @@ def test_another_total_is_in_the_pointer_and_offered(corpus: Path, copy: Path) -
     assert read_json(copy / "last" / "state.json")["total_steps"] == 24
     with pytest.raises(ConfigError, match=r"17 of 24 \w+ done") as error:
         hornbook.train(str(corpus), out=copy, settings=SETTINGS)
-    assert f"\n  hornbook train --resume {copy}\n" in str(error.value)
+    assert f"\n  hornbook.resume({str(copy)!r})\n" in str(error.value)
     assert not hornbook.load(copy).report
 
 

@@ -13,7 +13,7 @@ import hornbook
 from hornbook.api import Run
 from hornbook.cli.main import main
 from hornbook.config import OptimConfig
-from hornbook.errors import RunError
+from hornbook.errors import RunError, for_terminal
 from hornbook.files import read_json, read_tensors
 from hornbook.models.registry import build_model, model_config
 from hornbook.training.callbacks.base import TrainerBase
@@ -37,7 +37,8 @@ def test_a_loss_that_is_not_finite_stops_before_its_step(
     ) as error:
         hornbook.train(str(corpus), out=out, settings=SETTINGS, callbacks=[At(6, poison)])
     assert "expected finite ones" in str(error.value)
-    assert "--optim.learning-rate" in str(error.value)
+    assert f"hornbook.resume({str(out)!r}, settings={{'optim." in str(error.value)
+    assert "'optim.learning_rate': " in str(error.value)
     assert error.value.exit_code == 1
     assert state_steps(out) == [4]
     assert all(t.isfinite().all() for t in read_tensors(out / "model.safetensors").values())
@@ -47,7 +48,8 @@ def test_after_a_divergence_it_continues_with_a_lower_learning_rate(
     corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "r"
-    with pytest.raises(RunError, match=r"the state of step 4 is kept; continue with") as error:
+    kept = r"the state of step 4 is kept; continue with"
+    with for_terminal(), pytest.raises(RunError, match=kept) as error:
         hornbook.train(str(corpus), out=out, settings=SETTINGS, callbacks=[At(6, overflow)])
     printed = shlex.split(str(error.value).splitlines()[-1])
     assert printed[:4] == ["hornbook", "train", "--resume", str(out)]
@@ -99,7 +101,8 @@ def test_a_run_that_diverges_at_once_says_that_it_has_to_begin_again(
     settings = small("gpt", steps=40)
     settings["optim"] = {"name": "sgd", "learning_rate": 1e30, "grad_clip": 0}
     with pytest.raises(
-        RunError, match=r"(?s)no other is kept.*the same command with another --out.*learning-rate"
+        RunError,
+        match=r"(?s)no other is kept.*the same call with another out and settings=.*learning_rate",
     ):
         hornbook.train(str(corpus), model="gpt", out=tmp_path / "r", settings=settings)
 
@@ -133,7 +136,7 @@ def test_running_out_of_memory_says_what_to_lower(corpus: Path, tmp_path: Path) 
 
     with pytest.raises(
         RunError,
-        match=r"no memory left at step 6; the estimate was .*--training.batch-size \(now 8",
+        match=r"no memory left at step 6; the estimate was .*training.batch_size \(now 8",
     ):
         hornbook.train(
             str(corpus), out=tmp_path / "r", settings=SETTINGS, callbacks=[At(5, exhaust)]

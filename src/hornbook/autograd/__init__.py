@@ -8,7 +8,7 @@
     moons                     `two_moons`: a data set for a first classifier
 
 Sources: the notes, 'Autograd' and 'MLP(Perceptron)'; Karpathy's micrograd, whose programs run here
-after a change of the import.
+after a change of the import. Left out on purpose: tensors, in-place operations, second derivatives.
 """
 
 from hornbook.autograd.checking import GradientError, check

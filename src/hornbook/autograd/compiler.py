@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from functools import update_wrapper
+from math import isfinite
 from typing import Any
 
 from hornbook.autograd.functions import is_number
@@ -42,6 +43,8 @@ class Compiled:
         try:
             data, *derivatives = trace.run(*numbers, *[v.data for v in operands])
         except (ValueError, ArithmeticError):  # the original names the operand
+            return self.function(*arguments)
+        if not isfinite(sum(derivatives, data)):  # so it does here
             return self.function(*arguments)
         result = Value(data, operands, "compiled")
         result._derivatives = tuple(derivatives)

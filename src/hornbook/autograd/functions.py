@@ -14,6 +14,9 @@ from typing import Any
 __all__ = ["cos", "exp", "log", "sigmoid", "sin", "sqrt", "tanh"]
 
 
+NAMES = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide"}  # of operators, in messages
+
+
 class Symbolic:
     """An unknown number, which `compile` uses in place of a float."""
 
@@ -32,11 +35,23 @@ def is_number(data: Any) -> bool:
 def number(data: Any) -> float:
     """`data` as a float; a symbolic number unchanged. Raises TypeError for anything else."""
     if not is_number(data):
-        advice = "it is one" if hasattr(data, "data") else "take a list's elements one by one"
+        advice = _advice(data)
         raise TypeError(
             f"'Value' takes and works with real numbers, not a {type(data).__name__!r}: {advice}"
         )
     return data if isinstance(data, Symbolic) else float(data)  # type: ignore[return-value]
+
+
+def _advice(data: Any) -> str:
+    """What to do with something that is not a real number."""
+    if hasattr(data, "_operands"):
+        return "it is one already"
+    one = getattr(data, "shape", None) in ((), [])  # an array or a tensor of one number
+    if hasattr(data, "__iter__") and not isinstance(data, str | bytes) and not one:
+        return "take its elements one by one"
+    if isinstance(data, str | bytes) or hasattr(data, "__float__"):
+        return "convert it with float() first"
+    return "pass a number"
 
 
 def operand(data: Any) -> float | None:
@@ -59,12 +74,32 @@ def call(function: Callable[..., float], left: Any, right: Any = None) -> float:
         raise
     except (ValueError, ArithmeticError) as error:
         why = "too large for a float" if isinstance(error, OverflowError) else str(error)
-        found = " and ".join(f"{v.data!r} ({_name(v)})" for v in operands)
-        name = function.__name__.split("_")[0]  # sqrt_slope is reported as sqrt
-        raise type(error)(f"{name} of {found}: {why}") from None
+        what = function.__name__.split("_")[0]  # sqrt_slope is reported as sqrt
+        raise type(error)(f"{what} of {_found(operands)}: {why}") from None
 
 
-def _name(v: Any) -> str:
+def check_finite(op: str, data: float, slopes: Sequence[float], left: Any, right: Any) -> None:
+    """Raises OverflowError where finite operands have a result or a slope that is not finite.
+
+    Infinity and NaN that a program put in itself go on, as in torch.
+    """
+    operands = (left,) if right is None else (left, right)
+    if not all(math.isfinite(v.data) for v in operands):
+        return
+    for what, numbers in (("result", (data,)), ("slope", slopes)):
+        if not all(map(math.isfinite, numbers)):
+            which = NAMES.get(op, "power" if op.startswith("**") else op)
+            raise OverflowError(
+                f"{which} of {_found(operands)}: its {what} is too large for a float"
+            )
+
+
+def _found(operands: Sequence[Any]) -> str:
+    return " and ".join(f"{v.data!r} ({name(v)})" for v in operands)
+
+
+def name(v: Any) -> str:
+    """A Value in messages: its label, else where it comes from."""
     if v.label:
         return f"label {v.label!r}"
     return f"no label, from {v._op!r}" if v._op else "no label, a leaf"

@@ -3,28 +3,24 @@
 Each operation makes a node: its result, its operands, and beside each operand the derivative of the
 result with respect to it. `backward()` goes from a result to the leaves, multiplying and adding
 these derivatives, which is the chain rule.
-
-Sources: the notes, part 'Autograd'; Karpathy's micrograd, whose programs run here unchanged.
-Left out on purpose: tensors, in-place operations, second derivatives.
 """
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any
 
 from hornbook.autograd import functions as fn
 from hornbook.autograd.functions import call
-from hornbook.autograd.node import Node
-
-_new = object.__new__
+from hornbook.autograd.node import Node, check_gradients, new
 
 
 class Value(Node):
     """A scalar of a computation: `data`, `grad` (d result / d this) and an optional `label`.
 
     Comparisons, `==` included, compare `data`; sets and dicts distinguish Values by identity, as in
-    torch. Raises TypeError for data that is not a real number. An operation without a real result
-    or a finite slope raises ValueError or ZeroDivisionError, which name its operands.
+    torch. Raises TypeError for data that is not a real number. An operation on finite numbers whose
+    result or slope is not real or not finite raises ValueError or ArithmeticError, and names them.
     """
 
     __slots__ = ()
@@ -122,11 +118,11 @@ class Value(Node):
     def backward(self, retain_graph: bool = True) -> None:
         """Adds d self / d v to `v.grad` for itself and for every v that it was computed from.
 
-        Gradients accumulate over calls, as in torch; call `zero_grad` in between. A graph is freed
-        with its result, because nothing else refers to it and it has no cycles.
-        `retain_graph=False` frees it now, and turns self into one operation on its leaves.
+        Gradients accumulate over calls, as in torch; call `zero_grad` in between. A graph has no
+        cycles and is freed with its result. `retain_graph=False` frees it now, and turns self into
+        one operation on its leaves. Raises OverflowError for a gradient too large for a float.
         """
-        nodes, earlier = [self], [(self, self.grad)]
+        nodes, earlier, total = [self], [(self, self.grad)], 0.0
         leaves: dict[Value, float] = {}  # with their earlier gradients, if the graph is freed
         try:
             for v in nodes:  # grows: counts the gradients that each operand waits for
@@ -154,13 +150,15 @@ class Value(Node):
                     v._backward()
                     ready += [child for child in v._children if child._waits and child._arrived()]
                     continue
-                left.grad += v._d_left * grad
+                d_left, d_right = v._d_left * grad, v._d_right * grad
+                total += d_left + d_right
+                left.grad += d_left
                 if left._waits is not None:
                     left._waits -= 1
                     if not left._waits:
                         ready.append(left)
                 if right is not None:
-                    right.grad += v._d_right * grad
+                    right.grad += d_right
                     if right._waits is not None:
                         right._waits -= 1
                         if not right._waits:
@@ -169,27 +167,28 @@ class Value(Node):
             for v in nodes[1:]:
                 v._waits = 0
             raise
+        check_gradients(nodes, total)
         for v, grad in earlier:
             v.grad += grad
         if not retain_graph:
-            self._left = self._by_hand = None
-            self._children, self._derivatives = tuple(leaves), tuple(v.grad for v in leaves)
-            for leaf, grad in leaves.items():
-                leaf.grad += grad
+            self._collapse(leaves)
 
 
 def _node(
     data: float, op: str, left: Value, d_left: float, right: Any = None, d_right: float = 0.0
 ) -> Value:
     """An operation's result, with d data / d operand beside each operand."""
-    v = _new(Value)  # __init__ would take half as long again
+    try:
+        if not (isfinite(data) and isfinite(d_left + d_right)):
+            fn.check_finite(op, data, (d_left, d_right), left, right)
+    except TypeError:  # of a symbolic number
+        pass
+    v = new(Value)  # __init__ would take half as long again
     v.data = data
     v.grad = 0.0
     v._op = op
-    v._left = left
-    v._d_left = d_left
-    v._right = right
-    v._d_right = d_right
+    v._left, v._d_left = left, d_left
+    v._right, v._d_right = right, d_right
     v._waits = 0
     return v
 

@@ -7,12 +7,13 @@ import difflib
 import json
 import math
 import sys
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from hornbook.cli import VERBS
 from hornbook.errors import ConfigError
+from hornbook.files import user_path
+from hornbook.table import table as table
 from hornbook.visible import visible as visible
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def check_picture(path: Path | None) -> None:
         raise ConfigError(
             f"out: found {path.name!r}, expected a name that ends in {', '.join(PICTURES)}"
         )
-    if not path.absolute().parent.is_dir():
+    if not user_path(path, ConfigError).absolute().parent.is_dir():
         raise ConfigError(f"out: {path.parent} is not a directory; make it, or give another path")
 
 
@@ -86,20 +87,7 @@ def write_picture(path: Path, figure: Figure) -> None:
     from hornbook.files import write_bytes
 
     write = {".png": figure.png, ".svg": lambda: figure.svg().encode(), ".pdf": figure.pdf}
-    write_bytes(path, write[path.suffix]())
-
-
-def table(rows: Iterable[Sequence[str]], *, right: Sequence[int] = ()) -> str:
-    """Rows as aligned columns of text; `right`: the columns aligned to the right."""
-    rows = [list(map(str, row)) for row in rows]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            word.rjust(width) if i in right else word.ljust(width)
-            for i, (word, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    )
+    write_bytes(user_path(path, ConfigError), write[path.suffix]())
 
 
 def number(x: float | None) -> str:

@@ -36,7 +36,7 @@ def run(arguments: list[str]) -> int:
 
     import torch
 
-    from hornbook.data.cache import cache_directory
+    from hornbook.data.cache import CacheError, cache_directory
     from hornbook.engine.device import describe_device, find_device, has_bf16
     from hornbook.machine import available_memory, format_bytes
     from hornbook.version import __version__
@@ -58,8 +58,12 @@ def run(arguments: list[str]) -> int:
         ("compiler", [*compilers, "none: torch.compile cannot be used on the CPU"][0]),
         ("memory", "unknown" if memory is None else f"{format_bytes(memory)} available"),
     ]
-    problems = []
-    for what, path in (("disk", Path.cwd()), ("cache", cache_directory())):
+    problems, places = [], [("disk", Path.cwd())]
+    try:
+        places.append(("cache", cache_directory()))
+    except CacheError as error:
+        problems.append(str(error))
+    for what, path in places:
         there = next(p for p in (path, *path.absolute().parents) if os.path.exists(p))
         free, writable = shutil.disk_usage(there).free, os.access(there, os.W_OK)
         line = f"{path}: {format_bytes(free)} free"

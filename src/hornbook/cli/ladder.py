@@ -36,7 +36,7 @@ def run(arguments: list[str]) -> int:
     minutes = None if args.minutes is None else read_word(args.minutes, "training.minutes")
 
     from hornbook.api import ladder as train_ladder
-    from hornbook.cli.progress import Progress
+    from hornbook.training.callbacks.progress import Progress
 
     def report(result: RunResult) -> None:
         print(

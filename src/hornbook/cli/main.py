@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from hornbook.cli import VERBS
-from hornbook.errors import ConfigError, HornbookError, did_you_mean
+from hornbook.errors import ConfigError, HornbookError, did_you_mean, for_terminal
 from hornbook.version import __version__
 
 
@@ -32,7 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if len(arguments) == 2 and arguments[0] == "help":
         arguments = [arguments[1], "--help"]
     try:
-        return _run(arguments)
+        with for_terminal():
+            return _run(arguments)
     except HornbookError as error:
         fail(str(error))
         return error.exit_code

@@ -25,7 +25,7 @@ def run(arguments: list[str]) -> int:
         print_json({"facts": facts, "report": report})
         return 0
     corpus, hardware = facts["corpus"], facts["hardware"]
-    settings = loaded.config.model.model_dump(exclude={"name"})
+    settings = loaded.config.model.model_dump(exclude={"name"}, exclude_none=True)
     part = "validation" if loaded.config.data.held_out else "training text"
     kept = "probabilities" if loaded.model.fitted else "parameters"
     rows = [

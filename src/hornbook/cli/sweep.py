@@ -65,7 +65,7 @@ def train_all(command: str, **arguments: Any) -> Swept:
     command: what to type to continue, for the message of an interruption.
     """
     from hornbook.api import sweep
-    from hornbook.cli.progress import Progress
+    from hornbook.training.callbacks.progress import Progress
 
     try:
         return sweep(

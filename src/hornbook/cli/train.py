@@ -56,7 +56,7 @@ def run(arguments: list[str]) -> int:
         return 0
 
     from hornbook.api import train
-    from hornbook.cli.progress import Progress
+    from hornbook.training.callbacks.progress import Progress
 
     finished = train(
         preset=args.preset,
@@ -78,7 +78,7 @@ def _resume(args: argparse.Namespace, settings: Nested) -> Run:
             )
 
     from hornbook.api import resume
-    from hornbook.cli.progress import Progress
+    from hornbook.training.callbacks.progress import Progress
 
     steps = settings.get("training", {}).pop("steps", None)
     return resume(args.resume, steps=steps, settings=settings, callbacks=[Progress()])

@@ -207,7 +207,7 @@ class WindowBatches(Batches):
         n = part.n_targets
         super().__init__(part, length, draw, n, device, -(-n // ITEMS_PER_PASS))
         self._starts = torch.from_numpy(part.starts).to(self.tokens.device)
-        self._n, self._table = n, torch.empty(0)
+        self._n, self._table = n, torch.empty(0, device=self.tokens.device)
         self._ahead: tuple[int, list[tuple[Tensor, Tensor]]] = (-1, [])
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:

@@ -29,7 +29,7 @@ ABANDONED = 24 * 3600  # seconds after which a folder that was never finished is
 
 
 class CacheError(DataError):
-    """The cache cannot be written."""
+    """The cache cannot be written, or there is no place for it."""
 
     def __init__(self, path: Path, error: OSError | RunError) -> None:
         super().__init__(
@@ -39,10 +39,17 @@ class CacheError(DataError):
 
 
 def cache_directory() -> Path:
-    """`HORNBOOK_CACHE`, else the user's cache directory (on Linux ~/.cache/hornbook)."""
-    if folder := os.environ.get("HORNBOOK_CACHE"):
-        return Path(folder)
-    return platformdirs.user_cache_path("hornbook", appauthor=False)
+    """`HORNBOOK_CACHE`, else the user's cache directory (on Linux ~/.cache/hornbook).
+
+    Raises CacheError where it is in the home directory of a user who has none, as in a container.
+    """
+    folder = os.environ.get("HORNBOOK_CACHE") or ""
+    try:  # older versions of platformdirs leave a `~` that they cannot expand, newer ones raise
+        path = Path(folder) if folder else platformdirs.user_cache_path("hornbook", appauthor=False)
+        return path.expanduser()
+    except RuntimeError:
+        path = Path(folder or "~/.cache/hornbook")
+        raise CacheError(path, RunError("there is no home directory")) from None
 
 
 def fingerprint(path: Path) -> list[int]:

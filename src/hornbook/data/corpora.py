@@ -10,13 +10,14 @@ import hashlib
 import os
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 
 from hornbook.config import DataConfig
-from hornbook.data.cache import cache_directory
+from hornbook.data.cache import CacheError, cache_directory
 from hornbook.data.corpus import Corpus, read_corpus
 from hornbook.data.limits import LIMITS, Limits
 from hornbook.data.reading import detect_encoding, file_state
@@ -43,7 +44,9 @@ class KnownCorpus:
         if not self.url:
             return Path(str(resources.files("hornbook.data").joinpath(self.filename)))
         folder = os.environ.get("HORNBOOK_DATA")
-        folders = ([Path(folder)] if folder else []) + [cache_directory()]
+        folders = [user_path(folder, DataError)] if folder else []
+        with suppress(CacheError):
+            folders.append(cache_directory())
         return next((f / self.filename for f in folders if os.path.isfile(f / self.filename)), None)
 
     def fetch(self) -> Path:
@@ -53,8 +56,8 @@ class KnownCorpus:
         """
         path = self.path()
         if path is None:
-            raw = _download(self)
             path = cache_directory() / self.filename
+            raw = _download(self)
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_bytes(path, raw)

@@ -83,7 +83,11 @@ class OptimizerStep:
         """Makes one step, or `span` of them where they end at `until` or before: what each returns."""
         if self._compiled and step % self.span == 0 and step + self.span <= until:
             ids, targets = self.batches.several(step, self.span)
-            rates = torch.tensor([self.learning_rate(step + i) for i in range(self.span)])
+            rates = torch.tensor(
+                [self.learning_rate(step + i) for i in range(self.span)],
+                dtype=torch.float32,
+                device=ids.device,
+            )
             figures = self._compiled(ids, targets, rates)
             if figures is not None:  # otherwise one by one, which finds the step that is not finite
                 return list(zip(*figures.unbind(), strict=True))

@@ -36,6 +36,7 @@ from hornbook.metrics.tables import WRITERS, group_rows, run_rows
 from hornbook.planning.decision import REQUESTED
 from hornbook.runs.commands import resume_command
 from hornbook.runs.directory import StoredRun, saved_total
+from hornbook.table import Tabular
 from hornbook.tokenizers import Tokenizer
 from hornbook.training.checkpoint import read_position
 
@@ -52,8 +53,8 @@ BY_TIME = (  # what a time budget chooses by how many steps fit, unless it is re
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Comparison:
+@dataclass(frozen=True, repr=False)
+class Comparison(Tabular):
     """Measured runs in the order they were given, and the best group of them against each other one.
 
     Runs that differ by their seed alone are one group. skipped: what was no run to compare, a line
@@ -125,8 +126,13 @@ class Comparison:
     def __str__(self) -> str:
         return "\n".join([self.table(), *self.sentences])
 
-    def _repr_markdown_(self) -> str:  # in notebooks
-        return self.table() + "\n" + "".join(f"- {sentence}\n" for sentence in self.sentences)
+    def table_rows(self) -> list[list[str]]:
+        """The groups, best first."""
+        return group_rows(self.groups)
+
+    def table_notes(self) -> list[str]:
+        """What the figures say, in words."""
+        return self.sentences
 
 
 def _spread(group: Group) -> str:

@@ -22,7 +22,7 @@ from hornbook.errors import ConfigError, RunError, did_you_mean
 from hornbook.experiments.comparison import Comparison, measure
 from hornbook.experiments.mixture import members_weights, mix
 from hornbook.figures.comparison import comparison
-from hornbook.files import not_written, read_json, write_bytes, write_json
+from hornbook.files import not_written, read_json, user_path, write_bytes, write_json
 from hornbook.metrics.comparison import corrected, difference, differences
 from hornbook.metrics.results import MeasuredRun, RunResult, format_loss
 from hornbook.metrics.verdict import times
@@ -41,7 +41,7 @@ TOKENS_A_SECOND = 10_000  # that a small model trains on, on two cores
 SECONDS = (15.0, 60.0)  # of a share, at least and at most, that are enough
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Ladder(Comparison):
     """A ladder whose rungs are trained and measured, in their order.
 
@@ -110,7 +110,7 @@ def climb(
     for rung in rungs:
         if rung not in whole:
             raise ConfigError(f"rung: found {rung!r}, no such rung{did_you_mean(rung, whole)}")
-    path = out or Path("runs") / f"ladder-{text.name}"
+    path = user_path(out or Path("runs") / f"ladder-{text.name}", ConfigError)
     facts = {"ladder": 1, "corpus": text.source, "sha256": text.sha256, "settings": settings}
     wanted = {rung: whole[rung] for rung in dict.fromkeys(rungs or whole)}
     shares = None

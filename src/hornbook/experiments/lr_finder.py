@@ -20,6 +20,7 @@ from hornbook.engine.device import preserve_rng_state, use_threads
 from hornbook.engine.step import NotFiniteError, OptimizerStep
 from hornbook.errors import ConfigError
 from hornbook.planning.plan import Plan
+from hornbook.table import Tabular
 
 DIVERGED = 1e9  # nats that stand for infinity in the smoothed curve
 SMOOTH = 25  # the curve is averaged over a 25th of its length
@@ -27,8 +28,8 @@ AROUND = 3.0  # the learning rates that are confirmed are this factor apart
 TAIL = 5  # the loss of a confirmation is the mean over its last fifth
 
 
-@dataclass(frozen=True)
-class Sweep:
+@dataclass(frozen=True, repr=False)
+class Sweep(Tabular):
     """Learning rates and losses of the sweep, inf once it diverged; what its curve suggests.
 
     suggested: None where the sweep diverged too soon for a curve.
@@ -53,6 +54,18 @@ class Sweep:
     def diverged(self) -> bool:
         """Whether every learning rate that was tried diverged."""
         return not any(math.isfinite(loss) for _, loss in self.confirmed)
+
+    def table_rows(self) -> list[list[str]]:
+        """The learning rates that were tried, and their losses."""
+        rows = [
+            [f"{rate:.3g}", f"{loss:.4f}" if math.isfinite(loss) else "diverged"]
+            for rate, loss in self.confirmed
+        ]
+        return [["learning rate", "loss"], *rows]
+
+    def table_notes(self) -> list[str]:
+        """The best of them."""
+        return [f"best: {'none' if self.best is None else format(self.best, '.3g')}"]
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""

@@ -14,7 +14,7 @@ from torch import Tensor
 from hornbook.data.part import Part
 from hornbook.data.split import Split
 from hornbook.errors import ConfigError, DataError
-from hornbook.files import write_json, write_tensors
+from hornbook.files import user_path, write_json, write_tensors
 from hornbook.generate import make_generator, sample
 from hornbook.metrics.loss import summarize, token_nats
 from hornbook.metrics.novelty import novelty_report
@@ -22,7 +22,7 @@ from hornbook.metrics.text_index import TextIndex
 from hornbook.metrics.typicality import HeldOutTexts
 from hornbook.metrics.verdict import Evidence, judge
 from hornbook.models.base import LanguageModel
-from hornbook.models.registry import build_model, model_config, parse_run_config
+from hornbook.models.registry import build_empty, build_model, model_config, parse_run_config
 from hornbook.runs.directory import StoredRun, check_free, create
 from hornbook.tokenizers import Tokenizer
 from hornbook.training.report import beside_counts
@@ -50,6 +50,7 @@ def mix(
     weights = list(weights) or [1.0] * n
     if len(weights) != n or not all(0 < weight < math.inf for weight in weights):
         raise ConfigError(f"weights: found {weights}, expected one above 0 for each of {n} members")
+    out = user_path(out, ConfigError)
     check_free(out)
     first = runs[0]
     for other in runs[1:]:
@@ -74,7 +75,7 @@ def mix(
     }
     config = parse_run_config({**first.config.model_dump(), "model": settings})
     tensors = members_weights(models)
-    model = build_model(config.model, first.tokenizer.vocab_size, first.tokenizer.end_id)
+    model = build_empty(config.model, first.tokenizer.vocab_size, first.tokenizer.end_id)
     model.load_weights(tensors)
     facts = {"n_parameters": model.n_parameters, "mixed": names}
     run = create(out, {**first.facts, **facts}, config, first.tokenizer)

@@ -6,20 +6,34 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from numpy.typing import NDArray
 
 from hornbook.figures import style
 from hornbook.figures.data import (
     NO_UNITS,
+    PROBED,
     DoesNotApplyError,
     figure_data,
     layer_names,
+    module_outputs,
     probe_records,
     require_trained,
+    training_batch,
 )
 from hornbook.figures.style import Figure, depth_colors, panels, styled
 from hornbook.metrics.activations import first_weights, judge_activations
-from hornbook.metrics.probes import BINS, TANH_SATURATED, WIDE, Distribution, LayerStatistics
+from hornbook.metrics.probes import (
+    BINS,
+    TANH_SATURATED,
+    WIDE,
+    Distribution,
+    LayerStatistics,
+    is_flat,
+)
 from hornbook.runs.directory import StoredRun
+
+MAPS, EXAMPLES = 6, 200  # layers whose units are drawn one by one, and rows of each
 
 
 def activations(run: StoredRun) -> Figure:
@@ -70,7 +84,7 @@ def flow(
     colors = depth_colors(len(units))
     for name, color, (module, layer) in zip(names, colors, units.items(), strict=True):
         outputs, short = layer.outputs, name.removeprefix("layer ")
-        idle = f"{layer.saturated:.1%} " + ("saturated" if layer.bounded else "below 0")
+        idle = f"{layer.saturated:.1%} {layer.flat_where}"
         label = f"{short} {layer.kind}: {outputs.mean:+.2f} ± {outputs.std:.2f}, {idle}"
         histogram(top, outputs, color, label)
         if found := gradients.get(module):
@@ -119,21 +133,22 @@ def histogram(axes: Axes, values: Distribution, color: object, label: str) -> No
 
 @styled
 def idle_units(run: StoredRun) -> Figure:
-    """Share of saturated outputs and of dead units, layer by layer."""
+    """Share of saturated outputs and of dead units, layer by layer, and below every unit on some
+    examples, as in the notes: a dead unit is a vertical line."""
     data = figure_data(run)
     units = data.probe.activations
     if not units:
         raise DoesNotApplyError(NO_UNITS)
-    figure, (axes,) = panels([1.1 + 0.45 * len(units)])
+    maps = idle_maps(run, list(units)[:MAPS])
+    figure, (axes, *below) = panels([1.1 + 0.45 * len(units), *[0.9] * len(maps)])
     rows = np.arange(len(units))
     layers = layer_names(run, units)
     names = [f"{name} {layer.kind}" for name, layer in zip(layers, units.values(), strict=True)]
     quiet = [100 * layer.saturated for layer in units.values()]
     dead = [100 * layer.dead for layer in units.values()]
-    bounded = next(iter(units.values())).bounded
-    label = "outputs beyond 0.97:\nsaturated" if bounded else "outputs below 0"
+    where = " or ".join(dict.fromkeys(layer.flat_where for layer in units.values()))
     for shares, offset, color, name in (
-        (quiet, -0.19, style.SKY, label),
+        (quiet, -0.19, style.SKY, f"outputs that are {where}"),
         (dead, 0.19, style.VERMILION, "units so on every\nexample: dead"),
     ):
         axes.barh(rows + offset, shares, 0.36, color=color, label=name)
@@ -143,8 +158,42 @@ def idle_units(run: StoredRun) -> Figure:
     axes.set_yticks(rows, names)
     axes.invert_yaxis()
     style.legend_beside(axes)
+    for panel, name, flat in zip(below, names, maps.values(), strict=False):
+        _idle_map(panel, name, flat)
+    if below:
+        below[-1].set_xlabel("units, the idlest first")
+    figure.reading = (
+        "Below the bars a column is a unit and a row an example, gray where the bars count its output. "
+        f"Red columns are dead: they are so on all {PROBED:,} examples, not only on those drawn."
+    )
     figure.finding = judge_activations(
         units, first=False, names=layers, setting=first_weights(run.config.model),
         start=data.first_probe.activations if data.first_probe is not None else None,
     )  # fmt: skip
     return figure
+
+
+def idle_maps(run: StoredRun, names: Sequence[str]) -> dict[str, NDArray[np.bool_]]:
+    """Where the units of some layers have next to no slope on the examples of the probe, (examples,
+    units) each, by the name of the layer: the units that are so most often first."""
+    model = run.model
+    modules = {name: model.get_submodule(name) for name in names}
+    ids, _ = training_batch(run, PROBED)
+    call = model.next_logits if model.sliding else model
+    _, outputs = module_outputs(modules, call, ids)
+    maps = {}
+    for name, output in outputs.items():
+        flat = is_flat(modules[name], output.float()).reshape(-1, output.shape[-1])
+        order = flat.float().mean(0).argsort(descending=True, stable=True)
+        maps[name] = flat[:, order].numpy()
+    return maps
+
+
+def _idle_map(axes: Axes, name: str, flat: NDArray[np.bool_]) -> None:
+    shades = np.where(flat[:EXAMPLES], 1.0, 0.0)
+    shades[:, flat.all(axis=0)] = 2.0
+    colors = ListedColormap(["white", style.GRAY, style.VERMILION])
+    axes.imshow(shades, cmap=colors, vmin=0, vmax=2, aspect="auto", interpolation="none")
+    axes.set_yticks([])
+    axes.set_title(f"{name}: each unit on {len(shades)} examples", fontsize=9)
+    style.whole_numbers(axes)

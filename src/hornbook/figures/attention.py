@@ -31,7 +31,7 @@ def attention_maps(run: StoredRun, ids: list[int]) -> list[Tensor]:
     layers = [m for m in run.model.modules() if isinstance(m, CausalAttention)]
     handles = [layer.register_forward_pre_hook(keep) for layer in layers]
     try:
-        run.model(torch.tensor([ids]))
+        run.model(torch.tensor([ids], device=run.model.device))
     finally:
         for handle in handles:
             handle.remove()
@@ -49,7 +49,7 @@ def attention(run: StoredRun, text: str | None = None) -> Figure:
     most = max(len(weights) for weights in maps)  # heads
     columns = min(4 if len(ids) <= MAP_TOKENS else 2, most)
     rows = [-(-len(weights) // columns) for weights in maps]
-    side = style.WIDTH / columns
+    side = style.page_width() / columns
     figure, axes = panels([side] * sum(rows), columns=columns)
     names = token_labels(run, ids)
     cell = 62 * side / (len(names) + 1.5)  # points

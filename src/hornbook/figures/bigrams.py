@@ -16,7 +16,7 @@ from hornbook.figures.style import Figure, panels, styled
 from hornbook.metrics.finding import Finding
 from hornbook.runs.directory import StoredRun
 
-TOKENS = 30  # at most: the most frequent
+TOKENS, NARROW_TOKENS = 30, 14  # at most: the most frequent
 MAX_PROBABILITIES = 1 << 22  # computed at once
 MODEL_TOKENS = 16_000  # of the corpus on which the model's own bigrams are averaged
 
@@ -31,7 +31,7 @@ def bigrams(run: StoredRun) -> Figure:
     The model's counts: its mean prediction after each token, in context, times how often the token
     occurs. The notes, "Bigram".
     """
-    order, note = frequent_tokens(run, TOKENS)
+    order, note = frequent_tokens(run, NARROW_TOKENS if style.is_narrow() else TOKENS)
     counts, expected = bigram_counts(run, order)
     names = token_labels(run, order.tolist())
     side = 0.235 * len(order) + 0.6
@@ -58,7 +58,7 @@ def _matrix(axes: Axes, table: Floats, names: list[str], title: str, most: float
     scale = style.DIFFERENCE if signed else style.AMOUNT
     axes.imshow(shade, cmap=scale, vmin=-1 if signed else 0, vmax=1, aspect="auto")
     dark = np.abs(shade) > (0.75 if signed else 0.6)
-    width, height = 68 * style.WIDTH / len(table), 72 * 0.235  # points
+    width, height = 68 * style.page_width() / len(table), 72 * 0.235  # points
     for ink, chosen in (("white", dark), (style.BLACK, ~dark)):
         cells = np.argwhere(chosen & (np.abs(table) >= 0.5)).tolist()
         entries = [(j, i, _short(float(table[i, j]))) for i, j in cells]
@@ -101,7 +101,8 @@ def _mean_predictions(
     rows = Rows(chunks, np.arange(len(chunks.start)), length)
     tokens = torch.from_numpy(part.tokens.astype(np.int64))
     wanted = np.linspace(0, len(rows) - 1, max(1, min(len(rows), MODEL_TOKENS // length)))
-    sums, count = torch.zeros(n, n), torch.zeros(n)
+    sums = torch.zeros(n, n, dtype=torch.float32, device="cpu")
+    count = torch.zeros(n, dtype=torch.float32, device="cpu")
     at_once = min(64, max(1, MAX_PROBABILITIES // (length * len(index))))
     rows_of = np.unique(wanted.astype(np.int64)).tolist()
     for first in range(0, len(rows_of), at_once):

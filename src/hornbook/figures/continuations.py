@@ -16,10 +16,10 @@ from hornbook.metrics.copying import percent
 from hornbook.metrics.finding import Finding
 from hornbook.runs.directory import StoredRun
 
-PROMPT = 24  # characters of a prompt that are written before what follows it
+PROMPT, NARROW_PROMPT = 24, 18  # characters of a prompt that are written before what follows it
 BEAM = 4  # times as many beginnings are continued as are drawn in the end
 LEAVES = 16  # continuations in the tree
-DEPTH = 6  # tokens
+DEPTH, NARROW_DEPTH = 6, 4  # tokens
 
 
 @dataclass(eq=False)
@@ -52,7 +52,9 @@ def most_probable_tree(
         alive = [node for node in beam if not node.ended]
         if not alive:
             break
-        rows = torch.tensor([node.ids[-model.context_length :] for node in alive])
+        rows = torch.tensor(
+            [node.ids[-model.context_length :] for node in alive], device=model.device
+        )
         p = model.next_logits(rows).float().softmax(-1)
         best = p.topk(min(BEAM * leaves, p.shape[1]))
         found = []
@@ -83,7 +85,8 @@ def continuations(run: StoredRun, text: str | None = None) -> Figure:
     if text is None and not run.documents:
         prompt = figure_data(run).text[:20]
     prompt, left_out = known_text(run, prompt)
-    root = most_probable_tree(run, prompt)
+    depth = NARROW_DEPTH if style.is_narrow() else DEPTH
+    root = most_probable_tree(run, prompt, depth=depth)
     rows: dict[int, float] = {}
     ends: list[Continuation] = []
     _place_rows(root, rows, ends)
@@ -91,7 +94,8 @@ def continuations(run: StoredRun, text: str | None = None) -> Figure:
     _branch(axes, root, rows)
     for row, node in enumerate(ends):
         path = "".join(run.tokenizer.symbol(i) for i in node.ids[len(root.ids) :])
-        label = style.shortened(shown(f"{prompt}{path}"), PROMPT)
+        letters = NARROW_PROMPT if style.is_narrow() else PROMPT
+        label = style.shortened(shown(f"{prompt}{path}"), letters)
         beside = style.width(*_label(node), "bold") / 2 + 6  # points: past its box
         # apart, as letters that run from right to left would carry the number with them
         for x, words in ((beside, _percent(node.p)), (beside + 44, label)):
@@ -100,7 +104,7 @@ def continuations(run: StoredRun, text: str | None = None) -> Figure:
                 fontsize=8.5, color=style.GRAY,
             )  # fmt: skip
     start = f"“{style.shortened(shown(prompt), PROMPT)}”" if prompt else "the start of a document"
-    axes.set(xlim=(-0.1, DEPTH + 3.7), ylim=(max(4, len(ends)) - 0.4, -0.6),
+    axes.set(xlim=(-0.1 - 0.2 * style.is_narrow(), depth + 3.7), ylim=(max(4, len(ends)) - 0.4, -0.6),
              title=f"What comes next after {start}")  # fmt: skip
     axes.axis("off")
     share = percent(sum(node.p for node in ends))

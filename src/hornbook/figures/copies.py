@@ -11,12 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator
 
 from hornbook.figures import style
-from hornbook.figures.data import DoesNotApplyError, figure_data, probe_records
+from hornbook.figures.data import DoesNotApplyError, figure_data, once_per_run, probe_records
 from hornbook.figures.style import Figure, panels, styled
 from hornbook.files import read_tensors
-from hornbook.metrics.novelty import NoveltyReport, measure_novelty
+from hornbook.metrics.novelty import Novelty, NoveltyReport, measure_novelty
 from hornbook.models.base import LanguageModel
-from hornbook.models.registry import build_model
+from hornbook.models.registry import build_empty
 from hornbook.runs.directory import StoredRun
 
 
@@ -26,17 +26,23 @@ def last_model(run: StoredRun) -> LanguageModel | None:
     if not states or run.report.get("best_step") == run.report.get("steps"):
         return None
     tensors = read_tensors(states[-1])
-    model = build_model(run.config.model, run.tokenizer.vocab_size, run.tokenizer.end_id)
+    model = build_empty(run.config.model, run.tokenizer.vocab_size, run.tokenizer.end_id)
     model.load_weights({n[6:]: t for n, t in tensors.items() if n.startswith("model.")})
     return model.eval()
+
+
+@once_per_run
+def _measured(run: StoredRun) -> tuple[Novelty, Novelty | None]:
+    """How much the kept weights copy, and those of the last step where they are others."""
+    index, other = figure_data(run).text_index, last_model(run)
+    kept = measure_novelty(run.model, run.tokenizer, index)
+    return kept, None if other is None else measure_novelty(other, run.tokenizer, index)
 
 
 @styled
 def copies(run: StoredRun) -> Figure:
     """How much samples copy the training part, beside held-out text of the same size."""
-    index, other = figure_data(run).text_index, last_model(run)
-    kept = measure_novelty(run.model, run.tokenizer, index)
-    last = None if other is None else measure_novelty(other, run.tokenizer, index)
+    index, (kept, last) = figure_data(run).text_index, _measured(run)
     sets = [("samples", style.BLUE, kept.samples)]
     held_out = run.config.data.held_out
     if held_out:
@@ -56,8 +62,10 @@ def copies(run: StoredRun) -> Figure:
         axes[1].set(xlabel="edit distance (characters)", title=title)
         axes[1].axvline(0, color=style.GRAY, lw=0.8, ls=":")
     bars = axes[1 + kept.documents]
+    narrow = style.is_narrow()  # the words stand in the title alone
+    what = ["texts", *(f"{n}-\ngrams" if narrow else f"{n}-grams" for n in range(1, 5))]
     shares = ["copies"] * kept.documents
-    shares += ["different\ntexts", *(f"different\n{n}-grams" for n in range(1, 5))]
+    shares += what if narrow else [f"different\n{name}" for name in what]
     for i, (name, color, one) in enumerate(sets):
         values = [*[one.verbatim] * kept.documents, one.different, *one.distinct]
         width = 0.84 / len(sets)
@@ -74,10 +82,20 @@ def copies(run: StoredRun) -> Figure:
             color=style.BLACK, label="expected copies\n± standard error",
         )  # fmt: skip
     bars.set_xticks(range(len(shares)), shares)
-    bars.set(ylabel="share (%)", ylim=(0, 118), title="Copies, and the share that is no repetition")
+    title = "Copies, and the share that is no repetition"
+    if narrow:
+        title = "Copies" * kept.documents + ", and different texts and n-grams" * kept.documents
+        title = title or "Different texts and n-grams"
+    bars.set(ylabel="share (%)", ylim=(0, 118), title=title)
     style.legend_beside(bars)
     if len(over_time) > 1:
         _draw_time(axes[-1], over_time, documents=kept.documents, held_out=held_out)
+    if kept.documents:
+        figure.reading = (
+            "They are also about as far from the nearest training document as held-out text, and "
+            "appear verbatim in the training part no more often than by chance; at distance 0 they "
+            "are copies."
+        )
     nearest = index.nearest
     if nearest.among < len(nearest.documents):
         figure.note = (

@@ -6,8 +6,8 @@ import copy
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from functools import cached_property, wraps
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -33,9 +33,10 @@ from hornbook.runs.probes import read_probes
 PROBED = 2048  # predictions
 STREAM_TEXT = 120  # characters of a stream that are drawn where no text is given
 DOCUMENTS = 4  # that are drawn where no text is given
-NO_UNITS = "no layer of units (tanh, ReLU, GELU, SiLU, recurrent) in this model"
+NO_UNITS = "no layer of units (tanh, ReLU and its kind, recurrent) in this model"
 
 Ints = NDArray[np.int64]
+T = TypeVar("T")
 
 
 class DoesNotApplyError(HornbookError):
@@ -105,7 +106,7 @@ class FigureData:
         require_trained(self.run)
         model = copy.deepcopy(self.run.model)
         model.zero_grad(set_to_none=True)
-        with Probe(model) as probe:
+        with torch.inference_mode(False), torch.enable_grad(), Probe(model) as probe:
             batch_loss(model, *training_batch(self.run, PROBED)).backward()  # type: ignore[no-untyped-call]
         return probe
 
@@ -143,6 +144,19 @@ def figure_data(run: StoredRun) -> FigureData:
             missing = f"the corpus cannot be read ({str(error).splitlines()[0].partition('. ')[0]})"
             _DATA[run] = FigureData(run, None, missing)
     return _DATA[run]
+
+
+def once_per_run(compute: Callable[[StoredRun], T]) -> Callable[[StoredRun], T]:
+    """Keeps what is computed of a run for as long as the run is there: figures are drawn twice."""
+    kept: WeakKeyDictionary[StoredRun, T] = WeakKeyDictionary()
+
+    @wraps(compute)
+    def computed(run: StoredRun) -> T:
+        if run not in kept:
+            kept[run] = compute(run)
+        return kept[run]
+
+    return computed
 
 
 def require_trained(run: StoredRun) -> None:
@@ -251,9 +265,11 @@ def next_probabilities(run: StoredRun, ids: list[int]) -> Tensor:
     """The probabilities of the token after each of the ids, (T, V)."""
     model = run.model
     if model.sliding or len(ids) <= model.context_length:
-        return model(torch.tensor([ids]))[0].float().softmax(-1)
+        return model(torch.tensor([ids], device=model.device))[0].float().softmax(-1)
     rows = [
-        model.next_logits(torch.tensor([ids[max(0, i - model.context_length) : i]]))[0]
+        model.next_logits(
+            torch.tensor([ids[max(0, i - model.context_length) : i]], device=model.device)
+        )[0]
         for i in range(1, len(ids) + 1)
     ]
     return torch.stack(rows).float().softmax(-1)

@@ -129,6 +129,9 @@ def embeddings(run: StoredRun) -> Figure:
     axes[0].margins(0.08)
     figure.note = note
     if positions:
+        figure.reading = (
+            "Neighboring positions should be neighbors as well; scattered ones were rarely trained."
+        )
         points, share = principal(positions[0].weight.detach().double().numpy())
         _components(axes[1], share, "Position embeddings, joined in order")
         axes[1].plot(*points.T, color=style.GRAY, lw=0.8, zorder=1)

@@ -81,10 +81,13 @@ def losses(run: StoredRun) -> Figure:
         top.set_ylim(low, high * (high / low) ** 0.25)
     _plain_log_ticks(top)
     top.set(ylabel="loss (nats per token, log)", title="Loss")
-    top.legend(
-        loc="lower right", bbox_to_anchor=(1.0, 0.98), ncols=3, columnspacing=1.0, handlelength=1.2,
-        borderaxespad=0.2, handletextpad=0.5,
-    )  # fmt: skip
+    if style.is_narrow():
+        style.legend_beside(top)
+    else:
+        top.legend(
+            loc="lower right", bbox_to_anchor=(1.0, 0.98), ncols=3, columnspacing=1.0,
+            handlelength=1.2, borderaxespad=0.2, handletextpad=0.5,
+        )  # fmt: skip
     bottom.plot(steps, [r.get("lr", math.nan) for r in log], color=style.BLACK, lw=1.2)
     bottom.set(xlabel="steps", ylabel="learning\nrate", ylim=(0, None))
     style.whole_numbers(bottom)

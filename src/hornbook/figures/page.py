@@ -1,13 +1,13 @@
 """The page of `hornbook inspect`: every figure with its finding and how to read it, in one file.
 
 The page loads nothing: figures are inlined, there is no script and no font. Colors follow
-the reader's light or dark setting; figures stay on white cards.
+the reader's light or dark setting; figures stay on white cards. Each figure is drawn twice: a narrow
+screen shows the narrow one, whose letters are larger there, and a click opens the wide one large.
 """
 
 from __future__ import annotations
 
 import base64
-import html
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,13 +15,15 @@ from string import Template
 from typing import Any
 
 from hornbook.errors import RunError
+from hornbook.figures.about import about, escaped
 from hornbook.figures.data import DoesNotApplyError, figure_data, known_text
 from hornbook.figures.registry import FIGURES
-from hornbook.figures.style import Figure
-from hornbook.files import remove, write_bytes
+from hornbook.figures.style import Figure, narrow
+from hornbook.files import remove, user_path, write_bytes
 from hornbook.metrics.finding import Finding
 from hornbook.runs.directory import StoredRun
 from hornbook.runs.verdict import verdict_rows, verdict_text
+from hornbook.table import Tabular
 
 STYLE = """
 :root { color-scheme: light dark; --paper: #fafafa; --card: #fff; --ink: #1a1a1a; --soft: #595959;
@@ -39,11 +41,22 @@ img { display: block; width: 100%; height: auto; background: #fff; border-radius
 .soft { color: var(--soft); } .good { color: var(--good); } .bad { color: var(--bad); }
 .finding { font-weight: 600; margin: 0 0 .7rem; } p { margin: .6rem 0 0; }
 nav a { display: inline-block; margin: 0 .9rem .3rem 0; color: inherit; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; margin: .6rem 0; }
+dt { color: var(--soft); } dd { margin: 0; } pre { margin: 0; font: inherit; white-space: pre-wrap; }
+figure { margin: 0; } .narrow, .close { display: none; }
+figure:target { position: fixed; inset: 0; z-index: 1; overflow: auto; background: #fff;
+  padding: 3rem .5rem 1rem; }
+figure:target .wide { width: max(100%, 60rem); }
+figure:target .close { display: block; position: fixed; top: .5rem; right: .8rem; padding: .2rem .8rem;
+  background: #1a1a1a; color: #fff; border-radius: .4rem; }
+@media (max-width: 34rem) { main { padding: .8rem .4rem 3rem; } section { padding: .7rem; }
+  dl { display: block; } dd { margin: 0 0 .4rem; }
+  figure:not(:target) .wide { display: none; } figure:not(:target) .narrow { display: block; } }
 """
 
 
-@dataclass
-class Inspection:
+@dataclass(repr=False)
+class Inspection(Tabular):
     """The page and the figures that were written.
 
     Attributes:
@@ -65,6 +78,17 @@ class Inspection:
         """The page with all figures."""
         return self.folder / "index.html"
 
+    def table_rows(self) -> list[list[str]]:
+        """The figures and what they say."""
+        rows = [[n, self.findings[n].text if n in self.findings else ""] for n in self.written]
+        return [["figure", "finding"], *rows]
+
+    def table_notes(self) -> list[str]:
+        """Where the page is, and what was left out."""
+        return [f"{name}: left out: {why}" for name, why in self.left_out.items()] + [
+            str(self.page)
+        ]
+
 
 def inspect(
     run: StoredRun,
@@ -82,7 +106,9 @@ def inspect(
     Raises RunError where the folder cannot be made, DataError where the model knows no character of
     the text.
     """
-    if folder is None:
+    if folder is not None:
+        folder = user_path(folder, RunError)
+    else:
         folder = run.path / "inspect"
         if folder.is_symlink():  # a run may come from a stranger, and lead anywhere
             raise RunError(
@@ -105,6 +131,8 @@ def inspect(
     for name, entry in FIGURES.items():
         try:
             figure = entry.draw(run, text)
+            with narrow():
+                small = entry.draw(run, text)
         except DoesNotApplyError as error:
             inspection.left_out[name] = str(error)
             if inspection.page.exists():
@@ -119,7 +147,7 @@ def inspect(
         if figure.finding is not None:
             inspection.findings[name] = figure.finding
         on_message(f"{name}: {figure.finding.text if figure.finding else 'drawn'}")
-        sections.append(_section(name, svg, figure))
+        sections.append(_section(name, figure, svg, small.svg()))
     write_bytes(inspection.page, _page(run, inspection, sections).encode())
     return inspection
 
@@ -136,7 +164,7 @@ def summary(run: StoredRun) -> str:
         rows.update((name, text) for name, text in verdict_rows(report) if name)
         rows["samples"] = ", ".join(report["samples"][:10])
     cells = "".join(
-        f"<tr><th>{name}</th><td style='text-align: left'>{html.escape(value)}</td></tr>"
+        f"<tr><th>{name}</th><td style='text-align: left'>{escaped(value)}</td></tr>"
         for name, value in rows.items()
         if value
     )
@@ -144,7 +172,7 @@ def summary(run: StoredRun) -> str:
         picture = _picture(FIGURES["losses"].draw(run, None).svg(), 'alt="Loss" width="600"')
     except DoesNotApplyError:
         picture = ""
-    return f"<b>{html.escape(str(run.path))}</b><table>{cells}</table>{picture}"
+    return f"<b>{escaped(str(run.path))}</b><table>{cells}</table>{picture}"
 
 
 def _picture(svg: str, options: str) -> str:
@@ -152,18 +180,24 @@ def _picture(svg: str, options: str) -> str:
     return f'<img {options} src="data:image/svg+xml;base64,{data}">'
 
 
-def _section(name: str, svg: str, figure: Figure) -> str:
+def _section(name: str, figure: Figure, wide: str, small: str) -> str:
     entry, finding = FIGURES[name], figure.finding
     words = alt = ""
     if finding is not None:
         mark, sign = ("good", "") if finding.good else ("bad", "▲ ")
-        alt = html.escape(finding.text)
+        alt = escaped(finding.text)
         words = f'<p class="finding {mark}">{sign}{alt}</p>'
-    note = f" ({html.escape(figure.note)}.)" if figure.note else ""
+    note = f" ({escaped(figure.note)}.)" if figure.note else ""
+    pictures = "".join(
+        _picture(svg, f'class="{which}" alt="{entry.title}. {alt}"')
+        for which, svg in (("wide", wide), ("narrow", small))
+    )
+    large = f"{name}-large"
     return (
-        f'<section id="{name}"><h2>{entry.title}</h2>{words}'
-        + _picture(svg, f'alt="{entry.title}. {alt}"')
-        + f"<p>{html.escape(entry.reading)}{note}</p></section>"
+        f'<section id="{name}"><h2>{entry.title}</h2>{words}<figure id="{large}">'
+        f'<a class="close" href="#{name}">Close</a>'
+        f'<a href="#{large}" title="Open large">{pictures}</a></figure>'
+        f"<p>{escaped(f'{entry.reading} {figure.reading}'.strip())}{note}</p></section>"
     )
 
 
@@ -171,34 +205,24 @@ PAGE = Template("""<!doctype html>
 <html lang="en"><head><meta charset="utf-8">\
 <meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">\
 <title>$name: inspection</title><style>$style</style></head><body><main><h1>$name</h1>\
-<p class="soft">$facts.</p>$verdict$notes<nav><p>$links</p></nav>$sections$left_out</main></body></html>
+$about$verdict$notes<nav><p>$links</p></nav>$sections$left_out</main></body></html>
 """)
 
 
 def _page(run: StoredRun, inspection: Inspection, sections: list[str]) -> str:
-    facts = [f"{run.config.model.name}, {run.facts['n_parameters']:,} parameters"]
-    facts.append(f"trained on {run.facts['corpus']['name']}")
-    if nats := run.report.get("validation", {}).get("nats"):
-        part = "validation" if run.config.data.held_out else "training"
-        facts.append(f"{part} loss {nats:.4f} nats per token")
-    facts += [
-        f"{name}: {text}"
-        for name, text in verdict_rows(run.report)
-        if name in ("counts", "mixture", "passes")
-    ]
     notes = filter(None, (figure_data(run).missing, inspection.text_note))
     left_out = "".join(
-        f"<p><b>{FIGURES[name].title}</b>: {html.escape(why)}.</p>"
+        f"<p><b>{FIGURES[name].title}</b>: {escaped(why)}.</p>"
         for name, why in inspection.left_out.items()
     )
     if left_out:
         left_out = f'<section class="soft"><h2>Not drawn</h2>{left_out}</section>'
     return PAGE.substitute(
-        name=html.escape(run.path.resolve().name),
+        name=escaped(run.path.resolve().name),
         style=STYLE,
-        facts=html.escape("; ".join(facts)),
+        about=about(run),
         verdict=_verdict(run.report),
-        notes="".join(f'<p class="bad">{html.escape(note)}.</p>' for note in notes),
+        notes="".join(f'<p class="bad">{escaped(note)}.</p>' for note in notes),
         links="".join(f'<a href="#{n}">{FIGURES[n].title}</a>' for n in inspection.written),
         sections="".join(sections),
         left_out=left_out,
@@ -211,4 +235,4 @@ def _verdict(report: Mapping[str, Any]) -> str:
     mark = "good" if found.get("good") else "bad"
     lines = [(f"finding {mark}", verdict_text(report))]
     lines += [(mark, line) for line in found.get("advice", [])]
-    return "".join(f'<p class="{cls}">{html.escape(line)}</p>' for cls, line in lines if line)
+    return "".join(f'<p class="{cls}">{escaped(line)}</p>' for cls, line in lines if line)

@@ -10,7 +10,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hornbook.figures import style
-from hornbook.figures.data import DoesNotApplyError, figure_data, layer_names, module_outputs
+from hornbook.figures.data import (
+    DoesNotApplyError,
+    figure_data,
+    layer_names,
+    module_outputs,
+    once_per_run,
+)
 from hornbook.figures.style import Figure, panels, styled
 from hornbook.generate.decoder import prompt_ids
 from hornbook.metrics.finding import Finding
@@ -21,6 +27,7 @@ ROUNDING = 1e-6  # changes of a probability, or relative changes of outputs, bel
 MAX_DISTANCE = 64  # tokens back that are tried
 
 
+@once_per_run
 @torch.inference_mode()
 def reach(run: StoredRun) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]]:
     """How much the outputs at the last position change when a token further back is changed.

@@ -51,15 +51,13 @@ FIGURES: dict[str, Entry] = {
         "Learned or memorized",
         copies,
         "Samples of a model that has learned are like held-out text: they copy spans of about the "
-        "same length, are about as far from the nearest training document, and appear verbatim in "
-        "the training part no more often than by chance. Samples far to the right in spans, or at "
-        "distance 0, are copies: use the weights of an earlier step, more text, or a smaller model.",
+        "same length. Samples far to the right in spans are copies: use the weights of an earlier "
+        "step, more text, or a smaller model.",
     ),
     "surprise": Entry(
         "Surprisal along a text",
         surprise,
-        "Dark tokens surprised the model. Below each are the five it held likeliest, in color where "
-        "the token itself is among them. Surprisal at the first tokens of a word is natural; "
+        "Dark tokens surprised the model. Surprisal at the first tokens of a word is natural; "
         "surprisal where a reader has none shows what has not been learned.",
         True,
     ),
@@ -83,8 +81,7 @@ FIGURES: dict[str, Entry] = {
         "Embeddings",
         embeddings,
         "Tokens that are used alike move together, vowels apart from consonants for instance. A "
-        "cloud without order means too little training, or that the order is in other directions. "
-        "Neighboring positions should be neighbors here as well; scattered ones were rarely trained.",
+        "cloud without order means too little training, or that the order is in other directions.",
     ),
     "first_activations": Entry(
         "Activations at the first step",
@@ -133,7 +130,7 @@ FIGURES: dict[str, Entry] = {
         "Hidden state along a text",
         hidden_states,
         "One line a unit. Long stripes remember something; checkerboards react to the last token "
-        "only. If all units do that, the memory is short: try an LSTM or GRU, or more units.",
+        "only. If all units do that, the memory is short: try more units.",
         True,
     ),
     "neurons": Entry(

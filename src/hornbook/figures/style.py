@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import io
 import re
+import textwrap
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache, wraps
 from typing import Any, ParamSpec
 
@@ -24,10 +27,12 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure as BaseFigure
 from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 from matplotlib.path import Path
+from matplotlib.text import Text
 from matplotlib.textpath import TextPath, text_to_path
 from matplotlib.transforms import IdentityTransform, ScaledTranslation
 
 from hornbook.metrics.finding import Finding
+from hornbook.visible import visible
 
 BLACK, ORANGE, SKY, GREEN = "#1a1a1a", "#E69F00", "#56B4E9", "#009E73"
 BLUE, VERMILION, PURPLE, GRAY = "#0072B2", "#D55E00", "#CC79A7", "#767676"
@@ -36,8 +41,9 @@ SEQUENCE = "cividis"
 AMOUNT = LinearSegmentedColormap.from_list("amount", ["#ffffff", SKY, BLUE, "#00324f"])
 DIFFERENCE = LinearSegmentedColormap.from_list("difference", [BLUE, "#ffffff", VERMILION])
 
-WIDTH = 7.0  # inches; figures grow downwards, so that they stay readable on a phone
+WIDTH, NARROW = 7.0, 3.9  # inches, on a page and on a phone; letters are as large on both
 DPI = 130
+_page_width = ContextVar("page_width", default=WIDTH)
 
 STYLE: Any = {
     "font.size": 10,
@@ -81,10 +87,12 @@ class Figure(BaseFigure):
     """A matplotlib figure that displays itself in notebooks, with what it says in words.
 
     finding: None where the figure judges nothing. note: what a reader should know about the data.
+    reading: how to read what only some runs have, beside what the page says of the figure.
     """
 
     finding: Finding | None = None
     note: str = ""
+    reading: str = ""
 
     def svg(self) -> str:
         """The figure as an SVG document."""
@@ -116,6 +124,9 @@ def styled(make: Callable[P, Figure]) -> Callable[P, Figure]:
     def make_styled(*args: P.args, **kwargs: P.kwargs) -> Figure:
         with matplotlib.rc_context(look()):
             figure = make(*args, **kwargs)
+            _make_readable(figure)
+            if is_narrow():
+                _wrap_titles(figure)
             if engine := figure.get_layout_engine():
                 engine.execute(figure)
             figure.set_layout_engine("none")
@@ -124,11 +135,54 @@ def styled(make: Callable[P, Figure]) -> Callable[P, Figure]:
     return make_styled
 
 
+def _make_readable(figure: BaseFigure) -> None:
+    """Escapes what no font can draw in the texts of a figure: names of runs and files are in them."""
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            labels = [label.get_text() for label in axis.get_ticklabels()]
+            if any(readable(label) != label for label in labels):
+                axis.set_ticks(axis.get_ticklocs(), list(map(readable, labels)))
+    for text in figure.findobj(Text):
+        text.set_text(readable(text.get_text()))
+
+
+@contextmanager
+def narrow() -> Iterator[None]:
+    """Figures that are made meanwhile are NARROW inches wide: their letters are larger on a phone."""
+    token = _page_width.set(NARROW)
+    try:
+        yield
+    finally:
+        _page_width.reset(token)
+
+
+def page_width() -> float:
+    """The width of the figures that are made now, in inches."""
+    return _page_width.get()
+
+
+def is_narrow() -> bool:
+    """Whether figures are made for a phone."""
+    return page_width() < WIDTH
+
+
+def _wrap_titles(figure: BaseFigure) -> None:
+    """Breaks titles and labels that are longer than a narrow figure is wide."""
+    for axes in figure.axes:
+        for text in (axes.title, axes._left_title, axes.xaxis.label):  # type: ignore[attr-defined]
+            letters = round(370 / float(text.get_fontsize()))
+            if len(text.get_text()) > letters:
+                text.set_text(textwrap.fill(text.get_text(), letters))
+
+
 def panels(
-    heights: Sequence[float], *, columns: int = 1, width: float = WIDTH, **options: Any
+    heights: Sequence[float], *, columns: int = 1, width: float | None = None, **options: Any
 ) -> tuple[Figure, list[Axes]]:
-    """A figure of panels one below the other, each so many inches high, row by row."""
-    figure = Figure(figsize=(width, sum(heights) + 0.3), layout="constrained")
+    """A figure of panels one below the other, each so many inches high, row by row.
+
+    width: of the figure, in inches; by default that of the page.
+    """
+    figure = Figure(figsize=(width or page_width(), sum(heights) + 0.3), layout="constrained")
     options = {"squeeze": False, "height_ratios": list(heights), **options}
     return figure, list(figure.subplots(len(heights), columns, **options).flat)
 
@@ -179,6 +233,12 @@ def _visible(character: str) -> str:
     return "◌" + character if category[0] == "M" else character
 
 
+def readable(text: str) -> str:
+    """A text that can be encoded and drawn, line by line: control characters, and bytes of a path
+    that are not UTF-8, are escaped, as the command line prints them."""
+    return "\n".join(map(visible, text.split("\n")))
+
+
 SIGNS = {" ": "␣", "\n": "⏎", "\t": "⇥", "$": r"\$"}  # a plain $ would begin a formula
 
 
@@ -193,6 +253,7 @@ def fitting(text: str, size: float, letters: int) -> float:
     return size * min(1.0, letters / max(1, len(text)))
 
 
+@cache
 def width(text: str, size: float, weight: str = "normal") -> float:
     """How wide a text is in a font of some size, in points."""
     font = FontProperties(family=list(families()), size=size, weight=weight)
@@ -206,8 +267,24 @@ def shortened(text: str, length: int) -> str:
 
 
 def legend_beside(axes: Axes, **options: Any) -> None:
-    """A legend to the right of the axes."""
-    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), **options)
+    """A legend to the right of the axes; in a narrow figure below them, which makes it taller."""
+    if not is_narrow():
+        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), **options)
+        return
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    labeled = axes.xaxis.get_tick_params()["labelbottom"]
+    below = ScaledTranslation(0, -BELOW if labeled else -0.1, figure.dpi_scale_trans)
+    legend = axes.legend(
+        loc="upper left", bbox_to_anchor=(0.0, 0.0), bbox_transform=axes.transAxes + below,
+        borderaxespad=0, **options,
+    )  # fmt: skip
+    lines = "".join(text.get_text() + "\n" for text in legend.get_texts()).count("\n")
+    lines += bool(legend.get_title().get_text())
+    figure.set_figheight(figure.get_figheight() + 0.165 * lines + 0.1)
+
+
+BELOW = 0.45  # inches between axes and a legend below them: ticks and their label
 
 
 def legend_below(axes: Axes, columns: int = 2) -> None:
@@ -227,7 +304,7 @@ def plain_digits(axis: Axis, digits: str = "g") -> None:
 
 def whole_numbers(axes: Axes) -> None:
     """Whole numbers along x, thousands apart."""
-    axes.locator_params(axis="x", integer=True, nbins=6)
+    axes.locator_params(axis="x", integer=True, nbins=4 if is_narrow() else 6)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
 
 

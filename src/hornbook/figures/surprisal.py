@@ -18,10 +18,10 @@ from hornbook.metrics.finding import Finding
 from hornbook.metrics.loss import Score, score
 from hornbook.runs.directory import StoredRun
 
-COLUMNS = 12  # tokens in a line
 TOKENS = 60  # up to which the alternatives are drawn as well
-NARROW, WHOLE = 40, 1600  # tokens in a line without them, and in all
+WHOLE = 1600  # tokens drawn in all
 LINES = 80  # of many short documents
+GAP = 2.0  # points between an alternative and its share
 ALTERNATIVES = 5
 BITS = 8.0  # the darkest shade
 
@@ -61,8 +61,13 @@ def surprise(run: StoredRun, text: str | None = None) -> Figure:
 
 def _few(scores: Sequence[Score]) -> list[Score]:
     """The first texts, of not many more than LINES lines."""
-    before = np.cumsum([0] + [-(-one.tokens // NARROW) for one in scores])
+    before = np.cumsum([0] + [-(-one.tokens // _columns()[1]) for one in scores])
     return [one for one, lines in zip(scores, before, strict=False) if lines < LINES]
+
+
+def _columns() -> tuple[int, int]:
+    """Tokens in a line: with the alternatives below them, and without."""
+    return (8, 20) if style.is_narrow() else (12, 40)
 
 
 def _lines(
@@ -78,19 +83,25 @@ def _lines(
 
 def _wide(run: StoredRun, scores: Sequence[Score]) -> Figure:
     """A short text, or the beginning of one, with the tokens held likelier."""
-    lines = list(_lines(scores, TOKENS, COLUMNS))
+    columns = _columns()[0]
+    lines = list(_lines(scores, TOKENS, columns))
     figure, (axes,) = panels([1.3 * len(lines) + 0.2])
     likely = cache(lambda text: likeliest(run, text))
     for row, cells in enumerate(lines):
         for column, (one, position, symbol, cost) in enumerate(cells):
-            _cell(axes, column, row, symbol, cost, likely(one.text)[position])
+            _cell(axes, column, row, symbol, cost)
+            _alternatives(axes, column, row, symbol, likely(one.text)[position])
     axes.axis("off")
     scale = axes.imshow([[0.0]], cmap=style.AMOUNT, vmin=0, vmax=BITS, extent=(-2, -1, -2, -1))
     axes.set(
         title="Surprisal of each token, and the tokens the model held likelier", aspect="auto",
-        xlim=(-0.02, COLUMNS), ylim=(len(lines) + 0.02, -0.02),
+        xlim=(0, columns), ylim=(len(lines) + 0.02, -0.02),
     )  # fmt: skip
     style.color_bar(figure, scale, axes, "surprisal (bits)")
+    figure.reading = (
+        "Below each token are the five that the model held likeliest, in color where the token itself "
+        "is among them."
+    )
     return figure
 
 
@@ -110,10 +121,11 @@ def _judge(run: StoredRun, bits: Sequence[float]) -> Finding:
 
 def _narrow(scores: Sequence[Score]) -> Figure:
     """A longer text, shaded alone."""
-    rows = list(_lines(scores, WHOLE, NARROW))
+    columns = _columns()[1]
+    rows = list(_lines(scores, WHOLE, columns))
     figure, (axes,) = panels([0.24 * len(rows) + 0.9])
-    table = np.full((len(rows), NARROW), np.nan)
-    cell = (66 * style.WIDTH / NARROW, 72 * 0.24)
+    table = np.full((len(rows), columns), np.nan)
+    cell = (66 * style.page_width() / columns, 72 * 0.24)
     entries: dict[tuple[str, float], list[tuple[float, float, str]]] = {}  # by color and size
     for y, row in enumerate(rows):
         for x, (_, _, symbol, cost) in enumerate(row):
@@ -150,9 +162,8 @@ def _ink(bits: float) -> str:
     return "white" if bits > 0.45 * BITS else style.BLACK
 
 
-def _cell(
-    axes: Axes, x: int, y: int, symbol: str, bits: float, best: list[tuple[str, float]]
-) -> None:
+def _cell(axes: Axes, x: int, y: int, symbol: str, bits: float) -> None:
+    """A token in its shade, and its bits."""
     axes.add_patch(
         Rectangle((x + 0.03, y), 0.94, 0.36, facecolor=style.AMOUNT(min(bits / BITS, 1.0)), lw=0.5,
                   edgecolor=style.PALE)
@@ -161,14 +172,22 @@ def _cell(
     size = style.fitting(symbol, 12, 3)
     style.written(axes, x + 0.5, y + 0.13, symbol, fontsize=size, color=ink, fontweight="bold")
     style.written(axes, x + 0.5, y + 0.285, cost, fontsize=7, color=ink)
-    wide = 0.55 * 66 * style.WIDTH / COLUMNS  # points
-    for i, (other, p) in enumerate(best):
+
+
+def _alternatives(axes: Axes, x: int, y: int, symbol: str, best: list[tuple[str, float]]) -> None:
+    """The tokens held likelier and their shares, in two columns centered below a token."""
+    cell = 68 * style.page_width() / _columns()[0]  # points
+    shares = [f"{100 * p:.0f}%" if p >= 0.005 else "<1%" for _, p in best]
+    share_width = max((style.width(share, 7, "bold") for share in shares), default=0.0)
+    names = [style.width(name, 7, "bold") for name, _ in best]
+    name_width = min(max(names, default=0.0), 0.94 * cell - GAP - share_width)
+    left = x + 0.5 - (name_width + GAP + share_width) / 2 / cell
+    middle = left + name_width / cell
+    for i, ((other, _), share, wide) in enumerate(zip(best, shares, names, strict=True)):
         same = other == symbol
         options = {"color": style.VERMILION if same else style.BLACK,
                    "fontweight": "bold" if same else "normal"}  # fmt: skip
-        size = 7 * min(1.0, wide / max(1e-9, style.width(other, 7, "bold")))
-        line = y + 0.43 + 0.1 * i
+        size, line = 7 * min(1.0, name_width / max(1e-9, wide)), y + 0.43 + 0.1 * i
         # apart, as letters that run from right to left would carry the number with them
-        style.written(axes, x + 0.57, line, other, fontsize=size, ha="right", **options)
-        share = f"{100 * p:.0f}%" if p >= 0.005 else "<1%"
-        style.written(axes, x + 0.63, line, share, fontsize=7, ha="left", **options)
+        style.written(axes, middle, line, other, fontsize=size, ha="right", **options)
+        style.written(axes, middle + GAP / cell, line, share, fontsize=7, ha="left", **options)

@@ -22,7 +22,7 @@ from hornbook.figures.data import (
 )
 from hornbook.figures.style import Figure, panels, styled
 from hornbook.generate.decoder import prompt_ids
-from hornbook.layers.recurrent import Recurrent
+from hornbook.layers.recurrent import RNN, Recurrent
 from hornbook.metrics.probes import unit_layers
 from hornbook.runs.directory import StoredRun
 
@@ -40,8 +40,10 @@ def hidden_states(run: StoredRun, text: str | None = None) -> Figure:
     lines = texts_of(run, text)
     every = [token for line in lines for token in prompt_ids(run.tokenizer, line, "skip")]
     ids = every[: min(STATE_TOKENS, run.model.context_length)]
-    _, found = module_outputs(modules, run.model, torch.tensor([ids]))
+    _, found = module_outputs(modules, run.model, torch.tensor([ids], device=run.model.device))
     figure, axes = panels([3.6] * len(found))
+    if all(isinstance(module, RNN) for module in modules.values()):
+        figure.reading = "An LSTM or GRU remembers longer."
     if text is not None:
         figure.note = cut_note(run, len(ids), len(every))
     layers = layer_names(run, found)
@@ -123,6 +125,10 @@ def neurons(run: StoredRun) -> Figure:
     axes.set(xlim=(0, 100), ylim=(len(chosen), 0))
     axes.set_title("Units and what activates them most (the last token)")
     write = partial(axes.text, va="center")
+    spans_drawn, span_width, names_width = SPANS, 15, 26
+    if style.is_narrow():
+        spans_drawn, span_width, names_width = 2, 28, 42
+    letter = 1.3 * style.WIDTH / style.page_width()
     for row, unit in enumerate(chosen.values()):
         z = centered[:, unit] * sign[unit]
         mark = "" if sign[unit] > 0 else " (−)"
@@ -131,14 +137,14 @@ def neurons(run: StoredRun) -> Figure:
         spans: dict[tuple[str, ...], float] = {}
         for i in np.argsort(-z).tolist():
             spans.setdefault(texts[i], float(z[i]))
-            if len(spans) == SPANS:
+            if len(spans) == spans_drawn:
                 break
         for column, (text, strength) in enumerate(spans.items()):
-            x = 26 + column * 15 + 13
+            x = names_width + (column + 1) * span_width - 2
             *before, last = map(style.shown, text)
             while sum(map(len, before)) > 9 - len(last):
                 before.pop(0)
-            write(x - 1.3 * len(last), row + 0.3, "".join(before), family=mono, fontsize=8.5,
+            write(x - letter * len(last), row + 0.3, "".join(before), family=mono, fontsize=8.5,
                   ha="right")  # fmt: skip
             write(x, row + 0.3, last, family=mono, fontsize=9 if len(last) > 1 else 9.5,
                   ha="right", fontweight="bold", color=style.VERMILION)  # fmt: skip

@@ -28,6 +28,7 @@ from hornbook.generate.tuning import (
 from hornbook.kernels import StaticDecoder
 from hornbook.layers.cache import Compaction
 from hornbook.models.base import LanguageModel
+from hornbook.table import Tabular, on_one_line
 from hornbook.tokenizers import Tokenizer
 from hornbook.tokenizers.base import Unknown
 
@@ -37,14 +38,25 @@ Draw = Callable[[Tensor, Tensor, int], Tensor]
 TokenRows = Generator[tuple[Tensor, Tensor], Tensor | None, None]
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+@dataclass(frozen=True, slots=True, repr=False)
+class Sample(Tabular):
     """One sample: prompt and continuation. finished: it ended by itself or at a stop string."""
 
     text: str
     prompt: str
     tokens: int
     finished: bool
+
+    def __repr__(self) -> str:
+        return f"Sample({self.text!r}, tokens={self.tokens}, finished={self.finished})"
+
+    def table_rows(self) -> list[list[str]]:
+        """One row of a table of samples."""
+        text = on_one_line(self.text)
+        return [
+            ["tokens", "finished", "text"],
+            [str(self.tokens), ["no", "yes"][self.finished], text],
+        ]
 
 
 def sample(
@@ -205,7 +217,7 @@ def _draw(sampling: Sampling, generator: torch.Generator, *, by_key: bool) -> Dr
     """Draws from the generator itself, or by a key that is drawn from it."""
     if not by_key:
         return lambda logits, samples, length: sampling.choose(logits, generator)
-    key = int(torch.randint(2**63 - 1, (), generator=generator))
+    key = int(torch.randint(2**63 - 1, (), generator=generator, device=generator.device))
 
     def draw(logits: Tensor, samples: Tensor, length: int) -> Tensor:
         if logits.device.type not in ("cpu", "cuda"):  # others have no float64

@@ -152,7 +152,7 @@ def _refuse(name: str, found: float, expected: str) -> None:
 
 def make_generator(seed: int | None) -> torch.Generator:
     """A generator on the CPU with this seed; None: a random one. Raises ConfigError out of range."""
-    generator = torch.Generator()
+    generator = torch.Generator("cpu")
     if seed is None:
         generator.seed()
     elif not 0 <= seed < 2**63:

@@ -100,7 +100,7 @@ def attention_dropout(
     """
     bias = None
     if mask is not None:
-        bias = torch.zeros(mask.shape, dtype=_at_least_float32(q.dtype))
+        bias = torch.zeros(mask.shape, dtype=_at_least_float32(q.dtype), device=q.device)
         bias = bias.masked_fill_(~mask, -math.inf).expand(q.shape[0], 1, -1, -1)
     arguments = q, k, v, bias, byte_threshold(p), chunks or Chunks()
     out: Tensor = _AttentionDropout.apply(*arguments)  # type: ignore[no-untyped-call]
@@ -118,7 +118,7 @@ def _scores(q: Tensor, k: Tensor, bias: Tensor | None, queries: Index, keys: Ind
     if bias is not None:
         return scores.add_(bias[(*queries, keys[2])])
     last = scores[..., queries[2]]  # all other keys are earlier than the queries
-    last += torch.full(last.shape[-2:], -math.inf, dtype=last.dtype).triu(1)
+    last += last.new_full(last.shape[-2:], -math.inf).triu(1)
     return scores
 
 

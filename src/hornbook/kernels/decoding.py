@@ -112,7 +112,8 @@ class StaticDecoder:
             _use_short_caches(state)
             return logits
         state.append(ids)
-        logits = operations(state.ids[:, -2:], torch.tensor([state.length]), *tensors)
+        position = torch.tensor([state.length], device="cpu")
+        logits = operations(state.ids[:, -2:], position, *tensors)
         state.length += 1
         for part in state.cache:
             if isinstance(part, KVCache):
@@ -143,16 +144,19 @@ class StaticDecoder:
         assert isinstance(model, CachedModel)
 
         def read(ids: Tensor, position: Tensor, *tensors: Tensor) -> Tensor:
-            mask = torch.where(torch.arange(capacity) <= position, 0.0, -math.inf)
+            later = torch.arange(capacity, device="cpu") > position
+            mask = torch.zeros(capacity, dtype=tensors[0].dtype, device="cpu")
+            mask = mask.masked_fill(later, -math.inf)
             cache, buffers = list(map(copy.copy, state.cache)), iter(tensors)
             for i, part in enumerate(cache):
                 if isinstance(part, KVCache):
-                    cache[i] = StaticKVCache(position, mask.to(tensors[0].dtype), next(buffers))
+                    cache[i] = StaticKVCache(position, mask, next(buffers))
                 elif part.buffer is not None:
                     part.buffer = next(buffers)
             return model.read(ids[:, -1:], DecodingState(ids, cache, length=position))
 
-        examples = [torch.zeros(1, 2, dtype=torch.int64), torch.tensor([state.length])]
+        ids = torch.zeros(1, 2, dtype=torch.int64, device="cpu")
+        examples = [ids, torch.tensor([state.length], device="cpu")]
         examples += [t.clone() for t in tensors]
         try:
             graphs = [trace(read, *examples)]

@@ -22,7 +22,7 @@ LEVELS = 256  # of a random byte
 
 def new_seed() -> int:
     """A seed from torch's global generator, so that `torch.manual_seed` decides all masks."""
-    return int(torch.randint(1 << 62, ()))
+    return int(torch.randint(1 << 62, (), device="cpu"))
 
 
 def random_bytes(shape: torch.Size, source: np.random.SFC64) -> Tensor:
@@ -39,7 +39,7 @@ def byte_threshold(p: float) -> int:
 def keep_mask(noise: Tensor, threshold: int, dtype: torch.dtype) -> Tensor:
     """1 where a byte is at least `threshold`, else 0, in `dtype`: a product with booleans takes five
     times as long on a CPU."""
-    return torch.ge(noise, threshold, out=torch.empty(noise.shape, dtype=dtype))
+    return torch.ge(noise, threshold, out=torch.empty(noise.shape, dtype=dtype, device="cpu"))
 
 
 class _Dropout(torch.autograd.Function):
@@ -69,7 +69,7 @@ def _masked(
 ) -> Tensor:
     """dropout(x), added to `onto` if given; in chunks whose masks stay in the processor's cache."""
     source, scale = np.random.SFC64(seed), LEVELS / (LEVELS - threshold)
-    out = torch.empty(x.shape, dtype=dtype)
+    out = torch.empty(x.shape, dtype=dtype, device="cpu")
     tensors = (out, x) if onto is None else (out, x, onto)
     chunks = [torch.split(t.reshape(-1), chunk) for t in tensors]
     for result, values, *added in zip(*chunks, strict=True):

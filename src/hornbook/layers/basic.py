@@ -157,7 +157,11 @@ def calibrate_batchnorm(
     was_training = net.training
     net.eval()
     for norm in [module for module in net.modules() if isinstance(module, BatchNorm1d)]:
-        n, total, squares = 0, torch.zeros(()), torch.zeros(())
+        n, total, squares = (
+            0,
+            torch.zeros_like(norm.running_mean),
+            torch.zeros_like(norm.running_var),
+        )
 
         def collect(module: nn.Module, args: tuple[Tensor]) -> None:
             nonlocal n, total, squares

@@ -14,7 +14,8 @@ def rotary_angles(positions: Tensor, dim: int, base: float) -> tuple[Tensor, Ten
 
     Channels i and i + D/2 are rotated together, by position * base^(-2 i / D).
     """
-    frequency = base ** -(torch.arange(0, dim, 2, device=positions.device) / dim)
+    channel = torch.arange(0, dim, 2, dtype=torch.float32, device=positions.device)
+    frequency = base ** -(channel / dim)
     angle = positions[..., None] * frequency  # (..., D/2)
     angle = torch.cat([angle, angle], dim=-1)
     return angle.cos(), angle.sin()

@@ -22,6 +22,7 @@ from hornbook.data.batches import IGNORE, resident
 from hornbook.data.packing import Rows
 from hornbook.data.part import Part
 from hornbook.models.base import LanguageModel
+from hornbook.table import Tabular, on_one_line
 from hornbook.tokenizers import Tokenizer
 from hornbook.tokenizers.base import Unknown
 
@@ -32,8 +33,8 @@ BATCH_LOGITS = 1 << 24  # so many logits at most: 64 MiB of each copy, or those 
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Evaluation:
+@dataclass(frozen=True, repr=False)
+class Evaluation(Tabular):
     """The loss over a part.
 
     nats: mean per token. standard_error: of that mean, by unit; None of a single one.
@@ -52,6 +53,15 @@ class Evaluation:
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
         return asdict(self)
+
+    def table_rows(self) -> list[list[str]]:
+        """Its figures in one row."""
+        error = "-" if self.standard_error is None else f"{self.standard_error:.4f}"
+        return [
+            ["nats/token", "standard error", "perplexity", "bits/byte", "tokens", "units"],
+            [f"{self.nats:.4f}", error, f"{self.perplexity:.2f}", f"{self.bits_per_byte:.4f}",
+             f"{self.tokens:,}", f"{self.units:,}"],
+        ]  # fmt: skip
 
 
 def batch_loss(model: LanguageModel, ids: Tensor, targets: Tensor) -> Tensor:
@@ -143,8 +153,8 @@ def evaluate(model: LanguageModel, part: Part) -> Evaluation:
     return summarize(token_nats(model, part), part, max(model.context_length, 1))
 
 
-@dataclass(frozen=True)
-class Score:
+@dataclass(frozen=True, repr=False)
+class Score(Tabular):
     """How surprising a model finds one text. Losses in nats, over `tokens` predictions.
 
     symbols, token_nats: of each token; the end of a document is the last of them.
@@ -157,6 +167,17 @@ class Score:
     tokens: int
     symbols: tuple[str, ...]
     token_nats: tuple[float, ...]
+
+    def __repr__(self) -> str:
+        return f"Score({self.text!r}, {self.total:.3f} nats, {self.mean:.3f} per token)"
+
+    def table_rows(self) -> list[list[str]]:
+        """One row of a table of texts."""
+        return [
+            ["total nats", "per token", "bits/byte", "tokens", "text"],
+            [f"{self.total:.3f}", f"{self.mean:.3f}", f"{self.bits_per_byte:.3f}",
+             str(self.tokens), on_one_line(self.text)],
+        ]  # fmt: skip
 
 
 def score(

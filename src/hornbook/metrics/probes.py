@@ -1,8 +1,9 @@
 """Probes: statistics of a model's activations and gradients, and of what a step changes.
 
-A probe hooks onto modules by their type: activation functions (tanh, ReLU, GELU, SiLU) and recurrent
-layers. It keeps no tensor, only moments and a histogram of each, so it takes a few kilobytes a
-layer. It only reads, so nothing that is computed changes. Without a probe there is no hook.
+A probe hooks onto modules by their type: activation functions (tanh, ReLU, GELU, SiLU, leaky ReLU,
+ELU, SELU) and recurrent layers. It keeps no tensor, only moments and a histogram of each, so it takes a
+few kilobytes a layer. It only reads, so nothing that is computed changes. Without a probe there is no
+hook.
 The statistics and their thresholds are those of the notes, "Activation, gradient, BatchNorm".
 """
 
@@ -25,8 +26,12 @@ ELEMENTS = 1 << 16  # of a parameter or its gradient; larger ones are subsampled
 OUTPUTS = 1 << 20  # of a layer's outputs, and of the gradient there
 WIDE = 4.0  # standard deviations on either side of 0 within which gradients are counted and drawn
 
-BOUNDED = (nn.Tanh, basic.Tanh, Recurrent)  # between -1 and 1
-ONE_SIDED = (nn.ReLU, nn.GELU, nn.SiLU)  # next to nothing below 0
+BOUNDED: tuple[type[nn.Module], ...] = (nn.Tanh, basic.Tanh, Recurrent)  # between -1 and 1
+# next to nothing below 0
+ONE_SIDED: tuple[type[nn.Module], ...] = (nn.ReLU, nn.GELU, nn.SiLU, nn.LeakyReLU)
+# flat near their lowest output, where 0.03 of the slope is left (SELU: Klambauer et al. 2017)
+LOWEST: dict[type[nn.Module], float] = {nn.ELU: -1.0, nn.SELU: -1.7580993}
+UNITS: tuple[type[nn.Module], ...] = (*BOUNDED, *ONE_SIDED, *LOWEST)
 
 
 @dataclass(frozen=True)
@@ -72,11 +77,12 @@ class LayerStatistics:
     """The outputs of one layer of units on a batch.
 
     Attributes:
-        kind: tanh, relu, gelu, silu, or the cell of a recurrent layer.
+        kind: tanh, relu, gelu, silu, leakyrelu, elu, selu, or the cell of a recurrent layer.
         outputs: their distribution.
-        saturated: share of the outputs where the slope is nearly 0: |tanh| > 0.97, or below 0 for
-            the others.
+        saturated: share of the outputs where the slope is nearly 0: |tanh| > 0.97, less than 0.97
+            times the lowest output for ELU and SELU, or below 0 for the others.
         dead: share of the units whose every output on the batch is: they learn nothing from it.
+            None of a leaky ReLU, which passes a hundredth of the gradient below 0.
     """
 
     kind: str
@@ -89,17 +95,19 @@ class LayerStatistics:
         """Whether outputs lie between -1 and 1."""
         return self.kind in {"tanh", "rnn", "lstm", "gru"}
 
+    @property
+    def flat_where(self) -> str:
+        """What `saturated` counts, in words: outputs that are saturated, or below 0."""
+        return "saturated" if self.bounded or self.kind in {"elu", "selu"} else "below 0"
+
     @classmethod
     def of(cls, module: nn.Module, output: Tensor) -> LayerStatistics:
         """The statistics of a layer's output, (..., units); of OUTPUTS of them, whole examples."""
         x = _some_rows(output).float()
-        flat = x.abs() > TANH_SATURATED if isinstance(module, BOUNDED) else x <= 0
-        return cls(
-            type(module).__name__.lower(),
-            Distribution.of(x),
-            float(flat.float().mean()),
-            float(flat.all(0).float().mean()),
-        )
+        flat = is_flat(module, x)
+        dead = 0.0 if isinstance(module, nn.LeakyReLU) else float(flat.all(0).float().mean())
+        kind = type(module).__name__.lower()
+        return cls(kind, Distribution.of(x), float(flat.float().mean()), dead)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> LayerStatistics:
@@ -199,10 +207,18 @@ def to_json(statistics: LayerStatistics | ParameterStatistics) -> dict[str, Any]
     return {names.get(name, name): value for name, value in asdict(statistics).items()}
 
 
+def is_flat(module: nn.Module, outputs: Tensor) -> Tensor:
+    """Where the slope of an activation is nearly 0, by its outputs: bool, as many."""
+    if isinstance(module, BOUNDED):
+        return outputs.abs() > TANH_SATURATED
+    lowest = next((low for kind, low in LOWEST.items() if isinstance(module, kind)), 0.0)
+    return outputs <= TANH_SATURATED * lowest
+
+
 def unit_layers(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     """The modules whose outputs are units: activations and recurrent layers, by name."""
     for name, module in model.named_modules():
-        if isinstance(module, BOUNDED + ONE_SIDED):
+        if isinstance(module, UNITS):
             yield name, module
 
 

@@ -7,10 +7,12 @@ What they may ask is declared here. B batch, T positions, V vocabulary.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hornbook.config import ModelConfig
@@ -52,8 +54,11 @@ class LanguageModel(nn.Module, ABC):
     def forward(self, ids: Tensor) -> Tensor:
         """ids (B, T) int64 -> logits (B, T, V) float."""
 
-    def __call__(self, ids: Tensor) -> Tensor:
-        """Typed for callers: see `forward`."""
+    def __call__(self, ids: Tensor | Sequence[Any] | NDArray[Any]) -> Tensor:
+        """`forward`, also of ids in another form: of any integers, a list, a NumPy array, or one row
+        without its dimension (T,). Raises TypeError for what is none of these."""
+        if not (isinstance(ids, Tensor) and ids.dtype == torch.int64 and ids.ndim == 2):
+            ids = as_ids(ids).to(self.device)
         logits: Tensor = super().__call__(ids)
         return logits
 
@@ -194,6 +199,18 @@ class DecodingState:
                 self.cache[i] = compaction(part)
             else:
                 part.compact(compaction)
+
+
+def as_ids(ids: Any) -> Tensor:
+    """Token ids in any form as a tensor (B, T) int64; of one row (T,), B is 1. Raises TypeError."""
+    array = None if isinstance(ids, str | bytes) else np.asarray(ids)
+    if array is None or array.dtype.kind not in "iu" or array.ndim not in (1, 2):
+        shown = f"{type(ids).__name__} of {array.dtype}" if array is not None else repr(ids)
+        raise TypeError(
+            f"a model reads token ids, a tensor (B, T) of int64: found {shown}; `run.encode(text)` "
+            "makes one of a text"
+        )
+    return torch.from_numpy(array.astype(np.int64)).view(-1, array.shape[-1])
 
 
 def check_names(expected: Iterable[str], found: Iterable[str]) -> None:

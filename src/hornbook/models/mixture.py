@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from hornbook.config import ModelConfig
 from hornbook.errors import RunError
 from hornbook.models.base import DecodingState, LanguageModel, check_names
-from hornbook.models.registry import build_model, model_config
+from hornbook.models.registry import construct, model_config
 
 MAX_LAYERS = 1024  # of all components together
 
@@ -58,7 +58,7 @@ class Mixture(LanguageModel):
                 f"model.components: found {layers:,} layers in all, expected at most {MAX_LAYERS:,}; "
                 "mix fewer or smaller models"
             )
-        models = [build_model(component, vocab_size, end_id) for component in configs]
+        models = [construct(component, vocab_size, end_id) for component in configs]
         bounded = [m.context_length for m in models if not m.sliding]
         longest = max(m.context_length for m in models)
         super().__init__(config, vocab_size, end_id, min(bounded, default=longest))

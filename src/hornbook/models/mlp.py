@@ -1,4 +1,4 @@
-"""The notes' MLP: the last few tokens' embeddings side by side, hidden layers of tanh, logits.
+"""The notes' MLP: the last few tokens' embeddings side by side, hidden layers, logits.
 
 With the notes' settings (3 tokens, 10 channels, 200 hidden, 27 tokens in all) it has their 11,897
 parameters, 12,097 with BatchNorm (two for each hidden unit, and no hidden bias: BatchNorm subtracts
@@ -13,36 +13,35 @@ from collections.abc import Callable, Iterable
 from typing import Literal, Self
 
 import torch
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 from torch import Tensor, nn
 
 from hornbook.config import ModelConfig
+from hornbook.layers.activations import ACTIVATIONS, GAINS, Activation
 from hornbook.layers.basic import (
     BatchNorm1d,
     Embedding,
     FlattenConsecutive,
     Linear,
     Sequential,
-    Tanh,
     build_norm,
     calibrate_batchnorm,
 )
 from hornbook.layers.documents import last_window, windows
 from hornbook.models.base import LanguageModel
 
-TANH_GAIN = 5 / 3  # keeps the standard deviation behind a tanh (He et al. 2015; the notes)
-
 
 class MLPConfig(ModelConfig):
-    """Sizes of the notes' MLP, its norm and its first weights."""
+    """Sizes of the notes' MLP, its activation, its norm and its first weights."""
 
     name: Literal["mlp"] = "mlp"
     context_length: int = Field(3, gt=0, le=1 << 24, description="tokens it sees")
     n_embd: int = Field(10, gt=0, description="channels of an embedding")
     n_hidden: int = Field(200, gt=0, description="units of a hidden layer")
     n_layer: int = Field(1, gt=0, le=512, description="hidden layers")
+    activation: Activation = Field("tanh", description="of the hidden layers")
     norm: Literal["none", "batchnorm", "layernorm"] = Field(
-        "none", description="before each tanh; with batchnorm hidden layers have no bias"
+        "none", description="before each activation; with batchnorm hidden layers have no bias"
     )
     norm_logits: bool = Field(
         False, description="a norm after the last layer too (the notes' deep network)"
@@ -54,12 +53,20 @@ class MLPConfig(ModelConfig):
         "running", description="of batchnorm in evaluation; calibrated: over the training part"
     )
     init: Literal["scaled", "naive"] = Field(
-        "scaled", description="scaled: tanh gain, small last layer; naive: N(0, 1) everywhere"
+        "scaled", description="scaled: with the gain, small last layer; naive: N(0, 1) everywhere"
     )
-    gain: float = Field(
-        TANH_GAIN, gt=0, description="factor of scaled hidden weights; 1 suits a norm"
+    gain: float | None = Field(
+        None,
+        gt=0,
+        description="factor of scaled hidden weights (default: the activation's; tanh 5/3)",
     )
     dropout: float = Field(0.0, ge=0, lt=1, description="on each hidden layer")
+
+    @field_validator("gain")
+    @classmethod
+    def _default_gain(cls, gain: float | None, info: ValidationInfo) -> float | None:
+        """None for the gain of the activation itself, which older versions wrote out."""
+        return None if gain == GAINS.get(info.data.get("activation", "tanh")) else gain
 
     @model_validator(mode="after")
     def _norm_exists(self) -> Self:
@@ -86,7 +93,8 @@ class MLP(LanguageModel):
         ]
         for _ in range(config.n_layer):
             layers += [Linear(width, hidden, biased)]
-            layers += [*build_norm(config.norm, hidden, config.momentum), Tanh()]
+            layers += build_norm(config.norm, hidden, config.momentum)
+            layers += [ACTIVATIONS[config.activation]()]
             layers += [nn.Dropout(config.dropout)] if config.dropout else []
             width = hidden
         layers += [Linear(width, vocab_size, biased or not config.norm_logits)]
@@ -97,7 +105,7 @@ class MLP(LanguageModel):
 
     @torch.no_grad()
     def init_weights(self, config: MLPConfig) -> None:
-        """As in the notes.
+        """As in the notes; the gain is that of the activation, 5/3 for tanh.
 
         | parameter     | scaled                       | naive   |
         | ------------- | ---------------------------- | ------- |
@@ -117,8 +125,9 @@ class MLP(LanguageModel):
                 if layer.bias is not None:
                     layer.bias.normal_()
             return
+        gain = GAINS[config.activation] if config.gain is None else config.gain
         for layer in linear[:-1]:
-            layer.weight.mul_(config.gain)
+            layer.weight.mul_(gain)
             if layer.bias is not None:
                 layer.bias.normal_(std=0.01)
         end = self.net.layers[-1]

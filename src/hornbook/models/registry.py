@@ -51,7 +51,7 @@ MODELS = {
     ),
     "mlp": Entry(
         "mlp.MLP",
-        "the last few tokens' embeddings, hidden layers of tanh; batchnorm or layernorm",
+        "the last few tokens' embeddings, hidden layers (tanh, ReLU ...); batchnorm or layernorm",
         "Bengio et al. 2003; the notes, Trigram+MLP and BatchNorm",
     ),
     "wavenet": Entry(
@@ -123,7 +123,39 @@ def parse_run_config(data: Mapping[str, Any]) -> RunConfig:
 
 
 def build_model(config: ModelConfig, vocab_size: int, end_id: int | None) -> LanguageModel:
-    """A fresh model, initialized from torch's global generator."""
+    """A fresh model in float32 on the CPU, initialized from torch's global generator."""
+    from hornbook.process import standard_defaults
+
+    with standard_defaults():
+        return construct(config, vocab_size, end_id)
+
+
+def build_empty(config: ModelConfig, vocab_size: int, end_id: int | None) -> LanguageModel:
+    """A model whose weights are to be loaded: arbitrary, and no random number is drawn for them, so
+    that it can be built while another is trained."""
+    import torch
+    from torch.overrides import TorchFunctionMode
+
+    from hornbook.process import standard_defaults
+
+    class SkipDraws(TorchFunctionMode):
+        def __torch_function__(
+            self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+        ) -> Any:
+            kwargs = kwargs or {}
+            if func in (torch.randn, torch.rand):
+                return torch.empty(*args, **kwargs)
+            module, name = getattr(func, "__module__", ""), getattr(func, "__name__", "")
+            if module == "torch.nn.init" or name in ("normal_", "uniform_"):
+                return kwargs["tensor"] if "tensor" in kwargs else args[0]
+            return func(*args, **kwargs)
+
+    with standard_defaults(), SkipDraws():
+        return construct(config, vocab_size, end_id)
+
+
+def construct(config: ModelConfig, vocab_size: int, end_id: int | None) -> LanguageModel:
+    """A fresh model by torch's defaults as they are, which the functions beside this one set."""
     build: Callable[..., LanguageModel] = MODELS[config.name].model
     return build(config, vocab_size, end_id)
 
@@ -135,6 +167,8 @@ def build_on_meta(config: ModelConfig, vocab_size: int, end_id: int | None) -> L
     """
     import torch
     from torch.overrides import TorchFunctionMode
+
+    from hornbook.process import standard_defaults
 
     class SkipValues(TorchFunctionMode):
         """Skips what only sets values. On `meta` there are none, and torch would import its compiler
@@ -148,7 +182,7 @@ def build_on_meta(config: ModelConfig, vocab_size: int, end_id: int | None) -> L
             return (torch.empty if func is torch.randn else func)(*args, **(kwargs or {}))
 
     try:
-        with torch.device("meta"), SkipValues():
-            return build_model(config, vocab_size, end_id)
+        with standard_defaults(), torch.device("meta"), SkipValues():
+            return construct(config, vocab_size, end_id)
     except (RuntimeError, OverflowError, TypeError) as error:
         raise ConfigError(f"model: a model of these sizes cannot be built: {error}") from None

@@ -62,7 +62,9 @@ class Muon(torch.optim.AdamW):
         state = self.state[parameter]
         if "momentum" not in state:
             state["momentum"] = torch.zeros_like(parameter)
-            state["step"] = torch.zeros(())  # AdamW expects it when a state is loaded
+            state["step"] = torch.zeros(
+                (), dtype=torch.float32, device="cpu"
+            )  # AdamW expects it when a state is loaded
         buffer: Tensor = state["momentum"]
         return buffer
 

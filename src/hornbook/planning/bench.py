@@ -170,9 +170,10 @@ class Bench:
                 kept[storage.data_ptr()] = storage.nbytes()
             return tensor.detach()  # the tensor itself would keep its graph alive for good
 
-        generator = torch.Generator().manual_seed(0)
+        generator = torch.Generator("cpu").manual_seed(0)
         shape = (rows, plan.shape.row_length)
-        ids = torch.randint(model.vocab_size, shape, generator=generator).to(plan.device)
+        ids = torch.randint(model.vocab_size, shape, generator=generator, device="cpu")
+        ids = ids.to(plan.device)
         targets = ids if plan.shape.examples == "sequences" else ids[:, -1]
         with (
             preserve_rng_state(plan.device),

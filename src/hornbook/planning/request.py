@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from hornbook.arguments import mapping, path, plain, text
 from hornbook.config import Nested, read_settings
 from hornbook.errors import ConfigError
 from hornbook.optim.schedules import Segment
@@ -35,7 +37,7 @@ class Request:
 
 
 def read_request(
-    corpus: str | None = None,
+    corpus: str | Path | None = None,
     *,
     model: str | None = None,
     preset: str | Nested | None = None,
@@ -48,11 +50,14 @@ def read_request(
     settings: dotted fields, sections of fields, or both. Names of earlier versions are accepted, with
     a message. Raises ConfigError where one value is given twice.
     """
-    sections, messages = read_settings(settings or {})
-    arguments = [("model", "model.name", model), ("corpus", "data.corpus", corpus)]
+    sections, messages = read_settings(mapping(settings, "settings"))
+    arguments: list[tuple[str, str, Any]] = [
+        ("model", "model.name", None if model is None else text(model, "model")),
+        ("corpus", "data.corpus", None if corpus is None else path(corpus, "corpus")),
+    ]
     arguments += [(name, f"training.{name}", value) for name, value in training.items()]
     for argument, setting, value in arguments:
-        if value is not None:
+        if (value := plain(value)) is not None:
             section, name = setting.split(".")
             given = sections.setdefault(section, {}).setdefault(name, value)
             if str(given) != str(value):
@@ -64,6 +69,8 @@ def read_request(
         steps = segments[-1].total_steps
         sections.setdefault("training", {})["steps"] = steps
         messages.append(f"optim.paces: repeats the schedule of a timed run, {steps:,} steps")
+    if preset is not None and not isinstance(preset, str):
+        preset = dict(mapping(preset, "preset"))
     return Request(
         preset=preset, settings=sections, began=began, segments=segments, messages=tuple(messages)
     )  # fmt: skip

@@ -47,7 +47,7 @@ from hornbook.files import (
 )
 from hornbook.machine import alive
 from hornbook.models.base import LanguageModel
-from hornbook.models.registry import build_model, build_on_meta, parse_run_config
+from hornbook.models.registry import build_empty, build_on_meta, parse_run_config
 from hornbook.runs.commands import resume_command
 from hornbook.runs.schema import FORMAT, Facts, Record, Report, checked, migrated
 from hornbook.tokenizers import Tokenizer, load_tokenizer
@@ -120,7 +120,7 @@ class StoredRun:
             build_on_meta(*known).check_weights(header.tensors)
 
         weights = read_tensors(file, check)
-        model = build_model(*known)
+        model = build_empty(*known)
         try:
             model.load_weights(weights)
         except RunError as error:
@@ -318,6 +318,25 @@ def create(
         check_free(path)  # another process may have been faster
         raise not_written(path, error) from None
     return StoredRun(path, facts, config)
+
+
+def is_run(path: Path) -> bool:
+    """Whether there is a run, and no link to one."""
+    try:
+        StoredRun.load(path)
+    except RunError:
+        return False
+    return not path.is_symlink()
+
+
+def remove_run(path: Path) -> None:
+    """Removes a run directory. Raises RunError where it is none, or cannot be removed."""
+    if not is_run(path):
+        raise RunError(f"{path}: found no run, expected one to remove; remove it yourself")
+    try:
+        shutil.rmtree(path)
+    except OSError as error:
+        raise not_written(path, error) from None
 
 
 def _relative(corpus: str, run: Path) -> str:

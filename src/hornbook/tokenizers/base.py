@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from hornbook.files import write_json
 
 Ids = NDArray[np.integer[Any]]
 Unknown = Literal["error", "skip"]
+UNKNOWN: tuple[Unknown, ...] = get_args(Unknown)
 
 END = "<|endoftext|>"
 

@@ -54,7 +54,7 @@ def save_state(path: Path, step: OptimizerStep, state: TrainingState) -> None:
     if state.pending:
         tensors["pending"] = torch.stack([torch.stack(pair) for pair in state.pending])
     if state.folded[0]:
-        tensors["pending.folded"] = torch.tensor(state.folded, dtype=torch.float64)
+        tensors["pending.folded"] = torch.tensor(state.folded, dtype=torch.float64, device="cpu")
     position = {
         "step": state.step,
         "tokens": state.tokens,
@@ -226,8 +226,8 @@ def _load(
         for name, generator in _generators().items():
             if name in tensors or name == "rng.cpu":
                 generator.set_rng_state(tensors[name])
-        pairs = tensors.get("pending", torch.empty(0, 2))
-        folded = tensors.get("pending.folded", torch.zeros(3))
+        pairs = tensors.get("pending", torch.empty(0, 2, dtype=torch.float32, device="cpu"))
+        folded = tensors.get("pending.folded", torch.zeros(3, dtype=torch.float64, device="cpu"))
         if (
             pairs.shape[1:] != (2,)
             or folded.shape != (3,)

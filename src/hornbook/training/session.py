@@ -27,7 +27,16 @@ from hornbook.planning.request import Request
 from hornbook.planning.resolve import resolve
 from hornbook.planning.resume import plan_of_run
 from hornbook.planning.tuning import LARGE_PART, STATES_ON_DISK
-from hornbook.runs.directory import StoredRun, check_free, create, free_path, unfinished
+from hornbook.process import training_state
+from hornbook.runs.directory import (
+    StoredRun,
+    check_free,
+    create,
+    free_path,
+    is_run,
+    remove_run,
+    unfinished,
+)
 from hornbook.runs.lock import Lock
 from hornbook.tokenizers import Tokenizer
 from hornbook.training.callbacks.base import Callback
@@ -46,18 +55,25 @@ from hornbook.training.report import write_report
 from hornbook.training.restore import restore
 
 
+@training_state("train")
 def train(
-    request: Request, *, out: str | Path | None = None, callbacks: Sequence[Callback] = ()
+    request: Request,
+    *,
+    out: str | Path | None = None,
+    callbacks: Sequence[Callback] = (),
+    overwrite: bool = False,
 ) -> StoredRun:
     """Trains what was requested and returns its run.
 
-    out: the run directory to make; `runs/<corpus>-<model>` if left out. Seeds torch's global
-    generator. Raises ConfigError, DataError or RunError; Interrupted after the state was saved on
-    Ctrl-C.
+    out: the run directory to make; `runs/<corpus>-<model>` if left out. overwrite: an earlier run
+    there is removed when training begins. Seeds torch's global
+    generator. Raises ConfigError, DataError or RunError, the last also where another training runs
+    in this process; Interrupted after the state was saved on Ctrl-C.
     """
     if out is not None:
         out = user_path(out, ConfigError)
-        check_free(out)
+        if not (overwrite and is_run(out)):
+            check_free(out)
     plan = resolve(request)
     path, taken = (
         (out, None) if out else free_path(f"{plan.data.corpus.name}-{plan.config.model.name}")
@@ -72,11 +88,16 @@ def train(
         else:
             _check_disk(plan, path)
             counted, n_parameters = None, plan.shape.n_parameters
+        if overwrite and path.exists():
+            with Lock(path):  # nobody trains it
+                pass
+            remove_run(path)
         run = create(path, facts(plan, n_parameters), plan.config, plan.data.tokenizer)
         with Lock(path) as lock:
             return _train(plan, run, lock, callbacks, counted)
 
 
+@training_state("resume")
 def resume(
     path: str | Path,
     *,

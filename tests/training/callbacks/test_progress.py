@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from hornbook.cli.progress import PLAIN_EVERY, Progress
 from hornbook.planning.request import read_request
 from hornbook.planning.resolve import resolve
 from hornbook.training.callbacks.base import Callback
+from hornbook.training.callbacks.progress import PLAIN_EVERY, Progress
 from tests.training.helpers import Clock, small
 
 RUN: Any = SimpleNamespace(path=Path("runs/words-gpt"))

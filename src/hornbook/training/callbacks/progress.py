@@ -1,4 +1,4 @@
-"""Progress on stderr: a bar on a terminal, plain lines elsewhere."""
+"""Progress: a bar on a terminal, plain lines elsewhere; on stderr, in a notebook on stdout."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hornbook.cli.common import visible
+from hornbook.arguments import several
+from hornbook.errors import ConfigError, in_terminal
 from hornbook.planning.describe import describe
+from hornbook.spelling import for_python
 from hornbook.training.callbacks.base import Callback
+from hornbook.visible import visible
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -40,14 +43,14 @@ class Progress(Callback):
         for what, how in describe(plan):
             if self.brief and what != "model":
                 continue
-            self.say(f"{what:>13}  {how}")
+            self.say(_spelled(f"{what:>13}  {how}"))
 
     def on_start(self, run: StoredRun, step: int, total_steps: int) -> None:
         """Opens the bar."""
         self.steps, self.first, self.begin = total_steps, step, self.now()
         if not self.brief:
             self.say(f"{'run':>13}  {run.path}" + (f", from step {step} on" if step else ""))
-        if not sys.stderr.isatty():
+        if in_notebook() or not _is_terminal():
             return
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -95,7 +98,7 @@ class Progress(Callback):
 
     def on_message(self, message: str) -> None:
         """A message of the loop."""
-        self.say(message)
+        self.say(_spelled(message))
 
     def close(self) -> None:
         """Closes the bar."""
@@ -108,7 +111,8 @@ class Progress(Callback):
         if self.bar is not None:
             self.bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
         else:
-            print(line, file=sys.stderr, flush=True)
+            # a notebook shows what comes on stderr as if it had failed
+            print(line, file=sys.stdout if in_notebook() else sys.stderr, flush=True)
 
     def _time_left(self, step: int) -> str:
         done = step - self.first
@@ -117,3 +121,38 @@ class Progress(Callback):
         seconds = (self.now() - self.begin) / done * (self.steps - step)
         minutes, seconds = divmod(round(seconds), 60)
         return f"  {minutes}:{seconds:02d} left"
+
+
+def with_progress(
+    callbacks: Sequence[Callback] | Callback, wanted: bool | None, *, brief: bool = False
+) -> Sequence[Callback]:
+    """The callbacks of a user and, unless there is one among them, one that shows progress."""
+    found = [callbacks] if isinstance(callbacks, Callback) else several(callbacks, "callbacks")
+    for i, callback in enumerate(found):
+        if not isinstance(callback, Callback):
+            raise ConfigError(
+                f"callbacks[{i}]: found {callback!r}, expected an instance of hornbook.Callback"
+            )
+    if any(isinstance(callback, Progress) for callback in found):
+        return found
+    shown = shown_by_default() if wanted is None else wanted
+    return [Progress(brief=brief), *found] if shown else found
+
+
+def shown_by_default() -> bool:
+    """Whether somebody is watching: on a terminal, or in a notebook."""
+    return in_notebook() or _is_terminal()
+
+
+def in_notebook() -> bool:
+    """Whether this is the kernel of a notebook, such as Jupyter's."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return getattr(shell, "kernel", None) is not None
+
+
+def _is_terminal() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
+def _spelled(message: str) -> str:
+    return message if in_terminal.get() else for_python(message)

@@ -1,0 +1,198 @@
+"""`Run`: a trained model to evaluate, score, sample and inspect. What `hornbook.train` returns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from hornbook import arguments
+from hornbook.data.corpus import Corpus
+from hornbook.generate import Sample, Sampling, make_generator, sample, stream
+from hornbook.generate.decoder import prompt_ids
+from hornbook.metrics.loss import Evaluation, Score, evaluate, score
+from hornbook.metrics.text_index import TextIndex
+from hornbook.metrics.typicality import HeldOutTexts
+from hornbook.process import standard_defaults
+from hornbook.runs.directory import StoredRun
+from hornbook.spelling import speaks_python
+from hornbook.table import TableOf
+from hornbook.tokenizers.base import UNKNOWN, Unknown
+
+if TYPE_CHECKING:  # loaded where it is used: matplotlib is slow to import
+    from hornbook.figures.page import Inspection
+
+
+class Run(StoredRun):
+    """A trained model with its tokenizer, settings, log and report. See `hornbook.load`."""
+
+    @classmethod
+    def of(cls, run: StoredRun) -> Run:
+        """A stored run with the methods of this class."""
+        return cls(run.path, run.facts, run.config)
+
+    @speaks_python
+    @standard_defaults()
+    def evaluate(
+        self,
+        split: str = "val",
+        *,
+        corpus: str | Path | Corpus | None = None,
+        encoding: str | None = None,
+        unknown: Unknown = "error",
+    ) -> Evaluation:
+        """The loss over a whole part (train, val, test) or another text, every token once.
+
+        encoding: of the other text; detected from it if left out (`StoredRun.other_text`).
+        """
+        split = arguments.choice(split, "split", ("train", "val", "test"))
+        unknown = arguments.choice(unknown, "unknown", UNKNOWN)
+        if corpus is not None and not isinstance(corpus, Corpus):
+            corpus = arguments.path(corpus, "corpus")
+        part = self.part(split, corpus=corpus, encoding=encoding, unknown=unknown)
+        return evaluate(self.model, part)
+
+    @speaks_python
+    @standard_defaults()
+    def score(self, texts: str | Iterable[str], *, unknown: Unknown = "error") -> TableOf[Score]:
+        """How surprising the model finds each text (`metrics.loss.Score`); printed as a table.
+
+        texts: one text, or any iterable of them: a list, a pandas Series, a generator.
+        Raises ConfigError that names the first that is no text.
+        """
+        found = arguments.texts(texts, "texts")
+        unknown = arguments.choice(unknown, "unknown", UNKNOWN)
+        return TableOf(score(self.model, self.tokenizer, found, unknown=unknown))
+
+    @speaks_python
+    def encode(self, text: str, *, unknown: Unknown = "error") -> Tensor:
+        """The ids of a text as the model reads them, (1, T) int64, after the id that starts a document:
+        `run.model(run.encode("emma"))` are the logits of each position."""
+        text = arguments.text(text, "text")
+        ids = prompt_ids(self.tokenizer, text, arguments.choice(unknown, "unknown", UNKNOWN))
+        return torch.tensor([ids], dtype=torch.int64, device=self.model.device)
+
+    @cached_property
+    def held_out_texts(self) -> HeldOutTexts | None:
+        """The losses of held-out texts, whose `percentile(score)` says how typical a text is.
+
+        None where the report has none: an earlier version trained the run, or it is not finished.
+        """
+        texts = self.report.get("held_out_texts")
+        return None if texts is None else HeldOutTexts.from_json(texts)
+
+    @speaks_python
+    @standard_defaults()
+    def sample(
+        self,
+        n: int = 1,
+        *,
+        prompt: str = "",
+        max_tokens: int = 500,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        min_p: float | None = None,
+        stop: str | Iterable[str] = (),
+        seed: int | torch.Generator | None = None,
+        unknown: Unknown = "error",
+    ) -> TableOf[Sample]:
+        """n samples (`generate.sample`); the same seed gives the same samples. Printed as a table.
+
+        stop: one text, or several; a sample ends before the first of them.
+        seed: a generator draws other samples at each call; None draws from a fresh one.
+        """
+        samples = sample(
+            self.model,
+            self.tokenizer,
+            n=arguments.integer(n, "n"),
+            prompt=arguments.text(prompt, "prompt"),
+            max_tokens=arguments.integer(max_tokens, "max_tokens"),
+            sampling=_sampling(temperature, top_k, top_p, min_p),
+            stop=arguments.texts(stop, "stop"),
+            generator=_generator(seed),
+            unknown=arguments.choice(unknown, "unknown", UNKNOWN),
+        )
+        return TableOf(samples)
+
+    @speaks_python
+    def stream(
+        self,
+        *,
+        prompt: str = "",
+        max_tokens: int = 500,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        min_p: float | None = None,
+        stop: str | Iterable[str] = (),
+        seed: int | torch.Generator | None = None,
+        unknown: Unknown = "error",
+    ) -> Iterator[str]:
+        """The text of `sample(1)` with the same options, piece by piece, without the prompt."""
+        return stream(
+            self.model,
+            self.tokenizer,
+            prompt=arguments.text(prompt, "prompt"),
+            max_tokens=arguments.integer(max_tokens, "max_tokens"),
+            sampling=_sampling(temperature, top_k, top_p, min_p),
+            stop=arguments.texts(stop, "stop"),
+            generator=_generator(seed),
+            unknown=arguments.choice(unknown, "unknown", UNKNOWN),
+        )
+
+    @speaks_python
+    @standard_defaults()
+    def mark_copies(self, texts: str | Iterable[str]) -> list[bool]:
+        """Whether each text is a training document, or appears in the training part of a stream.
+
+        texts: as for `score`. Raises DataError where the corpus is gone or has changed.
+        """
+        return [text in self._text_index for text in arguments.texts(texts, "texts")]
+
+    @cached_property
+    def _text_index(self) -> TextIndex:
+        return TextIndex(self.split())
+
+    @speaks_python
+    @standard_defaults()
+    def inspect(
+        self,
+        folder: str | Path | None = None,
+        *,
+        text: str | None = None,
+        on_message: Callable[[str], None] = lambda line: None,
+    ) -> Inspection:
+        """Draws every figure that applies and a page with all of them (`figures.page.inspect`)."""
+        from hornbook.figures.page import inspect
+
+        where = None if folder is None else Path(arguments.path(folder, "folder"))
+        text = None if text is None else arguments.text(text, "text")
+        return inspect(self, where, text, on_message)
+
+    def _repr_html_(self) -> str:
+        from hornbook.figures.page import summary
+
+        return summary(self)
+
+
+def _sampling(
+    temperature: float, top_k: int | None, top_p: float | None, min_p: float | None
+) -> Sampling:
+    return Sampling(
+        temperature=arguments.number(temperature, "temperature"),
+        top_k=None if top_k is None else arguments.integer(top_k, "top_k"),
+        top_p=None if top_p is None else arguments.number(top_p, "top_p"),
+        min_p=None if min_p is None else arguments.number(min_p, "min_p"),
+    )
+
+
+def _generator(seed: int | torch.Generator | None) -> torch.Generator:
+    """seed: a generator is used as it is."""
+    if isinstance(seed, torch.Generator):
+        return seed
+    return make_generator(None if seed is None else arguments.integer(seed, "seed"))

@@ -1,0 +1,134 @@
+"""Messages for a terminal and for Python: `--training.batch-size 8` or `settings={...}`.
+
+Everything below the API writes options as they are typed in a terminal. Where a program calls the API,
+its errors are written anew when they leave it, in arguments of Python. The command line calls the same
+API, and says that it reads messages as they are.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+from hornbook.config.sections import all_fields
+from hornbook.errors import HornbookError, in_terminal
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# what is an argument of its own in Python; any other field of the settings is given in `settings`
+ARGUMENTS = (
+    "corpus",
+    "model",
+    "preset",
+    "steps",
+    "epochs",
+    "seed",
+    "device",
+    "precision",
+    "minutes",
+)
+SHORT = {
+    "lr": "optim.learning_rate",
+    "layers": "model.n_layer",
+    "context_length": "model.context_length",
+    "block_size": "model.context_length",
+}
+FLAG = r"--[a-z][a-z0-9_-]*(?:\.[a-z][a-z0-9_-]*)?"
+# a number, or a word that ends a phrase: in "--reference is exact" there is none
+VALUE = r"[0-9.]+(?:e[+-]?[0-9]+)?(?=[\s,;)`]|\.\s|\.?$)|[a-z0-9_]+(?=[),;`]|\.?$)"
+OPTION = re.compile(  # alone: in brackets; not after a letter or a quotation mark
+    rf"(?P<alone>\((?={FLAG}\)))?(?<![^\s(`])(?P<flag>{FLAG})(?:[ =](?P<value>{VALUE}))?", re.M
+)
+RESUME = re.compile(
+    r"hornbook train --resume (?P<run>'[^']*'(?:\"'\"'[^']*')*|[^\s,;)]+)"
+    rf"(?P<options>(?: {FLAG} [^\s,;)]+)*)"
+)
+
+TRUTHS = {f"{section}.{name}" for section, name, field in all_fields() if field.annotation is bool}
+
+
+def speaks_python(function: Callable[P, R]) -> Callable[P, R]:
+    """The function, whose errors speak of Python's arguments unless a terminal reads them."""
+
+    @wraps(function)
+    def translated(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except (HornbookError, KeyboardInterrupt) as error:
+            if not in_terminal.get() and error.args and isinstance(error.args[0], str):
+                error.args = (for_python(error.args[0]), *error.args[1:])
+            raise
+
+    return translated
+
+
+def for_python(message: str) -> str:
+    """A message with options of the command line as arguments of Python.
+
+    >>> for_python("give another directory (--out), or --optim.learning-rate 0.001")
+    "give another directory (out=...), or settings={'optim.learning_rate': 0.001}"
+    >>> for_python("hornbook train --resume runs/names --steps 300")
+    "hornbook.resume('runs/names', steps=300)"
+    """
+    message = RESUME.sub(_call, message)
+    message = OPTION.sub(_option, message).replace("} settings={", ", ")
+    message = message.replace("the same command with another out", "the same call with another out")
+    message = re.sub(r"`hornbook (mix|ladder|train)\b[^`]*`", r"hornbook.\1", message)
+    return re.sub(r"^RUN: ", "runs: ", message)
+
+
+def _call(found: re.Match[str]) -> str:
+    words = shlex.split(found["options"])
+    arguments, settings = [repr(shlex.split(found["run"])[0])], []
+    for flag, value in zip(words[::2], words[1::2], strict=True):
+        name, argument = _setting(flag)
+        if argument:
+            arguments.append(f"{name}={_literal(value)}")
+        else:
+            settings.append(f"{name!r}: {_literal(value)}")
+    if settings:
+        arguments.append(f"settings={{{', '.join(settings)}}}")
+    return f"hornbook.resume({', '.join(arguments)})"
+
+
+def _option(found: re.Match[str]) -> str:
+    (name, argument), value = _setting(found["flag"]), found["value"]
+    if value is None and name in TRUTHS:
+        value = "true"
+    if argument:
+        text = f"{name}={_literal(value)}" if value else f"{name}=..." if found["alone"] else name
+    else:
+        text = name if value is None else f"settings={{{name!r}: {_literal(value)}}}"
+    return (found["alone"] or "") + text
+
+
+def _setting(flag: str) -> tuple[str, bool]:
+    """The name of an option in Python, and whether it is an argument rather than a setting."""
+    name = flag.removeprefix("--").replace("-", "_")
+    name = SHORT.get(name, name)
+    section, dot, field = name.partition(".")
+    if dot:
+        alone = {"model.name": "model", "data.corpus": "corpus"}.get(name)
+        if section == "training" and field in ARGUMENTS:
+            alone = field
+        return (alone, True) if alone else (name, False)
+    if name not in ARGUMENTS:
+        for section, field, _ in all_fields():
+            if field == name and section != "model":
+                return f"{section}.{field}", False
+    return name, True
+
+
+def _literal(value: Any) -> str:
+    """A value of the command line as Python."""
+    if value in ("yes", "true", "no", "false"):
+        return str(value in ("yes", "true"))
+    try:
+        float(value)
+    except ValueError:
+        return repr(value)
+    return str(value)
