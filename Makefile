@@ -4,7 +4,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --constraint constraints.txt
 
 .PHONY: demo test fast lint types bench fuzz clean
 
@@ -35,12 +35,14 @@ bench: $(VENV)/.ready-dev
 # torch first: what comes after it would otherwise choose its version
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("hornbook needs Python 3.11 or newer" if sys.version_info < (3, 11) else 0)'
+	@echo 'Setting up $(VENV), once: a few minutes, most of them for PyTorch.'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) torch
 	$(PIP) --editable .
 	touch $@
 
 $(VENV)/.ready-dev: $(VENV)/.ready
+	@echo 'Installing what the tests need.'
 	$(PIP) --editable '.[dev]'
 	touch $@
 

@@ -73,6 +73,7 @@ def main(picture: Path) -> None:
                 f"{head_size:9d}  {word:6}  {variance:9.2f}  {largest:14.2f}  {entropy:7.2f}"
                 f"  {gradient:8.3f}"
             )
+    sys.stdout.flush()  # the picture takes a few seconds
     picture.write_bytes(draw().png())
     print(picture)
 

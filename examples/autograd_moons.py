@@ -27,6 +27,8 @@ def train(steps: int = 200) -> tuple[MLP, float]:
         return hinge([model(x) for x in points], labels) + 1e-4 * decay
 
     for k in range(steps):
+        if k % 20 == 0:
+            print(f"step {k} / {steps} ...", file=sys.stderr, flush=True)
         optimizer.lr = 0.2 * (1 - 0.9 * k / steps)
         loss = loss_of(points, labels)
         optimizer.zero_grad()

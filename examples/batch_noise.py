@@ -66,15 +66,22 @@ def draw(lines: dict[str, list[float]]) -> style.Figure:
     return figure
 
 
+def say(what: str) -> None:
+    """What is being computed, on stderr: it takes a few seconds."""
+    print(f"{what} ...", file=sys.stderr, flush=True)
+
+
 def main(picture: Path, steps: int = 500, batches: int = 40) -> dict[str, list[float]]:
     config = DataConfig(corpus="names")
     corpus = load_corpus(config)
     tokenizer = build_tokenizer("char", corpus.text, documents=True)
     part = split_corpus(corpus, config, tokenizer).part("train", tokenizer)
+    say(f"gradients of {batches} batches of each size")
     torch.manual_seed(1337)
     model = build_model(model_config({"name": "mlp"}), tokenizer.vocab_size, tokenizer.end_id)
     lines = {"at the first step": noise(model, part, batches)}
     training = WindowBatches(part, 3, Draw(batch_size=32, seed=0))
+    say(f"{steps} steps, then the same again")
     for step in range(steps):
         gradient(model, *training.batch(step))
         with torch.no_grad():

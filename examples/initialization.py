@@ -108,6 +108,7 @@ def main(picture: Path) -> None:
         print(f"  {judge_activations(probes[name].activations, first=True).text}")
         growth = backward_growth(probes[name])[0]
         print(f"  gradients at layer 1 are {growth:.2g} times those at layer 5")
+    sys.stdout.flush()  # the picture takes a few seconds
     picture.write_bytes(draw(probes).png())
     print(f"\n{picture}")
 

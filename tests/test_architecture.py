@@ -21,7 +21,7 @@ LAYERS = (
     "__main__", "cli", "__init__", "api", "run", "experiments", "figures", "training", "planning",
     "engine", "runs", "metrics", "generate", "kernels", "optim", "models", "layers", "data",
     "tokenizers", "spelling", "config", "files", "process", "arguments", "table", "machine", "autograd",
-    "errors", "visible", "version",
+    "errors", "stages", "visible", "version",
 )  # fmt: skip
 
 

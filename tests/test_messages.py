@@ -23,11 +23,13 @@ import pytest
 from torch import Tensor
 
 from hornbook.api import Run
+from hornbook.cli import VERBS
 from hornbook.cli.main import main
 from hornbook.engine.step import OptimizerStep
 from hornbook.files import not_written
 from hornbook.runs.schema import FORMAT
 from hornbook.training import checkpoint
+from tests.cli.common import parser_of
 
 Write = Callable[[str, bytes | str], Path]
 
@@ -260,8 +262,10 @@ MESSAGES = [
             spoil=written("log.jsonl", "[1]\n")),
     Message("show {copy}", 1, "report.json", "damaged: found list", "expected an object",
             spoil=written("report.json", "[]")),
-    Message("eval {copy}", 1, "names", "has changed since this run was trained on it", "was 0000",
-            spoil=other_corpus),
+    *(Message(line, 1, "names", "has changed since this run was trained on it", "was 0000",
+              do, other_corpus)
+      for line, do in (
+          ("eval {copy}", "--corpus FILE"), ("sample {copy} --new-only", "beside the run"))),
     *(Message(line, 1, place, found, "expected a path", "This run was trained on it",
               spoil=setting("data", corpus=corpus))
       for line in ("eval {copy}", "train --resume {copy} --steps 40")
@@ -280,14 +284,52 @@ MESSAGES = [
             "with its own settings", "leave it out"),
     Message("train --resume {run} --model.n-layer 3", 2, "model.n_layer", "beside --resume",
             "with its own settings", "--steps"),
-    Message("train --resume {copy} --steps 5", 2, "steps", "found 5", "30 steps are done",
+    Message("train --resume {copy} --steps 5", 2, "steps", "found 5", "fewer than the 30 steps",
             "give 30 or more"),
-    Message("train --resume {copy}", 1, "last/state-", "damaged: cut off", spoil=all_states),
-    Message("train --resume {copy}", 1, "last/state.json", "found no state to resume from",
+    Message("train more.txt --resume {run}", 2, "data.corpus", "found it beside --resume",
+            "continues on its own text", "train a new run on both texts in one file"),
+    Message("train names --name x --out y", 2, "--name", "found it beside --out", do="give one"),
+    Message("train names --name a/b", 2, "--name", "found 'a/b'", "expected a name", "--out"),
+    Message("train --resume {run} --name x", 2, "--name", "found it beside --resume", do="leave it"),
+    Message("train --config {run}/report.json", 1, "report.json", "found no config.json",
+            "expected a run directory or a TOML file"),
+    # options, and words that look like some
+    Message("sample {run} --prompt -x", 2, "--prompt", "found no value", "expected one", "--prompt=-x"),
+    Message("sample {run} --stop --", 2, "--stop", "found no value", "expected one", "--stop=--"),
+    Message("score {run} -x", 2, "-x", "no such option", "a text that begins with '-'", "-- -x"),
+    Message("show {dir} {dir}/none", 1, "2 paths", "found no run"),
+    Message("runs {dir}/none", 1, "none", "found nothing", "expected a directory of runs"),
+    Message("runs --yes", 2, "--yes", "found it without --remove", do="name a run"),
+    Message("presets notes-gtp", 2, "preset", "'notes-gtp'", "no such preset", "did you mean"),
+    Message("train --resume {copy} --steps 40", 1, "last/state-", "damaged: cut off", spoil=all_states),
+    Message("train --resume {copy} --steps 40", 1, "last/state.json", "found no state to resume from",
             spoil=lambda run: shutil.rmtree(run / "last")),
     Message("train --resume {copy}", 1, "{copy}", "process 77 on there (since noon",
             "is training it", "wait until it has ended", lock),
 ]  # fmt: skip
+
+
+PLURAL = re.compile(
+    r"(?<![\d.,])1 (\w+ )?(bytes|characters|documents|evaluations|lines|minutes|runs|steps|tokens)\b"
+)
+
+
+def advised(verb: str, said: str) -> list[tuple[str, str]]:
+    """The options that a message of a verb names, each with the verb that it names them of.
+
+    >>> advised("eval", "give --split, or hornbook train --resume x --steps 3; or --json")
+    [('train', '--resume'), ('train', '--steps'), ('eval', '--split'), ('eval', '--json')]
+    """
+    flag, command = r"(?<![-\w])--[a-z][-.\w]*", r"hornbook ([-a-z]+)([^\n;)]*)"
+    told = "no such option|found no value|invalid choice"  # what was typed is no advice
+    if re.search(told, said):
+        said = re.sub(flag, "", said, count=2)
+    of_commands = [
+        (other, name)
+        for other, words in re.findall(command, said)
+        for name in re.findall(flag, words)
+    ]
+    return of_commands + [(verb, name) for name in re.findall(flag, re.sub(command, "", said))]
 
 
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda m: f"{m.line} {m.found}")
@@ -322,6 +364,9 @@ def test_a_message_says_place_found_expected_and_what_to_do(
     for part in ("place", "found", "expected", "do"):
         assert getattr(message, part).format(**places) in said, f"{part}: {said}"
     assert "Traceback" not in err
+    assert not PLURAL.search(said), said
+    for verb, flag in advised(words[0], said):
+        assert verb not in VERBS or parser_of(verb).has(flag), f"{verb} has no {flag}: {said}"
     assert not re.search(r"\bNone\b|Errno|<class|object at 0x", said), said
 
 

@@ -81,7 +81,7 @@ def flags() -> dict[str, set[str]]:
         for section, name, _ in all_fields(config_class(model))
         for flag in flags_of(f"{section}.{name}")
     }
-    for verb in ("train", "ladder", "lr-find"):
+    for verb in ("train", "ladder", "lr-find", "sweep"):
         found[verb] |= settings
     return found
 

@@ -43,6 +43,7 @@ def train(
     model: str | None = None,
     preset: str | Nested | None = None,
     steps: int | None = None,
+    epochs: float | None = None,
     seed: int | None = None,
     out: str | Path | None = None,
     device: str | None = None,
@@ -58,6 +59,7 @@ def train(
 
     preset: a name, or sections of fields in place of one.
     settings: dotted fields, such as `{"model.n_layer": 4}`, or sections of fields, as in TOML.
+    epochs: passes through the training part, in place of steps.
     minutes: a time budget: training ends after so many, and chooses size, context, batch and steps
         for it, unless they are requested. Counted from `began` (time.monotonic()), by default from
         this call.
@@ -70,8 +72,8 @@ def train(
     """
     where = None if out is None else arguments.path(out, "out")
     request = read_request(
-        corpus, model=model, preset=preset, settings=settings, began=began, steps=steps, seed=seed,
-        device=device, precision=precision, minutes=minutes,
+        corpus, model=model, preset=preset, settings=settings, began=began, steps=steps,
+        epochs=epochs, seed=seed, device=device, precision=precision, minutes=minutes,
     )  # fmt: skip
     shown = with_progress(callbacks, progress)
     try:

@@ -7,7 +7,7 @@ it and exits with `exit_code`; a traceback means a bug in hornbook.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -67,14 +67,31 @@ def legible(message: str) -> str:
     return "\n".join(lines)
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
+def did_you_mean(word: str, known: Iterable[str], others: Mapping[str, str] | None = None) -> str:
     """`"; did you mean 'gpt2'?"` for the closest known word, else the list of known words.
+
+    others: what is known under another name elsewhere, by that name in lower case.
 
     >>> did_you_mean("gtp2", ["gpt2", "ngram"])
     "; did you mean 'gpt2'?"
+    >>> did_you_mean("Transformer", ["gpt2", "ngram"], {"transformer": "gpt2"})
+    "; did you mean 'gpt2'?"
     """
-    choices = list(known)
-    near = difflib.get_close_matches(word, choices, n=1, cutoff=0.6)
+    choices, lower = list(known), word.lower()
+    if (meant := (others or {}).get(lower)) is not None:
+        return f"; did you mean {meant!r}?"
+    by_lower = {choice.lower(): choice for choice in choices}
+    near = difflib.get_close_matches(lower, by_lower, n=1, cutoff=0.6)
     if near:
-        return f"; did you mean {near[0]!r}?"
+        return f"; did you mean {by_lower[near[0]]!r}?"
     return f"; known: {', '.join(choices)}" if choices else ""
+
+
+def counted(n: float, noun: str, plural: str = "") -> str:
+    """A number with its noun in the singular or the plural.
+
+    >>> counted(1, "token"), counted(1200, "token"), counted(2, "pass", "passes")
+    ('1 token', '1,200 tokens', '2 passes')
+    """
+    number = f"{n:,}" if isinstance(n, int) else f"{n:g}"
+    return f"{number} {noun if n == 1 else plural or noun + 's'}"

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 
+from hornbook.cli.common import Parser
 from hornbook.cli.main import main
 
 Cap = pytest.CaptureFixture[str]
@@ -24,3 +27,23 @@ def run(capsys: Cap, *arguments: str | Path) -> tuple[int, str, str]:
     code = main([str(argument) for argument in arguments])
     captured = capsys.readouterr()
     return code, captured.out, captured.err
+
+
+class CaughtError(Exception):
+    """Carries the parser of a verb out of it."""
+
+
+@cache
+def parser_of(verb: str) -> Parser:
+    """The parser of a verb, with all its options."""
+
+    def catch(self: Parser, *_: Any) -> NoReturn:
+        raise CaughtError(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Parser, "parse_args", catch)
+        with pytest.raises(CaughtError) as caught:
+            main([verb])
+    (parser,) = caught.value.args
+    assert isinstance(parser, Parser)
+    return parser

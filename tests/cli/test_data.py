@@ -36,7 +36,7 @@ def test_a_corpus_of_documents_is_described(capsys: Cap, write: Write) -> None:
     assert "3 to 6 characters, median 4" in out
     assert "9 characters: aeilmovzë" in out
     assert "LATIN SMALL LETTER E WITH DIAERESIS" in out
-    assert "1 blank lines left out" in out
+    assert "1 blank line left out" in out
 
 
 def test_a_stream_is_described_as_json(capsys: Cap, write: Write) -> None:

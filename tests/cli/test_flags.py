@@ -95,7 +95,9 @@ def test_a_setting_that_is_given_twice_is_an_error_unless_it_is_the_same() -> No
     ("flag", "near"),
     [("--step", "--steps"), ("--n-layer", "--layers"), ("--dropout", "--model.dropout"),
      ("--weight-decay", "--optim.weight-decay"), ("--plain", "--reference"), ("--presets", "--preset"),
-     ("--n-embed", "--model.n-embd"), ("--xyzzy", None)],
+     ("--n-embed", "--model.n-embd"), ("--xyzzy", None), ("--max-iters", "--steps"),
+     ("--num-epochs", "--epochs"), ("--seq-len", "--context-length"),
+     ("--optimizer", "--optim.name"), ("--checkpoint", None)],
 )  # fmt: skip
 def test_an_unknown_flag_suggests_the_nearest_of_all_settings(flag: str, near: str | None) -> None:
     parser = SettingsParser("train")
@@ -200,3 +202,42 @@ def test_the_help_says_what_a_default_depends_on(
     assert "(default: chosen from the text)" in text
     assert "(default: chosen by measurement)" in text
     assert "--model.activation relu|gelu" in help_of(capsys, "--model", "gpt2")
+
+
+@pytest.mark.parametrize(
+    "flag", ["--lr", "--batch-size", "--epochs", "--context-length", "--layers"]
+)
+def test_what_people_type_first_is_a_flag(flag: str) -> None:
+    _, settings = SettingsParser("train").read([flag, "2"])
+    assert [value for fields in settings.values() for value in fields.values()] == [2]
+
+
+@pytest.mark.parametrize(
+    ("line", "parts"),
+    [
+        ("train bigram", "'bigram', which is a model, expected a text: hornbook train names --model"),
+        ("lr-find mlp", "hornbook lr-find names --model mlp"),
+        ("ladder gpt", "hornbook ladder names --rungs gpt"),
+        ("train notes-mlp", "a preset, expected a text: hornbook train names --preset notes-mlp"),
+        ("train names mlp", "found a model after CORPUS, expected an option: --model mlp"),
+        ("train names notes-mlp", "expected an option: --preset notes-mlp"),
+        ("train {run}", "a run, expected a text; to train it further: hornbook train --resume"),
+        ("train {text} {text}", "found 2 texts, expected one file; join them into one first (cat"),
+        ("lr-find {text} {text} {text}", "found 3 texts, expected one file"),
+        ("train names more.txt", "more.txt: found one argument too many; hornbook train takes one"),
+        ("train --model transformer", "did you mean 'gpt'"),
+        ("train --model GPT", "did you mean 'gpt'"),
+        ("models n-gram", "did you mean 'ngram'"),
+        ("models batchnorm", "give the preset 'notes-mlp-bn' instead"),
+        ("train --model notes-wavenet", "give the preset 'notes-wavenet' instead"),
+        ("train --preset batchnorm", "did you mean 'notes-mlp-bn'"),
+        ("train --preset mlp", "mlp is a model, and its defaults need no preset"),
+    ],
+)  # fmt: skip
+def test_what_is_typed_in_the_wrong_place_is_recognized(
+    line: str, parts: str, capsys: Cap, write: Write, names_run: hornbook.Run
+) -> None:
+    text = write("a.txt", "a text\n")
+    code, _, err = run(capsys, *line.format(run=names_run.path, text=text).split())
+    assert code == 2
+    assert parts in err

@@ -25,6 +25,19 @@ COMMANDS = {  # of every verb that has --json; {run} and {text} are filled in
     "ladder": ["ladder", "{text}", "--rungs", "counts-2,bow", "--out", "{ladder}", *SMALL],
     "lr-find": ["lr-find", "{text}", "--model", "bigram", "--sweep-steps", "20"],
     "data": ["data", "{text}"],
+    "runs": ["runs", "{folder}"],
+    "sweep": [
+        "sweep",
+        "{text}",
+        "--model",
+        "bigram",
+        "--lr",
+        "0.1,0.2",
+        "--steps",
+        "2",
+        "--out",
+        "{ladder}",
+    ],
 }
 
 
@@ -37,7 +50,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for name, order in (("ré", "2"), ("other", "3")):
         words = ["train", str(text), "--model", "ngram", "--model.order", order, "--kind"]
         assert main([*words, "documents", "--out", str(folder / name)]) == 0
-    return {"run": folder / "ré", "other": folder / "other", "text": text}
+    return {"folder": folder, "run": folder / "ré", "other": folder / "other", "text": text}
 
 
 def test_every_verb_with_json_is_tried(capsys: Cap) -> None:

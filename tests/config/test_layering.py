@@ -67,3 +67,14 @@ def test_an_unknown_section_of_fields_is_refused(tmp_path: Path) -> None:
     (tmp_path / "c.toml").write_text("training = 1\n")
     with pytest.raises(ConfigError, match=r"training is a section; write \[training\]"):
         read_toml(tmp_path / "c.toml")
+
+
+def test_the_later_way_to_say_how_long_replaces_the_earlier() -> None:
+    lower = {"training": {"steps": 9, "seed": 1}, "optim": {"paces": [[0, 0, 9]], "beta1": 0.5}}
+    for name in ("steps", "epochs", "minutes"):
+        found = layering.override(lower, {"training": {name: 2}})
+        assert found == {"training": {name: 2, "seed": 1}, "optim": {"beta1": 0.5}}
+    assert layering.override(lower, {"training": {"seed": 3}}) == merge(
+        lower, {"training": {"seed": 3}}
+    )
+    assert lower["training"]["steps"] == 9

@@ -19,7 +19,7 @@ GAME = " ".join(f"{i}. e4 e5 Nf3 Nc6" for i in range(1, 20))
         (POEM, "stream", "too few for a list"),
         ("def f(x):\n    return x\n" * 50, "stream", "indented"),
         ("First Citizen:\nSpeak, speak.\n\n" * 200, "stream", "blank"),
-        ("one long line " * 1000, "stream", "1 lines of 13999 characters"),
+        ("one long line " * 1000, "stream", "1 line of 13,999 characters"),
         ("", "stream", ""),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -104,3 +105,12 @@ def test_the_schedule_of_a_repeated_run_is_a_fact(words_file: Path) -> None:
     settings = merge({"model": TINY_GPT["model"]}, {"optim": {"paces": paces}})
     plan = plan_of(words_file, settings)
     assert facts(plan, plan.shape.n_parameters)["schedule"] == paces
+
+
+def test_one_of_anything_is_singular(words_file: Path) -> None:
+    settings: Nested = {"model": {"name": "bigram"}, "training": {"steps": 1, "batch_size": 1}}
+    lines = dict(describe(plan_of(words_file, settings)))
+    assert lines["context"].startswith("1 token")
+    assert lines["batch"].startswith("1 window ")
+    assert lines["row length"].startswith("1 token")
+    assert not re.search(r"\b1 (tokens|windows|steps)\b", " ".join(lines.values()))

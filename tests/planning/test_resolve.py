@@ -212,3 +212,31 @@ def test_a_requested_device_that_is_not_there_is_refused(words_file: Path) -> No
         pytest.skip("this machine has a GPU")
     with pytest.raises(ConfigError, match=r"training.device: found 'cuda'"):
         plan_of(words_file, device="cuda")
+
+
+@pytest.mark.parametrize("settings", [TINY_GPT, TINY_MLP], ids=["sequences", "windows"])
+@pytest.mark.parametrize("epochs", [1, 2.5, 40])
+def test_epochs_are_passes_through_the_training_part(
+    epochs: float, settings: Nested, words_file: Path
+) -> None:
+    """The last step of the last pass is made, and none after it; a small text is no exception."""
+    training = {"batch_size": settings["training"]["batch_size"], "epochs": epochs}
+    plan = plan_of(words_file, {"model": settings["model"], "training": training})
+    assert plan.config.training.epochs == epochs
+    batches = plan.build_batches()
+    steps = plan.schedule.total_steps
+    assert steps == plan.config.training.steps
+    assert (steps - 1) * batches.batch_size < epochs * batches.items_per_epoch
+    assert epochs * batches.items_per_epoch <= steps * batches.batch_size
+    assert "through the training part" in plan.decisions["training.steps"].reason
+
+
+@pytest.mark.parametrize("other", [{"steps": 3}, {"minutes": 1}])
+def test_epochs_exclude_steps_and_minutes(other: dict[str, int], words_file: Path) -> None:
+    with pytest.raises(ConfigError, match=r"found it beside .*; give one of them"):
+        plan_of(words_file, {"training": {"epochs": 2, **other}})
+
+
+def test_counts_are_fitted_whatever_the_epochs(words_file: Path) -> None:
+    plan = plan_of(words_file, {"model": {"name": "ngram"}, "training": {"epochs": 2}})
+    assert "counts are fitted in one pass, whatever the epochs" in plan.notes

@@ -56,7 +56,7 @@ def test_as_many_steps_as_fit(words_file: Path) -> None:
     assert plan.step_seconds == 0.1
     assert plan.time_budget is not None
     assert (plan.time_budget.evaluation, plan.time_budget.report) == (EVALUATION, REPORT)
-    assert "as many as fit into 1 minutes, 100 ms each" in plan.decisions["training.steps"].reason
+    assert "as many as fit into 1 minute, 100 ms each" in plan.decisions["training.steps"].reason
     assert plan.config.training.minutes is None  # of a request alone
 
 

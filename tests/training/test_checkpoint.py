@@ -107,7 +107,7 @@ def test_without_a_pointer_the_files_say_how_far_it_is(corpus: Path, copy: Path)
     (copy / "last" / "state.json").write_text("{")
     with pytest.raises(ConfigError, match=r"8 of 12 \w+ done"):
         hornbook.train(str(corpus), out=copy, settings=SETTINGS)
-    with pytest.raises(ConfigError, match="found 5, but 8 steps are done"):
+    with pytest.raises(ConfigError, match="found 5, fewer than the 8 steps that were made"):
         hornbook.resume(copy, steps=5)
 
 

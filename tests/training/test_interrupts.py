@@ -15,7 +15,8 @@ import pytest
 import hornbook
 from hornbook.api import Run
 from hornbook.cli.main import main
-from hornbook.runs.directory import StoredRun, saved_step
+from hornbook.runs.directory import StoredRun
+from hornbook.runs.position import saved_step
 from hornbook.training.interrupts import Interrupted, collected_signals
 from tests.training.helpers import SETTINGS, At
 

@@ -7,7 +7,8 @@ VERBS = {
     "sample": "generate text with a trained model",
     "eval": "measure the loss of a run on a whole part of its text, or on another text",
     "score": "measure how surprising a run finds given texts, token by token",
-    "show": "show the settings, figures and loss curve of a run",
+    "show": "show the settings, figures and loss curve of runs",
+    "runs": "list the runs in a directory, or remove some",
     "ladder": "train every model on the same text and compare them",
     "compare": "compare runs, and test whether their differences are significant",
     "sweep": "train with several settings and seeds, and compare them",
@@ -17,4 +18,5 @@ VERBS = {
     "doctor": "check this machine: its device, speed, memory and libraries",
     "data": "list the available datasets, or describe one or a text file",
     "models": "list the models, or the settings of one",
+    "presets": "list the presets, or the settings of one",
 }

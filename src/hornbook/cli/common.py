@@ -6,7 +6,10 @@ import argparse
 import difflib
 import json
 import math
+import re
+import shlex
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -19,11 +22,41 @@ from hornbook.visible import visible as visible
 if TYPE_CHECKING:
     from hornbook.figures.style import Figure
 
+ESCAPED = "\0--"  # the word `--` for argparse, which some versions take out of values
+_NUMBER = re.compile(r"-(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$", re.IGNORECASE)
+SYNONYMS = {  # what other tools call an option -> its name here
+    "bs": "--batch-size",
+    "checkpoint": "--resume",
+    "continue": "--resume",
+    "count": "-n",
+    "depth": "--layers",
+    "iterations": "--steps",
+    "iters": "--steps",
+    "length": "--max-tokens",
+    "max-epochs": "--epochs",
+    "max-iters": "--steps",
+    "max-length": "--max-tokens",
+    "max-new-tokens": "--max-tokens",
+    "n-samples": "-n",
+    "name": "--out",
+    "num-epochs": "--epochs",
+    "num-samples": "-n",
+    "num-steps": "--steps",
+    "optimizer": "--optim.name",
+    "out-dir": "--out",
+    "output": "--out",
+    "output-dir": "--out",
+    "seq-len": "--context-length",
+    "sequence-length": "--context-length",
+    "start": "--prompt",
+    "temp": "--temperature",
+    "time": "--minutes",
+}
 PICTURES = (".png", ".svg", ".pdf")  # what a figure can be written as
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser of a verb whose errors are ConfigErrors."""
+    """An argument parser of a verb: options may stand anywhere, and errors are ConfigErrors."""
 
     def __init__(self, verb: str, **kwargs: str) -> None:
         line = VERBS[verb]
@@ -35,21 +68,119 @@ class Parser(argparse.ArgumentParser):
             **kwargs,  # type: ignore[arg-type]
         )
 
+    def parse_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> argparse.Namespace:
+        """The options and the other words, in any order. Raises ConfigError."""
+        options, others = self._sorted(sys.argv[1:] if args is None else args)
+        if others:
+            options += ["--", *(ESCAPED if word == "--" else word for word in others)]
+        found, rest = self.parse_known_args(options, namespace)
+        if rest := [_unescaped(word) for word in rest if word != "--"]:
+            self.surplus(rest)
+        for name, value in vars(found).items():
+            setattr(found, name, _unescaped(value))
+        return found
+
+    def _sorted(self, arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+        """The options, each in one word with its value, and all other words.
+
+        argparse alone takes the words between two options for different things in different versions
+        of Python, and values that begin with `-` not at all.
+        """
+        options: list[str] = []
+        others: list[str] = []
+        words = list(arguments)
+        while words:
+            word = words.pop(0)
+            if word == "--":
+                others += words
+                break
+            if not is_option(word):
+                others.append(word)
+                continue
+            flag, equals, value = word.partition("=")
+            if not word.startswith("--") and word[:2] in self._option_string_actions and not equals:
+                flag, equals, value = word[:2], word[2:], word[2:]  # -n5
+            if self.take(flag, value if equals else None, words):
+                continue
+            action = self._option_string_actions.get(flag)
+            if action is None:
+                self.unknown(word)
+            elif action.nargs == 0:
+                if equals:
+                    self.error(f"{flag}: found the value {value!r}, expected none")
+                options.append(flag)
+            else:
+                value = value if equals else self.next_value(flag, words)
+                options.append(f"{flag}={ESCAPED if value == '--' else value}")
+        return options, others
+
+    def take(self, flag: str, value: str | None, words: list[str]) -> bool:
+        """Whether a flag was read here and is not argparse's; its value may be the first of `words`."""
+        return False
+
+    def has(self, flag: str) -> bool:
+        """Whether the verb has this option."""
+        return flag in self._option_string_actions
+
+    def next_value(self, flag: str, words: list[str]) -> str:
+        """Takes the value of a flag from the words after it."""
+        if words and not is_option(words[0]):
+            return words.pop(0)
+        hint = ""
+        if words and not self.has(words[0].partition("=")[0]):
+            hint = f"; a value that begins with '-' is written {flag}={shlex.quote(words[0])}"
+        return self.error(f"{flag}: found no value, expected one: {flag} VALUE{hint}")
+
+    def unknown(self, word: str) -> NoReturn:
+        """Raises ConfigError for a word that looks like an option and is none."""
+        flag = word.partition("=")[0]
+        hint = self.suggestion(flag)
+        takes_texts = any(a.metavar == "TEXT" and not a.option_strings for a in self._actions)
+        if not hint and (takes_texts or not word.startswith("--")):
+            hint = f"; a text that begins with '-' is written after --: -- {shlex.quote(word)}"
+        self.error(f"{flag}: no such option{hint}")
+
+    def surplus(self, words: list[str]) -> NoReturn:
+        """Raises ConfigError for words that the verb does not take."""
+        names = [str(a.metavar or a.dest) for a in self._actions if not a.option_strings]
+        taken = f"one {' and one '.join(names)}" if names else "options alone"
+        self.error(f"{words[0]}: found one argument too many; {self.prog} takes {taken}")
+
     def error(self, message: str) -> NoReturn:
-        """Raises ConfigError; for an unknown flag with the nearest known one, if one is near."""
-        words = message.removeprefix("unrecognized arguments: ").split()
-        unknown = [word.partition("=")[0] for word in words if word.startswith("-")]
-        if message.startswith("unrecognized arguments") and unknown:
-            message = f"{unknown[0]}: no such option{self.suggestion(unknown[0])}"
+        """Raises ConfigError that refers to the help."""
+        message = message.replace(ESCAPED, "--")
         raise ConfigError(f"{message} (see {self.prog} --help)")
 
     def suggestion(self, flag: str) -> str:
         """`; did you mean '--steps'?`, or nothing."""
         known = [name for name in self._option_string_actions if name.startswith("--")]
-        return suggest(flag, {name.lstrip("-"): name for name in known})
+        return self.synonym(flag) or suggest(flag, {name.lstrip("-"): name for name in known})
+
+    def synonym(self, flag: str) -> str:
+        """The suggestion for a flag that other tools have under another name, if this verb has it."""
+        meant = SYNONYMS.get(flag.lstrip("-").replace("_", "-"), "")
+        return f"; did you mean {meant!r}?" if meant and self.has(meant) else ""
 
 
-def suggest(flag: str, known: dict[str, str]) -> str:
+def is_option(word: str) -> bool:
+    """Whether a word is written as an option: not a number, a lone dash, or a text with spaces.
+
+    >>> [is_option(word) for word in ("--steps", "-n", "--prompt=a b", "-1.5", "-", "- a list")]
+    [True, True, True, False, False, False]
+    """
+    flag = word.partition("=")[0]
+    return bool(re.match(r"-.", word)) and not re.search(r"\s", flag) and not _NUMBER.match(word)
+
+
+def _unescaped(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_unescaped(item) for item in value]
+    return "--" if value == ESCAPED else value
+
+
+def suggest(flag: str, known: Mapping[str, str]) -> str:
     """`; did you mean '--steps'?` if a known flag is near, else nothing.
 
     known: flags by the name they are looked up by, without dashes in front.

@@ -10,6 +10,7 @@ from hornbook.cli.common import Parser, print_json, table, visible
 from hornbook.config import DataConfig
 from hornbook.data.corpora import CORPORA, load_corpus
 from hornbook.data.corpus import Corpus
+from hornbook.errors import counted
 
 RAREST = 8
 MOST_FREQUENT = 5
@@ -107,11 +108,11 @@ def _rows(corpus: Corpus, facts: dict[str, Any]) -> list[tuple[str, str]]:
     rows = [
         ("source", facts["source"]),
         ("kind", f"{facts['kind']} ({facts['why']})"),
-        ("size", f"{facts['bytes']:,} bytes, {facts['characters']:,} characters"),
+        ("size", f"{counted(facts['bytes'], 'byte')}, {counted(facts['characters'], 'character')}"),
         ("sha256", facts["sha256"]),
         (
             "alphabet",
-            f"{facts['different_characters']} characters: "
+            f"{counted(facts['different_characters'], 'character')}: "
             f"{visible(''.join(_characters(corpus)))[:100]}",
         ),
         (
@@ -127,7 +128,8 @@ def _rows(corpus: Corpus, facts: dict[str, Any]) -> list[tuple[str, str]]:
             ("documents", f"{facts['documents']:,}, {facts['different']:,} different"),
             (
                 "length",
-                f"{facts['shortest']} to {facts['longest']} characters, median {facts['median']}",
+                f"{facts['shortest']} to {counted(facts['longest'], 'character')}, "
+                f"median {facts['median']}",
             ),
             ("duplicates", f"{facts['duplicates']:,}" + (f" ({most})" if most else "")),
         ]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hornbook.cli.common import Parser, table
+from hornbook.errors import counted
 
 if TYPE_CHECKING:
     import torch
@@ -44,6 +45,7 @@ def run(arguments: list[str]) -> int:
     device = find_device(args.device)
     bf16, memory = has_bf16(device), available_memory()
     dtypes = ["float32"] if device.type == "mps" else ["float32", "bfloat16"]
+    cores = counted(os.cpu_count() or 1, "core")
     compilers = [c for c in (os.environ.get("CXX"), "g++", "clang++") if c and shutil.which(c)]
     result, trusted = check_device(device)
     rows = [
@@ -52,7 +54,10 @@ def run(arguments: list[str]) -> int:
         ("libraries", ", ".join(f"{name} {_version(name)}" for name in LIBRARIES)),
         ("system", f"{platform.system()} {platform.release()}, {platform.machine()}"),
         ("device", describe_device(device)),
-        ("threads", f"{torch.get_num_threads()} of {os.cpu_count()} cores, {_waiting()}"),
+        (
+            "threads",
+            f"{torch.get_num_threads()} of {cores}, {_waiting()}",
+        ),
         *((f"{dtype} matmul", f"{_speed(device, dtype):,.0f} GFLOP/s") for dtype in dtypes),
         ("bf16", f"{'' if bf16 else 'not '}supported in hardware"),
         ("compiler", [*compilers, "none: torch.compile cannot be used on the CPU"][0]),
@@ -69,7 +74,10 @@ def run(arguments: list[str]) -> int:
         line = f"{path}: {format_bytes(free)} free"
         rows.append((what, line if writable else f"{line}, not writable"))
         if not writable:
-            problems.append(f"{there} cannot be written; give another --out, or set HORNBOOK_CACHE")
+            problems.append(
+                f"{there} cannot be written; train elsewhere (hornbook train --out DIR), or set "
+                "HORNBOOK_CACHE"
+            )
         if free < LITTLE:
             problems.append(f"{there} has only {format_bytes(free)} free")
     if memory is not None and memory < LITTLE:
@@ -112,7 +120,11 @@ def check_device(device: torch.device) -> tuple[str, bool]:
         for a, b in zip(first, second, strict=True)
     )
     same = all(torch.equal(a, b) for a, b in zip(second, third, strict=True))
-    twice = "two runs agree bit for bit" if same else "two runs differ (use --deterministic)"
+    twice = (
+        "two runs agree bit for bit"
+        if same
+        else "two runs differ (hornbook train --deterministic makes them agree)"
+    )
     if device.type == "cpu":
         return f"loss and gradients of a small GPT: {twice}", same
     trusted = apart <= TOLERANCE

@@ -9,26 +9,30 @@ Parsing costs no torch, unless a flag of the model needs its class.
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import sys
 import textwrap
 from collections.abc import Iterable, Sequence
 from types import NoneType
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, NoReturn, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from hornbook.cli.common import Parser, suggest
+from hornbook.cli.common import Parser, is_option, suggest
 from hornbook.config import SECTIONS, ModelConfig, Nested, presets
 from hornbook.config.layering import split_name
 from hornbook.config.renames import RENAMED, rename_settings
 from hornbook.config.sections import all_fields
+from hornbook.data.corpora import CORPORA
 from hornbook.errors import ConfigError
 from hornbook.models.registry import MODELS, config_class
+from hornbook.runs.commands import resume_command
 
 ALIASES = {  # short name of a flag -> the setting it stands for
     "model": "model.name",
     "steps": "training.steps",
+    "epochs": "training.epochs",
     "minutes": "training.minutes",
     "lr": "optim.learning_rate",
     "learning-rate": "optim.learning_rate",
@@ -101,22 +105,51 @@ class SettingsParser(Parser):
 
     def read(self, arguments: Sequence[str]) -> tuple[argparse.Namespace, Nested]:
         """The verb's own options, and the settings as sections of fields. Raises ConfigError."""
-        rest: list[str] = []
-        words = list(arguments)
-        while words:
-            word = words.pop(0)
-            flag, equals, value = word.partition("=")
-            setting = self._setting(flag)
-            if setting is None:
-                rest.append(word)
-                continue
-            if not equals:
-                value = self._value(flag, setting, words)
-            self._add(flag, setting, read_word(value, setting))
-        args = self.parse_args(rest)
+        args = self.parse_args(arguments)
         if args.corpus is not None:
+            self._check_corpus(args.corpus)
             self._add("CORPUS", "data.corpus", args.corpus)
         return args, self.sections
+
+    def take(self, flag: str, value: str | None, words: list[str]) -> bool:
+        """Reads a flag that stands for a setting."""
+        setting = self._setting(flag)
+        if setting is None:
+            return False
+        if value is None:
+            value = self._value(flag, setting, words)
+        self._add(flag, setting, read_word(value, setting))
+        return True
+
+    def _check_corpus(self, corpus: str) -> None:
+        """Raises ConfigError where the name of a model or a preset, or a run, is given for the text."""
+        if corpus in CORPORA or os.path.isfile(corpus):
+            return
+        found = f"CORPUS: found {corpus!r}, which is"
+        names = f"expected a text: {self.prog} names"
+        if corpus in MODELS:
+            flag = "--rungs" if self.has("--rungs") else "--model"
+            raise ConfigError(f"{found} a model, {names} {flag} {corpus}")
+        if corpus in presets.PRESETS and self.has("--preset"):
+            raise ConfigError(f"{found} a preset, {names} --preset {corpus}")
+        if os.path.isfile(os.path.join(corpus, "config.json")) and self.has("--resume"):
+            raise ConfigError(
+                f"{found} a run, expected a text; to train it further: {resume_command(corpus)}"
+            )
+
+    def surplus(self, words: list[str]) -> NoReturn:
+        """Raises ConfigError: of several texts, and of a model or preset after the text."""
+        word = words[0]
+        if word in MODELS and not self.has("--rungs"):
+            self.error(f"{word}: found a model after CORPUS, expected an option: --model {word}")
+        if word in presets.PRESETS and self.has("--preset"):
+            self.error(f"{word}: found a preset after CORPUS, expected an option: --preset {word}")
+        if os.path.exists(word):
+            raise ConfigError(
+                f"CORPUS: found {len(words) + 1} texts, expected one file; join them into one first "
+                f"(cat *.txt > all.txt) and give that: {self.prog} all.txt"
+            )
+        super().surplus(words)
 
     def _add(self, flag: str, setting: str, value: Any) -> None:
         """Takes the value of `flag`. Raises ConfigError where another flag has another value."""
@@ -142,13 +175,10 @@ class SettingsParser(Parser):
     def _value(self, flag: str, setting: str, words: list[str]) -> str:
         """Takes the value of a flag from the words after it; a truth value may be left out."""
         following = words[0] if words else "--"
-        no_value = following.startswith("--")
         other = following.lower() not in TRUTH and isinstance(read_word(following, setting), str)
-        if (no_value or other) and is_truth(setting):
+        if (is_option(following) or other) and is_truth(setting):
             return "true"
-        if no_value:
-            raise ConfigError(f"{flag}: found no value, expected one: {flag} VALUE")
-        return words.pop(0)
+        return self.next_value(flag, words)
 
     @property
     def model(self) -> str:
@@ -161,10 +191,14 @@ class SettingsParser(Parser):
         known |= flags_by_field(ModelConfig)
         known |= {alias: f"--{alias}" for alias in ALIASES}
         known |= {name[2:]: name for name in self._option_string_actions if name[:2] == "--"}
-        if (found := suggest(flag, known)) or self.model not in MODELS:
+        if (found := self.synonym(flag) or suggest(flag, known)) or self.model not in MODELS:
             return found
         # the model's class imports torch: for an error alone
         return suggest(flag, flags_by_field(config_class(self.model)))
+
+    def has(self, flag: str) -> bool:
+        """Whether the verb has this option, or it stands for a setting."""
+        return super().has(flag) or self._setting(flag) is not None
 
     def format_help(self) -> str:
         """The help: the common options first, then the others, then the settings by section."""

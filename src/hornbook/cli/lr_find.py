@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from hornbook.cli.common import check_picture, print_json, table, write_picture
 from hornbook.cli.flags import SettingsParser
+from hornbook.config.sections import LENGTHS
 from hornbook.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def run(arguments: list[str]) -> int:
     add("--json", action="store_true", help="print one JSON object")
     parser.set_defaults(low=1e-3, high=1.0, sweep_steps=300)
     args, settings = parser.read(arguments)
-    for name in sorted({"minutes", "steps"} & settings.get("training", {}).keys()):
+    for name in sorted({*LENGTHS} & settings.get("training", {}).keys()):
         raise ConfigError(
             f"training.{name}: found it beside lr-find, which takes --sweep-steps; leave it out"
         )
@@ -35,6 +36,11 @@ def run(arguments: list[str]) -> int:
 
     from hornbook.api import lr_find
 
+    print(
+        f"a sweep of {args.sweep_steps} steps, then three trials of as many",
+        file=sys.stderr,
+        flush=True,
+    )
     sweep = lr_find(
         preset=args.preset,
         settings=settings,

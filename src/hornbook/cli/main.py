@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from hornbook.cli import VERBS
+from hornbook.cli.heartbeat import Heartbeat
 from hornbook.errors import ConfigError, HornbookError, did_you_mean, for_terminal
 from hornbook.version import __version__
 
@@ -66,7 +67,8 @@ def _run(arguments: list[str]) -> int:
         if "OMP_WAIT_POLICY" not in os.environ:
             os.environ.setdefault("GOMP_SPINCOUNT", "10000")
         verb = arguments[0].replace("-", "_")
-        code = importlib.import_module(f"hornbook.cli.{verb}").run(arguments[1:])
+        with Heartbeat():
+            code = importlib.import_module(f"hornbook.cli.{verb}").run(arguments[1:])
     sys.stdout.flush()
     return code
 

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from hornbook.cli.common import Parser, add_unknown, note, print_json, visible
+from hornbook.errors import counted
 
 if TYPE_CHECKING:
     from hornbook.api import Run
@@ -24,6 +25,7 @@ def run(arguments: list[str]) -> int:
     add("path", metavar="RUN", help="a run directory")
     add(
         "-n",
+        "--n",
         type=int,
         metavar="N",
         help="number of samples (default: 10 documents, 1 of a stream); those of a stream have a "
@@ -100,7 +102,7 @@ def run(arguments: list[str]) -> int:
     if args.mark_copies and not args.json:
         _note_copies(loaded, kept)
     if len(kept) < n:
-        note(f"only {len(kept)} of {drawn} samples are new; the model copies")
+        note(f"only {len(kept)} of {counted(drawn, 'sample')} new; the model copies")
     return 0
 
 

@@ -1,34 +1,58 @@
-"""`hornbook show RUN`."""
+"""`hornbook show RUN ...`."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from hornbook.cli.common import Parser, number, print_json, table, visible, with_error
+from hornbook.cli.common import Parser, note, number, print_json, table, visible, with_error
+from hornbook.errors import RunError, counted
+from hornbook.runs.commands import resume_command
+
+if TYPE_CHECKING:
+    from hornbook.api import Run
 
 
 def run(arguments: list[str]) -> int:
-    """Prints what a run is, its figures and its loss curve."""
+    """Prints what runs are, their figures and their loss curves; what is no run is left out."""
     parser = Parser("show")
-    parser.add_argument("path", metavar="RUN", help="a run directory")
+    parser.add_argument("paths", metavar="RUN", nargs="+", help="a run directory, or several")
     parser.add_argument("--json", action="store_true", help="settings and report as JSON")
     args = parser.parse_args(arguments)
 
     from hornbook.api import Run
-    from hornbook.runs.commands import resume_command
+
+    shown = 0
+    for path in args.paths:
+        try:
+            loaded = Run.load(path)
+        except RunError as error:
+            if len(args.paths) == 1:
+                raise
+            note(f"left out: {error}")
+            continue
+        if shown and not args.json:
+            print()
+        shown += 1
+        if args.json:
+            print_json({"facts": loaded.facts, "report": loaded.report})
+        else:
+            _show(loaded)
+    if not shown:
+        raise RunError(f"found no run among {counted(len(args.paths), 'path')}")
+    return 0
+
+
+def _show(loaded: Run) -> None:
     from hornbook.runs.verdict import verdict_rows
 
-    loaded = Run.load(args.path)
     facts, report, log = loaded.facts, loaded.report, loaded.log
-    if args.json:
-        print_json({"facts": facts, "report": report})
-        return 0
     corpus, hardware = facts["corpus"], facts["hardware"]
     settings = loaded.config.model.model_dump(exclude={"name"}, exclude_none=True)
     part = "validation" if loaded.config.data.held_out else "training text"
     kept = "probabilities" if loaded.model.fitted else "parameters"
     rows = [
+        ("run", str(loaded.path)),
         ("model", f"{loaded.config.model.name}, {facts['n_parameters']:,} {kept}"),
         ("settings", ", ".join(f"{name} {value}" for name, value in settings.items())),
         ("corpus", f"{corpus['source']}: {corpus['kind']}, sha256 {corpus['sha256'][:12]}..."),
@@ -48,11 +72,10 @@ def run(arguments: list[str]) -> int:
             ("samples", "  ".join(visible(s)[:60] for s in report["samples"][:8])),
         ]
     elif log:
-        rows.append(("steps", f"{log[-1]['step']:,}: not finished; {resume_command(args.path)}"))
+        rows.append(("steps", f"{log[-1]['step']:,}: not finished; {resume_command(loaded.path)}"))
     print(table([(name, visible(row)) for name, row in rows if row]))
     if curve := plot(log, legend=f". training  o {part}"):
         print("\n" + curve)
-    return 0
 
 
 def plot(
@@ -82,6 +105,6 @@ def plot(
             grid[row][column] = mark
     labels = {0: f"{high:.3f}", height - 1: f"{low:.3f}"}
     lines = [f"{labels.get(i, ''):>8} |{''.join(row).rstrip()}" for i, row in enumerate(grid)]
-    left, right = ends or ("0", f"{last:,} steps")
+    left, right = ends or ("0", counted(last, "step"))
     axis = f"{'':>8} +{'-' * width}\n{'':>9} {left}{right:>{width - len(left)}}"
     return "\n".join([f"{'nats':>8}  {legend}", *lines, axis])

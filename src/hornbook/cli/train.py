@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 from hornbook.cli.common import number, table, visible, with_error
 from hornbook.cli.flags import SettingsParser, show_notes
-from hornbook.config import Nested, merge, read_settings, read_toml
+from hornbook.config import Nested, read_settings, read_toml
+from hornbook.config.layering import override
 from hornbook.errors import ConfigError
 from hornbook.files import user_path
+from hornbook.planning.repeat import is_run_config, read_run_settings
 from hornbook.runs.commands import run_command, text_to_type
 
 if TYPE_CHECKING:
@@ -26,8 +28,14 @@ def run(arguments: list[str]) -> int:
     parser = SettingsParser("train", listed=True)
     add = parser.add_argument
     add("--out", metavar="DIR", type=Path, help="directory of the run (default: under runs/)")
-    add("--preset", metavar="NAME", help="a whole configuration by name, see below")
-    add("--config", metavar="FILE", type=Path, help="settings from a TOML file; flags override it")
+    add("--name", metavar="NAME", help="name of the run: its directory is runs/NAME")
+    add("--preset", metavar="NAME", help="a whole configuration by name: see `hornbook presets`")
+    add(
+        "--config",
+        metavar="FILE|RUN",
+        type=Path,
+        help="settings from a TOML file, or those of a run, to repeat it; flags override them",
+    )
     add(
         "--resume",
         metavar="RUN",
@@ -37,9 +45,9 @@ def run(arguments: list[str]) -> int:
     add("--seeds", metavar="N,N", help="train once with each seed, into DIR/seed-N, and compare")
     args, given = parser.read(arguments)
     if args.resume is not None:
-        _summary(_resume(args, given))
-        return 0
-    file = read_toml(user_path(args.config, ConfigError)) if args.config is not None else {}
+        return _resume(args, given)
+    out = _directory(args)
+    file, sha256 = _read_config(args.config)
     settings, notes = read_settings(file)
     show_notes(notes)
     if args.seeds is not None:
@@ -49,8 +57,8 @@ def run(arguments: list[str]) -> int:
             f"hornbook train {shlex.join(arguments)}",
             seeds=read_seeds(args.seeds),
             preset=args.preset,
-            out=args.out,
-            settings=merge(settings, given),
+            out=out,
+            settings=override(settings, given),
         )
         show_sweep(swept)
         return 0
@@ -60,17 +68,38 @@ def run(arguments: list[str]) -> int:
 
     finished = train(
         preset=args.preset,
-        out=args.out,
+        out=out,
         began=began,
-        settings=merge(settings, given),
-        callbacks=[Progress()],
+        settings=override(settings, given),
+        callbacks=[Progress(repeated=sha256)],
     )
     _summary(finished)
     return 0
 
 
-def _resume(args: argparse.Namespace, settings: Nested) -> Run:
-    for name in ("preset", "config", "out", "seeds"):
+def _directory(args: argparse.Namespace) -> Path | None:
+    """The directory of the run, by --out or by --name. Raises ConfigError."""
+    out: Path | None = args.out
+    if args.name is None:
+        return out
+    if out is not None:
+        raise ConfigError("--name: found it beside --out; give one of them")
+    name: str = args.name
+    if not name or Path(name).name != name:
+        raise ConfigError(f"--name: found {name!r}, expected a name; a path is given by --out")
+    return Path("runs") / name
+
+
+def _read_config(path: Path | None) -> tuple[Nested, str | None]:
+    """The settings of a TOML file, or of a run with the sha256 of its corpus."""
+    if path is None:
+        return {}, None
+    path = user_path(path, ConfigError)
+    return read_run_settings(path) if is_run_config(path) else (read_toml(path), None)
+
+
+def _resume(args: argparse.Namespace, settings: Nested) -> int:
+    for name in ("preset", "config", "out", "name", "seeds"):
         if getattr(args, name) is not None:
             raise ConfigError(
                 f"--{name}: found it beside --resume; a run continues with its own settings, "
@@ -81,7 +110,11 @@ def _resume(args: argparse.Namespace, settings: Nested) -> Run:
     from hornbook.training.callbacks.progress import Progress
 
     steps = settings.get("training", {}).pop("steps", None)
-    return resume(args.resume, steps=steps, settings=settings, callbacks=[Progress()])
+    progress = Progress()
+    finished = resume(args.resume, steps=steps, settings=settings, callbacks=[progress])
+    if progress.started:
+        _summary(finished)
+    return 0
 
 
 def _summary(run: Run) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hornbook.config.renames import rename_settings
-from hornbook.config.sections import SECTIONS, Nested
+from hornbook.config.sections import LENGTHS, SECTIONS, Nested
 from hornbook.errors import ConfigError, did_you_mean
 
 
@@ -24,6 +24,23 @@ def merge(*layers: Mapping[str, Mapping[str, Any]]) -> Nested:
         for section, fields in layer.items():
             merged.setdefault(section, {}).update(fields)
     return merged
+
+
+def override(lower: Nested, higher: Nested) -> Nested:
+    """`merge` of settings that are requested in two places.
+
+    Steps, epochs and minutes are ways to say one thing: where the higher layer has one of them, those
+    of the lower are left out, and with them the schedule of a run that is repeated.
+
+    >>> override({"training": {"steps": 9, "seed": 1}}, {"training": {"epochs": 2}})
+    {'training': {'seed': 1, 'epochs': 2}}
+    """
+    if higher.get("training", {}).keys() & set(LENGTHS):
+        lower = {section: dict(fields) for section, fields in lower.items()}
+        for name in LENGTHS:
+            lower.get("training", {}).pop(name, None)
+        lower.get("optim", {}).pop("paces", None)
+    return merge(lower, higher)
 
 
 def read_settings(settings: Mapping[str, Any]) -> tuple[Nested, list[str]]:

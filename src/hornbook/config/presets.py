@@ -28,8 +28,16 @@ def default(model: str, *, documents: bool) -> Nested:
 def named(name: str) -> Nested:
     """A preset by name. Raises ConfigError for an unknown one."""
     if name not in PRESETS:
-        raise ConfigError(f"preset: found {name!r}, no such preset{did_you_mean(name, PRESETS)}")
+        hint = did_you_mean(name, PRESETS, OTHER_NAMES)
+        if name in _DEFAULTS:
+            hint = f"; {name} is a model, and its defaults need no preset: give it as the model"
+        raise ConfigError(f"preset: found {name!r}, no such preset{hint}")
     return PRESETS[name]()
+
+
+def meant_by(name: str) -> str | None:
+    """The preset that is called, or known as, `name`; None where there is none."""
+    return name if name in PRESETS else OTHER_NAMES.get(name.lower())
 
 
 def ladder(*, documents: bool) -> dict[str, Nested]:
@@ -278,6 +286,7 @@ _DEFAULTS: dict[str, tuple[Preset, Preset]] = {  # model -> for documents, for a
     "gpt2": (gpt2_documents, notes_gpt),
     "gpt": (gpt_documents, gpt_stream),
 }
+OTHER_NAMES = {"batch-norm": "notes-mlp-bn", "batchnorm": "notes-mlp-bn"}  # -> a preset
 PRESETS: dict[str, Preset] = {
     "gpt-documents": gpt_documents,
     "gpt-names": gpt_names,

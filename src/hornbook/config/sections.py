@@ -33,6 +33,8 @@ LearningRate = Annotated[float, Field(gt=0, le=LARGEST_LEARNING_RATE)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
 HeldOut = Annotated[float, Field(ge=0, lt=0.5)]
+Epochs = Annotated[float, Field(gt=0, le=1e6)]
+LENGTHS = ("steps", "epochs", "minutes")  # of `training`: three ways to say how long it takes
 
 
 class Settings(BaseModel):
@@ -158,6 +160,9 @@ class TrainingConfig(Settings):
     """How long, on what batches, and how it is evaluated."""
 
     steps: PositiveInt = Field(1000, description="total steps")
+    epochs: Epochs | None = Field(
+        None, description="passes through the training part; the total steps follow from it"
+    )
     minutes: PositiveFloat | None = Field(
         None, description="time budget: chooses size, context, batch and steps that fit into it"
     )

@@ -23,6 +23,7 @@ from hornbook.data.limits import LIMITS, Limits
 from hornbook.data.reading import detect_encoding, file_state
 from hornbook.errors import DataError, RunError, did_you_mean
 from hornbook.files import user_path, write_bytes
+from hornbook.stages import stage
 
 TIMEOUT = 30  # seconds for a fetch
 
@@ -79,7 +80,10 @@ class KnownCorpus:
 
 def _download(corpus: KnownCorpus) -> bytes:
     try:
-        with urllib.request.urlopen(corpus.url, timeout=TIMEOUT) as answer:
+        with (
+            stage(f"fetching {corpus.name}"),
+            urllib.request.urlopen(corpus.url, timeout=TIMEOUT) as answer,
+        ):
             raw: bytes = answer.read()
     except (urllib.error.URLError, OSError) as error:
         raise DataError(

@@ -31,7 +31,7 @@ from hornbook.data.reading import (
     without_blank_lines,
 )
 from hornbook.data.writer_thread import writer_thread
-from hornbook.errors import DataError, RunError
+from hornbook.errors import DataError, RunError, counted
 from hornbook.files import read_json, write_json
 from hornbook.tokenizers.base import Ids
 from hornbook.tokenizers.char import code_points
@@ -127,11 +127,11 @@ def inspect(
     refuse_changed(path, state)
     notes = {
         "byte order mark left out": reader.byte_order_mark,
-        f"{reader.crlf} line ends CRLF read as LF": reader.crlf,
-        f"{reader.cr_crlf} line ends CR CR LF read as LF": reader.cr_crlf,
-        f"{reader.cr} line ends CR read as LF": reader.cr,
+        f"{counted(reader.crlf, 'line end')} CRLF read as LF": reader.crlf,
+        f"{counted(reader.cr_crlf, 'line end')} CR CR LF read as LF": reader.cr_crlf,
+        f"{counted(reader.cr, 'line end')} CR read as LF": reader.cr,
         f"{reader.kept_cr} CR that end no line left in the text": reader.kept_cr,
-        f"{n_blank} blank lines left out": n_blank,
+        f"{counted(n_blank, 'blank line')} left out": n_blank,
         wrapped: wrapped,
         f"read as {encoding}, but the file is valid UTF-8 as well: where letters look wrong, read it "
         "with --encoding utf-8": _looks_like_utf8(path, encoding, characters, limits),

@@ -6,6 +6,7 @@ import statistics
 from typing import Literal
 
 from hornbook.data.wrapping import find_wrapping
+from hornbook.errors import counted
 
 Kind = Literal["documents", "stream"]
 
@@ -53,7 +54,7 @@ def detect_kind(text: str) -> tuple[Kind, str]:
         return "stream", f"{indented:.0%} of its lines are indented"
     words = statistics.median(len(line.split()) for line in filled) if filled else 0
     enough = 20 if (width <= 25 and words <= 2) or 120 < width <= 4000 else 200
-    found = f"{len(lines):,} lines of {width:.0f} characters (median)"
+    found = f"{counted(len(lines), 'line')} of {counted(round(width), 'character')} (median)"
     if width <= 4000 and len(lines) >= enough:
         return "documents", f"{found}, none blank or indented" if not blank + indented else found
     return "stream", f"{found}: too few for a list" if width <= 4000 else found

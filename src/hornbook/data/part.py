@@ -124,4 +124,4 @@ def fitting_context(n_targets: int, context_length: int) -> int:
 def refuse_too_few(n_tokens: int) -> None:
     """Raises DataError where there are not enough tokens to predict one of them."""
     if n_tokens < 2:
-        raise DataError(f"found {n_tokens} token(s), expected at least 2 to predict one")
+        raise DataError("found no token to predict, expected at least one: the text is too short")

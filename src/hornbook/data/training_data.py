@@ -10,6 +10,7 @@ from hornbook.data.corpora import load_corpus
 from hornbook.data.corpus import Corpus
 from hornbook.data.part import Part
 from hornbook.data.split import Split, split_corpus
+from hornbook.stages import stage
 from hornbook.tokenizers.base import Tokenizer
 from hornbook.tokenizers.registry import build_tokenizer
 
@@ -39,7 +40,8 @@ def load_training_data(config: DataConfig, tokenizer_kind: Literal["char", "byte
 
     Raises ConfigError or DataError where the text cannot be read, split or encoded.
     """
-    corpus = load_corpus(config)
+    with stage("reading the text"):
+        corpus = load_corpus(config)
     documents = corpus.kind == "documents"
     tokenizer = build_tokenizer(tokenizer_kind, corpus.alphabet, documents=documents)
     return tokenize(corpus, config, tokenizer)
@@ -47,12 +49,14 @@ def load_training_data(config: DataConfig, tokenizer_kind: Literal["char", "byte
 
 def tokenize(corpus: Corpus, config: DataConfig, tokenizer: Tokenizer) -> TrainingData:
     """The data of a run whose corpus is read and whose tokenizer exists. Raises DataError."""
-    split = split_corpus(corpus, config, tokenizer)
+    with stage("turning the text into tokens"):
+        split = split_corpus(corpus, config, tokenizer)
+        train, validation = (split.part(name, tokenizer) for name in ("train", "validation"))
     return TrainingData(
         corpus=corpus,
         tokenizer=tokenizer,
         split=split,
-        train=split.part("train", tokenizer),
-        validation=split.part("validation", tokenizer),
+        train=train,
+        validation=validation,
         notes=(*corpus.notes, *split.notes),
     )

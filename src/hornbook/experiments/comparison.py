@@ -35,7 +35,8 @@ from hornbook.metrics.results import (
 from hornbook.metrics.tables import WRITERS, group_rows, run_rows
 from hornbook.planning.decision import REQUESTED
 from hornbook.runs.commands import resume_command
-from hornbook.runs.directory import StoredRun, saved_total
+from hornbook.runs.directory import StoredRun
+from hornbook.runs.position import saved_total
 from hornbook.table import Tabular
 from hornbook.tokenizers import Tokenizer
 from hornbook.training.checkpoint import read_position

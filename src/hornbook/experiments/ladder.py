@@ -18,7 +18,7 @@ import torch
 
 from hornbook.config import DataConfig, Nested, TrainingConfig, merge, presets
 from hornbook.data.corpora import load_corpus
-from hornbook.errors import ConfigError, RunError, did_you_mean
+from hornbook.errors import ConfigError, RunError, counted, did_you_mean
 from hornbook.experiments.comparison import Comparison, measure
 from hornbook.experiments.mixture import members_weights, mix
 from hornbook.figures.comparison import comparison
@@ -299,7 +299,7 @@ def _claim(path: Path, facts: dict[str, Any], trained: Sequence[str]) -> None:
             what = "on another text or with other settings"
             if other == ["minutes"]:
                 minutes = before.get("minutes")
-                what = f"of {minutes:g} minutes" if minutes else "of no minutes"
+                what = f"of {counted(minutes, 'minute')}" if minutes else "of no minutes"
             raise RunError(
                 f"{path}: holds a ladder {what}; give another directory (--out) or remove it"
             )

@@ -20,6 +20,7 @@ from hornbook.engine.device import preserve_rng_state, use_threads
 from hornbook.engine.step import NotFiniteError, OptimizerStep
 from hornbook.errors import ConfigError
 from hornbook.planning.plan import Plan
+from hornbook.stages import tracked
 from hornbook.table import Tabular
 
 DIVERGED = 1e9  # nats that stand for infinity in the smoothed curve
@@ -101,10 +102,13 @@ def find_learning_rate(
     if steps < 20:
         raise ConfigError(f"steps: found {steps}, expected at least 20")
     rates = np.geomspace(low, high, steps)
-    losses = _train(plan, rates.tolist())
+    losses = _train(plan, rates.tolist(), "sweep of learning rates")
     suggested = suggest(rates, losses)
     tried = [suggested / AROUND, suggested, suggested * AROUND] if suggested is not None else []
-    confirmed = [(rate, fmean(_train(plan, [rate] * steps)[-(steps // TAIL) :])) for rate in tried]
+    confirmed = [
+        (rate, fmean(_train(plan, [rate] * steps, f"trial of {rate:.3g}")[-(steps // TAIL) :]))
+        for rate in tried
+    ]
     optim = plan.config.optim
     muon = optim.muon_learning_rate / optim.learning_rate if optim.name == "muon" else None
     return Sweep(tuple(rates.tolist()), tuple(losses), suggested, tuple(confirmed), muon)
@@ -125,15 +129,18 @@ def suggest(rates: np.ndarray[Any, Any], losses: list[float]) -> float | None:
     return float(rates[window // 2 + int(np.argmin(smooth))]) / AROUND
 
 
-def _train(plan: Plan, rates: Sequence[float]) -> list[float]:
-    """The losses of steps at these learning rates from the first weights; inf once it diverges."""
+def _train(plan: Plan, rates: Sequence[float], what: str) -> list[float]:
+    """The losses of steps at these learning rates from the first weights; inf once it diverges.
+
+    what: is said while it runs.
+    """
     losses: list[float] = []
     with preserve_rng_state(plan.device), use_threads(plan.threads):
         model, batches = plan.build_model().train(), plan.build_batches()
         step = OptimizerStep(
             model, batches, plan.config, plan.precision, learning_rate=rates.__getitem__
         )
-        for i in range(len(rates)):
+        for i in tracked(what, range(len(rates))):
             try:
                 loss = step(i)[0].item()
             except NotFiniteError:

@@ -22,6 +22,7 @@ from hornbook.data.batches import IGNORE, resident
 from hornbook.data.packing import Rows
 from hornbook.data.part import Part
 from hornbook.models.base import LanguageModel
+from hornbook.stages import tracked
 from hornbook.table import Tabular, on_one_line
 from hornbook.tokenizers import Tokenizer
 from hornbook.tokenizers.base import Unknown
@@ -111,7 +112,7 @@ def token_nats(
     was_training = model.training
     model.eval()
     per_batch = max(1, batch_tokens // rows.length)
-    for first in range(0, len(rows), per_batch):
+    for first in tracked("evaluation", range(0, len(rows), per_batch)):
         positions, scored = rows.positions(first, min(first + per_batch, len(rows)))
         index = torch.from_numpy(positions.clip(min=0)).to(device)
         ids = tokens[index].long()

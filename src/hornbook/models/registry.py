@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from hornbook.config import SECTIONS, ModelConfig, RunConfig
+from hornbook.config import SECTIONS, ModelConfig, RunConfig, presets
 from hornbook.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
@@ -90,6 +90,20 @@ MODELS = {
 }
 
 
+OTHER_NAMES = {  # what people call a model -> its name here
+    "attention": "gpt",
+    "bag-of-words": "bow",
+    "cnn": "wavenet",
+    "counts": "ngram",
+    "llama": "gpt",
+    "markov": "ngram",
+    "nanogpt": "gpt2",
+    "perceptron": "mlp",
+    "transformer": "gpt",
+    "trigram": "ngram",
+}
+
+
 def model_config(settings: Mapping[str, Any]) -> ModelConfig:
     """The configuration of the model that `settings["name"]` names.
 
@@ -101,7 +115,11 @@ def model_config(settings: Mapping[str, Any]) -> ModelConfig:
 def config_class(name: str) -> type[ModelConfig]:
     """The class of a model's settings. Raises ConfigError for an unknown model."""
     if name not in MODELS:
-        raise ConfigError(f"model: found {name!r}, no such model{did_you_mean(name, MODELS)}")
+        if preset := presets.meant_by(name):
+            hint = f"; give the preset {preset!r} instead"
+        else:
+            hint = did_you_mean(name, MODELS, OTHER_NAMES)
+        raise ConfigError(f"model: found {name!r}, no such model{hint}")
     return MODELS[name].config
 
 

@@ -14,6 +14,7 @@ import torch
 from hornbook.data.reading import READING
 from hornbook.engine.compiled import SPAN
 from hornbook.engine.device import describe_device
+from hornbook.errors import counted
 from hornbook.planning.decision import REQUESTED
 from hornbook.planning.plan import Plan
 from hornbook.version import __version__
@@ -34,7 +35,7 @@ def describe(plan: Plan) -> list[tuple[str, str]]:
         ("tokenizer", f"{tokenizer.kind}, {tokenizer.vocab_size} tokens", ""),
         ("split", f"train / validation / test: {sizes} {unit}{again}", ""),
         ("model", f"{plan.config.model.name}, {count}", "size"),
-        ("context", f"{shape.context_length} tokens", "model.context_length"),
+        ("context", counted(shape.context_length, "token"), "model.context_length"),
     ]
     device = ("device", describe_device(plan.device), "device")
     if shape.fitted:
@@ -42,11 +43,10 @@ def describe(plan: Plan) -> list[tuple[str, str]]:
     else:
         total = plan.schedule.total_steps
         tokens = plan.tokens_per_step * total
-        steps = f"{total:,}, {tokens:,.0f} tokens, {tokens / shape.n_train:.1f} epochs"
-        examples = shape.examples if plan.rows > 1 else shape.examples.removesuffix("s")
+        steps = f"{total:,}, {counted(round(tokens), 'token')}, {tokens / shape.n_train:.1f} epochs"
         lines += [
-            ("batch", f"{plan.rows:,} {examples}", "training.batch_size"),
-            ("row length", f"{shape.row_length} tokens", "row_length"),
+            ("batch", counted(plan.rows, shape.examples.removesuffix("s")), "training.batch_size"),
+            ("row length", counted(shape.row_length, "token"), "row_length"),
             ("steps", steps, "training.steps"),
             *_changed(plan),
             device,

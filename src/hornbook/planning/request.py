@@ -9,7 +9,7 @@ from typing import Any
 
 from hornbook.arguments import mapping, path, plain, text
 from hornbook.config import Nested, read_settings
-from hornbook.errors import ConfigError
+from hornbook.errors import ConfigError, counted
 from hornbook.optim.schedules import Segment
 
 
@@ -68,7 +68,9 @@ def read_request(
     if segments:
         steps = segments[-1].total_steps
         sections.setdefault("training", {})["steps"] = steps
-        messages.append(f"optim.paces: repeats the schedule of a timed run, {steps:,} steps")
+        messages.append(
+            f"optim.paces: repeats the schedule of a timed run, {counted(steps, 'step')}"
+        )
     if preset is not None and not isinstance(preset, str):
         preset = dict(mapping(preset, "preset"))
     return Request(

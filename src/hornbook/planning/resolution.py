@@ -16,6 +16,7 @@ from hornbook.config import Nested
 from hornbook.data.training_data import TrainingData
 from hornbook.engine.compiled import Form, can_compile_steps, has_compiler
 from hornbook.engine.device import find_device, has_bf16
+from hornbook.errors import counted
 from hornbook.metrics.loss import scored_logits
 from hornbook.models.registry import MODELS, build_on_meta
 from hornbook.optim.schedules import Schedule
@@ -32,6 +33,7 @@ from hornbook.planning.plan import Plan
 from hornbook.planning.request import Request
 from hornbook.planning.shape import Shape
 from hornbook.planning.tuning import LARGE_PART
+from hornbook.stages import stage
 
 
 class Resolution:
@@ -114,6 +116,10 @@ class Resolution:
 
     def decide_execution(self) -> None:
         """Threads and precision, by trial steps where nothing else decides."""
+        with stage("measuring threads and precision"):
+            self._decide_execution()
+
+    def _decide_execution(self) -> None:
         draft = self.draft
         self.bench = bench = Bench(self._plan())
         self.decisions["threads"] = execution.threads(
@@ -138,6 +144,13 @@ class Resolution:
             return "reference kernels"
         return "deterministic" if self.draft["training.deterministic"] else ""
 
+    def planned_steps(self) -> Decision[int]:
+        """The steps of the requested epochs, else the preset's."""
+        epochs = self.draft["training.epochs"]
+        if epochs is None:
+            return Decision(self.draft["training.steps"], "the preset's")
+        return of_text.steps_of_epochs(epochs, self.shape.n_train, self.tokens_per_step)
+
     def decide_steps(self, steps: Decision[int], *, in_time: bool = False) -> None:
         """Steps and batch size, and what follows from them: warm-up, dropout, learning rates.
 
@@ -145,7 +158,8 @@ class Resolution:
         """
         draft, requested = self.draft, self.draft.is_requested
         named = isinstance(self.request.preset, str)  # then only a time budget changes it
-        fixed = requested("training.steps") or (named and not in_time)
+        fixed = requested("training.steps") or draft["training.epochs"] is not None
+        fixed = fixed or (named and not in_time)
         epochs = None
         if self.size is not None:
             epochs = steps.value * self.tokens_per_step / self.shape.n_train
@@ -183,8 +197,10 @@ class Resolution:
     ) -> Plan:
         """The plan, after all else is decided: memory and compiling come last."""
         bench = self._final_bench()
-        estimate, self.decisions["memory"] = bench.estimate_memory()
-        self.decisions["compiled"] = self._compilation(bench, time_budget, estimate)
+        with stage("estimating memory"):
+            estimate, self.decisions["memory"] = bench.estimate_memory()
+        with stage("measuring compiled steps"):
+            self.decisions["compiled"] = self._compilation(bench, time_budget, estimate)
         return self._plan(
             *self._text_notes(),
             *self._vocabulary_notes(),
@@ -202,6 +218,8 @@ class Resolution:
             notes.append(f"counts about {LARGE_PART:,} tokens, spread over the training part")
         if self.draft["training.minutes"] is not None:
             notes.append("counts are fitted in one pass, whatever the minutes")
+        if self.draft["training.epochs"] is not None:
+            notes.append("counts are fitted in one pass, whatever the epochs")
         estimate, self.decisions["memory"] = counts_memory(self._plan())
         return self._plan(*self._vocabulary_notes(), *notes, memory=estimate)
 
@@ -262,7 +280,8 @@ class Resolution:
         if "model.context_length" not in self.decisions or not part.documents:
             return []
         longer = int((np.diff(part.starts) > context).sum())
-        note = f"{longer:,} documents are longer than the context of {context}: read in pieces"
+        longer_than = f"{'is' if longer == 1 else 'are'} longer than the context of {context}"
+        note = f"{counted(longer, 'document')} {longer_than}: read in pieces"
         return [note] if longer else []
 
     def _vocabulary_notes(self) -> list[str]:

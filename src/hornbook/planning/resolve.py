@@ -12,12 +12,12 @@ from pathlib import Path
 
 from hornbook.config import DataConfig, Nested, TokenizerConfig, TrainingConfig, merge, presets
 from hornbook.config.presets import DEFAULT_MODEL
+from hornbook.config.sections import LENGTHS
 from hornbook.data.training_data import load_training_data
 from hornbook.errors import ConfigError
 from hornbook.models.registry import MODELS, model_config
 from hornbook.planning.decide.size import SIZE_FIELDS
 from hornbook.planning.decide.time_budget import TimeBudget
-from hornbook.planning.decision import Decision
 from hornbook.planning.plan import Plan
 from hornbook.planning.request import Request
 from hornbook.planning.resolution import Resolution
@@ -46,7 +46,7 @@ def resolve(request: Request) -> Plan:
     resolution.decide_execution()
     if budget is not None:
         return plan_in_time(budget, resolution)
-    resolution.decide_steps(Decision(resolution.draft["training.steps"], "the preset's"))
+    resolution.decide_steps(resolution.planned_steps())
     return resolution.plan()
 
 
@@ -69,12 +69,15 @@ def _model_and_preset(request: Request) -> tuple[str, Nested]:
 
 
 def _time_budget(request: Request) -> TimeBudget | None:
-    """The time budget, where one is requested. Raises ConfigError beside steps."""
+    """The time budget, where one is requested. Raises ConfigError beside steps or epochs."""
     minutes = request.requested("training", "minutes")
-    if minutes is None or request.segments:  # a timed run is repeated by its schedule
+    if request.segments:  # a timed run is repeated by its schedule
         return None
-    if request.requested("training", "steps") is not None:
-        raise ConfigError("minutes: found it beside steps; give one of them")
+    given = [name for name in LENGTHS if request.requested("training", name) is not None]
+    if len(given) > 1:
+        raise ConfigError(f"{given[1]}: found it beside {given[0]}; give one of them")
+    if minutes is None:
+        return None
     checked = TrainingConfig.parse({"minutes": minutes}, "training").minutes
     assert checked is not None
     began = time.monotonic() if request.began is None else request.began

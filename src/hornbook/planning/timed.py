@@ -10,6 +10,7 @@ import time
 from dataclasses import replace
 
 from hornbook.data.training_data import TrainingData
+from hornbook.errors import counted
 from hornbook.metrics.counts import MOST_TOKENS
 from hornbook.planning import tuning
 from hornbook.planning.decide.size import SIZES, Candidate, choose_size
@@ -18,6 +19,7 @@ from hornbook.planning.decision import Decision
 from hornbook.planning.plan import Plan
 from hornbook.planning.request import Request
 from hornbook.planning.resolution import Resolution
+from hornbook.stages import stage
 
 
 def resolution_of_size(
@@ -48,9 +50,10 @@ def resolution_of_size(
         evaluation = _evaluation_seconds(resolutions[name], seconds)
         return budget.seconds_left - tuning.BEFORE_MEASURED * evaluation
 
-    name, seconds, expected = choose_size(
-        candidates, seconds_left, measure, lambda: time.monotonic() - begin < most
-    )
+    with stage("measuring sizes of the model"):
+        name, seconds, expected = choose_size(
+            candidates, seconds_left, measure, lambda: time.monotonic() - begin < most
+        )
     figures = ", ".join(
         f"{other} {expected[other]:.2f} ({took * 1e3:.0f} ms a step)"
         for other, took in seconds.items()
@@ -69,26 +72,28 @@ def plan_in_time(budget: TimeBudget, resolution: Resolution, seconds: float | No
     """
     bench, draft = resolution.bench, resolution.draft
     if seconds is None:
-        seconds = bench.step_seconds(measuring_seconds(budget))
+        with stage("measuring a step"):
+            seconds = bench.step_seconds(measuring_seconds(budget))
     name = "training.eval_count"
     known = draft[name] if draft.is_requested(name) else None
     guess = _evaluation_seconds(resolution, seconds)
     rough = replace(budget, evaluation=guess, report=guess + tuning.REPORT_OVERHEAD)
     rough.check(seconds, known or 2)
-    evaluation, report = bench.report_seconds(counted_tokens(budget))
+    with stage("measuring an evaluation"):
+        evaluation, report = bench.report_seconds(counted_tokens(budget))
     budget = replace(budget, evaluation=evaluation, report=report * resolution.request.reserve)
     fitting = Decision(budget.evaluations(draft[name]), "those that fit into the time")
     count = draft.decide(name, fitting)
     budget.check(seconds, count)
     steps = Decision(
         budget.steps(seconds, count * evaluation),
-        f"as many as fit into {budget.minutes:.3g} minutes, {seconds * 1e3:.3g} ms each",
+        f"as many as fit into {counted(budget.minutes, 'minute')}, {seconds * 1e3:.3g} ms each",
     )
     resolution.decide_steps(steps, in_time=True)
     if draft["training.steps"] == steps.value:
         return resolution.plan(step_seconds=seconds, time_budget=budget)
     note = (
-        f"ends before its {budget.minutes:.3g} minutes are over: "
+        f"ends before its {counted(budget.minutes, 'minute')} are over: "
         f"{tuning.SMALL_TEXT_EPOCHS} times through a small text are enough"
     )
     return resolution.plan(step_seconds=seconds, notes=(note,))

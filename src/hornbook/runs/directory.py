@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import glob
 import os
-import re
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
@@ -34,7 +33,7 @@ from hornbook.data.finding import find_text, folders_of_texts
 from hornbook.data.limits import LIMITS
 from hornbook.data.part import Part
 from hornbook.data.split import Split, split_corpus
-from hornbook.errors import ConfigError, DataError, RunError, did_you_mean
+from hornbook.errors import ConfigError, DataError, RunError, counted, did_you_mean
 from hornbook.files import (
     Header,
     not_written,
@@ -49,11 +48,10 @@ from hornbook.machine import alive
 from hornbook.models.base import LanguageModel
 from hornbook.models.registry import build_empty, build_on_meta, parse_run_config
 from hornbook.runs.commands import resume_command
+from hornbook.runs.position import saved_step, saved_total
 from hornbook.runs.schema import FORMAT, Facts, Record, Report, checked, migrated
 from hornbook.tokenizers import Tokenizer, load_tokenizer
 from hornbook.tokenizers.base import Unknown
-
-STATE = re.compile(r"state-([0-9]{8,18})(-[0-9]+)?\.safetensors")
 
 
 class MissingTextError(DataError):
@@ -263,32 +261,13 @@ def _existing(path: Path) -> str:
     done = saved_step(path) or (finished["steps"] if finished else 0)
     steps = saved_total(path) or run.config.training.steps
     command = resume_command(path, *([f"--steps {2 * max(steps, done)}"] if finished else []))
-    how = f"finished after {done:,} steps" if finished else f"{done:,} of {steps:,} steps done"
+    how = f"finished after {counted(done, 'step')}"
+    if not finished:
+        how = f"{done:,} of {counted(steps, 'step')} done"
     what = f"exists already: {run.config.model.name} on {run.facts['corpus']['name']}, {how}"
     if finished and not (path / "last").exists():  # counted, or mixed: it cannot be trained further
         return f"{what}; "
     return f"{what}; resume it\n  {command}\nor "
-
-
-def saved_step(path: Path) -> int | None:
-    """The number of steps done in the newest state; None where no state was saved.
-
-    From the pointer, or, where that is damaged or gone, from the names of the states
-    (`training/checkpoint.py`).
-    """
-    folder = path / "last"
-    with suppress(RunError, LookupError, TypeError, ValueError, OverflowError):
-        return int(read_json(folder / "state.json")["step"])
-    names = (STATE.fullmatch(file.name) for file in folder.glob("state-*.safetensors"))
-    return max((int(name[1]) for name in names if name), default=None)
-
-
-def saved_total(path: Path) -> int | None:
-    """The total steps by the newest state, other ones than in config.json where they were changed;
-    None where the pointer does not say."""
-    with suppress(RunError, LookupError, TypeError, ValueError, OverflowError):
-        return int(read_json(path / "last" / "state.json")["total_steps"])
-    return None
 
 
 def create(
@@ -327,16 +306,6 @@ def is_run(path: Path) -> bool:
     except RunError:
         return False
     return not path.is_symlink()
-
-
-def remove_run(path: Path) -> None:
-    """Removes a run directory. Raises RunError where it is none, or cannot be removed."""
-    if not is_run(path):
-        raise RunError(f"{path}: found no run, expected one to remove; remove it yourself")
-    try:
-        shutil.rmtree(path)
-    except OSError as error:
-        raise not_written(path, error) from None
 
 
 def _relative(corpus: str, run: Path) -> str:

@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 
 from hornbook.errors import RunError
 from hornbook.files import not_written, read_json, write_json
-from hornbook.machine import boot, host
+from hornbook.machine import alive, boot, host
 from hornbook.runs.commands import resume_command
 
 try:
@@ -118,6 +118,16 @@ class Lock:
         if self._folder >= 0:
             os.close(self._folder)
         self._lock, self._folder = None, -1
+
+
+def is_held(run: Path) -> bool:
+    """Whether a process trains this run, as far as its files say: one on another machine may."""
+    with suppress(RunError):
+        facts = read_json(run / HOLDER)
+        if facts.get("host") != host():
+            return True
+        return facts.get("boot") == boot() and alive(str(facts.get("pid")))
+    return False
 
 
 def _holder(run: Path) -> str:

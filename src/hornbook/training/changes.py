@@ -9,7 +9,7 @@ from typing import Any, get_args
 import torch
 
 from hornbook.config import Nested, RunConfig, TrainingConfig, merge
-from hornbook.errors import ConfigError, RunError
+from hornbook.errors import ConfigError, RunError, counted
 from hornbook.models.registry import parse_run_config
 from hornbook.optim.schedules import Schedule, Segment
 from hornbook.runs.directory import StoredRun
@@ -37,6 +37,12 @@ class ChangedRun:
 
 def changed_run(run: StoredRun, steps: Any, settings: Nested) -> ChangedRun:
     """Applies changes to a run. Raises ConfigError for those that are not possible."""
+    if "corpus" in settings.get("data", {}):
+        raise ConfigError(
+            "data.corpus: found it beside --resume; a run continues on its own text. A trained run "
+            "cannot be trained on another text (fine-tuned): to learn from both, train a new run on "
+            "both texts in one file"
+        )
     for section, fields in settings.items():
         others = sorted(fields) if section != "optim" else sorted(fields.keys() - set(CHANGEABLE))
         if others:
@@ -56,19 +62,19 @@ def changed_run(run: StoredRun, steps: Any, settings: Nested) -> ChangedRun:
         total = TrainingConfig.parse({"steps": steps}, "training").steps
         if total < done:
             raise ConfigError(
-                f"steps: found {total}, but {done} steps are done; --steps is the total, give "
-                f"{done} or more"
+                f"steps: found {total}, fewer than the {counted(done, 'step')} that were made; "
+                f"--steps is the total, give {done} or more"
             )
         if total != before:
             notes.append(
-                f"{total:,} steps instead of {before:,}: the learning rate follows the schedule of "
-                "the new total from here on"
+                f"{counted(total, 'step')} instead of {before:,}: the learning rate follows the "
+                "schedule of the new total from here on"
             )
             schedule = Schedule.planned(config.optim, total)
     if config.training.minutes is not None:
         notes.append(
-            f"its time budget of {config.training.minutes:g} minutes is over: "
-            f"{schedule.total_steps:,} steps in total"
+            f"its time budget of {counted(config.training.minutes, 'minute')} is over: "
+            f"{counted(schedule.total_steps, 'step')} in total"
         )
     version = run.facts["versions"].get("torch")
     if version not in (None, torch.__version__):

@@ -27,7 +27,7 @@ from hornbook.files import (
     write_json,
     write_tensors,
 )
-from hornbook.runs.directory import STATE
+from hornbook.runs.position import STATE
 from hornbook.runs.schema import Pointer, Position, checked
 from hornbook.training.history import ValidationHistory
 from hornbook.training.state import TrainingState

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from hornbook.stages import stage
+
 
 class StepClock:
     """Counts seconds since it was made, but for those of `paused` blocks.
@@ -26,7 +28,8 @@ class StepClock:
         """What is done inside is not part of a step. Blocks may be nested."""
         seconds, begin = self.read(), self.now()
         try:
-            yield
+            with stage(kind):
+                yield
         finally:
             self.last[kind] = self.now() - begin
             self._begin = self.now() - seconds

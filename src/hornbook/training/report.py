@@ -39,13 +39,13 @@ def determinism(plan: Plan) -> str:
         return "bitwise: counts are the same everywhere"
     if plan.device.type != "cpu" and not plan.config.training.deterministic:
         return (
-            f"statistical: a {plan.device.type} device adds in no fixed order (--deterministic "
-            "makes it, slower)"
+            f"statistical: a {plan.device.type} device adds in no fixed order (hornbook train "
+            "--deterministic makes it one, slower)"
         )
     threads = f"{plan.threads} threads" if plan.threads > 1 else "1 thread"
     where = f"on this machine, with torch {torch.__version__} and {threads}"
     if plan.compiled != "no":
-        return "statistical: compiled kernels may round sums differently (--reference is exact)"
+        return "statistical: compiled kernels may round sums differently"
     if plan.precision != "fp32":
         return f"bitwise {where}; elsewhere statistical, as {plan.precision} is rounded differently"
     return f"bitwise {where}; elsewhere statistical"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from hornbook.errors import RunError
+from hornbook.errors import RunError, counted
 from hornbook.files import read_tensors, remove, write_lines
 from hornbook.training.callbacks.base import TrainerBase
 from hornbook.training.changes import ChangedRun
@@ -35,7 +35,9 @@ def restore(trainer: TrainerBase, changed: ChangedRun) -> None:
     if len(log) < state.records:
         lost = state.records - len(log)
         where = damage[0] if damage else f"{path}/log.jsonl"
-        trainer.notify(f"{where}: its last {lost} records are gone; the weights are not")
+        trainer.notify(
+            f"{where}: without its last {counted(lost, 'record')}; the weights are whole"
+        )
         state.records = len(log)
     if not state.finished:  # a report of fewer steps would say that it is finished
         remove(path / "report.json")

@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from hornbook.config import read_settings
 from hornbook.data.part import Part
 from hornbook.data.training_data import tokenize
 from hornbook.engine.device import deterministic_algorithms, use_threads
-from hornbook.errors import ConfigError, RunError
+from hornbook.errors import ConfigError, RunError, counted
 from hornbook.files import remove_partial_files, user_path, write_lines, write_tensors
 from hornbook.machine import format_bytes
 from hornbook.metrics.loss import evaluate
@@ -28,16 +28,18 @@ from hornbook.planning.resolve import resolve
 from hornbook.planning.resume import plan_of_run
 from hornbook.planning.tuning import LARGE_PART, STATES_ON_DISK
 from hornbook.process import training_state
+from hornbook.runs.commands import resume_command
 from hornbook.runs.directory import (
     StoredRun,
     check_free,
     create,
     free_path,
     is_run,
-    remove_run,
     unfinished,
 )
+from hornbook.runs.listing import remove_run
 from hornbook.runs.lock import Lock
+from hornbook.stages import stage
 from hornbook.tokenizers import Tokenizer
 from hornbook.training.callbacks.base import Callback
 from hornbook.training.callbacks.checkpoints import Checkpoints
@@ -89,8 +91,6 @@ def train(
             _check_disk(plan, path)
             counted, n_parameters = None, plan.shape.n_parameters
         if overwrite and path.exists():
-            with Lock(path):  # nobody trains it
-                pass
             remove_run(path)
         run = create(path, facts(plan, n_parameters), plan.config, plan.data.tokenizer)
         with Lock(path) as lock:
@@ -108,6 +108,7 @@ def resume(
     """Continues an interrupted run, or trains one to more `steps` in total than it was given.
 
     settings: dotted; learning rates and clipping of `optim` may be changed, for a run that diverged.
+    A finished run of which nothing is changed is returned as it is, with a message to `callbacks`.
     Raises RunError where there is nothing to resume from or another process trains it, DataError
     where the corpus has changed.
     """
@@ -115,18 +116,39 @@ def resume(
     with Lock(known.path) as lock:
         run = StoredRun.load(known.path)
         remove_partial_files(run.path)
-        if run.report and not has_state(run.path):
+        finished, requested = _is_finished(run), steps is not None or bool(settings)
+        if run.report and not has_state(run.path) and (requested or not finished):
             raise RunError(
                 f"{run.path}: found no state to resume from (last/state.json); it is finished"
             )
         sections, renamed = read_settings(settings or {})
         changed = changed_run(run, steps, sections)
+        if finished and not changed.changed:
+            for callback in callbacks:
+                callback.on_message(_nothing_to_do(run))
+            return run
         data = tokenize(run.corpus(), run.config.data, run.tokenizer)
         notes = (*renamed, *changed.notes, *([lock.stale] if lock.stale else []))
         plan = plan_of_run(changed.config, run.facts, data, changed.schedule, notes)
         with _announced(plan, callbacks):
             counted = _fit(plan) if plan.shape.fitted else None
             return _train(plan, run, lock, callbacks, counted, changed)
+
+
+def _is_finished(run: StoredRun) -> bool:
+    """Whether a run has its report and its weights; damaged weights are made again."""
+    with suppress(RunError):
+        return bool(run.report and run.model)
+    return False
+
+
+def _nothing_to_do(run: StoredRun) -> str:
+    """That a run is finished, and what could be done with it."""
+    done = run.report["steps"]
+    message = f"nothing to do: {run.path} is finished, {counted(done, 'step')}"
+    if not has_state(run.path):  # counted, or mixed: it cannot be trained further
+        return message
+    return f"{message}. To train it further: {resume_command(run.path, f'--steps {2 * done}')}"
 
 
 @contextmanager
@@ -176,8 +198,9 @@ def _train(
     counted: a count model that is fitted, and the seconds that took.
     """
     if counted is not None:
-        _write_counts(plan, run, lock, users, *counted)
-        write_report(plan, run, lock)
+        with stage("measuring the final figures"):
+            _write_counts(plan, run, lock, users, *counted)
+            write_report(plan, run, lock)
     else:
         with deterministic_algorithms(plan.config.training.deterministic):
             save_first = resumed is not None and resumed.changed
@@ -185,7 +208,8 @@ def _train(
             if resumed is not None:
                 restore(trainer, resumed)
             trainer.train()
-            write_report(plan, run, lock, trainer.state, trainer.step.model)
+            with stage("measuring the final figures"):
+                write_report(plan, run, lock, trainer.state, trainer.step.model)
     for callback in users:
         callback.on_report(run)
     return run
@@ -194,7 +218,8 @@ def _train(
 def _fit(plan: Plan) -> tuple[LanguageModel, float]:
     """A count model fitted to the training part, and the seconds that took."""
     begin, model = time.perf_counter(), plan.build_model()
-    fit(model, plan.data.train, plan.data.tokenizer)
+    with stage("counting"):
+        fit(model, plan.data.train, plan.data.tokenizer)
     return model, time.perf_counter() - begin
 
 

@@ -142,3 +142,16 @@ def test_a_count_model_says_where_its_run_is(
     found = lines(capsys)
     assert any(line.strip() == f"run  {tmp_path / 'r'}" for line in found)
     assert any(line.startswith("step       1 / 1  loss") for line in found)
+
+
+def test_long_steps_are_counted_between_two_records(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = Clock()
+    progress = Progress(now=clock)
+    progress.on_start(RUN, 0, 100)
+    for step in range(4):
+        clock.seconds += 6
+        progress.post_step(step)
+    assert [line[:18].strip() for line in lines(capsys)[1:]] == [
+        "step       2 / 100",
+        "step       4 / 100",
+    ]

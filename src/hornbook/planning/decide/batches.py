@@ -78,6 +78,19 @@ def max_steps(n_parameters: int, n_train: int, tokens_per_step: float) -> int | 
     return max(2, round(tuning.SMALL_TEXT_EPOCHS * n_train / tokens_per_step))
 
 
+def steps_of_epochs(epochs: float, n_train: int, tokens_per_step: float) -> Decision[int]:
+    """The steps that read the training part so many times, rounded up.
+
+    n_train: tokens of the training part. tokens_per_step: predicted in a step, on average.
+
+    >>> steps_of_epochs(2.5, 1000, 32.0).value
+    79
+    """
+    passes = f"{epochs:g} {'pass' if epochs == 1 else 'passes'} through the training part"
+    # rounded first: 3 epochs of 10 / (10 / 3) steps are not one step more
+    return Decision(max(1, math.ceil(round(epochs * n_train / tokens_per_step, 6))), passes)
+
+
 def steps_and_batch(
     steps: Decision[int],
     batch: Decision[BatchSize],

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from hornbook.errors import ConfigError
+from hornbook.errors import ConfigError, counted
 from hornbook.planning.tuning import EVALUATION_SHARE, RETRY_MARGIN
 
 
@@ -61,4 +61,5 @@ class TimeBudget:
         if self.steps(step_seconds, besides) < 2:
             seconds = self.seconds_spent + self.report + besides + 2 * step_seconds
             needed = RETRY_MARGIN * seconds / 60
-            raise TooShortError(self.minutes, needed, f"two steps and {evaluations} evaluations")
+            what = f"two steps and {counted(evaluations, 'evaluation')}"
+            raise TooShortError(self.minutes, needed, what)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from hornbook.errors import counted
 from hornbook.training.callbacks.base import Callback
 
 
@@ -21,6 +22,6 @@ class EarlyStopping(Callback):
         if history.out_of_patience:
             self.trainer.state.stopped = True
             self.trainer.notify(
-                f"stopped at step {record['step']}: {history.since_best} evaluations without a "
-                f"better validation loss than that of step {history.best_step}"
+                f"stopped at step {record['step']}: {counted(history.since_best, 'evaluation')} "
+                f"without a better validation loss than that of step {history.best_step}"
             )

@@ -5,13 +5,16 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from hornbook.arguments import several
 from hornbook.errors import ConfigError, in_terminal
 from hornbook.planning.describe import describe
 from hornbook.spelling import for_python
+from hornbook.stages import watched
 from hornbook.training.callbacks.base import Callback
+from hornbook.training.callbacks.time_left import TimeLeft
 from hornbook.visible import visible
 
 if TYPE_CHECKING:
@@ -21,22 +24,34 @@ if TYPE_CHECKING:
     from hornbook.runs.directory import StoredRun
 
 PLAIN_EVERY = 10.0  # seconds between plain lines without an evaluation
+UPDATE_EVERY = 0.25  # seconds between two looks at the step, but at records
 
 
 class Progress(Callback):
     """Shows the plan, losses on one line, speed, time left and samples.
 
-    brief: only the model and the bar. now: the time in seconds.
+    brief: only the model and the bar. repeated: the sha256 of the corpus of a run that is repeated.
+    now: the time in seconds.
+
+    Attributes:
+        started: whether there was something to train.
     """
 
     def __init__(
-        self, *, brief: bool = False, now: Callable[[], float] = time.perf_counter
+        self,
+        *,
+        brief: bool = False,
+        repeated: str | None = None,
+        now: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self.brief, self.now = brief, now
+        self.brief, self.repeated, self.now = brief, repeated, now
+        self.started = False
         self.bar: Bar | None = None
-        self.steps = self.first = 0
-        self.begin = self.last_line = now()
-        self.val_loss = ""
+        self.steps = 0
+        self.left = TimeLeft()
+        self.last_line = self.last_update = now()
+        self.shown = self.val_loss = ""
+        self._stack = ExitStack()
 
     def on_plan(self, plan: Plan) -> None:
         """Prints the plan."""
@@ -44,51 +59,72 @@ class Progress(Callback):
             if self.brief and what != "model":
                 continue
             self.say(_spelled(f"{what:>13}  {how}"))
+        if self.repeated not in (None, plan.data.corpus.sha256):
+            self.say(f"{'note':>13}  the corpus has changed since the run that is repeated")
 
     def on_start(self, run: StoredRun, step: int, total_steps: int) -> None:
         """Opens the bar."""
-        self.steps, self.first, self.begin = total_steps, step, self.now()
+        self.started = True
+        self.steps, self.left = total_steps, TimeLeft(step, self.now())
+        self.last_line = self.now()
         if not self.brief:
             self.say(f"{'run':>13}  {run.path}" + (f", from step {step} on" if step else ""))
         if in_notebook() or not _is_terminal():
             return
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn
         from rich.progress import Progress as Bar
 
         self.bar = Bar(
+            SpinnerColumn(),  # turns while an evaluation takes long
             MofNCompleteColumn(),
             BarColumn(bar_width=24),
             TextColumn("{task.description}"),
-            TimeRemainingColumn(),
             console=Console(stderr=True),
             transient=True,
         )
         self.bar.start()
         self.task = self.bar.add_task("", total=total_steps, completed=step)
+        self._stack.enter_context(watched(self._on_stage))
 
     def on_total_steps(self, total_steps: int) -> None:
         """Another end of the bar."""
+        self.left.change_total(self.steps, total_steps)
         self.steps = total_steps
         if self.bar is not None:
             self.bar.update(self.task, total=total_steps)
 
+    def post_step(self, step: int) -> None:
+        """Moves the bar between two records, or says after a while how far it is."""
+        now, done = self.now(), step + 1
+        if now - self.last_update < UPDATE_EVERY:
+            return
+        self.last_update = now
+        left = self.left.read(done, self.steps, now)
+        if self.bar is not None:
+            self.bar.update(self.task, completed=done, description=f"{self.shown}{left}")
+        elif now - self.last_line > PLAIN_EVERY:
+            self.last_line = now
+            self.say(f"step {done:>7,} / {self.steps:,}{left}")
+
     def on_log(self, record: Mapping[str, Any]) -> None:
         """One line: losses and speed."""
-        step, evaluated = record["step"], "val_loss" in record
+        step, evaluated, now = record["step"], "val_loss" in record, self.now()
         loss, speed = f"loss {record['loss']:.4f}", f"{record['tokens_per_second']:,.0f} tokens/s"
         if evaluated:
             self.val_loss = f"  val_loss {record['val_loss']:.4f}"
+        left = self.left.read(step, self.steps, now)
         if self.bar is not None:
-            shown = f"{loss}{self.val_loss}  {speed}"
-            self.bar.update(self.task, completed=step, description=shown, refresh=True)
-        now = self.now()
+            self.shown = f"{loss}{self.val_loss}  {speed}"
+            self.bar.update(
+                self.task, completed=step, description=f"{self.shown}{left}", refresh=True
+            )
         quiet = self.bar is None and (step == 1 or now - self.last_line > PLAIN_EVERY)
         if evaluated or quiet:
             self.last_line = now
             losses = loss + self.val_loss if evaluated else loss
             total = max(self.steps, step)  # of counts, which are fitted in one pass
-            self.say(f"step {step:>7,} / {total:,}  {losses}  {speed}{self._time_left(step)}")
+            self.say(f"step {step:>7,} / {total:,}  {losses}  {speed}{left}")
 
     def on_samples(self, step: int, texts: Sequence[str]) -> None:
         """A few samples on one line."""
@@ -102,9 +138,14 @@ class Progress(Callback):
 
     def close(self) -> None:
         """Closes the bar."""
+        self._stack.close()
         if self.bar is not None:
             self.bar.stop()
             self.bar = None
+
+    def _on_stage(self, what: str | None) -> None:
+        if self.bar is not None:
+            self.bar.update(self.task, description=f"{self.shown}  {what}" if what else self.shown)
 
     def say(self, line: str) -> None:
         """A line above the bar."""
@@ -113,14 +154,6 @@ class Progress(Callback):
         else:
             # a notebook shows what comes on stderr as if it had failed
             print(line, file=sys.stdout if in_notebook() else sys.stderr, flush=True)
-
-    def _time_left(self, step: int) -> str:
-        done = step - self.first
-        if done < 2 or step >= self.steps:
-            return ""
-        seconds = (self.now() - self.begin) / done * (self.steps - step)
-        minutes, seconds = divmod(round(seconds), 60)
-        return f"  {minutes}:{seconds:02d} left"
 
 
 def with_progress(
