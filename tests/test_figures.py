@@ -18,7 +18,7 @@ from hornbook.config.presets import notes_gpt
 from hornbook.data.batches import Draw, build_batches
 from hornbook.data.part import Part
 from hornbook.engine.step import OptimizerStep
-from hornbook.generate import sample
+from hornbook.generate import Sampling, sample
 from hornbook.metrics.loss import batch_loss, evaluate, score
 from hornbook.models.base import LanguageModel
 from hornbook.models.registry import build_model, model_config, parse_run_config
@@ -27,6 +27,7 @@ from hornbook.planning.resolve import resolve
 from tests.conftest import Lecture
 
 SEED = 2147483647
+AS_IN_THE_NOTES = Sampling(draws="torch")
 
 
 def counts(lecture: Lecture, part: Part, **settings: object) -> LanguageModel:
@@ -39,7 +40,7 @@ def counts(lecture: Lecture, part: Part, **settings: object) -> LanguageModel:
 
 def sampled(lecture: Lecture, model: LanguageModel) -> list[str]:
     generator = torch.Generator().manual_seed(SEED)
-    made = sample(model, lecture.tokenizer, n=5, generator=generator, batch=1)
+    made = sample(model, lecture.tokenizer, n=5, generator=generator, sampling=AS_IN_THE_NOTES)
     assert all(s.finished for s in made)
     return [s.text for s in made]
 

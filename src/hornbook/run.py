@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import torch
 from torch import Tensor
 
 from hornbook import arguments
 from hornbook.data.corpus import Corpus
-from hornbook.generate import Sample, Sampling, make_generator, sample, stream
+from hornbook.generate import Draws, Sample, Sampling, make_generator, sample, stream
 from hornbook.generate.decoder import prompt_ids
 from hornbook.metrics.loss import Evaluation, Score, evaluate, score
 from hornbook.metrics.text_index import TextIndex
 from hornbook.metrics.typicality import HeldOutTexts
+from hornbook.models.base import Window
 from hornbook.process import standard_defaults
 from hornbook.runs.directory import StoredRun
 from hornbook.spelling import speaks_python
@@ -100,11 +101,15 @@ class Run(StoredRun):
         stop: str | Iterable[str] = (),
         seed: int | torch.Generator | None = None,
         unknown: Unknown = "error",
+        sampling: Draws | None = None,
+        window: Window | None = None,
     ) -> TableOf[Sample]:
         """n samples (`generate.sample`); the same seed gives the same samples. Printed as a table.
 
         stop: one text, or several; a sample ends before the first of them.
         seed: a generator draws other samples at each call; None draws from a fresh one.
+        sampling: "keyed", or "torch" for the notes' samples (`generate.Sampling`). window: "half" or
+        "sliding", for text beyond the context (`models/cached.py`). None: what the run's settings say.
         """
         samples = sample(
             self.model,
@@ -112,10 +117,11 @@ class Run(StoredRun):
             n=arguments.integer(n, "n"),
             prompt=arguments.text(prompt, "prompt"),
             max_tokens=arguments.integer(max_tokens, "max_tokens"),
-            sampling=_sampling(temperature, top_k, top_p, min_p),
+            sampling=_sampling(temperature, top_k, top_p, min_p, self._draws(sampling)),
             stop=arguments.texts(stop, "stop"),
             generator=_generator(seed),
             unknown=arguments.choice(unknown, "unknown", UNKNOWN),
+            window=self._window(window),
         )
         return TableOf(samples)
 
@@ -132,6 +138,8 @@ class Run(StoredRun):
         stop: str | Iterable[str] = (),
         seed: int | torch.Generator | None = None,
         unknown: Unknown = "error",
+        sampling: Draws | None = None,
+        window: Window | None = None,
     ) -> Iterator[str]:
         """The text of `sample(1)` with the same options, piece by piece, without the prompt."""
         return stream(
@@ -139,11 +147,22 @@ class Run(StoredRun):
             self.tokenizer,
             prompt=arguments.text(prompt, "prompt"),
             max_tokens=arguments.integer(max_tokens, "max_tokens"),
-            sampling=_sampling(temperature, top_k, top_p, min_p),
+            sampling=_sampling(temperature, top_k, top_p, min_p, self._draws(sampling)),
             stop=arguments.texts(stop, "stop"),
             generator=_generator(seed),
             unknown=arguments.choice(unknown, "unknown", UNKNOWN),
+            window=self._window(window),
         )
+
+    def _draws(self, sampling: Draws | None) -> Draws:
+        found = sampling or self.config.generation.sampling
+        draws: Draws = arguments.choice(found, "sampling", get_args(Draws))
+        return draws
+
+    def _window(self, window: Window | None) -> Window:
+        found = window or self.config.generation.window
+        chosen: Window = arguments.choice(found, "window", get_args(Window))
+        return chosen
 
     @speaks_python
     @standard_defaults()
@@ -181,13 +200,18 @@ class Run(StoredRun):
 
 
 def _sampling(
-    temperature: float, top_k: int | None, top_p: float | None, min_p: float | None
+    temperature: float,
+    top_k: int | None,
+    top_p: float | None,
+    min_p: float | None,
+    draws: Draws,
 ) -> Sampling:
     return Sampling(
         temperature=arguments.number(temperature, "temperature"),
         top_k=None if top_k is None else arguments.integer(top_k, "top_k"),
         top_p=None if top_p is None else arguments.number(top_p, "top_p"),
         min_p=None if min_p is None else arguments.number(min_p, "min_p"),
+        draws=draws,
     )
 
 

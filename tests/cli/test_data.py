@@ -49,6 +49,45 @@ def test_a_stream_is_described_as_json(capsys: Cap, write: Write) -> None:
     assert facts["different_characters"] == len(set(BOTTLES))
 
 
+def test_examples_are_printed_as_in_the_notes(capsys: Cap, write: Write) -> None:
+    path = str(write("t.txt", "emma\nolivia\nava\n"))
+    assert main(["data", path, "--kind", "documents", "--examples", "-n", "1"]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()[1:]]
+    pairs = ["... e", "..e m", ".em m", "emm a", "mma ."]  # the notes, "Trigram+MLP"
+    assert [f"{row[0]} {row[2]}" for row in rows] == pairs
+    assert main(["data", path, "--kind", "documents", "--examples", "--json"]) == 0
+    objects = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len(objects) == len("emma.olivia.ava.")
+
+
+def test_examples_of_a_stream_grow_to_a_block(capsys: Cap, write: Write) -> None:
+    path = str(write("t.txt", BOTTLES))
+    words = ["data", path, "--kind", "stream", "--examples", "--json"]
+    assert main([*words, "-n", "2", "--context-length", "4"]) == 0
+    objects = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    found = [("".join(o["context"]), o["target"]) for o in objects]
+    blocks = [BOTTLES[0:5], BOTTLES[4:9]]  # a block and the character after it
+    assert found == [(block[:t], block[t]) for block in blocks for t in range(1, 5)]
+    assert main(words) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 8
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--examples"], "found no corpus"),
+        (["names", "-n", "3"], "without --examples"),
+        (["names", "--examples", "-n", "0"], "n: found 0"),
+        (["names", "--examples", "--context-length", "0"], "context_length: found 0"),
+    ],
+)
+def test_wrong_requests_for_examples_are_refused(
+    words: list[str], message: str, capsys: Cap
+) -> None:
+    assert main(["data", *words]) == 2
+    assert message in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("kind", ["documents", "stream"])
 def test_figures_that_are_of_an_excerpt_say_so(kind: str, write: Write) -> None:
     path = write("t.txt", BOTTLES)

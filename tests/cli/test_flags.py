@@ -116,7 +116,7 @@ def test_a_flag_without_its_value_is_an_error() -> None:
 
 
 WRONG = [  # a setting, its value on the command line, and in TOML and Python
-    ("training.steps", "0", 0),
+    ("training.steps", "-1", -1),
     ("training.steps", "many", "many"),
     ("training.steps", "true", True),
     ("training.deterministic", "maybe", "maybe"),

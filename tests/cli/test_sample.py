@@ -10,7 +10,7 @@ import pytest
 
 from hornbook.api import Run, train
 from tests.cli.common import Cap, run
-from tests.conftest import WORDS
+from tests.conftest import WORDS, Lecture
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +41,35 @@ def test_a_stream_is_generated_past_the_context(capsys: Cap, stream_run: Run) ->
     (sample,) = stream_run.sample(1, max_tokens=90, seed=2, prompt="green")
     assert sample.tokens > stream_run.model.context_length
     assert out == f"{sample.text}\n"
+
+
+def test_the_notes_names_come_from_their_preset_and_seed(
+    capsys: Cap, lecture_names: Lecture, tmp_path: Path
+) -> None:
+    """The first names that the lectures print, of counts plus one and seed 2147483647."""
+    path = train(preset="notes-counts", out=tmp_path / "run").path
+    words = ["sample", path, "-n", "5", "--seed", "2147483647"]
+    names = ["cexze", "momasurailezitynn", "konimittain", "llayn", "ka"]
+    assert run(capsys, *words)[1].split() == names
+    assert run(capsys, *words, "--sampling", "torch")[1].split() == names
+    assert run(capsys, *words, "--sampling", "keyed")[1].split() != names
+
+
+def test_ways_of_sampling_and_windows_are_named(capsys: Cap, stream_run: Run) -> None:
+    words = ["sample", stream_run.path, "--max-tokens", "90", "--seed", "2"]
+    texts = {window: run(capsys, *words, "--window", window)[1] for window in ("half", "sliding")}
+    n = stream_run.model.context_length  # as long as the context is not full they agree
+    assert texts["half"][:n] == texts["sliding"][:n]
+    assert texts["half"] != texts["sliding"]
+    assert texts["half"] == run(capsys, *words)[1]
+    assert (
+        texts["sliding"][:-1]
+        == stream_run.sample(1, max_tokens=90, seed=2, window="sliding")[0].text
+    )
+    code, out, err = run(capsys, *words, "--window", "whole")
+    assert (code, out) == (2, "")
+    assert "half" in err
+    assert "sliding" in err
 
 
 def test_the_corpus_is_read_only_for_copies(

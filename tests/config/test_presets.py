@@ -99,6 +99,23 @@ def test_the_notes_bigram_descends_on_everything_at_once() -> None:
     assert (training.batch_size, training.examples) == ("all", "windows")
 
 
+def test_the_notes_bigram_language_model_takes_10_000_steps_of_4_rows_of_8() -> None:
+    settings = config("notes-bigram-lm")
+    optim, training = settings.optim, settings.training
+    assert (settings.data.corpus, settings.model.name) == ("shakespeare", "bigram")
+    assert (training.steps, training.batch_size, training.row_length) == (10_000, 4, 8)
+    assert (training.sampling, training.examples) == ("random", "sequences")
+    assert (optim.name, optim.learning_rate, optim.schedule) == ("adamw", 1e-3, "constant")
+    assert (optim.beta1, optim.beta2) == (0.9, 0.999)  # torch's defaults
+    assert (optim.weight_decay, optim.decayed, optim.grad_clip) == (0.01, "all", 0.0)
+
+
+@pytest.mark.parametrize("name", [name for name in presets.PRESETS if name.startswith("notes-")])
+def test_the_notes_presets_sample_as_the_notes_do(name: str) -> None:
+    generation = config(name).generation
+    assert (generation.sampling, generation.window) == ("torch", "sliding")
+
+
 def test_an_unknown_preset_names_what_is_near() -> None:
     with pytest.raises(ConfigError, match="did you mean 'notes-mlp'"):
         presets.named("note-mlp")

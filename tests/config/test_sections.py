@@ -23,7 +23,7 @@ def test_every_setting_says_what_it_is(model: str) -> None:
     ("data", "message"),
     [
         ({"stepps": 3}, r"training\.stepps: no such field.*did you mean 'steps'"),
-        ({"steps": 0}, r"training\.steps: found 0\..*greater than"),
+        ({"steps": -1}, r"training\.steps: found -1\..*greater than"),
         ({"steps": True}, r"training\.steps: found true, expected no truth value"),
         ({"sampling": "epoch"}, r"training\.sampling: found 'epoch'\..*did you mean 'epochs'"),
         ({"minutes": float("nan")}, r"training\.minutes: found nan"),

@@ -42,6 +42,31 @@ def test_a_single_token_predicts_nothing() -> None:
         Part.of_stream("a", tokenizer)
 
 
+def test_a_spread_of_a_stream_is_whole_blocks_of_it() -> None:
+    text = "".join(map(chr, range(0x4E00, 0x5100)))  # each character once
+    tokenizer = build_tokenizer("char", text, documents=False)
+    part = Part.of_stream(text, tokenizer)
+    for limit, block in ((200, 8), (100, 64), (50, 64), (7, 3)):
+        parts = part.spread(limit, block, tokenizer)
+        assert 0 < sum(p.n_targets for p in parts) <= limit
+        for one in parts:
+            piece = tokenizer.decode(one.tokens)
+            assert piece in text
+            assert one.n_targets % min(block, limit) == 0
+            assert (one.n_targets, one.n_bytes) == (len(piece) - 1, len(piece[1:].encode()))
+        begins = [text.index(tokenizer.decode(p.tokens)) for p in parts]
+        assert begins == sorted(set(begins))
+    assert part.spread(10**6, 8, tokenizer) == [part]
+
+
+def test_a_spread_of_documents_is_whole_documents() -> None:
+    tokenizer = build_tokenizer("char", "".join(NAMES), documents=True)
+    part = Part.of_documents(NAMES, tokenizer)
+    (some,) = part.spread(part.n_targets // 3, 8, tokenizer)
+    assert 0 < some.n_targets < part.n_targets
+    assert set(tokenizer.decode_documents(some.tokens)) <= set(NAMES)
+
+
 @pytest.mark.parametrize("kind", ["documents", "stream"])
 def test_a_subset_predicts_what_the_whole_predicts(kind: str) -> None:
     documents = kind == "documents"

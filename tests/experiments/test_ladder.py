@@ -87,7 +87,7 @@ def test_an_interrupted_rung_is_resumed(words_file: Path, tmp_path: Path) -> Non
         climb(str(words_file), callbacks=[Stop()], **arguments)
     ladder = climb(str(words_file), **arguments)
     assert [result.name for result in ladder.results] == ["counts-2", "bigram"]
-    assert [r["step"] for r in Run.load(tmp_path / "l" / "bigram").log] == [1, 2, 3, 4]
+    assert [r["step"] for r in Run.load(tmp_path / "l" / "bigram").log] == [0, 1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("rung", ["counts-2", "bigram"])

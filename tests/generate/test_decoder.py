@@ -13,7 +13,7 @@ from hornbook.api import Run
 from hornbook.errors import ConfigError, DataError
 from hornbook.generate import Sampling, make_generator, sample, stream
 from hornbook.generate.decoder import rows_at_once
-from hornbook.models.base import DecodingState, LanguageModel
+from hornbook.models.base import DecodingState, LanguageModel, Window
 from hornbook.tokenizers import build_tokenizer
 from tests.conftest import tiny_model
 
@@ -35,7 +35,7 @@ def test_fewer_samples_are_drawn_at_once_from_a_large_vocabulary() -> None:
 
 def test_one_by_one_they_are_drawn_from_the_generator_itself(names_run: Run) -> None:
     model, tokenizer = names_run.model, names_run.tokenizer
-    made = sample(model, tokenizer, n=4, seed=9, batch=1)
+    made = sample(model, tokenizer, n=4, seed=9, sampling=Sampling(draws="torch"))
     generator = make_generator(9)
     with torch.inference_mode():
         for one in made:
@@ -44,6 +44,27 @@ def test_one_by_one_they_are_drawn_from_the_generator_itself(names_run: Run) -> 
                 p = model(torch.tensor([ids]))[:, -1].softmax(-1)
                 ids.append(int(torch.multinomial(p, 1, replacement=True, generator=generator)))
             assert tokenizer.decode(ids) == one.text
+
+
+def test_a_stream_is_drawn_from_the_generator_itself_as_well(stream_run: Run) -> None:
+    """As the notes' `generate`: each token from the last `context_length`, by torch.multinomial."""
+    model, tokenizer = stream_run.model, stream_run.tokenizer
+    n = 2 * model.context_length + 5
+    idx, generator = torch.tensor([[tokenizer.start_id]]), make_generator(1337)
+    with torch.no_grad():
+        for _ in range(n):
+            probs = model(idx[:, -model.context_length :])[:, -1].softmax(-1)
+            idx_next = torch.multinomial(probs, num_samples=1, generator=generator)
+            idx = torch.cat((idx, idx_next), dim=1)
+    expected = tokenizer.decode(idx[0, 1:].tolist())
+    notes = {"sampling": "torch", "window": "sliding", "max_tokens": n, "seed": 1337}
+    assert stream_run.sample(1, **notes)[0].text == expected  # type: ignore[arg-type]
+    assert "".join(stream_run.stream(**notes)) == expected  # type: ignore[arg-type]
+
+
+def test_another_way_of_sampling_is_refused(names_run: Run) -> None:
+    with pytest.raises(ConfigError, match=r"sampling: found 'numpy'.*keyed, torch"):
+        names_run.sample(sampling="numpy")  # type: ignore[arg-type]
 
 
 class Counting(LanguageModel):
@@ -56,9 +77,11 @@ class Counting(LanguageModel):
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         return self.model(ids)
 
-    def start(self, ids: torch.Tensor) -> tuple[torch.Tensor, DecodingState]:
+    def start(
+        self, ids: torch.Tensor, window: Window = "half"
+    ) -> tuple[torch.Tensor, DecodingState]:
         self.rows.append(len(ids))
-        return self.model.start(ids)
+        return self.model.start(ids, window)
 
     def step(self, ids: torch.Tensor, state: DecodingState) -> torch.Tensor:
         self.rows.append(len(ids))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from hornbook.layers.cache import Compaction
-from hornbook.models.base import LanguageModel
+from hornbook.models.base import LanguageModel, Window
 from hornbook.models.cached import CachedModel
 from hornbook.models.registry import build_model, model_config
 from hornbook.models.rnn import RNN
@@ -54,15 +54,16 @@ def test_steps_return_the_logits_of_the_whole_row(
     assert torch.equal(given, ids[:, :read])
 
 
+@pytest.mark.parametrize("window", ["half", "sliding"])
 @pytest.mark.parametrize("end_id", [0, None])
 @torch.inference_mode()
 def test_past_the_context_each_model_sees_what_it_promises(
-    model_name: str, end_id: int | None
+    model_name: str, end_id: int | None, window: Window
 ) -> None:
     model = double(model_name, end_id)
     context = model.context_length
     ids = rows(model, 2, 4 * context + 3)
-    logits, state = model.start(ids[:, :1])
+    logits, state = model.start(ids[:, :1], window)
     whole = model
     if isinstance(model, RNN):  # the same weights for a row of any length
         config = model_config({**model.config.model_dump(), "context_length": ids.shape[1]})
@@ -73,7 +74,7 @@ def test_past_the_context_each_model_sees_what_it_promises(
         logits = model.step(ids[:, t], state)
         if isinstance(model, RNN):
             seen = t + 1
-        elif isinstance(model, CachedModel):
+        elif isinstance(model, CachedModel) and window == "half":
             seen = seen + 1 if seen < context else max(1, context // 2)
         else:
             seen = min(seen + 1, context)

@@ -55,7 +55,9 @@ def test_models_differ_in_their_settings() -> None:
     ("requested", "message"),
     [
         ({"training": {"stepz": 1}}, "training.stepz: no such field; did you mean 'steps'"),
-        ({"training": {"steps": 0}}, "training.steps: found 0"),
+        ({"model": {"block_size": 8}}, "model.block_size: .* name for it is context_length"),
+        ({"training": {"max_iters": 8}}, "training.max_iters: .* name for it is steps"),
+        ({"training": {"steps": -1}}, "training.steps: found -1"),
         ({"model": {"n_layers": 1}}, "model.n_layers: no such field"),
         ({"modle": {"n_layer": 1}}, "modle: no such section"),
     ],

@@ -51,7 +51,7 @@ def test_as_many_steps_as_fit(words_file: Path) -> None:
     plan = planned(words_file, 1.0, seconds=0.1, spent=8.0)
     evaluations = plan.config.training.eval_count
     assert evaluations == 10  # a tenth of the fifty seconds that are left
-    assert plan.config.training.steps == int((60 - 8 - REPORT - 10 * EVALUATION) / 0.1)
+    assert plan.config.training.steps == int((60 - 8 - REPORT - 11 * EVALUATION) / 0.1)
     assert plan.schedule.total_steps == plan.config.training.steps
     assert plan.step_seconds == 0.1
     assert plan.time_budget is not None

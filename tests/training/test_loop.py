@@ -49,7 +49,7 @@ def test_hooks_are_called_in_the_order_of_the_page(corpus: Path, tmp_path: Path)
         str(corpus), model="bigram", out=tmp_path / "r", settings=settings, callbacks=[trace]
     )
     assert trace.called == [
-        "on_plan", "on_start", "post_start",
+        "on_plan", "on_start", "on_log", "post_start",
         "pre_step", "on_log", "on_samples", "post_step",
         "pre_step", "pre_evaluate", "on_log", "post_step",
         "on_end", "on_report", "close",
@@ -139,7 +139,7 @@ def test_what_an_interruption_left_undone_is_done_after_on_start(
     trace = Trace()
     run = hornbook.resume(out, callbacks=[trace])
     assert trace.called[:5] == ["on_plan", "on_start", "pre_evaluate", "on_log", "post_start"]
-    assert [r["step"] for r in run.log] == list(range(1, 13))
+    assert [r["step"] for r in run.log] == list(range(13))
 
 
 def test_a_signal_after_the_last_step_is_not_swallowed(corpus: Path, tmp_path: Path) -> None:
@@ -170,5 +170,5 @@ def test_records_are_counted_and_passed_on(corpus: Path, tmp_path: Path) -> None
     callbacks = [Evaluator(2), LogWriter(), Keep()]
     with trainer_of(plan_of(corpus), tmp_path / "r", callbacks) as trainer:
         trainer.train()
-        assert trainer.state.records == len(found) == len(trainer.run.log) == 12
-        assert [r["step"] for r in found if "val_loss" in r] == [6, 12]
+        assert trainer.state.records == len(found) == len(trainer.run.log) == 13
+        assert [r["step"] for r in found if "val_loss" in r] == [0, 6, 12]

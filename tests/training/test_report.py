@@ -65,7 +65,7 @@ def test_the_best_weights_are_measured_not_the_last(tmp_path: Path) -> None:
     run = hornbook.train(
         str(tmp_path / "few.txt"), out=tmp_path / "r", settings=settings, callbacks=[heard]
     )
-    losses = {r["step"]: r["val_loss"] for r in run.log if "val_loss" in r}
+    losses = {r["step"]: r["val_loss"] for r in run.log if "val_loss" in r and r["step"]}
     best = min(losses, key=losses.__getitem__)
     assert run.report["best_step"] == best < max(losses)
     assert run.report["loss"] == next(r["loss"] for r in run.log if r["step"] == best)
@@ -165,3 +165,13 @@ def test_the_minutes_to_the_counts_are_those_of_the_curve() -> None:
     assert found == pytest.approx(2 * 400 * 0.3 / 60, rel=0.2)
     assert minutes_to_reach([{"step": 1, "seconds": 1.0, "loss": 2.0, "lr": 1.0}], 1.0) is None
     assert minutes_to_reach([], 1.0) is None
+    untrained = {"step": 0, "seconds": 0.0, "loss": None, "lr": None, "val_loss": 3.3}
+    assert minutes_to_reach([untrained], 1.0) is None
+    assert minutes_to_reach([untrained, *falling], loss(2 * total)) == minutes
+
+
+def test_a_run_of_no_steps_has_learned_nothing(words_file: Path, tmp_path: Path) -> None:
+    run = hornbook.train(str(words_file), model="bigram", out=tmp_path / "r", steps=0)
+    assert run.report["passes"] == 0
+    assert not run.report["verdict"]["good"]
+    assert run.report["verdict"]["word"] in ("has learned nothing yet", "counts are better")

@@ -136,14 +136,14 @@ def test_long_stretches_between_records_are_folded_to_sums(
     (state,) = (tmp_path / "r" / "last").glob("state-*")
     kept = read_tensors(state)
     assert (len(kept["pending"]), kept["pending.folded"][0]) == (2, 8)  # step 1 has a record
-    found = [[(r["step"], r["loss"], r["grad_norm"]) for r in run.log]
+    found = [[(r["step"], r["loss"], r["grad_norm"]) for r in run.log if r["step"]]
              for run in (plain, whole, hornbook.resume(tmp_path / "r"))]  # fmt: skip
     assert found[1] == found[2]
     assert [x for r in found[0] for x in r] == pytest.approx([x for r in found[1] for x in r])
 
 
 def test_the_log_is_cut_to_what_the_state_counts_on(half: Path, copy: Path) -> None:
-    assert [r["step"] for r in hornbook.load(copy).log] == list(range(1, 11))
+    assert [r["step"] for r in hornbook.load(copy).log] == list(range(11))
     lines: list[list[int]] = []
 
     class Look(Callback):
@@ -151,8 +151,8 @@ def test_the_log_is_cut_to_what_the_state_counts_on(half: Path, copy: Path) -> N
             lines.append([r["step"] for r in run.log])
 
     hornbook.resume(copy, callbacks=[Look()])
-    assert lines == [list(range(1, 8))]  # the state was saved before the evaluation at 8
-    assert [r["step"] for r in hornbook.load(copy).log] == list(range(1, 13))
+    assert lines == [list(range(8))]  # the state was saved before the evaluation at 8
+    assert [r["step"] for r in hornbook.load(copy).log] == list(range(13))
 
 
 def test_a_garbled_line_of_the_log_costs_what_follows_it_not_the_run(
@@ -162,8 +162,8 @@ def test_a_garbled_line_of_the_log_costs_what_follows_it_not_the_run(
     lines = log.read_bytes().splitlines(keepends=True)
     log.write_bytes(b"".join([*lines[:5], b'{"step": \0\n', *lines[6:]]))
     run = hornbook.resume(copy, callbacks=[heard])
-    assert [r["step"] for r in run.log] == [1, 2, 3, 4, 5, 8, 9, 10, 11, 12]
-    assert heard.says("log.jsonl: damaged", "without its last 2 records")
+    assert [r["step"] for r in run.log] == [0, 1, 2, 3, 4, 8, 9, 10, 11, 12]
+    assert heard.says("log.jsonl: damaged", "without its last 3 records")
 
 
 @pytest.mark.parametrize("done", [10, 12])
@@ -183,9 +183,7 @@ def test_damaged_best_weights_are_reported_and_replaced(done: int, copy: Path) -
 def test_without_any_best_the_last_weights_are_kept(
     corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        "hornbook.training.callbacks.evaluation.token_nats", lambda *_: torch.tensor([math.inf])
-    )
+    monkeypatch.setattr("hornbook.training.callbacks.evaluation.mean_nats", lambda *_: math.inf)
     run = hornbook.train(str(corpus), out=tmp_path / "r", settings=SETTINGS)
     assert run.report["best_step"] == 12
     assert math.isfinite(run.report["validation"]["nats"])

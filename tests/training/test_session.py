@@ -53,11 +53,34 @@ def test_an_unfinished_run_is_offered_where_another_one_is_begun(
     assert not heard[1].says("not finished")  # the one before this is
 
 
+@pytest.mark.parametrize("model", ["bigram", "gpt", "mlp"])
+def test_no_steps_save_the_untrained_model(model: str, corpus: Path, tmp_path: Path) -> None:
+    settings = small(model, steps=0)
+    run = hornbook.train(str(corpus), model=model, out=tmp_path / "r", settings=settings)
+    assert (run.report["steps"], run.report["best_step"], run.report["tokens"]) == (0, 0, 0)
+    ((step, val_loss, train_loss),) = [(r["step"], r["val_loss"], r["train_loss"]) for r in run.log]
+    assert (step, run.report["validation"]["nats"]) == (0, pytest.approx(val_loss, abs=1e-5))
+    assert run.report["train_loss"] == train_loss
+    assert len(run.sample(3, seed=1)) == 3
+    longer = hornbook.resume(tmp_path / "r", steps=12)
+    whole = hornbook.train(
+        str(corpus), model=model, out=tmp_path / "w", settings=small(model, steps=12)
+    )
+    losses = [[(r["step"], r["loss"]) for r in one.log if r["step"]] for one in (longer, whole)]
+    assert losses[0] == losses[1]
+
+
+def test_rows_may_be_shorter_than_64(corpus: Path, tmp_path: Path) -> None:
+    settings = small("bigram", row_length=8, batch_size=4, examples="sequences")
+    run = hornbook.train(str(corpus), model="bigram", out=tmp_path / "r", settings=settings)
+    assert run.log[1]["tokens"] <= 4 * 8
+
+
 def test_more_steps_continue_a_finished_run(corpus: Path, tmp_path: Path) -> None:
     hornbook.train(str(corpus), model="bigram", out=tmp_path / "r", settings=small("bigram"))
     run = hornbook.resume(tmp_path / "r", steps=20)
     assert run.report["steps"] == 20
-    assert [r["step"] for r in run.log if "val_loss" in r][:3] == [4, 8, 12]
+    assert [r["step"] for r in run.log if "val_loss" in r][:4] == [0, 4, 8, 12]
 
 
 @pytest.mark.parametrize("how", ["whole", "resumed", "changed", "damaged", "counts"])
@@ -119,7 +142,7 @@ def test_a_run_that_was_moved_with_its_corpus_is_resumed(
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"training.steps": 0}, r"training\.steps: found 0.*greater than 0"),
+        ({"training.steps": -1}, r"training\.steps: found -1.*greater than or equal to 0"),
         ({"training.stepz": 5}, r"training\.stepz: no such field; did you mean 'steps'"),
         ({"model.n_head": 3}, r"model\.n_head: found 3, expected a divisor of model\.n_embd"),
         ({"trainig.steps": 5}, r"trainig\.steps: no such section.*did you mean 'training\.steps'"),

@@ -3,7 +3,7 @@
 Initialization, in the order of the random draws:
 
     weights   uniform(-1, 1), neuron by neuron (micrograd and the notes)
-    biases    0 (micrograd; the notes draw them from uniform(-1, 1) too)
+    biases    0 (micrograd), or after the weights of their neuron from uniform(-1, 1) (the notes)
 """
 
 from __future__ import annotations
@@ -43,18 +43,28 @@ class Module:
 
 
 class Neuron(Module):
-    """activation(w . x + b). `nonlin=False`, from micrograd, means `activation="linear"`."""
+    """activation(w . x + b). `nonlin=False`, from micrograd, means `activation="linear"`.
+
+    bias: how b begins, "zero" or "uniform".
+    """
 
     def __init__(
-        self, nin: int, nonlin: bool = True, activation: str = "relu", rng: Random = random
+        self,
+        nin: int,
+        nonlin: bool = True,
+        activation: str = "relu",
+        rng: Random = random,
+        bias: str = "zero",
     ) -> None:
-        """Raises ValueError for an activation that is not in ACTIVATIONS."""
+        """Raises ValueError for an activation that is not in ACTIVATIONS, or another bias."""
         if activation not in ACTIVATIONS:
             raise ValueError(
                 f"activation={activation!r}: expected one of {', '.join(sorted(ACTIVATIONS))}"
             )
+        if bias not in ("zero", "uniform"):
+            raise ValueError(f"bias={bias!r}: expected one of uniform, zero")
         self.w = [Value(rng.uniform(-1, 1)) for _ in range(nin)]
-        self.b = Value(0.0)
+        self.b = Value(rng.uniform(-1, 1) if bias == "uniform" else 0.0)
         self.activation = activation if nonlin else "linear"
 
     def __call__(self, x: Sequence[Any]) -> Value:
@@ -101,7 +111,8 @@ class MLP(Module):
     """A multilayer perceptron: `activation` in the hidden layers, `output` in the last one.
 
     The defaults are micrograd's. The notes' network is
-    `MLP(3, [4, 4, 1], activation="tanh", output="tanh")`.
+    `MLP(3, [4, 4, 1], activation="tanh", output="tanh", bias="uniform")`, and that of
+    `hornbook.notes` is `MLP(3, [4, 4, 1])`.
     """
 
     def __init__(
@@ -111,10 +122,11 @@ class MLP(Module):
         activation: str = "relu",
         output: str = "linear",
         seed: int | None = None,
+        bias: str = "zero",
     ) -> None:
         """Draws weights from `random.Random(seed)`, or without a seed from the module `random`.
 
-        Raises ValueError for sizes below 1 or an unknown activation.
+        Raises ValueError for sizes below 1, an unknown activation or bias.
         """
         rng: Random = random if seed is None else random.Random(seed)
         sizes = [nin, *nouts]
@@ -122,7 +134,7 @@ class MLP(Module):
             raise ValueError(f"MLP sizes {sizes}: expected two or more, each at least 1")
         names = [activation] * (len(sizes) - 2) + [output]
         self.layers = [
-            Layer(size, nout, activation=name, rng=rng)
+            Layer(size, nout, activation=name, rng=rng, bias=bias)
             for size, nout, name in zip(sizes[:-1], sizes[1:], names, strict=True)
         ]
 

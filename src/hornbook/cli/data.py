@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
+from dataclasses import asdict
 from typing import Any
 
 from hornbook.cli.common import Parser, print_json, table, visible
 from hornbook.config import DataConfig
 from hornbook.data.corpora import CORPORA, load_corpus
 from hornbook.data.corpus import Corpus
-from hornbook.errors import counted
+from hornbook.errors import ConfigError, counted
 
 RAREST = 8
 MOST_FREQUENT = 5
@@ -23,12 +24,31 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--kind", default="auto", help="auto, documents (one a line) or stream")
     parser.add_argument("--encoding", default="utf-8", help="encoding of the file")
     parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.add_argument(
+        "--examples", action="store_true", help="print contexts and the characters that follow them"
+    )
+    parser.add_argument(
+        "-n", type=int, metavar="N", help="with --examples: of N documents or blocks"
+    )
+    parser.add_argument(
+        "--context-length", type=int, metavar="N",
+        help="with --examples: characters of a context (default: 3 of documents, 8 of a stream)",
+    )  # fmt: skip
     args = parser.parse_args(arguments)
+    if args.examples and args.corpus is None:
+        raise ConfigError(
+            "NAME|FILE: found no corpus, expected one: hornbook data names --examples"
+        )
+    if not args.examples and (args.n, args.context_length) != (None, None):
+        raise ConfigError("-n, --context-length: found without --examples, expected it too")
     if args.corpus is None:
         _list(as_json=args.json)
         return 0
     fields = {"corpus": args.corpus, "kind": args.kind, "encoding": args.encoding}
     corpus = load_corpus(DataConfig.parse(fields, "data"))
+    if args.examples:
+        _examples(corpus, args.n, args.context_length, as_json=args.json)
+        return 0
     facts = statistics(corpus)
     if args.json:
         print_json(facts)
@@ -50,6 +70,29 @@ def _list(*, as_json: bool) -> None:
         return
     print(table([("name", "kind", "what", "from", "where"), *rows]))
     print("\nAny text file is a corpus as well: hornbook train FILE")
+
+
+def _examples(corpus: Corpus, n: int | None, context_length: int | None, *, as_json: bool) -> None:
+    from hornbook.data.examples import first_examples
+
+    if n is None:
+        n = 5 if corpus.kind == "documents" else 1
+    examples = first_examples(corpus, n, context_length)
+    if as_json:
+        for example in examples:
+            print_json(asdict(example))
+        return
+    rows = [
+        (
+            "".join(map(visible, e.context)),
+            "--->",
+            visible(e.target),
+            str(list(e.context_ids)),
+            str(e.target_id),
+        )
+        for e in examples
+    ]
+    print(table([("context", "", "target", "ids", "target id"), *rows]))
 
 
 def statistics(corpus: Corpus) -> dict[str, Any]:

@@ -229,6 +229,17 @@ class SettingsParser(Parser):
         return "\n\n".join([*text, textwrap.fill(about, width(), break_on_hyphens=False)]) + "\n"
 
 
+def add_setting(parser: Parser, setting: str) -> None:
+    """Adds a flag for one setting with choices to a verb that reads a run, whose own is the default."""
+    section, name = split_name(setting)
+    field = SECTIONS[section].model_fields[name]
+    parser.add_argument(
+        f"--{dashed(name)}",
+        choices=get_args(field.annotation),
+        help=f"{field.description} (default: as the run was trained, mostly {field.default})",
+    )
+
+
 def read_word(word: str, setting: str) -> Any:
     """A word of the command line as TOML would have it: a number, a truth value, else text.
 

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from hornbook.cli.common import Parser, add_unknown, note, print_json, visible
+from hornbook.cli.flags import add_setting
 from hornbook.errors import counted
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ def run(arguments: list[str]) -> int:
     )
     add("--stop", metavar="TEXT", action="append", help="end before this text (repeatable)")
     add("--seed", type=int, metavar="N", help="the same seed, the same samples")
+    add_setting(parser, "generation.sampling")
+    add_setting(parser, "generation.window")
     add(
         "--mark-copies",
         action="store_true",
@@ -68,7 +71,8 @@ def run(arguments: list[str]) -> int:
     from hornbook.generate import make_generator
 
     loaded = Run.load(args.path)
-    names = ("prompt", "max_tokens", "temperature", "top_k", "top_p", "min_p", "stop", "unknown")
+    names = ("prompt", "max_tokens", "temperature", "top_k", "top_p", "min_p", "stop", "unknown",
+             "sampling", "window")  # fmt: skip
     options = {name: getattr(args, name) for name in names}
     options["seed"] = make_generator(args.seed)
     n = args.n if args.n is not None else (10 if loaded.documents else 1)

@@ -90,7 +90,7 @@ def plot(
 
     ends: the labels of the two ends of the axis, by default steps.
     """
-    points = [(r["step"], r["loss"], ".") for r in log if "loss" in r]
+    points = [(r["step"], r["loss"], ".") for r in log if r.get("loss") is not None]
     points += [(r["step"], r["val_loss"], "o") for r in log if "val_loss" in r]
     points = [(x, y, mark) for x, y, mark in points if y is not None and math.isfinite(y)]
     if len({x for x, _, _ in points}) < 2:

@@ -211,7 +211,19 @@ def gpt2_stream() -> Nested:
     return _gpt2(128, 1e-3, 100, steps=2000, batch_size=12, sampling="random")
 
 
-# the notes: models, optimizers, seeds and numbers of steps of the lectures
+# the notes: models, optimizers, seeds, numbers of steps and ways of sampling of the lectures
+
+_AS_IN_THE_NOTES = {"sampling": "torch", "window": "sliding"}
+
+
+def notes_counts() -> Nested:
+    """The notes' first bigram: counts plus one over all names."""
+    return {
+        "data": {"corpus": "makemore-names", "validation": 0.0, "test": 0.0},
+        "model": {"name": "ngram", "order": 2, "smoothing": "add-k", "k": 1.0},
+        "training": {"seed": 2147483647},
+        "generation": _AS_IN_THE_NOTES,
+    }
 
 
 def notes_bigram() -> Nested:
@@ -223,6 +235,20 @@ def notes_bigram() -> Nested:
         "model": {"name": "bigram"},
         "optim": {**optim, "grad_clip": 0.0},
         "training": training,
+        "generation": _AS_IN_THE_NOTES,
+    }
+
+
+def notes_bigram_lm() -> Nested:
+    """The notes' BigramLanguageModel: 10,000 steps of 4 x 8 characters of Shakespeare, AdamW."""
+    optim = {"learning_rate": 1e-3, "schedule": "constant", "beta2": 0.999, "weight_decay": 0.01}
+    training = {"steps": 10_000, "batch_size": 4, "row_length": 8, "examples": "sequences"}
+    return {
+        "data": {"corpus": "shakespeare"},
+        "model": {"name": "bigram"},
+        "optim": {**optim, "decayed": "all", "grad_clip": 0.0},
+        "training": {**training, "sampling": "random", "seed": 1337},
+        "generation": _AS_IN_THE_NOTES,
     }
 
 
@@ -235,6 +261,7 @@ def _notes(model: dict[str, Any], *, seed: int = 2147483647, decay_start: float 
         "model": model,
         "optim": {**optim, "decay_start": decay_start, "grad_clip": 0.0},
         "training": {**training, "seed": seed},
+        "generation": _AS_IN_THE_NOTES,
     }
 
 
@@ -271,6 +298,7 @@ def notes_gpt() -> Nested:
         "model": model,
         "optim": {**optim, "decayed": "all", "grad_clip": 0.0},
         "training": {"steps": 5000, "batch_size": 64, "sampling": "random", "seed": 1337},
+        "generation": _AS_IN_THE_NOTES,
     }
 
 
@@ -295,6 +323,8 @@ PRESETS: dict[str, Preset] = {
     "gpt-stream": gpt_stream,
     "gpt2-stream": gpt2_stream,
     "notes-bigram": notes_bigram,
+    "notes-bigram-lm": notes_bigram_lm,
+    "notes-counts": notes_counts,
     "notes-gpt": notes_gpt,
     "notes-mlp": notes_mlp,
     "notes-mlp-bn": notes_mlp_bn,

@@ -21,6 +21,7 @@ from pydantic import (
     PositiveInt,
     SerializeAsAny,
     ValidationError,
+    model_validator,
 )
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
@@ -37,10 +38,28 @@ Epochs = Annotated[float, Field(gt=0, le=1e6)]
 LENGTHS = ("steps", "epochs", "minutes")  # of `training`: three ways to say how long it takes
 
 
+OTHER_NAMES = {  # of fields in the notes and in other code -> here
+    "block_size": "context_length",
+    "max_iters": "steps",
+    "max_steps": "steps",
+    "train_steps": "steps",
+}
+
+
 class Settings(BaseModel):
     """A frozen section of the configuration; unknown fields are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _other_names(cls, data: Any) -> Any:
+        """Refuses a field by another name than its own, and says its own."""
+        for name in data if isinstance(data, Mapping) else ():
+            own = OTHER_NAMES.get(name)
+            if own in cls.model_fields and name not in cls.model_fields:
+                raise ValueError(f"{name}: no such field; hornbook's name for it is {own}")
+        return data
 
     @classmethod
     def parse(cls, data: Mapping[str, Any], section: str) -> Self:
@@ -67,7 +86,8 @@ class Settings(BaseModel):
     def _explain(cls, problem: ErrorDetails, section: str) -> str:
         expected = problem["msg"].removeprefix("Value error, ")
         if not problem["loc"]:  # a rule over several fields, which names them itself
-            return expected
+            other_name = expected.partition(":")[0] in OTHER_NAMES
+            return f"{section}.{expected}" if other_name else expected
         field, found = str(problem["loc"][0]), problem["input"]
         if problem["type"] == "extra_forbidden":
             return f"{section}.{field}: no such field{did_you_mean(field, cls.model_fields)}"
@@ -159,7 +179,9 @@ class OptimConfig(Settings):
 class TrainingConfig(Settings):
     """How long, on what batches, and how it is evaluated."""
 
-    steps: PositiveInt = Field(1000, description="total steps")
+    steps: NonNegativeInt = Field(
+        1000, description="total steps; 0: the untrained model is measured and saved"
+    )
     epochs: Epochs | None = Field(
         None, description="passes through the training part; the total steps follow from it"
     )
@@ -171,6 +193,11 @@ class TrainingConfig(Settings):
     )
     examples: Literal["auto", "sequences", "windows"] = Field(
         "auto", description="sequences: every position is predicted; windows: one target each"
+    )
+    row_length: PositiveInt | None = Field(
+        None,
+        description="tokens in a row of sequences (default: the context; of a model whose context "
+        "slides 4 times that, at least 64)",
     )
     sampling: Literal["epochs", "random"] = Field(
         "epochs", description="epochs: a new permutation each; random: with replacement"
@@ -216,6 +243,21 @@ class TrainingConfig(Settings):
     )
 
 
+class GenerationConfig(Settings):
+    """How samples of the run are drawn, unless they are asked for in another way."""
+
+    sampling: Literal["keyed", "torch"] = Field(
+        "keyed",
+        description="keyed: many samples side by side, each from its own numbers; torch: as in the "
+        "notes, by torch.multinomial, one sample after the other",
+    )
+    window: Literal["half", "sliding"] = Field(
+        "half",
+        description="text beyond the context: half reads the newer half again when the context is "
+        "full, sliding the whole context for each token, as in the notes",
+    )
+
+
 class RunConfig(Settings):
     """Everything that is set about a run."""
 
@@ -224,6 +266,7 @@ class RunConfig(Settings):
     model: SerializeAsAny[ModelConfig]
     optim: OptimConfig = OptimConfig()
     training: TrainingConfig = TrainingConfig()
+    generation: GenerationConfig = GenerationConfig()
 
 
 SECTIONS: dict[str, Any] = {  # the class of each; of `model` the base of all models' settings

@@ -23,6 +23,7 @@ from hornbook.errors import DataError
 from hornbook.tokenizers.base import Ids, Tokenizer, Unknown
 
 STRETCHES = 64  # of a stream that a subset is taken from
+SPREAD = 8  # stretches of a stream that are parts of their own
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,24 @@ class Part:
         tokens = np.concatenate([*pieces, self.tokens[ends[-1] : ends[-1] + 1]])
         starts = np.concatenate([[0], np.cumsum(ends - begins)])
         return Part(tokens, starts, self.documents, tokenizer.count_bytes(tokens[1:]))
+
+    def spread(self, limit: int, block: int, tokenizer: Tokenizer) -> list[Part]:
+        """About `limit` of the targets, evenly spaced, as parts that are scored as this one is.
+
+        Whole documents; of a stream stretches of whole blocks of that length, so that each prediction
+        sees as much as in the whole part. The part itself if it has no more.
+        """
+        if self.documents or self.n_targets <= limit:
+            return [self.subset(limit, tokenizer)]
+        block = min(block, limit)
+        n = min(SPREAD, limit // block)
+        size = limit // n // block * block
+        parts = []
+        for first in np.linspace(0, self.n_targets - size, n).astype(np.int64).tolist():
+            tokens = self.tokens[first : first + size + 1]
+            starts = np.array([0, size])
+            parts.append(Part(tokens, starts, False, tokenizer.count_bytes(tokens[1:])))
+        return parts
 
     def chunks(self, length: int, overlap: int = 0, shard: tuple[int, int] = (0, 1)) -> Chunks:
         """The units cut into pieces of at most `length` tokens, `overlap` of them context only.

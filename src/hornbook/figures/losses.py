@@ -34,27 +34,36 @@ DASHES = ("-", "--", "-.")  # of the next groups, where the colors are used up
 @styled
 def losses(run: StoredRun) -> Figure:
     """Training and validation loss and the learning rate over the steps."""
-    log = [r for r in run.log if r["loss"] is not None and math.isfinite(r["loss"])]
+    records = run.log
+    log = [r for r in records if r["loss"] is not None and math.isfinite(r["loss"])]
     if len(log) < 2:
         raise DoesNotApplyError("it was not trained step by step, so it has no curve")
     figure, (top, bottom) = panels([3.4, 1.2], sharex=True)
     steps = [r["step"] for r in log]
     top.plot(steps, [r["loss"] for r in log], color=style.SKY, lw=1.2, label="training (batches)")
     evaluations = [
-        (r["step"], r["loss"], r["val_loss"]) for r in log if r.get("val_loss") is not None
+        (r["step"], r.get("train_loss", r["loss"]), r["val_loss"])
+        for r in records
+        if r.get("val_loss") is not None and r.get("train_loss", r["loss"]) is not None
     ]
     uniform = math.log(run.facts["vocab_size"])
     if evaluations:
-        x, _, y = zip(*evaluations, strict=True)
+        x, trained, y = zip(*evaluations, strict=True)
+        if any("train_loss" in r for r in records):
+            top.plot(x, trained, "o-", color=style.BLUE, ms=3, lw=1.2, label="training (a sample)")
         what = "validation" if run.config.data.held_out else "training text"
         top.plot(x, y, "o-", color=style.VERMILION, ms=4, lw=1.5, label=f"{what} (whole part)")
-        best_step, _, best = min(evaluations, key=lambda point: point[2])
+        # the untrained weights are kept only where there are no others
+        after = [point for point in evaluations if point[0]] or evaluations
+        best_step, _, best = min(after, key=lambda point: point[2])
         top.axvline(best_step, color=style.BLACK, ls="--", lw=1)
         figure.finding = Finding(f"best {what} loss {best:.4f} nats at step {best_step:,}")
         label = f"best, kept: {best:.3f}"
-        if shows := overfitting(evaluations):
+        if shows := overfitting(after):
             at, last_loss, last = shows
-            before = " or before" if best_step == x[0] else ""  # there was no evaluation before
+            before = (
+                " or before" if best_step == after[0][0] else ""
+            )  # there was no evaluation before
             label = f"overfitting from here{before}\n(best, kept: {best:.3f})"
             figure.finding = Finding(
                 f"overfitting since step {best_step:,}{before}: the validation loss rose from "

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from hornbook.generate.decoder import Sample, sample, stream
-from hornbook.generate.sampling import Sampling, make_generator
+from hornbook.generate.sampling import Draws, Sampling, make_generator
 
-__all__ = ["Sample", "Sampling", "make_generator", "sample", "stream"]
+__all__ = ["Draws", "Sample", "Sampling", "make_generator", "sample", "stream"]

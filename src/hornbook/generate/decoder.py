@@ -1,8 +1,8 @@
 """Decoding: samples from any model, whole or streamed.
 
 Works on the contract alone: a model starts rows and continues them token by token, with a state that
-the decoder owns. A document ends with the end id; a stream continues past the context, as its model
-defines (`models/cached.py`). B batch, V vocabulary.
+the decoder owns. A document ends with the end id; a stream continues past the context by one of two
+windows (`models/cached.py`). B batch, V vocabulary.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from hornbook.generate.tuning import (
 )
 from hornbook.kernels import StaticDecoder
 from hornbook.layers.cache import Compaction
-from hornbook.models.base import LanguageModel
+from hornbook.models.base import LanguageModel, Window
 from hornbook.table import Tabular, on_one_line
 from hornbook.tokenizers import Tokenizer
 from hornbook.tokenizers.base import Unknown
@@ -72,26 +72,31 @@ def sample(
     generator: torch.Generator | None = None,
     batch: int | None = None,
     unknown: Unknown = "error",
+    window: Window = "half",
 ) -> list[Sample]:
     """n samples that begin with the prompt, up to `max_tokens` new tokens or a stop string each.
 
     The text keeps the prompt and not the stop string. seed: a generator made from it (None: a random
     one) in place of `generator`. One number is drawn from the generator, a key: token t of sample i
     depends on the key, i and t, and on neither n nor the batch (but for the rounding of logits, which
-    differs between batches of other sizes and for long texts). With batch=1 samples are drawn one
-    after the other from the generator itself, as in the notes. unknown: characters of the prompt that
-    the tokenizer does not know raise DataError or are skipped.
+    differs between batches of other sizes and for long texts). With `Sampling(draws="torch")` samples
+    are drawn one after the other from the generator itself, as in the notes. batch: samples generated
+    side by side. unknown: characters of the prompt that the tokenizer does not know raise DataError or
+    are skipped. window: of text beyond the context (`models/cached.py`).
     """
     _check(n, max_tokens, stop)
-    draw = _draw(sampling or Sampling(), _generator(seed, generator), by_key=batch != 1)
+    sampling = sampling or Sampling()
+    draw = _draw(sampling, _generator(seed, generator))
     start = prompt_ids(tokenizer, prompt, unknown)
     if unknown == "skip":  # the text shows what the model has read
         prompt = tokenizer.decode(tokenizer.encode(prompt, unknown="skip"))
     batch = batch or rows_at_once(model, len(start) + max_tokens)
+    if sampling.draws == "torch":
+        batch = 1
     samples: list[Sample] = []
     for first in range(0, n, batch):
         numbers = torch.arange(first, min(first + batch, n), device=model.device)
-        rows = generate_ids(model, start, numbers, max_tokens, draw)
+        rows = generate_ids(model, start, numbers, max_tokens, draw, window)
         for tokens, stopped in _collect(rows, tokenizer, stop, first, len(numbers)):
             ended = tokens[-1:].tolist() == [tokenizer.end_id]
             text, _ = cut_at_stop(tokenizer.decode(tokens), stop)
@@ -110,17 +115,18 @@ def stream(
     seed: int | None = None,
     generator: torch.Generator | None = None,
     unknown: Unknown = "error",
+    window: Window = "half",
 ) -> Iterator[str]:
     """The first of `sample`'s samples piece by piece, without the prompt.
 
     A piece never splits a character nor contains part of a stop string.
     """
     _check(1, max_tokens, stop)
-    draw = _draw(sampling or Sampling(), _generator(seed, generator), by_key=True)
+    draw = _draw(sampling or Sampling(), _generator(seed, generator))
     start = prompt_ids(tokenizer, prompt, unknown)
     text = TextStream(tokenizer, stop)
     first = torch.zeros(1, dtype=torch.int64, device=model.device)
-    for _, token in generate_ids(model, start, first, max_tokens, draw):
+    for _, token in generate_ids(model, start, first, max_tokens, draw, window):
         if piece := text.push(int(token)):
             yield piece
         if text.stopped:
@@ -131,7 +137,12 @@ def stream(
 
 @torch.inference_mode()
 def generate_ids(
-    model: LanguageModel, prompt: Sequence[int], samples: Tensor, max_tokens: int, draw: Draw
+    model: LanguageModel,
+    prompt: Sequence[int],
+    samples: Tensor,
+    max_tokens: int,
+    draw: Draw,
+    window: Window = "half",
 ) -> TokenRows:
     """Continues a prompt once for each of `samples` (n,): every sample is drawn here.
 
@@ -141,7 +152,7 @@ def generate_ids(
     """
     model.eval()
     decoder = StaticDecoder(model)
-    logits, state = decoder.start(torch.tensor([list(prompt)], device=model.device))
+    logits, state = decoder.start(torch.tensor([list(prompt)], device=model.device), window)
     row = torch.zeros_like(samples)  # which of the model's rows each sample continues
     shared = True
     for length in range(max_tokens):
@@ -213,9 +224,9 @@ def _collect(
     )
 
 
-def _draw(sampling: Sampling, generator: torch.Generator, *, by_key: bool) -> Draw:
+def _draw(sampling: Sampling, generator: torch.Generator) -> Draw:
     """Draws from the generator itself, or by a key that is drawn from it."""
-    if not by_key:
+    if sampling.draws == "torch":
         return lambda logits, samples, length: sampling.choose(logits, generator)
     key = int(torch.randint(2**63 - 1, (), generator=generator, device=generator.device))
 

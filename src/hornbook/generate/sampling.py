@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
 from hornbook.errors import ConfigError
+
+Draws = Literal["keyed", "torch"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,12 +21,18 @@ class Sampling:
     temperature: divides the logits; 0 is greedy. top_k: samples from the k most probable tokens. top_p:
     from the fewest whose probabilities sum to p (nucleus, Holtzman et al. 2020). min_p: from those at
     least min_p times as probable as the best.
+
+    draws: "keyed": token t of sample i depends on a key of the generator, i and t alone, so that
+    samples are drawn side by side and depend neither on n nor on the batch. "torch": the way of the
+    notes, `torch.multinomial` for one token after the other, one sample after the other, all from
+    the generator itself: the same probabilities and seed give the notes' samples, and it is slower.
     """
 
     temperature: float = 1.0
     top_k: int | None = None
     top_p: float | None = None
     min_p: float | None = None
+    draws: Draws = "keyed"
 
     def __post_init__(self) -> None:
         if not 0 <= self.temperature < math.inf:
@@ -34,6 +43,8 @@ class Sampling:
             _refuse("top_p", self.top_p, "above 0 and at most 1")
         if self.min_p is not None and not 0 <= self.min_p <= 1:
             _refuse("min_p", self.min_p, "between 0 and 1")
+        if self.draws not in get_args(Draws):
+            _refuse("sampling", repr(self.draws), " or ".join(get_args(Draws)))
 
     def filter(self, logits: Tensor) -> Tensor:
         """Temperature, then top-k, top-p and min-p; (B, V) -> (B, V), -inf for tokens left out."""
@@ -146,7 +157,7 @@ def min_p(logits: Tensor, p: float) -> Tensor:
     return logits.masked_fill(logits < least, -math.inf)
 
 
-def _refuse(name: str, found: float, expected: str) -> None:
+def _refuse(name: str, found: float | str, expected: str) -> None:
     raise ConfigError(f"{name}: found {found}, expected {expected}")
 
 

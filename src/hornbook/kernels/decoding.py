@@ -23,7 +23,7 @@ from hornbook.kernels.graph import SCRIPTS, TRACE_ERRORS, Scripts, trace
 from hornbook.kernels.one_row import piecewise_linears
 from hornbook.kernels.tuning import PIECES_PAY, PIECES_TRIES, SHORT_CACHE, STATIC_AFTER
 from hornbook.layers.cache import KVCache
-from hornbook.models.base import DecodingState, LanguageModel
+from hornbook.models.base import DecodingState, LanguageModel, Window
 from hornbook.models.cached import CachedModel
 from hornbook.models.mixture import Mixture
 
@@ -94,9 +94,9 @@ class StaticDecoder:
         components = model.components if isinstance(model, Mixture) else []
         self._components = [StaticDecoder(m, after=after, scripts=scripts) for m in components]
 
-    def start(self, ids: Tensor) -> tuple[Tensor, DecodingState]:
+    def start(self, ids: Tensor, window: Window = "half") -> tuple[Tensor, DecodingState]:
         """`LanguageModel.start`."""
-        logits, state = self.model.start(ids)
+        logits, state = self.model.start(ids, window)
         _use_short_caches(state)
         return logits, state
 

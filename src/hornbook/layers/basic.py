@@ -2,7 +2,9 @@
 
 `Linear`, `BatchNorm1d`, `Tanh`, `Embedding`, `FlattenConsecutive` and `Sequential` behave as in
 the notes ("Activation, gradient, BatchNorm" and "WaveNet") and are modules, so that they are saved,
-moved and trained like all others. What the notes keep in `.out` is available to forward hooks.
+moved and trained like all others. `parameters()` is a list, so that a loop can go over it again and
+again. They keep no `.out`, which would hold each activation until the next call: forward hooks see
+it, and the layers of `hornbook.notes` keep it for pasted cells.
 
 B batch, T time, C channels, N examples.
 """
@@ -23,7 +25,15 @@ ONE_EXAMPLE = (
 )
 
 
-class Linear(nn.Module):
+class Layer(nn.Module):
+    """A layer whose parameters are a list, as in the notes."""
+
+    def parameters(self, recurse: bool = True) -> list[nn.Parameter]:  # type: ignore[override]
+        """A list. An iterator would be used up by counting, and the loop after it train nothing."""
+        return list(super().parameters(recurse))
+
+
+class Linear(Layer):
     """x W + b, (..., fan_in) -> (..., fan_out).
 
     W (fan_in, fan_out) begins as N(0, 1 / fan_in), which keeps the variance from layer to layer
@@ -41,7 +51,7 @@ class Linear(nn.Module):
         return out if self.bias is None else out + self.bias
 
 
-class BatchNorm1d(nn.Module):
+class BatchNorm1d(Layer):
     """Unit variance for each channel over batch and time, (B, C) or (B, T, C) -> the same.
 
     In training by the mean and variance of the batch, in evaluation by their running averages
@@ -96,7 +106,7 @@ def build_norm(kind: str, dim: int, momentum: float) -> list[nn.Module]:
     return [nn.LayerNorm(dim)] if kind == "layernorm" else []
 
 
-class Tanh(nn.Module):
+class Tanh(Layer):
     """tanh(x), whose gradient 1 - tanh(x)^2 vanishes where it saturates."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -104,7 +114,7 @@ class Tanh(nn.Module):
         return torch.tanh(x)
 
 
-class Embedding(nn.Embedding):
+class Embedding(Layer, nn.Embedding):
     """A row of the table for each id, (...) int64 -> (..., C); N(0, 1).
 
     A subclass of torch's so that the optimizer knows an embedding from a matrix.
@@ -116,7 +126,7 @@ class Embedding(nn.Embedding):
         return F.embedding(ids, self.weight)
 
 
-class FlattenConsecutive(nn.Module):
+class FlattenConsecutive(Layer):
     """`n` neighbors in time side by side, (B, T, C) -> (B, T / n, C n), or (B, C n) if T = n."""
 
     def __init__(self, n: int) -> None:
@@ -130,7 +140,7 @@ class FlattenConsecutive(nn.Module):
         return x.squeeze(1) if x.shape[1] == 1 else x
 
 
-class Sequential(nn.Module):
+class Sequential(Layer):
     """One layer after the other."""
 
     def __init__(self, layers: Sequence[nn.Module]) -> None:

@@ -154,6 +154,11 @@ def evaluate(model: LanguageModel, part: Part) -> Evaluation:
     return summarize(token_nats(model, part), part, max(model.context_length, 1))
 
 
+def mean_nats(model: LanguageModel, parts: Sequence[Part]) -> float:
+    """The mean loss over several parts together."""
+    return float(np.concatenate([token_nats(model, part) for part in parts]).mean())
+
+
 @dataclass(frozen=True, repr=False)
 class Score(Tabular):
     """How surprising a model finds one text. Losses in nats, over `tokens` predictions.

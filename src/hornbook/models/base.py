@@ -20,6 +20,8 @@ from hornbook.errors import ConfigError, RunError
 from hornbook.layers.basic import ONE_EXAMPLE, BatchNorm1d
 from hornbook.layers.cache import Compaction
 
+Window = Literal["half", "sliding"]  # what is read again when the context is full
+
 
 class LanguageModel(nn.Module, ABC):
     """A next-token model over ids 0 .. vocab_size - 1.
@@ -54,9 +56,16 @@ class LanguageModel(nn.Module, ABC):
     def forward(self, ids: Tensor) -> Tensor:
         """ids (B, T) int64 -> logits (B, T, V) float."""
 
-    def __call__(self, ids: Tensor | Sequence[Any] | NDArray[Any]) -> Tensor:
+    def __call__(self, ids: Tensor | Sequence[Any] | NDArray[Any], *others: Any) -> Tensor:
         """`forward`, also of ids in another form: of any integers, a list, a NumPy array, or one row
-        without its dimension (T,). Raises TypeError for what is none of these."""
+        without its dimension (T,). Raises TypeError for what is none of these, or for the
+        notes' targets beside ids."""
+        if others:
+            raise TypeError(
+                f"{type(self).__name__}: called with {1 + len(others)} arguments, expected ids alone; "
+                "a model returns logits. hornbook.notes.LessonModel(model) has the notes' "
+                "model(idx, targets) and generate"
+            )
         if not (isinstance(ids, Tensor) and ids.dtype == torch.int64 and ids.ndim == 2):
             ids = as_ids(ids).to(self.device)
         logits: Tensor = super().__call__(ids)
@@ -74,12 +83,13 @@ class LanguageModel(nn.Module, ABC):
         """
         return self(ids)[:, -1]
 
-    def start(self, ids: Tensor) -> tuple[Tensor, DecodingState]:
+    def start(self, ids: Tensor, window: Window = "half") -> tuple[Tensor, DecodingState]:
         """Reads rows to be continued, (B, T), each of one document (or stream) from its start.
 
         Returns the logits after the last position (B, V), those of `next_logits`, and the state that
         the caller passes to `step`. Of longer rows only the last `context_length` tokens are read.
-        Without gradients.
+        Without gradients. window: how text beyond the context is continued by a model whose cache
+        then has to be made again (`models/cached.py`); it makes no difference to the others.
         """
         state = DecodingState(ids[:, -self.context_length :])
         return self.next_logits(state.ids), state
@@ -166,11 +176,18 @@ class DecodingState:
 
     ids: the tokens that the model would read again, (B, T). cache: what it computed from them: tensors
     with rows first, or objects with `select` and `compact` (`layers/cache.py`). length: positions
-    that the cache covers.
+    that the cache covers. window: see `LanguageModel.start`.
     """
 
-    def __init__(self, ids: Tensor, cache: Iterable[Any] = (), length: Any = 0) -> None:
+    def __init__(
+        self,
+        ids: Tensor,
+        cache: Iterable[Any] = (),
+        length: Any = 0,
+        window: Window = "half",
+    ) -> None:
         self.ids = ids.clone()  # rows move in place, and the caller's must not
+        self.window = window
         self.cache = list(cache)
         self.length: int = length  # a tensor while a step is traced
 

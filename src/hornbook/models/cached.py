@@ -10,16 +10,20 @@ from typing import Any
 
 from torch import Tensor
 
-from hornbook.models.base import DecodingState, LanguageModel
+from hornbook.models.base import DecodingState, LanguageModel, Window
 
 
 class CachedModel(LanguageModel):
     """A model whose new token costs one position, not the whole row.
 
     The cache of a token depends on its position and on all tokens since the first of the row, so it
-    is useless once the first is forgotten. When the context is full, the newer half is therefore read
-    again as a row of its own: context_length / 2 positions for as many tokens. Every prediction
-    equals `forward`'s of the last n tokens, with n between context_length / 2 and context_length.
+    is useless once the first is forgotten. When the context is full, the newest tokens are therefore
+    read again as a row of their own, and every prediction equals `forward`'s of the last n tokens:
+
+    | window  | read again                              | n                               |
+    | ------- | --------------------------------------- | ------------------------------- |
+    | half    | the newer half, once for as many tokens | context_length / 2 to the whole |
+    | sliding | the whole context, for each token       | context_length (the notes)      |
     """
 
     @abstractmethod
@@ -33,20 +37,21 @@ class CachedModel(LanguageModel):
         T is any at first, 1 from then on.
         """
 
-    def start(self, ids: Tensor) -> tuple[Tensor, DecodingState]:
+    def start(self, ids: Tensor, window: Window = "half") -> tuple[Tensor, DecodingState]:
         """Reads the last `context_length` tokens as a row of their own."""
         ids = ids[:, -self.context_length :]
-        state = DecodingState(ids, self.empty_cache(ids))
+        state = DecodingState(ids, self.empty_cache(ids), window=window)
         logits = self.read(ids, state)
         state.length = ids.shape[1]
         return logits, state
 
     def step(self, ids: Tensor, state: DecodingState) -> Tensor:
-        """Reads one position, or half a context when it is full."""
+        """Reads one position, or what the window says when the context is full."""
         state.append(ids)
         if state.length == self.context_length:
-            newer = state.ids[:, -max(1, self.context_length // 2) :]
-            logits, fresh = self.start(newer)
+            sliding = state.window == "sliding"
+            n = self.context_length if sliding else max(1, self.context_length // 2)
+            logits, fresh = self.start(state.ids[:, -n:], state.window)
             state.ids, state.cache, state.length = fresh.ids, fresh.cache, fresh.length
             return logits
         logits = self.read(ids[:, None], state)

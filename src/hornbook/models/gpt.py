@@ -73,15 +73,27 @@ class CausalSelfAttention(nn.Module):
         self.k_proj = nn.Linear(config.n_embd, config.n_kv_head * dim, bias=False)
         self.v_proj = nn.Linear(config.n_embd, config.n_kv_head * dim, bias=False)
         self.o_proj = nn.Linear(config.n_head * dim, config.n_embd, bias=False)
+        self.rope_base = config.rope_base
         self.q_norm = RMSNorm(dim, config.norm_eps)
         self.k_norm = RMSNorm(dim, config.norm_eps)
         self.rotate = Rotation()
         self.attend = CausalAttention()
 
     def forward(
-        self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None, cache: KVCache | None
+        self,
+        x: Tensor,
+        cos: Tensor | None = None,
+        sin: Tensor | None = None,
+        mask: Tensor | None = None,
+        cache: KVCache | None = None,
     ) -> Tensor:
-        """(B, T, C) -> (B, T, C); cos and sin (T, D), mask (B, 1, T, T) bool."""
+        """(B, T, C) -> (B, T, C); cos and sin (T, D), mask (B, 1, T, T) bool.
+
+        Without cos and sin positions count from 0, without a mask each sees all before it.
+        """
+        if cos is None or sin is None:
+            positions, dim = torch.arange(x.shape[1], device=x.device), self.q_norm.weight.shape[0]
+            cos, sin = rotary_angles(positions, dim, self.rope_base)
         q = split_heads(self.q_proj(x), self.n_head)  # (B, H, T, D)
         k = split_heads(self.k_proj(x), self.n_kv_head)  # (B, G, T, D)
         v = split_heads(self.v_proj(x), self.n_kv_head)
@@ -128,13 +140,16 @@ class Block(nn.Module):
     def forward(
         self,
         x: Tensor,
-        cos: Tensor,
-        sin: Tensor,
+        cos: Tensor | None = None,
+        sin: Tensor | None = None,
         mask: Tensor | None = None,
         same: list[Tensor] | None = None,
         cache: Sequence[Any] | None = None,
     ) -> Tensor:
-        """(B, T, C) -> (B, T, C). same: `same_document`. cache: a KVCache and a ConvolutionCache."""
+        """(B, T, C) -> (B, T, C); with x alone as one stream from position 0.
+
+        same: `same_document`. cache: a KVCache and a ConvolutionCache.
+        """
         kv_cache, convolution_cache = cache or (None, None)
         x = self.add(x, self.attention(self.input_norm(x), cos, sin, mask, kv_cache))
         y = self.hidden_norm(x)

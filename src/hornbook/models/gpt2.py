@@ -56,7 +56,9 @@ class CausalSelfAttention(nn.Module):
         self.proj = nn.Linear(config.n_embd, config.n_embd)
         self.attend = CausalAttention(config.attention_dropout)
 
-    def forward(self, x: Tensor, mask: Tensor | None, cache: KVCache | None) -> Tensor:
+    def forward(
+        self, x: Tensor, mask: Tensor | None = None, cache: KVCache | None = None
+    ) -> Tensor:
         """(B, T, C) -> (B, T, C); mask (B, 1, T, T) bool."""
         q, k, v = (
             split_heads(y, self.n_head) for y in self.qkv(x).chunk(3, dim=-1)
@@ -88,7 +90,9 @@ class Block(nn.Module):
         self.mlp = MLP(config)
         self.add = ResidualDropout(config.dropout)
 
-    def forward(self, x: Tensor, mask: Tensor | None, cache: KVCache | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, mask: Tensor | None = None, cache: KVCache | None = None
+    ) -> Tensor:
         """(B, T, C) -> (B, T, C)."""
         x = self.add(x, self.attn(self.ln1(x), mask, cache))
         out: Tensor = self.add(x, self.mlp(self.ln2(x)))

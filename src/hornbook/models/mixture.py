@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from hornbook.config import ModelConfig
 from hornbook.errors import RunError
-from hornbook.models.base import DecodingState, LanguageModel, check_names
+from hornbook.models.base import DecodingState, LanguageModel, Window, check_names
 from hornbook.models.registry import construct, model_config
 
 MAX_LAYERS = 1024  # of all components together
@@ -81,9 +81,9 @@ class Mixture(LanguageModel):
         """(B, T) -> (B, V)."""
         return self.mean([model.next_logits(ids) for model in self.components])
 
-    def start(self, ids: Tensor) -> tuple[Tensor, DecodingState]:
+    def start(self, ids: Tensor, window: Window = "half") -> tuple[Tensor, DecodingState]:
         """Each component by itself, with as much context as it has; its state is in the cache."""
-        logits, states = zip(*(model.start(ids) for model in self.components), strict=True)
+        logits, states = zip(*(model.start(ids, window) for model in self.components), strict=True)
         return self.mean(list(logits)), DecodingState(ids[:, :0], states)
 
     def step(self, ids: Tensor, state: DecodingState) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from hornbook.config import ModelConfig
 from hornbook.layers.recurrent import CELLS, Recurrent
-from hornbook.models.base import DecodingState, LanguageModel
+from hornbook.models.base import DecodingState, LanguageModel, Window
 
 
 class RNNConfig(ModelConfig):
@@ -70,7 +70,7 @@ class RNN(LanguageModel):
         logits: Tensor = self.head(self.states(ids)[:, -1])
         return logits
 
-    def start(self, ids: Tensor) -> tuple[Tensor, DecodingState]:
+    def start(self, ids: Tensor, window: Window = "half") -> tuple[Tensor, DecodingState]:
         """Reads whole rows, token by token from a state of zeros: no context bounds it."""
         h = self.head.weight.new_zeros(len(ids), self.head.in_features)
         state = DecodingState(ids[:, :0], [h] * (2 * len(self.layers)))

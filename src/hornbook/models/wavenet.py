@@ -31,7 +31,7 @@ from hornbook.layers.basic import (
     calibrate_batchnorm,
 )
 from hornbook.layers.documents import document_starts, last_window
-from hornbook.models.base import DecodingState, LanguageModel
+from hornbook.models.base import DecodingState, LanguageModel, Window
 
 
 class WaveNetConfig(ModelConfig):
@@ -129,7 +129,7 @@ class WaveNet(LanguageModel):
         logits: Tensor = self.head(x)
         return logits
 
-    def start(self, ids: Tensor) -> tuple[Tensor, DecodingState]:
+    def start(self, ids: Tensor, window: Window = "half") -> tuple[Tensor, DecodingState]:
         """The last `context_length` tokens, one by one."""
         ids = ids[:, -self.context_length :]
         state = DecodingState(ids[:, :0])

@@ -196,7 +196,7 @@ class Bench:
             mixing = self._time(lambda: mix_with_counts(counts.nats, counts.nats, data.validation))
         with self._quietly():
             token, novelty = seconds_of_novelty(self.model, data.tokenizer, index)
-        evaluation = token * data.validation.n_targets
+        evaluation = token * self.plan.tokens_per_evaluation
         texts = token * min(data.validation.n_targets, typicality.TOKENS)
         # it also shows samples, and may measure the last weights, too
         return evaluation, evaluation + texts + mixing + 2 * novelty + tuning.REPORT_OVERHEAD

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from hornbook.config import RunConfig
 from hornbook.data.batches import Batches, Draw, WindowBatches
+from hornbook.data.part import Part
 from hornbook.data.training_data import TrainingData
 from hornbook.engine.compiled import Form
 from hornbook.kernels.install import install
@@ -23,7 +24,7 @@ from hornbook.planning.decide.memory import MemoryEstimate
 from hornbook.planning.decide.time_budget import TimeBudget
 from hornbook.planning.decision import Decision
 from hornbook.planning.shape import Shape, draw_of
-from hornbook.planning.tuning import LARGE_PART
+from hornbook.planning.tuning import LARGE_PART, TRAINING_SAMPLE
 
 WINDOWS = 1 << 14  # contexts of the training part computed at once
 
@@ -89,6 +90,20 @@ class Plan:
         for first in range(0, n, WINDOWS * stride):
             last = torch.arange(first, min(first + WINDOWS * stride, n), stride, device=device)
             yield batches.windows(last)
+
+    @cached_property
+    def training_sample(self) -> list[Part]:
+        """What the loss on the training part is estimated on: the same at each evaluation. Nothing
+        where the validation part is the training part again."""
+        if not self.data.split.held_out:
+            return []
+        block, tokenizer = self.shape.context_length, self.data.tokenizer
+        return self.data.train.spread(TRAINING_SAMPLE, block, tokenizer)
+
+    @property
+    def tokens_per_evaluation(self) -> int:
+        """Tokens that an evaluation while training scores."""
+        return self.data.validation.n_targets + sum(p.n_targets for p in self.training_sample)
 
     @cached_property
     def text_index(self) -> TextIndex:

@@ -40,7 +40,11 @@ class Shape:
         n_train = data.train.n_targets
         examples = model.examples if training.examples == "auto" else training.examples
         row = decide.row_length(
-            sliding=model.sliding, examples=examples, context=model.context_length, n_train=n_train
+            training.row_length,
+            sliding=model.sliding,
+            examples=examples,
+            context=model.context_length,
+            n_train=n_train,
         )
         batches = None
         if not model.fitted:

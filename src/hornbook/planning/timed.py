@@ -78,12 +78,13 @@ def plan_in_time(budget: TimeBudget, resolution: Resolution, seconds: float | No
     known = draft[name] if draft.is_requested(name) else None
     guess = _evaluation_seconds(resolution, seconds)
     rough = replace(budget, evaluation=guess, report=guess + tuning.REPORT_OVERHEAD)
-    rough.check(seconds, known or 2)
+    rough.check(seconds, 1 + (known or 2))
     with stage("measuring an evaluation"):
         evaluation, report = bench.report_seconds(counted_tokens(budget))
     budget = replace(budget, evaluation=evaluation, report=report * resolution.request.reserve)
     fitting = Decision(budget.evaluations(draft[name]), "those that fit into the time")
     count = draft.decide(name, fitting)
+    count += 1  # and one before the first step
     budget.check(seconds, count)
     steps = Decision(
         budget.steps(seconds, count * evaluation),
@@ -113,5 +114,8 @@ def counted_tokens(budget: TimeBudget) -> int:
 def _evaluation_seconds(resolution: Resolution, seconds: float) -> float:
     """Seconds of an evaluation by those of a step, before it is measured."""
     computed = resolution.rows * resolution.shape.row_length  # tokens in a step
-    n_tokens = resolution.data.validation.n_targets
+    data = resolution.data
+    n_tokens = data.validation.n_targets
+    if data.split.held_out:
+        n_tokens += min(tuning.TRAINING_SAMPLE, data.train.n_targets)
     return n_tokens * seconds / computed / tuning.FORWARD_SPEEDUP

@@ -49,5 +49,6 @@ OPTIMIZER_NUMBERS = {"adamw": 3, "muon": 3, "sgd": 1}  # for each parameter, one
 MEMORY_TO_SPARE = 4  # times the estimate from which memory is spent to save time
 STATES_ON_DISK = 3  # while one is written
 
+TRAINING_SAMPLE = 1 << 13  # training tokens on which the loss is estimated at each evaluation
 LARGE_VOCABULARY = 2000  # tokens from which bytes are offered
 LARGE_PART = 1 << 24  # windows that statistics are taken of, tokens counted, of a large part

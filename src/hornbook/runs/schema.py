@@ -180,6 +180,7 @@ class Record(_Strict, extra="allow"):
     loss: Loss
     tokens_per_second: float
     val_loss: Loss = None
+    train_loss: Loss = None
     lr: float | None = None
     grad_norm: float | None = None
 

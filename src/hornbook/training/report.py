@@ -81,6 +81,7 @@ def write_report(
         "passes": newest["tokens"] / data.train.n_targets,
         "seconds": newest["seconds"],
         "loss": best.get("loss"),
+        "train_loss": best.get("train_loss"),
         "validation": validation.to_json(),
         "held_out": data.split.held_out,
         "held_out_texts": HeldOutTexts.measure(model, run.tokenizer, data.validation).to_json(),
@@ -105,7 +106,7 @@ def write_report(
         fitted=plan.shape.fitted,
         passes=report["passes"],
         novelty=novelty.kept,
-        training_loss=report["loss"],
+        training_loss=report["loss"] if report["train_loss"] is None else report["train_loss"],
         best_step=best_step,
         steps=newest["step"],
         minutes=newest["seconds"] / 60,
@@ -137,6 +138,8 @@ def may_go_on(plan: Plan, step: int) -> bool:
 def curve_evidence(log: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The first loss and the last validation loss of a log."""
     first = next((r["loss"] for r in log if r["step"] == 1), None)
+    if first is None:  # no step was made
+        first = next((r.get("val_loss") for r in log if r["step"] == 0), None)
     last = next((r["val_loss"] for r in reversed(log) if r.get("val_loss") is not None), None)
     return {"first_loss": first, "last_loss": last}
 
@@ -181,12 +184,13 @@ def minutes_to_reach(log: Sequence[Mapping[str, Any]], target: float) -> float |
     found = [
         (float(at), r["val_loss"])
         for at, r in zip(progress, log, strict=True)
-        if r.get("val_loss") is not None
+        if r.get("val_loss") is not None and at > 0
     ]
     if not found:
         return None
     if len(found) < ENOUGH:  # by the training losses, as far above as the validation loss is
-        own = [(float(at), r["loss"]) for at, r in zip(progress, log, strict=True) if r["loss"]]
+        records = zip(progress, log, strict=True)
+        own = [(float(at), r["loss"]) for at, r in records if r["loss"] is not None]
         losses = smoothed(own)
         above = found[-1][1] - losses[-1][1]
         found = [(at, loss + above) for at, loss in losses]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from hornbook.errors import DataError
+from hornbook.errors import ConfigError, DataError
 from hornbook.planning.decide.batches import (
     BatchSize,
     batch_in_context,
@@ -95,6 +97,18 @@ def test_other_rows_are_as_long_as_the_context() -> None:
     expected = Decision(8, "the context")
     assert row_length(sliding=True, examples="windows", context=8, n_train=10_000) == expected
     assert row_length(sliding=False, examples="sequences", context=8, n_train=10_000) == expected
+
+
+def test_rows_are_as_long_as_requested_or_say_why_not() -> None:
+    sizes: Any = {"context": 8, "n_train": 100}
+    assert row_length(8, sliding=True, examples="sequences", **sizes).value == 8
+    assert row_length(4, sliding=False, examples="sequences", **sizes).value == 4
+    with pytest.raises(ConfigError, match="found 16, but the context has 8"):
+        row_length(16, sliding=False, examples="sequences", **sizes)
+    with pytest.raises(ConfigError, match="windows are as long as the context"):
+        row_length(4, sliding=True, examples="windows", **sizes)
+    with pytest.raises(ConfigError, match="found 101, but the training part has 100"):
+        row_length(101, sliding=True, examples="sequences", **sizes)
 
 
 def test_a_text_is_small_where_the_model_has_several_parameters_a_token() -> None:

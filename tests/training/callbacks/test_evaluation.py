@@ -10,11 +10,14 @@ import pytest
 import torch
 
 from hornbook.files import read_tensors
+from hornbook.metrics.loss import evaluate
 from hornbook.planning.plan import Plan
+from hornbook.planning.request import read_request
+from hornbook.planning.resolve import resolve
 from hornbook.training.callbacks.base import Callback
 from hornbook.training.callbacks.evaluation import Evaluator
 from hornbook.training.callbacks.logging import LogWriter
-from tests.training.helpers import Clock, trainer_of
+from tests.training.helpers import Clock, small, trainer_of
 
 
 def test_it_measures_the_whole_part_and_takes_no_time_of_the_steps(
@@ -31,9 +34,54 @@ def test_it_measures_the_whole_part_and_takes_no_time_of_the_steps(
     ) as trainer:
         trainer.train()
         records = [r for r in trainer.run.log if "val_loss" in r]
-        assert [r["step"] for r in records] == [4, 8, 12]
+        assert [r["step"] for r in records] == [0, 4, 8, 12]
         assert {r["seconds"] for r in records} == {0.0}
         assert trainer.clock.last["evaluation"] == 1000.0
+
+
+def test_both_losses_are_measured_before_the_first_step_and_at_each_evaluation(
+    plan_of: Callable[..., Plan], tmp_path: Path
+) -> None:
+    losses: list[tuple[float, float]] = []
+
+    class Measure(Callback):
+        def on_log(self, record: Mapping[str, Any]) -> None:
+            if "val_loss" in record:
+                model, data = self.trainer.step.model, self.trainer.plan.data
+                losses.append(
+                    (evaluate(model, data.train).nats, evaluate(model, data.validation).nats)
+                )
+
+    callbacks = [Evaluator(3), LogWriter(), Measure()]
+    with trainer_of(plan_of(), tmp_path / "r", callbacks) as trainer:
+        trainer.train()
+        records = [r for r in trainer.run.log if "val_loss" in r]
+        history = trainer.state.history
+    assert [r["step"] for r in records] == [0, 4, 8, 12]
+    # the training part is smaller than the sample, so that the estimate is exact
+    for record, (train, validation) in zip(records, losses, strict=True):
+        assert record["train_loss"] == pytest.approx(train, abs=1e-6)
+        assert record["val_loss"] == pytest.approx(validation, abs=1e-6)
+    assert records[0]["loss"] is None
+    assert history.seen == [(r["step"], r["train_loss"], r["val_loss"]) for r in records[1:]]
+
+
+def test_the_training_loss_is_that_of_one_sample_throughout(
+    plan_of: Callable[..., Plan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hornbook.planning.plan.TRAINING_SAMPLE", 100)
+    plan = plan_of()
+    assert 0 < sum(p.n_targets for p in plan.training_sample) <= 100
+    again = plan_of(seed=5)
+    for one, other in zip(plan.training_sample, again.training_sample, strict=True):
+        assert one.tokens.tolist() == other.tokens.tolist()
+
+
+def test_nothing_is_measured_twice_where_nothing_is_held_out(words_file: Path) -> None:
+    settings = small("bigram") | {"data": {"validation": 0.0}}
+    plan = resolve(read_request(str(words_file), model="bigram", settings=settings))
+    assert plan.training_sample == []
+    assert plan.tokens_per_evaluation == plan.data.validation.n_targets
 
 
 @pytest.mark.parametrize("ema_decay", [0.0, 0.9])
@@ -47,7 +95,7 @@ def test_the_weights_that_were_evaluated_are_kept_and_those_of_training_put_back
             seen.append(self.weight())
 
         def on_log(self, record: Mapping[str, Any]) -> None:
-            if "val_loss" in record:
+            if "val_loss" in record and record["step"]:
                 seen.append(self.weight())
 
         def on_end(self) -> None:

@@ -16,7 +16,7 @@ from hornbook.training.callbacks.base import Callback
 from hornbook.training.callbacks.progress import PLAIN_EVERY, Progress
 from tests.training.helpers import Clock, small
 
-RUN: Any = SimpleNamespace(path=Path("runs/words-gpt"))
+RUN: Any = SimpleNamespace(path=Path("runs/words-gpt"), facts={"vocab_size": 27})
 
 
 def record(step: int, **more: float) -> dict[str, float]:
@@ -48,6 +48,21 @@ def test_a_line_for_the_first_step_each_evaluation_and_every_ten_seconds(
         "step      50 / 1,000  loss 2.5000  val_loss 2.2500  12,346 tokens/s  3:58 left"
     )
     assert PLAIN_EVERY == 10
+
+
+def test_the_untrained_model_stands_beside_the_uniform_baseline(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    progress = Progress(now=Clock())
+    progress.on_start(RUN, 0, 10)
+    untrained = {"step": 0, "loss": None, "tokens_per_second": 0}
+    progress.on_log({**untrained, "train_loss": 3.31, "val_loss": 3.32})
+    progress.on_log(record(5, train_loss=2.0, val_loss=2.25))
+    _, first, second = lines(capsys)
+    assert first == (
+        "step       0 / 10  train_loss 3.3100  val_loss 3.3200  (uniform baseline: ln 27 = 3.2958)"
+    )
+    assert "loss 2.5000  train_loss 2.0000  val_loss 2.2500  12,346 tokens/s" in second
 
 
 def test_a_resumed_run_counts_the_time_left_from_where_it_is(

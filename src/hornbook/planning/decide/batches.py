@@ -6,7 +6,7 @@ import math
 from typing import Literal
 
 from hornbook.data.part import fitting_context
-from hornbook.errors import DataError
+from hornbook.errors import ConfigError, DataError
 from hornbook.planning import tuning
 from hornbook.planning.decision import REQUESTED, Decision
 
@@ -47,9 +47,26 @@ def examples(requested: str, found: Literal["sequences", "windows"]) -> Decision
 
 
 def row_length(
-    *, sliding: bool, examples: Literal["sequences", "windows"], context: int, n_train: int
+    requested: int | None = None,
+    *,
+    sliding: bool,
+    examples: Literal["sequences", "windows"],
+    context: int,
+    n_train: int,
 ) -> Decision[int]:
-    """Tokens in a row of the batches. n_train: tokens of the training part."""
+    """Tokens in a row of the batches. n_train: tokens of the training part.
+
+    Raises ConfigError for a request that cannot be met.
+    """
+    if requested is not None:
+        found = f"training.row_length: found {requested}, but"
+        if examples == "windows":
+            raise ConfigError(f"{found} windows are as long as the context; leave it out")
+        if not sliding and requested > context:
+            raise ConfigError(f"{found} the context has {context} tokens; give at most {context}")
+        if requested > n_train:
+            raise ConfigError(f"{found} the training part has {n_train} tokens; give at most that")
+        return Decision(requested, "set by training.row_length")
     if not sliding or examples == "windows":
         return Decision(context, "the context")
     length = max(64, 4 * context)

@@ -1,39 +1,56 @@
-"""The validation loss, evenly spaced over a run; the best weights are kept."""
+"""The losses of the model, before the first step and evenly spaced; the best weights are kept."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from hornbook.engine.device import autocast
 from hornbook.files import write_tensors
-from hornbook.metrics.loss import token_nats
+from hornbook.metrics.loss import mean_nats
 from hornbook.training.callbacks.base import SpacedCallback
 from hornbook.training.callbacks.logging import new_record
 
+# the record before the first step: no batch was seen
+UNTRAINED = {
+    "step": 0, "tokens": 0, "seconds": 0.0, "loss": None, "lr": None, "grad_norm": None,
+    "tokens_per_second": 0,
+}  # fmt: skip
+
 
 class Evaluator(SpacedCallback):
-    """Measures the loss over the validation part, and writes model.safetensors where it is the best."""
+    """Measures the loss over the validation part, and estimates that over the training part on a
+    fixed sample of it, as the notes' `estimate_loss` does. Writes model.safetensors where the
+    validation loss is the best. Both losses are without dropout.
+    """
 
     def post_start(self) -> None:
-        """Makes up for an evaluation that was interrupted."""
+        """Measures the untrained model, or makes up for an evaluation that was interrupted."""
         state = self.trainer.state
-        if state.step in self.steps() and state.pending:
+        if state.step == 0 and not state.records:
+            with self.trainer.clock.paused("evaluation"):
+                self._log(dict(UNTRAINED))
+        elif state.step in self.steps() and state.pending:
             self.act()
 
     def act(self) -> None:
-        """The loss over the whole part, with averaged weights where there are any."""
+        """The losses of the weights as they are, or of averaged ones where there are any."""
         with self.trainer.clock.paused("evaluation"):
-            self._evaluate()
+            self.trainer.each("pre_evaluate")
+            self._log(new_record(self.trainer))
 
-    def _evaluate(self) -> None:
+    def _log(self, record: dict[str, Any]) -> None:
+        """Adds the losses to a record; keeps the weights where they are the best so far."""
         trainer, state, model = self.trainer, self.trainer.state, self.trainer.step.model
-        trainer.each("pre_evaluate")
-        record = new_record(trainer)
         with trainer.step.ema_weights():
             model.calibrate(trainer.plan.training_windows)
             with autocast(trainer.plan.device, trainer.plan.precision):
-                record["val_loss"] = float(token_nats(model, trainer.plan.data.validation).mean())
-            if state.history.add(state.step, record["loss"], record["val_loss"]):
+                record["val_loss"] = mean_nats(model, [trainer.plan.data.validation])
+                if sample := trainer.plan.training_sample:
+                    record["train_loss"] = mean_nats(model, sample)
+            train_loss = record.get("train_loss", record["loss"])
+            # untrained weights are a yardstick: they are kept only where there are no others
+            if state.step and state.history.add(state.step, train_loss, record["val_loss"]):
                 weights = model.state_dict()
                 trainer.write(lambda path: write_tensors(path / "model.safetensors", weights))
             trainer.log(record)  # here, so that callbacks see the weights that were evaluated

@@ -72,8 +72,9 @@ class Probes(Callback):
 
     def on_log(self, record: Mapping[str, Any]) -> None:
         """At evaluations: how much samples copy."""
-        if "val_loss" in record and record["step"] not in self.early | self.measured:
-            self._measure(record["step"])
+        step = record["step"]
+        if step and "val_loss" in record and step not in self.early | self.measured:
+            self._measure(step)
 
     def _measure(self, step: int) -> None:
         model = copy.deepcopy(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -50,7 +51,7 @@ class Progress(Callback):
         self.steps = 0
         self.left = TimeLeft()
         self.last_line = self.last_update = now()
-        self.shown = self.val_loss = ""
+        self.shown = self.val_loss = self.baseline = ""
         self._stack = ExitStack()
 
     def on_plan(self, plan: Plan) -> None:
@@ -67,6 +68,8 @@ class Progress(Callback):
         self.started = True
         self.steps, self.left = total_steps, TimeLeft(step, self.now())
         self.last_line = self.now()
+        vocab_size = run.facts["vocab_size"]
+        self.baseline = f"  (uniform baseline: ln {vocab_size} = {math.log(vocab_size):.4f})"
         if not self.brief:
             self.say(f"{'run':>13}  {run.path}" + (f", from step {step} on" if step else ""))
         if in_notebook() or not _is_terminal():
@@ -110,12 +113,17 @@ class Progress(Callback):
     def on_log(self, record: Mapping[str, Any]) -> None:
         """One line: losses and speed."""
         step, evaluated, now = record["step"], "val_loss" in record, self.now()
-        loss, speed = f"loss {record['loss']:.4f}", f"{record['tokens_per_second']:,.0f} tokens/s"
+        loss = "" if record["loss"] is None else f"loss {record['loss']:.4f}"
+        speed = f"  {record['tokens_per_second']:,.0f} tokens/s" if step else self.baseline
         if evaluated:
-            self.val_loss = f"  val_loss {record['val_loss']:.4f}"
+            self.val_loss = "".join(
+                f"  {name} {record[name]:.4f}"
+                for name in ("train_loss", "val_loss")
+                if name in record
+            )
         left = self.left.read(step, self.steps, now)
         if self.bar is not None:
-            self.shown = f"{loss}{self.val_loss}  {speed}"
+            self.shown = f"{loss}{self.val_loss}{speed}"
             self.bar.update(
                 self.task, completed=step, description=f"{self.shown}{left}", refresh=True
             )
@@ -124,7 +132,7 @@ class Progress(Callback):
             self.last_line = now
             losses = loss + self.val_loss if evaluated else loss
             total = max(self.steps, step)  # of counts, which are fitted in one pass
-            self.say(f"step {step:>7,} / {total:,}  {losses}  {speed}{left}")
+            self.say(f"step {step:>7,} / {total:,}  {losses.strip()}{speed}{left}")
 
     def on_samples(self, step: int, texts: Sequence[str]) -> None:
         """A few samples on one line."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hornbook.generate import make_generator, sample
+from hornbook.generate import Sampling, make_generator, sample
 from hornbook.models.base import LanguageModel
 from hornbook.planning.plan import Plan
 from hornbook.training.callbacks.base import SpacedCallback
@@ -29,11 +29,14 @@ class Samples(SpacedCallback):
 
 def draw_samples(plan: Plan, model: LanguageModel, n: int) -> list[str]:
     """Texts of a model: n documents, or one piece of a stream. The same each time it is called."""
+    generation = plan.config.generation
     samples = sample(
         model,
         plan.data.tokenizer,
         n=n if plan.data.documents else 1,
         max_tokens=SAMPLE_TOKENS,
+        sampling=Sampling(draws=generation.sampling),
         generator=make_generator(plan.config.training.seed),
+        window=generation.window,
     )
     return [s.text for s in samples]
