@@ -104,7 +104,7 @@ def test_inspect_writes_the_page(words_file: Path, tmp_path: Path) -> None:
     assert inspection.page == tmp_path / "look" / "index.html"
     assert any(line.startswith("surprise: ") for line in messages)
     html = run._repr_html_()
-    assert run.report["novelty"]["verdict"] in html
+    assert run.report["verdict"]["text"] in html
 
 
 def test_a_training_takes_paths_and_numbers_of_other_libraries(

@@ -185,9 +185,15 @@ def sweep(
 @speaks_python
 @standard_defaults()
 def mix(
-    runs: Sequence[str | Path | StoredRun], out: str | Path, weights: Sequence[float] = ()
+    runs: Sequence[str | Path | StoredRun],
+    out: str | Path,
+    weights: Sequence[float] = (),
+    *,
+    counts: int | None = None,
 ) -> Run:
     """A run whose probabilities are the weighted mean of those of `runs` (weights: equal).
+
+    counts: the order of n-gram counts of the same text that are a further member, the last.
 
     Raises ConfigError or DataError where they are not of the same corpus, split and tokenizer.
     """
@@ -196,7 +202,8 @@ def mix(
     shares = [
         arguments.number(weight, "weights") for weight in arguments.several(weights, "weights")
     ]
-    return Run.of(mixture.mix(found, Path(arguments.path(out, "out")), shares))
+    order = None if counts is None else arguments.integer(counts, "counts")
+    return Run.of(mixture.mix(found, Path(arguments.path(out, "out")), shares, counts=order))
 
 
 @speaks_python

@@ -21,7 +21,7 @@ def test_show_prints_the_report_and_the_curve(capsys: Cap, names_run: Run) -> No
     assert main(["show", str(names_run.path)]) == 0
     out = capsys.readouterr().out
     rows = dict(line.split(None, 1) for line in out.partition("\n\n")[0].splitlines())
-    assert rows["verdict"] == names_run.report["novelty"]["verdict"]
+    assert rows["verdict"] == names_run.report["verdict"]["text"]
     assert rows["steps"].startswith("30, ")
     assert f"{names_run.report['validation']['nats']:.4f} (standard error" in rows["validation"]
     assert "o validation" in out

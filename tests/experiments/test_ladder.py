@@ -7,6 +7,7 @@ import shutil
 import signal
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,14 @@ from hornbook.api import Run
 from hornbook.config import Nested, presets
 from hornbook.errors import ConfigError, RunError
 from hornbook.experiments.comparison import measure
-from hornbook.experiments.ladder import TimeShares, _mixture, climb, passed
+from hornbook.experiments.ladder import (
+    TimeShares,
+    _mixture,
+    affordable,
+    climb,
+    last_weight,
+    passed,
+)
 from hornbook.experiments.mixture import mix
 from hornbook.metrics.results import MeasuredRun
 from hornbook.models.registry import MODELS
@@ -26,6 +34,7 @@ from hornbook.planning.request import Request, read_request
 from hornbook.planning.resolve import resolve
 from hornbook.training.callbacks.base import Callback
 from hornbook.training.interrupts import Interrupted
+from tests.training.helpers import Listen
 
 PINNED = {"precision": "fp32", "threads": 1, "compile": "no"}
 
@@ -220,7 +229,7 @@ def test_a_rung_gets_its_share_of_what_is_left_and_leaves_time_to_measure_it(
     mixed: bool, last: float, tmp_path: Path
 ) -> None:
     clock = Clock()
-    shares = shares_of(["bigram", "mlp", "gpt"], 3.5, tmp_path, clock, mixed=mixed)
+    shares = shares_of(["bigram", "mlp", "gpt"], 4.0, tmp_path, clock, mixed=mixed)
     minutes, reserves = [], []
     for rung, seconds in (("bigram", 120.0), ("mlp", 30.0), ("gpt", 0.0)):
         request = shares.request(rung, Request(settings={"training": {"seed": 3}}))
@@ -229,7 +238,7 @@ def test_a_rung_gets_its_share_of_what_is_left_and_leaves_time_to_measure_it(
         minutes.append(request.requested("training", "minutes"))
         reserves.append(request.reserve)
         clock.now += seconds  # the first takes a minute longer, the second half of its own
-    assert minutes == pytest.approx([1.0, 0.6, 1.0])
+    assert minutes == pytest.approx([1.0, 2 / 3, 1.5])
     assert reserves == [2.0, 2.0, last]
 
 
@@ -283,3 +292,40 @@ def test_the_sentences_name_the_rungs_that_really_pass_the_counts(names_run: Run
         "documents not in the training part: below counts (2.1000 nats): learner; "
         "no significant difference from it: twin",
     ]
+
+
+def test_with_little_time_fewer_rungs_are_trained_well() -> None:
+    for documents in (True, False):
+        whole = [name for name in presets.ladder(documents=documents) if "counts" not in name]
+        for n_bytes in (1_000, 213_000, 10**9):
+            kept = [affordable(whole, minutes, n_bytes) for minutes in (0.1, 0.5, 1, 2, 5, 15)]
+            assert kept[0] == ["gpt"]
+            assert set(kept[-1]) == set(whole)
+            assert all(set(few) <= set(more) for few, more in pairwise(kept))
+            for minutes, few in zip((0.5, 1, 2), kept[1:], strict=False):
+                shortest = 60 * minutes / (len(few) - 1 + last_weight(len(few)))
+                assert len(few) == 1 or shortest >= 15
+    assert affordable(["own"], 0.1, 1000) == ["own"]
+
+
+def test_what_is_left_out_and_what_got_too_little_is_said(words_file: Path, tmp_path: Path) -> None:
+    listen = Listen()
+    found = climb(
+        str(words_file), rungs=["counts-4", "bow"], out=tmp_path / "l", settings=fast(batch_size=1),
+        callbacks=[listen],
+    )  # fmt: skip
+    assert [line for line in listen.heard if line.startswith("rung ")] == [
+        "rung 1 of 2: counts-4",
+        "rung 2 of 2: bow",
+    ]
+    report = Run.load(tmp_path / "l" / "bow").report
+    assert report["passes"] < 0.5
+    assert set(found.too_little) == {"bow"}
+    assert found.sentences[0].startswith("bow got too little training to be compared: it went 0.")
+    assert [row.name for row in found.labeled] == ["counts-4", "bow (too little training)"]
+    facts = json.loads((tmp_path / "l" / "ladder.json").read_text())
+    assert [row["name"] for row in facts["standings"]] == ["counts-4", "bow"]
+    assert [bool(row["too_little"]) for row in facts["standings"]] == [False, True]
+    assert "bow (too little training)" in (tmp_path / "l" / "ladder.svg").read_text()
+    left = replace(found, left_out=("rnn",))
+    assert any("left out" in line and "rnn" in line for line in left.sentences)

@@ -13,6 +13,7 @@ from torch import nn
 from hornbook.api import Run, train
 from hornbook.figures.activations import activations, flow, histogram, idle_units
 from hornbook.figures.data import DoesNotApplyError, figure_data
+from hornbook.figures.losses import losses
 from hornbook.figures.registry import FIGURES
 from hornbook.figures.style import panels
 from hornbook.layers.basic import Linear
@@ -82,3 +83,20 @@ def test_ticks_and_dollars_are_written_as_they_are_meant(names_run: Run) -> None
     labels = [t for axes in figure.axes for t in axes.get_yticklabels()]
     assert any("10^{" in t.get_text() for t in labels)  # as formulas, which Text reads
     assert all(t.get_parse_math() for t in labels)
+
+
+def test_units_that_were_saturated_at_the_start_are_no_fault_of_the_training(
+    words_file: Path, tmp_path: Path
+) -> None:
+    run = train(
+        str(words_file), model="mlp", out=tmp_path / "run", precision="fp32",
+        settings={"model.init": "naive", "training.steps": 5, "training.sample_count": 0},
+    )  # fmt: skip
+    found = idle_units(run).finding, activations(run).finding, losses(run).finding
+    for finding in found:
+        assert finding is not None
+        assert not finding.good
+        assert "(model.init is naive)" in finding.text
+        assert "learning rate" not in finding.text
+    assert "far above ln V" in str(found[2])
+    assert "far above ln V" in run.report["verdict"]["advice"][0]

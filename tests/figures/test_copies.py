@@ -35,6 +35,10 @@ def test_training_far_too_long_on_300_names_is_called_memorizing(overtrained: Ru
     novelty = overtrained.report["novelty"]
     assert novelty["memorising"]
     assert "memorizing: " in novelty["verdict"]
+    verdict = overtrained.report["verdict"]
+    assert not verdict["good"]
+    assert f"the weights of step {overtrained.report['best_step']} are kept" in verdict["text"]
+    assert any("--training.patience" in line for line in verdict["advice"])
     assert novelty["last"]["samples"]["verbatim"] > 0.5
     moments = [r["memorising"] for r in probe_records(overtrained, "novelty")]
     assert not moments[0]  # the moment shows

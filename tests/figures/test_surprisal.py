@@ -117,3 +117,17 @@ def test_many_short_documents_are_drawn_as_far_as_a_picture_is_not_too_tall(
     figure = surprise(names_run, "\n".join(["ab"] * 400))
     assert "the first 240 of 1,200 tokens are drawn" in figure.note
     assert figure.get_size_inches()[1] < 30
+
+
+def test_a_model_that_knows_nothing_is_not_excused_by_the_text(
+    words_file: Path, tmp_path: Path
+) -> None:
+    run = train(
+        str(words_file), model="mlp", out=tmp_path / "run", precision="fp32", steps=1,
+        settings={"model.init": "naive", "training.sample_count": 0},
+    )  # fmt: skip
+    finding = surprise(run).finding
+    assert finding is not None
+    assert not finding.good
+    assert "it has learned nothing yet" in finding.text
+    assert "unlike the training text" not in finding.text

@@ -8,13 +8,20 @@ import pytest
 
 from hornbook.config import Nested, merge
 from hornbook.errors import ConfigError
+from hornbook.metrics.counts import MOST_TOKENS
 from hornbook.planning.bench import Bench
 from hornbook.planning.decide.size import SIZES
 from hornbook.planning.decide.time_budget import TimeBudget, TooShortError
 from hornbook.planning.plan import Plan
 from hornbook.planning.request import Request, read_request
 from hornbook.planning.resolve import resolve
-from hornbook.planning.timed import measuring_seconds, plan_in_time, resolution_of_size
+from hornbook.planning.timed import (
+    counted_tokens,
+    measuring_seconds,
+    plan_in_time,
+    resolution_of_size,
+)
+from hornbook.planning.tuning import COUNTED_A_SECOND, COUNTING_SHARE, FEWEST_COUNTED
 from tests.planning.texts import PINNED, TINY_GPT, data_of, resolution_of
 
 EVALUATION, REPORT = 0.5, 2.0
@@ -176,3 +183,11 @@ def test_a_request_of_minutes_is_planned_and_kept_in_the_settings(
     assert plan.time_budget.minutes == 5
     with pytest.raises(ConfigError, match="too few"):
         resolve(read_request("names", settings=PINNED, minutes=1e-4))
+
+
+def test_the_best_counts_are_searched_in_a_share_of_the_time() -> None:
+    found = [counted_tokens(budget(minutes)) for minutes in (0.01, 0.1, 1.0, 100.0)]
+    assert found == sorted(found)
+    assert found[0] == FEWEST_COUNTED
+    assert found[1] / COUNTED_A_SECOND == pytest.approx(COUNTING_SHARE * 6)
+    assert found[-1] == MOST_TOKENS

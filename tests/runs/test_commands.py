@@ -7,13 +7,46 @@ from pathlib import Path
 
 import pytest
 
-from hornbook.runs.commands import resume_command, run_command, text_to_type
+from hornbook.models.registry import parse_run_config
+from hornbook.runs.commands import (
+    counts_command,
+    mix_command,
+    resume_command,
+    run_command,
+    text_to_type,
+)
 
 
 def test_a_command_is_read_back_by_a_shell_as_it_was_meant() -> None:
     path = Path("runs/it's mine; rm -rf $HOME")
     words = shlex.split(resume_command(path, "--steps 400"))
     assert words == ["hornbook", "train", "--resume", str(path), "--steps", "400"]
+
+
+def test_a_run_is_mixed_with_counts_as_it_was_meant() -> None:
+    path = Path("runs/it's mine")
+    words = shlex.split(mix_command(path, 6, [0.15, 0.85]))
+    assert words == [
+        "hornbook", "mix", str(path), "--counts", "6", "--weights", "0.15,0.85",
+        "--out", f"{path}-mixture",
+    ]  # fmt: skip
+
+
+def test_the_text_of_a_run_is_counted_as_it_was_read() -> None:
+    plain = {"data": {"corpus": "my text.txt"}, "model": {"name": "bigram"}}
+    words = shlex.split(counts_command(parse_run_config(plain), 6))
+    assert words == ["hornbook", "train", "my text.txt", "--model", "ngram", "--model.order", "6"]
+    data = {**plain["data"], "kind": "stream", "split_seed": 3}
+    other = {**plain, "data": data, "tokenizer": {"kind": "byte"}}
+    words = shlex.split(counts_command(parse_run_config(other), 6))
+    assert words[7:] == [
+        "--data.kind",
+        "stream",
+        "--data.split-seed",
+        "3",
+        "--tokenizer.kind",
+        "byte",
+    ]
 
 
 def test_a_path_is_no_option() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,10 +12,11 @@ import pytest
 import torch
 
 import hornbook
+from hornbook.api import Run
 from hornbook.planning.plan import Plan
 from hornbook.planning.request import read_request
 from hornbook.planning.resolve import resolve
-from hornbook.training.report import determinism
+from hornbook.training.report import determinism, minutes_to_reach
 from tests.conftest import TINY_GPT
 from tests.training.helpers import PINNED, SETTINGS, Listen, small
 
@@ -78,3 +81,97 @@ def test_samples_are_counted_against_the_corpus(corpus: Path, tmp_path: Path) ->
     assert run.report["samples_different"] == len(made)
     assert run.report["samples_new"] == len(made - set(corpus.read_text().split("\n")))
     assert "schedule" not in run.report
+
+
+def test_a_report_has_the_best_counts_and_passes_and_never_calls_little_learned(
+    names_run: Run,
+) -> None:
+    report = names_run.report
+    part = names_run.part("train")
+    assert report["passes"] == pytest.approx(report["tokens"] / part.n_targets)
+    assert report["passes"] < 0.5
+    counts = report["counts"]
+    assert counts["order"] == 6
+    assert counts["loss"] == pytest.approx(2.0158, abs=1e-3)
+    assert report["verdict"]["word"] == "counts are better"
+    assert report["verdict"]["too_little"]
+    assert "learned" not in report["verdict"]["text"]
+
+
+def test_a_trained_bigram_has_not_learned(tmp_path: Path) -> None:
+    run = hornbook.train(
+        "names", model="bigram", out=tmp_path / "r", steps=60, precision="fp32",
+        settings={"training.sample_count": 0, "training.threads": 1, "training.compile": "no"},
+    )  # fmt: skip
+    verdict = run.report["verdict"]
+    assert verdict["word"] == "counts are better"
+    assert not verdict["good"]
+    assert verdict["minutes"] is None  # by its curve it never gets there
+    assert "does not reach them" in verdict["advice"][0]
+
+
+def test_counts_are_compared_with_the_best_order(tmp_path: Path) -> None:
+    run = hornbook.train("names", model="ngram", out=tmp_path / "r", settings={"model.order": 3})
+    assert run.report["verdict"]["word"] == "counts are better"
+    assert run.report["verdict"]["advice"] == ["use order 6"]
+    assert run.report["passes"] == 1
+
+
+def test_an_mlp_on_few_titles_is_not_praised(tmp_path: Path) -> None:
+    draw = random.Random(3)
+    pool = ["".join(draw.choices("abcdefghiklmnoprstu", k=draw.randint(2, 8))) for _ in range(60)]
+    titles = {" ".join(draw.choices(pool, k=draw.randint(2, 4))) for _ in range(200)}
+    (tmp_path / "titles.txt").write_text("\n".join(sorted(titles)))
+    run = hornbook.train(
+        str(tmp_path / "titles.txt"), model="mlp", out=tmp_path / "r", precision="fp32",
+        settings={"data.kind": "documents", "training.steps": 200, "training.sample_count": 0,
+                  "training.batch_size": 64, "training.eval_count": 10,
+                  "model.context_length": 8, "optim.learning_rate": 0.01, **{
+                      f"training.{k}": v for k, v in PINNED.items()}},
+    )  # fmt: skip
+    verdict = run.report["verdict"]
+    assert run.report["loss"] < run.report["validation"]["nats"] - 0.5
+    assert run.report["passes"] > 4
+    assert not verdict["good"]
+    assert verdict["word"] == "counts are better"
+    assert run.report["counts"]["loss"] < run.report["validation"]["nats"] - 0.2
+
+
+def test_the_minutes_to_the_counts_are_those_of_the_curve() -> None:
+    steps = range(20, 401, 20)
+
+    def log(lr: Callable[[int], float], at: Callable[[float], float]) -> list[dict[str, Any]]:
+        progress, found = 0.0, []
+        for step in steps:
+            progress += 20 * lr(step)
+            found.append({"step": step, "seconds": step * 0.3, "loss": at(progress), "lr": lr(step),
+                          "val_loss": at(progress)})  # fmt: skip
+        return found
+
+    def loss(progress: float) -> float:
+        return 1.0 + 4 * progress**-0.5
+
+    minutes = minutes_to_reach(log(lambda step: 1.0, loss), loss(800.0))
+    assert minutes == pytest.approx(2 * 400 * 0.3 / 60, rel=0.05)  # twice as long
+    # the same curve over the sum of the learning rates, with a schedule that ends near 0
+    falling = log(lambda step: 1.0 - step / 410, loss)
+    total = sum(20 * r["lr"] for r in falling)
+    minutes = minutes_to_reach(falling, loss(2 * total))
+    assert minutes == pytest.approx(2 * 400 * 0.3 / 60, rel=0.05)
+    # few evaluations: by the training losses, as far above as the last evaluation is
+    few = [{k: v for k, v in r.items() if k != "val_loss"} for r in falling[:-1]]
+    few.append({**falling[-1], "val_loss": falling[-1]["val_loss"] + 0.5})
+    found = minutes_to_reach(few, loss(2 * total) + 0.5)
+    assert found == pytest.approx(2 * 400 * 0.3 / 60, rel=0.2)
+    assert minutes_to_reach([{"step": 1, "seconds": 1.0, "loss": 2.0, "lr": 1.0}], 1.0) is None
+    assert minutes_to_reach([], 1.0) is None
+    untrained = {"step": 0, "seconds": 0.0, "loss": None, "lr": None, "val_loss": 3.3}
+    assert minutes_to_reach([untrained], 1.0) is None
+    assert minutes_to_reach([untrained, *falling], loss(2 * total)) == minutes
+
+
+def test_a_run_of_no_steps_has_learned_nothing(words_file: Path, tmp_path: Path) -> None:
+    run = hornbook.train(str(words_file), model="bigram", out=tmp_path / "r", steps=0)
+    assert run.report["passes"] == 0
+    assert not run.report["verdict"]["good"]
+    assert run.report["verdict"]["word"] in ("has learned nothing yet", "counts are better")

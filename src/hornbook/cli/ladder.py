@@ -6,7 +6,6 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,10 +63,9 @@ def run(arguments: list[str]) -> int:
         )
         raise
     if args.json:
-        rows = [asdict(result) for result in ladder.results]
-        print_json({"standings": rows, "sentences": ladder.sentences})
+        print_json({"standings": ladder.standings, "sentences": ladder.sentences})
         return 0
-    show(ladder.results, ladder.sentences)
+    show(ladder.labeled, ladder.sentences)
     print(f"\n{ladder.path}/ladder.png  {ladder.path}/ladder.json")
     return 0
 

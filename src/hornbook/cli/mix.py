@@ -9,10 +9,18 @@ from hornbook.errors import ConfigError
 
 
 def run(arguments: list[str]) -> int:
-    """Makes one run of several, whose probabilities are averaged."""
+    """Makes one run of several, or of one and counts, whose probabilities are averaged."""
     parser = Parser("mix")
-    parser.add_argument("paths", nargs="+", metavar="RUN", help="two run directories or more")
-    parser.add_argument("--weights", help="one for each, with commas between (default: equal)")
+    parser.add_argument("paths", nargs="+", metavar="RUN", help="run directories")
+    parser.add_argument(
+        "--counts",
+        type=int,
+        metavar="ORDER",
+        help="also mix n-gram counts of this order of the same text, as the last member",
+    )
+    parser.add_argument(
+        "--weights", help="one for each member, with commas between (default: equal)"
+    )
     parser.add_argument("--out", type=Path, required=True, help="directory of the new run")
     args = parser.parse_args(arguments)
     try:
@@ -23,7 +31,7 @@ def run(arguments: list[str]) -> int:
     from hornbook.api import load, mix
 
     runs = [load(path) for path in args.paths]
-    mixed = mix(runs, args.out, weights)
+    mixed = mix(runs, args.out, weights, counts=args.counts)
     rows = [
         (str(r.path), f"{number(r.report.get('validation', {}).get('nats'))} nats per token")
         for r in (*runs, mixed)

@@ -53,6 +53,8 @@ def run(arguments: list[str]) -> int:
 
 
 def _show(loaded: Run) -> None:
+    from hornbook.runs.verdict import verdict_rows
+
     facts, report, log = loaded.facts, loaded.report, loaded.log
     corpus, hardware = facts["corpus"], facts["hardware"]
     settings = loaded.config.model.model_dump(exclude={"name"}, exclude_none=True)
@@ -76,7 +78,7 @@ def _show(loaded: Run) -> None:
             (part, f"{loss} nats per token, {bits}"),
             *part_rows(report),
             ("repeatable", report.get("determinism") or unknown),
-            ("verdict", (report.get("novelty") or {}).get("verdict", "")),
+            *verdict_rows(report),
             ("samples", "  ".join(visible(s)[:60] for s in report["samples"][:8])),
         ]
     elif log:

@@ -119,6 +119,8 @@ def _resume(args: argparse.Namespace, settings: Nested) -> int:
 
 def _summary(run: Run) -> None:
     """Prints the figures of a finished run, samples, and what to do next."""
+    from hornbook.runs.verdict import verdict_commands, verdict_rows
+
     report, data = run.report, run.config.data
     validation, samples = report["validation"], report["samples"]
     loss = with_error(validation["nats"], validation["standard_error"])
@@ -138,7 +140,7 @@ def _summary(run: Run) -> None:
             print("  ".join(s.ljust(width) for s in shown[i : i + columns]).rstrip())
     else:
         print(*samples, sep="\n")
-    rows.append(("verdict", report["novelty"]["verdict"]))
+    rows += verdict_rows(report)
     best = report["best_step"]
     if not run.model.fitted and best < report["steps"]:
         rows.append(("best", f"the weights of step {best} of {report['steps']}"))
@@ -152,5 +154,6 @@ def _summary(run: Run) -> None:
         *([] if text is None else [("", run_command("score", run.path, text, "--tokens"))]),
         ("", run_command("eval", run.path, *(["--split", "test"] if tested else []))),
         ("", run_command("show", run.path)),
+        *(("", command) for command in verdict_commands(run, report)),
     ]
     print(f"\n{table(rows)}")

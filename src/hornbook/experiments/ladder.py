@@ -25,6 +25,7 @@ from hornbook.figures.comparison import comparison
 from hornbook.files import not_written, read_json, user_path, write_bytes, write_json
 from hornbook.metrics.comparison import corrected, difference, differences
 from hornbook.metrics.results import MeasuredRun, RunResult, format_loss
+from hornbook.metrics.verdict import times
 from hornbook.models.registry import MODELS
 from hornbook.planning.decide.time_budget import TooShortError
 from hornbook.planning.request import Request, read_request
@@ -33,18 +34,52 @@ from hornbook.training.callbacks.base import Callback
 from hornbook.training.session import resume, train
 
 MIXTURE = "mixture"
+UNDERTRAINED = "too little training"
+# where time is short: the goal, the simplest, then what each further one teaches
+WORTH = ("gpt", "bigram", "mlp", "gru", "wavenet", "gpt2", "lstm", "rnn", "bow")
+TOKENS_A_SECOND = 10_000  # that a small model trains on, on two cores
+SECONDS = (15.0, 60.0)  # of a share, at least and at most, that are enough
 
 
 @dataclass(frozen=True, repr=False)
 class Ladder(Comparison):
-    """A ladder whose rungs are trained and measured, in their order."""
+    """A ladder whose rungs are trained and measured, in their order.
+
+    too_little: rungs that got too little training, and how little. left_out: those that a time budget
+    was too short for.
+    """
 
     path: Path
+    too_little: Mapping[str, str]
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def labeled(self) -> tuple[RunResult, ...]:
+        """The rows of its table; a rung that got too little training is marked as such."""
+        return tuple(replace(result, name=self.label(result.name)) for result in self.results)
+
+    def label(self, name: str) -> str:
+        """The name of a rung, marked where it got too little training."""
+        return f"{name} ({UNDERTRAINED})" if name in self.too_little else name
 
     @property
     def sentences(self) -> list[str]:
         """What the figures say, in words."""
-        return super().sentences + passed(self.measured)
+        first = [
+            f"{name} got too little training to be compared: {why}; give it more --minutes"
+            for name, why in self.too_little.items()
+        ]
+        if self.left_out:
+            first.append(
+                f"left out, as the minutes are too few for all: {', '.join(self.left_out)}; give more "
+                "--minutes, or name them with --rungs"
+            )
+        return first + super().sentences + passed(self.measured)
+
+    @property
+    def standings(self) -> list[dict[str, Any]]:
+        """The rows as plain data; too_little: why a rung cannot be compared, empty where it can."""
+        return [{**asdict(r), "too_little": self.too_little.get(r.name, "")} for r in self.results]
 
 
 def climb(
@@ -63,7 +98,8 @@ def climb(
     The table is of these rungs and of all others that were finished in the same directory before.
     report: called with the result of each of these rungs, as soon as it is known.
     minutes: for all of it, from `began` (time.monotonic()) on, by default from this call; each rung
-        that is trained makes the steps that fit into its share.
+        that is trained makes the steps that fit into its share. Unless `rungs` are named, fewer are
+        trained where the minutes are too few for all (`affordable`).
     Raises ConfigError for an unknown rung or too few minutes, RunError where `out` holds another
     ladder, is a file, or cannot be written.
     """
@@ -82,10 +118,20 @@ def climb(
         checked = TrainingConfig.parse({"minutes": minutes}, "training").minutes
         assert checked is not None
         facts["minutes"] = checked
+        if not rungs:
+            kept = affordable(_trained(whole), checked, text.n_bytes)
+            wanted = {r: whole[r] for r in whole if r in kept or r not in _trained(whole)}
         shares = TimeShares(checked, began, wanted, path, mixed=not rungs)
     _claim(path, facts, trained=_trained(whole))
     known: dict[str, MeasuredRun] = {}
+    n = len(wanted) + (not rungs)
+
+    def tell(rung: str) -> None:
+        for callback in callbacks:
+            callback.on_message(f"rung {len(known) + 1} of {n}: {rung}")
+
     for rung, preset in wanted.items():
+        tell(rung)
         if (path / rung / "report.json").exists():
             run = StoredRun.load(path / rung)
         elif (path / rung).exists():
@@ -93,36 +139,86 @@ def climb(
         else:  # as `hornbook train` would: what nobody requested is decided for the text
             request = read_request(corpus, preset=preset, settings=settings)
             if shares is not None and rung in shares.weights:
-                run = shares.train(rung, request, callbacks)
+                try:
+                    run = shares.train(rung, request, callbacks)
+                except ShareTooShortError:
+                    if rungs or (not shares.left and not shares.trained):
+                        raise
+                    tell(f"{rung} is left out, too little time is left for it")
+                    continue
             else:
                 run = train(request, out=path / rung, callbacks=callbacks)
         known[rung] = measure(run, rung)
         report(known[rung].result)
     if not rungs:
+        tell(MIXTURE)
         known[MIXTURE] = _mixture(path, [m.result for m in known.values()])
         report(known[MIXTURE].result)
     for name in (*whole, MIXTURE):
         if name not in known and (path / name / "report.json").exists():
             known[name] = measure(StoredRun.load(path / name), name)
     measured = [known[name] for name in (*whole, MIXTURE) if name in known]
-    ladder = Ladder(tuple(measured), tuple(differences(measured)), path)
-    standings = [asdict(row) for row in ladder.results]
-    write_json(
-        path / "ladder.json", {**facts, "standings": standings, "sentences": ladder.sentences}
+    ladder = Ladder(
+        tuple(measured),
+        tuple(differences(measured)),
+        path,
+        too_little={m.result.name: why for m in measured if (why := _too_little(m.result.path))},
+        left_out=tuple(name for name in whole if name not in known and not rungs),
     )
-    title = f"The ladder on {text.name}"
-    figure = comparison(ladder.results, title, differences=ladder.differences)
+    write_json(
+        path / "ladder.json",
+        {**facts, "standings": ladder.standings, "sentences": ladder.sentences},
+    )
+    title, named = f"The ladder on {text.name}", ladder.label
+    pairs = [replace(d, best=named(d.best), other=named(d.other)) for d in ladder.differences]
+    figure = comparison(ladder.labeled, title, differences=pairs)
     write_bytes(path / "ladder.png", figure.png())
     write_bytes(path / "ladder.svg", figure.svg().encode())
     return ladder
+
+
+def affordable(trained: Sequence[str], minutes: float, n_bytes: int) -> list[str]:
+    """The trained rungs that get enough of a time budget, those first that teach most; at least one.
+
+    Enough is about one pass through a text of so many bytes for the shortest share (`TimeShares`).
+    """
+    least, most = SECONDS
+    enough = max(least, min(most, n_bytes / TOKENS_A_SECOND))
+    order = sorted(trained, key=lambda rung: WORTH.index(rung) if rung in WORTH else len(WORTH))
+    n = len(order)
+    while n > 1 and 60 * minutes < enough * (n - 1 + last_weight(n)):
+        n -= 1
+    return order[:n]
+
+
+def last_weight(n: int) -> float:
+    """Of the last of n trained rungs, which gains most by its minutes, where the others have 1."""
+    return max(2.0, n / 2) if n > 1 else 1.0
+
+
+def _too_little(path: str) -> str:
+    """How little training a run got, in words, where its verdict says that it was too little."""
+    report = StoredRun.load(path).report
+    verdict = report.get("verdict") or {}
+    if not verdict.get("too_little"):
+        return ""
+    read = f"it went {times(report.get('passes') or 0.0)} through its text"
+    minutes = verdict.get("minutes")
+    if not minutes:
+        return read
+    return f"{read}, and its loss was still falling (--minutes {minutes:g} by itself may do)"
+
+
+class ShareTooShortError(ConfigError):
+    """The share of a rung does not suffice for two steps."""
 
 
 class TimeShares:
     """The time budget of a ladder: each rung that is trained gets a share of what is left when it
     begins, and leaves the time that it takes to measure it, and to mix it where it is the last.
 
-    weights: of the rungs: the last, which gains most by its minutes, gets a third. ends: when the last
-    share is over, by the clock, in seconds.
+    weights: of the rungs: the last, which gains most by its minutes, gets a third. trained: those that
+    were. ends: when the last share is over, by the clock, in seconds.
     """
 
     def __init__(
@@ -136,28 +232,31 @@ class TimeShares:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         trained, self._clock = _trained(rungs), clock
+        self.trained = [rung for rung in trained if (path / rung).exists()]
         self.minutes, self.path, self.mixed = minutes, path, mixed
         self.weights = dict.fromkeys(trained, 1.0)
         if trained:
-            self.weights[trained[-1]] = max(1.0, len(trained) / 2)
+            self.weights[trained[-1]] = last_weight(len(trained))
         self.left = [rung for rung in trained if not (path / rung).exists()]
         self.whole = sum(self.weights.values())
         left = sum(self.weights[rung] for rung in self.left)
         self.ends = began + 60 * minutes * (left / self.whole if trained else 1.0)
 
     def train(self, rung: str, request: Request, callbacks: Sequence[Callback]) -> StoredRun:
-        """The run of a rung, trained for its share. Raises ConfigError where that is too short."""
+        """The run of a rung, trained for its share. Raises ShareTooShortError."""
         request = self.request(rung, request)
         share = float(request.requested("training", "minutes"))
         try:
-            return train(request, out=self.path / rung, callbacks=callbacks)
+            run = train(request, out=self.path / rung, callbacks=callbacks)
+            self.trained.append(rung)
+            return run
         except TooShortError as error:
             enough = self.minutes + 1.1 * (error.needed - share) * self.whole / self.weights[rung]
             there = any((self.path / name).exists() for name in self.weights)
             other = (
                 f", and another directory (--out) than {self.path}, or remove it" if there else ""
             )
-            raise ConfigError(
+            raise ShareTooShortError(
                 f"minutes: found {self.minutes:g} for {len(self.weights)} trained rungs, too few here "
                 f"for {rung}, whose share is {share:.2g}; give {math.ceil(enough * 2) / 2:g} or more"
                 f"{other}"
@@ -228,7 +327,10 @@ def _is_of(out: Path, members: Sequence[StoredRun]) -> bool:
     """Whether a mixture is whole, and of what these runs are now."""
     if not (out / "report.json").exists():
         return False
-    kept, now = StoredRun.load(out).model.state_dict(), members_weights(members)
+    kept, now = (
+        StoredRun.load(out).model.state_dict(),
+        members_weights([member.model for member in members]),
+    )
     return kept.keys() == now.keys() and all(torch.equal(kept[name], now[name]) for name in now)
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from hornbook.figures.style import readable
 from hornbook.runs.directory import StoredRun
+from hornbook.runs.verdict import verdict_rows
 
 DOCUMENTS, CHARACTERS = 10, 240  # of the samples that are shown: so many documents, or of a stream
 
@@ -45,6 +46,11 @@ def facts(run: StoredRun) -> list[tuple[str, str]]:
         ("How", _how(run)),
         ("Settings", ", ".join(f"{_words(name)} {_words(v)}" for name, v in settings.items())),
         ("Loss", _loss(run)),
+        *(
+            (name.capitalize(), text)
+            for name, text in verdict_rows(run.report)
+            if name in ("counts", "mixture")
+        ),
     ]
 
 

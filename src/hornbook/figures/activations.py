@@ -22,7 +22,7 @@ from hornbook.figures.data import (
     training_batch,
 )
 from hornbook.figures.style import Figure, depth_colors, panels, styled
-from hornbook.metrics.activations import judge_activations
+from hornbook.metrics.activations import first_weights, judge_activations
 from hornbook.metrics.probes import (
     BINS,
     TANH_SATURATED,
@@ -38,10 +38,14 @@ MAPS, EXAMPLES = 6, 200  # layers whose units are drawn one by one, and rows of 
 
 def activations(run: StoredRun) -> Figure:
     """Histograms of the layers' outputs on held-out text, and of their gradients."""
-    probe = figure_data(run).probe
+    data, probe = figure_data(run), figure_data(run).probe
     on = "held-out text" if run.config.data.held_out else "the training text"
     names = layer_names(run, probe.activations)
-    return flow(probe.activations, probe.gradients, first=False, on=on, names=names)
+    start = data.first_probe.activations if data.first_probe is not None else None
+    return flow(
+        probe.activations, probe.gradients, first=False, on=on, names=names, start=start,
+        setting=first_weights(run.config.model),
+    )  # fmt: skip
 
 
 def first_activations(run: StoredRun) -> Figure:
@@ -50,7 +54,7 @@ def first_activations(run: StoredRun) -> Figure:
     record = probe_records(run, "probe")[0]
     units = {name: LayerStatistics.from_json(data) for name, data in record["activations"].items()}
     gradients = {name: Distribution.from_json(data) for name, data in record["gradients"].items()}
-    return flow(units, gradients)
+    return flow(units, gradients, setting=first_weights(run.config.model))
 
 
 @styled
@@ -61,10 +65,13 @@ def flow(
     first: bool = True,
     on: str = "held-out text",
     names: Sequence[str] = (),
+    start: Mapping[str, LayerStatistics] | None = None,
+    setting: str = "",
 ) -> Figure:
     """Histograms of the activations of any probe, and of their gradients.
 
     first: at the first step, else after training. names: of the layers, by default their numbers.
+    start: of trained weights, the same at the first step. setting: the one of the first weights.
     """
     if not units:
         raise DoesNotApplyError(NO_UNITS)
@@ -102,7 +109,9 @@ def flow(
         if axes.get_legend_handles_labels()[0]:
             title = "layer: mean ± standard deviation"
             style.legend_beside(axes, title=title, title_fontsize=8.5)
-    figure.finding = judge_activations(units, first=first, names=names)
+    figure.finding = judge_activations(
+        units, first=first, names=names, start=start, setting=setting
+    )
     return figure
 
 
@@ -157,7 +166,10 @@ def idle_units(run: StoredRun) -> Figure:
         "Below the bars a column is a unit and a row an example, gray where the bars count its output. "
         f"Red columns are dead: they are so on all {PROBED:,} examples, not only on those drawn."
     )
-    figure.finding = judge_activations(units, first=False, names=layers)
+    figure.finding = judge_activations(
+        units, first=False, names=layers, setting=first_weights(run.config.model),
+        start=data.first_probe.activations if data.first_probe is not None else None,
+    )  # fmt: skip
     return figure
 
 

@@ -14,7 +14,7 @@ from hornbook.figures import style
 from hornbook.figures.data import DoesNotApplyError, figure_data, once_per_run, probe_records
 from hornbook.figures.style import Figure, panels, styled
 from hornbook.files import read_tensors
-from hornbook.metrics.novelty import Novelty, measure_novelty, novelty_finding
+from hornbook.metrics.novelty import Novelty, NoveltyReport, measure_novelty
 from hornbook.models.base import LanguageModel
 from hornbook.models.registry import build_empty
 from hornbook.runs.directory import StoredRun
@@ -102,9 +102,9 @@ def copies(run: StoredRun) -> Figure:
             f"distances are those to the {nearest.among:,} of {len(nearest.documents):,} training "
             "documents whose characters and pairs of characters are most like a text's"
         )
-    figure.finding = novelty_finding(
+    figure.finding = NoveltyReport(
         kept, last, run.report.get("best_step", 0), run.report.get("steps", 0)
-    )
+    ).finding
     return figure
 
 

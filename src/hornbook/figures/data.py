@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from hornbook.data.batches import Draw, build_batches
 from hornbook.data.part import Part
 from hornbook.data.split import Split
+from hornbook.engine.device import preserve_rng_state
 from hornbook.errors import DataError, HornbookError
 from hornbook.figures.style import shown
 from hornbook.generate import make_generator, sample
@@ -25,6 +26,7 @@ from hornbook.metrics.loss import batch_loss
 from hornbook.metrics.probes import Probe
 from hornbook.metrics.text_index import TextIndex
 from hornbook.models.base import LanguageModel
+from hornbook.models.registry import build_model
 from hornbook.runs.directory import StoredRun
 from hornbook.runs.probes import read_probes
 
@@ -105,6 +107,27 @@ class FigureData:
         model = copy.deepcopy(self.run.model)
         model.zero_grad(set_to_none=True)
         with torch.inference_mode(False), torch.enable_grad(), Probe(model) as probe:
+            batch_loss(model, *training_batch(self.run, PROBED)).backward()  # type: ignore[no-untyped-call]
+        return probe
+
+    @cached_property
+    def first_probe(self) -> Probe | None:
+        """The same of the first weights, drawn again; None of a mixture, whose members have their own.
+
+        Raises DoesNotApplyError for a model of counts.
+        """
+        require_trained(self.run)
+        if self.run.facts.get("mixed"):
+            return None
+        tokenizer, config = self.run.tokenizer, self.run.config
+        with preserve_rng_state(torch.device("cpu")):
+            torch.manual_seed(config.training.seed)
+            model = build_model(config.model, tokenizer.vocab_size, tokenizer.end_id)
+        model.train()  # BatchNorm has no statistics yet but those of a batch
+        for module in model.modules():
+            if isinstance(module, nn.Dropout):
+                module.eval()
+        with Probe(model) as probe:
             batch_loss(model, *training_batch(self.run, PROBED)).backward()  # type: ignore[no-untyped-call]
         return probe
 

@@ -12,9 +12,11 @@ from matplotlib.axes import Axes
 from hornbook.figures import style
 from hornbook.figures.data import DoesNotApplyError
 from hornbook.figures.style import Figure, panels, styled
+from hornbook.metrics.activations import first_weights
 from hornbook.metrics.finding import Finding
 from hornbook.metrics.overfitting import overfitting
 from hornbook.metrics.results import Group, bits_per_nat, rank
+from hornbook.metrics.verdict import first_loss_fault
 from hornbook.runs.directory import StoredRun
 
 LINES = (
@@ -74,6 +76,12 @@ def losses(run: StoredRun) -> Figure:
             label, (best_step, 0.98), xycoords=("data", "axes fraction"), va="top", fontsize=8.5,
             xytext=(5 if left else -5, 0), textcoords="offset points", ha="left" if left else "right",
         )  # fmt: skip
+    fault = first_loss_fault(
+        log[0]["loss"] if steps[0] == 1 else None, uniform, first_weights(run.config.model)
+    )
+    if fault is not None:
+        before = f"{figure.finding.text}; " if figure.finding is not None else ""
+        figure.finding = Finding(before + fault.text, False)
     baseline = f"uniform baseline: ln {run.facts['vocab_size']} = {uniform:.2f}"
     top.axhline(uniform, color=style.GRAY, ls=":", lw=1, label=baseline)
     top.set_yscale("log")

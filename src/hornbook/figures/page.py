@@ -8,10 +8,11 @@ screen shows the narrow one, whose letters are larger there, and a click opens t
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
+from typing import Any
 
 from hornbook.errors import RunError
 from hornbook.figures.about import about, escaped
@@ -21,6 +22,7 @@ from hornbook.figures.style import Figure, narrow
 from hornbook.files import remove, user_path, write_bytes
 from hornbook.metrics.finding import Finding
 from hornbook.runs.directory import StoredRun
+from hornbook.runs.verdict import verdict_rows, verdict_text
 from hornbook.table import Tabular
 
 STYLE = """
@@ -159,7 +161,7 @@ def summary(run: StoredRun) -> str:
         rows["validation" if run.config.data.held_out else "training text"] = (
             f"{report['validation']['nats']:.4f} nats per token"
         )
-        rows["verdict"] = (report.get("novelty") or {}).get("verdict", "")
+        rows.update((name, text) for name, text in verdict_rows(report) if name)
         rows["samples"] = ", ".join(report["samples"][:10])
     cells = "".join(
         f"<tr><th>{name}</th><td style='text-align: left'>{escaped(value)}</td></tr>"
@@ -203,7 +205,7 @@ PAGE = Template("""<!doctype html>
 <html lang="en"><head><meta charset="utf-8">\
 <meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">\
 <title>$name: inspection</title><style>$style</style></head><body><main><h1>$name</h1>\
-$about$notes<nav><p>$links</p></nav>$sections$left_out</main></body></html>
+$about$verdict$notes<nav><p>$links</p></nav>$sections$left_out</main></body></html>
 """)
 
 
@@ -219,8 +221,18 @@ def _page(run: StoredRun, inspection: Inspection, sections: list[str]) -> str:
         name=escaped(run.path.resolve().name),
         style=STYLE,
         about=about(run),
+        verdict=_verdict(run.report),
         notes="".join(f'<p class="bad">{escaped(note)}.</p>' for note in notes),
         links="".join(f'<a href="#{n}">{FIGURES[n].title}</a>' for n in inspection.written),
         sections="".join(sections),
         left_out=left_out,
     )
+
+
+def _verdict(report: Mapping[str, Any]) -> str:
+    """The verdict on the run and what to do, for the page."""
+    found = report.get("verdict") or {}
+    mark = "good" if found.get("good") else "bad"
+    lines = [(f"finding {mark}", verdict_text(report))]
+    lines += [(mark, line) for line in found.get("advice", [])]
+    return "".join(f'<p class="{cls}">{escaped(line)}</p>' for cls, line in lines if line)

@@ -112,7 +112,11 @@ def _judge(run: StoredRun, bits: Sequence[float]) -> Finding:
         return Finding(f"{words}: {impossible:,} of {len(bits):,} tokens held impossible", False)
     if mean < uniform:
         return Finding(words)
-    return Finding(f"{words}: worse than the baseline; the text is unlike the training text", False)
+    nats = (run.report.get("validation") or {}).get("nats")
+    cause = "the text is unlike the training text"
+    if nats is not None and nats >= uniform * math.log(2):  # on text like it as well
+        cause = "the model is on its validation text, too: it has learned nothing yet"
+    return Finding(f"{words}: worse than the baseline; {cause}", False)
 
 
 def _narrow(scores: Sequence[Score]) -> Figure:

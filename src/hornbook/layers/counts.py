@@ -10,6 +10,8 @@ B batch, T positions, V vocabulary, N tokens.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,22 +21,40 @@ from torch import Tensor
 from hornbook.layers.documents import document_starts
 
 Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
 ENTRIES = 1 << 20  # of the tables, looked up at once
 
 
-def count_grams(
+@dataclass(frozen=True)
+class Level:
+    """What occurs after contexts of one length: the contexts' keys, (contexts,); the pairs (context,
+    next) as context * vocab_size + next, how often each occurs, and of how many different longer
+    contexts' pairs it is the end, (pairs,)."""
+
+    keys: Ints
+    pairs: Ints
+    raw: Ints
+    distinct: Ints
+
+    @property
+    def n_contexts(self) -> int:
+        """How many contexts; the empty one has no key."""
+        return max(1, len(self.keys))
+
+
+def count_levels(
     tokens: NDArray[np.integer], starts: Ints, order: int, vocab_size: int
-) -> list[tuple[Ints, Ints, Ints, Ints]]:
-    """For each length of context: keys, the pairs (context, next) that occur, how often, and of how
-    many different longer contexts' pairs each is the end. (contexts,), (pairs,) x 3."""
+) -> Iterator[Level]:
+    """The level of each length of context from 0 to order - 1, of a part: tokens (N,) with the unit
+    starts (units + 1,). Only two are in memory at a time."""
     n = len(tokens) - 1
     ids = tokens.astype(np.int64)
-    depth = np.arange(n) - np.repeat(starts[:-1], np.diff(starts)) + 1  # tokens since the start
+    depth = unit_depths(starts)
     context = np.zeros(n, dtype=np.int64)
     position = np.arange(n)
     keys = np.zeros(0, dtype=np.int64)
-    levels: list[tuple[Ints, Ints, Ints, Ints]] = []
+    shorter: Level | None = None
     for length in range(order):
         if length > 0:
             position = position[depth[position] >= length]
@@ -46,11 +66,14 @@ def count_grams(
         pairs, raw = np.unique(
             context[position] * vocab_size + ids[position + 1], return_counts=True
         )
-        levels.append((keys, pairs, raw, np.zeros(len(pairs), dtype=np.int64)))
-        if length > 0:
-            inside, _ = shorter_pairs(keys, pairs, levels[-2][1], vocab_size)
-            levels[-2][3][:] = np.bincount(inside, minlength=len(levels[-2][1]))
-    return levels
+        level = Level(keys, pairs, raw, np.zeros(len(pairs), dtype=np.int64))
+        if shorter is not None:
+            inside, _ = shorter_pairs(keys, pairs, shorter.pairs, vocab_size)
+            shorter.distinct[:] = np.bincount(inside, minlength=len(shorter.pairs))
+            yield shorter
+        shorter = level
+    if shorter is not None:
+        yield shorter
 
 
 def shorter_pairs(
@@ -66,7 +89,31 @@ def shorter_pairs(
     return inside, found
 
 
-def discounts(counts: Ints) -> NDArray[np.float64]:
+def unit_depths(starts: Ints) -> Ints:
+    """Of each prediction of a part, how many tokens of its unit it can see, (n_targets,)."""
+    return np.arange(starts[-1]) - np.repeat(starts[:-1], np.diff(starts)) + 1
+
+
+def kneser_ney(level: Level, vocab_size: int, *, longest: bool) -> tuple[Floats, Floats]:
+    """The discounted value of each pair, (pairs,), and the backoff of each context, (contexts,).
+
+    longest: whether occurrences count, as in the longest contexts; else different longer contexts.
+    """
+    context, n = level.pairs // vocab_size, level.n_contexts
+    count = level.raw if longest else np.where(level.distinct > 0, level.distinct, level.raw)
+    left = count - discounts(count)[np.minimum(count, 3)]
+    total = np.bincount(context, count, n)
+    return divided(left, total, context)
+
+
+def divided(left: Floats, total: NDArray[Any], context: Ints) -> tuple[Floats, Floats]:
+    """Values and backoffs. Contexts that no prediction was counted in leave p as it is."""
+    value = left / np.maximum(total, 1e-300)[context]
+    backoff = np.where(total > 0, 1 - np.bincount(context, value, len(total)), 1.0)
+    return value, np.maximum(backoff, 0)
+
+
+def discounts(counts: Ints) -> Floats:
     """The discounts of counts of 0, 1, 2 and 3 or more (Chen and Goodman 1999, equation 26)."""
     n1, n2, n3, n4 = (float(np.sum(counts == c)) for c in (1, 2, 3, 4))
     if not n1 * n2:

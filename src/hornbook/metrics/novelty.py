@@ -1,10 +1,11 @@
-"""Did a model learn, or did it memorize? Its samples against the training part and held-out text.
+"""Does a model memorize its text? Its samples against the training part and held-out text.
 
 Held-out text of the same size is the yardstick, since new text shares spans with old text as well,
 and whole lines where a corpus repeats itself. Where documents are unique, no held-out document
 appears in the training part, yet a sample may match one by chance. How often is estimated from the
 samples that match held-out documents, which the model cannot have copied. Shares have standard
-errors, and nothing within them is called memorizing.
+errors, and nothing within them is called memorizing. What a model has learned is another question
+(`metrics/verdict.py`).
 """
 
 from __future__ import annotations
@@ -33,7 +34,10 @@ STRETCHES = 8  # samples of a stream
 EXCESS = 0.3  # share of verbatim samples beyond the expected from which a model is memorizing
 SPANS = 2.0  # times the span that held-out text copies from which a model is memorizing
 SHORT = 0.4  # times the span that held-out text copies up to which a model has not learned much
+CLEAR = "not memorizing"  # what is said where nothing is wrong
 STANDARD_ERRORS = 2.0  # by which each of these has to be exceeded
+MORE = 1.25  # times the span that held-out text copies from which a model copies more than chance
+SEVERAL = 3.0  # standard errors by which that, or the expected share, has to be exceeded
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,20 @@ class Novelty:
         return enough and own.span - SPANS * held.span > STANDARD_ERRORS * error
 
     @property
+    def copying(self) -> bool:
+        """Whether samples are copies more often than new text is, or share longer spans with the
+        training part (by MORE), by SEVERAL standard errors."""
+        own, held = self.samples, self.held_out
+        if not held.texts or not own.texts:
+            return False
+        error = math.hypot(share_error(own.verbatim, own.texts), self.error)
+        if own.verbatim - self.expected > SEVERAL * error:
+            return True
+        error = math.hypot(own.span_error, MORE * held.span_error)
+        enough = min(own.compared, held.compared) > 1
+        return enough and own.span - MORE * held.span > SEVERAL * error
+
+    @property
     def short_spans(self) -> bool:
         """Whether samples share far shorter spans with the training part than new text does."""
         own, held = self.samples, self.held_out
@@ -98,26 +116,41 @@ class Novelty:
         return not own.texts or SHORT * held.span - own.span > STANDARD_ERRORS * error
 
     @property
+    def learned_little(self) -> bool:
+        """Whether the model makes no use of its context yet, or writes what new text never shares with
+        the training part."""
+        return self.short_spans or not (self.losses is None or self.losses.uses_context)
+
+    @property
     def word(self) -> str:
-        """memorizing, learned, or has not learned much yet; or that it cannot be judged."""
+        """What the samples say: memorizing, copies more than chance, has not learned much yet, or
+        nothing of these; or that it cannot be judged."""
         if not self.held_out.texts:
             return "nothing is held out, so memorizing cannot be distinguished from learning"
         if self.memorizing:
             return "memorizing"
-        much = (self.losses is None or self.losses.uses_context) and not self.short_spans
-        return "learned" if much else "has not learned much yet"
+        if self.copying:
+            return "copies more than chance"
+        return "has not learned much yet" if self.learned_little else CLEAR
 
     @property
     def verdict(self) -> str:
         """The word and the figures behind it, as a sentence."""
-        own, held = self.samples, self.held_out
         excerpt = " (by an excerpt of the training part)" if self.excerpt else ""
-        parts = []
+        parts = [self.figures]
         if self.word.startswith("has") and self.losses and not self.losses.uses_context:
-            parts.append(
+            parts.insert(
+                0,
                 f"its loss of {self.losses.loss:.2f} nats is nearer that of unigram counts "
-                f"({self.losses.unigram:.2f}) than of bigram counts ({self.losses.bigram:.2f})"
+                f"({self.losses.unigram:.2f}) than of bigram counts ({self.losses.bigram:.2f})",
             )
+        return f"{self.word}{excerpt}: {'; '.join(parts)}"
+
+    @property
+    def figures(self) -> str:
+        """How much the samples copy, beside what is expected, in words."""
+        own, held = self.samples, self.held_out
+        parts = []
         if own.verbatim or self.documents:
             copies = f"{percent(own.verbatim)} of {own.texts:,} samples appear verbatim in the "
             copies += "training part"
@@ -129,7 +162,7 @@ class Novelty:
         parts.append(f"the longest copied span is {own.span:.1f} characters on average{beside}")
         if own.empty:
             parts.append(f"{own.empty:,} of {own.empty + own.texts:,} samples empty")
-        return f"{self.word}{excerpt}: {'; '.join(parts)}"
+        return "; ".join(parts)
 
     def to_json(self) -> dict[str, Any]:
         """As plain data, under the keys of format 2."""
@@ -233,15 +266,37 @@ def seconds_of_novelty(
     return scoring / part.n_targets, scoring + drawing + comparing
 
 
-def novelty_finding(kept: Novelty, last: Novelty | None, best_step: int, steps: int) -> Finding:
-    """What follows from the kept weights and those of the last step; good where both learned."""
-    if last is None or last.word == kept.word:
-        return Finding(kept.verdict, kept.word == "learned")
-    return Finding(
-        f"kept weights (step {best_step:,}): {kept.verdict}. Trained on to step {steps:,}: "
-        f"{last.verdict}",
-        False,
-    )
+@dataclass(frozen=True)
+class NoveltyReport:
+    """The novelty of the kept weights, and of those of the last step where they are others."""
+
+    kept: Novelty | None
+    last: Novelty | None = None
+    best_step: int = 0
+    steps: int = 0
+
+    @property
+    def finding(self) -> Finding:
+        """What follows from both; good where neither copies."""
+        if self.kept is None:
+            return Finding("not judged: no text is held out that samples could be compared with")
+        if self.last is None or self.last.word == self.kept.word:
+            return Finding(self.kept.verdict, self.kept.word == CLEAR)
+        return Finding(
+            f"kept weights (step {self.best_step:,}): {self.kept.verdict}. Trained on to step "
+            f"{self.steps:,}: {self.last.verdict}",
+            False,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """As it is written to report.json."""
+        memorizing = any(found is not None and found.memorizing for found in (self.kept, self.last))
+        return {
+            "verdict": self.finding.text,
+            "memorising": memorizing,
+            "kept": self.kept and self.kept.to_json(),
+            "last": self.last and self.last.to_json(),
+        }
 
 
 def novelty_report(
@@ -251,20 +306,13 @@ def novelty_report(
     index: TextIndex,
     best_step: int = 0,
     steps: int = 0,
-) -> dict[str, Any]:
-    """The novelty of the kept weights, and of those of the last step where they are others, as it
-    is written to report.json."""
+) -> NoveltyReport:
+    """The novelty of the kept weights, and of those of the last step where they are others."""
     if not index.held_out:
-        verdict = "not judged: no text is held out that samples could be compared with"
-        return {"verdict": verdict, "memorising": False, "kept": None, "last": None}
+        return NoveltyReport(None)
     of_kept = measure_novelty(kept, tokenizer, index)
     of_last = None if last is None else measure_novelty(last, tokenizer, index)
-    return {
-        "verdict": novelty_finding(of_kept, of_last, best_step, steps).text,
-        "memorising": of_kept.memorizing or (of_last is not None and of_last.memorizing),
-        "kept": of_kept.to_json(),
-        "last": of_last and of_last.to_json(),
-    }
+    return NoveltyReport(of_kept, of_last, best_step, steps)
 
 
 def _draw(

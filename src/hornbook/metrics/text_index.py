@@ -12,6 +12,7 @@ import torch
 
 from hornbook.data.part import Part
 from hornbook.data.split import Split
+from hornbook.metrics.counts import MOST_TOKENS, Counts, search_counts
 from hornbook.metrics.loss import token_nats
 from hornbook.metrics.nearest import NearestDocuments
 from hornbook.metrics.suffixes import SuffixArray
@@ -39,6 +40,7 @@ class TextIndex:
         self.documents = frozenset(split.train) if split.documents else frozenset()
         self.held_out_statistics: dict[Hashable, Any] = {}
         self._counted: dict[Hashable, tuple[Part, float, float]] = {}  # by tokenizer
+        self._best_counts: dict[Hashable, Counts] = {}
 
     def __contains__(self, text: str) -> bool:
         """Whether the text is a training document, or appears in the training part of a stream."""
@@ -78,7 +80,7 @@ class TextIndex:
     def counted_losses(self, tokenizer: Tokenizer) -> tuple[Part, float, float]:
         """Some held-out text and the losses of unigram and bigram counts on it, in nats per token
         (interpolated Kneser-Ney of order 1 and 2)."""
-        key = tokenizer.kind, *map(tokenizer.symbol, range(tokenizer.vocab_size))
+        key = _key(tokenizer)
         if key not in self._counted:
             some = replace(
                 self.split, source=None, train=_first(self.split.train, MAX_CHARACTERS),
@@ -95,6 +97,16 @@ class TextIndex:
             self._counted[key] = part, losses[0], losses[1]
         return self._counted[key]
 
+    def best_counts(
+        self, train: Part, validation: Part, tokenizer: Tokenizer, most_tokens: int = MOST_TOKENS
+    ) -> Counts:
+        """The best n-grams of the split (`metrics.counts.search_counts`), whose parts these are;
+        searched once."""
+        key = _key(tokenizer)
+        if key not in self._best_counts:
+            self._best_counts[key] = search_counts(train, validation, tokenizer, most_tokens)
+        return self._best_counts[key]
+
 
 @lru_cache(maxsize=1)
 def text_index_of(split: Split) -> TextIndex:
@@ -105,6 +117,10 @@ def text_index_of(split: Split) -> TextIndex:
 def scored_at_once(tokenizer: Tokenizer) -> int:
     """Tokens of held-out text that are scored, and whose logits are held at once."""
     return max(256, min(MAX_SCORED_TOKENS, MAX_LOGITS // tokenizer.vocab_size))
+
+
+def _key(tokenizer: Tokenizer) -> Hashable:
+    return tokenizer.kind, *map(tokenizer.symbol, range(tokenizer.vocab_size))
 
 
 def _first(texts: Sequence[str], characters: int) -> tuple[str, ...]:

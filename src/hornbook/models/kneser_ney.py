@@ -44,7 +44,7 @@ from hornbook.errors import RunError
 from hornbook.layers.counts import (
     Ints,
     add_entries,
-    count_grams,
+    count_levels,
     discounts,
     find,
     find_contexts,
@@ -167,10 +167,10 @@ class KneserNey(LanguageModel):
 
     def fit(self, tokens: Tensor, starts: Tensor) -> None:
         """Counts a part: tokens (N,) with the unit starts (units + 1,). Replaces earlier counts."""
-        levels = count_grams(
+        levels = count_levels(
             tokens.cpu().numpy(), starts.cpu().numpy(), self.order, self.vocab_size
         )
-        self._derive([(keys, pairs, raw) for keys, pairs, raw, _ in levels])
+        self._derive([(level.keys, level.pairs, level.raw) for level in levels])
 
     def _derive(self, levels: list[tuple[Ints, Ints, Ints]]) -> None:
         """Sets all tables from (keys, pairs, raw) of each length. Raises RunError where these cannot

@@ -26,7 +26,15 @@ from torch import Tensor
 
 from hornbook.config import ModelConfig
 from hornbook.errors import RunError
-from hornbook.layers.counts import add_entries, count_grams, discounts, find_contexts
+from hornbook.layers.counts import (
+    Floats,
+    Level,
+    add_entries,
+    count_levels,
+    divided,
+    find_contexts,
+    kneser_ney,
+)
 from hornbook.models.base import LanguageModel, check_names
 
 FIT_BYTES = 64  # for each token and length of context, at most (45 to 57 measured, 2026-11-29)
@@ -95,30 +103,21 @@ class NGram(LanguageModel):
 
     def fit(self, tokens: Tensor, starts: Tensor) -> None:
         """Counts a part: tokens (N,) with the unit starts (units + 1,). Replaces earlier counts."""
-        levels = count_grams(
+        levels = count_levels(
             tokens.cpu().numpy(), starts.cpu().numpy(), self.order, self.vocab_size
         )
         device = self.device
-        for length, (keys, pairs, raw, distinct) in enumerate(levels):
+        for length, level in enumerate(levels):
+            n = level.n_contexts
+            context, following = np.divmod(level.pairs, self.vocab_size)
             longest = length == self.order - 1
-            n = max(1, len(keys))
-            context, following = np.divmod(pairs, self.vocab_size)
             if self.smoothing == "kneser-ney":
-                count = raw if longest else np.where(distinct > 0, distinct, raw)
-                left = count - discounts(count)[np.minimum(count, 3)]
-                total = np.bincount(context, count, n)
-            else:  # shorter contexts count only where a document begins, as there is no longer one
-                closed = np.bincount(context, distinct, n) == 0
-                count = np.where(longest | closed[context], raw, 0)
-                left = count.astype(np.float64)
-                counted = np.bincount(context, count, n)
-                total = counted + self.k * self.vocab_size * (counted > 0)
-            # contexts that no prediction was counted in leave p as it is
-            value = left / np.maximum(total, 1e-300)[context]
-            backoff = np.where(total > 0, 1 - np.bincount(context, value, n), 1.0)
+                value, backoff = kneser_ney(level, self.vocab_size, longest=longest)
+            else:
+                value, backoff = self._add_k(level, longest=longest)
             tables = {
-                "keys": keys,
-                "backoff": np.maximum(backoff, 0),
+                "keys": level.keys,
+                "backoff": backoff,
                 "offsets": np.concatenate([[0], np.cumsum(np.bincount(context, minlength=n))]),
                 "next": following,
                 "value": value,
@@ -126,6 +125,16 @@ class NGram(LanguageModel):
             for table, dtype in TABLES.items():
                 array = torch.from_numpy(np.ascontiguousarray(tables[table]))
                 self.register_buffer(f"{table}_{length}", array.to(dtype).to(device))
+
+    def _add_k(self, level: Level, *, longest: bool) -> tuple[Floats, Floats]:
+        """Values of pairs and backoffs of contexts: shorter contexts count only where a document
+        begins, as there is no longer one."""
+        context, n = level.pairs // self.vocab_size, level.n_contexts
+        closed = np.bincount(context, level.distinct, n) == 0
+        count = np.where(longest | closed[context], level.raw, 0)
+        counted = np.bincount(context, count, n)
+        total = counted + self.k * self.vocab_size * (counted > 0)
+        return divided(count.astype(np.float64), total, context)
 
     def fit_bytes(self, n_tokens: int) -> int:
         """The tables, and what counting takes beside them, where no context comes twice."""

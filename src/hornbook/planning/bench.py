@@ -19,6 +19,7 @@ from hornbook.engine.compiled import Form
 from hornbook.engine.device import autocast, preserve_rng_state, synchronize, use_threads
 from hornbook.engine.step import OptimizerStep
 from hornbook.metrics import typicality
+from hornbook.metrics.counts import MOST_TOKENS, mix_with_counts
 from hornbook.metrics.loss import batch_loss
 from hornbook.metrics.novelty import seconds_of_novelty
 from hornbook.planning import tuning
@@ -182,13 +183,20 @@ class Bench:
             batch_loss(model, ids, targets)
         return sum(kept.values())
 
-    def report_seconds(self) -> tuple[float, float]:
+    def report_seconds(self, counted: int = MOST_TOKENS) -> tuple[float, float]:
         """Seconds that an evaluation will take, and the report, which begins with one; what samples
-        are compared with is prepared."""
-        data = self.plan.data
+        and the loss are compared with is prepared.
+
+        counted: tokens that the search for the best counts takes at most.
+        """
+        data, index = self.plan.data, self.plan.text_index
+        mixing = 0.0
+        if data.split.held_out:
+            counts = index.best_counts(data.train, data.validation, data.tokenizer, counted)
+            mixing = self._time(lambda: mix_with_counts(counts.nats, counts.nats, data.validation))
         with self._quietly():
-            token, novelty = seconds_of_novelty(self.model, data.tokenizer, self.plan.text_index)
+            token, novelty = seconds_of_novelty(self.model, data.tokenizer, index)
         evaluation = token * self.plan.tokens_per_evaluation
         texts = token * min(data.validation.n_targets, typicality.TOKENS)
         # it also shows samples, and may measure the last weights, too
-        return evaluation, evaluation + texts + 2 * novelty + tuning.REPORT_OVERHEAD
+        return evaluation, evaluation + texts + mixing + 2 * novelty + tuning.REPORT_OVERHEAD

@@ -26,6 +26,7 @@ from hornbook.planning.decision import Decision
 from hornbook.planning.shape import Shape, draw_of
 from hornbook.planning.tuning import LARGE_PART, TRAINING_SAMPLE
 from hornbook.stages import stage
+from hornbook.tokenizers import Tokenizer
 
 WINDOWS = 1 << 14  # contexts of the training part computed at once
 
@@ -73,9 +74,7 @@ class Plan:
         model = build_model(self.config.model, tokenizer.vocab_size, tokenizer.end_id)
         if model.counted:
             with stage("counting"):
-                part = self.data.train.subset(LARGE_PART, tokenizer)
-                tokens = torch.from_numpy(part.tokens.astype("int64"))
-                model.fit(tokens, torch.from_numpy(part.starts))
+                fit(model, self.data.train, tokenizer)
         model = model.to(self.device)
         if not training.reference:
             install(model)
@@ -115,3 +114,10 @@ class Plan:
     def text_index(self) -> TextIndex:
         """What samples of the model are compared with."""
         return text_index_of(self.data.split)
+
+
+def fit(model: LanguageModel, train: Part, tokenizer: Tokenizer) -> None:
+    """Has a model count a training part, of a large one to LARGE_PART of its tokens."""
+    part = train.subset(LARGE_PART, tokenizer)
+    tokens = torch.from_numpy(part.tokens.astype("int64"))
+    model.fit(tokens, torch.from_numpy(part.starts))

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from hornbook.data.training_data import TrainingData
 from hornbook.errors import counted
+from hornbook.metrics.counts import MOST_TOKENS
 from hornbook.planning import tuning
 from hornbook.planning.decide.size import SIZES, Candidate, choose_size
 from hornbook.planning.decide.time_budget import TimeBudget
@@ -79,7 +80,7 @@ def plan_in_time(budget: TimeBudget, resolution: Resolution, seconds: float | No
     rough = replace(budget, evaluation=guess, report=guess + tuning.REPORT_OVERHEAD)
     rough.check(seconds, 1 + (known or 2))
     with stage("measuring an evaluation"):
-        evaluation, report = bench.report_seconds()
+        evaluation, report = bench.report_seconds(counted_tokens(budget))
     budget = replace(budget, evaluation=evaluation, report=report * resolution.request.reserve)
     fitting = Decision(budget.evaluations(draft[name]), "those that fit into the time")
     count = draft.decide(name, fitting)
@@ -102,6 +103,12 @@ def plan_in_time(budget: TimeBudget, resolution: Resolution, seconds: float | No
 def measuring_seconds(budget: TimeBudget) -> float:
     """Seconds for measuring."""
     return min(tuning.MEASURING_SECONDS, tuning.MEASURING_SHARE * 60 * budget.minutes)
+
+
+def counted_tokens(budget: TimeBudget) -> int:
+    """Tokens of the training part that the search for the best counts takes at most."""
+    seconds = tuning.COUNTING_SHARE * 60 * budget.minutes
+    return min(MOST_TOKENS, max(tuning.FEWEST_COUNTED, int(tuning.COUNTED_A_SECOND * seconds)))
 
 
 def _evaluation_seconds(resolution: Resolution, seconds: float) -> float:

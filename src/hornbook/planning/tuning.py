@@ -36,6 +36,9 @@ MEASURING_SECONDS = 3.0
 EVALUATION_SHARE = 0.1  # of a time budget, at most
 BEFORE_MEASURED = 4  # evaluations' time for those on the way and the report, before it is measured
 RETRY_MARGIN = 1.2  # times what is needed is advised: the next try measures it again
+COUNTED_A_SECOND = 500_000  # tokens, at least, in the search for the best counts
+COUNTING_SHARE = 0.05  # of a time budget, for that search
+FEWEST_COUNTED = 1 << 16  # tokens
 REPORT_OVERHEAD = 0.3  # seconds to write a report and to print a summary
 
 # bytes

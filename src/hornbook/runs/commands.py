@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from hornbook.config import DataConfig, RunConfig, TokenizerConfig
 from hornbook.visible import visible
 
 LONGEST_TEXT = 40  # characters of a text in a command
@@ -27,6 +28,28 @@ def resume_command(path: str | Path, *flags: str) -> str:
     "hornbook train --resume 'runs/my run' --steps 300"
     """
     return " ".join([f"hornbook train --resume {shlex.quote(path_word(path))}", *flags])
+
+
+def mix_command(path: str | Path, order: int, weights: Sequence[float]) -> str:
+    """What to type to mix a run with counts of its text.
+
+    >>> mix_command("runs/names", 5, [0.6, 0.4])
+    'hornbook mix runs/names --counts 5 --weights 0.6,0.4 --out runs/names-mixture'
+    """
+    listed, out = ",".join(f"{weight:g}" for weight in weights), f"{path_word(path)}-mixture"
+    words = ["--counts", str(order), "--weights", listed, "--out", out]
+    return run_command("mix", path, *words)
+
+
+def counts_command(config: RunConfig, order: int) -> str:
+    """What to type to count the text of a run with these settings, read and split as it was."""
+    words = ["hornbook", "train", path_word(config.data.corpus)]
+    words += ["--model", "ngram", "--model.order", str(order)]
+    for section, default in (("data", DataConfig()), ("tokenizer", TokenizerConfig())):
+        for name, value in getattr(config, section).model_dump(exclude={"corpus"}).items():
+            if value != getattr(default, name):
+                words += [f"--{section}.{name.replace('_', '-')}", str(value)]
+    return shlex.join(words)
 
 
 def path_word(path: str | Path) -> str:

@@ -104,6 +104,35 @@ class NoveltyFacts(_Strict, extra="allow"):
     verdict: str
 
 
+class CountsFacts(_Strict, extra="allow"):
+    """The best n-grams of the same text."""
+
+    order: int = Field(gt=0, le=32)
+    loss: float
+    seconds: float
+    losses: list[float] = []
+    share: float = 1.0
+
+
+class MixtureFacts(_Strict, extra="allow"):
+    """The model and the counts together; weights: theirs."""
+
+    weights: Annotated[list[float], Field(min_length=2, max_length=2)]
+    loss: float
+    gain: float
+
+
+class VerdictFacts(_Strict, extra="allow"):
+    """What follows from all of it (`metrics/verdict.py`)."""
+
+    word: str
+    text: str
+    good: bool
+    advice: list[str] = []
+    too_little: bool = False
+    minutes: float | None = None
+
+
 Quantiles = Annotated[list[float | None], Field(min_length=17, max_length=17)]
 
 
@@ -132,6 +161,10 @@ class Report(_Strict, extra="allow"):
     samples_different: int = 0
     samples_new: int = 0
     novelty: NoveltyFacts | None = None
+    passes: float | None = None
+    counts: CountsFacts | None = None
+    mixture: MixtureFacts | None = None
+    verdict: VerdictFacts | None = None
     held_out_texts: TextFacts | None = None
     schedule: list[SegmentFacts] = []
 

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import copy
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 
+from hornbook.data.part import Part
 from hornbook.files import write_json
 from hornbook.kernels.install import install
-from hornbook.metrics.loss import evaluate
+from hornbook.metrics.activations import first_weights
+from hornbook.metrics.counts import Counts, mix_with_counts, paired
+from hornbook.metrics.learning_curve import progress_to_reach, smoothed
+from hornbook.metrics.loss import Floats, evaluate, summarize, token_nats
 from hornbook.metrics.novelty import novelty_report
 from hornbook.metrics.typicality import HeldOutTexts
+from hornbook.metrics.verdict import OVERHEAD, AgainstCounts, Evidence, judge
 from hornbook.models.base import LanguageModel
+from hornbook.planning.decide.batches import max_steps
 from hornbook.planning.plan import Plan
 from hornbook.runs.directory import StoredRun
 from hornbook.runs.lock import Lock
@@ -20,6 +30,7 @@ from hornbook.training.callbacks.samples import draw_samples
 from hornbook.training.state import TrainingState
 
 KEPT = 20  # samples in the report
+ENOUGH = 6  # evaluations for a curve
 
 
 def determinism(plan: Plan) -> str:
@@ -55,9 +66,11 @@ def write_report(
     model = run.model if plan.device.type == "cpu" else copy.deepcopy(run.model).to(plan.device)
     if not plan.config.training.reference:
         install(model)
-    validation = evaluate(model, plan.data.validation)
-    parts = {n: evaluate(part, plan.data.validation).to_json() for n, part in model.parts.items()}
-    log, documents = run.log, plan.data.documents
+    data = plan.data
+    nats = token_nats(model, data.validation)
+    validation = summarize(nats, data.validation, max(model.context_length, 1))
+    log, documents = run.log, data.documents
+    parts = {n: evaluate(part, data.validation).to_json() for n, part in model.parts.items()}
     samples = draw_samples(plan, model, KEPT)
     newest = log[-1] if log else {"step": 0, "tokens": 0, "seconds": 0}
     best_step = newest["step"] if state is None else state.history.best_step
@@ -66,14 +79,13 @@ def write_report(
         "steps": newest["step"],
         "best_step": best_step,
         "tokens": newest["tokens"],
+        "passes": newest["tokens"] / data.train.n_targets,
         "seconds": newest["seconds"],
         "loss": best.get("loss"),
         "train_loss": best.get("train_loss"),
         "validation": validation.to_json(),
-        "held_out": plan.data.split.held_out,
-        "held_out_texts": HeldOutTexts.measure(
-            model, run.tokenizer, plan.data.validation
-        ).to_json(),
+        "held_out": data.split.held_out,
+        "held_out_texts": HeldOutTexts.measure(model, run.tokenizer, data.validation).to_json(),
         "determinism": determinism(plan),
         "samples": samples,
     }
@@ -82,11 +94,110 @@ def write_report(
     if state is not None and len(state.schedule.segments) > 1:
         report["schedule"] = [list(segment) for segment in state.schedule.segments]
     if documents:
-        made, known = set(samples) - {""}, set(plan.data.corpus.documents)
+        made, known = set(samples) - {""}, set(data.corpus.documents)
         report["samples_different"], report["samples_new"] = len(made), len(made - known)
     others = last if best_step != newest["step"] else None
-    report["novelty"] = novelty_report(
+    novelty = novelty_report(
         model, others, run.tokenizer, plan.text_index, best_step, newest["step"]
     )
+    report["novelty"] = novelty.to_json()
+    evidence = Evidence(
+        loss=validation.nats,
+        standard_error=validation.standard_error,
+        uniform=math.log(data.tokenizer.vocab_size),
+        held_out=data.split.held_out,
+        fitted=plan.shape.fitted,
+        passes=report["passes"],
+        novelty=novelty.kept,
+        training_loss=report["loss"] if report["train_loss"] is None else report["train_loss"],
+        best_step=best_step,
+        steps=newest["step"],
+        minutes=newest["seconds"] / 60,
+        overhead=max(OVERHEAD, plan.time_budget.minutes - newest["seconds"] / 60)
+        if plan.time_budget is not None
+        else OVERHEAD,
+        may_go_on=plan.shape.fitted or may_go_on(plan, newest["step"]),
+        first_weights=first_weights(plan.config.model),
+        **curve_evidence(log),
+    )
+    if data.split.held_out:
+        counts = plan.text_index.best_counts(data.train, data.validation, data.tokenizer)
+        report["counts"] = counts.to_json()
+        evidence = beside_counts(evidence, nats, counts, data.validation, log)
+        if evidence.mixture is not None and evidence.mixture.worthwhile:
+            report["mixture"] = evidence.mixture.to_json()
+    report["verdict"] = judge(evidence).to_json()
     run.path = lock.followed()
     write_json(run.path / "report.json", report)
+
+
+def may_go_on(plan: Plan, step: int) -> bool:
+    """Whether a plan would make more than so many steps, which it does not of a small text."""
+    shape = plan.shape
+    most = max_steps(shape.n_parameters, shape.n_train, plan.tokens_per_step)
+    return most is None or step < most
+
+
+def curve_evidence(log: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The first loss and the last validation loss of a log."""
+    first = next((r["loss"] for r in log if r["step"] == 1), None)
+    if first is None:  # no step was made
+        first = next((r.get("val_loss") for r in log if r["step"] == 0), None)
+    last = next((r["val_loss"] for r in reversed(log) if r.get("val_loss") is not None), None)
+    return {"first_loss": first, "last_loss": last}
+
+
+def beside_counts(
+    evidence: Evidence,
+    nats: Floats,
+    counts: Counts,
+    part: Part,
+    log: Sequence[Mapping[str, Any]] = (),
+) -> Evidence:
+    """The evidence with the best counts of the same text, and a mixture with them.
+
+    nats: of each token of the validation part, by the model.
+    """
+    if not math.isfinite(evidence.loss):
+        return evidence
+    behind, error = paired(nats, counts.nats, part)
+    beside = AgainstCounts(
+        order=counts.order, loss=counts.loss, behind=behind, error=error, share=counts.share
+    )
+    evidence = replace(evidence, counts=beside)
+    if evidence.fitted:
+        return evidence
+    return replace(
+        evidence,
+        mixture=mix_with_counts(nats, counts.nats, part),
+        minutes_to_counts=minutes_to_reach(log, counts.loss),
+    )
+
+
+def minutes_to_reach(log: Sequence[Mapping[str, Any]], target: float) -> float | None:
+    """The minutes of training after which the validation loss is down at `target`, by the curve of the
+    losses so far; infinite where it does not get there, None where that is not known.
+
+    The curve is that over the sum of the learning rates, as a schedule that ends flattens the one over
+    the steps; a longer run with the same schedule has a sum that is larger in proportion.
+    """
+    steps = np.array([r["step"] for r in log], dtype=float)
+    rates = np.array([r.get("lr") or 0.0 for r in log])
+    progress = np.cumsum(rates * np.diff(steps, prepend=0.0))
+    found = [
+        (float(at), r["val_loss"])
+        for at, r in zip(progress, log, strict=True)
+        if r.get("val_loss") is not None and at > 0
+    ]
+    if not found:
+        return None
+    if len(found) < ENOUGH:  # by the training losses, as far above as the validation loss is
+        records = zip(progress, log, strict=True)
+        own = [(float(at), r["loss"]) for at, r in records if r["loss"] is not None]
+        losses = smoothed(own)
+        above = found[-1][1] - losses[-1][1]
+        found = [(at, loss + above) for at, loss in losses]
+    needed = progress_to_reach(found, target)
+    if needed is None or not progress[-1]:
+        return None
+    return float(needed / progress[-1] * log[-1]["seconds"] / 60)
