@@ -2,7 +2,8 @@
 
 Block protocol: a unit (document or stream) longer than the model's context is cut into blocks that
 do not overlap, each predicted from its own beginning; a model whose context slides (n-gram, MLP)
-sees all of its context everywhere. Losses are in nats; bits per byte compare across tokenizers.
+sees all of its context everywhere, and so do the counts of a hybrid: its blocks overlap by the few
+tokens that these look back. Losses are in nats; bits per byte compare across tokenizers.
 """
 
 from __future__ import annotations
@@ -105,9 +106,8 @@ def token_nats(
     model may have counted. The model is put into evaluation mode and back.
     """
     length = scored_row(model)
-    overlap = model.context_length - 1 if model.sliding else 0
     batch_tokens = min(batch_tokens, BATCH_LOGITS // model.vocab_size)
-    chunks = part.chunks(length, overlap)
+    chunks = part.chunks(length, model.overlap)
     longest = part.n_targets
     if separate:
         chunks, longest = replace(chunks, continues=np.ones(len(chunks.unit), bool)), part.longest

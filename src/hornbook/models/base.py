@@ -161,6 +161,12 @@ class LanguageModel(nn.Module, ABC):
         return sum(p.numel() for p in self.parameters())
 
     @property
+    def overlap(self) -> int:
+        """How many tokens a row repeats of the one before, as context alone, where a text longer than a
+        row is scored."""
+        return self.context_length - 1 if self.sliding else 0
+
+    @property
     def parts(self) -> Mapping[str, LanguageModel]:
         """Models that this one is made of and that predict by themselves, by name: the report has
         the loss of each."""

@@ -113,6 +113,11 @@ class Hybrid(CachedModel):
         """The counts. The network reads them, so without them it is no model."""
         return {"counts": self.counts}
 
+    @property
+    def overlap(self) -> int:
+        """So many that the counts see all of their context everywhere; at most half a row."""
+        return min(self.counts.overlap, self.context_length // 2)
+
     def forward(self, ids: Tensor) -> Tensor:
         """(B, T) -> (B, T, V)."""
         return self._logits(ids, None)
