@@ -117,7 +117,8 @@ def test_the_commands_of_a_summary_work_as_printed(
     lines = capsys.readouterr().out.splitlines()
     first = next(i for i, line in enumerate(lines) if line.startswith("next"))
     commands = [line[line.index("hornbook") :] for line in lines[first:]]
-    assert [shlex.split(c)[1] for c in commands] == ["sample", "score", "eval", "show"]
+    verbs = [shlex.split(c)[1] for c in commands]
+    assert [v for v in verbs if v != "train"] == ["sample", "score", "eval", "show"]
     for command in commands:
         program, *rest = shlex.split(command)
         assert program == "hornbook"
