@@ -216,6 +216,8 @@ def test_what_people_type_first_is_a_flag(flag: str) -> None:
     ("line", "parts"),
     [
         ("train bigram", "'bigram', which is a model, expected a text: hornbook train names --model"),
+        ("train Transformer", "which is another name of a model, expected a text: hornbook train names "
+         "--model gpt"),
         ("lr-find mlp", "hornbook lr-find names --model mlp"),
         ("ladder gpt", "hornbook ladder names --rungs gpt"),
         ("train notes-mlp", "a preset, expected a text: hornbook train names --preset notes-mlp"),

@@ -32,3 +32,10 @@ def test_the_prediction_and_the_only_layer_see_equally_far(small_run: Run) -> No
         r"the last (\d+) tokens.*layers depend on (\d+)", finding.text
     ).groups()  # type: ignore[union-attr]
     assert int(depends) <= int(sees) + 1
+
+
+def test_what_is_weak_is_said_of_tokens_that_were_found_alone(small_run: Run) -> None:
+    finding = receptive_field(small_run).finding
+    assert finding is not None
+    farthest = re.search(r"the last (\d+) tokens", finding.text).group(1)  # type: ignore[union-attr]
+    assert f"beyond {farthest} by less" not in finding.text

@@ -26,7 +26,7 @@ from hornbook.config.renames import RENAMED, rename_settings
 from hornbook.config.sections import all_fields
 from hornbook.data.corpora import CORPORA
 from hornbook.errors import ConfigError
-from hornbook.models.registry import MODELS, config_class
+from hornbook.models.registry import MODELS, OTHER_NAMES, config_class
 from hornbook.runs.commands import resume_command
 
 ALIASES = {  # short name of a flag -> the setting it stands for
@@ -132,6 +132,9 @@ class SettingsParser(Parser):
             raise ConfigError(f"{found} a model, {names} {flag} {corpus}")
         if corpus in presets.PRESETS and self.has("--preset"):
             raise ConfigError(f"{found} a preset, {names} --preset {corpus}")
+        model = OTHER_NAMES.get(corpus.lower())
+        if model and not self.has("--rungs") and not os.path.exists(corpus):
+            raise ConfigError(f"{found} another name of a model, {names} --model {model}")
         if os.path.isfile(os.path.join(corpus, "config.json")) and self.has("--resume"):
             raise ConfigError(
                 f"{found} a run, expected a text; to train it further: {resume_command(corpus)}"

@@ -257,8 +257,9 @@ class TimeShares:
                 f", and another directory (--out) than {self.path}, or remove it" if there else ""
             )
             raise ShareTooShortError(
-                f"minutes: found {self.minutes:g} for {len(self.weights)} trained rungs, too few here "
-                f"for {rung}, whose share is {share:.2g}; give {math.ceil(enough * 2) / 2:g} or more"
+                f"minutes: found {self.minutes:g} for {counted(len(self.weights), 'trained rung')}, "
+                f"too few here for {rung}, which has {60 * share:.0f} s of them left; give "
+                f"{math.ceil(enough * 2) / 2:g} or more"
                 f"{other}"
             ) from None
 

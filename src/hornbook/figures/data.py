@@ -167,6 +167,12 @@ def require_trained(run: StoredRun) -> None:
         )
 
 
+def is_untrained(run: StoredRun) -> bool:
+    """Whether no step was made, so that its weights are the first."""
+    log = run.log
+    return bool(log) and log[-1]["step"] == 0
+
+
 def training_batch(run: StoredRun, tokens: int) -> tuple[Tensor, Tensor]:
     """ids and targets of about so many predictions, in batches as the model was trained on."""
     model, part = run.model, figure_data(run).part

@@ -124,9 +124,10 @@ def receptive_field(run: StoredRun) -> Figure:
     farthest = int(back[changed].max()) + 1 if changed.any() else 0
     strong = int(back[change > 0.05 * change.max()].max()) + 1 if changed.any() else 0
     words = (
-        f"the prediction depends on the last {farthest} tokens tried (by more than {ROUNDING:.0e}); "
-        f"beyond {strong} by less than a twentieth of the strongest"
+        f"the prediction depends on the last {farthest} tokens tried (by more than {ROUNDING:.0e})"
     )
+    if strong < farthest:
+        words += f"; beyond {strong} by less than a twentieth of the strongest"
     if layers:
         fields = (np.flatnonzero(found > ROUNDING).max(initial=-1) + 1 for found in layers.values())
         words += f"; layers depend on {', '.join(map(str, fields))}"

@@ -142,6 +142,8 @@ class Resolution:
         """Why nothing is to depend on a measurement; empty where it may."""
         if self.draft["training.reference"]:
             return "reference kernels"
+        if self.planned_steps().value == 0:
+            return "no step is made"
         return "deterministic" if self.draft["training.deterministic"] else ""
 
     def planned_steps(self) -> Decision[int]:
