@@ -11,9 +11,10 @@ import pytest
 
 import hornbook
 from hornbook.cli import flags
-from hornbook.cli.flags import ALIASES, SettingsParser, read_word, setting_rows
+from hornbook.cli.flags import SettingsParser, read_word, setting_rows
 from hornbook.cli.main import main
 from hornbook.config import SECTIONS, Nested, presets
+from hornbook.config.names import SHORT_NAMES
 from hornbook.errors import ConfigError
 from hornbook.models.registry import MODELS
 from tests.cli.common import Cap, Write, run
@@ -38,7 +39,7 @@ def test_a_flag_has_a_dotted_name_and_may_have_short_ones() -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("setting", ALIASES.values())
+@pytest.mark.parametrize("setting", SHORT_NAMES.values())
 def test_a_short_name_stands_for_a_setting(setting: str) -> None:
     assert setting in dict(setting_rows(presets.DEFAULT_MODEL))
 
