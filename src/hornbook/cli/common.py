@@ -1,4 +1,4 @@
-"""What several verbs share: their parser, checks of paths, tables of text."""
+"""What several verbs share: their parser, checks of paths, figures as text."""
 
 from __future__ import annotations
 
@@ -17,8 +17,6 @@ from hornbook.cli import VERBS
 from hornbook.config.names import OTHER_NAMES
 from hornbook.errors import ConfigError
 from hornbook.files import user_path
-from hornbook.table import table as table
-from hornbook.visible import visible as visible
 
 if TYPE_CHECKING:
     from hornbook.figures.style import Figure

@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hornbook.cli.common import check_picture, print_json, table, write_picture
+from hornbook.cli.common import check_picture, print_json, write_picture
 from hornbook.cli.flags import SettingsParser
 from hornbook.config.sections import LENGTHS
 from hornbook.errors import ConfigError
+from hornbook.table import table
 
 if TYPE_CHECKING:
     from hornbook.experiments.lr_finder import Sweep

@@ -101,7 +101,8 @@ class DataConfig(Settings):
         "without validation)",
     )
     split_seed: NonNegativeInt = Field(
-        42, description="shuffles the documents before the split (42: the lectures' split)"
+        42,
+        description="shuffles the documents before the split; the default is the lectures' split",
     )
     validation_tokens: NonNegativeInt | None = Field(
         None,
@@ -228,7 +229,7 @@ class TrainingConfig(Settings):
 
 
 class GenerationConfig(Settings):
-    """How samples of the run are drawn, unless they are asked for in another way."""
+    """How samples of the run are drawn, unless another way is requested."""
 
     sampling: Literal["keyed", "torch"] = Field(
         "keyed",

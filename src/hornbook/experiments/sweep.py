@@ -2,7 +2,7 @@
 
 A sweep is a directory of runs, `SETTING/seed-N` for each setting and seed, with `sweep.json` beside
 them; where no setting is varied it is `seed-N`. What is there already is not done again: finished runs
-are kept, an interrupted one is resumed, and more values, seeds or trials may be asked for later.
+are kept, an interrupted one is resumed, and more values, seeds or trials may be requested later.
 """
 
 from __future__ import annotations
