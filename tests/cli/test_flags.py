@@ -44,6 +44,14 @@ def test_a_short_name_stands_for_a_setting(setting: str) -> None:
     assert setting in dict(setting_rows(presets.DEFAULT_MODEL))
 
 
+@pytest.mark.parametrize("model", [name for name in MODELS if MODELS[name].trained])
+def test_the_help_of_a_setting_gives_its_default_once(model: str) -> None:
+    for setting, (_, line) in setting_rows(model):
+        assert "None" not in line, setting
+        if found := re.fullmatch(r"(.*) \(default: (\w+)\)", line):
+            assert f"({found[2]}" not in found[1], setting
+
+
 @pytest.mark.parametrize("verb", ["train", "ladder", "lr-find"])
 def test_every_verb_that_trains_takes_every_setting(verb: str) -> None:
     words = ["--batch-size", "4", "--optim.beta1", "0.5", "--deterministic"]

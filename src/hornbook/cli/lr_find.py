@@ -14,7 +14,7 @@ from hornbook.errors import ConfigError
 from hornbook.table import table
 
 if TYPE_CHECKING:
-    from hornbook.experiments.lr_finder import Sweep
+    from hornbook.experiments.lr_finder import LearningRateSweep
 
 
 def run(arguments: list[str]) -> int:
@@ -82,7 +82,7 @@ def run(arguments: list[str]) -> int:
     return 0
 
 
-def _advice(sweep: Sweep, low: float) -> str:
+def _advice(sweep: LearningRateSweep, low: float) -> str:
     if sweep.best is None:
         if sweep.diverged:
             return f"every learning rate diverged; sweep lower ones (--high {low:g})"
