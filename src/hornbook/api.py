@@ -13,7 +13,7 @@ from hornbook import arguments
 from hornbook.config import Nested
 from hornbook.errors import ConfigError
 from hornbook.experiments import comparison, mixture
-from hornbook.experiments.lr_finder import Sweep, find_learning_rate
+from hornbook.experiments.lr_finder import LearningRateSweep, find_learning_rate
 from hornbook.planning.request import read_request
 from hornbook.planning.resolve import resolve
 from hornbook.process import standard_defaults, training_state
@@ -248,7 +248,7 @@ def lr_find(
     low: float = 1e-3,
     high: float = 1.0,
     steps: int = 300,
-) -> Sweep:
+) -> LearningRateSweep:
     """Sweeps the learning rate from low to high over so many steps and tries what that suggests.
 
     settings: as those of `train`. See `experiments.lr_finder.find_learning_rate`.

@@ -11,9 +11,10 @@ import pytest
 
 import hornbook
 from hornbook.cli import flags
-from hornbook.cli.flags import ALIASES, SettingsParser, read_word, setting_rows
+from hornbook.cli.flags import SettingsParser, read_word, setting_rows
 from hornbook.cli.main import main
 from hornbook.config import SECTIONS, Nested, presets
+from hornbook.config.names import SHORT_NAMES
 from hornbook.errors import ConfigError
 from hornbook.models.registry import MODELS
 from tests.cli.common import Cap, Write, run
@@ -38,9 +39,17 @@ def test_a_flag_has_a_dotted_name_and_may_have_short_ones() -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("setting", ALIASES.values())
+@pytest.mark.parametrize("setting", SHORT_NAMES.values())
 def test_a_short_name_stands_for_a_setting(setting: str) -> None:
     assert setting in dict(setting_rows(presets.DEFAULT_MODEL))
+
+
+@pytest.mark.parametrize("model", [name for name in MODELS if MODELS[name].trained])
+def test_the_help_of_a_setting_gives_its_default_once(model: str) -> None:
+    for setting, (_, line) in setting_rows(model):
+        assert "None" not in line, setting
+        if found := re.fullmatch(r"(.*) \(default: (\w+)\)", line):
+            assert f"({found[2]}" not in found[1], setting
 
 
 @pytest.mark.parametrize("verb", ["train", "ladder", "lr-find"])

@@ -1,4 +1,4 @@
-"""What several verbs share: their parser, checks of paths, tables of text."""
+"""What several verbs share: their parser, checks of paths, figures as text."""
 
 from __future__ import annotations
 
@@ -14,43 +14,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from hornbook.cli import VERBS
+from hornbook.config.names import OTHER_NAMES
 from hornbook.errors import ConfigError
 from hornbook.files import user_path
-from hornbook.table import table as table
-from hornbook.visible import visible as visible
 
 if TYPE_CHECKING:
     from hornbook.figures.style import Figure
 
 ESCAPED = "\0--"  # the word `--` for argparse, which some versions take out of values
 _NUMBER = re.compile(r"-(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$", re.IGNORECASE)
-SYNONYMS = {  # what other tools call an option -> its name here
-    "bs": "--batch-size",
+SYNONYMS = {  # what other tools call an option of a verb -> its name here
     "checkpoint": "--resume",
     "continue": "--resume",
     "count": "-n",
-    "depth": "--layers",
-    "iterations": "--steps",
-    "iters": "--steps",
     "length": "--max-tokens",
-    "max-epochs": "--epochs",
-    "max-iters": "--steps",
     "max-length": "--max-tokens",
     "max-new-tokens": "--max-tokens",
     "n-samples": "-n",
     "name": "--out",
-    "num-epochs": "--epochs",
     "num-samples": "-n",
-    "num-steps": "--steps",
-    "optimizer": "--optim.name",
     "out-dir": "--out",
     "output": "--out",
     "output-dir": "--out",
-    "seq-len": "--context-length",
-    "sequence-length": "--context-length",
     "start": "--prompt",
     "temp": "--temperature",
-    "time": "--minutes",
 }
 PICTURES = (".png", ".svg", ".pdf")  # what a figure can be written as
 
@@ -160,7 +147,8 @@ class Parser(argparse.ArgumentParser):
 
     def synonym(self, flag: str) -> str:
         """The suggestion for a flag that other tools have under another name, if this verb has it."""
-        meant = SYNONYMS.get(flag.lstrip("-").replace("_", "-"), "")
+        name = flag.lstrip("-").replace("_", "-")
+        meant = f"--{OTHER_NAMES[name]}" if name in OTHER_NAMES else SYNONYMS.get(name, "")
         return f"; did you mean {meant!r}?" if meant and self.has(meant) else ""
 
 

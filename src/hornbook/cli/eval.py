@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from hornbook.cli.common import Parser, add_unknown, number, print_json, table, with_error
+from hornbook.cli.common import Parser, add_unknown, number, print_json, with_error
+from hornbook.table import table
 
 
 def run(arguments: list[str]) -> int:

@@ -22,6 +22,7 @@ from pydantic.fields import FieldInfo
 from hornbook.cli.common import Parser, is_option, suggest
 from hornbook.config import SECTIONS, ModelConfig, Nested, presets
 from hornbook.config.layering import split_name
+from hornbook.config.names import SHORT_NAMES
 from hornbook.config.renames import RENAMED, rename_settings
 from hornbook.config.sections import all_fields
 from hornbook.data.corpora import CORPORA
@@ -29,28 +30,6 @@ from hornbook.errors import ConfigError
 from hornbook.models.registry import MODELS, OTHER_NAMES, config_class
 from hornbook.runs.commands import resume_command
 
-ALIASES = {  # short name of a flag -> the setting it stands for
-    "model": "model.name",
-    "steps": "training.steps",
-    "epochs": "training.epochs",
-    "minutes": "training.minutes",
-    "lr": "optim.learning_rate",
-    "learning-rate": "optim.learning_rate",
-    "batch-size": "training.batch_size",
-    "context-length": "model.context_length",
-    "block-size": "model.context_length",
-    "layers": "model.n_layer",
-    "device": "training.device",
-    "seed": "training.seed",
-    "precision": "training.precision",
-    "threads": "training.threads",
-    "reference": "training.reference",
-    "deterministic": "training.deterministic",
-    "patience": "training.patience",
-    "probe-every": "training.probe_every",
-    "kind": "data.kind",
-    "encoding": "data.encoding",
-}
 COMMON = (  # the settings and options that most people need, in the order of the help
     "model.name",
     "training.steps",
@@ -173,7 +152,7 @@ class SettingsParser(Parser):
         if not flag.startswith("--") or flag in self._option_string_actions:
             return None
         name = flag.removeprefix("--")
-        return ".".join(split_name(name)) if "." in name else ALIASES.get(name)
+        return ".".join(split_name(name)) if "." in name else SHORT_NAMES.get(name)
 
     def _value(self, flag: str, setting: str, words: list[str]) -> str:
         """Takes the value of a flag from the words after it; a truth value may be left out."""
@@ -192,7 +171,7 @@ class SettingsParser(Parser):
         """The nearest flag of all settings and options, if one is near."""
         known = {dashed(old): flags_of(f"{s}.{new}")[0] for (s, old), new in RENAMED.items()}
         known |= flags_by_field(ModelConfig)
-        known |= {alias: f"--{alias}" for alias in ALIASES}
+        known |= {alias: f"--{alias}" for alias in SHORT_NAMES}
         known |= {name[2:]: name for name in self._option_string_actions if name[:2] == "--"}
         if (found := self.synonym(flag) or suggest(flag, known)) or self.model not in MODELS:
             return found
@@ -288,7 +267,7 @@ def flags_by_field(model: type[ModelConfig]) -> dict[str, str]:
 
 def flags_of(setting: str) -> list[str]:
     """The flags of a setting: its short names, then its dotted name."""
-    short = [f"--{alias}" for alias, target in ALIASES.items() if target == setting]
+    short = [f"--{alias}" for alias, target in SHORT_NAMES.items() if target == setting]
     return [*short, f"--{dashed(setting)}"]
 
 

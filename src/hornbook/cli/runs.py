@@ -9,9 +9,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from hornbook.cli.common import Parser, note, number, print_json, table
+from hornbook.cli.common import Parser, note, number, print_json
 from hornbook.errors import ConfigError, counted, did_you_mean
 from hornbook.runs.listing import RunSummary, check_removable, list_runs, remove_run
+from hornbook.table import table
 
 SORTED: dict[str, Callable[[RunSummary], Any]] = {
     "date": lambda run: run.created,

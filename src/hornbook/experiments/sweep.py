@@ -2,7 +2,7 @@
 
 A sweep is a directory of runs, `SETTING/seed-N` for each setting and seed, with `sweep.json` beside
 them; where no setting is varied it is `seed-N`. What is there already is not done again: finished runs
-are kept, an interrupted one is resumed, and more values, seeds or trials may be asked for later.
+are kept, an interrupted one is resumed, and more values, seeds or trials may be requested later.
 """
 
 from __future__ import annotations
@@ -16,9 +16,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from hornbook.config import DataConfig, Nested, TrainingConfig, merge, presets
+from hornbook.config import DataConfig, Nested, TrainingConfig, merge
 from hornbook.config.layering import split_name
-from hornbook.config.presets import DEFAULT_MODEL
 from hornbook.data.corpora import load_corpus
 from hornbook.data.corpus import Corpus
 from hornbook.errors import ConfigError, RunError
@@ -97,13 +96,12 @@ def sweep(
                 "settings to vary"
             )
         search = Search(space)
-    base = (
-        presets.named(request.preset) if isinstance(request.preset, str) else request.preset or {}
+    corpus = load_corpus(
+        DataConfig.parse(merge(request.base, request.settings).get("data", {}), "data")
     )
-    corpus = load_corpus(DataConfig.parse(merge(base, request.settings).get("data", {}), "data"))
     points = [] if search else combinations(space)
-    counted = [check_point(request, base, point, corpus) for point in points]
-    path = out or Path("runs") / default_name(request, base, corpus, space)
+    counted = [check_point(request, point, corpus) for point in points]
+    path = out or Path("runs") / default_name(request, corpus, space)
     facts = {
         "sweep": 1,
         "corpus": corpus.source,
@@ -259,26 +257,22 @@ def nested(point: Point) -> Nested:
     return sections
 
 
-def check_point(request: Request, base: Nested, point: Point, corpus: Corpus) -> bool:
+def check_point(request: Request, point: Point, corpus: Corpus) -> bool:
     """Whether the model of a point is counted, not trained.
 
     Raises ConfigError for a wrong field or value, before the first run of a sweep.
     """
-    requested = merge(request.settings, nested(point))
-    model = requested.get("model", {}).get("name") or base.get("model", {}).get(
-        "name", DEFAULT_MODEL
-    )
-    default = base or presets.default(model, documents=corpus.kind == "documents")
-    config = parse_run_config(merge({"model": {"name": model}}, default, requested))
+    request = replace(request, settings=merge(request.settings, nested(point)))
+    defaults = request.defaults(documents=corpus.kind == "documents")
+    config = parse_run_config(merge({"model": {"name": request.model}}, defaults, request.settings))
     return MODELS[config.model.name].model.fitted
 
 
-def default_name(request: Request, base: Nested, corpus: Corpus, space: Space) -> str:
+def default_name(request: Request, corpus: Corpus, space: Space) -> str:
     """The directory of a sweep under runs/: the same for the same command, which continues it."""
-    model = request.requested("model", "name") or base.get("model", {}).get("name", DEFAULT_MODEL)
     if not space:
-        return f"{corpus.name}-{model}-seeds"
-    return f"sweep-{corpus.name}" + ("" if NAME in space else f"-{model}")
+        return f"{corpus.name}-{request.model}-seeds"
+    return f"sweep-{corpus.name}" + ("" if NAME in space else f"-{request.model}")
 
 
 def _claim(path: Path, facts: Mapping[str, Any]) -> dict[str, Any]:

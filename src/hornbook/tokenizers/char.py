@@ -19,10 +19,8 @@ from hornbook.tokenizers.base import (
     Unknown,
     end_spelling,
 )
+from hornbook.tokenizers.tuning import CHUNK
 
-# code points looked up at a time, whose working set stays in the processor's cache (two AVX2 cores
-# of an AMD EPYC, 2026-11-22, benchmarks/reading.py --size 1000)
-CHUNK = 1 << 18
 LONGEST_EXAMPLE = 40  # characters of a text that a message writes in another case
 
 
