@@ -136,17 +136,6 @@ def test_a_small_text_changes_what_is_timed_and_estimated(few_names: Path) -> No
 
 
 @pytest.mark.usefixtures("unmeasured")
-def test_nothing_is_compiled_for_no_step(words_file: Path) -> None:
-    """Even where steps of this model could be: it is not asked what a step of none takes."""
-    preset = merge(TINY_MLP, {"optim": {"name": "sgd", "grad_clip": 0.0}})
-    requested: Nested = {"training": {"compile": "auto", "steps": 0}}
-    resolution = resolution_of(words_file, preset, requested)
-    resolution.decide_execution()
-    resolution.decide_steps(resolution.planned_steps())
-    decision = resolution.plan().decisions["compiled"]
-    assert (decision.value, decision.reason) == ("no", "there is no step to make")
-
-
 @pytest.mark.usefixtures("unmeasured")
 def test_nothing_is_compiled_in_too_short_a_time(words_file: Path) -> None:
     descent: Nested = {"optim": {"name": "sgd", "grad_clip": 0.0}}

@@ -256,8 +256,6 @@ class Resolution:
         steps_form = can_compile_steps(bench.model, plan.build_batches(), plan.config)
         form: Form = "steps" if steps_form and plan.precision == "fp32" else "loss"
         fixed, least = self._fixed(), execution.worthwhile_seconds(form)
-        if not training.steps:
-            fixed = "there is no step to make"
         too_short = time_budget is not None and 60 * time_budget.minutes < least
         if too_short and training.compile == "auto":
             fixed = fixed or "it would not save time within the time budget"
