@@ -337,7 +337,8 @@ def _advice(found: Evidence, word: Word, minutes: float | None) -> list[str]:
 def _try(found: Evidence, word: Word, minutes: float) -> str:
     """The minutes to try, and why."""
     seconds = 60 * found.minutes
-    after = f"after {seconds:.0f} s" if seconds < 100 else f"after {found.minutes:.0f} minutes"
+    digits = ".1f" if seconds < 10 else ".0f"
+    after = f"after {seconds:{digits}} s" if seconds < 100 else f"after {found.minutes:.0f} minutes"
     if found.counts is not None and found.counts.better:
         return f"counts are better here {after}; try --minutes {minutes:g} (by the curve of its losses)"
     if word is Word.BARELY_READ:
