@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hornbook import arguments
 from hornbook.config import Nested
-from hornbook.errors import ConfigError
+from hornbook.errors import ConfigError, in_terminal
 from hornbook.experiments import comparison, mixture
 from hornbook.experiments.lr_finder import LearningRateSweep, find_learning_rate
 from hornbook.planning.request import read_request
@@ -79,7 +79,8 @@ def train(
     try:
         return Run.of(session.train(request, out=where, callbacks=shown, overwrite=overwrite))
     except ConfigError as error:
-        if where is not None and is_run(Path(where)):  # of a cell that is run again
+        again = where is not None and is_run(Path(where))  # of a cell that is run again
+        if again and not in_terminal.get():
             error.args = (f"{error}, or overwrite=True",)
         raise
 

@@ -213,6 +213,14 @@ def test_the_help_says_what_a_default_depends_on(
     assert "--model.activation relu|gelu" in help_of(capsys, "--model", "gpt2")
 
 
+def test_what_is_there_already_is_told_without_the_arguments_of_python(
+    capsys: Cap, names_run: hornbook.Run
+) -> None:
+    code, _, err = run(capsys, "train", "names", "--out", names_run.path)
+    assert code == 2
+    assert err.rstrip().endswith("or give another directory (--out)")
+
+
 @pytest.mark.parametrize(
     "flag", ["--lr", "--batch-size", "--epochs", "--context-length", "--layers"]
 )
@@ -235,6 +243,11 @@ def test_what_people_type_first_is_a_flag(flag: str) -> None:
         ("train {run}", "a run, expected a text; to train it further: hornbook train --resume"),
         ("train {text} {text}", "found 2 texts, expected one file; join them into one first (cat"),
         ("lr-find {text} {text} {text}", "found 3 texts, expected one file"),
+        ("train bigram {text}", "expected a text: hornbook train {text} --model bigram"),
+        ("train {text} {text}", "(cat {text} {text} > all.txt)"),
+        ("train {text} {text} {text} {text} {text}", "(cat *.txt > all.txt)"),
+        ("train -- {text} --model mlp", "--model: found it after --, where no options are read"),
+        ("eval {run} {text}", "hornbook eval takes one RUN; another text is given by --corpus {text}"),
         ("train names more.txt", "more.txt: found one argument too many; hornbook train takes one"),
         ("train --model transformer", "did you mean 'gpt'"),
         ("train --model GPT", "did you mean 'gpt'"),
@@ -251,4 +264,4 @@ def test_what_is_typed_in_the_wrong_place_is_recognized(
     text = write("a.txt", "a text\n")
     code, _, err = run(capsys, *line.format(run=names_run.path, text=text).split())
     assert code == 2
-    assert parts in err
+    assert parts.format(run=names_run.path, text=text) in err

@@ -100,6 +100,8 @@ def test_a_model_that_counts_beat_is_told_how_long_it_would_take() -> None:
         "counts are better here after 2 minutes; try --minutes 15 (by the curve of its losses)",
     )
     assert judge(replace(behind, overhead=12.0)).minutes == 25  # of a slow start and report
+    soon = judge(replace(behind, minutes=0.5 / 60))
+    assert soon.advice[0].startswith("counts are better here after 0.5 s; try ")
     never = judge(replace(behind, minutes_to_counts=math.inf))
     assert never.minutes is None
     assert not never.too_little

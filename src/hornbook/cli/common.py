@@ -6,6 +6,7 @@ import argparse
 import difflib
 import json
 import math
+import os
 import re
 import shlex
 import sys
@@ -64,7 +65,7 @@ class Parser(argparse.ArgumentParser):
             options += ["--", *(ESCAPED if word == "--" else word for word in others)]
         found, rest = self.parse_known_args(options, namespace)
         if rest := [_unescaped(word) for word in rest if word != "--"]:
-            self.surplus(rest)
+            self.surplus(rest, others[0])
         for name, value in vars(found).items():
             setattr(found, name, _unescaped(value))
         return found
@@ -129,11 +130,18 @@ class Parser(argparse.ArgumentParser):
             hint = f"; a text that begins with '-' is written after --: -- {shlex.quote(word)}"
         self.error(f"{flag}: no such option{hint}")
 
-    def surplus(self, words: list[str]) -> NoReturn:
-        """Raises ConfigError for words that the verb does not take."""
+    def surplus(self, words: list[str], first: str) -> NoReturn:
+        """Raises ConfigError for words that the verb does not take. first: the one before them all."""
+        if is_option(words[0]):
+            self.error(
+                f"{words[0]}: found it after --, where no options are read; write it before --"
+            )
         names = [str(a.metavar or a.dest) for a in self._actions if not a.option_strings]
+        hint = ""
+        if self.has("--corpus") and os.path.isfile(words[0]):
+            hint = f"; another text is given by --corpus {shlex.quote(words[0])}"
         taken = f"one {' and one '.join(names)}" if names else "options alone"
-        self.error(f"{words[0]}: found one argument too many; {self.prog} takes {taken}")
+        self.error(f"{words[0]}: found one argument too many; {self.prog} takes {taken}{hint}")
 
     def error(self, message: str) -> NoReturn:
         """Raises ConfigError that refers to the help."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import shutil
 import sys
 import textwrap
@@ -28,7 +29,7 @@ from hornbook.config.sections import all_fields
 from hornbook.data.corpora import CORPORA
 from hornbook.errors import ConfigError
 from hornbook.models.registry import MODELS, OTHER_NAMES, config_class
-from hornbook.runs.commands import resume_command
+from hornbook.runs.commands import path_word, resume_command
 
 COMMON = (  # the settings and options that most people need, in the order of the help
     "model.name",
@@ -56,7 +57,14 @@ MODEL_NAME = FieldInfo(
     description=f"a name from `hornbook models` (default: {presets.DEFAULT_MODEL})",
 )
 TRUTH = ("true", "false", "yes", "no", "on", "off", "1", "0")
+FEW_TEXTS = 4  # that are named in a command
 INDENT = 30  # columns of the help before the descriptions
+
+
+def _join_command(texts: Sequence[str]) -> str:
+    """What to type to join texts; of many, in general."""
+    few = shlex.join(map(path_word, texts)) if len(texts) <= FEW_TEXTS else "*.txt"
+    return f"cat {few} > all.txt"
 
 
 class SettingsParser(Parser):
@@ -100,12 +108,15 @@ class SettingsParser(Parser):
         self._add(flag, setting, read_word(value, setting))
         return True
 
-    def _check_corpus(self, corpus: str) -> None:
-        """Raises ConfigError where the name of a model or a preset, or a run, is given for the text."""
+    def _check_corpus(self, corpus: str, text: str = "names") -> None:
+        """Raises ConfigError where the name of a model or a preset, or a run, is given for the text.
+
+        text: what it proposes in its place.
+        """
         if corpus in CORPORA or os.path.isfile(corpus):
             return
         found = f"CORPUS: found {corpus!r}, which is"
-        names = f"expected a text: {self.prog} names"
+        names = f"expected a text: {self.prog} {shlex.quote(text)}"
         if corpus in MODELS:
             flag = "--rungs" if self.has("--rungs") else "--model"
             raise ConfigError(f"{found} a model, {names} {flag} {corpus}")
@@ -119,9 +130,11 @@ class SettingsParser(Parser):
                 f"{found} a run, expected a text; to train it further: {resume_command(corpus)}"
             )
 
-    def surplus(self, words: list[str]) -> NoReturn:
-        """Raises ConfigError: of several texts, and of a model or preset after the text."""
+    def surplus(self, words: list[str], first: str) -> NoReturn:
+        """Raises ConfigError: of several texts, and of a model or preset beside the text."""
         word = words[0]
+        if word in CORPORA or os.path.isfile(word):
+            self._check_corpus(first, word)
         if word in MODELS and not self.has("--rungs"):
             self.error(f"{word}: found a model after CORPUS, expected an option: --model {word}")
         if word in presets.PRESETS and self.has("--preset"):
@@ -129,9 +142,9 @@ class SettingsParser(Parser):
         if os.path.exists(word):
             raise ConfigError(
                 f"CORPUS: found {len(words) + 1} texts, expected one file; join them into one first "
-                f"(cat *.txt > all.txt) and give that: {self.prog} all.txt"
+                f"({_join_command([first, *words])}) and give that: {self.prog} all.txt"
             )
-        super().surplus(words)
+        super().surplus(words, first)
 
     def _add(self, flag: str, setting: str, value: Any) -> None:
         """Takes the value of `flag`. Raises ConfigError where another flag has another value."""

@@ -123,9 +123,8 @@ def receptive_field(run: StoredRun) -> Figure:
     style.whole_numbers(bottom)
     farthest = int(back[changed].max()) + 1 if changed.any() else 0
     strong = int(back[change > 0.05 * change.max()].max()) + 1 if changed.any() else 0
-    words = (
-        f"the prediction depends on the last {farthest} tokens tried (by more than {ROUNDING:.0e})"
-    )
+    tokens = "token" if farthest == 1 else f"{farthest} tokens"
+    words = f"the prediction depends on the last {tokens} tried (by more than {ROUNDING:.0e})"
     if strong < farthest:
         words += f"; beyond {strong} by less than a twentieth of the strongest"
     if layers:

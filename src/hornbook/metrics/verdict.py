@@ -349,7 +349,8 @@ def _advice(found: Evidence, word: Word, minutes: float | None) -> list[str]:
 def _try(found: Evidence, word: Word, minutes: float) -> str:
     """The minutes to try, and why."""
     seconds = 60 * found.minutes
-    after = f"after {seconds:.0f} s" if seconds < 100 else f"after {found.minutes:.0f} minutes"
+    digits = ".1f" if seconds < 10 else ".0f"
+    after = f"after {seconds:{digits}} s" if seconds < 100 else f"after {found.minutes:.0f} minutes"
     if found.counts is not None and found.counts.better:
         if found.minutes_to_counts is None:  # not known: the minutes are those of one pass
             return (

@@ -80,6 +80,8 @@ class StoredRun:
                 beside = path.parent.iterdir()
                 known = sorted(p.name for p in beside if os.path.isfile(p / "config.json"))
             hint = did_you_mean(path.name, known) if known else ""
+            if os.path.isfile(Path("runs") / path / "config.json"):  # its name alone was given
+                hint = f"; did you mean {str(Path('runs') / path)!r}?"
             raise RunError(f"{path}: found {found}, expected a run directory{hint}")
         file = path / "config.json"
         if not user_path(file, RunError).is_file():
@@ -112,6 +114,11 @@ class StoredRun:
     def model(self) -> LanguageModel:
         """The model with its best weights, on the CPU, in evaluation mode."""
         file = self.path / "model.safetensors"
+        if not os.path.exists(file) and not self.report:
+            raise RunError(
+                f"{self.path}: has no weights yet: it was stopped before its first evaluation; to "
+                f"resume it: {resume_command(self.path)}"
+            )
         known = self.config.model, self.tokenizer.vocab_size, self.tokenizer.end_id
 
         def check(header: Header) -> None:  # before any memory is taken

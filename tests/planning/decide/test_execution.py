@@ -54,6 +54,11 @@ def test_the_fewest_threads_about_as_fast_as_the_fastest(
     assert found.reason.startswith("measured, a step takes with 4: ")
 
 
+def test_milliseconds_are_written_in_plain_digits() -> None:
+    found = threads("auto", 4, device="cpu", measure=giving({4: 1.0812, 2: 0.33912, 1: 0.0087}))
+    assert found.reason == "measured, a step takes with 4: 1,080 ms, 2: 339 ms, 1: 8.7 ms"
+
+
 @pytest.mark.parametrize(
     ("requested", "available", "device", "fixed", "expected"),
     [

@@ -52,7 +52,7 @@ def threads(
     seconds = measure(thread_counts(available))
     fastest = min(seconds.values())
     chosen = min(n for n, took in seconds.items() if took <= tuning.FEWER_THREADS * fastest)
-    figures = ", ".join(f"{n}: {took * 1e3:.3g} ms" for n, took in seconds.items())
+    figures = ", ".join(f"{n}: {float(f'{took * 1e3:.3g}'):,g} ms" for n, took in seconds.items())
     return Decision(chosen, f"measured, a step takes with {figures}")
 
 
