@@ -43,6 +43,11 @@ def test_a_name_that_is_nearly_right_is_suggested(copy: Path) -> None:
         StoredRun.load(copy.parent / "coppy")
 
 
+def test_a_directory_of_runs_names_those_in_it(copy: Path) -> None:
+    with pytest.raises(RunError, match=r"hornbook wrote; there are runs in it: copy$"):
+        StoredRun.load(copy.parent)
+
+
 def test_a_tokenizer_of_another_run_is_refused(copy: Path, stream_run: Run) -> None:
     shutil.copy(stream_run.path / "tokenizer.json", copy / "tokenizer.json")
     with pytest.raises(RunError, match="it is of another run"):

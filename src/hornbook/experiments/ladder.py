@@ -256,8 +256,9 @@ class TimeShares:
             other = (
                 f", and another directory (--out) than {self.path}, or remove it" if there else ""
             )
+            rungs = counted(len(self.weights), "trained rung")
             raise ShareTooShortError(
-                f"minutes: found {self.minutes:g} for {len(self.weights)} trained rungs, too few here "
+                f"minutes: found {self.minutes:g} for {rungs}, too few here "
                 f"for {rung}, whose share is {share:.2g}; give {math.ceil(enough * 2) / 2:g} or more"
                 f"{other}"
             ) from None
