@@ -62,6 +62,11 @@ def test_a_run_that_was_stopped_before_it_had_weights_says_how_to_go_on(copy: Pa
         _ = StoredRun.load(copy).model
 
 
+def test_a_directory_of_runs_names_those_in_it(copy: Path) -> None:
+    with pytest.raises(RunError, match=r"hornbook wrote; there are runs in it: copy$"):
+        StoredRun.load(copy.parent)
+
+
 def test_a_tokenizer_of_another_run_is_refused(copy: Path, stream_run: Run) -> None:
     shutil.copy(stream_run.path / "tokenizer.json", copy / "tokenizer.json")
     with pytest.raises(RunError, match="it is of another run"):

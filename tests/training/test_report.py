@@ -29,8 +29,8 @@ def plan(corpus: Path) -> Plan:
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({}, f"bitwise on this machine, with torch {torch.__version__} and 1 thread; elsewhere"),
-        ({"threads": 2}, "and 2 threads; elsewhere statistical"),
+        ({}, f"bitwise on this machine, with torch {torch.__version__}, 1 thread and fp32; "),
+        ({"threads": 2}, "2 threads and fp32; elsewhere statistical"),
         ({"precision": "bf16"}, "as bf16 is rounded differently"),
         ({"compiled": "steps"}, "statistical: compiled"),
         ({"device": torch.device("cuda")}, "statistical: a cuda device adds in no fixed order"),

@@ -22,6 +22,7 @@ class Request:
     began: time.monotonic() at which a time budget begins; None: now.
     reserve: how many times the seconds of the report a time budget leaves at its end.
     segments: the schedule of a timed run, to repeat it.
+    precision: of the runs that this one is to be compared with, taken instead of a measurement.
     """
 
     preset: str | Nested | None = None
@@ -30,6 +31,7 @@ class Request:
     reserve: float = 1.0
     segments: tuple[Segment, ...] = ()
     messages: tuple[str, ...] = ()
+    precision: str | None = None
 
     @property
     def base(self) -> Nested:

@@ -130,6 +130,7 @@ class Resolution:
             draft["training.precision"],
             fixed=self._fixed(),
             has_bf16=has_bf16(self.device),
+            known=self.request.precision,
             measure=bench.bf16_ratio,
         )
         bench.plan = self._plan()

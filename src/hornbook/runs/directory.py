@@ -75,18 +75,17 @@ class StoredRun:
         path = user_path(path, RunError)
         if not path.is_dir():
             found = "a file" if path.exists() else "nothing"
-            known: list[str] = []
-            with suppress(OSError):
-                beside = path.parent.iterdir()
-                known = sorted(p.name for p in beside if os.path.isfile(p / "config.json"))
+            known = _names_of_runs(path.parent)
             hint = did_you_mean(path.name, known) if known else ""
             if os.path.isfile(Path("runs") / path / "config.json"):  # its name alone was given
                 hint = f"; did you mean {str(Path('runs') / path)!r}?"
             raise RunError(f"{path}: found {found}, expected a run directory{hint}")
         file = path / "config.json"
         if not user_path(file, RunError).is_file():
+            inside = _names_of_runs(path)
+            hint = f"; there are runs in it: {', '.join(inside[:8])}" if inside else ""
             raise RunError(
-                f"{path}: found no config.json, expected a run directory that hornbook wrote"
+                f"{path}: found no config.json, expected a run directory that hornbook wrote{hint}"
             )
         facts = migrated(file, read_json(file))
         checked(file, facts, Facts)
@@ -341,3 +340,10 @@ def unfinished(path: Path) -> str | None:
     except RunError:
         return None
     return f"{path} is not finished; to resume it instead: {resume_command(path)}"
+
+
+def _names_of_runs(folder: Path) -> list[str]:
+    """The directories of runs in a folder; none where it cannot be read."""
+    with suppress(OSError):
+        return sorted(p.name for p in folder.iterdir() if os.path.isfile(p / "config.json"))
+    return []

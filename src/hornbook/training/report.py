@@ -42,7 +42,7 @@ def determinism(plan: Plan) -> str:
             "--deterministic makes it one, slower)"
         )
     threads = f"{plan.threads} threads" if plan.threads > 1 else "1 thread"
-    where = f"on this machine, with torch {torch.__version__} and {threads}"
+    where = f"on this machine, with torch {torch.__version__}, {threads} and {plan.precision}"
     if plan.compiled != "no":
         return "statistical: compiled kernels may round sums differently"
     if plan.precision != "fp32":

@@ -107,6 +107,15 @@ def test_precision_is_not_measured_where_something_else_decides(
     assert (found.value, found.reason) == expected
 
 
+@pytest.mark.parametrize("known", ["fp32", "bf16"])
+def test_the_precision_of_runs_to_compare_with_is_taken(known: str) -> None:
+    found = precision("auto", has_bf16=True, known=known, measure=never)
+    assert (found.value, found.reason) == (known, "as in the runs before")
+    other = precision("auto", has_bf16=False, known=known, measure=never)
+    assert other.value == "fp32"  # what the device has not is not taken
+    assert precision("fp32", has_bf16=True, known=known, measure=never).value == "fp32"
+
+
 def compiled(
     requested: Literal["auto", "yes", "no"] = "auto",
     form: Form = "steps",
