@@ -266,6 +266,15 @@ def test_too_few_minutes_for_a_ladder_are_refused_as_a_whole(tmp_path: Path) -> 
         climb(str(path), rungs=rungs, out=out, settings=pinned, minutes=3)
 
 
+def test_minutes_that_suffice_for_counts_alone_give_their_table(
+    words_file: Path, tmp_path: Path
+) -> None:
+    """What was measured is not lost to a rung for which no time is left."""
+    ladder = climb(str(words_file), out=tmp_path / "ladder", minutes=0.001)
+    assert {row.name for row in ladder.results} == {"counts-2", "counts-4", "counts-6"}
+    assert any(line.startswith("left out") and "gpt" in line for line in ladder.sentences)
+
+
 @pytest.mark.parametrize("documents", [True, False])
 def test_the_ladder_has_every_model(documents: bool) -> None:
     rungs = presets.ladder(documents=documents)

@@ -99,8 +99,8 @@ def climb(
     report: called with the result of each of these rungs, as soon as it is known.
     minutes: for all of it, from `began` (time.monotonic()) on, by default from this call; each rung
         that is trained makes the steps that fit into its share. Unless `rungs` are named, fewer are
-        trained where the minutes are too few for all (`affordable`).
-    Raises ConfigError for an unknown rung or too few minutes, RunError where `out` holds another
+        trained where the minutes are too few for all (`affordable`), if need be counts alone.
+    Raises ConfigError for an unknown rung or minutes too few for a named one, RunError where `out` holds another
     ladder, is a file, or cannot be written.
     """
     began = time.monotonic() if began is None else began
@@ -142,7 +142,7 @@ def climb(
                 try:
                     run = shares.train(rung, request, callbacks)
                 except ShareTooShortError:
-                    if rungs or (not shares.left and not shares.trained):
+                    if rungs:
                         raise
                     tell(f"{rung} is left out, too little time is left for it")
                     continue
@@ -150,7 +150,7 @@ def climb(
                 run = train(request, out=path / rung, callbacks=callbacks)
         known[rung] = measure(run, rung)
         report(known[rung].result)
-    if not rungs:
+    if not rungs and not all(m.result.fitted for m in known.values()):
         tell(MIXTURE)
         known[MIXTURE] = _mixture(path, [m.result for m in known.values()])
         report(known[MIXTURE].result)
