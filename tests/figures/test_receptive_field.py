@@ -23,6 +23,14 @@ def test_reach_is_the_context_and_doubles_in_a_wavenet(small_run: Run) -> None:
         assert change[model.context_length - 1] > 1e-9
 
 
+def test_one_token_is_no_tokens(small_run: Run) -> None:
+    if small_run.model.context_length != 1:
+        pytest.skip("a longer context")
+    finding = receptive_field(small_run).finding
+    assert finding is not None
+    assert "depends on the last token tried" in finding.text
+
+
 def test_the_prediction_and_the_only_layer_see_equally_far(small_run: Run) -> None:
     if small_run.config.model.name not in ("rnn", "mlp") or len(reach(small_run)[1]) != 1:
         pytest.skip("more than one layer")
@@ -32,3 +40,10 @@ def test_the_prediction_and_the_only_layer_see_equally_far(small_run: Run) -> No
         r"the last (\d+) tokens.*layers depend on (\d+)", finding.text
     ).groups()  # type: ignore[union-attr]
     assert int(depends) <= int(sees) + 1
+
+
+def test_what_is_weak_is_said_of_tokens_that_were_found_alone(small_run: Run) -> None:
+    finding = receptive_field(small_run).finding
+    assert finding is not None
+    farthest = re.search(r"the last (\d+) tokens", finding.text).group(1)  # type: ignore[union-attr]
+    assert f"beyond {farthest} by less" not in finding.text

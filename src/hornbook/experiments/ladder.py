@@ -29,6 +29,7 @@ from hornbook.metrics.verdict import times
 from hornbook.models.registry import MODELS
 from hornbook.planning.decide.time_budget import TooShortError
 from hornbook.planning.request import Request, read_request
+from hornbook.planning.tuning import TRAINED_A_SECOND
 from hornbook.runs.directory import StoredRun
 from hornbook.training.callbacks.base import Callback
 from hornbook.training.session import resume, train
@@ -37,7 +38,6 @@ MIXTURE = "mixture"
 UNDERTRAINED = "too little training"
 # where time is short: the goal, the simplest, then what each further one teaches
 WORTH = ("gpt", "bigram", "mlp", "gru", "wavenet", "gpt2", "lstm", "rnn", "bow")
-TOKENS_A_SECOND = 10_000  # that a small model trains on, on two cores
 SECONDS = (15.0, 60.0)  # of a share, at least and at most, that are enough
 
 
@@ -99,8 +99,8 @@ def climb(
     report: called with the result of each of these rungs, as soon as it is known.
     minutes: for all of it, from `began` (time.monotonic()) on, by default from this call; each rung
         that is trained makes the steps that fit into its share. Unless `rungs` are named, fewer are
-        trained where the minutes are too few for all (`affordable`).
-    Raises ConfigError for an unknown rung or too few minutes, RunError where `out` holds another
+        trained where the minutes are too few for all (`affordable`), if need be counts alone.
+    Raises ConfigError for an unknown rung or minutes too few for a named one, RunError where `out` holds another
     ladder, is a file, or cannot be written.
     """
     began = time.monotonic() if began is None else began
@@ -142,7 +142,7 @@ def climb(
                 try:
                     run = shares.train(rung, request, callbacks)
                 except ShareTooShortError:
-                    if rungs or (not shares.left and not shares.trained):
+                    if rungs:
                         raise
                     tell(f"{rung} is left out, too little time is left for it")
                     continue
@@ -150,7 +150,7 @@ def climb(
                 run = train(request, out=path / rung, callbacks=callbacks)
         known[rung] = measure(run, rung)
         report(known[rung].result)
-    if not rungs:
+    if not rungs and not all(m.result.fitted for m in known.values()):
         tell(MIXTURE)
         known[MIXTURE] = _mixture(path, [m.result for m in known.values()])
         report(known[MIXTURE].result)
@@ -183,7 +183,7 @@ def affordable(trained: Sequence[str], minutes: float, n_bytes: int) -> list[str
     Enough is about one pass through a text of so many bytes for the shortest share (`TimeShares`).
     """
     least, most = SECONDS
-    enough = max(least, min(most, n_bytes / TOKENS_A_SECOND))
+    enough = max(least, min(most, n_bytes / TRAINED_A_SECOND))
     order = sorted(trained, key=lambda rung: WORTH.index(rung) if rung in WORTH else len(WORTH))
     n = len(order)
     while n > 1 and 60 * minutes < enough * (n - 1 + last_weight(n)):
@@ -257,8 +257,9 @@ class TimeShares:
                 f", and another directory (--out) than {self.path}, or remove it" if there else ""
             )
             raise ShareTooShortError(
-                f"minutes: found {self.minutes:g} for {len(self.weights)} trained rungs, too few here "
-                f"for {rung}, whose share is {share:.2g}; give {math.ceil(enough * 2) / 2:g} or more"
+                f"minutes: found {self.minutes:g} for {counted(len(self.weights), 'trained rung')}, "
+                f"too few here for {rung}, which has {60 * share:.0f} s of them left; give "
+                f"{math.ceil(enough * 2) / 2:g} or more"
                 f"{other}"
             ) from None
 
