@@ -106,6 +106,8 @@ def test_a_model_that_counts_beat_is_told_how_long_it_would_take() -> None:
     assert "does not reach them, however long it is trained" in never.advice[0]
     unknown = judge(replace(behind, minutes_to_counts=None))
     assert "too short to say how long" in unknown.advice[0]
+    at_once = judge(replace(behind, minutes=0.003, minutes_to_counts=0.1))
+    assert at_once.advice[0].startswith("counts are better here after less than a second; try ")
     small = judge(replace(behind, may_go_on=False))
     assert small.minutes is None
     assert "more passes through so small a text would memorize it" in small.advice[0]
@@ -120,6 +122,10 @@ def test_a_text_that_was_barely_read_is_to_be_read() -> None:
     assert found.too_little
     assert found.minutes == 3  # five times as long
     assert found.advice == ("this was too little to read the text; try --minutes 3",)
+
+
+def test_a_text_that_was_not_read_is_not_called_read() -> None:
+    assert "; it has not read its training text" in judge(replace(GOOD, loss=3.4, passes=0.0)).text
 
 
 def test_a_mixture_that_is_better_than_both_is_offered() -> None:
