@@ -256,10 +256,10 @@ class TimeShares:
             other = (
                 f", and another directory (--out) than {self.path}, or remove it" if there else ""
             )
+            shared = counted(len(self.weights), "trained rung")
             raise ShareTooShortError(
-                f"minutes: found {self.minutes:g} for {len(self.weights)} trained rungs, too few here "
-                f"for {rung}, whose share is {share:.2g}; give {math.ceil(enough * 2) / 2:g} or more"
-                f"{other}"
+                f"minutes: found {self.minutes:g} for {shared}, too few here for {rung}, whose share is "
+                f"{share:.2g}; give {math.ceil(enough * 2) / 2:g} or more{other}"
             ) from None
 
     def request(self, rung: str, request: Request) -> Request:
