@@ -29,6 +29,13 @@ def test_the_prediction_and_the_only_layer_see_equally_far(small_run: Run) -> No
     finding = receptive_field(small_run).finding
     assert finding is not None
     depends, sees = re.search(
-        r"the last (\d+) tokens.*layers depend on (\d+)", finding.text
+        r"the last (\d+) tokens?.*layers depend on (\d+)", finding.text
     ).groups()  # type: ignore[union-attr]
     assert int(depends) <= int(sees) + 1
+
+
+def test_one_token_is_in_the_singular(small_run: Run) -> None:
+    finding = receptive_field(small_run).finding
+    assert finding is not None
+    assert not re.search(r"\b1 tokens", finding.text)
+    assert ("the last 1 token tried" in finding.text) is (small_run.model.context_length == 1)

@@ -258,8 +258,8 @@ class TimeShares:
             )
             shared = counted(len(self.weights), "trained rung")
             raise ShareTooShortError(
-                f"minutes: found {self.minutes:g} for {shared}, too few here for {rung}, whose share is "
-                f"{share:.2g}; give {math.ceil(enough * 2) / 2:g} or more{other}"
+                f"minutes: found {self.minutes:g} for {shared}, too few here for {rung}, whose share "
+                f"is {share:.2g}; give {math.ceil(enough * 2) / 2:g} or more{other}"
             ) from None
 
     def request(self, rung: str, request: Request) -> Request:

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hornbook.errors import counted
 from hornbook.figures import style
 from hornbook.figures.data import (
     DoesNotApplyError,
@@ -124,8 +125,8 @@ def receptive_field(run: StoredRun) -> Figure:
     farthest = int(back[changed].max()) + 1 if changed.any() else 0
     strong = int(back[change > 0.05 * change.max()].max()) + 1 if changed.any() else 0
     words = (
-        f"the prediction depends on the last {farthest} tokens tried (by more than {ROUNDING:.0e}); "
-        f"beyond {strong} by less than a twentieth of the strongest"
+        f"the prediction depends on the last {counted(farthest, 'token')} tried (by more than "
+        f"{ROUNDING:.0e}); beyond {strong} by less than a twentieth of the strongest"
     )
     if layers:
         fields = (np.flatnonzero(found > ROUNDING).max(initial=-1) + 1 for found in layers.values())
