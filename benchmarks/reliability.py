@@ -119,9 +119,14 @@ def outcome(path: Path) -> Any:
         {name: (t.shape, t.numpy(force=True).tobytes()) for name, t in read_tensors(file).items()}
         for file in files
     ]
-    log = [{k: v for k, v in record.items() if k not in TIMES} for record in run.log]
-    report = {k: v for k, v in run.report.items() if k not in TIMES}
-    return tensors, log, report
+    return tensors, without_times(run.log), without_times(run.report)
+
+
+def without_times(value: Any) -> Any:
+    """What was logged or reported, without what depends on the clock."""
+    if isinstance(value, dict):
+        return {k: without_times(v) for k, v in value.items() if k not in TIMES}
+    return [without_times(v) for v in value] if isinstance(value, list) else value
 
 
 def newest_state(path: Path) -> Path:

@@ -21,9 +21,9 @@ from common import build_step, make_plan
 from torch import Tensor
 from torch.nn import functional as F
 
-from hornbook.engine.compiled import SPAN
 from hornbook.engine.device import synchronize, use_threads
 from hornbook.engine.step import OptimizerStep
+from hornbook.kernels.tuning import SPAN
 from hornbook.planning.plan import Plan
 
 ROUNDS, STEPS = 15, 64  # taken in turns; steps a round

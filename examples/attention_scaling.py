@@ -47,11 +47,11 @@ def measure(head_size: int, scaled: bool) -> tuple[float, float, float, float]:
 def draw() -> style.Figure:
     """The largest weight and its gradient against the head size, unscaled and scaled."""
     figure, axes = style.panels([2.4, 2.4], sharex=True)
-    for scaled, colour in ((False, style.VERMILION), (True, style.BLUE)):
+    for scaled, color in ((False, style.VERMILION), (True, style.BLUE)):
         rows = [measure(size, scaled) for size in SIZES]
         label = "scores / sqrt(head size)" if scaled else "scores as they are"
-        axes[0].plot(SIZES, [row[1] for row in rows], "o-", color=colour, label=label)
-        axes[1].plot(SIZES, [row[3] for row in rows], "o-", color=colour, label=label)
+        axes[0].plot(SIZES, [row[1] for row in rows], "o-", color=color, label=label)
+        axes[1].plot(SIZES, [row[3] for row in rows], "o-", color=color, label=label)
     axes[0].axhline(1 / PLACES, color=style.GRAY, ls=":", label=f"an even choice of {PLACES}")
     axes[0].set(ylim=(0, 1.05), ylabel="largest weight (median)", title="Why attention is scaled")
     axes[1].set(xscale="log", ylim=(0, None), xlabel="head size (channels, log)")

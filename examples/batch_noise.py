@@ -52,11 +52,11 @@ def noise(model: LanguageModel, part: Part, batches: int) -> list[float]:
 def draw(lines: dict[str, list[float]]) -> style.Figure:
     """Noise against batch size, beside 1 / sqrt(n)."""
     figure, (axes,) = style.panels([3.4])
-    colours = (style.BLUE, style.VERMILION)
-    for (name, values), colour in zip(lines.items(), colours, strict=True):
-        axes.plot(SIZES, values, "o-", color=colour, label=name)
+    colors = (style.BLUE, style.VERMILION)
+    for (name, values), color in zip(lines.items(), colors, strict=True):
+        axes.plot(SIZES, values, "o-", color=color, label=name)
         ideal = [values[0] * (SIZES[0] / size) ** 0.5 for size in SIZES]
-        axes.plot(SIZES, ideal, ls=":", color=colour, lw=1.2)
+        axes.plot(SIZES, ideal, ls=":", color=color, lw=1.2)
     axes.plot([], [], ls=":", color=style.GRAY, label="1 / sqrt(batch size)")
     axes.axhline(1, color=style.GRAY, lw=0.8)
     axes.set(xscale="log", yscale="log", xlabel="batch size (examples, log)",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,7 @@ import hornbook
 
 ROOT = Path(hornbook.__file__).parent
 PAGE = ROOT.parent.parent / "docs" / "architecture.md"
+TESTS = Path(__file__).parent
 MOST_LINES = 400
 
 # top to bottom: a package (or module) imports from those after it, never from those before it
@@ -162,10 +164,18 @@ def test_autograd_uses_the_standard_library_only() -> None:
                 assert first in sys.stdlib_module_names or name.startswith("hornbook.autograd")
 
 
-def test_the_page_names_every_package() -> None:
-    page = PAGE.read_text("utf-8")
-    for name in {layer(module) for module in MODULES} - {"__init__", "__main__"}:
-        assert f"{name}.py" in page or f"{name}/" in page, f"{name} is not in docs/architecture.md"
+def test_the_page_lists_every_package_in_the_order_of_the_layers() -> None:
+    listed = re.findall(r"^(\w+)(?:/|\.py) ", PAGE.read_text("utf-8"), re.M)
+    assert listed == [name for name in LAYERS if name not in ("__init__", "__main__")]
+    assert {layer(module) for module in MODULES} == set(LAYERS)
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if m.split(".")[-1][0] != "_"])
+def test_every_module_that_does_something_has_a_test_file(module: str) -> None:
+    path = MODULES[module].relative_to(ROOT)
+    tree = ast.parse(MODULES[module].read_text("utf-8"))
+    if any(isinstance(node, ast.FunctionDef) for node in ast.walk(tree)):
+        assert (TESTS / path.parent / f"test_{path.name}").exists()
 
 
 @pytest.mark.parametrize(

@@ -159,7 +159,7 @@ MESSAGES = [
             do="did you mean 'model.n_layer'"),
     Message("train names --model.n-layer", 2, "--model.n-layer", "found no value", "expected one"),
     Message("train names --model.n-head 3", 2, "model.n_head", "found 3", "expected a divisor"),
-    Message("train names --steps 0", 2, "training.steps", "found 0", "greater than 0"),
+    Message("train names --steps -1", 2, "training.steps", "found -1", "greater than or equal to 0"),
     Message("train names --step 5", 2, "--step", "no such option", do="did you mean '--steps'"),
     Message("train names --precision bf17", 2, "training.precision", "found 'bf17'", "'fp32'",
             "did you mean"),

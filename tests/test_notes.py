@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import random
+import re
 
 import pytest
 import torch
 from torch.nn import functional as F
 
+from hornbook import notes
 from hornbook.models import gpt, gpt2
 from hornbook.models.base import LanguageModel
 from hornbook.models.registry import build_model, model_config
@@ -239,6 +241,26 @@ def test_what_the_contract_leaves_out_is_named() -> None:
     xb = torch.zeros(1, 2, dtype=torch.long)
     with pytest.raises(TypeError, match=r"hornbook\.notes\.LessonModel"):
         model_of("bigram")(xb, xb)
+
+
+@pytest.mark.parametrize(
+    ("name", "where"),
+    [
+        ("BigramLanguageModel", r"LessonModel\(model\) of a bigram"),
+        ("GPTLanguageModel", r"LessonModel\(model\) of a gpt2"),
+        ("GPTConfig", "GPT2Config"),
+    ],
+)
+def test_a_name_that_is_elsewhere_is_told(name: str, where: str) -> None:
+    with pytest.raises(ImportError, match=rf"hornbook\.notes has no {name}: .*{where}"):
+        exec(f"from hornbook.notes import {name}")
+
+
+def test_the_places_that_are_told_exist() -> None:
+    for told in notes._ELSEWHERE.values():
+        for name in re.findall(r"hornbook\.models\.gpt2\.(\w+)", told):
+            assert hasattr(gpt2, name)
+    assert not hasattr(notes, "unheard_of")
 
 
 @pytest.mark.parametrize("make", [gpt.GPTConfig, gpt2.GPT2Config])

@@ -117,7 +117,9 @@ def test_the_commands_of_a_summary_work_as_printed(
     lines = capsys.readouterr().out.splitlines()
     first = next(i for i, line in enumerate(lines) if line.startswith("next"))
     commands = [line[line.index("hornbook") :] for line in lines[first:]]
-    assert [shlex.split(c)[1] for c in commands] == ["sample", "score", "eval", "show"]
+    verbs = [shlex.split(command)[1] for command in commands]
+    assert verbs[:4] == ["sample", "score", "eval", "show"]
+    assert verbs[4:] in ([], ["train"])  # better counts
     for command in commands:
         program, *rest = shlex.split(command)
         assert program == "hornbook"

@@ -11,7 +11,7 @@ import torch
 
 import hornbook
 from hornbook.api import Run
-from hornbook.errors import ConfigError
+from hornbook.errors import ConfigError, HornbookError
 
 
 def test_one_stop_text_is_one_stop(names_run: Run) -> None:
@@ -23,6 +23,16 @@ def test_one_stop_text_is_one_stop(names_run: Run) -> None:
     assert any("a" in text for text in cut)
     streamed = "".join(names_run.stream(stop="an", **options))
     assert streamed == cut[0]
+
+
+def test_a_stream_refuses_wrong_arguments_at_once_and_in_terms_of_python(names_run: Run) -> None:
+    for options, message in (
+        ({"prompt": "EM"}, r"unknown characters.*unknown='skip'"),
+        ({"max_tokens": 0}, "max_tokens: found 0"),
+        ({"stop": ""}, "stop: found an empty text"),
+    ):
+        with pytest.raises(HornbookError, match=message):
+            names_run.stream(**options)
 
 
 def test_numbers_and_texts_of_other_libraries_are_taken(names_run: Run, tmp_path: Path) -> None:

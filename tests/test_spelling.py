@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
+
 import pytest
 
+import hornbook
 from hornbook.errors import ConfigError, for_terminal
-from hornbook.spelling import for_python, speaks_python
+from hornbook.planning.request import read_request
+from hornbook.spelling import ARGUMENTS, for_python, speaks_python
 
 
 @pytest.mark.parametrize(
@@ -26,6 +30,9 @@ from hornbook.spelling import for_python, speaks_python
         ),
         ("(--reference is exact)", "(settings={'training.reference': True} is exact)"),
         ("--lr 0.01", "settings={'optim.learning_rate': 0.01}"),
+        ("(--threads 1)", "(settings={'training.threads': 1})"),
+        ("(--sampling torch)", "(sampling='torch')"),
+        ("--data.corpus names", "corpus='names'"),
         ("--training.steps 30", "steps=30"),
         ("hornbook train --resume runs/x", "hornbook.resume('runs/x')"),
         (
@@ -40,6 +47,13 @@ from hornbook.spelling import for_python, speaks_python
 def test_options_become_arguments(typed: str, python: str) -> None:
     assert for_python(typed) == python
     assert for_python(python) == python
+
+
+@pytest.mark.parametrize(("setting", "argument"), ARGUMENTS.items())
+def test_an_argument_of_python_stands_for_its_setting(setting: str, argument: str) -> None:
+    section, field = setting.split(".")
+    assert argument in inspect.signature(hornbook.train).parameters
+    assert read_request(**{argument: "1"}).requested(section, field) == "1"
 
 
 @speaks_python

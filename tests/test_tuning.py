@@ -24,6 +24,11 @@ def test_a_page_of_constants_says_where_they_come_from(path: Path) -> None:
         assert (BENCHMARKS / name).exists(), name
 
 
+def test_what_was_fitted_to_a_machine_is_on_no_other_page() -> None:
+    cores = re.compile(r"#.*\b(cores|EPYC|Xeon)\b")
+    assert not [path for path, text in SOURCES.items() if path not in FILES and cores.search(text)]
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.parent.name)
 def test_every_constant_is_used(path: Path) -> None:
     others = "\n".join(text for other, text in SOURCES.items() if other != path)

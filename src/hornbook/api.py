@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from hornbook import arguments
 from hornbook.config import Nested
-from hornbook.errors import ConfigError
+from hornbook.errors import ConfigError, in_terminal
 from hornbook.experiments import comparison, mixture
-from hornbook.experiments.lr_finder import Sweep, find_learning_rate
+from hornbook.experiments.lr_finder import LearningRateSweep, find_learning_rate
 from hornbook.planning.request import read_request
 from hornbook.planning.resolve import resolve
 from hornbook.process import standard_defaults, training_state
@@ -79,7 +79,8 @@ def train(
     try:
         return Run.of(session.train(request, out=where, callbacks=shown, overwrite=overwrite))
     except ConfigError as error:
-        if where is not None and is_run(Path(where)):  # of a cell that is run again
+        again = where is not None and is_run(Path(where))  # of a cell that is run again
+        if again and not in_terminal.get():
             error.args = (f"{error}, or overwrite=True",)
         raise
 
@@ -248,7 +249,7 @@ def lr_find(
     low: float = 1e-3,
     high: float = 1.0,
     steps: int = 300,
-) -> Sweep:
+) -> LearningRateSweep:
     """Sweeps the learning rate from low to high over so many steps and tries what that suggests.
 
     settings: as those of `train`. See `experiments.lr_finder.find_learning_rate`.

@@ -1,4 +1,4 @@
-"""The notes' names: their cells run as they are after an import from here.
+"""The notes' names: cells that use their neurons and layers run as they are after an import from here.
 
     from hornbook.notes import BatchNorm1d, Linear, Sequential, Tanh    # MLP, WaveNet
     from hornbook.notes import MLP, Value                               # the scalar engine
@@ -29,6 +29,28 @@ __all__ = [
     "MLP", "BatchNorm1d", "Embedding", "FlattenConsecutive", "Layer", "LessonModel", "Linear", "Neuron",
     "Sequential", "Tanh", "Value", "build_dataset", "get_batch",
 ]  # fmt: skip
+
+
+_FROM_LESSON_MODEL = "LessonModel(model) of a {} model calls and generates as the notes' does"
+_ELSEWHERE = {  # names of the notes that are called otherwise -> where they are
+    "BigramLanguageModel": _FROM_LESSON_MODEL.format("bigram"),
+    "GPTLanguageModel": _FROM_LESSON_MODEL.format("gpt2"),
+    "Head": "hornbook.models.gpt2.CausalSelfAttention computes all heads at once",
+    "MultiHeadAttention": "hornbook.models.gpt2.CausalSelfAttention computes all heads at once",
+    "CausalSelfAttention": "it is hornbook.models.gpt2.CausalSelfAttention",
+    "FeedFoward": "it is hornbook.models.gpt2.MLP",
+    "Block": "it is hornbook.models.gpt2.Block, of a GPT2Config",
+    "GPTConfig": "it is hornbook.models.gpt2.GPT2Config",
+    "estimate_loss": "every run has train_loss and val_loss in its log",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Raises ImportError, which `from hornbook.notes import NAME` shows, for a name of the notes that
+    is elsewhere, and AttributeError for any other."""
+    if name in _ELSEWHERE:
+        raise ImportError(f"hornbook.notes has no {name}: {_ELSEWHERE[name]}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 class _KeepsOutput(nn.Module):

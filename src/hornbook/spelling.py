@@ -13,29 +13,22 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
+from hornbook.config.names import SHORT_NAMES
 from hornbook.config.sections import all_fields
 from hornbook.errors import HornbookError, in_terminal
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# what is an argument of its own in Python; any other field of the settings is given in `settings`
-ARGUMENTS = (
-    "corpus",
-    "model",
-    "preset",
-    "steps",
-    "epochs",
-    "seed",
-    "device",
-    "precision",
-    "minutes",
-)
-SHORT = {
-    "lr": "optim.learning_rate",
-    "layers": "model.n_layer",
-    "context_length": "model.context_length",
-    "block_size": "model.context_length",
+ARGUMENTS = {  # settings that are arguments of their own in Python; others are given in `settings`
+    "data.corpus": "corpus",
+    "model.name": "model",
+    "training.steps": "steps",
+    "training.epochs": "epochs",
+    "training.minutes": "minutes",
+    "training.seed": "seed",
+    "training.device": "device",
+    "training.precision": "precision",
 }
 FLAG = r"--[a-z][a-z0-9_-]*(?:\.[a-z][a-z0-9_-]*)?"
 # a number, or a word that ends a phrase: in "--reference is exact" there is none
@@ -108,19 +101,9 @@ def _option(found: re.Match[str]) -> str:
 
 def _setting(flag: str) -> tuple[str, bool]:
     """The name of an option in Python, and whether it is an argument rather than a setting."""
-    name = flag.removeprefix("--").replace("-", "_")
-    name = SHORT.get(name, name)
-    section, dot, field = name.partition(".")
-    if dot:
-        alone = {"model.name": "model", "data.corpus": "corpus"}.get(name)
-        if section == "training" and field in ARGUMENTS:
-            alone = field
-        return (alone, True) if alone else (name, False)
-    if name not in ARGUMENTS:
-        for section, field, _ in all_fields():
-            if field == name and section != "model":
-                return f"{section}.{field}", False
-    return name, True
+    name = flag.removeprefix("--")
+    name = SHORT_NAMES.get(name, name).replace("-", "_")
+    return ARGUMENTS.get(name, name), name in ARGUMENTS or "." not in name
 
 
 def _literal(value: Any) -> str:

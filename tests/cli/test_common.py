@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from hornbook.cli import VERBS, common
-from hornbook.cli.common import SYNONYMS, Parser, check_picture, number, suggest, table
+from hornbook.cli.common import SYNONYMS, Parser, check_picture, number, suggest
 from hornbook.errors import ConfigError
+from hornbook.table import table
 from tests.cli.common import parser_of
 
 

@@ -50,6 +50,16 @@ def test_eval_detects_the_encoding_of_another_text_or_is_told(
     assert main(["eval", str(names_run.path), "--encoding", "latin-1"]) == 2
 
 
+def test_eval_says_how_much_it_leaves_out(capsys: Cap, names_run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "other.txt"
+    path.write_text("Emma\nolivia!\nava\n")
+    assert main(["eval", str(names_run.path), "--corpus", str(path), "--unknown", "skip"]) == 0
+    assert "2 of 14 characters (14%) are unknown and left out" in capsys.readouterr().err
+    path.write_text("emma\n")
+    assert main(["eval", str(names_run.path), "--corpus", str(path), "--unknown", "skip"]) == 0
+    assert "left out" not in capsys.readouterr().err
+
+
 def test_eval_offers_another_text_where_the_corpus_is_gone(
     capsys: Cap, words_file: Path, tmp_path: Path
 ) -> None:

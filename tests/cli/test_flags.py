@@ -11,9 +11,10 @@ import pytest
 
 import hornbook
 from hornbook.cli import flags
-from hornbook.cli.flags import ALIASES, SettingsParser, read_word, setting_rows
+from hornbook.cli.flags import SettingsParser, read_word, setting_rows
 from hornbook.cli.main import main
 from hornbook.config import SECTIONS, Nested, presets
+from hornbook.config.names import SHORT_NAMES
 from hornbook.errors import ConfigError
 from hornbook.models.registry import MODELS
 from tests.cli.common import Cap, Write, run
@@ -38,9 +39,17 @@ def test_a_flag_has_a_dotted_name_and_may_have_short_ones() -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("setting", ALIASES.values())
+@pytest.mark.parametrize("setting", SHORT_NAMES.values())
 def test_a_short_name_stands_for_a_setting(setting: str) -> None:
     assert setting in dict(setting_rows(presets.DEFAULT_MODEL))
+
+
+@pytest.mark.parametrize("model", [name for name in MODELS if MODELS[name].trained])
+def test_the_help_of_a_setting_gives_its_default_once(model: str) -> None:
+    for setting, (_, line) in setting_rows(model):
+        assert "None" not in line, setting
+        if found := re.fullmatch(r"(.*) \(default: (\w+)\)", line):
+            assert f"({found[2]}" not in found[1], setting
 
 
 @pytest.mark.parametrize("verb", ["train", "ladder", "lr-find"])
@@ -205,6 +214,14 @@ def test_the_help_says_what_a_default_depends_on(
     assert "--model.activation relu|gelu" in help_of(capsys, "--model", "gpt2")
 
 
+def test_what_is_there_already_is_told_without_the_arguments_of_python(
+    capsys: Cap, names_run: hornbook.Run
+) -> None:
+    code, _, err = run(capsys, "train", "names", "--out", names_run.path)
+    assert code == 2
+    assert err.rstrip().endswith("or give another directory (--out)")
+
+
 @pytest.mark.parametrize(
     "flag", ["--lr", "--batch-size", "--epochs", "--context-length", "--layers"]
 )
@@ -217,6 +234,8 @@ def test_what_people_type_first_is_a_flag(flag: str) -> None:
     ("line", "parts"),
     [
         ("train bigram", "'bigram', which is a model, expected a text: hornbook train names --model"),
+        ("train Transformer", "which is another name of a model, expected a text: hornbook train names "
+         "--model gpt"),
         ("lr-find mlp", "hornbook lr-find names --model mlp"),
         ("ladder gpt", "hornbook ladder names --rungs gpt"),
         ("train notes-mlp", "a preset, expected a text: hornbook train names --preset notes-mlp"),
@@ -225,6 +244,11 @@ def test_what_people_type_first_is_a_flag(flag: str) -> None:
         ("train {run}", "a run, expected a text; to train it further: hornbook train --resume"),
         ("train {text} {text}", "found 2 texts, expected one file; join them into one first (cat"),
         ("lr-find {text} {text} {text}", "found 3 texts, expected one file"),
+        ("train bigram {text}", "expected a text: hornbook train {text} --model bigram"),
+        ("train {text} {text}", "(cat {text} {text} > all.txt)"),
+        ("train {text} {text} {text} {text} {text}", "(cat *.txt > all.txt)"),
+        ("train -- {text} --model mlp", "--model: found it after --, where no options are read"),
+        ("eval {run} {text}", "hornbook eval takes one RUN; another text is given by --corpus {text}"),
         ("train names more.txt", "more.txt: found one argument too many; hornbook train takes one"),
         ("train --model transformer", "did you mean 'gpt'"),
         ("train --model GPT", "did you mean 'gpt'"),
@@ -241,4 +265,4 @@ def test_what_is_typed_in_the_wrong_place_is_recognized(
     text = write("a.txt", "a text\n")
     code, _, err = run(capsys, *line.format(run=names_run.path, text=text).split())
     assert code == 2
-    assert parts in err
+    assert parts.format(run=names_run.path, text=text) in err

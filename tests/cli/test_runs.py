@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from hornbook.api import Run
+from hornbook.cli.main import main
 from tests.cli.common import Cap, run
 
 
@@ -38,6 +40,17 @@ def test_the_table_has_every_run(folder: Path, capsys: Cap, names_run: Run) -> N
     assert rows["half"].endswith("30 of 30 steps, not finished")
     assert "bottles" in rows["ladder/stream"]
     assert err == f"left out: {folder}/notes: found no config.json, expected a run directory\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names are UTF-8 elsewhere")
+def test_a_name_that_is_not_utf_8_keeps_the_columns(
+    names_run: Run, tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    for name in (b"caf\xe9", b"plain"):
+        shutil.copytree(names_run.path, tmp_path / os.fsdecode(name))
+    assert main(["runs", str(tmp_path)]) == 0
+    head, *rows = capsysbinary.readouterr().out.decode().splitlines()
+    assert [row.index("gpt") for row in rows] == [head.index("model")] * 2
 
 
 @pytest.mark.parametrize("key", ["name", "loss", "date", "model", "corpus"])

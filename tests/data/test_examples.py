@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -65,6 +67,14 @@ def test_a_batch_of_a_stream_is_drawn_as_in_the_notes() -> None:
     found = get_batch(part, 4, 8)
     assert torch.equal(found[0], x)
     assert torch.equal(found[1], y)
+
+
+@pytest.mark.parametrize("part", [WORDS, "train"])
+def test_what_the_notes_give_is_told_from_a_part(part: Any) -> None:
+    with pytest.raises(ConfigError, match=r"part: found a (list|str), expected a part of a run"):
+        build_dataset(part, 3)
+    with pytest.raises(ConfigError, match=r"\.part\(\"train\"\)"):
+        get_batch(part, 4, 8)
 
 
 def test_a_block_longer_than_the_stream_is_refused() -> None:

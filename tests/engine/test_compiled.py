@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from hornbook.config import Nested
-from hornbook.engine.compiled import SPAN, CompiledSteps, can_compile_steps, has_compiler
+from hornbook.engine.compiled import CompiledSteps, can_compile_steps, has_compiler
+from hornbook.kernels.tuning import SPAN
 from tests.engine.small import GPT, MLP, parts_of, step_of
 
 CPU = torch.device("cpu")

@@ -15,7 +15,7 @@ import torch
 from hornbook.config import Nested, merge
 from hornbook.engine.step import OptimizerStep
 from hornbook.errors import ConfigError
-from hornbook.experiments.lr_finder import Sweep, find_learning_rate, suggest
+from hornbook.experiments.lr_finder import LearningRateSweep, find_learning_rate, suggest
 from hornbook.planning.plan import Plan
 from hornbook.planning.request import read_request
 from hornbook.planning.resolve import resolve
@@ -99,7 +99,9 @@ def test_a_sweep_ends_where_it_diverges(words_file: Path) -> None:
 
 
 def test_a_learning_rate_that_learns_nothing_is_not_suggested() -> None:
-    none = Sweep((1e-9, 1e-8), (2.0, 2.0), 1e-9, ((1e-9, 2.1), (2e-9, 2.0), (3e-9, math.inf)))
+    none = LearningRateSweep(
+        (1e-9, 1e-8), (2.0, 2.0), 1e-9, ((1e-9, 2.1), (2e-9, 2.0), (3e-9, math.inf))
+    )
     assert none.best is None
     assert not none.diverged
     assert replace(none, confirmed=((1e-9, 1.9), (1e-8, 1.8))).best == 1e-8

@@ -139,6 +139,12 @@ def test_more_seeds_and_values_may_be_asked_for_later(words: str, tmp_path: Path
         ({"seeds": (1,), "settings": {"training.seed": 2}}, "seeds: found them beside seed"),
         ({"trials": 0}, "trials: found 0 over 2 settings"),
         ({"trials": 3, "over": {}}, "trials: found 3 over 0 settings"),
+        ({"trials": 0, "over": {"model.n_hidden": [4]}}, "trials: found 0 over 1 setting,"),
+        ({"over": {"model.n_hidden": 4}}, r"n_hidden: found 4 \(int\), expected several values"),
+        (
+            {"over": {"optim.learning_rate": "0.1..0.01"}, "trials": 2},
+            "found '0.1..0.01', expected a range of numbers, the lower one first",
+        ),
     ],
 )
 def test_what_cannot_be_swept_is_refused_before_anything_is_trained(
@@ -171,3 +177,25 @@ def test_a_run_that_diverges_does_not_end_the_sweep(words: str, tmp_path: Path) 
     assert [line for line in found.sentences if line.startswith("not trained: ")]
     finished = [result for result in found.results if result.finished]
     assert [Path(result.path).parent.name for result in finished] == ["learning_rate=0.01"]
+
+
+def test_all_runs_of_a_sweep_have_the_precision_of_the_first(
+    words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is measured, and on a busy machine another measurement may decide otherwise."""
+    ratios = iter([0.5, 2.0, 2.0, 2.0, 2.0])
+    monkeypatch.setattr("hornbook.planning.resolution.has_bf16", lambda device: True)
+    monkeypatch.setattr("hornbook.planning.bench.Bench.bf16_ratio", lambda bench: next(ratios))
+    options: dict[str, Any] = {
+        "over": {"model.n_hidden": [4]}, "steps": 2, "settings": {"training.precision": "auto"},
+    }  # fmt: skip
+    swept(words, tmp_path / "sweep", seeds=(1, 2), **options)
+    found = swept(words, tmp_path / "sweep", seeds=(1, 2, 3), **options)  # continued
+    runs = [hornbook.load(result.path) for result in found.results]
+    assert [run.facts["hardware"]["precision"] for run in runs] == ["bf16"] * 3
+    assert len(found.groups) == 1
+
+
+def test_a_sweep_is_printed_as_its_table(whole: Swept) -> None:
+    assert repr(whole) == str(whole)
+    assert repr(whole).splitlines()[0].split()[1:4:2] == ["setting", "seeds"]

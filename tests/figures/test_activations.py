@@ -100,3 +100,17 @@ def test_units_that_were_saturated_at_the_start_are_no_fault_of_the_training(
         assert "learning rate" not in finding.text
     assert "far above ln V" in str(found[2])
     assert "far above ln V" in run.report["verdict"]["advice"][0]
+
+
+def test_units_of_a_run_of_no_steps_are_not_those_after_training(
+    words_file: Path, tmp_path: Path
+) -> None:
+    settings = {"model.init": "naive", "training.steps": 0}
+    run = train(str(words_file), model="mlp", out=tmp_path / "r", settings=settings)
+    for figure in (activations(run), idle_units(run)):
+        assert figure.finding is not None
+        assert "after training" not in figure.finding.text
+        assert (
+            "at the first step: initialization too large (model.init is naive)"
+            in figure.finding.text
+        )

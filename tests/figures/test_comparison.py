@@ -93,3 +93,15 @@ def test_pairs_are_drawn_as_the_sentences_judge_them_and_legends_cover_nothing()
             assert not legend.overlaps(other.get_window_extent())
             assert not legend.overlaps(other.title.get_window_extent())
         assert figure.bbox.contains(legend.x1, legend.y0)
+
+
+def test_a_legend_names_only_what_is_drawn() -> None:
+    trained = made("trained", [2.0, 2.1, 2.2]).result
+    counted = made("counted", [2.3, 2.4, 2.5], seed=None).result
+    for rows, expected in (
+        ([trained], {"trained"}),
+        ([counted], {"counted"}),
+        ([trained, counted], {"trained", "counted"}),
+    ):
+        legend = comparison(rows).axes[-1].get_legend()
+        assert {text.get_text() for text in legend.get_texts()} == expected

@@ -16,6 +16,7 @@ from hornbook.figures.data import (
     next_probabilities,
     probe_records,
     require_trained,
+    training_batch,
 )
 
 
@@ -59,3 +60,16 @@ def test_a_probe_leaves_the_model_as_it_is(names_run: Run) -> None:
     for name, parameter in run.model.named_parameters():
         assert parameter.grad is None
         torch.testing.assert_close(parameter, before[name], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("row_length", [None, 5])
+def test_a_batch_has_the_rows_that_the_model_was_trained_on(
+    row_length: int | None, words_file: Path, tmp_path: Path
+) -> None:
+    run = hornbook.train(
+        str(words_file), model="bigram", steps=0, out=tmp_path / "run",
+        settings={"training.examples": "sequences", "training.row_length": row_length},
+    )  # fmt: skip
+    ids, targets = training_batch(run, 40)
+    length = run.facts["decisions"]["row_length"]["value"]
+    assert ids.shape == targets.shape == (max(1, 40 // length), length)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from hornbook.metrics.groups import differing, grouped, setting_words
+from hornbook.metrics.groups import differing, grouped, setting_words, value_words
+from hornbook.metrics.tables import group_rows
 from tests.metrics.made import made
 
 NATS = np.arange(20.0)
@@ -62,3 +63,23 @@ def test_the_name_of_a_setting_is_one_directory() -> None:
     )
     assert "/" not in setting_words({"tokenizer.kind": "../../elsewhere"})
     assert setting_words({"training.reference": True}) == "reference=true"
+
+
+def test_the_components_of_a_mixture_are_named_not_spelled_out() -> None:
+    components = [{"name": "mlp", "n_layer": 1}, {"name": "ngram", "order": 5}]
+    assert value_words(components) == "mlp + ngram"
+    assert value_words((0.5, 0.25)) == "0.5 + 0.25"
+    assert value_words(None) == "None"
+    mixture = {"model.components": components, "mixed": ["runs/a", "n-grams of order 5"]}
+    groups = grouped(
+        [
+            made("m", [1.0, 2.0], settings=mixture),
+            made(
+                "a", [1.0, 3.0], settings={"model.components": components[:1], "mixed": ["runs/a"]}
+            ),
+        ]
+    )
+    header, *rows = group_rows(groups)
+    assert "" not in header
+    assert "mixed" in header
+    assert max(len(cell) for row in rows for cell in row) < 40

@@ -40,6 +40,12 @@ def test_nothing_is_said_of_what_is_too_far() -> None:
     assert progress_to_reach([], 1.8) is None
 
 
+def test_a_curve_that_has_not_bent_yet_says_nothing_of_where_it_levels_off() -> None:
+    # five steps of a warm-up, by the sum of the learning rates; after a hundred it was at 0.32
+    x, losses = (0.25, 0.75, 1.5, 2.5, 3.75), (4.0537, 4.0406, 4.0209, 3.9940, 3.9601)
+    assert progress_to_reach(list(zip(x, losses, strict=True)), 0.3391) is None
+
+
 def test_a_noisy_curve_is_smoothed() -> None:
     noisy = [(float(x), 2.0 + (-1) ** x) for x in range(1, 201)]
     found = smoothed(noisy)

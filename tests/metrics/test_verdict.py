@@ -100,14 +100,14 @@ def test_a_model_that_counts_beat_is_told_how_long_it_would_take() -> None:
         "counts are better here after 2 minutes; try --minutes 15 (by the curve of its losses)",
     )
     assert judge(replace(behind, overhead=12.0)).minutes == 25  # of a slow start and report
+    soon = judge(replace(behind, minutes=0.5 / 60))
+    assert soon.advice[0].startswith("counts are better here after 0.5 s; try ")
     never = judge(replace(behind, minutes_to_counts=math.inf))
     assert never.minutes is None
     assert not never.too_little
     assert "does not reach them, however long it is trained" in never.advice[0]
     unknown = judge(replace(behind, minutes_to_counts=None))
     assert "too short to say how long" in unknown.advice[0]
-    at_once = judge(replace(behind, minutes=0.003, minutes_to_counts=0.1))
-    assert at_once.advice[0].startswith("counts are better here after less than a second; try ")
     small = judge(replace(behind, may_go_on=False))
     assert small.minutes is None
     assert "more passes through so small a text would memorize it" in small.advice[0]
@@ -122,6 +122,30 @@ def test_a_text_that_was_barely_read_is_to_be_read() -> None:
     assert found.too_little
     assert found.minutes == 3  # five times as long
     assert found.advice == ("this was too little to read the text; try --minutes 3",)
+    # the minutes of one pass are not those that the curve tells
+    behind = judge(replace(GOOD, passes=0.2, minutes=0.5, counts=BEHIND, minutes_to_counts=None))
+    assert behind.advice[0].startswith(
+        "counts are better here after 30 s; try --minutes 3 to read the text once: the curve of its "
+        "losses is too short"
+    )
+
+
+def test_a_model_of_no_steps_is_called_so() -> None:
+    found = judge(replace(GOOD, loss=3.31, steps=0, best_step=0, passes=0.0, counts=BEHIND))
+    assert found.word is Word.UNTRAINED
+    assert not found.good
+    assert found.text == (
+        "not trained: no step was made; its loss is 3.3100 nats per token, and guessing has 3.2958"
+    )
+    assert found.advice == ("train it with --resume and --steps",)
+    fault = judge(replace(GOOD, loss=27.0, steps=0, best_step=0, first_loss=27.0))
+    assert "the initialization is too large" in fault.advice[0]
+
+
+def test_a_loss_above_guessing_is_said_where_nothing_is_held_out() -> None:
+    found = judge(replace(GOOD, held_out=False, counts=None, loss=3.4))
+    assert found.word is Word.NOTHING
+    assert judge(replace(GOOD, held_out=False, counts=None)).word is Word.UNJUDGED
 
 
 def test_a_text_that_was_not_read_is_not_called_read() -> None:

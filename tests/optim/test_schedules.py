@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import FrozenInstanceError
+from typing import Any
 
 import pytest
 import torch
 
 from hornbook.config import OptimConfig
-from hornbook.optim.schedules import Schedule, Segment, learning_rate
+from hornbook.optim.schedules import Schedule, Segment, learning_rate, read_segments
 
 SCHEDULES = ["linear", "cosine", "step_decay", "constant"]
 
@@ -124,3 +125,19 @@ def test_a_step_before_the_first_segment_has_no_position() -> None:
     with pytest.raises(ValueError, match="found step 3, expected 5 or later"):
         Schedule(config("linear"), (Segment(5, 5.0, 10),)).position(3)
     assert math.isfinite(Schedule(config("linear"), (Segment(0, 0.0, 1),)).rate(0))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [3, "abc", [], [[1, 2]], [["a", 0, 3]], [[5, 5.0, 10]], [[0, 0.0, 10], [12, 5.0, 11]],
+     [[0, 0.0, 10], [0, 0.0, 12]], [[0, -1.0, 10]], [[0, 0.0, math.inf]]],
+)  # fmt: skip
+def test_segments_that_are_out_of_order_are_refused(data: Any) -> None:
+    with pytest.raises(ValueError, match=r"expected \(step, position, total steps\)"):
+        read_segments(data)
+
+
+def test_segments_are_read_as_they_are_written() -> None:
+    segments = (Segment(0, 0.0, 20), Segment(10, 10.5, 40))
+    assert read_segments([list(segment) for segment in segments]) == segments
+    assert read_segments([[0, 0.0, 0]]) == (Segment(0, 0.0, 0),)  # of no step

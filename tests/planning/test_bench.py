@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from hornbook.config import Nested, merge
-from hornbook.engine.compiled import SPAN
 from hornbook.engine.step import OptimizerStep
+from hornbook.kernels.tuning import SPAN
 from hornbook.planning.bench import Bench
 from hornbook.planning.tuning import TRIAL_TOKENS
 from tests.planning.texts import TINY_GPT, TINY_MLP, plan_of

@@ -32,7 +32,7 @@ def test_every_decision_comes_with_its_reason(words_file: Path) -> None:
 
 def test_what_a_text_decided_is_said(few_names: Path) -> None:
     lines = dict(describe(plan_of(few_names)))
-    assert lines["dropout"] == "0.3 (a small text is seen many times)"
+    assert lines["dropout"] == "0.3 (a small text is read many times)"
     assert lines["batch"].endswith("(a small text)")
     assert "12.0 epochs (12 times through a small text; more would memorize it)" in lines["steps"]
 

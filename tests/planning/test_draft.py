@@ -55,8 +55,13 @@ def test_models_differ_in_their_settings() -> None:
     ("requested", "message"),
     [
         ({"training": {"stepz": 1}}, "training.stepz: no such field; did you mean 'steps'"),
-        ({"model": {"block_size": 8}}, "model.block_size: .* name for it is context_length"),
-        ({"training": {"max_iters": 8}}, "training.max_iters: .* name for it is steps"),
+        (
+            {"model": {"block_size": 8}},
+            r"model\.block_size: .* name for it is model\.context_length",
+        ),
+        ({"training": {"max_iters": 8}}, r"training\.max_iters: .* name for it is training\.steps"),
+        ({"training": {"lr": 1}}, r"training\.lr: .* name for it is optim\.learning_rate"),
+        ({"optim": {"bs": 8}}, r"optim\.bs: .* name for it is training\.batch_size"),
         ({"training": {"steps": -1}}, "training.steps: found -1"),
         ({"model": {"n_layers": 1}}, "model.n_layers: no such field"),
         ({"modle": {"n_layer": 1}}, "modle: no such section"),

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from hornbook.config import presets
 from hornbook.errors import ConfigError
 from hornbook.optim.schedules import Segment
 from hornbook.planning.request import read_request
@@ -23,6 +24,18 @@ def test_dotted_settings_sections_and_arguments_are_one_form() -> None:
         assert found.settings == expected
     assert found.requested("training", "steps") == 5
     assert found.requested("optim", "learning_rate") is None
+
+
+def test_the_model_is_the_requested_one_or_that_of_the_preset() -> None:
+    assert read_request().model == "gpt"
+    assert read_request(preset="notes-mlp").model == "mlp"
+    assert read_request(preset="notes-mlp", model="rnn").model == "rnn"
+    assert read_request(preset={"model": {"name": "gru"}}).defaults(documents=True) == {
+        "model": {"name": "gru"}
+    }
+    found = read_request(model="mlp")
+    assert found.base == {}
+    assert found.defaults(documents=False) == presets.default("mlp", documents=False)
 
 
 def test_what_is_given_is_left_as_it_is() -> None:
@@ -69,7 +82,7 @@ def test_the_schedule_of_a_timed_run_is_repeated() -> None:
     assert found.segments == (Segment(0, 0.0, 100), Segment(37, 37.0, 61))
     assert found.requested("training", "steps") == 61
     assert found.settings["optim"] == {}
-    assert found.messages == ("optim.paces: repeats the schedule of a timed run, 61 steps",)
+    assert found.messages == ("repeats the schedule of a timed run, 61 steps",)
     assert read_request(settings={"optim.paces": []}).segments == ()
 
 

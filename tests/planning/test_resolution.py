@@ -93,6 +93,20 @@ def test_the_reference_and_determinism_depend_on_no_measurement(
     assert plan.threads == torch.get_num_threads()
 
 
+@pytest.mark.usefixtures("unmeasured")
+@pytest.mark.parametrize("settings", [TINY_GPT, TINY_MLP])
+def test_no_steps_need_no_measurement(settings: Nested, words_file: Path) -> None:
+    """The steps of an MLP with SGD can be compiled, which is worth it by the seconds of all steps."""
+    measured = {"steps": 0, "precision": "auto", "threads": "auto", "compile": "auto"}
+    descent: Nested = {"optim": {"name": "sgd", "grad_clip": 0.0}}
+    resolution = resolution_of(words_file, merge(settings, descent), {"training": measured})
+    resolution.decide_execution()
+    resolution.decide_steps(resolution.planned_steps())
+    plan = resolution.plan()
+    assert (plan.config.training.steps, plan.precision, plan.compiled) == (0, "fp32", "no")
+    assert plan.decisions["compiled"].reason == "no step is made"
+
+
 @pytest.mark.usefixtures("two_threads")
 def test_as_many_threads_as_are_fastest_make_the_steps(
     words_file: Path, monkeypatch: pytest.MonkeyPatch
@@ -121,6 +135,7 @@ def test_a_small_text_changes_what_is_timed_and_estimated(few_names: Path) -> No
     assert bench.plan.threads == 1
 
 
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.usefixtures("unmeasured")
 def test_nothing_is_compiled_in_too_short_a_time(words_file: Path) -> None:
     descent: Nested = {"optim": {"name": "sgd", "grad_clip": 0.0}}

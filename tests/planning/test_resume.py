@@ -41,6 +41,14 @@ def test_nothing_is_measured_or_decided_again(
         plan.decisions["threads"] = plan.decisions["memory"]  # type: ignore[index]
 
 
+def test_a_small_text_is_one_when_resumed(words_file: Path) -> None:
+    before = plan_of(words_file, merge(TINY_GPT, {"model": {"n_embd": 64, "n_hidden": 64}}))
+    known = facts(before, before.shape.n_parameters)
+    plan = plan_of_run(before.config, known, before.data, before.schedule)
+    assert plan.max_steps is not None
+    assert plan.max_steps == before.max_steps
+
+
 def test_threads_that_were_not_recorded_are_those_of_now(words_file: Path) -> None:
     before = plan_of(words_file, TINY_GPT)
     known = facts(before, before.shape.n_parameters)

@@ -91,7 +91,7 @@ def test_losses_that_were_written_are_read_again(corpus: Path, tmp_path: Path) -
         "optim": {"name": "sgd", "learning_rate": 1e35, "grad_clip": 0.0},
     }
     run = hornbook.train(str(corpus), model="bigram", out=tmp_path / "r", settings=settings)
-    assert max(r["loss"] for r in run.log) > 1e30
+    assert max(r["loss"] for r in run.log if r["step"]) > 1e30
 
 
 @pytest.mark.parametrize("damage", ["cut", "swap", "none"])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -54,6 +57,17 @@ def test_a_path_is_no_option() -> None:
     assert words == ["hornbook", "train", "--resume", "./-run"]
     words = shlex.split(run_command("score", "--out", "l'été !", "--tokens"))
     assert words == ["hornbook", "score", "./--out", "l'été !", "--tokens"]
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+def test_a_name_that_is_not_utf_8_is_read_back_by_a_shell() -> None:
+    name = os.fsdecode(b"caf\xe9 it's \\ $HOME")
+    command = run_command("show", name)
+    printed = subprocess.run(
+        ["bash", "-c", command.replace("hornbook", "printf %s%s", 1)], capture_output=True
+    )
+    assert printed.stdout == b"show" + os.fsencode(name)
+    assert command.isascii()
 
 
 def test_a_text_can_be_typed_in_the_encoding_of_the_terminal() -> None:

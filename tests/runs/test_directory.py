@@ -43,6 +43,30 @@ def test_a_name_that_is_nearly_right_is_suggested(copy: Path) -> None:
         StoredRun.load(copy.parent / "coppy")
 
 
+def test_a_name_alone_is_found_among_the_runs(
+    copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").mkdir()
+    copy.rename(tmp_path / "runs" / "mine")
+    with pytest.raises(RunError, match=r"did you mean 'runs.mine'"):
+        StoredRun.load("mine")
+
+
+def test_a_run_that_was_stopped_before_it_had_weights_says_how_to_go_on(copy: Path) -> None:
+    (copy / "model.safetensors").unlink()
+    with pytest.raises(RunError, match="cannot be read"):  # finished, so it is damaged
+        _ = StoredRun.load(copy).model
+    (copy / "report.json").unlink()
+    with pytest.raises(RunError, match=r"has no weights yet.*hornbook train --resume"):
+        _ = StoredRun.load(copy).model
+
+
+def test_a_directory_of_runs_names_those_in_it(copy: Path) -> None:
+    with pytest.raises(RunError, match=r"hornbook wrote; there are runs in it: copy$"):
+        StoredRun.load(copy.parent)
+
+
 def test_a_tokenizer_of_another_run_is_refused(copy: Path, stream_run: Run) -> None:
     shutil.copy(stream_run.path / "tokenizer.json", copy / "tokenizer.json")
     with pytest.raises(RunError, match="it is of another run"):

@@ -73,6 +73,16 @@ def test_another_case_is_proposed_where_only_the_case_is_unknown(
     assert advice in str(error.value)
 
 
+def test_an_escape_that_was_typed_for_a_tab_is_recognized() -> None:
+    tokenizer = CharTokenizer("\t0a", documents=True)
+    with pytest.raises(DataError, match=r"Write tabs and line ends as such, not as '\\t'"):
+        tokenizer.encode("0\\ta")
+    with pytest.raises(DataError, match=r"Write tabs and line ends as such, not as '\\t'"):
+        tokenizer.encode_documents(["0\\ta"])
+    with pytest.raises(DataError, match="Take them out"):
+        tokenizer.encode("0\\x")
+
+
 def test_the_end_is_shown_as_no_character_of_the_text() -> None:
     assert CharTokenizer("ab", documents=True).symbol(0) == "."
     assert CharTokenizer(".ab", documents=True).symbol(0) == "<end>"

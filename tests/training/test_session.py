@@ -62,6 +62,9 @@ def test_no_steps_save_the_untrained_model(model: str, corpus: Path, tmp_path: P
     assert (step, run.report["validation"]["nats"]) == (0, pytest.approx(val_loss, abs=1e-5))
     assert run.report["train_loss"] == train_loss
     assert len(run.sample(3, seed=1)) == 3
+    listen = Listen()
+    hornbook.resume(run.path, callbacks=[listen])
+    assert listen.says("To train it further: ", "--steps 1000")
     longer = hornbook.resume(tmp_path / "r", steps=12)
     whole = hornbook.train(
         str(corpus), model=model, out=tmp_path / "w", settings=small(model, steps=12)

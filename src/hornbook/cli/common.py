@@ -1,4 +1,4 @@
-"""What several verbs share: their parser, checks of paths, tables of text."""
+"""What several verbs share: their parser, checks of paths, figures as text."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import difflib
 import json
 import math
+import os
 import re
 import shlex
 import sys
@@ -14,49 +15,36 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from hornbook.cli import VERBS
+from hornbook.config.names import OTHER_NAMES
 from hornbook.errors import ConfigError
 from hornbook.files import user_path
-from hornbook.table import table as table
-from hornbook.visible import visible as visible
 
 if TYPE_CHECKING:
     from hornbook.figures.style import Figure
 
 ESCAPED = "\0--"  # the word `--` for argparse, which some versions take out of values
 _NUMBER = re.compile(r"-(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$", re.IGNORECASE)
-SYNONYMS = {  # what other tools call an option -> its name here
-    "bs": "--batch-size",
+SYNONYMS = {  # what other tools call an option of a verb -> its name here
     "checkpoint": "--resume",
     "continue": "--resume",
     "count": "-n",
     "d-model": "--model.n-embd",
-    "depth": "--layers",
     "embedding-dim": "--model.n-embd",
-    "heads": "--model.n-head",
     "hidden-size": "--model.n-embd",
-    "iterations": "--steps",
-    "iters": "--steps",
+    "heads": "--model.n-head",
     "length": "--max-tokens",
-    "max-epochs": "--epochs",
-    "max-iters": "--steps",
     "max-length": "--max-tokens",
     "max-new-tokens": "--max-tokens",
     "n-samples": "-n",
     "name": "--out",
-    "num-epochs": "--epochs",
     "num-heads": "--model.n-head",
     "num-layers": "--layers",
     "num-samples": "-n",
-    "num-steps": "--steps",
-    "optimizer": "--optim.name",
     "out-dir": "--out",
     "output": "--out",
     "output-dir": "--out",
-    "seq-len": "--context-length",
-    "sequence-length": "--context-length",
     "start": "--prompt",
     "temp": "--temperature",
-    "time": "--minutes",
 }
 PICTURES = (".png", ".svg", ".pdf")  # what a figure can be written as
 
@@ -83,7 +71,7 @@ class Parser(argparse.ArgumentParser):
             options += ["--", *(ESCAPED if word == "--" else word for word in others)]
         found, rest = self.parse_known_args(options, namespace)
         if rest := [_unescaped(word) for word in rest if word != "--"]:
-            self.surplus(rest)
+            self.surplus(rest, others[0])
         for name, value in vars(found).items():
             setattr(found, name, _unescaped(value))
         return found
@@ -148,11 +136,18 @@ class Parser(argparse.ArgumentParser):
             hint = f"; a text that begins with '-' is written after --: -- {shlex.quote(word)}"
         self.error(f"{flag}: no such option{hint}")
 
-    def surplus(self, words: list[str]) -> NoReturn:
-        """Raises ConfigError for words that the verb does not take."""
+    def surplus(self, words: list[str], first: str) -> NoReturn:
+        """Raises ConfigError for words that the verb does not take. first: the one before them all."""
+        if is_option(words[0]):
+            self.error(
+                f"{words[0]}: found it after --, where no options are read; write it before --"
+            )
         names = [str(a.metavar or a.dest) for a in self._actions if not a.option_strings]
+        hint = ""
+        if self.has("--corpus") and os.path.isfile(words[0]):
+            hint = f"; another text is given by --corpus {shlex.quote(words[0])}"
         taken = f"one {' and one '.join(names)}" if names else "options alone"
-        self.error(f"{words[0]}: found one argument too many; {self.prog} takes {taken}")
+        self.error(f"{words[0]}: found one argument too many; {self.prog} takes {taken}{hint}")
 
     def error(self, message: str) -> NoReturn:
         """Raises ConfigError that refers to the help."""
@@ -166,7 +161,8 @@ class Parser(argparse.ArgumentParser):
 
     def synonym(self, flag: str) -> str:
         """The suggestion for a flag that other tools have under another name, if this verb has it."""
-        meant = SYNONYMS.get(flag.lstrip("-").replace("_", "-"), "")
+        name = flag.lstrip("-").replace("_", "-")
+        meant = f"--{OTHER_NAMES[name]}" if name in OTHER_NAMES else SYNONYMS.get(name, "")
         return f"; did you mean {meant!r}?" if meant and self.has(meant) else ""
 
 

@@ -6,15 +6,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hornbook.cli.common import (
-    Parser,
-    check_picture,
-    note,
-    print_json,
-    table,
-    visible,
-    write_picture,
-)
+from hornbook.cli.common import Parser, check_picture, note, print_json, write_picture
+from hornbook.table import table
+from hornbook.visible import visible
 
 if TYPE_CHECKING:
     from hornbook.experiments.comparison import Comparison

@@ -7,11 +7,13 @@ from collections import Counter
 from dataclasses import asdict
 from typing import Any
 
-from hornbook.cli.common import Parser, print_json, table, visible
+from hornbook.cli.common import Parser, print_json
 from hornbook.config import DataConfig
 from hornbook.data.corpora import CORPORA, load_corpus
 from hornbook.data.corpus import Corpus
 from hornbook.errors import ConfigError, counted
+from hornbook.table import table
+from hornbook.visible import visible
 
 RAREST = 8
 MOST_FREQUENT = 5

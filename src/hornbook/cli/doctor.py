@@ -11,8 +11,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hornbook.cli.common import Parser, table
+from hornbook.cli.common import Parser
 from hornbook.errors import counted
+from hornbook.table import table
 
 if TYPE_CHECKING:
     import torch

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from hornbook.cli.common import Parser, add_unknown, number, print_json, table, with_error
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from hornbook.cli.common import Parser, add_unknown, number, print_json, with_error
+from hornbook.table import table
+
+if TYPE_CHECKING:
+    from hornbook.data.corpus import Corpus
+    from hornbook.runs.directory import StoredRun
 
 
 def run(arguments: list[str]) -> int:
@@ -27,7 +35,7 @@ def run(arguments: list[str]) -> int:
     other, encoding = args.corpus, args.encoding
     if other is not None:
         other, encoding = loaded.other_text(other, encoding), None
-        show_notes(other.notes)
+        show_notes([*other.notes, *(_left_out(loaded, other) if args.unknown == "skip" else ())])
     try:
         result = loaded.evaluate(args.split, corpus=other, encoding=encoding, unknown=args.unknown)
     except MissingTextError as error:
@@ -47,3 +55,22 @@ def run(arguments: list[str]) -> int:
     ]
     print(table(rows))
     return 0
+
+
+def _left_out(run: StoredRun, other: Corpus) -> list[str]:
+    """How much of another text is skipped as unknown, if any."""
+    from hornbook.tokenizers.char import CharTokenizer
+
+    if not isinstance(run.tokenizer, CharTokenizer):
+        return []
+    counts: Counter[str] = Counter()
+    for piece in other.pieces():
+        counts.update(piece)
+    if run.documents:
+        del counts["\n"]  # the end of a document
+    known, total = set(run.tokenizer.characters), counts.total()
+    skipped = sum(n for character, n in counts.items() if character not in known)
+    if not skipped:
+        return []
+    share = 100 * skipped / total
+    return [f"{skipped:,} of {total:,} characters ({share:.2g}%) are unknown and left out"]

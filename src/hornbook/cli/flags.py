@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import shutil
 import sys
 import textwrap
@@ -22,35 +23,14 @@ from pydantic.fields import FieldInfo
 from hornbook.cli.common import Parser, is_option, suggest
 from hornbook.config import SECTIONS, ModelConfig, Nested, presets
 from hornbook.config.layering import split_name
+from hornbook.config.names import SHORT_NAMES
 from hornbook.config.renames import RENAMED, rename_settings
 from hornbook.config.sections import all_fields
 from hornbook.data.corpora import CORPORA
 from hornbook.errors import ConfigError
-from hornbook.models.registry import MODELS, config_class
-from hornbook.runs.commands import resume_command
+from hornbook.models.registry import MODELS, OTHER_NAMES, config_class
+from hornbook.runs.commands import path_word, resume_command
 
-ALIASES = {  # short name of a flag -> the setting it stands for
-    "model": "model.name",
-    "steps": "training.steps",
-    "epochs": "training.epochs",
-    "minutes": "training.minutes",
-    "lr": "optim.learning_rate",
-    "learning-rate": "optim.learning_rate",
-    "batch-size": "training.batch_size",
-    "context-length": "model.context_length",
-    "block-size": "model.context_length",
-    "layers": "model.n_layer",
-    "device": "training.device",
-    "seed": "training.seed",
-    "precision": "training.precision",
-    "threads": "training.threads",
-    "reference": "training.reference",
-    "deterministic": "training.deterministic",
-    "patience": "training.patience",
-    "probe-every": "training.probe_every",
-    "kind": "data.kind",
-    "encoding": "data.encoding",
-}
 COMMON = (  # the settings and options that most people need, in the order of the help
     "model.name",
     "training.steps",
@@ -77,7 +57,14 @@ MODEL_NAME = FieldInfo(
     description=f"a name from `hornbook models` (default: {presets.DEFAULT_MODEL})",
 )
 TRUTH = ("true", "false", "yes", "no", "on", "off", "1", "0")
+FEW_TEXTS = 4  # that are named in a command
 INDENT = 30  # columns of the help before the descriptions
+
+
+def _join_command(texts: Sequence[str]) -> str:
+    """What to type to join texts; of many, in general."""
+    few = shlex.join(map(path_word, texts)) if len(texts) <= FEW_TEXTS else "*.txt"
+    return f"cat {few} > all.txt"
 
 
 class SettingsParser(Parser):
@@ -121,25 +108,33 @@ class SettingsParser(Parser):
         self._add(flag, setting, read_word(value, setting))
         return True
 
-    def _check_corpus(self, corpus: str) -> None:
-        """Raises ConfigError where the name of a model or a preset, or a run, is given for the text."""
+    def _check_corpus(self, corpus: str, text: str = "names") -> None:
+        """Raises ConfigError where the name of a model or a preset, or a run, is given for the text.
+
+        text: what it proposes in its place.
+        """
         if corpus in CORPORA or os.path.isfile(corpus):
             return
         found = f"CORPUS: found {corpus!r}, which is"
-        names = f"expected a text: {self.prog} names"
+        names = f"expected a text: {self.prog} {shlex.quote(text)}"
         if corpus in MODELS:
             flag = "--rungs" if self.has("--rungs") else "--model"
             raise ConfigError(f"{found} a model, {names} {flag} {corpus}")
         if corpus in presets.PRESETS and self.has("--preset"):
             raise ConfigError(f"{found} a preset, {names} --preset {corpus}")
+        model = OTHER_NAMES.get(corpus.lower())
+        if model and not self.has("--rungs") and not os.path.exists(corpus):
+            raise ConfigError(f"{found} another name of a model, {names} --model {model}")
         if os.path.isfile(os.path.join(corpus, "config.json")) and self.has("--resume"):
             raise ConfigError(
                 f"{found} a run, expected a text; to train it further: {resume_command(corpus)}"
             )
 
-    def surplus(self, words: list[str]) -> NoReturn:
-        """Raises ConfigError: of several texts, and of a model or preset after the text."""
+    def surplus(self, words: list[str], first: str) -> NoReturn:
+        """Raises ConfigError: of several texts, and of a model or preset beside the text."""
         word = words[0]
+        if word in CORPORA or os.path.isfile(word):
+            self._check_corpus(first, word)
         if word in MODELS and not self.has("--rungs"):
             self.error(f"{word}: found a model after CORPUS, expected an option: --model {word}")
         if word in presets.PRESETS and self.has("--preset"):
@@ -147,9 +142,9 @@ class SettingsParser(Parser):
         if os.path.exists(word):
             raise ConfigError(
                 f"CORPUS: found {len(words) + 1} texts, expected one file; join them into one first "
-                f"(cat *.txt > all.txt) and give that: {self.prog} all.txt"
+                f"({_join_command([first, *words])}) and give that: {self.prog} all.txt"
             )
-        super().surplus(words)
+        super().surplus(words, first)
 
     def _add(self, flag: str, setting: str, value: Any) -> None:
         """Takes the value of `flag`. Raises ConfigError where another flag has another value."""
@@ -170,7 +165,7 @@ class SettingsParser(Parser):
         if not flag.startswith("--") or flag in self._option_string_actions:
             return None
         name = flag.removeprefix("--")
-        return ".".join(split_name(name)) if "." in name else ALIASES.get(name)
+        return ".".join(split_name(name)) if "." in name else SHORT_NAMES.get(name)
 
     def _value(self, flag: str, setting: str, words: list[str]) -> str:
         """Takes the value of a flag from the words after it; a truth value may be left out."""
@@ -189,7 +184,7 @@ class SettingsParser(Parser):
         """The nearest flag of all settings and options, if one is near."""
         known = {dashed(old): flags_of(f"{s}.{new}")[0] for (s, old), new in RENAMED.items()}
         known |= flags_by_field(ModelConfig)
-        known |= {alias: f"--{alias}" for alias in ALIASES}
+        known |= {alias: f"--{alias}" for alias in SHORT_NAMES}
         known |= {name[2:]: name for name in self._option_string_actions if name[:2] == "--"}
         if (found := self.synonym(flag) or suggest(flag, known)) or self.model not in MODELS:
             return found
@@ -285,7 +280,7 @@ def flags_by_field(model: type[ModelConfig]) -> dict[str, str]:
 
 def flags_of(setting: str) -> list[str]:
     """The flags of a setting: its short names, then its dotted name."""
-    short = [f"--{alias}" for alias, target in ALIASES.items() if target == setting]
+    short = [f"--{alias}" for alias, target in SHORT_NAMES.items() if target == setting]
     return [*short, f"--{dashed(setting)}"]
 
 

@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hornbook.cli.common import number, print_json, table, visible
+from hornbook.cli.common import number, print_json
 from hornbook.cli.flags import SettingsParser, read_word
 from hornbook.errors import ConfigError
+from hornbook.table import table
+from hornbook.visible import visible
 
 if TYPE_CHECKING:
     from hornbook.metrics.results import RunResult

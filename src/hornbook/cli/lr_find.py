@@ -7,13 +7,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hornbook.cli.common import check_picture, print_json, table, write_picture
+from hornbook.cli.common import check_picture, print_json, write_picture
 from hornbook.cli.flags import SettingsParser
 from hornbook.config.sections import LENGTHS
 from hornbook.errors import ConfigError
+from hornbook.table import table
 
 if TYPE_CHECKING:
-    from hornbook.experiments.lr_finder import Sweep
+    from hornbook.experiments.lr_finder import LearningRateSweep
 
 
 def run(arguments: list[str]) -> int:
@@ -81,7 +82,7 @@ def run(arguments: list[str]) -> int:
     return 0
 
 
-def _advice(sweep: Sweep, low: float) -> str:
+def _advice(sweep: LearningRateSweep, low: float) -> str:
     if sweep.best is None:
         if sweep.diverged:
             return f"every learning rate diverged; sweep lower ones (--high {low:g})"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hornbook.cli.common import Parser, number, table
+from hornbook.cli.common import Parser, number
 from hornbook.errors import ConfigError
+from hornbook.table import table
 
 
 def run(arguments: list[str]) -> int:

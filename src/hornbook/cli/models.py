@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from hornbook.cli.common import Parser, table
+from hornbook.cli.common import Parser
+from hornbook.table import table
 
 
 def run(arguments: list[str]) -> int:

@@ -6,8 +6,9 @@ import inspect
 import json
 from typing import Any
 
-from hornbook.cli.common import Parser, table
+from hornbook.cli.common import Parser
 from hornbook.config import presets
+from hornbook.table import table
 
 
 def run(arguments: list[str]) -> int:

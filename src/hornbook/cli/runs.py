@@ -9,9 +9,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from hornbook.cli.common import Parser, note, number, print_json, table
+from hornbook.cli.common import Parser, note, number, print_json
 from hornbook.errors import ConfigError, counted, did_you_mean
 from hornbook.runs.listing import RunSummary, check_removable, list_runs, remove_run
+from hornbook.table import table
+from hornbook.visible import visible
 
 SORTED: dict[str, Callable[[RunSummary], Any]] = {
     "date": lambda run: run.created,
@@ -64,10 +66,10 @@ def _row(run: RunSummary) -> Sequence[str]:
         state = f"{run.steps:,} of {counted(run.total_steps, 'step')}"
         state += ", in training" if run.held else ", not finished"
     return (
-        run.name,
+        visible(run.name),
         run.model,
         f"{run.n_parameters:,}",
-        run.corpus,
+        visible(run.corpus),
         number(run.nats) if run.finished else "",
         number(run.bits_per_byte) if run.finished else "",
         f"{created:%Y-%m-%d %H:%M}",

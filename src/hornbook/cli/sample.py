@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from hornbook.cli.common import Parser, add_unknown, note, print_json, visible
+from hornbook.cli.common import Parser, add_unknown, note, print_json
 from hornbook.cli.flags import add_setting
 from hornbook.errors import counted
+from hornbook.visible import visible
 
 if TYPE_CHECKING:
     from hornbook.api import Run

@@ -7,8 +7,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from hornbook.cli.common import Parser, add_unknown, note, print_json, table, visible
+from hornbook.cli.common import Parser, add_unknown, note, print_json
 from hornbook.errors import DataError
+from hornbook.table import table
+from hornbook.visible import visible
 
 if TYPE_CHECKING:
     from hornbook.api import Run

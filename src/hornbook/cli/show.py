@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from hornbook.cli.common import Parser, note, number, print_json, table, visible, with_error
+from hornbook.cli.common import Parser, note, number, print_json, with_error
 from hornbook.errors import RunError, counted
 from hornbook.runs.commands import resume_command
+from hornbook.table import table
+from hornbook.visible import visible
 
 if TYPE_CHECKING:
     from hornbook.api import Run

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hornbook.cli.common import number, table, visible, with_error
+from hornbook.cli.common import number, with_error
 from hornbook.cli.flags import SettingsParser, show_notes
 from hornbook.config import Nested, read_settings, read_toml
 from hornbook.config.layering import override
@@ -17,6 +17,8 @@ from hornbook.errors import ConfigError
 from hornbook.files import user_path
 from hornbook.planning.repeat import is_run_config, read_run_settings
 from hornbook.runs.commands import run_command, text_to_type
+from hornbook.table import table
+from hornbook.visible import visible
 
 if TYPE_CHECKING:
     from hornbook.api import Run

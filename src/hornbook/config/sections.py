@@ -21,11 +21,11 @@ from pydantic import (
     PositiveInt,
     SerializeAsAny,
     ValidationError,
-    model_validator,
 )
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from hornbook.config.names import setting_called
 from hornbook.errors import ConfigError, did_you_mean
 
 Nested = dict[str, dict[str, Any]]  # sections of fields
@@ -38,28 +38,10 @@ Epochs = Annotated[float, Field(gt=0, le=1e6)]
 LENGTHS = ("steps", "epochs", "minutes")  # of `training`: three ways to say how long it takes
 
 
-OTHER_NAMES = {  # of fields in the notes and in other code -> here
-    "block_size": "context_length",
-    "max_iters": "steps",
-    "max_steps": "steps",
-    "train_steps": "steps",
-}
-
-
 class Settings(BaseModel):
     """A frozen section of the configuration; unknown fields are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _other_names(cls, data: Any) -> Any:
-        """Refuses a field by another name than its own, and says its own."""
-        for name in data if isinstance(data, Mapping) else ():
-            own = OTHER_NAMES.get(name)
-            if own in cls.model_fields and name not in cls.model_fields:
-                raise ValueError(f"{name}: no such field; hornbook's name for it is {own}")
-        return data
 
     @classmethod
     def parse(cls, data: Mapping[str, Any], section: str) -> Self:
@@ -86,11 +68,13 @@ class Settings(BaseModel):
     def _explain(cls, problem: ErrorDetails, section: str) -> str:
         expected = problem["msg"].removeprefix("Value error, ")
         if not problem["loc"]:  # a rule over several fields, which names them itself
-            other_name = expected.partition(":")[0] in OTHER_NAMES
-            return f"{section}.{expected}" if other_name else expected
+            return expected
         field, found = str(problem["loc"][0]), problem["input"]
         if problem["type"] == "extra_forbidden":
-            return f"{section}.{field}: no such field{did_you_mean(field, cls.model_fields)}"
+            wrong, own = f"{section}.{field}: no such field", setting_called(field)
+            if own and own.removeprefix(f"{section}.") in (own, *cls.model_fields):
+                return f"{wrong}; hornbook's name for it is {own}"
+            return f"{wrong}{did_you_mean(field, cls.model_fields)}"
         end = "."
         if problem["type"] == "literal_error" and isinstance(found, str):
             known = map(str, get_args(cls.model_fields[field].annotation))
@@ -117,7 +101,8 @@ class DataConfig(Settings):
         "without validation)",
     )
     split_seed: NonNegativeInt = Field(
-        42, description="shuffles the documents before the split (42: the lectures' split)"
+        42,
+        description="shuffles the documents before the split; the default is the lectures' split",
     )
     validation_tokens: NonNegativeInt | None = Field(
         None,
@@ -244,7 +229,7 @@ class TrainingConfig(Settings):
 
 
 class GenerationConfig(Settings):
-    """How samples of the run are drawn, unless they are asked for in another way."""
+    """How samples of the run are drawn, unless another way is requested."""
 
     sampling: Literal["keyed", "torch"] = Field(
         "keyed",

@@ -62,7 +62,9 @@ def build_dataset(part: Part, context_length: int) -> tuple[Tensor, Tensor]:
     """The notes' X and Y: each context of a part (N, T) and the token after it (N,), int64.
 
     Before its document (or stream) begins, a context repeats the id that starts it.
+    Raises ConfigError for what is no part, such as the notes' list of words.
     """
+    _check_part(part)
     last = torch.arange(part.n_targets)
     return _windows(part, context_length, last)
 
@@ -75,8 +77,10 @@ def get_batch(
     Of a stream blocks (B, T) and the same one token further on, (B, T): the notes' `get_batch`. Of
     documents contexts (B, T) and the token after each, (B,): their `Xtr[ix], Ytr[ix]`.
     generator: None for torch's global one, which `torch.manual_seed` seeds.
-    Raises ConfigError where a stream is shorter than a block.
+    Raises ConfigError where a stream is shorter than a block, or for what is no part, such as the
+    notes' "train".
     """
+    _check_part(part)
     if part.documents:
         ix = torch.randint(0, part.n_targets, (batch_size,), generator=generator)
         return _windows(part, context_length, ix)
@@ -90,6 +94,14 @@ def get_batch(
     positions = (ix[:, None] + torch.arange(context_length)).numpy()
     x, y = part.tokens[positions], part.tokens[positions + 1]
     return torch.from_numpy(x).long(), torch.from_numpy(y).long()
+
+
+def _check_part(part: object) -> None:
+    if not isinstance(part, Part):
+        raise ConfigError(
+            f"part: found a {type(part).__name__}, expected a part of a run: "
+            'hornbook.load("runs/tour").part("train"); for a list of words, paste the notes\' own lines'
+        )
 
 
 def _windows(part: Part, context_length: int, last: Tensor) -> tuple[Tensor, Tensor]:

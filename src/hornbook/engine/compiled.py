@@ -20,13 +20,11 @@ from hornbook.config import RunConfig
 from hornbook.data.batches import Batches, WindowBatches
 from hornbook.engine.loss import FunctionalLoss
 from hornbook.kernels.graph import TRACE_ERRORS, compile_trace, trace
+from hornbook.kernels.tuning import SMALL_STEP
 from hornbook.metrics.loss import batch_loss
 from hornbook.models.base import LanguageModel
 
 Form = Literal["no", "loss", "steps"]
-
-SPAN = 8  # steps in one call
-SMALL_STEP = 1e8  # operations of a step below which starting them is most of its time
 
 
 def has_compiler(device: torch.device) -> bool:

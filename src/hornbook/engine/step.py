@@ -12,11 +12,12 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from hornbook.config import RunConfig
 from hornbook.data.batches import Batches
-from hornbook.engine.compiled import SPAN, CompiledSteps, Form, compiled_loss
+from hornbook.engine.compiled import CompiledSteps, Form, compiled_loss
 from hornbook.engine.device import autocast
 from hornbook.engine.loss import l2_penalty
 from hornbook.errors import RunError
 from hornbook.kernels.install import uninstall
+from hornbook.kernels.tuning import SPAN
 from hornbook.metrics.loss import batch_loss
 from hornbook.models.base import LanguageModel
 from hornbook.optim import build_optimizer

@@ -20,7 +20,7 @@ from hornbook.errors import ConfigError, RunError
 from hornbook.files import user_path
 from hornbook.generate import make_generator, sample
 from hornbook.metrics.comparison import Difference, differences
-from hornbook.metrics.groups import grouped
+from hornbook.metrics.groups import grouped, value_words
 from hornbook.metrics.loss import summarize, token_nats
 from hornbook.metrics.results import (
     Group,
@@ -86,7 +86,7 @@ class Comparison(Tabular):
         """The settings that differ between the groups, a line for each group."""
         return [
             f"{group.name}: "
-            + ", ".join(f"{name} {value}" for name, value in group.settings.items())
+            + ", ".join(f"{name} {value_words(value)}" for name, value in group.settings.items())
             for group in self.groups
             if group.settings
         ]

@@ -29,6 +29,7 @@ from hornbook.metrics.verdict import times
 from hornbook.models.registry import MODELS
 from hornbook.planning.decide.time_budget import TooShortError
 from hornbook.planning.request import Request, read_request
+from hornbook.planning.tuning import TRAINED_A_SECOND
 from hornbook.runs.directory import StoredRun
 from hornbook.training.callbacks.base import Callback
 from hornbook.training.session import resume, train
@@ -37,7 +38,6 @@ MIXTURE = "mixture"
 UNDERTRAINED = "too little training"
 # where time is short: the goal, the simplest, then what each further one teaches
 WORTH = ("gpt", "bigram", "mlp", "gru", "wavenet", "gpt2", "lstm", "rnn", "bow")
-TOKENS_A_SECOND = 10_000  # that a small model trains on, on two cores
 SECONDS = (15.0, 60.0)  # of a share, at least and at most, that are enough
 
 
@@ -183,7 +183,7 @@ def affordable(trained: Sequence[str], minutes: float, n_bytes: int) -> list[str
     Enough is about one pass through a text of so many bytes for the shortest share (`TimeShares`).
     """
     least, most = SECONDS
-    enough = max(least, min(most, n_bytes / TOKENS_A_SECOND))
+    enough = max(least, min(most, n_bytes / TRAINED_A_SECOND))
     order = sorted(trained, key=lambda rung: WORTH.index(rung) if rung in WORTH else len(WORTH))
     n = len(order)
     while n > 1 and 60 * minutes < enough * (n - 1 + last_weight(n)):
@@ -256,10 +256,11 @@ class TimeShares:
             other = (
                 f", and another directory (--out) than {self.path}, or remove it" if there else ""
             )
-            shared = counted(len(self.weights), "trained rung")
             raise ShareTooShortError(
-                f"minutes: found {self.minutes:g} for {shared}, too few here for {rung}, whose share "
-                f"is {share:.2g}; give {math.ceil(enough * 2) / 2:g} or more{other}"
+                f"minutes: found {self.minutes:g} for {counted(len(self.weights), 'trained rung')}, "
+                f"too few here for {rung}, which has {60 * share:.0f} s of them left; give "
+                f"{math.ceil(enough * 2) / 2:g} or more"
+                f"{other}"
             ) from None
 
     def request(self, rung: str, request: Request) -> Request:

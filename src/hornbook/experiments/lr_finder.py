@@ -30,7 +30,7 @@ TAIL = 5  # the loss of a confirmation is the mean over its last fifth
 
 
 @dataclass(frozen=True, repr=False)
-class Sweep(Tabular):
+class LearningRateSweep(Tabular):
     """Learning rates and losses of the sweep, inf once it diverged; what its curve suggests.
 
     suggested: None where the sweep diverged too soon for a curve.
@@ -85,7 +85,7 @@ class Sweep(Tabular):
 
 def find_learning_rate(
     plan: Plan, *, low: float = 1e-3, high: float = 1.0, steps: int = 300
-) -> Sweep:
+) -> LearningRateSweep:
     """Sweeps the learning rate of a plan from low to high and confirms around the suggestion.
 
     Raises ConfigError for a model that is not trained by gradients, and for bounds or steps that are
@@ -111,7 +111,9 @@ def find_learning_rate(
     ]
     optim = plan.config.optim
     muon = optim.muon_learning_rate / optim.learning_rate if optim.name == "muon" else None
-    return Sweep(tuple(rates.tolist()), tuple(losses), suggested, tuple(confirmed), muon)
+    return LearningRateSweep(
+        tuple(rates.tolist()), tuple(losses), suggested, tuple(confirmed), muon
+    )
 
 
 def suggest(rates: np.ndarray[Any, Any], losses: list[float]) -> float | None:

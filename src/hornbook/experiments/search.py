@@ -36,7 +36,8 @@ class Range:
             ends = [math.nan]
         if not all(math.isfinite(end) for end in ends) or not ends[0] < ends[-1]:
             raise ConfigError(
-                f"{setting}: found {text!r}, expected a range of numbers as in 1e-4..1e-2"
+                f"{setting}: found {text!r}, expected a range of numbers, the lower one first, as in "
+                "1e-4..1e-2"
             )
         return cls(*ends)
 

@@ -2,7 +2,7 @@
 
 A sweep is a directory of runs, `SETTING/seed-N` for each setting and seed, with `sweep.json` beside
 them; where no setting is varied it is `seed-N`. What is there already is not done again: finished runs
-are kept, an interrupted one is resumed, and more values, seeds or trials may be asked for later.
+are kept, an interrupted one is resumed, and more values, seeds or trials may be requested later.
 """
 
 from __future__ import annotations
@@ -11,17 +11,16 @@ import itertools
 import json
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from hornbook.config import DataConfig, Nested, TrainingConfig, merge, presets
+from hornbook.config import DataConfig, Nested, TrainingConfig, merge
 from hornbook.config.layering import split_name
-from hornbook.config.presets import DEFAULT_MODEL
 from hornbook.data.corpora import load_corpus
 from hornbook.data.corpus import Corpus
-from hornbook.errors import ConfigError, RunError
+from hornbook.errors import ConfigError, RunError, counted
 from hornbook.experiments.comparison import NO_SETTINGS, Comparison, find_runs
 from hornbook.experiments.comparison import compare as compare_runs
 from hornbook.experiments.search import Point, Range, Search, Space
@@ -43,7 +42,7 @@ SAME = {  # what has to stay the same in a sweep that continues
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Swept(Comparison):
     """A sweep whose runs are trained and compared.
 
@@ -93,17 +92,16 @@ def sweep(
     if trials is not None:
         if trials < 1 or not space:
             raise ConfigError(
-                f"trials: found {trials} over {len(space)} settings, expected one trial or more and "
-                "settings to vary"
+                f"trials: found {trials} over {counted(len(space), 'setting')}, expected one trial "
+                "or more and settings to vary"
             )
         search = Search(space)
-    base = (
-        presets.named(request.preset) if isinstance(request.preset, str) else request.preset or {}
+    corpus = load_corpus(
+        DataConfig.parse(merge(request.base, request.settings).get("data", {}), "data")
     )
-    corpus = load_corpus(DataConfig.parse(merge(base, request.settings).get("data", {}), "data"))
     points = [] if search else combinations(space)
-    counted = [check_point(request, base, point, corpus) for point in points]
-    path = out or Path("runs") / default_name(request, base, corpus, space)
+    fitted = [check_point(request, point, corpus) for point in points]
+    path = out or Path("runs") / default_name(request, corpus, space)
     facts = {
         "sweep": 1,
         "corpus": corpus.source,
@@ -118,8 +116,8 @@ def sweep(
         runs_to_train = [  # each setting once, then again: when interrupted they are comparable
             (point, seed)
             for i, seed in enumerate(seeds)
-            for point, fitted in zip(points, counted, strict=True)
-            if i == 0 or not fitted  # no seed decides counts
+            for point, counts in zip(points, fitted, strict=True)
+            if i == 0 or not counts  # no seed decides counts
         ]
         for point, seed in runs_to_train:
             trainer.finish(point, seed, len(runs_to_train))
@@ -150,12 +148,19 @@ class _Trainer:
         self.request, self.path, self.seeds = request, path, seeds
         self.callbacks, self.on_message = callbacks, on_message
         self.failed: list[str] = []
+        self.precision: str | None = None  # of the first that is trained: the others have the same
         self.n = 0
         self.facts = _claim(path, facts)
 
     def finish(self, point: Point, seed: int, total: int) -> StoredRun | None:
         """The finished run of a setting and a seed; None where it cannot be trained, which is kept
         in `failed`."""
+        run = self._finished(point, seed, total)
+        if run is not None and not MODELS[run.config.model.name].model.fitted:
+            self.precision = self.precision or str(run.facts["hardware"]["precision"])
+        return run
+
+    def _finished(self, point: Point, seed: int, total: int) -> StoredRun | None:
         self.n += 1
         out = self.path / setting_words(point) / f"seed-{seed}"
         what = f"run {self.n} of {total}: {out.relative_to(self.path)}"
@@ -169,7 +174,7 @@ class _Trainer:
                 return resume(out, callbacks=self.callbacks)
             self.on_message(what)
             settings = merge(self.request.settings, nested(point), {"training": {"seed": seed}})
-            request = replace(self.request, settings=settings, began=None)
+            request = replace(self.request, settings=settings, began=None, precision=self.precision)
             return train(request, out=out, callbacks=self.callbacks)
         except RunError as error:  # diverged, or another process trains it: the others go on
             self.failed.append(str(error))
@@ -220,10 +225,15 @@ def read_space(request: Request, over: Mapping[str, Any], *, searched: bool) -> 
             if not searched:
                 raise ConfigError(
                     f"{setting}: found the range {values!r}; give the number of trials of a search "
-                    "(trials), or list the values to try"
+                    "(--trials), or list the values to try"
                 )
             space[setting] = Range.parse(setting, values)
             continue
+        if isinstance(values, Mapping) or not isinstance(values, Iterable):
+            raise ConfigError(
+                f"{setting}: found {values!r} ({type(values).__name__}), expected several values; put "
+                "them into a list"
+            )
         listed = list(dict.fromkeys(values))
         if not listed:
             raise ConfigError(f"{setting}: found no value, expected one or more")
@@ -259,26 +269,22 @@ def nested(point: Point) -> Nested:
     return sections
 
 
-def check_point(request: Request, base: Nested, point: Point, corpus: Corpus) -> bool:
+def check_point(request: Request, point: Point, corpus: Corpus) -> bool:
     """Whether the model of a point is counted, not trained.
 
     Raises ConfigError for a wrong field or value, before the first run of a sweep.
     """
-    requested = merge(request.settings, nested(point))
-    model = requested.get("model", {}).get("name") or base.get("model", {}).get(
-        "name", DEFAULT_MODEL
-    )
-    default = base or presets.default(model, documents=corpus.kind == "documents")
-    config = parse_run_config(merge({"model": {"name": model}}, default, requested))
+    request = replace(request, settings=merge(request.settings, nested(point)))
+    defaults = request.defaults(documents=corpus.kind == "documents")
+    config = parse_run_config(merge({"model": {"name": request.model}}, defaults, request.settings))
     return MODELS[config.model.name].model.fitted
 
 
-def default_name(request: Request, base: Nested, corpus: Corpus, space: Space) -> str:
+def default_name(request: Request, corpus: Corpus, space: Space) -> str:
     """The directory of a sweep under runs/: the same for the same command, which continues it."""
-    model = request.requested("model", "name") or base.get("model", {}).get("name", DEFAULT_MODEL)
     if not space:
-        return f"{corpus.name}-{model}-seeds"
-    return f"sweep-{corpus.name}" + ("" if NAME in space else f"-{model}")
+        return f"{corpus.name}-{request.model}-seeds"
+    return f"sweep-{corpus.name}" + ("" if NAME in space else f"-{request.model}")
 
 
 def _claim(path: Path, facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from hornbook.figures.data import (
     PROBED,
     DoesNotApplyError,
     figure_data,
+    is_untrained,
     layer_names,
     module_outputs,
     probe_records,
@@ -43,7 +44,7 @@ def activations(run: StoredRun) -> Figure:
     names = layer_names(run, probe.activations)
     start = data.first_probe.activations if data.first_probe is not None else None
     return flow(
-        probe.activations, probe.gradients, first=False, on=on, names=names, start=start,
+        probe.activations, probe.gradients, first=is_untrained(run), on=on, names=names, start=start,
         setting=first_weights(run.config.model),
     )  # fmt: skip
 
@@ -167,7 +168,7 @@ def idle_units(run: StoredRun) -> Figure:
         f"Red columns are dead: they are so on all {PROBED:,} examples, not only on those drawn."
     )
     figure.finding = judge_activations(
-        units, first=False, names=layers, setting=first_weights(run.config.model),
+        units, first=is_untrained(run), names=layers, setting=first_weights(run.config.model),
         start=data.first_probe.activations if data.first_probe is not None else None,
     )  # fmt: skip
     return figure

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogFormatter
 
 from hornbook.figures import style
 from hornbook.figures.style import Figure, panels, styled
@@ -59,7 +58,7 @@ def comparison(
     times.set(xscale="log", xlabel="training time (s, log)", ylabel=f"loss ({unit})",
               title="What a lower loss costs")  # fmt: skip
     style.plain_digits(times.xaxis)
-    times.xaxis.set_minor_formatter(LogFormatter())  # in plain digits, where a decade is not full
+    style.plain_minor_digits(times.xaxis)
     return figure
 
 
@@ -157,8 +156,10 @@ def _times(axes: Axes, rows: Sequence[RunResult]) -> None:
                   color=style.VERMILION if r.fitted else style.BLUE)  # fmt: skip
         axes.annotate(style.shortened(r.name, LONG), (column, height), xytext=(3, 0),
                       textcoords="offset points", va="center", fontsize=8)  # fmt: skip
-    axes.plot([], [], "^", ms=6, color=style.VERMILION, label="counted")
-    axes.plot([], [], "o", ms=6, color=style.BLUE, label="trained")
+    if any(r.fitted for r in rows):
+        axes.plot([], [], "^", ms=6, color=style.VERMILION, label="counted")
+    if not all(r.fitted for r in rows):
+        axes.plot([], [], "o", ms=6, color=style.BLUE, label="trained")
     style.legend_below(axes)
     axes.set_xlim(first, column * (last / first) ** 0.2)
     axes.set_ylim(low, high)

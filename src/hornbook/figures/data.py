@@ -27,6 +27,7 @@ from hornbook.metrics.probes import Probe
 from hornbook.metrics.text_index import TextIndex
 from hornbook.models.base import LanguageModel
 from hornbook.models.registry import build_model
+from hornbook.planning.decide.batches import examples, row_length
 from hornbook.runs.directory import StoredRun
 from hornbook.runs.probes import read_probes
 
@@ -167,16 +168,27 @@ def require_trained(run: StoredRun) -> None:
         )
 
 
+def is_untrained(run: StoredRun) -> bool:
+    """Whether no step was made, so that its weights are the first."""
+    log = run.log
+    return bool(log) and log[-1]["step"] == 0
+
+
 def training_batch(run: StoredRun, tokens: int) -> tuple[Tensor, Tensor]:
     """ids and targets of about so many predictions, in batches as the model was trained on."""
-    model, part = run.model, figure_data(run).part
-    requested = run.config.training.examples
-    examples = model.examples if requested == "auto" else requested
-    length, rows = model.context_length, tokens
-    if examples == "sequences":
-        length = min(max(64, 4 * length) if model.sliding else length, part.n_targets)
+    model, part, training = run.model, figure_data(run).part, run.config.training
+    form, rows = examples(training.examples, model.examples).value, tokens
+    length = row_length(
+        training.row_length,
+        sliding=model.sliding,
+        examples=form,
+        context=model.context_length,
+        n_train=run.facts["split"]["train"],
+    ).value
+    if form == "sequences":
+        length = min(length, part.n_targets)
         rows = max(1, tokens // length)
-    return build_batches(part, examples, length, Draw(batch_size=rows, seed=0)).batch(0)
+    return build_batches(part, form, length, Draw(batch_size=rows, seed=0)).batch(0)
 
 
 def probe_records(run: StoredRun, kind: str) -> list[dict[str, Any]]:

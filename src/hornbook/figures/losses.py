@@ -131,6 +131,8 @@ def curves(groups: Sequence[Group]) -> Figure:
                 log = [r for r in run.log if _finite(r.get("val_loss"))]
                 bits = 1.0 if same else bits_per_nat(m.result)
                 uniform = max(uniform, bits * math.log(run.facts["vocab_size"]))
+                if x_name == "seconds":  # a logarithm has no 0, the time of the untrained weights
+                    log = [r for r in log if r["seconds"] > 0]
                 x, y = [r[x_name] for r in log], [bits * r["val_loss"] for r in log]
                 if group.result.fitted and _finite(m.result.validation):
                     loss = bits * m.result.validation
@@ -145,6 +147,7 @@ def curves(groups: Sequence[Group]) -> Figure:
     style.whole_numbers(panes[0])
     panes[1].set(xscale="log", xlabel="training time (s, log)")
     style.plain_digits(panes[1].xaxis)
+    style.plain_minor_digits(panes[1].xaxis)
     panes[0].set_title("Loss curves")
     style.legend_below(panes[1])
     return figure

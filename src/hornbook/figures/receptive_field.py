@@ -9,7 +9,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hornbook.errors import counted
 from hornbook.figures import style
 from hornbook.figures.data import (
     DoesNotApplyError,
@@ -124,10 +123,10 @@ def receptive_field(run: StoredRun) -> Figure:
     style.whole_numbers(bottom)
     farthest = int(back[changed].max()) + 1 if changed.any() else 0
     strong = int(back[change > 0.05 * change.max()].max()) + 1 if changed.any() else 0
-    words = (
-        f"the prediction depends on the last {counted(farthest, 'token')} tried (by more than "
-        f"{ROUNDING:.0e}); beyond {strong} by less than a twentieth of the strongest"
-    )
+    tokens = "token" if farthest == 1 else f"{farthest} tokens"
+    words = f"the prediction depends on the last {tokens} tried (by more than {ROUNDING:.0e})"
+    if strong < farthest:
+        words += f"; beyond {strong} by less than a twentieth of the strongest"
     if layers:
         fields = (np.flatnonzero(found > ROUNDING).max(initial=-1) + 1 for found in layers.values())
         words += f"; layers depend on {', '.join(map(str, fields))}"

@@ -29,6 +29,7 @@ from matplotlib.font_manager import FontProperties, findfont, fontManager, get_f
 from matplotlib.path import Path
 from matplotlib.text import Text
 from matplotlib.textpath import TextPath, text_to_path
+from matplotlib.ticker import LogFormatter
 from matplotlib.transforms import IdentityTransform, ScaledTranslation
 
 from hornbook.metrics.finding import Finding
@@ -300,6 +301,18 @@ def plain_digits(axis: Axis, digits: str = "g") -> None:
     """Major ticks of a logarithmic axis in plain digits, the others without a label."""
     axis.set_major_formatter(lambda value, _: f"{value:{digits}}")
     axis.set_minor_formatter(lambda value, _: "")
+
+
+class _PlainLogFormatter(LogFormatter):
+    """Labels where matplotlib would put them, without exponents."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return f"{x:g}" if super().__call__(x, pos) else ""
+
+
+def plain_minor_digits(axis: Axis) -> None:
+    """Minor ticks of a logarithmic axis in plain digits, where no full decade is shown."""
+    axis.set_minor_formatter(_PlainLogFormatter())
 
 
 def whole_numbers(axes: Axes) -> None:

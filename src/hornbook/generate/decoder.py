@@ -119,14 +119,19 @@ def stream(
 ) -> Iterator[str]:
     """The first of `sample`'s samples piece by piece, without the prompt.
 
-    A piece never splits a character nor contains part of a stop string.
+    A piece never splits a character nor contains part of a stop string. Wrong arguments are refused
+    by the call, not when the first piece is asked for.
     """
     _check(1, max_tokens, stop)
     draw = _draw(sampling or Sampling(), _generator(seed, generator))
     start = prompt_ids(tokenizer, prompt, unknown)
-    text = TextStream(tokenizer, stop)
     first = torch.zeros(1, dtype=torch.int64, device=model.device)
-    for _, token in generate_ids(model, start, first, max_tokens, draw, window):
+    tokens = generate_ids(model, start, first, max_tokens, draw, window)
+    return _pieces(tokens, TextStream(tokenizer, stop))
+
+
+def _pieces(tokens: TokenRows, text: TextStream) -> Iterator[str]:
+    for _, token in tokens:
         if piece := text.push(int(token)):
             yield piece
         if text.stopped:

@@ -14,6 +14,8 @@ WIDE_ROW = 1024  # inputs of a linear layer from which x W^T is faster than W x
 PIECES_PAY = 0.9  # of the time: noise is not to choose between two graphs that round differently
 PIECES_TRIES = 9
 MAX_SCRIPTS = 48  # traced graphs in a process: torch keeps each, some 10 MB, until it ends
+SPAN = 8  # compiled steps in one call
+SMALL_STEP = 1e8  # operations of a step below which starting them is most of its time
 INDUCTOR_OPTIONS = {  # of torch's compiler for compiled steps
     "cpp_wrapper": True,  # no Python between the loops
     "pattern_matcher": False,  # fusing a product with an addition takes twice as long

@@ -59,10 +59,26 @@ def setting_words(settings: Mapping[str, Any]) -> str:
     """
     words = []
     for name, value in settings.items():
-        field = "model" if name == NAME else name.partition(".")[2]
-        word = str(value).lower() if isinstance(value, bool) else str(value)
+        field = "model" if name == NAME else short_name(name)
+        word = str(value).lower() if isinstance(value, bool) else value_words(value)
         words.append(f"{field}={NOT_IN_A_NAME.sub('_', word)}")
     return ",".join(words)
+
+
+def short_name(name: str) -> str:
+    """The name of a setting without its section, where it has one."""
+    return name.partition(".")[2] or name
+
+
+def value_words(value: Any) -> str:
+    """The value of a setting in a few words: of a mixture's components, their names.
+
+    >>> value_words([{"name": "mlp", "n_layer": 1}, {"name": "ngram", "order": 5}])
+    'mlp + ngram'
+    """
+    if isinstance(value, Mapping):
+        return str(value.get("name", dict(value)))
+    return " + ".join(map(value_words, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _names(

@@ -25,15 +25,19 @@ def progress_to_reach(points: Sequence[Point], target: float) -> float | None:
     """The training after which the curve is down at `target`, by the power law that fits it best.
 
     Infinite where it levels off above, or would take more than MOST times the training that was done;
-    None where there are too few points to tell, or the target is further down than what was seen of
-    the curve.
+    None where there are too few points to tell, where a straight line downwards fits as well (as in the
+    warm-up: the curve has not bent yet, so where it levels off is not known), or where the target is
+    further down than what was seen of the curve.
     """
     last = max((x for x, _ in points), default=0.0)
     kept = [(x, loss) for x, loss in points if x >= FROM * last > 0 and math.isfinite(loss)]
     if len(kept) < FEWEST:
         return None
     x, losses = np.array(kept).T
-    _, floor, height, exponent = min(_fit(x / last, losses, each) for each in EXPONENTS)
+    error, floor, height, exponent = min(_fit(x / last, losses, each) for each in EXPONENTS)
+    slope, start = np.polyfit(x / last, losses, 1)
+    if slope < 0 and float(np.mean((start + slope * x / last - losses) ** 2)) < error:
+        return None
     if height <= 0 or target <= floor:
         return math.inf
     if losses[-1] - target > losses[0] - losses[-1]:

@@ -7,6 +7,7 @@ import io
 from collections.abc import Callable, Sequence
 from typing import Literal, get_args
 
+from hornbook.metrics.groups import short_name, value_words
 from hornbook.metrics.results import Group, format_loss, rank
 
 Format = Literal["csv", "markdown", "latex"]
@@ -33,7 +34,7 @@ def group_rows(groups: Sequence[Group]) -> Rows:
     header = [
         "setting",
         "seeds",
-        *(name.partition(".")[2] for name in names),
+        *(short_name(name) for name in names),
         "parameters",
         "seconds",
     ]
@@ -46,7 +47,7 @@ def group_rows(groups: Sequence[Group]) -> Rows:
             [
                 group.name,
                 " ".join(map(str, group.seeds)) or "-",
-                *(str(group.settings.get(name, "-")) for name in names),
+                *(value_words(group.settings.get(name, "-")) for name in names),
                 f"{r.parameters:,}",
                 f"{r.seconds:.1f}",
                 f"{r.tokens:,}",

@@ -27,6 +27,7 @@ FIRST_LOSS = 1.25  # times ln V from which the first weights are at fault
 class Word(StrEnum):
     """What a verdict comes down to."""
 
+    UNTRAINED = "not trained"
     UNJUDGED = "not judged"
     INFINITE = "impossible tokens"
     MEMORIZING = "memorizing"
@@ -122,6 +123,11 @@ class Evidence:
     may_go_on: bool = True
 
     @property
+    def untrained(self) -> bool:
+        """Whether no step was made."""
+        return not self.fitted and self.steps == 0
+
+    @property
     def barely_read(self) -> bool:
         """Whether the model saw too little of its text to be judged by it."""
         return not self.fitted and self.passes is not None and self.passes < BARELY
@@ -173,8 +179,10 @@ def _word(found: Evidence) -> Word:
     counts, novelty = found.counts, found.novelty
     if not math.isfinite(found.loss):
         return Word.INFINITE
+    if found.untrained:
+        return Word.UNTRAINED
     if not found.held_out:
-        return Word.UNJUDGED
+        return Word.NOTHING if found.loss >= found.uniform else Word.UNJUDGED
     if novelty is not None and novelty.memorizing:
         return Word.MEMORIZING
     if found.loss >= found.uniform:
@@ -203,6 +211,8 @@ def _clauses(found: Evidence, word: Word) -> list[str]:
     loss = f"its loss is {found.loss:.4f} nats per token"
     if word is Word.INFINITE:
         return ["it gives some of the validation text no probability"]
+    if word is Word.UNTRAINED:
+        return [f"no step was made; {loss}, and guessing has {found.uniform:.4f}"]
     if word is Word.UNJUDGED:
         return ["nothing is held out, so copying cannot be told from learning", novelty]
     if word is Word.NOTHING:
@@ -304,6 +314,8 @@ def _rounded(minutes: float) -> float:
 def _advice(found: Evidence, word: Word, minutes: float | None) -> list[str]:
     counts, mixture = found.counts, found.mixture
     lines = [_start(found)]
+    if word is Word.UNTRAINED:
+        return [*lines, "train it with --resume and --steps"]
     if found.fitted and word in (Word.MEMORIZING, Word.COPYING):
         lines.append("counts copy what they have seen; a lower order copies less")
     elif word in (Word.MEMORIZING, Word.COPYING):
@@ -339,10 +351,14 @@ def _advice(found: Evidence, word: Word, minutes: float | None) -> list[str]:
 def _try(found: Evidence, word: Word, minutes: float) -> str:
     """The minutes to try, and why."""
     seconds = 60 * found.minutes
-    after = f"after {seconds:.0f} s" if seconds < 100 else f"after {found.minutes:.0f} minutes"
-    if seconds < 1:
-        after = "after less than a second"
+    digits = ".1f" if seconds < 10 else ".0f"
+    after = f"after {seconds:{digits}} s" if seconds < 100 else f"after {found.minutes:.0f} minutes"
     if found.counts is not None and found.counts.better:
+        if found.minutes_to_counts is None:  # not known: the minutes are those of one pass
+            return (
+                f"counts are better here {after}; try --minutes {minutes:g} to read the text once: the "
+                "curve of its losses is too short to say how long the model needs"
+            )
         return f"counts are better here {after}; try --minutes {minutes:g} (by the curve of its losses)"
     if word is Word.BARELY_READ:
         return f"this was too little to read the text; try --minutes {minutes:g}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hornbook.config import OptimConfig
 
@@ -41,6 +41,22 @@ class Segment(NamedTuple):
     step: int
     position: float
     total_steps: int
+
+
+def read_segments(data: Any) -> tuple[Segment, ...]:
+    """Segments from plain data. Raises ValueError unless they are in order, the first from step 0."""
+    try:
+        segments = tuple(Segment(int(step), float(at), int(total)) for step, at, total in data)
+    except (TypeError, ValueError, OverflowError):
+        segments = ()
+    begins = [segment.step for segment in segments]
+    in_order = begins[:1] == [0] and begins == sorted(set(begins))
+    if not in_order or any(s.total_steps < s.step or s.position < 0 for s in segments):
+        raise ValueError(
+            f"found {data!r}, expected (step, position, total steps) of each segment, the first from "
+            "step 0"
+        )
+    return segments
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 
 from hornbook.data.reading import READING
-from hornbook.engine.compiled import SPAN
 from hornbook.engine.device import describe_device
 from hornbook.errors import counted
+from hornbook.kernels.tuning import SPAN
 from hornbook.planning.decision import REQUESTED
 from hornbook.planning.plan import Plan
 from hornbook.version import __version__

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from hornbook.arguments import mapping, path, plain, text
-from hornbook.config import Nested, read_settings
+from hornbook.config import Nested, presets, read_settings
 from hornbook.errors import ConfigError, counted
-from hornbook.optim.schedules import Segment
+from hornbook.optim.schedules import Segment, read_segments
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +22,7 @@ class Request:
     began: time.monotonic() at which a time budget begins; None: now.
     reserve: how many times the seconds of the report a time budget leaves at its end.
     segments: the schedule of a timed run, to repeat it.
+    precision: of the runs that this one is to be compared with, taken instead of a measurement.
     """
 
     preset: str | Nested | None = None
@@ -30,6 +31,22 @@ class Request:
     reserve: float = 1.0
     segments: tuple[Segment, ...] = ()
     messages: tuple[str, ...] = ()
+    precision: str | None = None
+
+    @property
+    def base(self) -> Nested:
+        """The sections of the preset; none where none is requested. Raises ConfigError."""
+        return presets.named(self.preset) if isinstance(self.preset, str) else self.preset or {}
+
+    @property
+    def model(self) -> str:
+        """The model: the requested one, else the preset's, else the default."""
+        name = self.requested("model", "name") or self.base.get("model", {}).get("name")
+        return str(name or presets.DEFAULT_MODEL)
+
+    def defaults(self, *, documents: bool) -> Nested:
+        """The preset, else what the model has by default for documents, or for a stream."""
+        return self.base or presets.default(self.model, documents=documents)
 
     def requested(self, section: str, name: str) -> Any:
         """The requested value of a setting; None where it is not requested."""
@@ -64,31 +81,17 @@ def read_request(
                 raise ConfigError(
                     f"{argument}: found {value!r}, but {setting} is {given!r}; give one of them"
                 )
-    segments = read_segments(sections.get("optim", {}).pop("paces", None) or ())
-    if segments:
+    segments: tuple[Segment, ...] = ()
+    if paces := sections.get("optim", {}).pop("paces", None):
+        try:
+            segments = read_segments(paces)
+        except ValueError as error:
+            raise ConfigError(f"optim.paces: {error}") from None
         steps = segments[-1].total_steps
         sections.setdefault("training", {})["steps"] = steps
-        messages.append(
-            f"optim.paces: repeats the schedule of a timed run, {counted(steps, 'step')}"
-        )
+        messages.append(f"repeats the schedule of a timed run, {counted(steps, 'step')}")
     if preset is not None and not isinstance(preset, str):
         preset = dict(mapping(preset, "preset"))
     return Request(
         preset=preset, settings=sections, began=began, segments=segments, messages=tuple(messages)
     )  # fmt: skip
-
-
-def read_segments(paces: Any) -> tuple[Segment, ...]:
-    """The segments of a schedule from plain data. Raises ConfigError."""
-    try:
-        segments = tuple(Segment(int(a), float(b), int(c)) for a, b, c in paces)
-    except (TypeError, ValueError):
-        segments = (Segment(-1, 0.0, 0),)
-    begins = [segment.step for segment in segments]
-    in_order = begins[:1] in ([], [0]) and begins == sorted(set(begins))
-    if not in_order or any(s.total_steps <= s.step or s.position < 0 for s in segments):
-        raise ConfigError(
-            f"optim.paces: found {paces!r}, expected (step, position, total steps) of each segment, "
-            "the first from step 0"
-        )
-    return segments

@@ -22,8 +22,7 @@ from hornbook.models.registry import MODELS, build_on_meta
 from hornbook.optim.schedules import Schedule
 from hornbook.planning.bench import Bench
 from hornbook.planning.counts import counts_memory
-from hornbook.planning.decide import batches as of_text
-from hornbook.planning.decide import execution, memory
+from hornbook.planning.decide import batches, execution, memory
 from hornbook.planning.decide.size import Size
 from hornbook.planning.decide.time_budget import TimeBudget
 from hornbook.planning.decide.vocabulary import bytes_offer, vocabulary_cost
@@ -44,7 +43,7 @@ class Resolution:
     bench: made by `decide_execution`.
     """
 
-    batch: Decision[of_text.BatchSize]
+    batch: Decision[batches.BatchSize]
     bench: Bench
 
     def __init__(
@@ -65,12 +64,10 @@ class Resolution:
         available = memory.available_bytes(self.device)
         memory.check_weights_fit(model, config, available, bytes_offer(tokenizer))
         self.decisions["row_length"] = self.shape.row
-        self.decisions["examples"] = of_text.examples(
-            self.draft["training.examples"], self.shape.examples
-        )
+        self.decisions["examples"] = self.shape.form
         windows, context = self.shape.examples == "windows", self.shape.context_length
         self.least_rows = 2 if windows else 1  # of one window BatchNorm has no variance
-        batch = of_text.batch_in_context(
+        batch = batches.batch_in_context(
             config.training.batch_size, preset_context or context, context, least=self.least_rows
         )
         self.batch = self.draft.propose("training.batch_size", batch)
@@ -85,10 +82,10 @@ class Resolution:
             return None
         context: int = self.draft[name]
         if self.draft.is_requested(name):
-            of_text.check_context(
+            batches.check_context(
                 context, documents=part.documents, n_validation=held_out.n_targets
             )
-        decision = of_text.context_length(
+        decision = batches.context_length(
             context,
             documents=part.documents,
             longest=max(part.longest, held_out.longest),
@@ -111,8 +108,7 @@ class Resolution:
     @property
     def max_steps(self) -> int | None:
         """Steps after which a small text begins to be memorized; None where it is not small."""
-        shape = self.shape
-        return of_text.max_steps(shape.n_parameters, shape.n_train, self.tokens_per_step)
+        return self.shape.max_steps(self.draft["training.batch_size"])
 
     def decide_execution(self) -> None:
         """Threads and precision, by trial steps where nothing else decides."""
@@ -134,6 +130,7 @@ class Resolution:
             draft["training.precision"],
             fixed=self._fixed(),
             has_bf16=has_bf16(self.device),
+            known=self.request.precision,
             measure=bench.bf16_ratio,
         )
         bench.plan = self._plan()
@@ -142,6 +139,8 @@ class Resolution:
         """Why nothing is to depend on a measurement; empty where it may."""
         if self.draft["training.reference"]:
             return "reference kernels"
+        if self.planned_steps().value == 0:
+            return "no step is made"
         return "deterministic" if self.draft["training.deterministic"] else ""
 
     def planned_steps(self) -> Decision[int]:
@@ -149,7 +148,7 @@ class Resolution:
         epochs = self.draft["training.epochs"]
         if epochs is None:
             return Decision(self.draft["training.steps"], "the preset's")
-        return of_text.steps_of_epochs(epochs, self.shape.n_train, self.tokens_per_step)
+        return batches.steps_of_epochs(epochs, self.shape.n_train, self.tokens_per_step)
 
     def decide_steps(self, steps: Decision[int], *, in_time: bool = False) -> None:
         """Steps and batch size, and what follows from them: warm-up, dropout, learning rates.
@@ -163,7 +162,7 @@ class Resolution:
         epochs = None
         if self.size is not None:
             epochs = steps.value * self.tokens_per_step / self.shape.n_train
-        fitted, batch = of_text.steps_and_batch(
+        fitted, batch = batches.steps_and_batch(
             steps,
             self.batch,
             None if fixed else self.max_steps,
@@ -176,9 +175,9 @@ class Resolution:
         n_steps = draft.decide("training.steps", fitted)
         draft.decide("training.batch_size", batch)
         planned = None if in_time else draft.preset.training.steps
-        draft.decide("optim.warmup", of_text.warmup(draft["optim.warmup"], planned, n_steps))
+        draft.decide("optim.warmup", batches.warmup(draft["optim.warmup"], planned, n_steps))
         if draft.has("model.dropout"):
-            decision = of_text.dropout(
+            decision = batches.dropout(
                 draft["model.dropout"], small_text=small_text and not named, epochs=epochs
             )
             draft.decide("model.dropout", decision)

@@ -10,7 +10,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from hornbook.config import DataConfig, Nested, TokenizerConfig, TrainingConfig, merge, presets
+from hornbook.config import DataConfig, TokenizerConfig, TrainingConfig, merge
 from hornbook.config.presets import DEFAULT_MODEL
 from hornbook.config.sections import LENGTHS
 from hornbook.data.training_data import load_training_data
@@ -26,21 +26,22 @@ from hornbook.planning.timed import plan_in_time, resolution_of_size
 
 def resolve(request: Request) -> Plan:
     """The plan of a request. Raises ConfigError or DataError, before anything is written."""
-    name, preset = _model_and_preset(request)
+    _check_model(request)
     budget = _time_budget(request)
-    merged = merge({"data": {}, "tokenizer": {}}, preset, request.settings)
+    merged = merge({"data": {}, "tokenizer": {}}, request.base, request.settings)
     data_config = DataConfig.parse(merged["data"], "data")
     tokenizer = TokenizerConfig.parse(merged["tokenizer"], "tokenizer").kind
     data, corpus = load_training_data(data_config, tokenizer), data_config.corpus
     if data.corpus.source != data.corpus.name:  # a file: its path is valid from anywhere
         corpus = str(Path(corpus).expanduser().resolve())
-    settings = merge(request.settings, {"data": {"corpus": corpus}, "model": {"name": name}})
+    settings = merge(
+        request.settings, {"data": {"corpus": corpus}, "model": {"name": request.model}}
+    )
     request = replace(request, settings=settings)
-    free = request.preset is None and name == DEFAULT_MODEL
+    free = request.preset is None and request.model == DEFAULT_MODEL
     if budget is not None and free and not settings["model"].keys() & SIZE_FIELDS:
         return plan_in_time(budget, *resolution_of_size(request, data, budget))
-    base = preset or presets.default(name, documents=data.documents)
-    resolution = Resolution(base, request, data)
+    resolution = Resolution(request.defaults(documents=data.documents), request, data)
     if resolution.shape.fitted:
         return resolution.plan_of_counts()
     resolution.decide_execution()
@@ -50,22 +51,18 @@ def resolve(request: Request) -> Plan:
     return resolution.plan()
 
 
-def _model_and_preset(request: Request) -> tuple[str, Nested]:
-    """The name of the model, and the preset that was requested; an empty one where none was."""
-    preset = request.preset
-    base = presets.named(preset) if isinstance(preset, str) else preset or {}
-    requested = request.requested("model", "name")
-    name = str(requested or base.get("model", {}).get("name") or DEFAULT_MODEL)
-    model_config({"name": name})  # an unknown name is refused before anything is read
+def _check_model(request: Request) -> None:
+    """Raises ConfigError where there is no such model, or it is not that of the preset."""
+    name, base = request.model, request.base
+    model_config({"name": name})  # before anything is read
     if not MODELS[name].trained:
         raise ConfigError(f"model: {name} is not trained; make one of runs with `hornbook mix`")
     if base and base["model"]["name"] != name:
-        what = f"preset {preset!r}" if isinstance(preset, str) else "this rung"
+        what = f"preset {request.preset!r}" if isinstance(request.preset, str) else "this rung"
         raise ConfigError(
             f"model: found {name!r}, but {what} is of {base['model']['name']!r}; "
             "leave one of the two out"
         )
-    return name, base
 
 
 def _time_budget(request: Request) -> TimeBudget | None:

@@ -36,18 +36,19 @@ def plan_of_run(
     decisions: dict[str, Decision[Any]] = {
         name: Decision(value, "as before") for name, value in hardware.items()
     }
+    shape = Shape.of(model, data, config.training)
     plan = Plan(
         config=config,
         data=data,
         device=find_device(config.training.device),
-        shape=Shape.of(model, data, config.training),
+        shape=shape,
         schedule=schedule,
+        max_steps=None if shape.fitted else shape.max_steps(config.training.batch_size),
         decisions=MappingProxyType(decisions),
         notes=notes,
         **hardware,
     )
-    fitted = plan.shape.fitted
-    memory, decision = counts_memory(plan) if fitted else Bench(plan).estimate_memory()
+    memory, decision = counts_memory(plan) if shape.fitted else Bench(plan).estimate_memory()
     return replace(
         plan, memory=memory, decisions=MappingProxyType({**decisions, "memory": decision})
     )

@@ -14,21 +14,19 @@ from hornbook.models.base import LanguageModel
 from hornbook.planning.decide import batches as decide
 from hornbook.planning.decision import Decision
 
-Examples = Literal["sequences", "windows"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
     """The form of the batches, and the size of the model that reads them.
 
-    row: tokens in a row, with the reason. items: rows or windows in the training part. overlapping:
-    its rows begin at any token.
+    form, row: of the batches, and tokens in a row of them, with the reasons. items: rows or windows in
+    the training part. overlapping: its rows begin at any token.
     """
 
     n_parameters: int
     fitted: bool
     context_length: int
-    examples: Examples
+    form: Decision[decide.Examples]
     row: Decision[int]
     n_train: int
     items: int
@@ -38,27 +36,32 @@ class Shape:
     def of(cls, model: LanguageModel, data: TrainingData, training: TrainingConfig) -> Shape:
         """The shape of a model (which may be on the device `meta`) on a text."""
         n_train = data.train.n_targets
-        examples = model.examples if training.examples == "auto" else training.examples
+        form = decide.examples(training.examples, model.examples)
         row = decide.row_length(
             training.row_length,
             sliding=model.sliding,
-            examples=examples,
+            examples=form.value,
             context=model.context_length,
             n_train=n_train,
         )
         batches = None
         if not model.fitted:
-            batches = build_batches(data.train, examples, row.value, draw_of(training))
+            batches = build_batches(data.train, form.value, row.value, draw_of(training))
         return cls(
             n_parameters=model.n_parameters,
             fitted=model.fitted,
             context_length=model.context_length,
-            examples=examples,
+            form=form,
             row=row,
             n_train=n_train,
             items=batches.items_per_epoch if batches else 1,
             overlapping=bool(batches and batches.overlapping),
         )
+
+    @property
+    def examples(self) -> decide.Examples:
+        """The form of the batches."""
+        return self.form.value
 
     @property
     def row_length(self) -> int:
@@ -75,6 +78,10 @@ class Shape:
         share = rows / self.items * (self.row_length if self.overlapping else 1)
         full = rows * (self.row_length if self.examples == "sequences" else 1)
         return min(self.n_train * share, full)
+
+    def max_steps(self, batch_size: int | Literal["all"]) -> int | None:
+        """Steps after which a small text begins to be memorized; None where it is not small."""
+        return decide.max_steps(self.n_parameters, self.n_train, self.tokens_per_step(batch_size))
 
     def build_batches(self, data: TrainingData, draw: Draw, device: torch.device | str) -> Batches:
         """The batches of the training part."""

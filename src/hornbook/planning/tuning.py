@@ -37,6 +37,7 @@ EVALUATION_SHARE = 0.1  # of a time budget, at most
 BEFORE_MEASURED = 4  # evaluations' time for those on the way and the report, before it is measured
 RETRY_MARGIN = 1.2  # times what is needed is advised: the next try measures it again
 COUNTED_A_SECOND = 500_000  # tokens, at least, in the search for the best counts
+TRAINED_A_SECOND = 10_000  # tokens that a small model of a ladder trains on
 COUNTING_SHARE = 0.05  # of a time budget, for that search
 FEWEST_COUNTED = 1 << 16  # tokens
 REPORT_OVERHEAD = 0.3  # seconds to write a report and to print a summary

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ def run_command(verb: str, path: str | Path, *words: str) -> str:
     >>> run_command("score", "runs/my run", "l'eau", "--tokens")
     'hornbook score \\'runs/my run\\' \\'l\\'"\\'"\\'eau\\' --tokens'
     """
-    return f"hornbook {verb} {shlex.join([path_word(path), *words])}"
+    return f"hornbook {verb} {_joined([path_word(path), *words])}"
 
 
 def resume_command(path: str | Path, *flags: str) -> str:
@@ -27,7 +28,7 @@ def resume_command(path: str | Path, *flags: str) -> str:
     >>> resume_command("runs/my run", "--steps 300")
     "hornbook train --resume 'runs/my run' --steps 300"
     """
-    return " ".join([f"hornbook train --resume {shlex.quote(path_word(path))}", *flags])
+    return " ".join([f"hornbook train --resume {_quoted(path_word(path))}", *flags])
 
 
 def mix_command(path: str | Path, order: int, weights: Sequence[float]) -> str:
@@ -49,7 +50,26 @@ def counts_command(config: RunConfig, order: int) -> str:
         for name, value in getattr(config, section).model_dump(exclude={"corpus"}).items():
             if value != getattr(default, name):
                 words += [f"--{section}.{name.replace('_', '-')}", str(value)]
-    return shlex.join(words)
+    return _joined(words)
+
+
+def _joined(words: Iterable[str]) -> str:
+    return " ".join(map(_quoted, words))
+
+
+def _quoted(word: str) -> str:
+    r"""A word as a shell reads it; the bytes of a file name that are not UTF-8 by their numbers.
+
+    >>> print(_quoted("my run"), _quoted("caf\udce9 notes"))
+    'my run' $'caf\xe9 notes'
+    """
+    if not any("\udc80" <= c <= "\udcff" for c in word):
+        return shlex.quote(word)
+    escaped = (
+        chr(b) if 32 <= b < 127 and chr(b) not in "\\'" else f"\\x{b:02x}"
+        for b in os.fsencode(word)
+    )
+    return f"$'{''.join(escaped)}'"
 
 
 def path_word(path: str | Path) -> str:

@@ -75,16 +75,17 @@ class StoredRun:
         path = user_path(path, RunError)
         if not path.is_dir():
             found = "a file" if path.exists() else "nothing"
-            known: list[str] = []
-            with suppress(OSError):
-                beside = path.parent.iterdir()
-                known = sorted(p.name for p in beside if os.path.isfile(p / "config.json"))
+            known = _names_of_runs(path.parent)
             hint = did_you_mean(path.name, known) if known else ""
+            if os.path.isfile(Path("runs") / path / "config.json"):  # its name alone was given
+                hint = f"; did you mean {str(Path('runs') / path)!r}?"
             raise RunError(f"{path}: found {found}, expected a run directory{hint}")
         file = path / "config.json"
         if not user_path(file, RunError).is_file():
+            inside = _names_of_runs(path)
+            hint = f"; there are runs in it: {', '.join(inside[:8])}" if inside else ""
             raise RunError(
-                f"{path}: found no config.json, expected a run directory that hornbook wrote"
+                f"{path}: found no config.json, expected a run directory that hornbook wrote{hint}"
             )
         facts = migrated(file, read_json(file))
         checked(file, facts, Facts)
@@ -112,6 +113,11 @@ class StoredRun:
     def model(self) -> LanguageModel:
         """The model with its best weights, on the CPU, in evaluation mode."""
         file = self.path / "model.safetensors"
+        if not os.path.exists(file) and not self.report:
+            raise RunError(
+                f"{self.path}: has no weights yet: it was stopped before its first evaluation; to "
+                f"resume it: {resume_command(self.path)}"
+            )
         known = self.config.model, self.tokenizer.vocab_size, self.tokenizer.end_id
 
         def check(header: Header) -> None:  # before any memory is taken
@@ -334,3 +340,10 @@ def unfinished(path: Path) -> str | None:
     except RunError:
         return None
     return f"{path} is not finished; to resume it instead: {resume_command(path)}"
+
+
+def _names_of_runs(folder: Path) -> list[str]:
+    """The directories of runs in a folder; none where it cannot be read."""
+    with suppress(OSError):
+        return sorted(p.name for p in folder.iterdir() if os.path.isfile(p / "config.json"))
+    return []

@@ -19,10 +19,8 @@ from hornbook.tokenizers.base import (
     Unknown,
     end_spelling,
 )
+from hornbook.tokenizers.tuning import CHUNK
 
-# code points looked up at a time, whose working set stays in the processor's cache (two AVX2 cores
-# of an AMD EPYC, 2026-11-22, benchmarks/reading.py --size 1000)
-CHUNK = 1 << 18
 LONGEST_EXAMPLE = 40  # characters of a text that a message writes in another case
 
 
@@ -99,6 +97,9 @@ class CharTokenizer(Tokenizer):
 
     def _remedy(self, text: str, unknown: Sequence[int]) -> str:
         """What to do about unknown characters: another case, where the model knows them in that."""
+        meant = text.strip("\n").replace("\\t", "\t").replace("\\n", "\n")
+        if meant != text.strip("\n") and set(meant) <= set(self.characters):
+            return r"Write tabs and line ends as such, not as '\t' and '\n' (in bash: $'a\tb')"
         changes: dict[str, Callable[[str], str]] = {"lower": str.lower, "upper": str.upper}
         for case, change in changes.items():
             if all(set(change(chr(p))) <= set(self.characters) for p in unknown):

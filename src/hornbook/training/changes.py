@@ -11,7 +11,7 @@ import torch
 from hornbook.config import Nested, RunConfig, TrainingConfig, merge
 from hornbook.errors import ConfigError, RunError, counted
 from hornbook.models.registry import parse_run_config
-from hornbook.optim.schedules import Schedule, Segment
+from hornbook.optim.schedules import Schedule, Segment, read_segments
 from hornbook.runs.directory import StoredRun
 from hornbook.runs.schema import Changeable
 from hornbook.training.checkpoint import read_position
@@ -98,8 +98,7 @@ def _segments(run: StoredRun, position: Mapping[str, Any]) -> tuple[Segment, ...
     saved = position.get("schedule") or run.facts.get("schedule")
     if not saved:
         return (Segment(0, 0.0, run.config.training.steps),)
-    segments = tuple(Segment(int(a), at, int(b)) for a, at, b in saved)
-    steps = [segment.step for segment in segments]
-    if steps[0] != 0 or steps != sorted(steps) or any(s.total_steps < s.step for s in segments):
-        raise RunError(f"{run.path}: damaged: found {saved} as its schedule")
-    return segments
+    try:
+        return read_segments(saved)
+    except ValueError:
+        raise RunError(f"{run.path}: damaged: found {saved} as its schedule") from None

@@ -22,7 +22,6 @@ from hornbook.metrics.novelty import novelty_report
 from hornbook.metrics.typicality import HeldOutTexts
 from hornbook.metrics.verdict import OVERHEAD, AgainstCounts, Evidence, judge
 from hornbook.models.base import LanguageModel
-from hornbook.planning.decide.batches import max_steps
 from hornbook.planning.plan import Plan
 from hornbook.runs.directory import StoredRun
 from hornbook.runs.lock import Lock
@@ -44,7 +43,7 @@ def determinism(plan: Plan) -> str:
             "--deterministic makes it one, slower)"
         )
     threads = f"{plan.threads} threads" if plan.threads > 1 else "1 thread"
-    where = f"on this machine, with torch {torch.__version__} and {threads}"
+    where = f"on this machine, with torch {torch.__version__}, {threads} and {plan.precision}"
     if plan.compiled != "no":
         return "statistical: compiled kernels may round sums differently"
     if plan.precision != "fp32":
@@ -114,7 +113,7 @@ def write_report(
         overhead=max(OVERHEAD, plan.time_budget.minutes - newest["seconds"] / 60)
         if plan.time_budget is not None
         else OVERHEAD,
-        may_go_on=plan.shape.fitted or may_go_on(plan, newest["step"]),
+        may_go_on=plan.max_steps is None or newest["step"] < plan.max_steps,
         first_weights=first_weights(plan.config.model),
         **curve_evidence(log),
     )
@@ -128,13 +127,6 @@ def write_report(
     report["verdict"] = judge(evidence).to_json()
     run.path = lock.followed()
     write_json(run.path / "report.json", report)
-
-
-def may_go_on(plan: Plan, step: int) -> bool:
-    """Whether a plan would make more than so many steps, which it does not of a small text."""
-    shape = plan.shape
-    most = max_steps(shape.n_parameters, shape.n_train, plan.tokens_per_step)
-    return most is None or step < most
 
 
 def curve_evidence(log: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

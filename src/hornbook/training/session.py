@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from hornbook.config import read_settings
+from hornbook.config import TrainingConfig, read_settings
 from hornbook.data.part import Part
 from hornbook.data.training_data import tokenize
 from hornbook.engine.device import deterministic_algorithms, use_threads
@@ -148,7 +148,8 @@ def _nothing_to_do(run: StoredRun) -> str:
     message = f"nothing to do: {run.path} is finished, {counted(done, 'step')}"
     if not has_state(run.path):  # counted, or mixed: it cannot be trained further
         return message
-    return f"{message}. To train it further: {resume_command(run.path, f'--steps {2 * done}')}"
+    more = 2 * done or TrainingConfig().steps
+    return f"{message}. To train it further: {resume_command(run.path, f'--steps {more}')}"
 
 
 @contextmanager

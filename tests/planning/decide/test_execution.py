@@ -54,6 +54,11 @@ def test_the_fewest_threads_about_as_fast_as_the_fastest(
     assert found.reason.startswith("measured, a step takes with 4: ")
 
 
+def test_milliseconds_are_written_in_plain_digits() -> None:
+    found = threads("auto", 4, device="cpu", measure=giving({4: 1.0812, 2: 0.33912, 1: 0.0087}))
+    assert found.reason == "measured, a step takes with 4: 1,080 ms, 2: 339 ms, 1: 8.7 ms"
+
+
 @pytest.mark.parametrize(
     ("requested", "available", "device", "fixed", "expected"),
     [
@@ -100,6 +105,15 @@ def test_precision_is_not_measured_where_something_else_decides(
 ) -> None:
     found = precision(requested, fixed=fixed, has_bf16=has_bf16, measure=never)
     assert (found.value, found.reason) == expected
+
+
+@pytest.mark.parametrize("known", ["fp32", "bf16"])
+def test_the_precision_of_runs_to_compare_with_is_taken(known: str) -> None:
+    found = precision("auto", has_bf16=True, known=known, measure=never)
+    assert (found.value, found.reason) == (known, "as in the runs before")
+    other = precision("auto", has_bf16=False, known=known, measure=never)
+    assert other.value == "fp32"  # what the device has not is not taken
+    assert precision("fp32", has_bf16=True, known=known, measure=never).value == "fp32"
 
 
 def compiled(

@@ -6,11 +6,12 @@ import math
 from typing import Literal
 
 from hornbook.data.part import fitting_context
-from hornbook.errors import ConfigError, DataError
+from hornbook.errors import ConfigError, DataError, counted
 from hornbook.planning import tuning
 from hornbook.planning.decision import REQUESTED, Decision
 
 BatchSize = int | Literal["all"]
+Examples = Literal["sequences", "windows"]
 
 
 def context_length(
@@ -41,16 +42,18 @@ def check_context(requested: int, *, documents: bool, n_validation: int) -> None
         )
 
 
-def examples(requested: str, found: Literal["sequences", "windows"]) -> Decision[str]:
-    """The form of the batches: what a model is trained on by default, unless another is requested."""
-    return Decision(found, REQUESTED if requested != "auto" else "the model's")
+def examples(requested: Literal["auto"] | Examples, own: Examples) -> Decision[Examples]:
+    """The form of the batches: the model's own, unless another is requested."""
+    if requested != "auto":
+        return Decision(requested, REQUESTED)
+    return Decision(own, "the model's")
 
 
 def row_length(
     requested: int | None = None,
     *,
     sliding: bool,
-    examples: Literal["sequences", "windows"],
+    examples: Examples,
     context: int,
     n_train: int,
 ) -> Decision[int]:
@@ -103,7 +106,7 @@ def steps_of_epochs(epochs: float, n_train: int, tokens_per_step: float) -> Deci
     >>> steps_of_epochs(2.5, 1000, 32.0).value
     79
     """
-    passes = f"{epochs:g} {'pass' if epochs == 1 else 'passes'} through the training part"
+    passes = f"{counted(epochs, 'pass', 'passes')} through the training part"
     # rounded first: 3 epochs of 10 / (10 / 3) steps are not one step more
     return Decision(max(1, math.ceil(round(epochs * n_train / tokens_per_step, 6))), passes)
 
@@ -142,17 +145,17 @@ def steps_and_batch(
 
 def dropout(preset: float, *, small_text: bool, epochs: float | None) -> Decision[float]:
     """The dropout of a preset; of a small text more, and of a time budget by how often each token is
-    seen.
+    read.
 
     epochs: passes through the training part of a size that was chosen for a time budget, else None.
     """
     if small_text and preset < tuning.SMALL_TEXT_DROPOUT:
-        return Decision(tuning.SMALL_TEXT_DROPOUT, "a small text is seen many times")
+        return Decision(tuning.SMALL_TEXT_DROPOUT, "a small text is read many times")
     if epochs is None:
         return Decision(preset, "the preset's")
     shares = ((4, 0.0), (6, 0.05), (20, 0.1))
     share = next((share for most, share in shares if epochs < most), 0.2)
-    return Decision(share, f"each token is seen {epochs:.1f} times")
+    return Decision(share, f"each token is read {epochs:.1f} times")
 
 
 def warmup(preset: int, preset_steps: int | None, steps: int) -> Decision[int]:

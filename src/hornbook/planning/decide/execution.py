@@ -52,7 +52,7 @@ def threads(
     seconds = measure(thread_counts(available))
     fastest = min(seconds.values())
     chosen = min(n for n, took in seconds.items() if took <= tuning.FEWER_THREADS * fastest)
-    figures = ", ".join(f"{n}: {took * 1e3:.3g} ms" for n, took in seconds.items())
+    figures = ", ".join(f"{n}: {float(f'{took * 1e3:.3g}'):,g} ms" for n, took in seconds.items())
     return Decision(chosen, f"measured, a step takes with {figures}")
 
 
@@ -61,12 +61,13 @@ def precision(
     *,
     fixed: str = "",
     has_bf16: bool,
+    known: str | None = None,
     measure: Callable[[], float],
 ) -> Decision[Precision]:
     """fp32, or bf16 where its steps are clearly faster.
 
-    fixed: why fp32 is not to be measured against bf16. measure: seconds of a step in bf16 by those
-    in fp32.
+    fixed: why fp32 is not to be measured against bf16. known: that of the runs before, which are to
+    differ by their settings alone. measure: seconds of a step in bf16 by those in fp32.
     """
     if requested != "auto":
         return Decision(requested, REQUESTED)
@@ -74,6 +75,8 @@ def precision(
         return Decision("fp32", fixed)
     if not has_bf16:
         return Decision("fp32", "no instructions for bf16 here")
+    if known is not None:
+        return Decision("bf16" if known == "bf16" else "fp32", "as in the runs before")
     ratio = measure()
     reason = f"measured, a step in bf16 takes {ratio:.2f} of the time in fp32"
     return Decision("bf16" if ratio < tuning.FASTER else "fp32", reason)

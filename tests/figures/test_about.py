@@ -1,0 +1,38 @@
+"""How the page of a run begins: its facts in words, and nothing that a text could inject."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import hornbook
+from hornbook.api import Run
+from hornbook.figures.about import CHARACTERS, DOCUMENTS, about, escaped, facts
+from hornbook.files import write_json
+
+
+def test_the_facts_are_those_of_the_run(names_run: Run) -> None:
+    found = dict(facts(names_run))
+    assert found["Model"] == f"gpt, {names_run.model.n_parameters:,} parameters"
+    assert found["How"].startswith(f"{names_run.report['steps']} steps in ")
+    assert f"validation {names_run.report['validation']['nats']:.4f}" in found["Loss"]
+    assert "n embd 16" in found["Settings"]
+
+
+def test_counts_are_counted(words_file: Path, tmp_path: Path) -> None:
+    run = hornbook.train(str(words_file), model="ngram", out=tmp_path / "run")
+    found = dict(facts(run))
+    assert found["How"] == "counted in one pass"
+    assert found["Model"].endswith(" probabilities")
+
+
+def test_samples_are_few_short_and_escaped(names_run: Run, tmp_path: Path) -> None:
+    run = hornbook.load(shutil.copytree(names_run.path, tmp_path / "run"))
+    samples = ["<script>" + "a" * 2 * CHARACTERS] * 2 * DOCUMENTS
+    write_json(run.path / "report.json", {**run.report, "samples": samples})
+    page = about(run)
+    assert "<script>" not in page
+    assert page.count(escaped("<script>")) == DOCUMENTS
+    assert "a" * CHARACTERS not in page
+    write_json(run.path / "report.json", {**run.report, "samples": ["", ""]})
+    assert "Samples" not in about(run)
