@@ -208,6 +208,14 @@ def test_a_lesson_model_is_called_and_generates_as_the_notes_bigram() -> None:
     assert ours(xb)[1] is None
 
 
+def test_a_lesson_model_takes_one_target_for_each_context() -> None:
+    m = LessonModel(model_of("bigram"))
+    xb = torch.randint(65, (4, 8))
+    logits, loss = m(xb, xb[:, 0])
+    assert logits.shape == (4, 65)
+    torch.testing.assert_close(loss, F.cross_entropy(m(xb)[0][:, -1], xb[:, 0]))
+
+
 def test_a_lesson_model_trains_by_the_notes_loop_and_generates_past_the_context() -> None:
     torch.manual_seed(0)
     m = LessonModel(

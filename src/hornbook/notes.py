@@ -130,11 +130,15 @@ class LessonModel(nn.Module):
 
     def forward(self, idx: Tensor, targets: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """idx and targets (B, T) int64 -> logits (B, T, V) and None, or with targets logits
-        (B T, V) and the mean cross-entropy in nats, a scalar."""
+        (B T, V) and the mean cross-entropy in nats, a scalar.
+
+        Targets (B,), the token after each context, as `get_batch` draws them of documents: logits
+        (B, V), those of the last position.
+        """
         logits = self.model(idx)
         if targets is None:
             return logits, None
-        logits = logits.flatten(0, 1)
+        logits = logits[:, -1] if targets.dim() == 1 else logits.flatten(0, 1)
         return logits, F.cross_entropy(logits, targets.flatten())
 
     @torch.no_grad()

@@ -38,6 +38,11 @@ def test_a_run_is_planned_trained_and_summed_up(capsys: Cap, tmp_path: Path) -> 
     for sample in report["samples"]:
         assert sample in out
     assert f"hornbook sample '{folder}'" in out  # quoted as a shell takes it
+    code, out, err = run(capsys, "train", "--resume", folder)
+    assert code == 0
+    assert out == ""
+    assert "nothing to do" in err
+    assert "--steps 12" in err
 
 
 @pytest.mark.parametrize(

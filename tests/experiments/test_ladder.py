@@ -259,6 +259,10 @@ def test_too_few_minutes_for_a_ladder_are_refused_as_a_whole(tmp_path: Path) -> 
     with pytest.raises(ConfigError, match=message):
         climb(str(path), rungs=rungs, out=out, settings=pinned, minutes=0.001)
     assert not (out / "bigram").exists()
+    with pytest.raises(
+        ConfigError, match=r"found 0.001 for 1 trained rung, too few here for bigram"
+    ):
+        climb(str(path), rungs=["bigram"], out=tmp_path / "one", settings=pinned, minutes=0.001)
     # only counts are there, so that another time is accepted, and then no third
     climb(str(path), rungs=["bigram"], out=out, settings=pinned, minutes=30)
     assert Run.load(out / "bigram").config.training.minutes == pytest.approx(30, abs=1)

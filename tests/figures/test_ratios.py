@@ -53,3 +53,12 @@ def test_ratios_that_are_not_finite_are_no_clean_bill() -> None:
         finding = judge_ratios(found, ["w"])  # type: ignore[arg-type]
         assert not finding.good
         assert "w has values that are NaN or infinite" in finding.text
+
+
+def test_the_rule_of_thumb_is_not_for_matrices_of_muon() -> None:
+    found = [{"parameters": {"e": {"update_ratio": 1e-3}, "w": {"update_ratio": 2e-2}}}] * 4
+    assert not judge_ratios(found, ["e", "w"]).good
+    finding = judge_ratios(found, ["e", "w"], frozenset({"w"}))
+    assert finding.good
+    assert "near 1e-3; those of Muon, which the rule is not for, by 2.0e-02" in finding.text
+    assert judge_ratios(found, ["w"], frozenset({"w"})).good

@@ -77,6 +77,16 @@ def test_settings_that_differ_by_their_seeds_alone_are_rarely_called_different(
         assert all(d.seeds_error is None for d in first)
 
 
+def test_single_runs_beside_a_group_of_seeds_are_rarely_called_different() -> None:
+    """The variance between its seeds stands for theirs; by the documents alone most would differ."""
+    rng, trials, false = np.random.default_rng(7), 300, 0
+    for _ in range(trials):
+        a, b = settings_alike(rng, 3, 0.05)
+        single = [Group(f"s{i}", (m,)) for i, m in enumerate(b.runs)]
+        false += any(d.is_significant for d in differences([a, *single]))
+    assert false / trials <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / trials)
+
+
 def test_seeds_that_both_have_are_paired() -> None:
     """What a seed does to both settings cancels; by hand: the variance of three differences."""
     rng = np.random.default_rng(1)

@@ -148,6 +148,10 @@ def test_a_loss_above_guessing_is_said_where_nothing_is_held_out() -> None:
     assert judge(replace(GOOD, held_out=False, counts=None)).word is Word.UNJUDGED
 
 
+def test_a_text_that_was_not_read_is_not_called_read() -> None:
+    assert "; it has not read its training text" in judge(replace(GOOD, loss=3.4, passes=0.0)).text
+
+
 def test_a_mixture_that_is_better_than_both_is_offered() -> None:
     mixture = Mixed(weight=0.5, loss=1.95, gain=0.05, error=0.002)
     found = judge(replace(GOOD, mixture=mixture))

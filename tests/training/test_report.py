@@ -110,6 +110,20 @@ def test_a_trained_bigram_has_not_learned(tmp_path: Path) -> None:
     assert "does not reach them" in verdict["advice"][0]
 
 
+@pytest.mark.parametrize("steps", [20, 30])
+def test_a_short_curve_does_not_promise_what_the_context_cannot_give(
+    steps: int, tmp_path: Path
+) -> None:
+    """A bigram sees one token, however steep its first losses are."""
+    run = hornbook.train(
+        "names", model="bigram", out=tmp_path / "r", steps=steps, precision="fp32",
+        settings={"training.sample_count": 0, "training.threads": 1, "training.compile": "no"},
+    )  # fmt: skip
+    verdict = run.report["verdict"]
+    assert verdict["minutes"] is None
+    assert any("does not reach them" in line for line in verdict["advice"])
+
+
 def test_counts_are_compared_with_the_best_order(tmp_path: Path) -> None:
     run = hornbook.train("names", model="ngram", out=tmp_path / "r", settings={"model.order": 3})
     assert run.report["verdict"]["word"] == "counts are better"

@@ -100,8 +100,8 @@ def climb(
     minutes: for all of it, from `began` (time.monotonic()) on, by default from this call; each rung
         that is trained makes the steps that fit into its share. Unless `rungs` are named, fewer are
         trained where the minutes are too few for all (`affordable`), if need be counts alone.
-    Raises ConfigError for an unknown rung or minutes too few for a named one, RunError where `out` holds another
-    ladder, is a file, or cannot be written.
+    Raises ConfigError for an unknown rung or minutes too few for a named one, RunError where `out`
+    holds another ladder, is a file, or cannot be written.
     """
     began = time.monotonic() if began is None else began
     settings = settings or {}

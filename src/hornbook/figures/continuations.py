@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from matplotlib.axes import Axes
 
+from hornbook.errors import counted
 from hornbook.figures import style
 from hornbook.figures.data import figure_data, known_text
 from hornbook.figures.style import Figure, panels, shown, styled
@@ -111,7 +112,8 @@ def continuations(run: StoredRun, text: str | None = None) -> Figure:
     figure.finding = Finding(f"these {len(ends)} continuations hold {share} of the probability")
     notes = [left_out, "of the text its first line is continued" if more else ""]
     if (read := run.model.context_length) < len(root.ids):
-        notes.append(f"of the prompt the model sees the last {read} tokens, its context")
+        seen = counted(read, "token")
+        notes.append(f"of the prompt the model sees the last {seen}, its context")
     figure.note = "; ".join(filter(None, notes))
     return figure
 

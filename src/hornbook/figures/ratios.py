@@ -12,6 +12,7 @@ from hornbook.figures import style
 from hornbook.figures.data import probe_records, require_trained
 from hornbook.figures.style import Figure, panels, styled
 from hornbook.metrics.finding import Finding
+from hornbook.optim import build_optimizer
 from hornbook.runs.directory import StoredRun
 
 TARGET = 1e-3  # update : data, the notes' rule of thumb
@@ -54,8 +55,16 @@ def ratios(run: StoredRun) -> Figure:
         handles.append(Line2D([], [], color=style.LIGHT, label=f"{len(names) - len(named)} others"))
         figure.note = "named are the highest and the lowest of both pictures"
     style.legend_beside(top, handles=[*handles, target])
-    figure.finding = judge_ratios(found, names)
+    figure.finding = judge_ratios(found, names, _updated_by_muon(run))
     return figure
+
+
+def _updated_by_muon(run: StoredRun) -> frozenset[str]:
+    """The names of the matrices whose updates Muon makes, where it is the optimizer."""
+    optimizer = build_optimizer(run.model, run.config.optim, run.model.output)
+    groups = [group for group in optimizer.param_groups if group.get("muon")]
+    updated = {id(parameter) for group in groups for parameter in group["params"]}
+    return frozenset(name for name, p in run.model.named_parameters() if id(p) in updated)
 
 
 def _values(found: Records, name: str, key: str) -> list[float]:
@@ -81,16 +90,29 @@ def _medians(found: Records, names: list[str]) -> dict[str, float]:
     }
 
 
-def judge_ratios(found: Records, names: list[str]) -> Finding:
+def judge_ratios(
+    found: Records, names: list[str], by_muon: frozenset[str] = frozenset()
+) -> Finding:
     """Whether the median update:data of every matrix over the second half of training, when weights
-    initialized to 0 have grown, is within a factor of 10 of 1e-3."""
+    initialized to 0 have grown, is within a factor of 10 of 1e-3.
+
+    by_muon: matrices that the rule is not for: Muon gives every update the same size, whatever the
+    gradient.
+    """
     for name in names:
         for r in found:
             ratio = r["parameters"].get(name, {}).get("update_ratio")
             if name in r["parameters"] and (ratio is None or not math.isfinite(ratio)):
                 problem = "training diverged; lower the learning rate"
                 return Finding(f"{name} has values that are NaN or infinite: {problem}", False)
-    median = _medians(found[len(found) // 2 :], names)
+    medians = _medians(found[len(found) // 2 :], names)
+    median = {name: ratio for name, ratio in medians.items() if name not in by_muon}
+    muon = [ratio for name, ratio in medians.items() if name in by_muon]
+    apart = ""
+    if muon:
+        apart = f"those of Muon, which the rule is not for, by {min(muon):.1e} to {max(muon):.1e}"
+    if not median:
+        return Finding(f"steps move the matrices: {apart}")
     fast, slow = (end(median, key=lambda name: median[name]) for end in (max, min))
     high, low = median[fast], median[slow]
     for name, wrong, how, size in (
@@ -103,4 +125,5 @@ def judge_ratios(found: Records, names: list[str]) -> Finding:
                 f"rate too {how} for it",
                 False,
             )
-    return Finding(f"steps move the matrices by {low:.1e} to {high:.1e} (median): near 1e-3")
+    words = f"steps move the matrices by {low:.1e} to {high:.1e} (median): near 1e-3"
+    return Finding(f"{words}; {apart}" if apart else words)

@@ -141,8 +141,9 @@ def differences(measured: Sequence[Group | MeasuredRun]) -> list[Difference]:
     check_same_text([(m.result.path, m.fingerprint) for group in groups for m in group.runs])
     same_tokens = len({group.result.tokenizer for group in groups}) == 1
     ranked = sorted(groups, key=lambda group: rank(group.result))
+    usual = _usual_variance(groups, same_tokens=same_tokens)
     pairs = [
-        difference(best, other, same_tokens=same_tokens)
+        difference(best, other, same_tokens=same_tokens, usual=usual)
         for i, best in enumerate(ranked)
         for other in ranked[i + 1 :]
     ]
@@ -165,6 +166,7 @@ def difference(
     *,
     same_tokens: bool = True,
     new: bool = False,
+    usual: tuple[float, float] | None = None,
 ) -> Difference:
     """Two groups paired by validation unit, in nats per token, or bits per byte unless `same_tokens`.
 
@@ -172,7 +174,8 @@ def difference(
     Cochran 1977, 2.11) plus that over seeds. What a seed does to single documents is counted in both,
     so the sum is rather too large than too small (Cameron, Gelbach and Miller 2011, who subtract it).
 
-    new: over the documents alone that do not appear in the training part.
+    new: over the documents alone that do not appear in the training part. usual: the variance over the
+    seeds of other groups, with its degrees of freedom, which stands for that of two single runs.
     """
     a, b = as_group(best), as_group(other)
     first = a.runs[0]
@@ -195,7 +198,7 @@ def difference(
     mean = float(d.sum() / weight.sum())
     squares = float(np.sum((d - mean * weight) ** 2))
     over_units = squares * n / (n - 1) / float(weight.sum()) ** 2 if n > 1 else math.inf
-    seeds, parts = _over_seeds(a, b, means)
+    seeds, parts = _over_seeds(a, b, means, usual)
     over_seeds = sum(variance for variance, _ in parts or ())
     return replace(
         result,
@@ -208,11 +211,26 @@ def difference(
     )
 
 
+def _usual_variance(groups: Sequence[Group], *, same_tokens: bool) -> tuple[float, float] | None:
+    """The variance over seeds, pooled over the groups that have several finite runs, and its degrees
+    of freedom; None where no group has."""
+    squares = freedom = 0.0
+    for group in groups:
+        first = group.runs[0]
+        n = min(len(first.tokens), group.nats.shape[1])
+        weight = first.tokens[:n] if same_tokens else first.bytes[:n] * math.log(2)
+        means = group.nats[:, :n].sum(axis=1) / weight.sum()
+        if len(group.seeds) > 1 and np.isfinite(means).all():
+            squares += float(np.var(means)) * len(means)
+            freedom += len(means) - 1
+    return (squares / freedom, freedom) if freedom else None
+
+
 def _over_seeds(
-    a: Group, b: Group, means: Sequence[Floats]
+    a: Group, b: Group, means: Sequence[Floats], usual: tuple[float, float] | None
 ) -> tuple[str, list[tuple[float, float]] | None]:
     """Which seeds, in words, and the variances over them with their degrees of freedom; None where
-    they are unknown. means: the losses of the runs of `a` and of `b`."""
+    they are unknown. means: the losses of the runs of `a` and of `b`. usual: see `difference`."""
     n = [len(group.seeds) for group in (a, b)]
     if not any(n):
         return "", []  # counts of both
@@ -222,7 +240,11 @@ def _over_seeds(
         ]
     several = [float(np.var(m, ddof=1)) if len(m) > 1 else math.nan for m in means]
     if max(n) < 2:
-        return "one seed each" if min(n) else "one seed", None
+        words = "one seed each" if min(n) else "one seed"
+        if usual is None:
+            return words, None
+        variance, freedom = usual
+        return f"{words}, taken to vary as the others do", [(sum(n) * variance, freedom)]
     if 1 in n:  # the variance of the one that has several seeds stands for both
         known = n.index(max(n))
         words = f"{n[0]} and {n[1]} seeds, taken to vary alike"

@@ -54,6 +54,10 @@ class Counts:
         """That of the best order, in nats per token."""
         return self.losses[self.order - 1]
 
+    def loss_with(self, context: int) -> float:
+        """The lowest, in nats per token, of counts that see at most so many tokens before."""
+        return min(self.losses[: context + 1])
+
     @property
     def share(self) -> float:
         """The share of the training part that was counted."""

@@ -247,6 +247,8 @@ def _beside_counts(found: Evidence) -> str:
 def _read(found: Evidence) -> str:
     if found.passes is None:
         return ""
+    if found.passes == 0:
+        return "it has not read its training text"
     only = "only " if found.barely_read else ""
     return f"it went {only}{times(found.passes)} through its training text"
 
@@ -329,8 +331,8 @@ def _advice(found: Evidence, word: Word, minutes: float | None) -> list[str]:
             lines.append("use the counts: more passes through so small a text would memorize it")
         elif found.minutes_to_counts is not None and math.isinf(found.minutes_to_counts):
             lines.append(
-                "use the counts, or another model: by the curve of its losses this one does not reach "
-                "them, however long it is trained"
+                "use the counts, or another model: by the curve of its losses or the context that it "
+                "sees this one does not reach them, however long it is trained"
             )
         else:
             lines.append(

@@ -30,6 +30,7 @@ from hornbook.training.state import TrainingState
 
 KEPT = 20  # samples in the report
 ENOUGH = 6  # evaluations for a curve
+LESS_CONTEXT = 0.05  # nats per token that counts gain by seeing more tokens than a model does
 
 
 def determinism(plan: Plan) -> str:
@@ -122,7 +123,8 @@ def write_report(
     if data.split.held_out:
         counts = plan.text_index.best_counts(data.train, data.validation, data.tokenizer)
         report["counts"] = counts.to_json()
-        evidence = beside_counts(evidence, nats, counts, data.validation, log)
+        seen = plan.shape.context_length if plan.shape.examples == "windows" else None
+        evidence = beside_counts(evidence, nats, counts, data.validation, log, seen)
         if evidence.mixture is not None and evidence.mixture.worthwhile:
             report["mixture"] = evidence.mixture.to_json()
     report["verdict"] = judge(evidence).to_json()
@@ -145,10 +147,12 @@ def beside_counts(
     counts: Counts,
     part: Part,
     log: Sequence[Mapping[str, Any]] = (),
+    seen: int | None = None,
 ) -> Evidence:
     """The evidence with the best counts of the same text, and a mixture with them.
 
-    nats: of each token of the validation part, by the model.
+    nats: of each token of the validation part, by the model. seen: the tokens that a prediction of the
+    model is made from, where they are so few whatever the text.
     """
     if not math.isfinite(evidence.loss):
         return evidence
@@ -159,10 +163,13 @@ def beside_counts(
     evidence = replace(evidence, counts=beside)
     if evidence.fitted:
         return evidence
+    minutes = minutes_to_reach(log, counts.loss)
+    if seen is not None and counts.loss_with(seen) > counts.loss + LESS_CONTEXT:
+        minutes = math.inf  # what the counts are better by is further back than the model sees
     return replace(
         evidence,
         mixture=mix_with_counts(nats, counts.nats, part),
-        minutes_to_counts=minutes_to_reach(log, counts.loss),
+        minutes_to_counts=minutes,
     )
 
 
