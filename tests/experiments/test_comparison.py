@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shutil
 from pathlib import Path
@@ -98,6 +99,17 @@ def test_two_seeds_of_one_setting_are_not_called_different(seeded: Path) -> None
     assert "2 seeds, mean validation loss" in said
     assert "differ by their seed alone" in said
     assert "significant" not in said
+
+
+def test_another_precision_is_another_setting_also_where_it_was_measured(
+    seeded: Path, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(seeded / "small", tmp_path / "small")
+    facts = json.loads((copy / "seed-2" / "config.json").read_text())
+    facts["hardware"]["precision"] = "bf16"
+    (copy / "seed-2" / "config.json").write_text(json.dumps(facts))
+    comparison = hornbook.compare(copy)
+    assert sorted(g.settings["training.precision"] for g in comparison.groups) == ["bf16", "fp32"]
 
 
 def test_one_run_each_is_said(seeded: Path) -> None:

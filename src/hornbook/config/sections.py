@@ -21,6 +21,7 @@ from pydantic import (
     PositiveInt,
     SerializeAsAny,
     ValidationError,
+    model_validator,
 )
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
@@ -42,6 +43,16 @@ class Settings(BaseModel):
     """A frozen section of the configuration; unknown fields are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _other_names(cls, data: Any) -> Any:
+        """Refuses a field by a name that other code has for it, and says its own."""
+        for name in data if isinstance(data, Mapping) else ():
+            own = setting_called(name)
+            if name not in cls.model_fields and own.rpartition(".")[2] in cls.model_fields:
+                raise ValueError(f"{name}: no such field; hornbook's name for it is {own}")
+        return data
 
     @classmethod
     def parse(cls, data: Mapping[str, Any], section: str) -> Self:
@@ -67,14 +78,13 @@ class Settings(BaseModel):
     @classmethod
     def _explain(cls, problem: ErrorDetails, section: str) -> str:
         expected = problem["msg"].removeprefix("Value error, ")
-        if not problem["loc"]:  # a rule over several fields, which names them itself
-            return expected
+        if not problem["loc"]:  # a rule over several fields names them itself, with their section
+            return (
+                f"{section}.{expected}" if expected.partition(":")[0].isidentifier() else expected
+            )
         field, found = str(problem["loc"][0]), problem["input"]
         if problem["type"] == "extra_forbidden":
-            wrong, own = f"{section}.{field}: no such field", setting_called(field)
-            if own and own.removeprefix(f"{section}.") in (own, *cls.model_fields):
-                return f"{wrong}; hornbook's name for it is {own}"
-            return f"{wrong}{did_you_mean(field, cls.model_fields)}"
+            return f"{section}.{field}: no such field{did_you_mean(field, cls.model_fields)}"
         end = "."
         if problem["type"] == "literal_error" and isinstance(found, str):
             known = map(str, get_args(cls.model_fields[field].annotation))

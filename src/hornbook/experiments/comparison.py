@@ -243,7 +243,8 @@ def _natural(name: str) -> list[tuple[int, str]]:
 def settings_of(run: StoredRun) -> dict[str, Any]:
     """All settings that decide the loss of a run but its seed, by dotted name.
 
-    Of a run with a time budget, what the budget chose is left out: the minutes are the setting.
+    Of a run with a time budget, what the budget chose is left out: the minutes are the setting. The
+    precision is the one it was trained in, also where a measurement chose it.
     """
     overrides = read_position(run.path).get("overrides", {})
     sections = merge(run.config.model_dump(mode="json"), {"optim": overrides})
@@ -251,6 +252,7 @@ def settings_of(run: StoredRun) -> dict[str, Any]:
         f"{s}.{name}": value for s, fields in sections.items() for name, value in fields.items()
     }
     settings["training.steps"] = saved_total(run.path) or settings["training.steps"]
+    settings["training.precision"] = run.facts["hardware"]["precision"]
     chosen = {
         name for name, d in run.facts.get("decisions", {}).items() if d["reason"] != REQUESTED
     }
