@@ -26,9 +26,9 @@ def run(arguments: list[str]) -> int:
     add_unknown(parser)
     args = parser.parse_args(arguments)
 
-    from hornbook.api import Run
     from hornbook.cli.flags import show_notes
     from hornbook.errors import DataError
+    from hornbook.run import Run
     from hornbook.runs.directory import MissingTextError
 
     loaded = Run.load(args.path)

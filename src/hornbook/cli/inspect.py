@@ -17,7 +17,7 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--out", type=Path, help="folder for the figures (default: RUN/inspect)")
     args = parser.parse_args(arguments)
 
-    from hornbook.api import Run
+    from hornbook.run import Run
 
     loaded = Run.load(args.path)
     notify = partial(print, file=sys.stderr, flush=True)

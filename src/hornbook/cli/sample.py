@@ -13,7 +13,7 @@ from hornbook.errors import counted
 from hornbook.visible import visible
 
 if TYPE_CHECKING:
-    from hornbook.api import Run
+    from hornbook.run import Run
 
 BETWEEN = "---"  # a line between samples of a stream
 TRIES = 20  # at most so many times as many samples are drawn to find new ones
@@ -68,8 +68,8 @@ def run(arguments: list[str]) -> int:
     parser.set_defaults(max_tokens=500, temperature=1.0, stop=[])
     args = parser.parse_args(arguments)
 
-    from hornbook.api import Run
     from hornbook.generate import make_generator
+    from hornbook.run import Run
 
     loaded = Run.load(args.path)
     names = ("prompt", "max_tokens", "temperature", "top_k", "top_p", "min_p", "stop", "unknown",

@@ -13,8 +13,8 @@ from hornbook.table import table
 from hornbook.visible import visible
 
 if TYPE_CHECKING:
-    from hornbook.api import Run
     from hornbook.metrics.loss import Score
+    from hornbook.run import Run
     from hornbook.tokenizers.base import Unknown
 
 BATCH = 1000  # lines scored together
@@ -38,7 +38,7 @@ def run(arguments: list[str]) -> int:
     add_unknown(parser)
     args = parser.parse_args(arguments)
 
-    from hornbook.api import Run
+    from hornbook.run import Run
 
     loaded = Run.load(args.path)
     number = failed = 0

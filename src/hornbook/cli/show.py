@@ -12,7 +12,7 @@ from hornbook.table import table
 from hornbook.visible import visible
 
 if TYPE_CHECKING:
-    from hornbook.api import Run
+    from hornbook.run import Run
 
 
 def run(arguments: list[str]) -> int:
@@ -22,7 +22,7 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="settings and report as JSON")
     args = parser.parse_args(arguments)
 
-    from hornbook.api import Run
+    from hornbook.run import Run
 
     shown = 0
     for path in args.paths:

@@ -21,7 +21,7 @@ from hornbook.table import table
 from hornbook.visible import visible
 
 if TYPE_CHECKING:
-    from hornbook.api import Run
+    from hornbook.run import Run
 
 
 def run(arguments: list[str]) -> int:

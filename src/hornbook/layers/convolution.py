@@ -64,7 +64,7 @@ class ConvolutionCache:
     def select(self, rows: Tensor) -> None:
         """Replaces the rows by these (n,) of them."""
         if self.buffer is not None:
-            self.buffer = self.buffer[rows]
+            self.buffer = self.buffer.index_select(0, rows)
 
     def compact(self, compaction: Compaction) -> None:
         """Lets rows leave."""
