@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from hornbook.cli import VERBS
+from hornbook.cli import OTHER_VERBS, VERBS
 from hornbook.cli.main import main
 from tests.cli.common import Cap, run
 
@@ -64,3 +64,11 @@ def test_closed_streams_are_no_error(descriptor: int) -> None:
     command = [sys.executable, "-m", "hornbook", "--version"]
     done = subprocess.run(command, preexec_fn=lambda: os.close(descriptor), check=False)
     assert done.returncode == 0
+
+
+def test_a_verb_of_another_tool_is_answered_with_the_one_here(capsys: Cap) -> None:
+    assert "did you mean 'sample'?" in run(capsys, "generate")[2]
+    assert "did you mean 'train'?" in run(capsys, "trian")[2]
+    assert "did you mean" not in run(capsys, "xyzzy")[2]
+    assert set(OTHER_VERBS.values()) <= set(VERBS)
+    assert not set(OTHER_VERBS) & set(VERBS)

@@ -20,3 +20,20 @@ VERBS = {
     "models": "list the models, or the settings of one",
     "presets": "list the presets, or the settings of one",
 }
+
+OTHER_VERBS = {  # what other tools call them
+    "chat": "sample",
+    "complete": "sample",
+    "evaluate": "eval",
+    "fit": "train",
+    "generate": "sample",
+    "info": "show",
+    "list": "runs",
+    "ls": "runs",
+    "perplexity": "score",
+    "plot": "inspect",
+    "predict": "sample",
+    "resume": "train",
+    "search": "sweep",
+    "test": "eval",
+}

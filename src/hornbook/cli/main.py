@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
-from hornbook.cli import VERBS
+from hornbook.cli import OTHER_VERBS, VERBS
 from hornbook.cli.heartbeat import Heartbeat
 from hornbook.errors import ConfigError, HornbookError, did_you_mean, for_terminal
 from hornbook.version import __version__
@@ -60,7 +60,9 @@ def _run(arguments: list[str]) -> int:
     elif arguments[0] in ("-V", "--version"):
         print(f"hornbook {__version__}")
     elif arguments[0] not in VERBS:
-        raise ConfigError(f"{arguments[0]}: no such verb{did_you_mean(arguments[0], VERBS)}")
+        verb = OTHER_VERBS.get(arguments[0])
+        near = f"; did you mean {verb!r}?" if verb else did_you_mean(arguments[0], VERBS)
+        raise ConfigError(f"{arguments[0]}: no such verb{near}")
     else:
         # OpenMP threads that spin briefly, then sleep: on a busy machine long spinning costs up to a
         # hundred times as much, on an idle one sleeping at once costs a quarter (docs/logbook.md)

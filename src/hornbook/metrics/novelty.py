@@ -26,6 +26,7 @@ from hornbook.metrics.finding import Finding
 from hornbook.metrics.loss import token_nats
 from hornbook.metrics.text_index import TEXTS, TextIndex, scored_at_once
 from hornbook.models.base import LanguageModel
+from hornbook.stages import stage
 from hornbook.tokenizers import Tokenizer
 
 SAMPLES = 1000  # documents sampled to measure novelty
@@ -230,11 +231,13 @@ def measure_novelty(
     Of long documents fewer are drawn (MAX_TOKENS), at least TEXTS. The model is left as it was, and
     no random generator but its own is used.
     """
-    texts = _draw(model, tokenizer, index, index.sample_tokens, samples)
+    with stage("sampling, to compare with the text"):
+        texts = _draw(model, tokenizer, index, index.sample_tokens, samples)
     part, unigram, bigram = index.counted_losses(tokenizer)
     nats = token_nats(model, part, batch_tokens=scored_at_once(tokenizer))
     losses = LossAgainstCounts(float(nats.mean()), unigram, bigram)
-    return novelty_of(texts, index, losses, partial(_cut, tokenizer, index.sample_tokens))
+    with stage("comparing samples with the text"):
+        return novelty_of(texts, index, losses, partial(_cut, tokenizer, index.sample_tokens))
 
 
 def seconds_of_novelty(
