@@ -47,10 +47,14 @@ class Settings(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _other_names(cls, data: Any) -> Any:
-        """Refuses a field by a name that other code has for it, and says its own."""
+        """Refuses a field by a name that other code has for it, and says its own.
+
+        Where that is in another section, too; but for settings that this model does not have.
+        """
         for name in data if isinstance(data, Mapping) else ():
             own = setting_called(name)
-            if name not in cls.model_fields and own.rpartition(".")[2] in cls.model_fields:
+            known = own.rpartition(".")[2] in cls.model_fields or not issubclass(cls, ModelConfig)
+            if own and known and name not in cls.model_fields:
                 raise ValueError(f"{name}: no such field; hornbook's name for it is {own}")
         return data
 
