@@ -47,3 +47,14 @@ def test_what_cannot_be_fetched_is_named(tmp_path: Path, monkeypatch: pytest.Mon
 
 def _no_network(*_: object, **__: object) -> None:
     raise OSError("no route")
+
+
+@pytest.mark.parametrize(
+    ("file", "dataset"), [("names.txt", "makemore-names"), ("data/input.txt", "shakespeare")]
+)
+def test_a_file_of_the_notes_that_is_not_there_names_the_dataset(
+    file: str, dataset: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match=rf"no such file; the notes' text is .*'{dataset}'"):
+        load_corpus(DataConfig(corpus=file))

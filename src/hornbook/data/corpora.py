@@ -150,6 +150,10 @@ def load_corpus(config: DataConfig) -> Corpus:
                 f"{config.corpus}: no corpus of this name and no such file"
                 f"{did_you_mean(config.corpus, CORPORA)}"
             )
+        if not path.exists() and (name := _published_as(path.name)):
+            raise DataError(
+                f"{config.corpus}: no such file; the notes' text is the dataset {name!r}"
+            )
         return _read(path, config.kind, config.encoding)
     kind = known.kind if config.kind == "auto" else config.kind
     why = "as the registry says" if config.kind == "auto" else "as requested"
@@ -157,6 +161,13 @@ def load_corpus(config: DataConfig) -> Corpus:
     corpus = _read(path, kind, "utf-8", known.name)
     known.check(path, corpus.sha256)
     return replace(corpus, why_kind=why)
+
+
+def _published_as(filename: str) -> str:
+    """The dataset that is published as a file of this name; empty where none is."""
+    return next(
+        (c.name for c in CORPORA.values() if c.url and c.url.rpartition("/")[2] == filename), ""
+    )
 
 
 def encoding_of(corpus: str, otherwise: str) -> str:
