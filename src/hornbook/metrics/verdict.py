@@ -238,7 +238,7 @@ def _beside_counts(found: Evidence) -> str:
     size = f"{abs(counts.behind):.4f} ± {counts.error:.4f}"
     if found.fitted and counts.behind == 0:
         return f"{found.loss:.4f} nats per token, as good as {counts.name}, the best order"
-    how = "not told apart from"
+    how = "not significantly different from"
     if counts.better or counts.worse:
         how = f"{size} {'above' if counts.better else 'below'}"
     return f"{found.loss:.4f} nats per token, {how} the {counts.loss:.4f} of {counts.name}"
