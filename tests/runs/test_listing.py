@@ -76,3 +76,14 @@ def test_a_config_of_something_else_is_left_out_with_a_reason(copy: Path) -> Non
 def test_listing_imports_no_torch() -> None:
     code = "import sys, hornbook.cli.runs; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_runs_of_a_sweep_are_listed(names_run: Run, tmp_path: Path) -> None:
+    """A directory for each setting, and in it one for each seed."""
+    for name in ("lr=1/seed-1", "lr=1/seed-2", "lr=2/seed-1"):
+        shutil.copytree(names_run.path, tmp_path / "runs" / "sweep" / name)
+    shutil.copytree(names_run.path, tmp_path / "runs" / "single")
+    found, others = list_runs(tmp_path / "runs")
+    names = ["single", "sweep/lr=1/seed-1", "sweep/lr=1/seed-2", "sweep/lr=2/seed-1"]
+    assert sorted(Path(run.name).as_posix() for run in found) == names
+    assert others == []

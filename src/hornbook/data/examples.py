@@ -1,6 +1,6 @@
 """A part as the notes' examples: which contexts predict which tokens.
 
-What training uses is in `batches`; these are the notes' own few lines, to be looked at and pasted.
+What training uses is in `batches`; these are the notes' own functions, to display and to paste.
 B batch, T context, N predictions of a part.
 """
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from hornbook.data.cache import cache_directory
 from hornbook.data.tuning import CHUNK_BYTES
 
-MOST_FILES = 10_000  # of a folder that are looked at
+MOST_FILES = 10_000  # searched in a folder
 
 
 def find_text(sha256: str, n_bytes: int, folders: Iterable[Path]) -> Path | None:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-MOST_LINES = 20_000  # that are looked at
+MOST_LINES = 20_000  # inspected
 FEWEST_LINES = 20
 WIDTHS = range(30, 201)  # characters at which prose is broken
 WORDS = 4  # in the median line of prose

@@ -62,7 +62,7 @@ def copies(run: StoredRun) -> Figure:
         axes[1].set(xlabel="edit distance (characters)", title=title)
         axes[1].axvline(0, color=style.GRAY, lw=0.8, ls=":")
     bars = axes[1 + kept.documents]
-    narrow = style.is_narrow()  # the words stand in the title alone
+    narrow = style.is_narrow()  # only the title has the words then
     what = ["texts", *(f"{n}-\ngrams" if narrow else f"{n}-grams" for n in range(1, 5))]
     shares = ["copies"] * kept.documents
     shares += what if narrow else [f"different\n{name}" for name in what]

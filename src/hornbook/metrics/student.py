@@ -12,7 +12,7 @@ from functools import lru_cache
 
 LEVEL = 0.05  # how often chance alone may make any of the differences significant
 MOST_FREEDOM = 1e6  # beyond it the distribution is the normal one to six digits
-SMALLEST = 1e-12  # p that is told from smaller ones
+SMALLEST = 1e-12  # p-value; smaller ones are not distinguished
 TINY = 1e-300
 
 

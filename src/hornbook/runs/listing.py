@@ -16,7 +16,7 @@ from hornbook.runs.lock import HOLDER, NAME, Lock, is_held
 from hornbook.runs.position import saved_step, saved_total
 from hornbook.runs.schema import Facts, Report, checked, migrated
 
-DEPTH = 2  # levels of directories below the one that is listed: a ladder holds its runs
+DEPTH = 3  # levels of directories below the one that is listed: a sweep, a setting, its seeds
 CONTENTS = {  # what hornbook writes into a run directory
     "config.json", "tokenizer.json", "model.safetensors", "log.jsonl", "last", "report.json",
     "probes.jsonl", "inspect", NAME, HOLDER,
