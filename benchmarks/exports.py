@@ -1,6 +1,6 @@
 """Exports: every model in every target, compared with the program that reads it.
 
-    python benchmarks/exports.py [--models gpt ...] [--targets hf ...] [--steps 100] [--no-speed]
+    python benchmarks/exports.py [--models gpt ...] [--targets hf ...] [--dtypes f32 ...] [--no-speed]
 
 Trains a small run of each model, exports it to each target in each of its dtypes, and prints the table
 of docs/export.md: the largest difference of logits at 1,000 random positions, relative to their
@@ -142,6 +142,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--models", nargs="+", default=list(MODELS), choices=list(MODELS))
     parser.add_argument("--targets", nargs="+", default=list(TARGETS), choices=list(TARGETS))
+    parser.add_argument("--dtypes", nargs="+", help="of each target's; by default all")
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--no-speed", action="store_true")
     args = parser.parse_args()
@@ -156,7 +157,7 @@ def main() -> None:
             run = make_run(name, Path(folder), args.steps)
             here = tokens_per_second(run) if speed else None
             for to, target in installed(args.targets).items():
-                for dtype in target.DTYPES:
+                for dtype in [d for d in target.DTYPES if d in (args.dtypes or target.DTYPES)]:
                     row = measure(run, name, to, target, dtype, speed)
                     rows.append({**row, "here": here})
                     print(line(rows[-1], speed=speed), flush=True)
