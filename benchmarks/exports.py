@@ -7,7 +7,8 @@ of docs/export.md: the largest difference of logits at 1,000 random positions, r
 spread; whether a text with every symbol has equal tokens; the change of the loss by rounded weights,
 on the validation part; the size of the export; tokens per second of the most probable text, one after
 the other, there and here. Targets whose program is not installed are left out, and a model that a
-target does not take has a row that says so. Prints a JSON line last.
+target does not take has a row that says so. Then the differences in f32 once more, a row for each model
+(`--matrix FILE ...` prints these alone, of several outputs together), and a JSON line last.
 """
 
 from __future__ import annotations
@@ -138,6 +139,25 @@ def line(row: dict[str, Any], *, speed: bool) -> str:
     return f"{found} {cell('there', ',.0f')} | {cell('here', ',.0f')} |" if speed else found
 
 
+def matrix(rows: list[dict[str, Any]]) -> str:
+    """The differences in f32 as Markdown: a row for each model, a column for each target."""
+    found = {(row["model"], row["target"]): row for row in rows if row["dtype"] == "f32"}
+    targets = [name for name in TARGETS if any(target == name for _, target in found)]
+
+    def cell(row: dict[str, Any] | None) -> str:
+        if row is not None and "refused" in row:
+            return "not possible"
+        if row is None or row["difference"] is None:
+            return ""
+        return f"{row['difference']:.1e}" + ("" if row["equal"] else " (NOT equal)")
+
+    lines = [f"| model | {' | '.join(targets)} |", f"| --- |{' ---: |' * len(targets)}"]
+    for name in dict.fromkeys(model for model, _ in found):
+        cells = [cell(found.get((name, target))) for target in targets]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--models", nargs="+", default=list(MODELS), choices=list(MODELS))
@@ -145,7 +165,12 @@ def main() -> None:
     parser.add_argument("--dtypes", nargs="+", help="of each target's; by default all")
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--no-speed", action="store_true")
+    parser.add_argument("--matrix", nargs="+", type=Path, help="of what was printed before: f32")
     args = parser.parse_args()
+    if args.matrix:
+        earlier = [json.loads(path.read_text().splitlines()[-1])["rows"] for path in args.matrix]
+        print(matrix([row for rows in earlier for row in rows]))
+        return
     torch.set_num_threads(1)
     rows = []
     speed = not args.no_speed
@@ -163,6 +188,7 @@ def main() -> None:
                     print(line(rows[-1], speed=speed), flush=True)
                     if "refused" in row:
                         break  # the other dtypes are refused, too
+    print(f"\n{matrix(rows)}\n")
     about = {"torch": torch.__version__, "python": platform.python_version(), "steps": args.steps}
     print(json.dumps({**about, "rows": rows}))
 
