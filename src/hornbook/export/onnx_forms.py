@@ -26,6 +26,8 @@ from hornbook.models.kneser_ney import KneserNey
 from hornbook.models.ngram import NGram
 from hornbook.models.wavenet import WaveNet
 
+NO_TOKEN = 1 << 40  # no key of a context is so large
+
 
 def cummax(x: Tensor, dim: int) -> tuple[Tensor, Tensor]:
     """torch.cummax along the last dimension, of integers from 0 up; the indices are not computed."""
@@ -120,6 +122,10 @@ class SearchedNGram(NGram):
 
 class SearchedKneserNey(KneserNey):
     """Looks up every (context, token) by a search, so that no shape depends on what is found."""
+
+    def log_probs(self, ids: Tensor, targets: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """`KneserNey.log_probs`; ids from V on are no tokens, and no context reaches back to them."""
+        return super().log_probs(torch.where(ids < self.vocab_size, ids, NO_TOKEN), targets)
 
     def _add(self, length: int, context: Tensor, share: Tensor, p: Tensor) -> None:
         p += share[:, None] * entries(self, length, context, self._table("left", length))
