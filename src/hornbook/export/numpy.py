@@ -186,7 +186,9 @@ def _(model: Mixture) -> tuple[dict[str, Tensor], dict[str, Any]]:
 def _(model: Hybrid) -> tuple[dict[str, Tensor], dict[str, Any]]:
     counts, counts_config = contents(model.counts)
     network, network_config = contents(model.network)
-    weights = {n: t for n, t in model.state_dict().items() if not n.startswith(("counts.", "network."))}
+    weights = {
+        n: t for n, t in model.state_dict().items() if not n.startswith(("counts.", "network."))
+    }
     weights |= prefixed(counts, "counts.") | prefixed(network, "network.")
     config = model.config.model_dump(mode="json")
     return weights, {**config, "counts": counts_config, "network": network_config}
@@ -233,7 +235,10 @@ def program(config: dict[str, Any]) -> str:
 
 def _models(config: dict[str, Any]) -> list[str]:
     """The names of the models that a configuration names, the innermost first."""
-    parts = [*config.get("components", ()), *(config[k] for k in ("counts", "network") if k in config)]
+    parts = [
+        *config.get("components", ()),
+        *(config[k] for k in ("counts", "network") if k in config),
+    ]
     return [name for part in parts for name in _models(part)] + [config["name"]]
 
 
@@ -274,6 +279,8 @@ def _sorted(imports: set[str]) -> str:
             plain.add(line)
     future = names.pop("__future__")
     lines = sorted(plain - {"import numpy as np"})
-    lines += [f"from {module} import {', '.join(sorted(names[module]))}" for module in sorted(names)]
+    lines += [
+        f"from {module} import {', '.join(sorted(names[module]))}" for module in sorted(names)
+    ]
     head = f"from __future__ import {', '.join(future)}"
     return "\n".join([head, "", *lines, "", "import numpy as np"])

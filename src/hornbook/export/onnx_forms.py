@@ -168,7 +168,9 @@ def install(model: LanguageModel) -> LanguageModel:
 def register_pairs(model: NGram) -> None:
     """Adds sorted tables (context, token) as context * V + token, in which `entries` searches."""
     for length in range(model.order):
-        offsets, following = (model.get_buffer(f"{table}_{length}") for table in ("offsets", "next"))
+        offsets, following = (
+            model.get_buffer(f"{table}_{length}") for table in ("offsets", "next")
+        )
         context = torch.arange(len(offsets) - 1).repeat_interleave(offsets.diff())
         pairs = context * model.vocab_size + following
         model.register_buffer(f"pairs_{length}", pairs, persistent=False)

@@ -14,7 +14,7 @@ class Tokenizer:
     """
 
     def __init__(self, path: Path) -> None:
-        data = json.loads(path.read_text("utf-8"))
+        data = json.loads(path.read_bytes().decode("utf-8", "surrogatepass"))
         vocab, added = data["model"]["vocab"], data["added_tokens"]
         self.vocab_size = len(vocab)
         self.end_id = added[0]["id"] if added else None

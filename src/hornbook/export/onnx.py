@@ -1,0 +1,303 @@
+"""A run for ONNX Runtime: whole rows, and for a model with a cache, token by token.
+
+    forward.onnx       input_ids (B, T) -> logits (B, T, V), of any B and T; packed documents as they are
+    onnx/model.onnx    with past and present, named as by Hugging Face's exporters (`onnx_cache.py`)
+    tokenizer.json, README.md
+
+Graphs are made by `torch.onnx.export` of the model in forms that ONNX has (`onnx_forms.py`).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from hornbook.errors import ConfigError
+from hornbook.export.base import Check, Written, random_rows, relative_difference
+from hornbook.export.onnx_cache import BATCH, EXAMPLE, SEQUENCE, Value, cached_reader
+from hornbook.export.onnx_forms import DECOMPOSITIONS, install
+from hornbook.export.onnx_readme import readme
+from hornbook.models.base import LanguageModel
+from hornbook.runs.directory import StoredRun
+from hornbook.version import __version__
+
+PROGRAM = "onnxruntime"
+INSTALL = "hornbook[onnx]"
+DTYPES = ("f32", "f16")
+SUFFIX = ""
+
+FORWARD, CACHED = "forward.onnx", "onnx/model.onnx"
+OPSET = 20  # the newest that onnxruntime-web has had for years
+WITHIN = {"f32": 1e-4, "f16": 2e-2}  # differences of logits, relative to their spread
+STEPS = 8  # compared with the cache
+
+
+class WholeRows(nn.Module):
+    """What `forward.onnx` is made of: `forward` alone, without the conversion of other ids."""
+
+    def __init__(self, model: LanguageModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_ids: Tensor) -> tuple[Tensor]:
+        """(B, T) -> (B, T, V)."""
+        return (self.model.forward(input_ids),)
+
+
+def write(run: StoredRun, out: Path, dtype: str) -> Written:
+    """Writes the folder. Raises ConfigError where `onnx` or `onnxscript` is not installed."""
+    for module in ("onnx", "onnxscript"):
+        if importlib.util.find_spec(module) is None:
+            raise ConfigError(
+                f"to: found no module {module}, which writes ONNX (pip install '{INSTALL}')"
+            )
+    model = run.model
+    form = install(model)
+    (out / CACHED).parent.mkdir(parents=True)
+    facts = _facts(run, dtype)
+    length: int | str = SEQUENCE if model.sliding or model.context_length > 1 else 1
+    ids = Value("input_ids", (BATCH, length), torch.int64)
+    longest = EXAMPLE[SEQUENCE] if model.sliding else model.context_length
+    logits = Value("logits", (BATCH, length, model.vocab_size))
+    example = ids.example()[:, :longest]
+    graph = _graph(WholeRows(form), [ids], [logits], (example,), ([ids],))
+    _save(graph, out / FORWARD, dtype, facts)
+    reader, notes = cached_reader(model, form), []
+    if reader is not None:
+        ids = Value("input_ids", (BATCH, SEQUENCE if reader.several else 1), torch.int64)
+        past, logits = reader.past, Value("logits", (BATCH, 1, model.vocab_size))
+        graph = _graph(
+            reader,
+            [ids, *past],
+            [logits, *reader.present],
+            (ids.example(), [value.example() for value in past]),
+            ([ids], past),
+        )
+        _save(graph, out / CACHED, dtype, facts)
+    else:
+        (out / CACHED).parent.rmdir()
+        notes.append(f"{model.config.name} has no form with a cache in ONNX: {FORWARD} alone.")
+    run.tokenizer.save(out / "tokenizer.json")
+    several = None if reader is None else reader.several
+    (out / "README.md").write_text(readme(run, several), "utf-8")
+    return Written(out, dtype, tuple(notes))
+
+
+def check(run: StoredRun, written: Written) -> list[Check]:
+    """Compares with ONNX Runtime: rows of random lengths, packed documents, and with the cache."""
+    import onnxruntime
+
+    program, within = f"onnxruntime {onnxruntime.__version__}", WITHIN[written.dtype]
+    session = _session(written.path / FORWARD)
+
+    def compared(what: str, pairs: Sequence[tuple[Tensor, Tensor]]) -> Check:
+        expected, found = (
+            torch.cat([x.flatten(0, -2) for x in each]) for each in zip(*pairs, strict=True)
+        )
+        difference = relative_difference(expected.clamp(min=-100), found.clamp(min=-100))
+        return Check(program, what, difference <= within, difference)
+
+    with torch.inference_mode():
+        pairs = []
+        for rows in rows_of_random_lengths(run):
+            pairs.append((run.model(rows), _logits(session, rows)))
+        n = sum(expected[..., 0].numel() for expected, _ in pairs)
+        checks = [compared(f"logits at {n:,} positions, random batches and lengths", pairs)]
+        packed = packed_rows(run)
+        if packed is not None:
+            pair = run.model(packed), _logits(session, packed)
+            checks.append(compared("logits of packed documents", [pair]))
+        if (written.path / CACHED).exists():
+            pairs = cached_logits(run, written.path / CACHED)
+            checks.append(compared("logits token by token, with the cache", pairs))
+    return checks
+
+
+def rows_of_random_lengths(run: StoredRun) -> Iterator[Tensor]:
+    """Batches of random ids, (B, T) each: the shortest and the longest rows, and some between."""
+    whole = random_rows(run)
+    generator = torch.Generator().manual_seed(len(whole))
+    yield whole
+    yield whole[:1, :1]
+    for _ in range(3):
+        B, T = (int(torch.randint(1, n + 1, (), generator=generator)) for n in whole.shape)  # noqa: N806
+        yield whole[:B, :T]
+
+
+def packed_rows(run: StoredRun) -> Tensor | None:
+    """Random rows in which several documents begin, (B, T); None for a stream."""
+    end_id, rows = run.tokenizer.end_id, random_rows(run)
+    if end_id is None:
+        return None
+    begins = torch.rand(rows.shape, generator=torch.Generator().manual_seed(1)) < 0.2
+    return rows.masked_fill(begins, end_id)
+
+
+def cached_logits(run: StoredRun, path: Path) -> list[tuple[Tensor, Tensor]]:
+    """The logits of `start` and `step`, and those of the graph with a cache, (B, V) each."""
+    session, rows = _session(path), random_rows(run)
+    first = rows.shape[1] - min(STEPS, rows.shape[1] - 1)
+    several = isinstance(session.get_inputs()[0].shape[1], str)
+    past, pairs, state = empty_past(session, len(rows)), [], None
+    reads = [rows[:, :first]] if several else list(rows[:, :first].split(1, 1))
+    for ids in [*reads, *rows[:, first:].split(1, 1)]:
+        output, *present = session.run(None, {"input_ids": ids.numpy(), **past})
+        past = dict(zip(past, present, strict=True))
+        if state is None:
+            logits, state = run.model.start(ids)
+        else:
+            logits = run.model.step(ids[:, 0], state)
+        pairs.append((logits, torch.from_numpy(output[:, 0])))
+    return pairs
+
+
+def empty_past(session: Any, n: int) -> dict[str, np.ndarray[Any, Any]]:
+    """The past of n new texts, by the names of the inputs."""
+    return {
+        value.name: np.zeros(
+            [k if isinstance(k, int) else n if k == BATCH else 0 for k in value.shape],
+            np.int64 if "int64" in value.type else np.float32,
+        )
+        for value in session.get_inputs()[1:]
+    }
+
+
+def _session(path: Path) -> Any:
+    import onnxruntime
+
+    return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+
+
+def _logits(session: Any, rows: Tensor) -> Tensor:
+    return torch.from_numpy(session.run(["logits"], {"input_ids": rows.numpy()})[0])
+
+
+def _facts(run: StoredRun, dtype: str) -> dict[str, str]:
+    """What a program may want to know of the model, as metadata of the graph."""
+    facts = {
+        "model": run.config.model.name,
+        "vocab_size": run.model.vocab_size,
+        "context_length": run.model.context_length,
+        "end_id": run.tokenizer.end_id,
+        "start_id": run.tokenizer.start_id,
+        "weights": dtype,
+        "validation_nats": run.report.get("validation", {}).get("nats"),
+        "hornbook": __version__,
+    }
+    return {name: json.dumps(value) for name, value in facts.items()}
+
+
+def _graph(
+    module: nn.Module,
+    inputs: Sequence[Value],
+    outputs: Sequence[Value],
+    examples: tuple[Any, ...],
+    arguments: tuple[Sequence[Value], ...],
+) -> Any:
+    """The graph of a function, as an onnx.ModelProto. arguments: the inputs as they are passed: the
+    first alone, and the others in a list."""
+
+    def dynamic(value: Value) -> dict[int, Any]:
+        named = (i for i, n in enumerate(value.shape) if isinstance(n, str))
+        return dict.fromkeys(named, torch.export.Dim.DYNAMIC)
+
+    shapes: list[Any] = [dynamic(arguments[0][0])]
+    shapes += [[dynamic(value) for value in values] for values in arguments[1:]]
+    with torch.no_grad(), _quiet():
+        traced = torch.export.export(module, examples, dynamic_shapes=tuple(shapes), strict=False)
+        made = torch.onnx.export(
+            traced.run_decompositions(DECOMPOSITIONS),
+            dynamo=True,
+            input_names=[value.name for value in inputs],
+            output_names=[value.name for value in outputs],
+            opset_version=OPSET,
+            verbose=False,
+        )
+    assert made is not None
+    proto = made.model_proto
+    for values, known in ((proto.graph.input, inputs), (proto.graph.output, outputs)):
+        for value, named in zip(values, known, strict=True):
+            shape = value.type.tensor_type.shape
+            del shape.dim[:]
+            shape.SetInParent()  # of a scalar it is there, and empty
+            for n in named.shape:
+                dim = shape.dim.add()
+                if isinstance(n, str):
+                    dim.dim_param = n
+                else:
+                    dim.dim_value = n
+    return proto
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the exporter's warnings, which are about itself."""
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(level)
+
+
+def _save(proto: Any, path: Path, dtype: str, facts: dict[str, str]) -> None:
+    """Writes a graph without what the exporter noted about its making, which is a third of it."""
+    import onnx
+
+    _strip(proto.graph)
+    del proto.graph.value_info[:]
+    if dtype == "f16":
+        _halve(proto.graph)
+    proto.producer_name, proto.producer_version = "hornbook", __version__
+    onnx.helper.set_model_props(proto, facts)
+    onnx.checker.check_model(proto)
+    onnx.save(proto, str(path))
+
+
+def _strip(graph: Any) -> None:
+    import onnx
+
+    graph.name, graph.doc_string = "hornbook", ""
+    for item in (
+        graph,
+        *graph.node,
+        *graph.input,
+        *graph.output,
+        *graph.initializer,
+        *graph.value_info,
+    ):
+        del item.metadata_props[:]
+        item.doc_string = ""
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.GRAPH:
+                _strip(attribute.g)
+                del attribute.g.value_info[:]
+
+
+def _halve(graph: Any) -> None:
+    """Stores matrices as float16; computes in float32 as before."""
+    import onnx
+
+    casts = []
+    for tensor in graph.initializer:
+        if tensor.data_type == onnx.TensorProto.FLOAT and len(tensor.dims) > 1:
+            name, half = tensor.name, f"{tensor.name}.f16"
+            array = onnx.numpy_helper.to_array(tensor).astype(np.float16)
+            tensor.CopyFrom(onnx.numpy_helper.from_array(array, half))
+            casts.append(onnx.helper.make_node("Cast", [half], [name], to=onnx.TensorProto.FLOAT))
+    rest = list(graph.node)
+    del graph.node[:]
+    graph.node.extend([*casts, *rest])

@@ -1,0 +1,116 @@
+"""The README of a model for ONNX Runtime: what lies there, and programs that run as printed."""
+
+from __future__ import annotations
+
+from hornbook.runs.directory import StoredRun
+
+HEAD = """# A language model for ONNX Runtime
+
+Written by hornbook: `{model}` with {parameters:,} parameters and a vocabulary of {vocab_size:,} tokens{nats}.
+
+| file | inputs | outputs |
+| --- | --- | --- |
+| `forward.onnx` | `input_ids` (batch, sequence) int64 | `logits` (batch, sequence, {vocab_size}) float32 |
+{cached_row}| `tokenizer.json` | text | ids, read by the package `tokenizers` and others |
+
+`logits[b, t]` predict the token after position t. {start} {length}
+
+The programs below need `pip install onnxruntime tokenizers` and run in this folder.
+
+## Whole rows
+
+```python
+import numpy as np
+import onnxruntime
+from tokenizers import Tokenizer
+
+tokenizer = Tokenizer.from_file("tokenizer.json")
+session = onnxruntime.InferenceSession("forward.onnx")
+random = np.random.default_rng(1)
+prompt = ""
+{ids}
+for _ in range(100):
+    logits = session.run(["logits"], {{"input_ids": np.array([ids[-{context}:]])}})[0][0, -1]
+    p = np.exp(logits.astype(np.float64) - logits.max())
+    token = int(random.choice(len(p), p=p / p.sum()))
+{stop}    ids.append(token)
+print(tokenizer.decode(ids))
+```
+"""
+CACHED_ROW = """\
+| `onnx/model.onnx` | `input_ids`, then `past_*` | `logits` (batch, 1, {vocab_size}), then `present_*` |
+"""
+CACHED = """
+## Token by token
+
+Each `present` is the `past` of the next call, in the same order, and zeros are the past of a new text.{one}
+{limit}
+```python
+import numpy as np
+import onnxruntime
+from tokenizers import Tokenizer
+
+tokenizer = Tokenizer.from_file("tokenizer.json")
+session = onnxruntime.InferenceSession("onnx/model.onnx")
+random = np.random.default_rng(1)
+past = {{
+    value.name: np.zeros(
+        [n if isinstance(n, int) else 1 if n == "batch_size" else 0 for n in value.shape],
+        np.int64 if value.type == "tensor(int64)" else np.float32,
+    )
+    for value in session.get_inputs()[1:]
+}}
+prompt = ""
+{ids}
+unread = list(ids)
+for _ in range({most}):
+{read}
+    p = np.exp(logits[0, -1].astype(np.float64) - logits.max())
+    token = int(random.choice(len(p), p=p / p.sum()))
+{stop}    ids.append(token)
+    unread = [token]
+print(tokenizer.decode(ids))
+```
+"""
+READ = """\
+    logits, *present = session.run(None, {"input_ids": np.array([unread]), **past})
+    past = dict(zip(past, present))"""
+READ_ONE = """\
+    for token in unread:
+        logits, *present = session.run(None, {"input_ids": np.array([[token]]), **past})
+        past = dict(zip(past, present))"""
+
+
+def readme(run: StoredRun, several: bool | None) -> str:
+    """The README of an export. several: whether the graph with a cache reads more than one token at a
+    time; None where there is no such graph."""
+    model, tokenizer = run.model, run.tokenizer
+    context, start_id = model.context_length, tokenizer.start_id
+    nats = run.report.get("validation", {}).get("nats")
+    length, limit = f"Each prediction sees the last {context:,} tokens.", ""
+    if not model.sliding:
+        length = f"A row has at most {context:,} tokens."
+        limit = f"Past and new tokens are at most {context:,} in all; then begin again with the newest.\n"
+    if tokenizer.end_id is None:
+        start = "The text is a stream: a row may begin anywhere in it."
+        ids, stop = f"ids = tokenizer.encode(prompt).ids or [{start_id}]", ""
+    else:
+        start = (
+            f"The id {tokenizer.end_id} ends a document and starts the next; a row begins with it and may "
+            "hold several documents."
+        )
+        ids = f"ids = [{start_id}, *tokenizer.encode(prompt).ids]"
+        stop = f"    if token == {tokenizer.end_id}:\n        break\n"
+    cached = several is not None
+    text = HEAD.format(
+        model=run.config.model.name, parameters=model.n_parameters, vocab_size=model.vocab_size,
+        nats="" if nats is None else f"; {nats:.4f} nats per token on held-out text",
+        cached_row=CACHED_ROW.format(vocab_size=model.vocab_size) if cached else "",
+        start=start, length=length, ids=ids, stop=stop, context=context,
+    )  # fmt: skip
+    if not cached:
+        return text
+    return text + CACHED.format(
+        one="" if several else " It reads one token at a time.", limit=limit if several else "",
+        ids=ids, stop=stop, read=READ if several else READ_ONE, most=min(100, max(1, context - 1)),
+    )  # fmt: skip
