@@ -41,13 +41,14 @@ PACKAGE = "hornbook.export.lesson"
 FILES = {"lstm": "rnn", "gru": "rnn", "ngram": "counts"}  # the others are named as their model
 TOKENIZERS = ("byte", "char")
 WITHIN = {"f32": 1e-4, "f16": 2e-2}  # differences of logits, relative to their spread
+PYTHON = (sys.executable, "-I", "-X", "utf8")  # without the environment and the working directory
 TITLE = '''"""Samples from a language model, with NumPy alone. Written by hornbook, to be read.
 
     python sample.py
-    python sample.py -n 3 --prompt a --temperature 0.8 --seed 1
+    python sample.py -n 3 --temperature 0.8 --seed 1
 
-The weights are in model.safetensors and the tokenizer is in tokenizer.json, beside this file. The parts,
-in this order: {parts}.
+The weights are in model.safetensors and the tokenizer is in tokenizer.json, beside this file.
+The parts, in this order: {parts}.
 """
 '''
 DRIVER = """
@@ -59,7 +60,6 @@ folder = Path(sys.argv[1])
 model, _ = runpy.run_path(folder / "sample.py")["load"](folder)
 rows, found = np.load(io.BytesIO(sys.stdin.buffer.read()), allow_pickle=False), []
 for row in rows.tolist():
-    half = len(row) // 2
     found.append([model.start(row[:1]), *map(model.step, row[1:])])
 buffer = io.BytesIO()
 np.save(buffer, np.array(found))
@@ -89,8 +89,8 @@ def write(run: StoredRun, out: Path, dtype: str) -> Written:
     notes = []
     if settings.sampling == "torch":
         notes.append(
-            "A seed draws other samples than `hornbook sample`, whose draws are torch's own for this "
-            "run; `hornbook sample --sampling keyed` draws the same."
+            "a seed draws other samples than `hornbook sample`, whose draws are torch's own for this "
+            "run; `hornbook sample --sampling keyed` draws the same"
         )
     return Written(out, dtype, tuple(notes))
 
@@ -114,7 +114,7 @@ def check(run: StoredRun, written: Written) -> list[Check]:
         between = "\n" if run.documents else "\n---\n"
         text = between.join(s.text for s in own) + "\n"
         arguments = ["-n", str(n), "--max-tokens", str(most), "--seed", "1"]
-        command = [sys.executable, "-I", str(written.path / "sample.py"), *arguments]
+        command = [*PYTHON, str(written.path / "sample.py"), *arguments]
         same = _run(command).decode("utf-8").replace("\r\n", "\n") == text
         checks.append(Check(program, f"{n} samples of the seed 1", same))
     return checks
@@ -124,16 +124,15 @@ def run_driver(folder: Path, rows: Tensor) -> bytes:
     """The logits of rows (B, T) by the program in a folder, as a .npy file of (B, T, V)."""
     ids = io.BytesIO()
     np.save(ids, rows.numpy())
-    return _run([sys.executable, "-I", "-c", DRIVER, str(folder)], ids.getvalue())
+    return _run([*PYTHON, "-c", DRIVER, str(folder)], ids.getvalue())
 
 
 def _run(command: list[str], given: bytes = b"") -> bytes:
     """Its output. Raises RunError where it fails."""
-    environment = {"PYTHONIOENCODING": "utf-8:surrogatepass"}
-    done = subprocess.run(command, input=given, capture_output=True, env=environment, check=False)
+    done = subprocess.run(command, input=given, capture_output=True, check=False)
     if done.returncode:
         last = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or ["no message"]
-        raise RunError(f"{command[2]}: failed: {last[0]}; report it as a defect of hornbook")
+        raise RunError(f"the program failed: {last[0]}; report it as a defect of hornbook")
     return done.stdout
 
 
@@ -151,7 +150,7 @@ def _(model: NGram) -> tuple[dict[str, Tensor], dict[str, Any]]:
 @contents.register
 def _(model: KneserNey) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The form of an n-gram model, with what was counted after each context beside it."""
-    weights = {}
+    weights: dict[str, Tensor] = {}
     for length in range(model.order):
         table = {
             name: model.get_buffer(f"{name}_{length}")
@@ -173,7 +172,8 @@ def _(model: KneserNey) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 @contents.register
 def _(model: Mixture) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    weights, components = {}, []
+    weights: dict[str, Tensor] = {}
+    components = []
     for i, part in enumerate(model.components):
         own, config = contents(part)
         weights |= prefixed(own, f"models.{i}.")

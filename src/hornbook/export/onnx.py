@@ -1,6 +1,6 @@
 """A run for ONNX Runtime: whole rows, and for a model with a cache, token by token.
 
-    forward.onnx       input_ids (B, T) -> logits (B, T, V), of any B and T; packed documents as they are
+    forward.onnx       input_ids (B, T) -> logits (B, T, V), of any B and T, packed documents too
     onnx/model.onnx    with past and present, named as by Hugging Face's exporters (`onnx_cache.py`)
     tokenizer.json, README.md
 
@@ -9,6 +9,7 @@ Graphs are made by `torch.onnx.export` of the model in forms that ONNX has (`onn
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import json
 import logging
@@ -22,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hornbook.errors import ConfigError
+from hornbook.errors import ConfigError, counted
 from hornbook.export.base import Check, Written, random_rows, relative_difference
 from hornbook.export.onnx_cache import BATCH, EXAMPLE, SEQUENCE, Value, cached_reader
 from hornbook.export.onnx_forms import DECOMPOSITIONS, install
@@ -86,7 +87,10 @@ def write(run: StoredRun, out: Path, dtype: str) -> Written:
         _save(graph, out / CACHED, dtype, facts)
     else:
         (out / CACHED).parent.rmdir()
-        notes.append(f"{model.config.name} has no form with a cache in ONNX: {FORWARD} alone.")
+        notes.append(
+            f"{model.config.name}: {FORWARD} alone; without a cache it reads the last "
+            f"{counted(model.context_length, 'token')} again for each new one"
+        )
     run.tokenizer.save(out / "tokenizer.json")
     several = None if reader is None else reader.several
     (out / "README.md").write_text(readme(run, several), "utf-8")
@@ -95,8 +99,7 @@ def write(run: StoredRun, out: Path, dtype: str) -> Written:
 
 def check(run: StoredRun, written: Written) -> list[Check]:
     """Compares with ONNX Runtime: rows of random lengths, packed documents, and with the cache."""
-    import onnxruntime
-
+    onnxruntime = importlib.import_module(PROGRAM)
     program, within = f"onnxruntime {onnxruntime.__version__}", WITHIN[written.dtype]
     session = _session(written.path / FORWARD)
 
@@ -149,8 +152,9 @@ def cached_logits(run: StoredRun, path: Path) -> list[tuple[Tensor, Tensor]]:
     first = rows.shape[1] - min(STEPS, rows.shape[1] - 1)
     several = isinstance(session.get_inputs()[0].shape[1], str)
     past, pairs, state = empty_past(session, len(rows)), [], None
-    reads = [rows[:, :first]] if several else list(rows[:, :first].split(1, 1))
-    for ids in [*reads, *rows[:, first:].split(1, 1)]:
+    columns = list(rows[:, :, None].unbind(1))  # (B, 1) each
+    reads = [rows[:, :first], *columns[first:]] if several else columns
+    for ids in reads:
         output, *present = session.run(None, {"input_ids": ids.numpy(), **past})
         past = dict(zip(past, present, strict=True))
         if state is None:
@@ -173,8 +177,7 @@ def empty_past(session: Any, n: int) -> dict[str, np.ndarray[Any, Any]]:
 
 
 def _session(path: Path) -> Any:
-    import onnxruntime
-
+    onnxruntime = importlib.import_module(PROGRAM)
     return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 
 
@@ -254,8 +257,7 @@ def _quiet() -> Iterator[None]:
 
 def _save(proto: Any, path: Path, dtype: str, facts: dict[str, str]) -> None:
     """Writes a graph without what the exporter noted about its making, which is a third of it."""
-    import onnx
-
+    onnx = importlib.import_module("onnx")
     _strip(proto.graph)
     del proto.graph.value_info[:]
     if dtype == "f16":
@@ -267,8 +269,7 @@ def _save(proto: Any, path: Path, dtype: str, facts: dict[str, str]) -> None:
 
 
 def _strip(graph: Any) -> None:
-    import onnx
-
+    onnx = importlib.import_module("onnx")
     graph.name, graph.doc_string = "hornbook", ""
     for item in (
         graph,
@@ -289,8 +290,7 @@ def _strip(graph: Any) -> None:
 
 def _halve(graph: Any) -> None:
     """Stores matrices as float16; computes in float32 as before."""
-    import onnx
-
+    onnx = importlib.import_module("onnx")
     casts = []
     for tensor in graph.initializer:
         if tensor.data_type == onnx.TensorProto.FLOAT and len(tensor.dims) > 1:

@@ -132,7 +132,7 @@ class SearchedKneserNey(KneserNey):
 
 
 def entries(model: NGram | KneserNey, length: int, context: Tensor, value: Tensor) -> Tensor:
-    """The table entry of every token after these contexts, (rows,) -> (rows, V); 0 where there is none."""
+    """The table's value of every token after these contexts, (rows,) -> (rows, V); else 0."""
     tokens = torch.arange(model.vocab_size)
     wanted = context.clamp(min=0)[:, None] * model.vocab_size + tokens
     if not len(value):

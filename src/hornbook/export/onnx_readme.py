@@ -6,11 +6,11 @@ from hornbook.runs.directory import StoredRun
 
 HEAD = """# A language model for ONNX Runtime
 
-Written by hornbook: `{model}` with {parameters:,} parameters and a vocabulary of {vocab_size:,} tokens{nats}.
+Written by hornbook: `{model}` with {parameters:,} parameters and {vocab_size:,} tokens{nats}.
 
 | file | inputs | outputs |
 | --- | --- | --- |
-| `forward.onnx` | `input_ids` (batch, sequence) int64 | `logits` (batch, sequence, {vocab_size}) float32 |
+| `forward.onnx` | `input_ids` (batch, sequence) int64 | `logits` (batch, sequence, {vocab_size}) |
 {cached_row}| `tokenizer.json` | text | ids, read by the package `tokenizers` and others |
 
 `logits[b, t]` predict the token after position t. {start} {length}
@@ -43,7 +43,7 @@ CACHED_ROW = """\
 CACHED = """
 ## Token by token
 
-Each `present` is the `past` of the next call, in the same order, and zeros are the past of a new text.{one}
+Each `present` is the `past` of the next call, in the same order; a new text begins with zeros.{one}
 {limit}
 ```python
 import numpy as np
@@ -90,14 +90,16 @@ def readme(run: StoredRun, several: bool | None) -> str:
     length, limit = f"Each prediction sees the last {context:,} tokens.", ""
     if not model.sliding:
         length = f"A row has at most {context:,} tokens."
-        limit = f"Past and new tokens are at most {context:,} in all; then begin again with the newest.\n"
+        limit = (
+            f"Past and new tokens are at most {context:,} in all; then begin again with the last.\n"
+        )
     if tokenizer.end_id is None:
         start = "The text is a stream: a row may begin anywhere in it."
         ids, stop = f"ids = tokenizer.encode(prompt).ids or [{start_id}]", ""
     else:
         start = (
-            f"The id {tokenizer.end_id} ends a document and starts the next; a row begins with it and may "
-            "hold several documents."
+            f"The id {tokenizer.end_id} ends a document and starts the next: a row begins with it, "
+            "and may hold several documents."
         )
         ids = f"ids = [{start_id}, *tokenizer.encode(prompt).ids]"
         stop = f"    if token == {tokenizer.end_id}:\n        break\n"

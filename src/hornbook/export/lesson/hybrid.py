@@ -45,8 +45,8 @@ class Hybrid(BoundedModel):
         return y
 
     def worth(self, logits: Array, log_p: Array, seen: Array) -> Array:
-        """The weight a of the counts, (T, 1), from how often each context was seen, and from the entropy
-        and the largest probability of the counts and of the network."""
+        """The weight a of the counts, (T, 1): from how often each context was seen, and from the
+        entropy and the largest probability of the counts and of the network."""
         w, features = self.weights, [np.log1p(seen) / 4]
         for log_q in (log_p, log_softmax(logits)):
             q = np.exp(log_q)

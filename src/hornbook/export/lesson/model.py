@@ -41,11 +41,13 @@ class Model:
     def start(self, ids: Sequence[int]) -> Array:
         """Reads the beginning of a text -> the logits after it, (V,)."""
         self.reset()
-        return self.read(ids)[-1]
+        last: Array = self.read(ids)[-1]
+        return last
 
     def step(self, token: int) -> Array:
         """Reads one more token -> the logits after it, (V,)."""
-        return self.read([token])[-1]
+        last: Array = self.read([token])[-1]
+        return last
 
 
 class BoundedModel(Model):
