@@ -218,7 +218,7 @@ def narrowed(tensor: Tensor) -> Tensor:
 def program(config: dict[str, Any]) -> str:
     """The source of `sample.py` for a model with these settings."""
     files: list[str] = []
-    for name in [*_models(config), "main"]:
+    for name in ["text", *_models(config), "main"]:
         for file in _needed(FILES.get(name, name)):
             if file not in files:
                 files.append(file)
@@ -228,7 +228,7 @@ def program(config: dict[str, Any]) -> str:
         imports |= own
         parts.append(file)
         banner = "\n".join(f"# {line}".rstrip() for line in title.strip().splitlines())
-        bodies.append(f"# {'-' * 96}\n{banner}\n\n{body.strip()}\n")
+        bodies.append(f"# {'-' * 96}\n{banner}\n\n\n{body.strip()}\n")
     head = TITLE.format(parts=", ".join(parts).replace("_", " "))
     return "\n\n".join([f"{head}\n{_sorted(imports)}", *bodies])
 
