@@ -81,7 +81,7 @@ def test_a_wrong_graph_is_noticed(tmp_path: Path) -> None:
     proto = onnx.load(written.path / "forward.onnx")
     table = proto.graph.initializer[0]
     array = onnx.numpy_helper.to_array(table).copy()
-    array[3, 4] += 0.01
+    array[run.tokenizer.end_id, 4] += 0.01
     table.CopyFrom(onnx.numpy_helper.from_array(array, table.name))
     onnx.save(proto, written.path / "forward.onnx")
     assert not all(check.equal for check in target.check(run, written))

@@ -11,6 +11,7 @@ import functools
 import io
 import json
 import re
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -51,19 +52,29 @@ The weights are in model.safetensors and the tokenizer is in tokenizer.json, bes
 The parts, in this order: {parts}.
 """
 '''
-DRIVER = """
-import io, runpy, sys
+LOAD = """
+import io, runpy, sys, time
 sys.modules["torch"] = sys.modules["hornbook"] = None  # importing them fails
 import numpy as np
 from pathlib import Path
 folder = Path(sys.argv[1])
-model, _ = runpy.run_path(folder / "sample.py")["load"](folder)
+model, tokenizer = runpy.run_path(folder / "sample.py")["load"](folder)
+"""
+LOGITS = """
 rows, found = np.load(io.BytesIO(sys.stdin.buffer.read()), allow_pickle=False), []
 for row in rows.tolist():
     found.append([model.start(row[:1]), *map(model.step, row[1:])])
 buffer = io.BytesIO()
 np.save(buffer, np.array(found))
 sys.stdout.buffer.write(buffer.getvalue())
+"""
+SPEED = """
+for _ in range(4):
+    begin = time.perf_counter()
+    logits = model.start(tokenizer.start(""))
+    for _ in range(int(sys.argv[2]) - 1):
+        logits = model.step(int(logits.argmax()))
+    print(int(sys.argv[2]) / (time.perf_counter() - begin))
 """
 
 
@@ -95,6 +106,13 @@ def write(run: StoredRun, out: Path, dtype: str) -> Written:
     return Written(out, dtype, tuple(notes))
 
 
+def speed(run: StoredRun, written: Written) -> float:
+    """Tokens per second of the program, most probable ones, one after the other."""
+    n = measured_tokens(run.model)
+    speeds = [float(each) for each in _run_python(SPEED, written.path, str(n)).split()]
+    return statistics.median(speeds[1:])
+
+
 def check(run: StoredRun, written: Written) -> list[Check]:
     """Runs the program where neither torch nor hornbook can be imported."""
     program = f"NumPy {np.__version__}"
@@ -124,7 +142,11 @@ def run_driver(folder: Path, rows: Tensor) -> bytes:
     """The logits of rows (B, T) by the program in a folder, as a .npy file of (B, T, V)."""
     ids = io.BytesIO()
     np.save(ids, rows.numpy())
-    return _run([*PYTHON, "-c", DRIVER, str(folder)], ids.getvalue())
+    return _run_python(LOGITS, folder, given=ids.getvalue())
+
+
+def _run_python(program: str, folder: Path, *arguments: str, given: bytes = b"") -> bytes:
+    return _run([*PYTHON, "-c", LOAD + program, str(folder), *arguments], given)
 
 
 def _run(command: list[str], given: bytes = b"") -> bytes:
