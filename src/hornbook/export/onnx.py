@@ -3,6 +3,8 @@
     forward.onnx       input_ids (B, T) -> logits (B, T, V), of any B and T, packed documents too
     onnx/model.onnx    with past and present, named as by Hugging Face's exporters (`onnx_cache.py`)
     tokenizer.json, README.md
+    config.json, tokenizer_config.json, generation_config.json: for transformers.js, where the cache is
+        one of keys and values alone
 
 Graphs are made by `torch.onnx.export` of the model in forms that ONNX has (`onnx_forms.py`).
 """
@@ -25,9 +27,11 @@ from torch import Tensor, nn
 
 from hornbook.errors import ConfigError, counted
 from hornbook.export.base import Check, Written, random_rows, relative_difference
+from hornbook.export.huggingface import generation_config, tokenizer_config, tokenizer_json
 from hornbook.export.onnx_cache import BATCH, EXAMPLE, SEQUENCE, Value, cached_reader
 from hornbook.export.onnx_forms import DECOMPOSITIONS, install
 from hornbook.export.onnx_readme import readme
+from hornbook.files import write_json
 from hornbook.models.base import LanguageModel
 from hornbook.runs.directory import StoredRun
 from hornbook.version import __version__
@@ -91,10 +95,49 @@ def write(run: StoredRun, out: Path, dtype: str) -> Written:
             f"{model.config.name}: {FORWARD} alone; without a cache it reads the last "
             f"{counted(model.context_length, 'token')} again for each new one"
         )
-    run.tokenizer.save(out / "tokenizer.json")
+    write_json(out / "tokenizer.json", tokenizer_json(run.tokenizer))
+    shape = None if reader is None else shape_of_keys(reader.past)
+    if shape is not None:
+        settings = {"context_length": model.context_length}
+        write_json(out / "config.json", transformers_config(run, *shape))
+        begins = {"add_bos_token": run.documents}  # transformers.js asks for it
+        write_json(out / "tokenizer_config.json", tokenizer_config(run.tokenizer, settings) | begins)
+        write_json(out / "generation_config.json", generation_config(run.tokenizer))
     several = None if reader is None else reader.several
-    (out / "README.md").write_text(readme(run, several), "utf-8")
+    text = readme(run, several, browser=shape is not None)
+    (out / "README.md").write_text(text, "utf-8")
     return Written(out, dtype, tuple(notes))
+
+
+def shape_of_keys(past: Sequence[Value]) -> tuple[int, int, int] | None:
+    """How many layers, heads of keys and channels of a head a cache has; None for another cache."""
+    shapes = {value.shape[1::2] for value in past}
+    if len(shapes) != 1 or not all(value.name.startswith("past_key_values") for value in past):
+        return None
+    heads, channels = (int(n) for n in shapes.pop())
+    return len(past) // 2, heads, channels
+
+
+def transformers_config(run: StoredRun, layers: int, heads: int, channels: int) -> dict[str, Any]:
+    """config.json, from which transformers.js takes the shape of the cache and the ends of a text.
+
+    The graph has all there is to know of the model; its type only says how the shape is written.
+    """
+    tokenizer = run.tokenizer
+    return {
+        "model_type": "qwen3",
+        "architectures": ["Qwen3ForCausalLM"],
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
+        "num_key_value_heads": heads,
+        "head_dim": channels,
+        "hidden_size": heads * channels,
+        "vocab_size": tokenizer.vocab_size,
+        "max_position_embeddings": run.model.context_length,
+        "bos_token_id": tokenizer.start_id,
+        "eos_token_id": tokenizer.end_id,
+        "pad_token_id": tokenizer.end_id,
+    }
 
 
 def check(run: StoredRun, written: Written) -> list[Check]:

@@ -80,10 +80,27 @@ READ_ONE = """\
         logits, *present = session.run(None, {"input_ids": np.array([[token]]), **past})
         past = dict(zip(past, present))"""
 
+BROWSER = """
+## transformers.js
 
-def readme(run: StoredRun, several: bool | None) -> str:
+`config.json` says the shape of the cache, in the form that a `qwen3` has; the graph is the model.
+In a web page this folder is served beside it, as `model`:
+
+```js
+import {{ env, pipeline }} from "@huggingface/transformers";
+
+env.allowRemoteModels = false;
+env.localModelPath = "./";
+const generate = await pipeline("text-generation", "model", {{ dtype: "fp32" }});
+const [{{ generated_text }}] = await generate("{prompt}", {{ max_new_tokens: {most} }});
+console.log(generated_text);
+```
+"""
+
+
+def readme(run: StoredRun, several: bool | None, *, browser: bool = False) -> str:
     """The README of an export. several: whether the graph with a cache reads more than one token at a
-    time; None where there is no such graph."""
+    time; None where there is no such graph. browser: whether transformers.js reads it."""
     model, tokenizer = run.model, run.tokenizer
     context, start_id = model.context_length, tokenizer.start_id
     nats = run.report.get("validation", {}).get("nats")
@@ -98,10 +115,10 @@ def readme(run: StoredRun, several: bool | None) -> str:
         ids, stop = f"ids = tokenizer.encode(prompt).ids or [{start_id}]", ""
     else:
         start = (
-            f"The id {tokenizer.end_id} ends a document and starts the next: a row begins with it, "
-            "and may hold several documents."
+            f"The id {tokenizer.end_id} ends a document and starts the next: a row begins with it (the "
+            "tokenizer puts it there), and may hold several documents."
         )
-        ids = f"ids = [{start_id}, *tokenizer.encode(prompt).ids]"
+        ids = "ids = tokenizer.encode(prompt).ids"
         stop = f"    if token == {tokenizer.end_id}:\n        break\n"
     cached = several is not None
     text = HEAD.format(
@@ -112,7 +129,10 @@ def readme(run: StoredRun, several: bool | None) -> str:
     )  # fmt: skip
     if not cached:
         return text
-    return text + CACHED.format(
+    most = min(100, max(1, context - 1))
+    text += CACHED.format(
         one="" if several else " It reads one token at a time.", limit=limit if several else "",
-        ids=ids, stop=stop, read=READ if several else READ_ONE, most=min(100, max(1, context - 1)),
+        ids=ids, stop=stop, read=READ if several else READ_ONE, most=most,
     )  # fmt: skip
+    prompt = "" if run.documents else "\\n"
+    return text + BROWSER.format(prompt=prompt, most=most) if browser else text
