@@ -27,6 +27,8 @@ from hornbook.export.base import (
     Written,
     every_symbol,
     greedy_text,
+    measured_tokens,
+    median_speed,
     random_rows,
     relative_difference,
     rounding_cost,
@@ -184,16 +186,28 @@ def check(run: StoredRun, written: Written) -> list[Check]:
     return checks
 
 
-def _greedy(model: Any, start: list[int], n: int) -> list[int]:
+def _greedy(model: Any, start: list[int], n: int, **options: Any) -> list[int]:
     """n ids after the start, or up to the end of the document, with a cache."""
     ids = model.generate(
         torch.tensor([start]),
         attention_mask=torch.ones(1, len(start), dtype=torch.int64),
         do_sample=False,
         max_new_tokens=n,
+        **options,
     )
     new: Tensor = ids[0, len(start) :]
     return new.tolist()
+
+
+def speed(run: StoredRun, written: Written) -> float:
+    """Tokens per second of `generate` with its cache, most probable ones, without an end."""
+    from transformers import AutoModelForCausalLM
+
+    found = portable(run)
+    start, n = [run.tokenizer.start_id], measured_tokens(found.model)
+    with _quiet(), torch.inference_mode():
+        model = AutoModelForCausalLM.from_pretrained(written.path, local_files_only=True).eval()
+        return median_speed(lambda: len(_greedy(model, start, n, min_new_tokens=n)))
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -24,6 +25,7 @@ from hornbook.export.base import (
     Written,
     every_symbol,
     greedy_text,
+    measured_tokens,
     random_rows,
     relative_difference,
 )
@@ -161,6 +163,25 @@ def compare(run: StoredRun, written: Written) -> list[Check]:
     if written.dtype == "f32" and not approximate:
         checks.append(Check(program, f"greedy text of {len(greedy)} tokens", continued == greedy))
     return checks
+
+
+def speed(run: StoredRun, written: Written) -> float:
+    """Tokens per second of the most probable text, without an end, by the server's own clock."""
+    model = portable(run).model
+    n = measured_tokens(model)
+    speeds = []
+    with serving(written.path, model.context_length) as llama:
+        for _ in range(4):
+            answer = llama.post(
+                "/completion",
+                prompt=[run.tokenizer.start_id],
+                n_predict=n,
+                temperature=0.0,
+                ignore_eos=True,
+                cache_prompt=False,
+            )
+            speeds.append(float(answer["timings"]["predicted_per_second"]))
+    return statistics.median(speeds[1:])
 
 
 def is_whole(raw: bytes) -> bool:
