@@ -22,7 +22,15 @@ import torch
 from torch import Tensor
 
 from hornbook.errors import ConfigError, RunError
-from hornbook.export.base import Check, Written, random_rows, relative_difference
+from hornbook.export.base import (
+    Check,
+    Written,
+    every_symbol,
+    measured_tokens,
+    random_rows,
+    relative_difference,
+    rounding_cost,
+)
 from hornbook.files import write_tensors
 from hornbook.generate import Sampling, sample
 from hornbook.models.base import LanguageModel
@@ -68,11 +76,16 @@ buffer = io.BytesIO()
 np.save(buffer, np.array(found))
 sys.stdout.buffer.write(buffer.getvalue())
 """
+TOKENS = """
+print(tokenizer.encode(sys.stdin.buffer.read().decode("utf-8", "surrogatepass")))
+"""
 SPEED = """
 for _ in range(4):
     begin = time.perf_counter()
     logits = model.start(tokenizer.start(""))
     for _ in range(int(sys.argv[2]) - 1):
+        if tokenizer.end_id is not None:
+            logits[tokenizer.end_id] = -np.inf
         logits = model.step(int(logits.argmax()))
     print(int(sys.argv[2]) / (time.perf_counter() - begin))
 """
@@ -86,8 +99,12 @@ def write(run: StoredRun, out: Path, dtype: str) -> Written:
             f"{', '.join(TOKENIZERS)} for numpy; export it to html or onnx instead"
         )
     weights, config = contents(run.model)
-    if dtype == "f16":
-        weights = {name: halved(name, tensor, run.model) for name, tensor in weights.items()}
+    notes = []
+    if dtype == "f16":  # of what is trained; counts and statistics keep their dtype
+        trained = dict(run.model.named_parameters())
+        weights = {n: w.half() if n in trained else w for n, w in weights.items()}
+        rounded = {n: w.half().to(w.dtype) for n, w in trained.items()}
+        notes += [rounding_cost(run, run.model, rounded)] if rounded else []
     out.mkdir(parents=True)
     settings = run.config.generation
     write_tensors(
@@ -97,7 +114,6 @@ def write(run: StoredRun, out: Path, dtype: str) -> Written:
     )
     run.tokenizer.save(out / "tokenizer.json")
     (out / "sample.py").write_text(program(config), "utf-8")
-    notes = []
     if settings.sampling == "torch":
         notes.append(
             "a seed draws other samples than `hornbook sample`, whose draws are torch's own for this "
@@ -123,6 +139,10 @@ def check(run: StoredRun, written: Written) -> list[Check]:
     difference = relative_difference(expected.clamp(min=-100), found.clamp(min=-100))
     what = f"logits at {rows.numel():,} positions, token by token"
     checks = [Check(program, what, difference <= WITHIN[written.dtype], difference)]
+    ids = run.tokenizer.encode(every_symbol(run), unknown="skip")
+    text = run.tokenizer.decode_bytes(ids)  # what it knows of it
+    same = json.loads(_run_python(TOKENS, written.path, given=text)) == ids.tolist()
+    checks.append(Check(program, f"{len(ids):,} tokens of a text with every symbol", same))
     if written.dtype == "f32":
         n, most = 4, 100
         own = sample(
@@ -130,10 +150,10 @@ def check(run: StoredRun, written: Written) -> list[Check]:
             window=run.config.generation.window,
         )  # fmt: skip
         between = "\n" if run.documents else "\n---\n"
-        text = between.join(s.text for s in own) + "\n"
+        printed = between.join(s.text for s in own) + "\n"
         arguments = ["-n", str(n), "--max-tokens", str(most), "--seed", "1"]
         command = [*PYTHON, str(written.path / "sample.py"), *arguments]
-        same = _run(command).decode("utf-8").replace("\r\n", "\n") == text
+        same = _run(command).decode("utf-8").replace("\r\n", "\n") == printed
         checks.append(Check(program, f"{n} samples of the seed 1", same))
     return checks
 
@@ -219,11 +239,6 @@ def _(model: Hybrid) -> tuple[dict[str, Tensor], dict[str, Any]]:
 def prefixed(weights: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """The same weights under longer names."""
     return {prefix + name: tensor for name, tensor in weights.items()}
-
-
-def halved(name: str, tensor: Tensor, model: LanguageModel) -> Tensor:
-    """Float16 for what is trained; counts and statistics keep their dtype."""
-    return tensor.half() if name in dict(model.named_parameters()) else tensor
 
 
 def narrowed(tensor: Tensor) -> Tensor:

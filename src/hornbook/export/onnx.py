@@ -26,11 +26,12 @@ import torch
 from torch import Tensor, nn
 
 from hornbook.errors import ConfigError, counted
-from hornbook.export.base import Check, Written, random_rows, relative_difference
+from hornbook.export.base import Written, rounding_cost
 from hornbook.export.huggingface import generation_config, tokenizer_config, tokenizer_json
 from hornbook.export.onnx_cache import BATCH, EXAMPLE, SEQUENCE, Value, cached_reader
 from hornbook.export.onnx_forms import DECOMPOSITIONS, install
 from hornbook.export.onnx_readme import readme
+from hornbook.export.onnx_runtime import CACHED, FORWARD, check, speed
 from hornbook.files import write_json
 from hornbook.models.base import LanguageModel
 from hornbook.runs.directory import StoredRun
@@ -40,11 +41,9 @@ PROGRAM = "onnxruntime"
 INSTALL = "hornbook[onnx]"
 DTYPES = ("f32", "f16")
 SUFFIX = ""
+__all__ = ["DTYPES", "INSTALL", "PROGRAM", "SUFFIX", "check", "speed", "write"]
 
-FORWARD, CACHED = "forward.onnx", "onnx/model.onnx"
 OPSET = 20  # the newest that onnxruntime-web has had for years
-WITHIN = {"f32": 1e-4, "f16": 2e-2}  # differences of logits, relative to their spread
-STEPS = 8  # compared with the cache
 
 
 class WholeRows(nn.Module):
@@ -77,7 +76,10 @@ def write(run: StoredRun, out: Path, dtype: str) -> Written:
     example = ids.example()[:, :longest]
     graph = _graph(WholeRows(form), [ids], [logits], (example,), ([ids],))
     _save(graph, out / FORWARD, dtype, facts)
-    reader, notes = cached_reader(model, form), []
+    reader, notes = cached_reader(model, form), list[str]()
+    if dtype == "f16":
+        rounded = {n: w.half().to(w.dtype) for n, w in model.named_parameters() if w.ndim > 1}
+        notes += [rounding_cost(run, model, rounded)] if rounded else []
     if reader is not None:
         ids = Value("input_ids", (BATCH, SEQUENCE if reader.several else 1), torch.int64)
         past, logits = reader.past, Value("logits", (BATCH, 1, model.vocab_size))
@@ -101,7 +103,9 @@ def write(run: StoredRun, out: Path, dtype: str) -> Written:
         settings = {"context_length": model.context_length}
         write_json(out / "config.json", transformers_config(run, *shape))
         begins = {"add_bos_token": run.documents}  # transformers.js asks for it
-        write_json(out / "tokenizer_config.json", tokenizer_config(run.tokenizer, settings) | begins)
+        write_json(
+            out / "tokenizer_config.json", tokenizer_config(run.tokenizer, settings) | begins
+        )
         write_json(out / "generation_config.json", generation_config(run.tokenizer))
     several = None if reader is None else reader.several
     text = readme(run, several, browser=shape is not None)
@@ -138,94 +142,6 @@ def transformers_config(run: StoredRun, layers: int, heads: int, channels: int) 
         "eos_token_id": tokenizer.end_id,
         "pad_token_id": tokenizer.end_id,
     }
-
-
-def check(run: StoredRun, written: Written) -> list[Check]:
-    """Compares with ONNX Runtime: rows of random lengths, packed documents, and with the cache."""
-    onnxruntime = importlib.import_module(PROGRAM)
-    program, within = f"onnxruntime {onnxruntime.__version__}", WITHIN[written.dtype]
-    session = _session(written.path / FORWARD)
-
-    def compared(what: str, pairs: Sequence[tuple[Tensor, Tensor]]) -> Check:
-        expected, found = (
-            torch.cat([x.flatten(0, -2) for x in each]) for each in zip(*pairs, strict=True)
-        )
-        difference = relative_difference(expected.clamp(min=-100), found.clamp(min=-100))
-        return Check(program, what, difference <= within, difference)
-
-    with torch.inference_mode():
-        pairs = []
-        for rows in rows_of_random_lengths(run):
-            pairs.append((run.model(rows), _logits(session, rows)))
-        n = sum(expected[..., 0].numel() for expected, _ in pairs)
-        checks = [compared(f"logits at {n:,} positions, random batches and lengths", pairs)]
-        packed = packed_rows(run)
-        if packed is not None:
-            pair = run.model(packed), _logits(session, packed)
-            checks.append(compared("logits of packed documents", [pair]))
-        if (written.path / CACHED).exists():
-            pairs = cached_logits(run, written.path / CACHED)
-            checks.append(compared("logits token by token, with the cache", pairs))
-    return checks
-
-
-def rows_of_random_lengths(run: StoredRun) -> Iterator[Tensor]:
-    """Batches of random ids, (B, T) each: the shortest and the longest rows, and some between."""
-    whole = random_rows(run)
-    generator = torch.Generator().manual_seed(len(whole))
-    yield whole
-    yield whole[:1, :1]
-    for _ in range(3):
-        B, T = (int(torch.randint(1, n + 1, (), generator=generator)) for n in whole.shape)  # noqa: N806
-        yield whole[:B, :T]
-
-
-def packed_rows(run: StoredRun) -> Tensor | None:
-    """Random rows in which several documents begin, (B, T); None for a stream."""
-    end_id, rows = run.tokenizer.end_id, random_rows(run)
-    if end_id is None:
-        return None
-    begins = torch.rand(rows.shape, generator=torch.Generator().manual_seed(1)) < 0.2
-    return rows.masked_fill(begins, end_id)
-
-
-def cached_logits(run: StoredRun, path: Path) -> list[tuple[Tensor, Tensor]]:
-    """The logits of `start` and `step`, and those of the graph with a cache, (B, V) each."""
-    session, rows = _session(path), random_rows(run)
-    first = rows.shape[1] - min(STEPS, rows.shape[1] - 1)
-    several = isinstance(session.get_inputs()[0].shape[1], str)
-    past, pairs, state = empty_past(session, len(rows)), [], None
-    columns = list(rows[:, :, None].unbind(1))  # (B, 1) each
-    reads = [rows[:, :first], *columns[first:]] if several else columns
-    for ids in reads:
-        output, *present = session.run(None, {"input_ids": ids.numpy(), **past})
-        past = dict(zip(past, present, strict=True))
-        if state is None:
-            logits, state = run.model.start(ids)
-        else:
-            logits = run.model.step(ids[:, 0], state)
-        pairs.append((logits, torch.from_numpy(output[:, 0])))
-    return pairs
-
-
-def empty_past(session: Any, n: int) -> dict[str, np.ndarray[Any, Any]]:
-    """The past of n new texts, by the names of the inputs."""
-    return {
-        value.name: np.zeros(
-            [k if isinstance(k, int) else n if k == BATCH else 0 for k in value.shape],
-            np.int64 if "int64" in value.type else np.float32,
-        )
-        for value in session.get_inputs()[1:]
-    }
-
-
-def _session(path: Path) -> Any:
-    onnxruntime = importlib.import_module(PROGRAM)
-    return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-
-
-def _logits(session: Any, rows: Tensor) -> Tensor:
-    return torch.from_numpy(session.run(["logits"], {"input_ids": rows.numpy()})[0])
 
 
 def _facts(run: StoredRun, dtype: str) -> dict[str, str]:
