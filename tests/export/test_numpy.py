@@ -21,7 +21,7 @@ def test_every_model_is_equal_without_torch(small_run: Run, tmp_path: Path) -> N
     assert {path.name for path in made.path.iterdir()} == {
         "model.safetensors", "sample.py", "tokenizer.json",
     }  # fmt: skip
-    assert [check.equal for check in made.checks] == [True, True], made.checks
+    assert [check.equal for check in made.checks] == [True, True, True], made.checks
     assert made.checks[0].difference is not None
     assert made.checks[0].difference < 1e-5
 
@@ -69,7 +69,8 @@ def test_half_precision_is_half_as_large_and_said(names_run: Run, tmp_path: Path
     size = [(each.path / "model.safetensors").stat().st_size for each in (full, half)]
     assert size[1] < 0.6 * size[0]
     assert half.written.dtype == "f16"
-    assert len(half.checks) == 1  # rounded weights draw other samples
+    assert len(half.checks) == 2  # rounded weights draw other samples
+    assert "bits per byte" in half.written.notes[0]
     assert half.checks[0].equal
     assert 1e-6 < (half.checks[0].difference or 0) < 1e-2
 
@@ -82,6 +83,7 @@ def test_counts_keep_their_precision_and_take_few_bytes(small_run: Run, tmp_path
     assert tensors["value_1"].dtype == torch.float32
     assert tensors["next_1"].dtype == torch.uint8
     assert made.checks[0].difference == pytest.approx(0, abs=1e-6)
+    assert made.written.notes == ()  # nothing is rounded
 
 
 def test_numbers_take_the_smallest_dtype_that_holds_them() -> None:
@@ -132,3 +134,9 @@ def test_an_export_that_differs_says_so(names_run: Run, tmp_path: Path) -> None:
     checks = target.check(names_run, written)
     assert not checks[0].equal
     assert np.isfinite(checks[0].difference or 0)
+
+
+def test_the_speed_is_measured_in_the_program(names_run: Run, tmp_path: Path) -> None:
+    from hornbook.export import numpy as target
+
+    assert target.speed(names_run, target.write(names_run, tmp_path / "out", "f32")) > 0

@@ -41,7 +41,7 @@ PROGRAM = "onnxruntime"
 INSTALL = "hornbook[onnx]"
 DTYPES = ("f32", "f16")
 SUFFIX = ""
-__all__ = ["DTYPES", "INSTALL", "PROGRAM", "SUFFIX", "check", "speed", "write"]
+__all__ = ["CACHED", "DTYPES", "FORWARD", "INSTALL", "PROGRAM", "SUFFIX", "check", "speed", "write"]
 
 OPSET = 20  # the newest that onnxruntime-web has had for years
 

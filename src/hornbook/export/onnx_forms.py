@@ -39,12 +39,14 @@ def cummax(x: Tensor, dim: int) -> tuple[Tensor, Tensor]:
 
 def searchsorted(table: Tensor, wanted: Tensor, **_: Any) -> Tensor:
     """torch.searchsorted of a vector: how many of its entries are smaller, by halving the distance."""
-    n = len(table)
+    powers = len(table).bit_length()
+    # one entry before the first, so that n entries are compared with entry n; none is after the last
+    after, largest = 2**powers - 1 - len(table), torch.iinfo(table.dtype).max
+    padded = torch.cat([table[:1], table, table.new_full((after,), largest)])
     found = torch.zeros_like(wanted)
-    for power in reversed(range(n.bit_length())):
+    for power in reversed(range(powers)):
         probe = found + 2**power
-        smaller = table[(probe - 1).clamp(max=n - 1)] < wanted
-        found = torch.where((probe <= n) & smaller, probe, found)
+        found = torch.where(padded[probe] < wanted, probe, found)
     return found
 
 
