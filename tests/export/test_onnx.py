@@ -96,6 +96,15 @@ def test_a_wrong_graph_is_noticed(tmp_path: Path) -> None:
     assert not all(check.equal for check in target.check(run, written))
 
 
+def test_weights_that_do_not_fit_a_file_are_refused(
+    names_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(target, "LARGEST", 1000)
+    with pytest.raises(ConfigError, match=r"at most 1.0 kB.* hf or gguf"):
+        export(names_run, "onnx", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_without_the_package_it_says_what_to_install(
     names_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -33,6 +33,7 @@ from hornbook.export.onnx_forms import DECOMPOSITIONS, install
 from hornbook.export.onnx_readme import readme
 from hornbook.export.onnx_runtime import CACHED, FORWARD, check, speed
 from hornbook.files import write_json
+from hornbook.machine import format_bytes
 from hornbook.models.base import LanguageModel
 from hornbook.runs.directory import StoredRun
 from hornbook.version import __version__
@@ -43,6 +44,7 @@ DTYPES = ("f32", "f16")
 SUFFIX = ""
 __all__ = ["CACHED", "DTYPES", "FORWARD", "INSTALL", "PROGRAM", "SUFFIX", "check", "speed", "write"]
 
+LARGEST = 1_900_000_000  # bytes of weights: a file of protobuf holds 2 GiB
 OPSET = 20  # the newest that onnxruntime-web has had for years
 
 
@@ -66,6 +68,12 @@ def write(run: StoredRun, out: Path, dtype: str) -> Written:
                 f"to: found no module {module}, which writes ONNX (pip install '{INSTALL}')"
             )
     model = run.model
+    n_bytes = sum(w.nbytes for w in model.state_dict().values()) // (2 if dtype == "f16" else 1)
+    if n_bytes > LARGEST:
+        raise ConfigError(
+            f"to: found {format_bytes(n_bytes)} of weights, expected at most {format_bytes(LARGEST)} "
+            "in one ONNX file; export it to hf or gguf instead"
+        )
     form = install(model)
     (out / CACHED).parent.mkdir(parents=True)
     facts = _facts(run, dtype)
@@ -94,8 +102,8 @@ def write(run: StoredRun, out: Path, dtype: str) -> Written:
     else:
         (out / CACHED).parent.rmdir()
         notes.append(
-            f"{model.config.name}: {FORWARD} alone; without a cache it reads the last "
-            f"{counted(model.context_length, 'token')} again for each new one"
+            f"{model.config.name}: {FORWARD} alone; without a cache it reads its window of "
+            f"{counted(model.context_length, 'token')} again for each new token"
         )
     write_json(out / "tokenizer.json", tokenizer_json(run.tokenizer))
     shape = None if reader is None else shape_of_keys(reader.past)
