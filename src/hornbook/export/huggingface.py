@@ -122,6 +122,8 @@ def tokenizer_config(tokenizer: Tokenizer, settings: dict[str, Any]) -> dict[str
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": settings["context_length"],
         "clean_up_tokenization_spaces": False,
+        # without it version 4 also makes token_type_ids, which generate refuses
+        "model_input_names": ["input_ids", "attention_mask"],
     }
     if tokenizer.end_id is not None:
         config |= {f"{role}_token": tokenizer.end for role in ("bos", "eos", "pad")}
