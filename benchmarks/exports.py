@@ -113,21 +113,29 @@ def measure(run: Run, name: str, to: str, target: ModuleType, dtype: str, speed:
     return row
 
 
-def line(row: dict[str, Any]) -> str:
+HEAD = ("model", "target", "difference", "tokens", "change in bits per byte", "kB")
+SPEEDS = ("tokens/s there", "here")
+
+
+def head(*, speed: bool) -> str:
+    """The first rows of Markdown."""
+    columns = HEAD + (SPEEDS if speed else ())
+    return f"| {' | '.join(columns)} |\n| --- | --- |{' ---: |' * (len(columns) - 2)}"
+
+
+def line(row: dict[str, Any], *, speed: bool) -> str:
     """A row of Markdown."""
     begin = f"| {row['model']} | {row['target']} {row['dtype']} |"
     if "refused" in row:
-        return f"{begin} cannot | | | | | |"
+        return f"{begin} not possible |{' |' * (len(HEAD) - 3 + (len(SPEEDS) if speed else 0))}"
 
     def cell(key: str, spec: str) -> str:
         return "" if row.get(key) is None else format(row[key], spec)
 
     tokens = {True: "equal", False: "NOT equal", None: ""}[row["tokens"]]
     kB = row["bytes"] / 1000  # noqa: N806
-    return (
-        f"{begin} {cell('difference', '.1e')} | {tokens} | {cell('bits', '+.0e')} | {kB:,.0f} | "
-        f"{cell('there', ',.0f')} | {cell('here', ',.0f')} |"
-    )
+    found = f"{begin} {cell('difference', '.1e')} | {tokens} | {cell('bits', '+.0e')} | {kB:,.0f} |"
+    return f"{found} {cell('there', ',.0f')} | {cell('here', ',.0f')} |" if speed else found
 
 
 def main() -> None:
@@ -139,21 +147,19 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     rows = []
-    print(
-        "| model | target | difference | tokens | change in bits per byte | kB | tokens/s there "
-        "| here |\n| --- | --- | ---: | --- | ---: | ---: | ---: | ---: |"
-    )
+    speed = not args.no_speed
+    print(head(speed=speed))
     with tempfile.TemporaryDirectory() as folder:
         for name in args.models:
             if "Shakespeare" in name and not os.environ.get("HORNBOOK_DATA"):
                 continue
             run = make_run(name, Path(folder), args.steps)
-            here = None if args.no_speed else tokens_per_second(run)
+            here = tokens_per_second(run) if speed else None
             for to, target in installed(args.targets).items():
                 for dtype in target.DTYPES:
-                    row = measure(run, name, to, target, dtype, not args.no_speed)
+                    row = measure(run, name, to, target, dtype, speed)
                     rows.append({**row, "here": here})
-                    print(line(rows[-1]), flush=True)
+                    print(line(rows[-1], speed=speed), flush=True)
                     if "refused" in row:
                         break  # the other dtypes are refused, too
     about = {"torch": torch.__version__, "python": platform.python_version(), "steps": args.steps}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ from hornbook.export.huggingface import check, speed, tokenizer_json, write
 from tests.export.common import MANY, SIZES
 from tests.export.conftest import MakeRun
 
-os.environ["HF_HUB_OFFLINE"] = "1"
 FILES = [
     "README.md", "config.json", "generation_config.json", "model.safetensors", "tokenizer.json",
     "tokenizer_config.json",

@@ -12,7 +12,6 @@ Writing needs neither transformers nor tokenizers.
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -214,12 +213,10 @@ def speed(run: StoredRun, written: Written) -> float:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without transformers' progress bars, advice and warnings, and without a network."""
+    """Without transformers' progress bars, advice and warnings."""
     from transformers.utils import logging
 
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    offline = os.environ.get("HF_HUB_OFFLINE")
-    os.environ["HF_HUB_OFFLINE"] = "1"
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
@@ -230,7 +227,3 @@ def _quiet() -> Iterator[None]:
         logging.set_verbosity(verbosity)
         if bars:
             logging.enable_progress_bar()
-        if offline is None:
-            del os.environ["HF_HUB_OFFLINE"]
-        else:
-            os.environ["HF_HUB_OFFLINE"] = offline

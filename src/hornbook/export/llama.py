@@ -34,6 +34,7 @@ from hornbook.runs.directory import StoredRun
 from hornbook.stages import tracked
 
 SECONDS = 120.0  # until an answer
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # it is on this machine
 # of logits, relative to their spread
 TOLERANCE = {"f32": 1e-4, "f16": 2e-2, "bf16": 2e-1, "q8_0": 5e-1}
 APPROXIMATE = 2e-2  # where llama.cpp approximates GELU
@@ -53,7 +54,7 @@ class Llama:
             {"Content-Type": "application/json"},
         )
         try:
-            with urllib.request.urlopen(request, timeout=SECONDS) as answer:
+            with DIRECT.open(request, timeout=SECONDS) as answer:
                 return json.load(answer)
         except (OSError, ValueError) as error:
             detail = error.read().decode() if isinstance(error, urllib.error.HTTPError) else ""
@@ -132,6 +133,8 @@ def compare(run: StoredRun, written: Written) -> list[Check]:
     approximate = found.settings.get("activation") == "gelu"
     tolerance = max(TOLERANCE[written.dtype], APPROXIMATE if approximate else 0.0)
     rows, text = random_rows(run, model), every_symbol(run)
+    if rows.shape[1] == 1:
+        return []  # llama.cpp needs a place for the next token
     start, greedy = greedy_text(run, model)
     with torch.inference_mode():
         logits = model(rows)
