@@ -31,7 +31,7 @@ from hornbook.export.base import (
     relative_difference,
     rounding_cost,
 )
-from hornbook.files import write_tensors
+from hornbook.files import write_bytes, write_tensors
 from hornbook.generate import Sampling, sample
 from hornbook.models.base import LanguageModel
 from hornbook.models.hybrid import Hybrid
@@ -113,7 +113,7 @@ def write(run: StoredRun, out: Path, dtype: str) -> Written:
         {"model": json.dumps(config), "window": settings.window},
     )
     run.tokenizer.save(out / "tokenizer.json")
-    (out / "sample.py").write_text(program(config), "utf-8")
+    write_bytes(out / "sample.py", program(config).encode())
     if settings.sampling == "torch":
         notes.append(
             "a seed draws other samples than `hornbook sample`, whose draws are torch's own for this "

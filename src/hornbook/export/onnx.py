@@ -32,7 +32,7 @@ from hornbook.export.onnx_cache import BATCH, EXAMPLE, SEQUENCE, Value, cached_r
 from hornbook.export.onnx_forms import DECOMPOSITIONS, install
 from hornbook.export.onnx_readme import readme
 from hornbook.export.onnx_runtime import CACHED, FORWARD, check, speed
-from hornbook.files import write_json
+from hornbook.files import write_bytes, write_json
 from hornbook.machine import format_bytes
 from hornbook.models.base import LanguageModel
 from hornbook.runs.directory import StoredRun
@@ -108,16 +108,10 @@ def write(run: StoredRun, out: Path, dtype: str) -> Written:
     write_json(out / "tokenizer.json", tokenizer_json(run.tokenizer))
     shape = None if reader is None else shape_of_keys(reader.past)
     if shape is not None:
-        settings = {"context_length": model.context_length}
-        write_json(out / "config.json", transformers_config(run, *shape))
-        begins = {"add_bos_token": run.documents}  # transformers.js asks for it
-        write_json(
-            out / "tokenizer_config.json", tokenizer_config(run.tokenizer, settings) | begins
-        )
-        write_json(out / "generation_config.json", generation_config(run.tokenizer))
+        write_for_transformers(run, out, shape)
     several = None if reader is None else reader.several
     text = readme(run, several, browser=shape is not None)
-    (out / "README.md").write_text(text, "utf-8")
+    write_bytes(out / "README.md", text.encode())
     return Written(out, dtype, tuple(notes))
 
 
@@ -130,13 +124,13 @@ def shape_of_keys(past: Sequence[Value]) -> tuple[int, int, int] | None:
     return len(past) // 2, heads, channels
 
 
-def transformers_config(run: StoredRun, layers: int, heads: int, channels: int) -> dict[str, Any]:
-    """config.json, from which transformers.js takes the shape of the cache and the ends of a text.
+def write_for_transformers(run: StoredRun, out: Path, shape: tuple[int, int, int]) -> None:
+    """What transformers.js reads beside the graph: the shape of the cache, and how texts begin and end.
 
     The graph has all there is to know of the model; its type only says how the shape is written.
     """
-    tokenizer = run.tokenizer
-    return {
+    tokenizer, (layers, heads, channels) = run.tokenizer, shape
+    config = {
         "model_type": "qwen3",
         "architectures": ["Qwen3ForCausalLM"],
         "num_hidden_layers": layers,
@@ -150,6 +144,11 @@ def transformers_config(run: StoredRun, layers: int, heads: int, channels: int) 
         "eos_token_id": tokenizer.end_id,
         "pad_token_id": tokenizer.end_id,
     }
+    settings = {"context_length": run.model.context_length}
+    begins = {"add_bos_token": run.documents}  # or its pipeline would not ask the tokenizer for it
+    write_json(out / "config.json", config)
+    write_json(out / "tokenizer_config.json", tokenizer_config(tokenizer, settings) | begins)
+    write_json(out / "generation_config.json", generation_config(tokenizer))
 
 
 def _facts(run: StoredRun, dtype: str) -> dict[str, str]:
@@ -232,7 +231,7 @@ def _save(proto: Any, path: Path, dtype: str, facts: dict[str, str]) -> None:
     proto.producer_name, proto.producer_version = "hornbook", __version__
     onnx.helper.set_model_props(proto, facts)
     onnx.checker.check_model(proto)
-    onnx.save(proto, str(path))
+    write_bytes(path, proto.SerializeToString())
 
 
 def _strip(graph: Any) -> None:
