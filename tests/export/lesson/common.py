@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 
+import pytest
 import torch
 
 from hornbook.export.base import relative_difference
@@ -30,19 +31,20 @@ def lesson_of(model: LanguageModel) -> Model:
 def assert_same_logits(model: LanguageModel, window: Window = "half") -> None:
     """A text read at once, then token by token beyond any context, and the same again afterwards."""
     lesson = lesson_of(model.eval())
-    BoundedModel.window = window
     torch.manual_seed(1)
-    for length in (1, 7):
-        row = torch.randint(1, VOCAB_SIZE, (1, length))
-        if model.end_id is not None:
-            row[0, 0] = model.end_id
-        logits, state = model.start(row, window)
-        expected, found = [logits], [lesson.start(row[0].tolist())]
-        for token in torch.randint(1, VOCAB_SIZE, (40,)):
-            expected.append(model.step(token[None], state))
-            found.append(lesson.step(int(token)))
-        stacked = torch.tensor([each.tolist() for each in found])
-        assert relative_difference(torch.cat(expected), stacked) < WITHIN
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BoundedModel, "window", window)
+        for length in (1, 7):
+            row = torch.randint(1, VOCAB_SIZE, (1, length))
+            if model.end_id is not None:
+                row[0, 0] = model.end_id
+            logits, state = model.start(row, window)
+            expected, found = [logits], [lesson.start(row[0].tolist())]
+            for token in torch.randint(1, VOCAB_SIZE, (40,)):
+                expected.append(model.step(token[None], state))
+                found.append(lesson.step(int(token)))
+            stacked = torch.tensor([each.tolist() for each in found])
+            assert relative_difference(torch.cat(expected), stacked) < WITHIN
 
 
 def saved_tokenizer(folder: Path, kind: str, text: str, *, documents: bool) -> Path:

@@ -9,6 +9,8 @@ from hornbook.export.lesson.weights import Array
 class Recorder(BoundedModel):
     """Notes what it reads."""
 
+    window = "half"
+
     def reset(self) -> None:
         super().reset()
         self.reads: list[list[int]] = []
