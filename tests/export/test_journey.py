@@ -8,9 +8,12 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import json
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from hornbook.api import Run, load
@@ -33,8 +36,8 @@ def expected(trained: Run) -> list[str]:
     return [trained.sample(prompt=prompt, temperature=0)[0].text for prompt in PROMPTS]
 
 
-def exported(run: Run, to: str, out: Path, capsys: pytest.CaptureFixture[str]) -> Path:
-    """Where the command line wrote it, and that its own comparison found no difference."""
+def exported(run: Run, to: str, capsys: pytest.CaptureFixture[str]) -> Path:
+    """Where the command line wrote it, once, and that its own comparison found no difference."""
     module = f"hornbook.export.{TARGETS[to]}"
     if importlib.util.find_spec(module) is None:
         pytest.skip(f"there is no target {to} yet")
@@ -44,7 +47,9 @@ def exported(run: Run, to: str, out: Path, capsys: pytest.CaptureFixture[str]) -
     if to == "gguf" and importlib.util.find_spec("gguf") is None:
         pytest.skip("needs gguf: pip install 'hornbook[gguf]'")
     capsys.readouterr()
-    where = out / f"names{target.SUFFIX}"
+    where = run.path.with_name(f"names-{to}{target.SUFFIX}")
+    if where.exists():
+        return where
     assert main(["export", str(run.path), "--to", to, "--out", str(where), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     if not found["checks"]:
@@ -54,16 +59,14 @@ def exported(run: Run, to: str, out: Path, capsys: pytest.CaptureFixture[str]) -
 
 
 @pytest.mark.parametrize("to", TARGETS)
-def test_every_target_is_equal(
-    trained: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], to: str
-) -> None:
-    assert exported(trained, to, tmp_path, capsys).exists()
+def test_every_target_is_equal(trained: Run, capsys: pytest.CaptureFixture[str], to: str) -> None:
+    assert exported(trained, to, capsys).exists()
 
 
 def test_transformers_writes_the_same_names(
-    trained: Run, expected: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    trained: Run, expected: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    where = exported(trained, "hf", tmp_path, capsys)
+    where = exported(trained, "hf", capsys)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         transformers = importlib.import_module("transformers")
@@ -76,9 +79,9 @@ def test_transformers_writes_the_same_names(
 
 
 def test_llama_cpp_writes_the_same_names(
-    trained: Run, expected: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    trained: Run, expected: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    where = exported(trained, "gguf", tmp_path, capsys)
+    where = exported(trained, "gguf", capsys)
     llama = importlib.import_module("hornbook.export.llama")
     with llama.serving(where, trained.model.context_length) as server:
         texts = [
@@ -89,3 +92,38 @@ def test_llama_cpp_writes_the_same_names(
         prompt + text["choices"][0]["text"] for prompt, text in zip(PROMPTS, texts, strict=True)
     ]
     assert found == expected
+
+
+def test_onnx_runtime_writes_the_same_names(
+    trained: Run, expected: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = exported(trained, "onnx", capsys)
+    onnxruntime, tokenizers = map(importlib.import_module, ("onnxruntime", "tokenizers"))
+    tokenizer = tokenizers.Tokenizer.from_file(str(where / "tokenizer.json"))
+    session = onnxruntime.InferenceSession(where / "onnx" / "model.onnx")
+    found = []
+    for prompt in PROMPTS:
+        past = {
+            value.name: np.zeros((1, value.shape[1], 0, value.shape[3]), np.float32)
+            for value in session.get_inputs()[1:]
+        }
+        ids = unread = tokenizer.encode(prompt).ids
+        while ids[1:].count(ids[0]) == 0:  # the end, with which a document begins
+            logits, *present = session.run(None, {"input_ids": np.array([unread]), **past})
+            past = dict(zip(past, present, strict=True))
+            unread = [int(logits[0, -1].argmax())]
+            ids = ids + unread
+        found.append(tokenizer.decode(ids))
+    assert found == expected
+
+
+def test_numpy_writes_the_same_names(
+    trained: Run, expected: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    program = exported(trained, "numpy", capsys) / "sample.py"
+    greedy = [sys.executable, "-I", str(program), "-n", "1", "--temperature", "0", "--prompt"]
+    found = [
+        subprocess.run([*greedy, prompt], capture_output=True, text=True, check=True).stdout
+        for prompt in PROMPTS
+    ]
+    assert found == [f"{text}\n" for text in expected]

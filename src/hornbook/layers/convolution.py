@@ -31,20 +31,20 @@ class ShortConvolution(nn.Module):
         """same: `same_document` of packed documents. cache: the inputs before x, when decoding."""
         if cache is not None:
             return self.forward(cache.append(x, len(self.weight)))[:, -x.shape[1] :]
-        weight, out = self.weight.to(x.dtype), x
-        for i in range(1, min(len(weight), x.shape[1] - 1) + 1):
-            earlier = x[:, :-i] if same is None else x[:, :-i] * same[i - 1]
-            out = out + weight[-i] * F.pad(earlier, (0, 0, i, 0))
+        weight, out, T = self.weight.to(x.dtype), x, x.shape[1]  # noqa: N806
+        for i in range(1, len(weight) + 1):
+            earlier = F.pad(x, (0, 0, i, 0))[:, :T]  # zeros before the row
+            out = out + weight[-i] * (earlier if same is None else earlier * same[i - 1])
         return out
 
 
 def same_document(starts: Tensor, kernel: int, dtype: torch.dtype) -> list[Tensor]:
     """1.0 where the position i before belongs to the same document, else 0.0; i from 1 to kernel - 1.
 
-    starts: `document_starts`, (B, T) -> (B, T - i, 1) each, for the positions from i on.
+    starts: `document_starts`, (B, T) -> (B, T, 1) each.
     """
     depth = torch.arange(starts.shape[1], device=starts.device) - starts
-    return [(depth[:, i:, None] >= i).to(dtype) for i in range(1, kernel)]
+    return [(depth[:, :, None] >= i).to(dtype) for i in range(1, kernel)]
 
 
 class ConvolutionCache:

@@ -240,7 +240,7 @@ class GPT(EmbeddingModel):
         positions = state.positions(ids.shape[1])
         cos, sin = rotary_angles(positions, self.head_dim, self.rope_base)  # (T, D)
         began = state.ids.shape[1] > ids.shape[1]
-        x = self.embed(ids, state.ids[:, -2] if began else None)  # (B, T, C)
+        x = self.embed(ids, state.ids[:, -1 - ids.shape[1]] if began else None)  # (B, T, C)
         x = x if added is None else x + added
         for block, *cache in zip(self.blocks, state.cache[::2], state.cache[1::2], strict=True):
             x = block(x, cos, sin, cache=cache)
