@@ -31,8 +31,7 @@ export class Engine {
 
   /** Continues ids: yields {sample, token} for each token of n samples, side by side.
    *
-   * Of a sample that ends by itself the last token is the end id. A token is {id, text, bits,
-   * alternatives}: see `token`. */
+   * Of a sample that ends by itself the last token is the end id. A token is as in `token`. */
   *generate(ids, { n = 1, maxTokens = 500, seed, ...sampling }) {
     const draws = new Draws(seed);
     const start = this.model.start(this.tokenizer.promptIds(ids), this.window);
@@ -54,12 +53,24 @@ export class Engine {
     }
   }
 
-  /** One token as pages show it. text: what is certain after it, nothing in the midst of a character.
-   * bits: its surprisal. alternatives: the likeliest tokens instead of it, {id, label, p}. */
+  /** One token as pages show it (`backend.js` says of what it consists). */
   token(id, logits, pieces) {
     const logP = logSoftmax(logits);
-    const best = largest(logP, ALTERNATIVES).map((i) => ({ id: i, label: this.tokenizer.label(i), p: Math.exp(logP[i]) }));
-    return { id, text: pieces.push(id), label: this.tokenizer.label(id), bits: Math.max(0, -logP[id] / Math.LN2), alternatives: best };
+    const { tokenizer } = this;
+    const choice = (other) => ({
+      id: other,
+      label: tokenizer.label(other),
+      end: other === tokenizer.endId,
+      p: Math.exp(logP[other]),
+    });
+    return {
+      id,
+      text: pieces.push(id),
+      label: tokenizer.label(id),
+      end: id === tokenizer.endId,
+      bits: Math.max(0, -logP[id] / Math.LN2),
+      alternatives: largest(logP, ALTERNATIVES).map(choice),
+    };
   }
 
   /** The tokens of a text, given as ids, each with its surprisal after those before it. */

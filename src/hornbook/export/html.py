@@ -1,0 +1,218 @@
+"""One file of HTML that runs the model offline, by a double click, in any current browser.
+
+Inside are the weights (`compact.py`), the tokenizer, the card, and the page of `hornbook/web` with its
+engine, which computes every model of the registry in plain JavaScript. Whatever a run holds is data
+there: JSON and base64 in blocks that are no script, shown as text.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hornbook.errors import HornbookError, RunError
+from hornbook.export.base import Check, Written, random_rows, relative_difference
+from hornbook.export.browser import Page, browser, file_url, find_browser
+from hornbook.export.bundle import bundle, page
+from hornbook.export.compact import as_bytes, compact, restored
+from hornbook.figures.about import facts
+from hornbook.figures.data import frequent_tokens
+from hornbook.files import dump, format_bytes, write_bytes
+from hornbook.generate import make_generator, sample
+from hornbook.metrics.loss import evaluate
+from hornbook.models.base import LanguageModel
+from hornbook.models.registry import build_empty
+from hornbook.runs.directory import StoredRun
+from hornbook.runs.verdict import verdict_text
+from hornbook.stages import stage
+from hornbook.visible import visible
+
+PROGRAM = None
+INSTALL = "a browser (Chromium, Chrome, Edge) or Node"
+DTYPES = ("f16", "f32", "q8_0")
+SUFFIX = ".html"
+TOKENS = 80  # in the map of embeddings
+SEED, SAMPLES, LENGTH = 0, 6, 200  # what the page writes first: `web/write.js`
+CLOSE = 1e-4  # of the spread of the logits
+IMPOSSIBLE = -1e4  # in place of a logit of -inf
+READY = "new Promise(r => { const wait = () => globalThis.hornbook ? r() : setTimeout(wait, 20); wait(); })"
+
+
+def write(run: StoredRun, out: Path, dtype: str) -> Written:
+    """The page, with the weights in `dtype`, and what they lose by it."""
+    stored = compact(run.model.state_dict(), dtype)
+    weights = base64.b64encode(as_bytes(stored)).decode()
+    html = page(
+        {
+            "data": ("application/json", as_json(page_data(run))),
+            "weights": ("text/plain", weights),
+        }
+    )
+    write_bytes(out, html.encode())
+    notes = [format_bytes(out.stat().st_size)]
+    if dtype != "f32":
+        notes.append(_loss(run, dtype, as_stored(run, dtype)))
+    return Written(out, dtype, tuple(notes))
+
+
+def page_data(run: StoredRun) -> dict[str, Any]:
+    """What the page knows beside the weights, as plain data (`web/engine.js`, `web/backend.js`)."""
+    config, report = run.config.model, run.report
+    model = config.model_dump(mode="json")
+    if network := getattr(config, "network_config", None):
+        model["network_config"] = network().model_dump(mode="json")
+    corpus = run.facts["corpus"]
+    kept = "probabilities" if run.model.fitted else "parameters"
+    verdict = report.get("verdict") or {}
+    return {
+        "name": visible(run.path.resolve().name),
+        "summary": visible(
+            f"{config.name}, {run.facts['n_parameters']:,} {kept}, trained on {corpus['name']}"
+        ),
+        "documents": run.documents,
+        "model": model,
+        "tokenizer": run.tokenizer.to_json(),
+        "window": run.config.generation.window,
+        "frequent": frequent_tokens(run, TOKENS)[0].tolist(),
+        "card": {
+            "facts": [[name, visible(value)] for name, value in facts(run) if value],
+            "verdict": verdict_text(report),
+            "good": bool(verdict.get("good")),
+            "advice": verdict.get("advice", []),
+            "novelty": (report.get("novelty") or {}).get("verdict", ""),
+            "text": [
+                ["Name", visible(corpus["name"])],
+                ["Source", visible(_without_folder(corpus["source"]))],
+                ["Kind", f"{corpus['kind']}: {visible(corpus['why'])}"],
+                ["Size", format_bytes(corpus["bytes"])],
+                ["SHA-256", corpus["sha256"]],
+            ],
+        },
+    }
+
+
+def as_json(data: Any) -> str:
+    """Plain data as JSON for a block of a page, which no text in it can end."""
+    return json.dumps(json.loads(dump(data)), separators=(",", ":")).replace("<", "\\u003c")
+
+
+def as_stored(run: StoredRun, dtype: str) -> LanguageModel:
+    """The model with the weights as a page of this dtype has them."""
+    weights = run.model.state_dict()
+    model = build_empty(run.config.model, run.tokenizer.vocab_size, run.tokenizer.end_id)
+    model.load_weights(restored(compact(weights, dtype), weights))
+    return model.eval()
+
+
+def check(run: StoredRun, written: Written) -> list[Check]:
+    """Opens the page in a browser; without one its script runs in Node. Nothing where neither is."""
+    model = as_stored(run, written.dtype)
+    rows = random_rows(run)
+    if program := find_browser():
+        with browser(program) as opened:
+            opened.open(file_url(written.path))
+            opened.evaluate(READY)
+            name = opened.call("Browser.getVersion")["product"].replace("HeadlessChrome/", "Chrome ")
+            return _compared(run, model, rows, name, opened)
+    if node := shutil.which("node"):
+        logits, text = _in_node(node, written.path, rows)
+        version = subprocess.run([node, "--version"], capture_output=True, text=True).stdout.strip()
+        return [_logits(model, rows, logits, f"Node {version}"), _text(run, model, text, f"Node {version}")]
+    return []
+
+
+def _compared(
+    run: StoredRun, model: LanguageModel, rows: Tensor, name: str, opened: Page
+) -> list[Check]:
+    everything = run.tokenizer.decode(range(run.tokenizer.vocab_size))
+    expected = run.tokenizer.encode(everything, unknown="skip").tolist()
+    found = opened.evaluate(f"hornbook.backend.encode({as_json(everything)})")
+    equal = found["ids"] == expected
+    logits = opened.evaluate(f"({LOGITS})(hornbook.engine, {rows.tolist()})")
+    text = opened.evaluate("document.getElementById('text').textContent")
+    return [
+        Check(name, "tokens of a text with every symbol", equal),
+        _logits(model, rows, logits, name),
+        _text(run, model, text, name),
+    ]
+
+
+# the logits of rows as base64 of float32
+LOGITS = """(engine, rows) => {
+  const bytes = rows.flatMap((row) => engine.logits(row)).map((x) => new Uint8Array(Float32Array.from(x).buffer));
+  return btoa(bytes.map((each) => Array.from(each, (byte) => String.fromCharCode(byte)).join("")).join(""));
+}"""
+
+
+def _logits(model: LanguageModel, rows: Tensor, found: str, name: str) -> Check:
+    with torch.inference_mode():
+        expected = model(rows).float().flatten(0, 1)
+    values = np.frombuffer(base64.b64decode(found), dtype="<f4").reshape(expected.shape)
+    read = torch.from_numpy(values.copy())
+    difference = relative_difference(_finite(expected), _finite(read))
+    return Check(name, f"logits at {len(read):,} positions", difference <= CLOSE, difference)
+
+
+def _finite(logits: Tensor) -> Tensor:
+    return logits.nan_to_num(neginf=IMPOSSIBLE)
+
+
+def _text(run: StoredRun, model: LanguageModel, text: str, name: str) -> Check:
+    n, length = (SAMPLES, 500) if run.documents else (1, LENGTH)
+    own = sample(
+        model, run.tokenizer, n=n, max_tokens=length, generator=make_generator(SEED),
+        window=run.config.generation.window,
+    )  # fmt: skip
+    return Check(name, f"the first text, of seed {SEED}", text == own[0].text)
+
+
+def _in_node(node: str, path: Path, rows: Tensor) -> tuple[str, str]:
+    """The logits of rows, and the text of seed 0, by the script of the page without the page."""
+    script = f"""{bundle("engine.js")}
+import {{ readFileSync }} from "node:fs";
+const html = readFileSync({json.dumps(str(path.absolute()))}, "utf-8");
+const block = (id) => html.match(new RegExp(`id="${{id}}">([^<]*)<`))[1];
+const data = JSON.parse(block("data"));
+const engine = await $engine.loadEngine(data, block("weights"));
+let text = "";
+const first = {{ maxTokens: data.documents ? 500 : {LENGTH}, seed: {SEED} }};
+for (const {{ token }} of engine.generate([], first)) text += token.text;
+console.log(JSON.stringify([({LOGITS})(engine, {rows.tolist()}), text]));
+"""
+    done = subprocess.run(
+        [node, "--input-type=module", "-"], input=script, capture_output=True, text=True,
+        encoding="utf-8",
+    )  # fmt: skip
+    if done.returncode:
+        raise RunError(f"Node: {done.stderr.strip().splitlines()[-1:] or 'failed'}")
+    logits, text = json.loads(done.stdout)
+    return logits, text
+
+
+def _loss(run: StoredRun, dtype: str, model: LanguageModel) -> str:
+    """What the weights of a page lose on the validation part, in a sentence."""
+    part = "validation part" if run.config.data.held_out else "training text"
+    try:
+        with stage(f"loss with weights in {dtype}"):
+            tokens = run.part("val")
+            after = evaluate(model, tokens).bits_per_byte
+            before = evaluate(run.model, tokens).bits_per_byte
+    except HornbookError as error:
+        reason = str(error).splitlines()[0].partition(". ")[0]
+        return f"what {dtype} loses was not measured: {reason}"
+    return (
+        f"weights in {dtype}: {after:.4f} bits per byte on the {part}, {after - before:+.4f} by it"
+    )
+
+
+def _without_folder(source: str) -> str:
+    """Where a text comes from; of a path on this machine its last part alone."""
+    return Path(source).name if "/" in source and Path(source).is_absolute() else source

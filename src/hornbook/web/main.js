@@ -1,0 +1,27 @@
+// The page: builds its parts around a backend, and writes the first samples.
+
+import { about } from "./about.js";
+import { LocalBackend } from "./backend.js";
+import { attention, embeddings, tree } from "./look.js";
+import { Write } from "./write.js";
+
+const place = (id) => document.getElementById(id);
+
+try {
+  const backend = await LocalBackend.ofPage();
+  const info = await backend.info();
+  document.title = info.name;
+  place("name").textContent = info.name;
+  place("summary").textContent = info.summary;
+  const write = new Write(backend, info, () => looks.forEach((look) => look.refresh()));
+  const tokens = () => write.tokens;
+  const looks = [tree(backend, tokens)];
+  if (info.attention) looks.unshift(attention(backend, tokens));
+  const page = place("page");
+  page.append(write.root, ...looks.map((look) => look.root), embeddings(backend).root, about(info));
+  await write.first();
+  globalThis.hornbook = { backend, engine: backend.engine }; // for the console
+} catch (error) {
+  place("error").textContent = `This page cannot be shown: ${error.message ?? error}`;
+  place("error").hidden = false;
+}
