@@ -20,9 +20,22 @@ from typing import Any
 
 from hornbook.errors import RunError
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
+NAMES = (
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+    "chrome",
+    "msedge",
+)
 MAC = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
-OPTIONS = ("--headless", "--disable-gpu", "--no-first-run", "--remote-debugging-pipe", "--no-sandbox")
+OPTIONS = (
+    "--headless",
+    "--disable-gpu",
+    "--no-first-run",
+    "--remote-debugging-pipe",
+    "--no-sandbox",
+)
 SECONDS = 120.0  # for an answer
 
 
@@ -41,7 +54,9 @@ class Page:
         self._buffer = b""
         self._number = 0
         self._session = ""
-        self.messages: list[dict[str, Any]] = []  # events: errors of the page, requests that it makes
+        self.messages: list[
+            dict[str, Any]
+        ] = []  # events: errors of the page, requests that it makes
 
     def open(self, url: str) -> None:
         """Opens an address, in a tab of its own."""

@@ -120,12 +120,17 @@ def check(run: StoredRun, written: Written) -> list[Check]:
         with browser(program) as opened:
             opened.open(file_url(written.path))
             opened.evaluate(READY)
-            name = opened.call("Browser.getVersion")["product"].replace("HeadlessChrome/", "Chrome ")
+            name = opened.call("Browser.getVersion")["product"].replace(
+                "HeadlessChrome/", "Chrome "
+            )
             return _compared(run, model, rows, name, opened)
     if node := shutil.which("node"):
         logits, text = _in_node(node, written.path, rows)
         version = subprocess.run([node, "--version"], capture_output=True, text=True).stdout.strip()
-        return [_logits(model, rows, logits, f"Node {version}"), _text(run, model, text, f"Node {version}")]
+        return [
+            _logits(model, rows, logits, f"Node {version}"),
+            _text(run, model, text, f"Node {version}"),
+        ]
     return []
 
 

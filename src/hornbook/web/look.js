@@ -3,14 +3,17 @@
 import { Opening, bar, drawn, element, percent } from "./dom.js";
 
 const TOKENS = 24; // of the text whose attention is drawn
-const CELL = 22; // units of a cell of the large map
+const NARROW = 500; // pixels below which they are half as many
+const CELL = 24; // pixels of a cell of the large map
+const MAP_WIDTH = 640; // pixels of the map of embeddings, at most
 const TREE = { leaves: 16, depth: 6 };
 
 /** What each token attends to, by layer and head. tokens(): those of the text at hand. */
 export function attention(backend, tokens) {
   let chosen = { layer: 0, head: 0 };
   return new Opening("Attention", async (body, signal) => {
-    const ids = tokens().slice(-TOKENS).map((token) => token.id);
+    const most = body.clientWidth < NARROW ? TOKENS / 2 : TOKENS;
+    const ids = tokens().slice(-most).map((token) => token.id);
     const { labels, layers } = await backend.attention(ids);
     if (signal.aborted) return;
     if (!layers[chosen.layer]?.[chosen.head]) chosen = { layer: 0, head: 0 };
@@ -62,11 +65,12 @@ function map(name, labels, rows) {
   const label = (text, x, y, anchor) => drawn("text", { x, y, "text-anchor": anchor, "dominant-baseline": "central" }, text);
   const texts = labels.flatMap((text, i) => [
     label(text, 2.7 * CELL, (i + 1.5) * CELL, "end"),
-    label([...text].length > 2 ? "…" : text, (i + 3.5) * CELL, CELL / 2, "middle"),
+    label([...text].length > 3 ? "…" : text, (i + 3.5) * CELL, CELL / 2, "middle"),
   ]);
   const last = Array.from(rows.at(-1), (weight, s) => ({ weight, s })).sort((a, b) => b.weight - a.weight).slice(0, 3);
   const words = `${name}: the last token, ${labels.at(-1)}, attends to ${last.map(({ weight, s }) => `${labels[s]} (position ${s + 1}) ${percent(weight)}`).join(", ")}.`;
   const picture = drawn("svg", { viewBox: `0 0 ${side} ${(n + 1) * CELL}`, role: "img", "aria-label": words }, ...cells, ...texts);
+  picture.style.maxWidth = `${side}px`;
   return [element("h3", {}, name), element("p", {}, words), picture];
 }
 
@@ -103,12 +107,14 @@ export function embeddings(backend) {
     const [xs, ys] = [points.map((p) => p.x), points.map((p) => p.y)];
     const [left, top] = [Math.min(...xs), Math.min(...ys)];
     const [width, height] = [Math.max(...xs) - left, Math.max(...ys) - top];
-    const size = { width: 640, height: Math.round((640 * Math.max(height, 0.3)) / Math.max(width, 0.3)), edge: 24 };
+    const wide = Math.min(MAP_WIDTH, Math.max(280, body.clientWidth));
+    const size = { width: wide, height: Math.round((wide * Math.max(height, 0.3)) / Math.max(width, 0.3)), edge: 24 };
     const x = (value) => size.edge + ((value - left) / (width || 1)) * (size.width - 2 * size.edge);
     const y = (value) => size.edge + ((value - top) / (height || 1)) * (size.height - 2 * size.edge);
     const texts = points.map((p) => drawn("text", { x: x(p.x), y: y(p.y), "text-anchor": "middle", "dominant-baseline": "central" }, p.label));
     const names = points.map((p) => p.label).join(" ");
     const picture = drawn("svg", { viewBox: `0 0 ${size.width} ${size.height}`, role: "img", "aria-label": `Map of the tokens ${names}` }, ...texts);
+    picture.style.maxWidth = `${wide}px`;
     const words = `Tokens by their ${what}, in its first two principal components (${percent(share[0])} and ${percent(share[1])} of the variance), pushed apart where they would hide each other. Near ones behave alike.`;
     body.replaceChildren(element("p", { className: "soft" }, words), picture);
   });

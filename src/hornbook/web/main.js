@@ -20,6 +20,7 @@ try {
   const page = place("page");
   page.append(write.root, ...looks.map((look) => look.root), embeddings(backend).root, about(info));
   await write.first();
+  performance.mark("first sample");
   globalThis.hornbook = { backend, engine: backend.engine }; // for the console
 } catch (error) {
   place("error").textContent = `This page cannot be shown: ${error.message ?? error}`;
