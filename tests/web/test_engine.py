@@ -112,7 +112,8 @@ def test_the_same_seed_writes_the_text_of_hornbook(
         code = f"""const texts = ["", "", ""];
             const settings = {{ n: 3, seed: {seed}n, ...{options} }};
             const {{ ids }} = engine.tokenizer.encode({prompt!r});
-            for (const {{ sample, token }} of engine.generate(ids, settings)) texts[sample] += token.text;
+            for (const {{ sample, token }} of engine.generate(ids, settings))
+              texts[sample] += token.text;
             return texts;"""
         found = run_engine(run.model, run.tokenizer, code)
         expected = run.sample(

@@ -21,8 +21,9 @@ def test_products_of_any_size_are_those_of_torch() -> None:
     for before in ("", NO_SIMD):
         for rows, columns in ((1, 1), (3, 5), (4, 4), (27, 64), (130, 67)):
             matrix, x = torch.randn(rows, columns), torch.randn(columns)
-            code = f"""const matrix = $matrix.makeMatrix({rows}, {columns}, Float32Array.from({matrix.flatten().tolist()}));
-                const other = $matrix.makeMatrix(300, 300, new Float32Array(90000)); // the memory grows
+            code = f"""const values = Float32Array.from({matrix.flatten().tolist()});
+                const matrix = $matrix.makeMatrix({rows}, {columns}, values);
+                const other = $matrix.makeMatrix(300, 300, new Float32Array(90000)); // memory grows
                 other.multiply(new Float32Array(300));
                 return [$matrix.isFast, Array.from(matrix.multiply({x.tolist()}))];"""
             fast, found = run_node("matrix.js", code, before)

@@ -8,7 +8,8 @@ from hornbook.tokenizers import build_tokenizer
 from tests.web.javascript import run_node
 
 TEXTS = (
-    "emma", "", "Zoë 日本語 👩‍👩‍👧 é", "a\tb\r\nc", "</script><b>&amp;", "שלום עולם", "\ufeffx\u202e", "e\u0301",
+    "emma", "", "Zoë 日本語 👩‍👩‍👧 é", "a\tb\r\nc", "</script><b>&amp;",
+    "שלום עולם", "\ufeffx\u202e", "e\u0301",
 )  # fmt: skip
 
 
@@ -41,5 +42,6 @@ def test_characters_that_are_left_out_are_named() -> None:
 def test_bytes_become_text_when_a_character_is_complete() -> None:
     tokenizer = build_tokenizer("byte", "", documents=False)
     code = f"""const pieces = $tokenizer.buildTokenizer({json.dumps(tokenizer.to_json())}).pieces();
-        return [...[0x61, 0xf0, 0x9f, 0x98, 0x80, 0xc3].map((byte) => pieces.push(byte)), pieces.finish()];"""
+        const bytes = [0x61, 0xf0, 0x9f, 0x98, 0x80, 0xc3];
+        return [...bytes.map((byte) => pieces.push(byte)), pieces.finish()];"""
     assert run_node("tokenizer.js", code) == ["a", "", "", "", "😀", "", "\ufffd"]

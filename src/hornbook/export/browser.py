@@ -40,7 +40,10 @@ SECONDS = 120.0  # for an answer
 
 
 def find_browser() -> str | None:
-    """The program of a browser: HORNBOOK_BROWSER, else one of NAMES; None where there is none."""
+    """The program of a browser: HORNBOOK_BROWSER, else one of NAMES; None where there is none, and on
+    Windows, where a program inherits no pipes by number."""
+    if os.name != "posix":
+        return None
     if own := os.environ.get("HORNBOOK_BROWSER"):
         return shutil.which(own)
     return next((path for name in (*NAMES, MAC) if (path := shutil.which(name))), None)
@@ -124,8 +127,9 @@ def browser(program: str, options: Sequence[str] = ()) -> Iterator[Page]:
             os.dup2(copies[0], 3)
             os.dup2(copies[1], 4)
 
+        root = ["--no-sandbox"] if os.geteuid() == 0 else []  # its sandbox refuses to run as root
         process = subprocess.Popen(
-            [program, *OPTIONS, f"--user-data-dir={folder}", *options],
+            [program, *OPTIONS, *root, f"--user-data-dir={folder}", *options],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             close_fds=False, preexec_fn=pipes, start_new_session=True, cwd=folder,
         )  # fmt: skip

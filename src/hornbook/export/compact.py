@@ -24,7 +24,7 @@ Array = NDArray[Any]
 
 
 def compact(tensors: Mapping[str, Tensor], dtype: str) -> dict[str, Array]:
-    """The arrays that are stored, by name: one for each tensor, or two (`web/tensors.js` names them)."""
+    """The arrays that are stored, by name: one for each tensor, or two (see `web/tensors.js`)."""
     stored: dict[str, Array] = {}
     for name, tensor in tensors.items():
         array = tensor.detach().cpu().numpy()

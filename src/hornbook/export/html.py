@@ -43,7 +43,10 @@ TOKENS = 80  # in the map of embeddings
 SEED, SAMPLES, LENGTH = 0, 6, 200  # what the page writes first: `web/write.js`
 CLOSE = 1e-4  # of the spread of the logits
 IMPOSSIBLE = -1e4  # in place of a logit of -inf
-READY = "new Promise(r => { const wait = () => globalThis.hornbook ? r() : setTimeout(wait, 20); wait(); })"
+READY = """new Promise((resolve) => {
+  const look = () => (globalThis.hornbook ? resolve() : setTimeout(look, 20));
+  look();
+})"""
 
 
 def write(run: StoredRun, out: Path, dtype: str) -> Written:
@@ -116,27 +119,25 @@ def check(run: StoredRun, written: Written) -> list[Check]:
     """Opens the page in a browser; without one its script runs in Node. Nothing where neither is."""
     model = as_stored(run, written.dtype)
     rows = random_rows(run)
-    if program := find_browser():
-        with browser(program) as opened:
-            opened.open(file_url(written.path))
-            opened.evaluate(READY)
-            name = opened.call("Browser.getVersion")["product"].replace(
-                "HeadlessChrome/", "Chrome "
-            )
-            return _compared(run, model, rows, name, opened)
-    if node := shutil.which("node"):
-        logits, text = _in_node(node, written.path, rows)
-        version = subprocess.run([node, "--version"], capture_output=True, text=True).stdout.strip()
-        return [
-            _logits(model, rows, logits, f"Node {version}"),
-            _text(run, model, text, f"Node {version}"),
-        ]
+    program, node = find_browser(), shutil.which("node")
+    if program is not None:
+        try:
+            with browser(program) as opened:
+                opened.open(file_url(written.path))
+                opened.evaluate(READY)
+                return _compared(run, model, rows, opened)
+        except RunError:  # such as a browser that does not start here
+            if node is None:
+                raise
+    if node is not None:
+        name, logits, text = _in_node(node, written.path, rows)
+        return [_logits(model, rows, logits, name), _text(run, model, text, name)]
     return []
 
 
-def _compared(
-    run: StoredRun, model: LanguageModel, rows: Tensor, name: str, opened: Page
-) -> list[Check]:
+def _compared(run: StoredRun, model: LanguageModel, rows: Tensor, opened: Page) -> list[Check]:
+    name = opened.call("Browser.getVersion")["product"].replace("HeadlessChrome/", "Chrome ")
+    name = name.replace("/", " ")
     everything = run.tokenizer.decode(range(run.tokenizer.vocab_size))
     expected = run.tokenizer.encode(everything, unknown="skip").tolist()
     found = opened.evaluate(f"hornbook.backend.encode({as_json(everything)})")
@@ -152,8 +153,9 @@ def _compared(
 
 # the logits of rows as base64 of float32
 LOGITS = """(engine, rows) => {
-  const bytes = rows.flatMap((row) => engine.logits(row)).map((x) => new Uint8Array(Float32Array.from(x).buffer));
-  return btoa(bytes.map((each) => Array.from(each, (byte) => String.fromCharCode(byte)).join("")).join(""));
+  const letters = (logits) =>
+    Array.from(new Uint8Array(Float32Array.from(logits).buffer), (byte) => String.fromCharCode(byte));
+  return btoa(rows.flatMap((row) => engine.logits(row)).flatMap(letters).join(""));
 }"""
 
 
@@ -179,8 +181,8 @@ def _text(run: StoredRun, model: LanguageModel, text: str, name: str) -> Check:
     return Check(name, f"the first text, of seed {SEED}", text == own[0].text)
 
 
-def _in_node(node: str, path: Path, rows: Tensor) -> tuple[str, str]:
-    """The logits of rows, and the text of seed 0, by the script of the page without the page."""
+def _in_node(node: str, path: Path, rows: Tensor) -> tuple[str, str, str]:
+    """Its version, the logits of rows, and the text of seed 0, by the script of the page alone."""
     script = f"""{bundle("engine.js")}
 import {{ readFileSync }} from "node:fs";
 const html = readFileSync({json.dumps(str(path.absolute()))}, "utf-8");
@@ -190,7 +192,8 @@ const engine = await $engine.loadEngine(data, block("weights"));
 let text = "";
 const first = {{ maxTokens: data.documents ? 500 : {LENGTH}, seed: {SEED} }};
 for (const {{ token }} of engine.generate([], first)) text += token.text;
-console.log(JSON.stringify([({LOGITS})(engine, {rows.tolist()}), text]));
+const name = `Node ${{process.versions.node}}`;
+console.log(JSON.stringify([name, ({LOGITS})(engine, {rows.tolist()}), text]));
 """
     done = subprocess.run(
         [node, "--input-type=module", "-"], input=script, capture_output=True, text=True,
@@ -198,8 +201,8 @@ console.log(JSON.stringify([({LOGITS})(engine, {rows.tolist()}), text]));
     )  # fmt: skip
     if done.returncode:
         raise RunError(f"Node: {done.stderr.strip().splitlines()[-1:] or 'failed'}")
-    logits, text = json.loads(done.stdout)
-    return logits, text
+    name, logits, text = json.loads(done.stdout)
+    return name, logits, text
 
 
 def _loss(run: StoredRun, dtype: str, model: LanguageModel) -> str:

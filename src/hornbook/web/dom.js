@@ -28,6 +28,11 @@ export function bar(share) {
   return element("span", { className: "bar" }, filled);
 }
 
+/** A token in the midst of a sentence, in quotes; one from right to left does not turn what is around. */
+export function quoted(label) {
+  return `\u2068“${label}”\u2069`;
+}
+
 /** A probability in two digits; tiny ones as such. */
 export function percent(p) {
   const share = 100 * p;

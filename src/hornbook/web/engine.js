@@ -141,7 +141,7 @@ export class Engine {
 
 /** A tree without what was needed to grow it. */
 function bare({ id, label, p, ended, children }) {
-  return { id, label, p, ended, children: children.map(bare) };
+  return { id, label, p, ended, children: children.map(bare).sort((a, b) => b.p - a.p) };
 }
 
 /** The places of the k largest values, largest first. */

@@ -1,6 +1,6 @@
 // Looking inside: attention, the tree of continuations, embeddings.
 
-import { Opening, bar, drawn, element, percent } from "./dom.js";
+import { Opening, bar, drawn, element, percent, quoted } from "./dom.js";
 
 const TOKENS = 24; // of the text whose attention is drawn
 const NARROW = 500; // pixels below which they are half as many
@@ -60,7 +60,7 @@ function map(name, labels, rows) {
   const cells = rows.flatMap((row, t) => Array.from(row, (weight, s) => drawn(
     "rect",
     { x: (s + 3) * CELL, y: (t + 1) * CELL, width: CELL - 1, height: CELL - 1, fill: shade(weight) },
-    drawn("title", {}, `${labels[t]} attends to ${labels[s]}: ${percent(weight)}`),
+    drawn("title", {}, `${quoted(labels[t])} attends to ${quoted(labels[s])}: ${percent(weight)}`),
   )));
   const label = (text, x, y, anchor) => drawn("text", { x, y, "text-anchor": anchor, "dominant-baseline": "central" }, text);
   const texts = labels.flatMap((text, i) => [
@@ -68,7 +68,8 @@ function map(name, labels, rows) {
     label([...text].length > 3 ? "…" : text, (i + 3.5) * CELL, CELL / 2, "middle"),
   ]);
   const last = Array.from(rows.at(-1), (weight, s) => ({ weight, s })).sort((a, b) => b.weight - a.weight).slice(0, 3);
-  const words = `${name}: the last token, ${labels.at(-1)}, attends to ${last.map(({ weight, s }) => `${labels[s]} (position ${s + 1}) ${percent(weight)}`).join(", ")}.`;
+  const most = last.map(({ weight, s }) => `${quoted(labels[s])} (position ${s + 1}) ${percent(weight)}`);
+  const words = `${name}: the last token, ${quoted(labels.at(-1))}, attends to ${most.join(", ")}.`;
   const picture = drawn("svg", { viewBox: `0 0 ${side} ${(n + 1) * CELL}`, role: "img", "aria-label": words }, ...cells, ...texts);
   picture.style.maxWidth = `${side}px`;
   return [element("h3", {}, name), element("p", {}, words), picture];
@@ -91,7 +92,7 @@ export function tree(backend, tokens) {
 }
 
 function node({ label, p, children }) {
-  const line = element("span", { className: "branch" }, element("b", {}, label), bar(p), percent(p));
+  const line = element("span", { className: "branch" }, element("b", { dir: "auto" }, label), bar(p), percent(p));
   return element("li", {}, line, ...(children.length ? [element("ul", {}, ...children.map(node))] : []));
 }
 

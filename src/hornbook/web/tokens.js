@@ -21,7 +21,7 @@ export class TokenText {
     root.addEventListener("pointerleave", () => popup.closeLater());
     root.addEventListener("click", (event) => this.open(this.groupOf(event.target)));
     root.addEventListener("keydown", (event) => this.pressed(event));
-    root.addEventListener("blur", () => this.mark(null));
+    root.addEventListener("blur", ({ relatedTarget }) => popup.root.contains(relatedTarget) || this.mark(null));
   }
 
   clear() {
@@ -79,6 +79,7 @@ export class TokenText {
       this.announce(`${describe(group)}, ${group.bits.toFixed(1)} bits`);
     } else if (event.key === "Enter" && this.current) {
       event.preventDefault();
+      this.open(this.current);
       this.popup.focus();
     } else if (event.key === "Escape") this.popup.close();
   }
@@ -103,7 +104,7 @@ export class Popup {
     this.back = back;
     const [first] = group.tokens;
     const together = group.tokens.length > 1 ? `, ${group.tokens.length} tokens` : "";
-    const line = element("p", {}, element("b", {}, describe(group)), ` ${group.bits.toFixed(2)} bits (${percent(2 ** -group.bits)})${together}`);
+    const line = element("p", {}, element("bdi", {}, element("b", {}, describe(group))), ` ${group.bits.toFixed(2)} bits (${percent(2 ** -group.bits)})${together}`);
     const items = first.alternatives.map((alternative) => {
       const { id, label, p } = alternative;
       const take = () => {
@@ -111,7 +112,7 @@ export class Popup {
         choose(alternative);
       };
       const words = { "aria-label": `${label}, ${percent(p)}: go on from there`, type: "button", "on:click": take };
-      const sign = element("span", {}, id === first.id ? `${label} ✓` : label);
+      const sign = element("bdi", {}, id === first.id ? `${label} ✓` : label);
       return element("li", {}, element("button", words, sign, bar(p), element("span", {}, percent(p))));
     });
     this.root.replaceChildren(line, element("ol", {}, ...items));

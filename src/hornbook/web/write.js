@@ -14,6 +14,8 @@ export class Write {
   constructor(backend, info, onChange) {
     Object.assign(this, { backend, info, onChange });
     this.history = [];
+    this.running = null; // stops what is being written
+    this.acts = 0; // under way
     this.state = { text: [], branches: [] };
     this.popup = new Popup();
     this.settings = new Settings(info.documents ? FIRST.documents : 1);
@@ -24,9 +26,9 @@ export class Write {
     const button = (name, press, more = {}) => element("button", { type: "button", "on:click": press, ...more }, name);
     this.editor = element("textarea", { id: "beginning", dir: "auto", rows: 2, spellcheck: false, "aria-describedby": "unknown", "on:input": () => this.edited() });
     this.buttons = {
-      go: button("Continue", () => this.go(), { className: "main" }),
+      go: button("Continue", () => this.act(() => this.go()), { className: "main" }),
       stop: button("Stop", () => this.running?.abort(), { disabled: true }),
-      again: button("Regenerate", () => this.again()),
+      again: button("Regenerate", () => this.act(() => this.again())),
       undo: button("Undo", () => this.undo()),
       clear: button("Clear", () => this.change({ text: [], branches: [] })),
     };
@@ -52,7 +54,7 @@ export class Write {
       this.popup.root,
     );
     this.editor.placeholder = "Type how it begins, or leave it to the model";
-    this.view(this.before, (index, other) => this.choose([], index, other));
+    this.view(this.before, (index, other) => this.act(() => this.choose([], index, other)));
     this.show();
   }
 
@@ -71,8 +73,21 @@ export class Write {
   /** Writes the first samples. */
   async first() {
     const { documents } = this.info;
-    await this.write({ seed: SEED, ...(documents ? {} : { maxTokens: FIRST.length }) });
+    await this.act(() => this.write({ seed: SEED, ...(documents ? {} : { maxTokens: FIRST.length }) }));
     this.spoken.textContent = "";
+  }
+
+  /** Does something that takes a while; what goes wrong is said. */
+  async act(work) {
+    this.acts += 1;
+    this.enable();
+    try {
+      await work();
+    } catch (error) {
+      this.progress.textContent = String(error.message ?? error);
+    }
+    this.acts -= 1;
+    this.enable();
   }
 
   // what the buttons do
@@ -115,7 +130,8 @@ export class Write {
   edited() {
     clearTimeout(this.timer);
     this.running?.abort();
-    this.timer = setTimeout(() => this.read(), PAUSE);
+    this.root.setAttribute("aria-busy", "true");
+    this.timer = setTimeout(() => this.act(() => this.read()), PAUSE);
   }
 
   /** Reads what was typed. */
@@ -168,11 +184,10 @@ export class Write {
     };
     try {
       await this.backend.generate(request, onTokens, stop.signal);
-    } catch (error) {
-      if (!stop.signal.aborted) this.progress.textContent = String(error.message ?? error);
+    } finally {
+      if (this.running === stop) this.running = null; // else another has begun
     }
-    if (this.running !== stop) return; // another has begun
-    this.running = null;
+    if (this.running) return;
     this.spoken.textContent = `${stop.signal.aborted ? "Stopped" : "Done"}: ${count} tokens`;
     this.enable();
     this.onChange();
@@ -200,19 +215,22 @@ export class Write {
     const root = element("output", { "aria-live": "off", "aria-label": many ? `Continuation ${i + 1}` : "Text" });
     if (i === 0) root.id = "text";
     const own = text.length ? [] : this.state.text; // tokens before the first of this element
-    const view = this.view(root, (index, other) => this.choose(this.state.branches[i] ?? [], index + own.length, other));
+    const choose = (index, other) => this.choose(this.state.branches[i] ?? [], index + own.length, other);
+    const view = this.view(root, (index, other) => this.act(() => choose(index, other)));
     view.add([...text, ...branch]);
     this.views.push(view);
     if (!many) return element("article", {}, root);
-    const take = () => this.take(this.state.branches[i]);
+    const take = () => this.act(() => this.take(this.state.branches[i]));
     return element("article", {}, root, element("button", { type: "button", "on:click": take, "aria-label": `Go on with continuation ${i + 1}` }, "Go on with this"));
   }
 
   enable() {
     const { go, stop, again, undo } = this.buttons;
     const { branches } = this.state;
-    const busy = this.running !== null && this.running !== undefined;
-    stop.disabled = !busy;
+    const busy = this.acts > 0;
+    if (busy) this.root.setAttribute("aria-busy", "true");
+    else this.root.removeAttribute("aria-busy");
+    stop.disabled = !this.running;
     undo.disabled = this.history.length === 0;
     again.disabled = branches.length === 0;
     // one of several has to be chosen first, and nothing follows the end of a document
