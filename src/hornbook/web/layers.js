@@ -105,26 +105,47 @@ export function attend(q, k, v, cache, position, heads, seen) {
   const out = new Float32Array(q.length);
   const weights = new Float32Array(n);
   for (let head = 0; head < heads; head++) {
-    const own = head * D;
-    const group = Math.floor(head / perGroup) * D;
+    const query = q.subarray(head * D, (head + 1) * D);
+    const start = Math.floor(head / perGroup) * D;
     let largest = -Infinity;
     for (let t = 0; t < n; t++) {
-      const key = t * width + group;
-      let sum = 0;
-      for (let i = 0; i < D; i++) sum += q[own + i] * keys[key + i];
-      weights[t] = sum / Math.sqrt(D);
+      weights[t] = product(query, keys, t * width + start) / Math.sqrt(D);
       if (weights[t] > largest) largest = weights[t];
     }
     let total = 0;
     for (let t = 0; t < n; t++) total += weights[t] = Math.exp(weights[t] - largest);
-    for (let t = 0; t < n; t++) {
-      const weight = (weights[t] /= total);
-      const value = t * width + group;
-      for (let i = 0; i < D; i++) out[own + i] += weight * values[value + i];
-    }
+    for (let t = 0; t < n; t++) weights[t] /= total;
+    addWeighted(out.subarray(head * D, (head + 1) * D), weights, values, start, width);
     if (seen) seen.push(weights.slice());
   }
   return out;
+}
+
+/** x times as many values of an array from `start` on; two sums, so that neither waits for the other. */
+function product(x, array, start) {
+  const even = x.length & ~1;
+  let [a, b] = [0, 0];
+  for (let i = 0; i < even; i += 2) {
+    a += x[i] * array[start + i];
+    b += x[i + 1] * array[start + i + 1];
+  }
+  return x.length > even ? a + b + x[even] * array[start + even] : a + b;
+}
+
+/** Adds rows of an array, from `start` on and `width` apart, by their weights; four rows at a time. */
+function addWeighted(out, weights, array, start, width) {
+  const n = weights.length;
+  let t = 0;
+  for (; t + 4 <= n; t += 4) {
+    const [a, b, c, d] = [weights[t], weights[t + 1], weights[t + 2], weights[t + 3]];
+    const row = start + t * width;
+    for (let i = 0; i < out.length; i++) {
+      const at = row + i;
+      const first = a * array[at] + b * array[at + width];
+      out[i] += first + (c * array[at + 2 * width] + d * array[at + 3 * width]);
+    }
+  }
+  for (; t < n; t++) for (let i = 0; i < out.length; i++) out[i] += weights[t] * array[start + t * width + i];
 }
 
 /** Rotary positions: rotates channels i and i + D/2 of each head by position * base^(-2i / D). */
