@@ -18,8 +18,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hornbook.errors import HornbookError, RunError
-from hornbook.export.base import Check, Written, random_rows, relative_difference
+from hornbook.errors import RunError
+from hornbook.export.base import (
+    EQUAL,
+    Check,
+    Written,
+    every_symbol,
+    greedy_text,
+    random_rows,
+    relative_difference,
+    rounding_cost,
+)
 from hornbook.export.browser import Page, browser, file_url, find_browser
 from hornbook.export.bundle import bundle, page
 from hornbook.export.compact import as_bytes, compact, restored
@@ -27,7 +36,6 @@ from hornbook.figures.about import facts
 from hornbook.figures.data import frequent_tokens
 from hornbook.files import dump, format_bytes, write_bytes
 from hornbook.generate import make_generator, sample
-from hornbook.metrics.loss import evaluate
 from hornbook.models.base import LanguageModel
 from hornbook.models.registry import build_empty
 from hornbook.runs.directory import StoredRun
@@ -41,7 +49,6 @@ DTYPES = ("f16", "f32", "q8_0")
 SUFFIX = ".html"
 TOKENS = 80  # in the map of embeddings
 SEED, SAMPLES, LENGTH = 0, 6, 200  # what the page writes first: `web/write.js`
-CLOSE = 1e-4  # of the spread of the logits
 IMPOSSIBLE = -1e4  # in place of a logit of -inf
 READY = """new Promise((resolve) => {
   const look = () => (globalThis.hornbook ? resolve() : setTimeout(look, 20));
@@ -62,7 +69,9 @@ def write(run: StoredRun, out: Path, dtype: str) -> Written:
     write_bytes(out, html.encode())
     notes = [format_bytes(out.stat().st_size)]
     if dtype != "f32":
-        notes.append(_loss(run, dtype, as_stored(run, dtype)))
+        weights_read = restored(stored, run.model.state_dict())
+        with stage(f"loss with weights in {dtype}"):
+            notes.append(rounding_cost(run, run.model, weights_read))
     return Written(out, dtype, tuple(notes))
 
 
@@ -138,17 +147,23 @@ def check(run: StoredRun, written: Written) -> list[Check]:
 def _compared(run: StoredRun, model: LanguageModel, rows: Tensor, opened: Page) -> list[Check]:
     name = opened.call("Browser.getVersion")["product"].replace("HeadlessChrome/", "Chrome ")
     name = name.replace("/", " ")
-    everything = run.tokenizer.decode(range(run.tokenizer.vocab_size))
+    everything = every_symbol(run)
     expected = run.tokenizer.encode(everything, unknown="skip").tolist()
     found = opened.evaluate(f"hornbook.backend.encode({as_json(everything)})")
-    equal = found["ids"] == expected
+    _, greedy = greedy_text(run, model)
+    written = opened.evaluate(f"({GREEDY})(hornbook.engine, {len(greedy)})")
     logits = opened.evaluate(f"({LOGITS})(hornbook.engine, {rows.tolist()})")
     text = opened.evaluate("document.getElementById('text').textContent")
     return [
-        Check(name, "tokens of a text with every symbol", equal),
+        Check(name, "tokens of a text with every symbol", found["ids"] == expected),
         _logits(model, rows, logits, name),
+        Check(name, f"a greedy text of {len(greedy)} tokens", written == greedy),
         _text(run, model, text, name),
     ]
+
+
+GREEDY = """(engine, maxTokens) =>
+  Array.from(engine.generate([], { maxTokens, temperature: 0, seed: 0 }), ({ token }) => token.id)"""
 
 
 # the logits of rows as base64 of float32
@@ -165,7 +180,7 @@ def _logits(model: LanguageModel, rows: Tensor, found: str, name: str) -> Check:
     values = np.frombuffer(base64.b64decode(found), dtype="<f4").reshape(expected.shape)
     read = torch.from_numpy(values.copy())
     difference = relative_difference(_finite(expected), _finite(read))
-    return Check(name, f"logits at {len(read):,} positions", difference <= CLOSE, difference)
+    return Check(name, f"logits at {len(read):,} positions", difference <= EQUAL, difference)
 
 
 def _finite(logits: Tensor) -> Tensor:
@@ -203,22 +218,6 @@ console.log(JSON.stringify([name, ({LOGITS})(engine, {rows.tolist()}), text]));
         raise RunError(f"Node: {done.stderr.strip().splitlines()[-1:] or 'failed'}")
     name, logits, text = json.loads(done.stdout)
     return name, logits, text
-
-
-def _loss(run: StoredRun, dtype: str, model: LanguageModel) -> str:
-    """What the weights of a page lose on the validation part, in a sentence."""
-    part = "validation part" if run.config.data.held_out else "training text"
-    try:
-        with stage(f"loss with weights in {dtype}"):
-            tokens = run.part("val")
-            after = evaluate(model, tokens).bits_per_byte
-            before = evaluate(run.model, tokens).bits_per_byte
-    except HornbookError as error:
-        reason = str(error).splitlines()[0].partition(". ")[0]
-        return f"what {dtype} loses was not measured: {reason}"
-    return (
-        f"weights in {dtype}: {after:.4f} bits per byte on the {part}, {after - before:+.4f} by it"
-    )
 
 
 def _without_folder(source: str) -> str:
