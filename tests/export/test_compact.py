@@ -58,9 +58,11 @@ def test_integers_keep_their_values_in_fewer_bytes() -> None:
         assert found.dtype == tensors[name].dtype
 
 
-def test_the_file_is_the_same_each_time() -> None:
-    stored = compact({"w": torch.ones(3, 3)}, "f32")
-    assert as_bytes(stored) == as_bytes(stored)
-    assert np.array_equal(
-        safetensors.numpy.load(gzip.decompress(as_bytes(stored)))["w"], np.ones((3, 3))
-    )
+def test_the_file_is_the_same_each_time_and_compressed_where_it_is_worth_it() -> None:
+    for array, compressed in ((torch.ones(300, 3), True), (torch.randn(300, 3), False)):
+        stored = compact({"w": array}, "f32")
+        raw = as_bytes(stored)
+        assert raw == as_bytes(stored)
+        assert (raw[:2] == b"\x1f\x8b") == compressed
+        found = safetensors.numpy.load(gzip.decompress(raw) if compressed else raw)
+        assert np.array_equal(found["w"], array.numpy())

@@ -2,7 +2,7 @@
 
 Floats in f32, f16, or q8_0 as in GGUF: int8 with a scale in f16 for each 32 values; vectors (norms,
 biases, probabilities of counts) stay f16 there. Integers keep their values in the smallest type;
-those that ascend, such as the keys of counts, as differences. The file is safetensors, compressed.
+those that ascend, such as the keys of counts, as differences. The file is safetensors.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from torch import Tensor
 Dtype = Literal["f16", "f32", "q8_0"]
 BLOCK = 32  # values that share a scale
 LARGEST_HALF = 65504.0
+WORTH = 0.75  # of the bytes: what compressed ones take at most
 Array = NDArray[Any]
 
 
@@ -53,9 +54,12 @@ def restored(stored: Mapping[str, Array], like: Mapping[str, Tensor]) -> dict[st
 
 
 def as_bytes(stored: Mapping[str, Array]) -> bytes:
-    """The file: the same arrays, the same bytes."""
+    """The file, compressed where that is worth the time that a page takes to read it: counts are, and
+    weights are not. The same arrays, the same bytes."""
     contiguous = {name: np.ascontiguousarray(array) for name, array in stored.items()}
-    return gzip.compress(safetensors.numpy.save(contiguous), mtime=0)
+    raw = safetensors.numpy.save(contiguous)
+    packed = gzip.compress(raw, mtime=0)
+    return packed if len(packed) < WORTH * len(raw) else raw
 
 
 def _floats(name: str, array: Array, dtype: str) -> dict[str, Array]:

@@ -34,8 +34,9 @@ from hornbook.export.bundle import bundle, page
 from hornbook.export.compact import as_bytes, compact, restored
 from hornbook.figures.about import facts
 from hornbook.figures.data import frequent_tokens
-from hornbook.files import dump, format_bytes, write_bytes
+from hornbook.files import dump, write_bytes
 from hornbook.generate import make_generator, sample
+from hornbook.machine import format_bytes
 from hornbook.models.base import LanguageModel
 from hornbook.models.registry import build_empty
 from hornbook.runs.directory import StoredRun

@@ -24,7 +24,7 @@
 import { loadEngine } from "./engine.js";
 import { principal, spreadApart } from "./layout.js";
 
-const SLICE = 12; // milliseconds of work before the page may draw and react
+const SLICE = 40; // milliseconds of work before the page may draw and react
 const FAREST = 0.045; // labels of embeddings are this far apart, of the picture's width
 
 export class LocalBackend {

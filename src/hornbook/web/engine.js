@@ -10,7 +10,8 @@ import { buildTokenizer } from "./tokenizer.js";
 const ALTERNATIVES = 5;
 const BEAM = 4; // times as many beginnings are continued as the tree has leaves
 
-/** The engine of the data of a page (see `export/html.py`). weights: gzip of safetensors, in base64. */
+/** The engine of the data of a page (see `export/html.py`). weights: safetensors, or
+ * gzip of them, in base64. */
 export async function loadEngine(data, weights) {
   return new Engine(data, readTensors(await unzipped(fromBase64(weights))));
 }

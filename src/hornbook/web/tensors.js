@@ -5,7 +5,7 @@
 //   name:blocks  int8, with name:scale, one number for each 32 of them: value = int8 * scale
 //   name:steps   integers in ascending order, each as the difference from the one before
 
-import { fromHalf } from "./bytes.js";
+import { fromBlocks, fromHalf } from "./bytes.js";
 import { makeMatrix } from "./matrix.js";
 
 const BLOCK = 32; // int8 values that share a scale
@@ -35,7 +35,7 @@ export function readTensors(bytes) {
     const [plain, form] = name.split(":");
     if (form === "blocks") {
       const scale = stored.get(`${plain}:scale`).data;
-      tensors.set(plain, { shape, data: Float32Array.from(data, (x, i) => x * scale[Math.floor(i / BLOCK)]) });
+      tensors.set(plain, { shape, data: fromBlocks(data, scale, BLOCK) });
     } else if (form === "steps") {
       let sum = 0;
       tensors.set(plain, { shape, data: Float64Array.from(data, (step) => (sum += step)) });
