@@ -2,11 +2,11 @@
 
     python benchmarks/page.py RUN [RUN ...] [--dtype f16] [--times 5]
 
-Exports each run and opens the file as often in a fresh browser (Chromium without a window): the
-milliseconds from the start of the navigation to the end of the first samples, by the page's own clock, and
-the tokens per second of a thousand tokens, past the context, with and without what the page shows
-beside each token. Medians. The same text by `hornbook sample` stands beside it. Prints a table, then
-one JSON line.
+Exports each run and opens the file several times, each in a fresh browser without a window. By the
+page's own clock: the milliseconds from the start of the navigation to the end of the first samples,
+and the tokens per second of a thousand tokens, past the context, computed alone and as the page shows
+them. Medians; beside them the tokens per second of `hornbook sample`. Prints a table, then one JSON
+line.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import json
 import re
 import shutil
@@ -9,10 +10,14 @@ from typing import Any
 import pytest
 
 from hornbook.api import Run
+from hornbook.config import presets
 from hornbook.export import html
 from hornbook.export.browser import find_browser
+from hornbook.export.bundle import page
+from hornbook.export.compact import as_bytes, compact
 from hornbook.export.targets import export
 from hornbook.files import dump
+from hornbook.models.registry import build_model, model_config
 
 
 def data_of(path: Path) -> dict[str, Any]:
@@ -90,3 +95,13 @@ def test_no_path_of_this_machine_is_in_the_page(stream_run: Run, tmp_path: Path)
     assert ["Source", "bottles.txt"] in data["card"]["text"]
     assert data["card"]["facts"]
     assert stream_run.facts["corpus"]["sha256"] in dump(data)
+
+
+def test_the_default_model_of_names_fits_into_600_kilobytes() -> None:
+    config = model_config(presets.default("gpt", documents=True)["model"])
+    weights = as_bytes(compact(build_model(config, 27, 0).state_dict(), html.DTYPES[0]))
+    text = base64.b64encode(weights).decode()
+    card = "x" * 10_000  # more than settings, tokenizer and card of `names` take
+    assert (
+        len(page({"data": ("application/json", card), "weights": ("text/plain", text)})) < 600_000
+    )
