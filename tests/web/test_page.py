@@ -185,7 +185,7 @@ def test_an_alternative_is_gone_on_from_by_pointer(open_page: Any) -> None:
     assert popup.get_by_role("button").count() == 5
     assert "bits" in popup.text_content()
     choice = popup.get_by_role("button").nth(3)
-    letter = choice.locator("span").first.text_content().strip(" \u2713")
+    letter = choice.locator("bdi").text_content().strip(" \u2713")
     choice.click()
     page.wait()
     letter = {"\u2423": " ", "\u23ce": "\n"}.get(letter, letter)
