@@ -78,7 +78,7 @@ def write(run: StoredRun, out: Path, dtype: str) -> Written:
 
 def page_data(run: StoredRun) -> dict[str, Any]:
     """What the page knows beside the weights, as plain data (`web/engine.js`, `web/backend.js`)."""
-    config, report = run.config.model, run.report
+    config, report = run.model.config, run.report
     model = config.model_dump(mode="json")
     if network := getattr(config, "network_config", None):
         model["network_config"] = network().model_dump(mode="json")
@@ -120,7 +120,7 @@ def as_json(data: Any) -> str:
 def as_stored(run: StoredRun, dtype: str) -> LanguageModel:
     """The model with the weights as a page of this dtype has them."""
     weights = run.model.state_dict()
-    model = build_empty(run.config.model, run.tokenizer.vocab_size, run.tokenizer.end_id)
+    model = build_empty(run.model.config, run.tokenizer.vocab_size, run.tokenizer.end_id)
     model.load_weights(restored(compact(weights, dtype), weights))
     return model.eval()
 

@@ -6,6 +6,7 @@ const TOKENS = 24; // of the text whose attention is drawn
 const NARROW = 500; // pixels below which they are half as many
 const CELL = 24; // pixels of a cell of the large map
 const MAP_WIDTH = 640; // pixels of the map of embeddings, at most
+const TAIL = 12; // tokens of the text that are named
 const TREE = { leaves: 16, depth: 6 };
 
 /** What each token attends to, by layer and head. tokens(): those of the text at hand. */
@@ -79,10 +80,12 @@ function map(name, labels, rows) {
 export function tree(backend, tokens) {
   return new Opening("Likely continuations", async (body, signal) => {
     body.replaceChildren(element("p", { className: "soft" }, "Searching …"));
-    const root = await backend.tree(tokens().map((token) => token.id), TREE, signal);
+    const text = tokens();
+    const root = await backend.tree(text.map((token) => token.id), TREE, signal);
     if (!root || signal.aborted) return;
     const sum = ends(root).reduce((total, node) => total + node.p, 0);
-    const words = `The ${ends(root).length} most probable ways to go on for ${TREE.depth} tokens, by beam search; they hold ${percent(sum)} of the probability. Each number is the probability of the whole way.`;
+    const before = text.length ? `after ${quoted(`…${text.slice(-TAIL).map((token) => token.label).join("")}`)}` : "from the start";
+    const words = `The ${ends(root).length} most probable ways to go on ${before} for ${TREE.depth} tokens, by beam search; they hold ${percent(sum)} of the probability. Each number is the probability of the whole way.`;
     const list = element("ul", { className: "tree" }, ...root.children.map(node));
     body.replaceChildren(
       element("p", { className: "soft" }, words),

@@ -11,7 +11,7 @@ const FIELDS = [
   ["topK", "Top-k", { min: 1, step: 1 }, "Only the k likeliest tokens. Empty: all of them."],
   ["topP", "Top-p", { min: 0.01, max: 1, step: 0.01 }, "Only the fewest tokens whose probabilities add up to p. Empty: all of them."],
   ["minP", "Min-p", { min: 0, max: 1, step: 0.01 }, "Only tokens at least this many times as likely as the likeliest. Empty: all of them."],
-  ["seed", "Seed", { min: 0, max: Number.MAX_SAFE_INTEGER, step: 1 }, "The same number writes the same text, here and with hornbook sample --seed. Empty: another each time."],
+  ["seed", "Seed", { min: 0, max: Number.MAX_SAFE_INTEGER, step: 1 }, "The same number writes the same text, in hornbook sample as well. Empty: another each time."],
 ];
 
 /** The form. n: continuations at first. */

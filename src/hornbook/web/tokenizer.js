@@ -5,6 +5,7 @@ const SIGNS = { " ": "␣", "\n": "⏎", "\t": "⇥", "\r": "␍" };
 /** The tokenizer of a tokenizer.json. It has vocabSize, endId (null for a stream), and startId, which
  * generation starts from. */
 export function buildTokenizer(json) {
+  if (json.model.merges?.length) throw new Error("this page reads tokenizers of characters and bytes alone");
   return json.model.type === "WordLevel" ? new CharTokenizer(json) : new ByteTokenizer(json);
 }
 
