@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hornbook.errors import RunError
-from hornbook.export.browser import browser, file_url, find_browser
+from hornbook.export.browser import BrowserError, browser, file_url, find_browser
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_expressions_are_evaluated_in_the_page(program: str, tmp_path: Path) -> 
 
 
 def test_a_program_that_is_no_browser_is_an_error_and_no_wait() -> None:
-    with browser(sys.executable) as page, pytest.raises(RunError, match="the browser"):
+    with browser(sys.executable) as page, pytest.raises(BrowserError, match="the browser ended"):
         page.open("about:blank")
 
 

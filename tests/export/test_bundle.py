@@ -14,13 +14,13 @@ WEB = Path(hornbook.__file__).parent / "web"
 
 
 def test_every_module_is_in_the_script_after_what_it_imports() -> None:
-    script = bundle("main.js")
+    script = bundle("file.js")
     places = {
         name: script.index(f"// {name}\n")
         for name in re.findall(r"^// ([\w/]+\.js)$", script, re.M)
     }
     assert {path.relative_to(WEB).as_posix() for path in WEB.rglob("*.js")} == set(places)
-    assert places["layers.js"] < places["models/gpt.js"] < places["engine.js"] < places["main.js"]
+    assert places["layers.js"] < places["models/gpt.js"] < places["engine.js"] < places["file.js"]
     assert re.search(r"^(import|export)\b", script, re.M) is None
 
 

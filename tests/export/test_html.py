@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 
 from hornbook.api import Run
 from hornbook.config import presets
+from hornbook.errors import RunError
 from hornbook.export import html
 from hornbook.export.browser import find_browser
 from hornbook.export.bundle import page
@@ -80,6 +83,26 @@ def test_a_wrong_logit_is_found(names_run: Run, tmp_path: Path) -> None:
     other = Run.load(names_run.path)
     next(other.model.parameters()).data[3] += 0.5
     assert not all(check.equal for check in html.check(other, made.written))
+
+
+def test_a_page_that_cannot_be_shown_says_so(names_run: Run, tmp_path: Path) -> None:
+    if find_browser() is None:
+        pytest.skip("needs a browser (apt install chromium)")
+    made = export(names_run, "html", tmp_path / "page.html", dtype="f32", verify=False)
+    text = made.path.read_text("utf-8")
+    made.path.write_text(text.replace('id="weights">', 'id="weights">AAAA'), "utf-8")
+    with pytest.raises(RunError, match="This page cannot be shown"):
+        html.check(names_run, made.written)
+
+
+def test_a_browser_that_does_not_start_is_replaced_by_node(
+    names_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if shutil.which("node") is None or os.name != "posix":
+        pytest.skip("needs Node, and pipes by number")
+    monkeypatch.setenv("HORNBOOK_BROWSER", sys.executable)
+    checks = export(names_run, "html", tmp_path / "page.html", dtype="f32").checks
+    assert [check.program.split()[0] for check in checks] == ["Node", "Node"]
 
 
 def test_data_cannot_end_its_block() -> None:

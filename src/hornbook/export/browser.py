@@ -49,6 +49,10 @@ def find_browser() -> str | None:
     return next((path for name in (*NAMES, MAC) if (path := shutil.which(name))), None)
 
 
+class BrowserError(RunError):
+    """A browser that does not start, has ended or gives no answer."""
+
+
 class Page:
     """A page in a browser."""
 
@@ -79,19 +83,24 @@ class Page:
             "Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True
         )
         if problem := found.get("exceptionDetails"):
-            text = (problem.get("exception") or {}).get("description") or problem.get("text")
+            thrown = problem.get("exception") or {}
+            text = thrown.get("description") or thrown.get("value") or problem.get("text")
             raise RunError(f"the browser: {text}")
         return found["result"].get("value")
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """Sends a command and waits for its answer."""
+        """Sends a command and waits for its answer. Raises BrowserError without one, RunError for an
+        error."""
         self._number += 1
         command = {"id": self._number, "method": method, "params": parameters}
         if self._session:
             command["sessionId"] = self._session
         data = json.dumps(command).encode() + b"\0"
-        while data:
-            data = data[os.write(self._send, data) :]
+        try:
+            while data:
+                data = data[os.write(self._send, data) :]
+        except BrokenPipeError:
+            raise BrowserError("the browser ended") from None
         ends = time.monotonic() + SECONDS
         while True:
             message = self._next(ends)
@@ -108,7 +117,7 @@ class Page:
             piece = os.read(self._receive, 1 << 20) if ready else b""
             if not piece:
                 why = "ended" if ready else f"gave no answer in {SECONDS:g} s"
-                raise RunError(f"the browser {why}")
+                raise BrowserError(f"the browser {why}")
             self._buffer += piece
         message, _, self._buffer = self._buffer.partition(b"\0")
         found: dict[str, Any] = json.loads(message)
@@ -117,7 +126,10 @@ class Page:
 
 @contextmanager
 def browser(program: str, options: Sequence[str] = ()) -> Iterator[Page]:
-    """A page in a fresh browser, which ends with the block. Raises RunError where it does not start."""
+    """A page in a fresh browser, which ends with the block.
+
+    A browser that does not start is a BrowserError of the first command.
+    """
     to_browser, from_browser = os.pipe(), os.pipe()
     with tempfile.TemporaryDirectory(prefix="hornbook-", ignore_cleanup_errors=True) as folder:
         read, write = to_browser[0], from_browser[1]

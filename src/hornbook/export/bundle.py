@@ -19,7 +19,7 @@ from pathlib import PurePosixPath
 IMPORT = re.compile(r'^import \{([^}]*)\} from "(\.{1,2}/[\w/.]+)";\n', re.M)
 EXPORT = re.compile(r"^export (?:async )?(?:function\*?|class|const) (\w+)", re.M)
 STYLE_LINK = '<link rel="stylesheet" href="page.css">'
-SCRIPT_LINK = '<script type="module" src="main.js"></script>'
+SCRIPT_LINK = '<script type="module" src="file.js"></script>'
 POLICY_MARK = "<!-- content security policy -->"
 
 
@@ -63,7 +63,7 @@ def _variable(name: str) -> str:
 
 
 def _as_function(name: str, source: str) -> str:
-    """A module as a function called at once; one without exports as it is, since it may wait."""
+    """A module as a function called at once; one without exports as it is: it comes last."""
     folder = PurePosixPath(name).parent
     source, exported = (
         IMPORT.sub(
@@ -92,7 +92,7 @@ def page(blocks: Mapping[str, tuple[str, str]]) -> str:
     Nothing in it reaches the network: its content security policy allows the style and the script that
     are in it, by their hashes, and nothing else. A text must not hold `<`, which could end its block.
     """
-    style, script = web_file("page.css"), bundle("main.js")
+    style, script = web_file("page.css"), bundle("file.js")
     policy = (
         f"default-src 'none'; script-src {_hash(script)} 'wasm-unsafe-eval'; "
         f"style-src {_hash(style)}; img-src data:; base-uri 'none'; form-action 'none'"

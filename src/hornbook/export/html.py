@@ -29,7 +29,7 @@ from hornbook.export.base import (
     relative_difference,
     rounding_cost,
 )
-from hornbook.export.browser import Page, browser, file_url, find_browser
+from hornbook.export.browser import BrowserError, Page, browser, file_url, find_browser
 from hornbook.export.bundle import bundle, page
 from hornbook.export.compact import as_bytes, compact, restored
 from hornbook.figures.about import facts
@@ -51,8 +51,13 @@ SUFFIX = ".html"
 TOKENS = 80  # in the map of embeddings
 SEED, SAMPLES, LENGTH = 0, 6, 200  # what the page writes first: `web/write.js`
 IMPOSSIBLE = -1e4  # in place of a logit of -inf
-READY = """new Promise((resolve) => {
-  const look = () => (globalThis.hornbook ? resolve() : setTimeout(look, 20));
+READY = """new Promise((resolve, reject) => {
+  const look = () => {
+    const error = document.getElementById("error");
+    if (globalThis.hornbook) resolve();
+    else if (error && !error.hidden) reject(error.textContent);
+    else setTimeout(look, 20);
+  };
   look();
 })"""
 
@@ -136,7 +141,7 @@ def check(run: StoredRun, written: Written) -> list[Check]:
                 opened.open(file_url(written.path))
                 opened.evaluate(READY)
                 return _compared(run, model, rows, opened)
-        except RunError:  # such as a browser that does not start here
+        except BrowserError:  # it does not start here
             if node is None:
                 raise
     if node is not None:

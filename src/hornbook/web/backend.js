@@ -19,7 +19,8 @@
 // surprisal; alternatives the likeliest tokens in its place, [{id, label, end, p}]. signal: an AbortSignal; a request that is aborted returns
 // early. Errors are Error objects whose message is for the reader.
 //
-// LocalBackend computes all of it in the page. A server has the same methods, over HTTP.
+// LocalBackend computes all of it in the page. A page with a model behind it needs another object with
+// these methods, and a file like `file.js` that starts the page with it.
 
 import { loadEngine } from "./engine.js";
 import { principal, spreadApart } from "./layout.js";
