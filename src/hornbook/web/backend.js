@@ -16,8 +16,8 @@
 //
 // A token is {id, text, label, end, bits, alternatives}: text is what is certain after it, nothing in
 // the midst of a character; label is how a list shows it; end whether it ends a document; bits its
-// surprisal; alternatives the likeliest tokens in its place, [{id, label, end, p}]. signal: an AbortSignal; a request that is aborted returns
-// early. Errors are Error objects whose message is for the reader.
+// surprisal; alternatives the likeliest tokens in its place, [{id, label, end, p}]. signal: an
+// AbortSignal; a request that is aborted returns early. The message of an Error is for the reader.
 //
 // LocalBackend computes all of it in the page. A page with a model behind it needs another object with
 // these methods, and a file like `file.js` that starts the page with it.
@@ -45,8 +45,21 @@ export class LocalBackend {
     const { name, summary, documents, card } = this.data;
     const { vocabSize } = this.engine.tokenizer;
     const { contextLength, attentionLayers = 0 } = this.engine.model;
-    const sizes = [...this.engine.weights.tensors].map(([part, { shape, data }]) => [part, shape.join(" × "), data.length.toLocaleString("en")]);
-    return { name, summary, documents, card, sizes, vocabSize, contextLength, attention: attentionLayers > 0 };
+    const sizes = [...this.engine.weights.tensors].map(([part, { shape, data }]) => [
+      part,
+      shape.join(" × "),
+      data.length.toLocaleString("en"),
+    ]);
+    return {
+      name,
+      summary,
+      documents,
+      card,
+      sizes,
+      vocabSize,
+      contextLength,
+      attention: attentionLayers > 0,
+    };
   }
 
   async encode(text) {

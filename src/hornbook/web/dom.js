@@ -6,7 +6,8 @@ export function element(tag, properties = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
     if (name.startsWith("on:")) made.addEventListener(name.slice(3), value);
-    else if (name.includes("-") || name === "role" || name === "for") made.setAttribute(name, value);
+    else if (name.includes("-") || name === "role" || name === "for")
+      made.setAttribute(name, value);
     else made[name] = value;
   }
   made.append(...children);
@@ -46,7 +47,12 @@ export class Opening {
   constructor(title, compute) {
     this.compute = compute;
     this.body = element("div");
-    this.root = element("details", { "on:toggle": () => this.refresh() }, element("summary", {}, title), this.body);
+    this.root = element(
+      "details",
+      { "on:toggle": () => this.refresh() },
+      element("summary", {}, title),
+      this.body,
+    );
   }
 
   async refresh() {
@@ -58,7 +64,10 @@ export class Opening {
     try {
       await this.compute(this.body, signal);
     } catch (error) {
-      if (!signal.aborted) this.body.replaceChildren(element("p", { className: "bad" }, String(error.message ?? error)));
+      if (!signal.aborted)
+        this.body.replaceChildren(
+          element("p", { className: "bad" }, String(error.message ?? error)),
+        );
     }
     if (!signal.aborted) this.body.removeAttribute("aria-busy");
   }

@@ -48,7 +48,8 @@ export class Engine {
         const token = this.token(id, sample.logits, sample.pieces);
         yield { sample: sample.number, token };
         sample.ended = id === this.tokenizer.endId;
-        if (!sample.ended && position + 1 < maxTokens) sample.logits = this.model.step(id, sample.state);
+        if (!sample.ended && position + 1 < maxTokens)
+          sample.logits = this.model.step(id, sample.state);
       }
       samples = samples.filter((sample) => !sample.ended);
     }
@@ -119,14 +120,22 @@ export class Engine {
         for (const id of largest(logP, BEAM * leaves)) {
           const label = this.tokenizer.label(id);
           const p = node.p * Math.exp(logP[id]);
-          found.push({ id, label, p, ended: id === this.tokenizer.endId, children: [], parent: node });
+          found.push({
+            id,
+            label,
+            p,
+            ended: id === this.tokenizer.endId,
+            children: [],
+            parent: node,
+          });
         }
         yield;
       }
       beam = found.sort((a, b) => b.p - a.p).slice(0, BEAM * leaves);
     }
     for (let node of beam.slice(0, leaves)) {
-      for (; node.parent && !node.parent.children.includes(node); node = node.parent) node.parent.children.push(node);
+      for (; node.parent && !node.parent.children.includes(node); node = node.parent)
+        node.parent.children.push(node);
     }
     return bare(root);
   }
@@ -135,7 +144,10 @@ export class Engine {
   vectors(ids) {
     const table = this.model.embedding;
     if (table) return { what: "embedding", vectors: ids.map((id) => table.row(id)) };
-    const after = (id) => logSoftmax(this.model.start([id], this.window).logits).map((x) => Math.max(x, Math.log(1e-9)));
+    const after = (id) =>
+      logSoftmax(this.model.start([id], this.window).logits).map((x) =>
+        Math.max(x, Math.log(1e-9)),
+      );
     return { what: "log probabilities of what follows", vectors: ids.map(after) };
   }
 }

@@ -30,7 +30,7 @@ export function erf(x) {
   const fit = [
     -1.26551223, 1.00002368, 0.37409196, 0.09678418, -0.18628806, 0.27886807, -1.13520398,
     1.48851587, -0.82215223, 0.17087277,
-  ]; // prettier-ignore
+  ];
   const sum = fit.reduceRight((total, c) => total * t + c, 0);
   const erfc = t * Math.exp(-x * x + sum);
   return x >= 0 ? 1 - erfc : erfc - 1;
@@ -145,14 +145,17 @@ function addWeighted(out, weights, array, start, width) {
       out[i] += first + (c * array[at + 2 * width] + d * array[at + 3 * width]);
     }
   }
-  for (; t < n; t++) for (let i = 0; i < out.length; i++) out[i] += weights[t] * array[start + t * width + i];
+  for (; t < n; t++)
+    for (let i = 0; i < out.length; i++) out[i] += weights[t] * array[start + t * width + i];
 }
 
 /** Rotary positions: rotates channels i and i + D/2 of each head by position * base^(-2i / D). */
 export class Rotation {
   constructor(D, base) {
     const half = D / 2;
-    this.frequency = Float32Array.from({ length: half }, (_, i) => Math.fround(base ** -((2 * i) / D)));
+    this.frequency = Float32Array.from({ length: half }, (_, i) =>
+      Math.fround(base ** -((2 * i) / D)),
+    );
   }
 
   /** In place; x (heads * D). */

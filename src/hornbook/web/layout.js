@@ -6,7 +6,9 @@ export function principal(vectors) {
   const mean = vectors[0].map((_, c) => vectors.reduce((sum, v) => sum + v[c], 0) / n);
   const centered = vectors.map((v) => Float64Array.from(v, (x, c) => x - mean[c]));
   // the products of the vectors with each other: n is small, and their length is not
-  const products = centered.map((a) => Float64Array.from(centered, (b) => a.reduce((sum, x, c) => sum + x * b[c], 0)));
+  const products = centered.map((a) =>
+    Float64Array.from(centered, (b) => a.reduce((sum, x, c) => sum + x * b[c], 0)),
+  );
   const trace = products.reduce((sum, row, i) => sum + row[i], 0);
   const components = [0, 1].map(() => {
     const { vector, value } = leading(products);

@@ -27,6 +27,11 @@ async function build(backend, info) {
   const tokens = () => write.tokens;
   const looks = [tree(backend, tokens)];
   if (info.attention) looks.unshift(attention(backend, tokens));
-  place("page").append(write.root, ...looks.map((look) => look.root), embeddings(backend).root, about(info));
+  place("page").append(
+    write.root,
+    ...looks.map((look) => look.root),
+    embeddings(backend).root,
+    about(info),
+  );
   await write.first();
 }

@@ -10,9 +10,15 @@ import { makeMatrix } from "./matrix.js";
 
 const BLOCK = 32; // int8 values that share a scale
 const TYPES = {
-  F32: Float32Array, F16: Uint16Array, U8: Uint8Array, U16: Uint16Array, U32: Uint32Array,
-  I8: Int8Array, I32: Int32Array, I64: BigInt64Array,
-}; // prettier-ignore
+  F32: Float32Array,
+  F16: Uint16Array,
+  U8: Uint8Array,
+  U16: Uint16Array,
+  U32: Uint32Array,
+  I8: Int8Array,
+  I32: Int32Array,
+  I64: BigInt64Array,
+};
 
 /** The tensors of a safetensors file: name -> {shape, data}; data are float32, or integers of any
  * type but 64 bits, which become float64. Throws an Error for a damaged file. */
@@ -74,7 +80,11 @@ export class Weights {
   /** The table of an embedding. */
   table(name) {
     const { shape, data } = this.tensor(name);
-    return { rows: shape[0], width: shape[1], row: (i) => data.subarray(i * shape[1], (i + 1) * shape[1]) };
+    return {
+      rows: shape[0],
+      width: shape[1],
+      row: (i) => data.subarray(i * shape[1], (i + 1) * shape[1]),
+    };
   }
 
   /** A linear layer, x -> W x + b, W (out, in) as in torch; the bias is optional. */

@@ -5,7 +5,8 @@ const SIGNS = { " ": "␣", "\n": "⏎", "\t": "⇥", "\r": "␍" };
 /** The tokenizer of a tokenizer.json. It has vocabSize, endId (null for a stream), and startId, which
  * generation starts from. */
 export function buildTokenizer(json) {
-  if (json.model.merges?.length) throw new Error("this page reads tokenizers of characters and bytes alone");
+  if (json.model.merges?.length)
+    throw new Error("this page reads tokenizers of characters and bytes alone");
   return json.model.type === "WordLevel" ? new CharTokenizer(json) : new ByteTokenizer(json);
 }
 
@@ -90,6 +91,8 @@ export function shown(text) {
   return Array.from(text, (c) => {
     if (SIGNS[c]) return SIGNS[c];
     const visible = /[\p{L}\p{N}\p{P}\p{S}]/u.test(c);
-    return visible || /\p{M}/u.test(c) ? c : `U+${c.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
+    return visible || /\p{M}/u.test(c)
+      ? c
+      : `U+${c.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
   }).join("");
 }

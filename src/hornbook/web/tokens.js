@@ -21,7 +21,10 @@ export class TokenText {
     root.addEventListener("pointerleave", () => popup.closeLater());
     root.addEventListener("click", (event) => this.open(this.groupOf(event.target)));
     root.addEventListener("keydown", (event) => this.pressed(event));
-    root.addEventListener("blur", ({ relatedTarget }) => popup.root.contains(relatedTarget) || this.mark(null));
+    root.addEventListener(
+      "blur",
+      ({ relatedTarget }) => popup.root.contains(relatedTarget) || this.mark(null),
+    );
   }
 
   clear() {
@@ -36,7 +39,13 @@ export class TokenText {
     for (const token of tokens) {
       let group = this.groups.at(-1);
       if (!group || group.text || token.end) {
-        group = { index: this.length, tokens: [], text: "", bits: 0, span: element("span", { className: "token" }) };
+        group = {
+          index: this.length,
+          tokens: [],
+          text: "",
+          bits: 0,
+          span: element("span", { className: "token" }),
+        };
         this.groups.push(group);
         this.root.append(group.span);
       }
@@ -69,7 +78,12 @@ export class TokenText {
 
   pressed(event) {
     const backwards = getComputedStyle(this.root).direction === "rtl";
-    const steps = { ArrowRight: backwards ? -1 : 1, ArrowLeft: backwards ? 1 : -1, Home: -Infinity, End: Infinity };
+    const steps = {
+      ArrowRight: backwards ? -1 : 1,
+      ArrowLeft: backwards ? 1 : -1,
+      Home: -Infinity,
+      End: Infinity,
+    };
     if (event.key in steps && this.groups.length) {
       event.preventDefault();
       const at = this.current ? this.groups.indexOf(this.current) + steps[event.key] : 0;
@@ -92,7 +106,12 @@ function describe(group) {
 /** The list beside a token: its surprisal, and the likeliest tokens in its place. */
 export class Popup {
   constructor() {
-    this.root = element("div", { className: "popup", hidden: true, role: "group", "aria-label": "Likeliest tokens here" });
+    this.root = element("div", {
+      className: "popup",
+      hidden: true,
+      role: "group",
+      "aria-label": "Likeliest tokens here",
+    });
     this.root.addEventListener("pointerenter", () => clearTimeout(this.timer));
     this.root.addEventListener("pointerleave", () => this.closeLater());
     this.root.addEventListener("keydown", (event) => this.pressed(event));
@@ -104,16 +123,29 @@ export class Popup {
     this.back = back;
     const [first] = group.tokens;
     const together = group.tokens.length > 1 ? `, ${group.tokens.length} tokens` : "";
-    const line = element("p", {}, element("bdi", {}, element("b", {}, describe(group))), ` ${group.bits.toFixed(2)} bits (${percent(2 ** -group.bits)})${together}`);
+    const line = element(
+      "p",
+      {},
+      element("bdi", {}, element("b", {}, describe(group))),
+      ` ${group.bits.toFixed(2)} bits (${percent(2 ** -group.bits)})${together}`,
+    );
     const items = first.alternatives.map((alternative) => {
       const { id, label, p } = alternative;
       const take = () => {
         this.close();
         choose(alternative);
       };
-      const words = { "aria-label": `${label}, ${percent(p)}: go on from there`, type: "button", "on:click": take };
+      const words = {
+        "aria-label": `${label}, ${percent(p)}: go on from there`,
+        type: "button",
+        "on:click": take,
+      };
       const sign = element("bdi", {}, id === first.id ? `${label} ✓` : label);
-      return element("li", {}, element("button", words, sign, bar(p), element("span", {}, percent(p))));
+      return element(
+        "li",
+        {},
+        element("button", words, sign, bar(p), element("span", {}, percent(p))),
+      );
     });
     this.root.replaceChildren(line, element("ol", {}, ...items));
     this.root.hidden = false;
@@ -147,7 +179,8 @@ export class Popup {
 
   closeLater() {
     clearTimeout(this.timer);
-    if (!this.root.contains(document.activeElement)) this.timer = setTimeout(() => this.close(), LATER);
+    if (!this.root.contains(document.activeElement))
+      this.timer = setTimeout(() => this.close(), LATER);
   }
 
   close() {

@@ -8,6 +8,10 @@ const PAUSE = 200; // milliseconds after the last key before a text is read
 const FIRST = { documents: 6, length: 200 }; // samples on opening; tokens of a stream
 const SEED = 0; // of the first samples, which are those of `hornbook sample --seed 0`
 
+const HELP =
+  "Point at a character, or go to the text and use the arrow keys, to see what the model held " +
+  "likeliest there. Choose one to go on from it.";
+
 /** The section. state: text (tokens, with their surprisal) and branches (lists of tokens that continue
  * it). onChange(): the text at hand has changed. */
 export class Write {
@@ -23,8 +27,16 @@ export class Write {
   }
 
   build() {
-    const button = (name, press, more = {}) => element("button", { type: "button", "on:click": press, ...more }, name);
-    this.editor = element("textarea", { id: "beginning", dir: "auto", rows: 2, spellcheck: false, "aria-describedby": "unknown", "on:input": () => this.edited() });
+    const button = (name, press, more = {}) =>
+      element("button", { type: "button", "on:click": press, ...more }, name);
+    this.editor = element("textarea", {
+      id: "beginning",
+      dir: "auto",
+      rows: 2,
+      spellcheck: false,
+      "aria-describedby": "unknown",
+      "on:input": () => this.edited(),
+    });
     this.buttons = {
       go: button("Continue", () => this.act(() => this.go()), { className: "main" }),
       stop: button("Stop", () => this.running?.abort(), { disabled: true }),
@@ -50,7 +62,7 @@ export class Write {
       this.before,
       this.outputs,
       scale(),
-      element("p", { className: "soft" }, "Point at a character, or go to the text and use the arrow keys, to see what the model held likeliest there. Choose one to go on from it."),
+      element("p", { className: "soft" }, HELP),
       this.popup.root,
     );
     this.editor.placeholder = "Type how it begins, or leave it to the model";
@@ -73,7 +85,9 @@ export class Write {
   /** Writes the first samples. */
   async first() {
     const { documents } = this.info;
-    await this.act(() => this.write({ seed: SEED, ...(documents ? {} : { maxTokens: FIRST.length }) }));
+    await this.act(() =>
+      this.write({ seed: SEED, ...(documents ? {} : { maxTokens: FIRST.length }) }),
+    );
     this.spoken.textContent = "";
   }
 
@@ -113,7 +127,10 @@ export class Write {
 
   /** Goes on from one of several continuations. */
   async take(branch) {
-    this.change({ text: [...this.state.text, ...branch.filter((token) => !token.end)], branches: [] });
+    this.change({
+      text: [...this.state.text, ...branch.filter((token) => !token.end)],
+      branches: [],
+    });
     await this.write();
   }
 
@@ -140,7 +157,11 @@ export class Write {
     const { ids, unknown } = await this.backend.encode(typed);
     const text = await this.backend.score(ids);
     if (typed !== this.editor.value) return; // typed on meanwhile
-    this.unknown.textContent = unknown.length ? `Left out, as the model does not know them: ${unknown.slice(0, 8).map((c) => JSON.stringify(c)).join(" ")}` : "";
+    const strange = unknown
+      .slice(0, 8)
+      .map((c) => JSON.stringify(c))
+      .join(" ");
+    this.unknown.textContent = strange && `Left out, as the model does not know them: ${strange}`;
     this.remember();
     this.state = { text, branches: [] };
     this.show({ editor: false });
@@ -164,7 +185,11 @@ export class Write {
   /** Continues the text in new branches. */
   async write(overrides = {}) {
     clearTimeout(this.timer);
-    const request = { ids: this.state.text.map((token) => token.id), ...this.settings.values(), ...overrides };
+    const request = {
+      ids: this.state.text.map((token) => token.id),
+      ...this.settings.values(),
+      ...overrides,
+    };
     const stop = (this.running = new AbortController());
     this.state = { text: this.state.text, branches: Array.from({ length: request.n }, () => []) };
     const { branches } = this.state;
@@ -180,7 +205,8 @@ export class Write {
       });
       count += found.length;
       const speed = Math.round(count / Math.max(1e-3, (performance.now() - began) / 1000));
-      this.progress.textContent = `${count.toLocaleString("en")} tokens, ${speed.toLocaleString("en")} per second, seed ${request.seed}`;
+      const [tokens, perSecond] = [count, speed].map((n) => n.toLocaleString("en"));
+      this.progress.textContent = `${tokens} tokens, ${perSecond} per second, seed ${request.seed}`;
     };
     try {
       await this.backend.generate(request, onTokens, stop.signal);
@@ -198,30 +224,46 @@ export class Write {
   show({ editor = true } = {}) {
     const { text, branches } = this.state;
     this.popup.close();
-    if (editor) this.backend.decode(text.map((token) => token.id)).then((all) => (this.editor.value = all));
+    if (editor)
+      this.backend.decode(text.map((token) => token.id)).then((all) => (this.editor.value = all));
     const joined = branches.length < 2; // one continuation stands in one piece with its text
     this.before.hidden = joined || !text.length;
     this.before.view.clear();
     if (!joined) this.before.view.add(text);
     this.views = [];
     const shown = joined ? [branches[0] ?? []] : branches;
-    this.outputs.replaceChildren(...shown.map((branch, i) => this.output(branch, i, joined ? text : [])));
+    this.outputs.replaceChildren(
+      ...shown.map((branch, i) => this.output(branch, i, joined ? text : [])),
+    );
     this.enable();
   }
 
   /** A continuation, after the text where that stands in front of it. */
   output(branch, i, text) {
     const many = this.state.branches.length > 1;
-    const root = element("output", { "aria-live": "off", "aria-label": many ? `Continuation ${i + 1}` : "Text" });
+    const root = element("output", {
+      "aria-live": "off",
+      "aria-label": many ? `Continuation ${i + 1}` : "Text",
+    });
     if (i === 0) root.id = "text";
     const own = text.length ? [] : this.state.text; // tokens before the first of this element
-    const choose = (index, other) => this.choose(this.state.branches[i] ?? [], index + own.length, other);
+    const choose = (index, other) =>
+      this.choose(this.state.branches[i] ?? [], index + own.length, other);
     const view = this.view(root, (index, other) => this.act(() => choose(index, other)));
     view.add([...text, ...branch]);
     this.views.push(view);
     if (!many) return element("article", {}, root);
     const take = () => this.act(() => this.take(this.state.branches[i]));
-    return element("article", {}, root, element("button", { type: "button", "on:click": take, "aria-label": `Go on with continuation ${i + 1}` }, "Go on with this"));
+    return element(
+      "article",
+      {},
+      root,
+      element(
+        "button",
+        { type: "button", "on:click": take, "aria-label": `Go on with continuation ${i + 1}` },
+        "Go on with this",
+      ),
+    );
   }
 
   enable() {

@@ -24,7 +24,8 @@ export class CachedModel {
   /** Appends one token. */
   step(id, state) {
     if (state.ids.length === this.contextLength) {
-      const kept = state.window === "sliding" ? this.contextLength : Math.max(1, this.contextLength >> 1);
+      const kept =
+        state.window === "sliding" ? this.contextLength : Math.max(1, this.contextLength >> 1);
       const again = this.start([...state.ids, id].slice(-kept), state.window, state.seen);
       Object.assign(state, again.state);
       return again.logits;

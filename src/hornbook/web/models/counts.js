@@ -58,9 +58,14 @@ export class KneserNey {
   constructor(order, weights, vocabSize) {
     this.vocabSize = vocabSize;
     const stored = Array.from({ length: order }, (_, length) =>
-      Object.fromEntries(["keys", "pairs", "raw"].map((name) => [name, weights.vector(`${name}_${length}`)])),
+      Object.fromEntries(
+        ["keys", "pairs", "raw"].map((name) => [name, weights.vector(`${name}_${length}`)]),
+      ),
     );
-    this.lengths = stored.map((level, length) => ({ keys: level.keys, ...tables(level, stored[length + 1], vocabSize) }));
+    this.lengths = stored.map((level, length) => ({
+      keys: level.keys,
+      ...tables(level, stored[length + 1], vocabSize),
+    }));
   }
 
   /** log p of every token after these ids, and how often the context of each length was seen. */

@@ -12,7 +12,10 @@ export class GPT extends CachedModel {
     this.eps = config.norm_eps;
     this.embedding = weights.table("token_embedding.weight");
     this.pairs = config.pair_embedding ? weights.table("pair_embedding.weight") : null;
-    this.blocks = Array.from({ length: config.n_layer }, (_, i) => new Block(config, weights.at(`blocks.${i}`)));
+    this.blocks = Array.from(
+      { length: config.n_layer },
+      (_, i) => new Block(config, weights.at(`blocks.${i}`)),
+    );
     this.norm = weights.vector("norm.weight");
     this.output = weights.linear(config.tie_embeddings ? "token_embedding" : "head");
     this.attentionLayers = config.n_layer;
@@ -52,7 +55,8 @@ class Block {
     this.kNorm = attention.vector("k_norm.weight");
     this.inputNorm = weights.vector("input_norm.weight");
     this.hiddenNorm = weights.vector("hidden_norm.weight");
-    this.convolution = config.conv_kernel > 1 ? new Convolution(weights.tensor("convolution.weight")) : null;
+    this.convolution =
+      config.conv_kernel > 1 ? new Convolution(weights.tensor("convolution.weight")) : null;
     const mlp = weights.at("mlp");
     for (const name of ["gate", "up", "down"]) this[name] = mlp.linear(`${name}_proj`);
   }

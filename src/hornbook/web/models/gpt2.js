@@ -8,7 +8,10 @@ export class GPT2 extends CachedModel {
     super(config.context_length);
     this.embedding = weights.table("token_embedding.weight");
     this.positions = weights.table("position_embedding.weight");
-    this.blocks = Array.from({ length: config.n_layer }, (_, i) => new Block(config, weights.at(`blocks.${i}`)));
+    this.blocks = Array.from(
+      { length: config.n_layer },
+      (_, i) => new Block(config, weights.at(`blocks.${i}`)),
+    );
     this.norm = norm(weights, "ln_f");
     this.output = weights.linear("head");
     this.attentionLayers = config.n_layer;

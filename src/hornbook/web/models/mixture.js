@@ -13,7 +13,10 @@ export class Mixture {
 
   start(ids, window, seen) {
     const started = this.models.map((model) => model.start(ids, window, seen));
-    return { logits: this.mean(started.map((s) => s.logits)), state: { states: started.map((s) => s.state) } };
+    return {
+      logits: this.mean(started.map((s) => s.logits)),
+      state: { states: started.map((s) => s.state) },
+    };
   }
 
   step(id, { states }) {

@@ -43,7 +43,9 @@ const CELLS = {
   lstm(x, u, h, c) {
     const n = h.length;
     const gate = (k, i) => x[k * n + i] + u[k * n + i]; // 0 input, 1 forget, 2 candidate, 3 output
-    const memory = c.map((old, i) => sigmoid(gate(1, i)) * old + sigmoid(gate(0, i)) * Math.tanh(gate(2, i)));
+    const memory = c.map(
+      (old, i) => sigmoid(gate(1, i)) * old + sigmoid(gate(0, i)) * Math.tanh(gate(2, i)),
+    );
     return { h: memory.map((m, i) => sigmoid(gate(3, i)) * Math.tanh(m)), c: memory };
   },
 

@@ -15,9 +15,17 @@ import { Recurrent } from "./recurrent.js";
 import { MLP, WaveNet } from "./windows.js";
 
 const MODELS = {
-  bigram: Bigram, bow: Bow, gpt: GPT, gpt2: GPT2, gru: Recurrent, lstm: Recurrent, mlp: MLP, ngram: NGram,
-  rnn: Recurrent, wavenet: WaveNet,
-}; // prettier-ignore
+  bigram: Bigram,
+  bow: Bow,
+  gpt: GPT,
+  gpt2: GPT2,
+  gru: Recurrent,
+  lstm: Recurrent,
+  mlp: MLP,
+  ngram: NGram,
+  rnn: Recurrent,
+  wavenet: WaveNet,
+};
 
 /** The model of some settings. Of a hybrid they have `network_config`, of a mixture `components`. */
 export function buildModel(config, weights, vocabSize, endId) {

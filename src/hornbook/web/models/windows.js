@@ -52,7 +52,10 @@ export class WaveNet {
     this.levels = [];
     for (let level = 0; 2 ** level < config.context_length; level++) {
       const layers = weights.at(`levels.${level}.layers`);
-      this.levels.push([linear(layers, 0), config.norm === "none" ? (x) => x : norm(layers, 1, config.norm)]);
+      this.levels.push([
+        linear(layers, 0),
+        config.norm === "none" ? (x) => x : norm(layers, 1, config.norm),
+      ]);
     }
     this.output = weights.notesLinear("head");
   }
