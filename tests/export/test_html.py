@@ -77,6 +77,13 @@ def test_without_any_program_it_says_what_is_missing(
     assert "browser" in made.unchecked
 
 
+def test_its_speed_is_measured_in_a_browser(names_run: Run, tmp_path: Path) -> None:
+    if find_browser() is None:
+        pytest.skip("needs a browser (apt install chromium)")
+    made = export(names_run, "html", tmp_path / "page.html", verify=False)
+    assert (html.speed(names_run, made.written) or 0) > 0
+
+
 def test_a_wrong_logit_is_found(names_run: Run, tmp_path: Path) -> None:
     needs_program()
     made = export(names_run, "html", tmp_path / "page.html", dtype="f32", verify=False)

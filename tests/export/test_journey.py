@@ -89,3 +89,26 @@ def test_llama_cpp_writes_the_same_names(
         prompt + text["choices"][0]["text"] for prompt, text in zip(PROMPTS, texts, strict=True)
     ]
     assert found == expected
+
+
+def test_a_browser_writes_the_same_names(
+    trained: Run, expected: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = exported(trained, "html", tmp_path, capsys)
+    module = importlib.import_module("hornbook.export.browser")
+    program = module.find_browser()
+    if program is None:
+        pytest.skip("needs a browser (apt install chromium)")
+    write = """async (prompt) => {
+        const { backend } = hornbook;
+        const { ids } = await backend.encode(prompt);
+        const found = [];
+        const request = { ids, maxTokens: 40, temperature: 0, seed: 0 };
+        await backend.generate(request, (tokens) => found.push(...tokens));
+        return prompt + found.map(({ token }) => token.text).join("");
+    }"""
+    with module.browser(program) as page:
+        page.open(module.file_url(where))
+        page.evaluate(importlib.import_module("hornbook.export.html").READY)
+        found = [page.evaluate(f"({write})({json.dumps(prompt)})") for prompt in PROMPTS]
+    assert found == expected

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import shutil
+import statistics
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from hornbook.export.base import (
     Written,
     every_symbol,
     greedy_text,
+    measured_tokens,
     random_rows,
     relative_difference,
     rounding_cost,
@@ -168,6 +170,28 @@ def _compared(run: StoredRun, model: LanguageModel, rows: Tensor, opened: Page) 
     ]
 
 
+def speed(run: StoredRun, written: Written) -> float | None:
+    """Tokens per second of the most probable text, without an end, by the page's own clock: the median
+    of three times after a first one. None without a browser."""
+    program = find_browser()
+    if program is None:
+        return None
+    with browser(program) as opened:
+        opened.open(file_url(written.path))
+        opened.evaluate(READY)
+        speeds = opened.evaluate(f"({SPEED})(hornbook.engine, {measured_tokens(run.model)})")
+    return float(statistics.median(speeds[1:]))
+
+
+SPEED = """({ model, tokenizer }, n) => [0, 1, 2, 3].map(() => {
+  const began = performance.now();
+  let { logits, state } = model.start([tokenizer.startId]);
+  for (let i = 0; i < n; i++) {
+    if (tokenizer.endId !== null) logits[tokenizer.endId] = -Infinity;
+    logits = model.step(logits.indexOf(logits.reduce((a, b) => Math.max(a, b))), state);
+  }
+  return (1000 * n) / (performance.now() - began);
+})"""
 GREEDY = """(engine, maxTokens) =>
   Array.from(engine.generate([], { maxTokens, temperature: 0, seed: 0 }), ({ token }) => token.id)"""
 
