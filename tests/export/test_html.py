@@ -42,6 +42,7 @@ def test_every_model_is_exported_and_equal(small_run: Run, tmp_path: Path) -> No
     made = export(small_run, "html", tmp_path / "page.html", dtype="f32")
     assert [str(check) for check in made.checks if not check.equal] == []
     assert len(made.checks) >= 2
+    assert str(small_run.path.parent) not in made.path.read_text("utf-8")
 
 
 @pytest.mark.parametrize("dtype", ["f16", "q8_0"])

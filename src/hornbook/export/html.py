@@ -52,6 +52,7 @@ DTYPES = ("f16", "f32", "q8_0")
 SUFFIX = ".html"
 TOKENS = 80  # in the map of embeddings
 SEED, SAMPLES, LENGTH = 0, 6, 200  # what the page writes first: `web/write.js`
+ROUNDED = 0.5  # of the spread of the logits: more is no rounding
 IMPOSSIBLE = -1e4  # in place of a logit of -inf
 READY = """new Promise((resolve, reject) => {
   const look = () => {
@@ -103,7 +104,7 @@ def page_data(run: StoredRun) -> dict[str, Any]:
         "window": run.config.generation.window,
         "frequent": frequent_tokens(run, TOKENS)[0].tolist(),
         "card": {
-            "facts": [[name, visible(value)] for name, value in facts(run) if value],
+            "facts": [[name, visible(value)] for name, value in _facts(run)],
             "verdict": verdict_text(report),
             "good": bool(verdict.get("good")),
             "advice": verdict.get("advice", []),
@@ -117,6 +118,14 @@ def page_data(run: StoredRun) -> dict[str, Any]:
             ],
         },
     }
+
+
+def _facts(run: StoredRun) -> list[tuple[str, str]]:
+    """The facts of a run; runs that it was mixed from by their names, without their folders."""
+    rows = [(name, value) for name, value in facts(run) if value]
+    for path in run.facts.get("mixed", ()):
+        rows = [(name, value.replace(path, Path(path).name)) for name, value in rows]
+    return rows
 
 
 def as_json(data: Any) -> str:
@@ -134,7 +143,7 @@ def as_stored(run: StoredRun, dtype: str) -> LanguageModel:
 
 def check(run: StoredRun, written: Written) -> list[Check]:
     """Opens the page in a browser; without one its script runs in Node. Nothing where neither is."""
-    model = as_stored(run, written.dtype)
+    model = run.model if written.dtype == "f32" else as_stored(run, written.dtype)
     rows = random_rows(run)
     program, node = find_browser(), shutil.which("node")
     if program is not None:
@@ -148,7 +157,7 @@ def check(run: StoredRun, written: Written) -> list[Check]:
                 raise
     if node is not None:
         name, logits, text = _in_node(node, written.path, rows)
-        return [_logits(model, rows, logits, name), _text(run, model, text, name)]
+        return [*_logits(run, model, rows, logits, name), _text(run, model, text, name)]
     return []
 
 
@@ -164,7 +173,7 @@ def _compared(run: StoredRun, model: LanguageModel, rows: Tensor, opened: Page) 
     text = opened.evaluate("document.getElementById('text').textContent")
     return [
         Check(name, "tokens of a text with every symbol", found["ids"] == expected),
-        _logits(model, rows, logits, name),
+        *_logits(run, model, rows, logits, name),
         Check(name, f"a greedy text of {len(greedy)} tokens", written == greedy),
         _text(run, model, text, name),
     ]
@@ -204,13 +213,23 @@ LOGITS = """(engine, rows) => {
 }"""
 
 
-def _logits(model: LanguageModel, rows: Tensor, found: str, name: str) -> Check:
-    with torch.inference_mode():
-        expected = model(rows).float().flatten(0, 1)
-    values = np.frombuffer(base64.b64decode(found), dtype="<f4").reshape(expected.shape)
-    read = torch.from_numpy(values.copy())
-    difference = relative_difference(_finite(expected), _finite(read))
-    return Check(name, f"logits at {len(read):,} positions", difference <= EQUAL, difference)
+def _logits(
+    run: StoredRun, model: LanguageModel, rows: Tensor, found: str, name: str
+) -> list[Check]:
+    """Against the weights as the page has them, and where those are rounded, against the run's own."""
+    values = np.frombuffer(base64.b64decode(found), dtype="<f4").reshape(rows.numel(), -1)
+    read = _finite(torch.from_numpy(values.copy()))
+
+    def compared(own: LanguageModel, what: str, tolerance: float) -> Check:
+        with torch.inference_mode():
+            expected = _finite(own(rows).float().flatten(0, 1))
+        difference = relative_difference(expected, read)
+        return Check(name, what, difference <= tolerance, difference)
+
+    checks = [compared(model, f"logits at {rows.numel():,} random positions", EQUAL)]
+    if model is not run.model:
+        checks.append(compared(run.model, "the same by weights that are not rounded", ROUNDED))
+    return checks
 
 
 def _finite(logits: Tensor) -> Tensor:
