@@ -53,6 +53,7 @@ SUFFIX = ".html"
 TOKENS = 80  # in the map of embeddings
 SEED, SAMPLES, LENGTH = 0, 6, 200  # what the page writes first: `web/write.js`
 ROUNDED = 0.5  # of the spread of the logits: more is no rounding
+MOST_LOGITS = 1 << 22  # that are compared: the answer of a browser has its limits
 IMPOSSIBLE = -1e4  # in place of a logit of -inf
 READY = """new Promise((resolve, reject) => {
   const look = () => {
@@ -145,6 +146,7 @@ def check(run: StoredRun, written: Written) -> list[Check]:
     """Opens the page in a browser; without one its script runs in Node. Nothing where neither is."""
     model = run.model if written.dtype == "f32" else as_stored(run, written.dtype)
     rows = random_rows(run)
+    rows = rows[: max(1, MOST_LOGITS // (rows.shape[1] * run.tokenizer.vocab_size))]
     program, node = find_browser(), shutil.which("node")
     if program is not None:
         try:
@@ -207,9 +209,13 @@ GREEDY = """(engine, maxTokens) =>
 
 # the logits of rows as base64 of float32
 LOGITS = """(engine, rows) => {
-  const letters = (logits) =>
-    Array.from(new Uint8Array(Float32Array.from(logits).buffer), (byte) => String.fromCharCode(byte));
-  return btoa(rows.flatMap((row) => engine.logits(row)).flatMap(letters).join(""));
+  let text = "";
+  for (const row of rows)
+    for (const logits of engine.logits(row)) {
+      const bytes = new Uint8Array(Float32Array.from(logits).buffer);
+      for (const byte of bytes) text += String.fromCharCode(byte);
+    }
+  return btoa(text);
 }"""
 
 
