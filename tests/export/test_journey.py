@@ -127,3 +127,26 @@ def test_numpy_writes_the_same_names(
         for prompt in PROMPTS
     ]
     assert found == [f"{text}\n" for text in expected]
+
+
+def test_a_browser_writes_the_same_names(
+    trained: Run, expected: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = exported(trained, "html", capsys)
+    module = importlib.import_module("hornbook.export.browser")
+    program = module.find_browser()
+    if program is None:
+        pytest.skip("needs a browser (apt install chromium)")
+    write = """async (prompt) => {
+        const { backend } = hornbook;
+        const { ids } = await backend.encode(prompt);
+        const found = [];
+        const request = { ids, maxTokens: 40, temperature: 0, seed: 0 };
+        await backend.generate(request, (tokens) => found.push(...tokens));
+        return prompt + found.map(({ token }) => token.text).join("");
+    }"""
+    with module.browser(program) as page:
+        page.open(module.file_url(where))
+        page.evaluate(importlib.import_module("hornbook.export.html").READY)
+        found = [page.evaluate(f"({write})({json.dumps(prompt)})") for prompt in PROMPTS]
+    assert found == expected

@@ -60,7 +60,9 @@ def export(
         return Export(to, written, unchecked=reason)
     with stage(f"comparing with {target.PROGRAM or 'what was written'}"):
         checks: list[Check] = target.check(run, written)
-    return Export(to, written, tuple(checks))
+    return Export(
+        to, written, tuple(checks), "" if checks else f"not checked: needs {target.INSTALL}"
+    )
 
 
 def _place(

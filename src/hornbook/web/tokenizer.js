@@ -1,0 +1,98 @@
+// Text <-> ids, from a tokenizer.json: one id a character (WordLevel) or a byte (BPE without merges).
+
+const SIGNS = { " ": "␣", "\n": "⏎", "\t": "⇥", "\r": "␍" };
+
+/** The tokenizer of a tokenizer.json. It has vocabSize, endId (null for a stream), and startId, which
+ * generation starts from. */
+export function buildTokenizer(json) {
+  if (json.model.merges?.length)
+    throw new Error("this page reads tokenizers of characters and bytes alone");
+  return json.model.type === "WordLevel" ? new CharTokenizer(json) : new ByteTokenizer(json);
+}
+
+class Tokenizer {
+  constructor(json) {
+    this.vocabSize = Object.keys(json.model.vocab).length;
+    this.endId = json.added_tokens.length ? json.added_tokens[0].id : null;
+  }
+
+  get startId() {
+    return this.endId ?? this.encode("\n").ids[0] ?? 0;
+  }
+
+  /** What the model reads before it goes on: the end id before a document; in a stream the text, or
+   * its start where there is none. */
+  promptIds(ids) {
+    return this.endId !== null || ids.length === 0 ? [this.startId, ...ids] : [...ids];
+  }
+
+  decode(ids) {
+    const pieces = this.pieces();
+    return ids.map((id) => pieces.push(id)).join("") + pieces.finish();
+  }
+
+  /** One token as a list shows it: signs for blanks, code points for what is invisible. */
+  label(id) {
+    return id === this.endId ? "end" : shown(this.symbol(id));
+  }
+}
+
+class CharTokenizer extends Tokenizer {
+  constructor(json) {
+    super(json);
+    this.ids = new Map(Object.entries(json.model.vocab));
+    if (this.endId !== null) this.ids.delete(json.added_tokens[0].content);
+    this.characters = [];
+    for (const [character, id] of this.ids) this.characters[id] = character;
+  }
+
+  /** The ids of a text, and the characters that the model does not know, which are left out. */
+  encode(text) {
+    const ids = [];
+    const unknown = new Set();
+    for (const character of text) {
+      const id = this.ids.get(character);
+      if (id === undefined) unknown.add(character);
+      else ids.push(id);
+    }
+    return { ids, unknown: [...unknown] };
+  }
+
+  /** Turns ids into text as they come: `push(id)` -> what is certain after it, `finish()` -> the rest. */
+  pieces() {
+    return { push: (id) => this.characters[id] ?? "", finish: () => "" };
+  }
+
+  symbol(id) {
+    return this.characters[id];
+  }
+}
+
+class ByteTokenizer extends Tokenizer {
+  encode(text) {
+    return { ids: [...new TextEncoder().encode(text)], unknown: [] };
+  }
+
+  pieces() {
+    const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+    return {
+      push: (id) => (id < 256 ? decoder.decode(Uint8Array.of(id), { stream: true }) : ""),
+      finish: () => decoder.decode(),
+    };
+  }
+
+  symbol(id) {
+    return id < 128 ? String.fromCharCode(id) : `<${id.toString(16)}>`;
+  }
+}
+
+/** A text with its blanks and invisible characters written out. */
+export function shown(text) {
+  return Array.from(text, (c) => {
+    if (SIGNS[c]) return SIGNS[c];
+    const visible = /[\p{L}\p{N}\p{P}\p{S}]/u.test(c);
+    return visible || /\p{M}/u.test(c)
+      ? c
+      : `U+${c.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
+  }).join("");
+}
