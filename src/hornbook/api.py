@@ -22,7 +22,7 @@ from hornbook.runs.directory import StoredRun, is_run
 from hornbook.spelling import speaks_python
 from hornbook.training import session
 from hornbook.training.callbacks.base import Callback
-from hornbook.training.callbacks.progress import with_progress
+from hornbook.training.callbacks.progress import heartbeat_of, with_progress
 
 if TYPE_CHECKING:  # loaded where they are used: matplotlib is slow to import
     from hornbook.experiments.ladder import Ladder
@@ -77,7 +77,8 @@ def train(
     )  # fmt: skip
     shown = with_progress(callbacks, progress)
     try:
-        return Run.of(session.train(request, out=where, callbacks=shown, overwrite=overwrite))
+        with heartbeat_of(shown):
+            return Run.of(session.train(request, out=where, callbacks=shown, overwrite=overwrite))
     except ConfigError as error:
         again = where is not None and is_run(Path(where))  # of a cell that is run again
         if again and not in_terminal.get():
@@ -101,12 +102,14 @@ def resume(
     Raises RunError where there is nothing to resume from or another process trains it, DataError
     where the corpus has changed.
     """
-    run = session.resume(
-        arguments.path(path, "path"),
-        steps=None if steps is None else arguments.integer(steps, "steps"),
-        settings=arguments.mapping(settings, "settings"),
-        callbacks=with_progress(callbacks, progress),
-    )
+    shown = with_progress(callbacks, progress)
+    with heartbeat_of(shown):
+        run = session.resume(
+            arguments.path(path, "path"),
+            steps=None if steps is None else arguments.integer(steps, "steps"),
+            settings=arguments.mapping(settings, "settings"),
+            callbacks=shown,
+        )
     return Run.of(run)
 
 

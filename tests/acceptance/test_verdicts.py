@@ -12,14 +12,18 @@ import hornbook
 from tests.acceptance.common import QUICK, SMALL, Cap, report, row, sentences, trained, typed
 
 
-def test_a_bigram_is_not_called_learned_where_counts_are_better(tmp_path: Path, capsys: Cap) -> None:
+def test_a_bigram_is_not_called_learned_where_counts_are_better(
+    tmp_path: Path, capsys: Cap
+) -> None:
     out = trained(capsys, "names", "--model", "bigram", "--steps", "300", "--out", tmp_path / "r")
     verdict = row(out, "verdict")
     assert verdict.startswith("counts are better")
     assert "learned:" not in verdict
     assert re.search(r"above the \d\.\d{4} of n-grams of order \d", verdict)
     assert "through its training text" in verdict
-    assert re.match(r"\d\.\d{4} nats per token by n-grams of order \d, the best of 1 to", row(out, "counts"))  # noqa: E501
+    assert re.match(
+        r"\d\.\d{4} nats per token by n-grams of order \d, the best of 1 to", row(out, "counts")
+    )
     assert "through the training part" in row(out, "passes")
 
 
@@ -106,7 +110,9 @@ def test_seeds_are_trained_and_compared_in_every_form(
     assert times == [(run / "model.safetensors").stat().st_mtime_ns for run in runs]
     code, out, _ = typed(capsys, "compare", *runs, "--format", "csv")
     assert code == 0
-    assert {len(line) for line in csv.reader(io.StringIO(out))} == {len(out.splitlines()[0].split(","))}
+    assert {len(line) for line in csv.reader(io.StringIO(out))} == {
+        len(out.splitlines()[0].split(","))
+    }
     assert typed(capsys, "compare", *runs, "--format", "markdown")[1].startswith("|")
     assert r"\begin{tabular}" in typed(capsys, "compare", *runs, "--format", "latex")[1]
     assert typed(capsys, "compare", *runs, "--out", tmp_path / "c.pdf")[0] == 0
