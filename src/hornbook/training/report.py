@@ -79,7 +79,7 @@ def write_report(
         "steps": newest["step"],
         "best_step": best_step,
         "tokens": newest["tokens"],
-        "passes": newest["tokens"] / data.train.n_targets,
+        "passes": best.get("tokens", newest["tokens"]) / data.train.n_targets,
         "seconds": newest["seconds"],
         "loss": best.get("loss"),
         "train_loss": best.get("train_loss"),
