@@ -116,22 +116,23 @@ def resume(
 @speaks_python
 @standard_defaults()
 def compare(
-    runs: str | Path | Sequence[str | Path | StoredRun],
-    *,
+    runs: str | Path | StoredRun | Sequence[str | Path | StoredRun],
+    *more: str | Path | StoredRun,
     on_message: Callable[[str], None] = lambda line: None,
 ) -> comparison.Comparison:
     """Measures runs and compares the best with each other one; runs that differ by their seed alone
     are compared together, as one group.
 
-    runs: runs or their directories. A directory of runs, such as that of a sweep, stands for those in
-    it; what is no run is skipped, with a line in `skipped`. on_message: called with a line before
-    each run is measured.
+    runs: runs or their directories, in a list or one after the other. A directory of runs, such as
+        that of a sweep, stands for those in it; what is no run is skipped, with a line in `skipped`.
+    on_message: called with a line before each run is measured.
     Raises DataError where their validation texts differ, ConfigError for fewer than two.
     """
     found: list[StoredRun] = []
     skipped: list[str] = []
-    one = isinstance(runs, str | Path)
-    for i, run in enumerate([runs] if one else arguments.several(runs, "runs")):
+    one = isinstance(runs, str | Path | StoredRun)
+    given = [runs] if one else arguments.several(runs, "runs")
+    for i, run in enumerate([*given, *more]):
         if isinstance(run, StoredRun):
             found.append(run)
         else:

@@ -47,7 +47,8 @@ def test_a_default_dtype_changes_no_weight(
         torch.set_default_dtype(dtype)
         try:
             out = tmp_path / str(dtype)
-            runs.append(hornbook.train(str(words_file), model="mlp", steps=3, out=out, precision="fp32"))
+            run = hornbook.train(str(words_file), model="mlp", steps=3, out=out, precision="fp32")
+            runs.append(run)
             assert hornbook.load(out).score("bako")[0].total > 0
             assert hornbook.load(names_run.path).score("emma")[0].total > 0
         finally:
@@ -108,7 +109,9 @@ def test_a_text_in_another_encoding_than_the_run_s_is_read_as_what_it_is(
     )  # fmt: skip
     run = hornbook.load(tmp_path / "r")
     same = run.evaluate(corpus=str(tmp_path / "utf8")).nats
-    named = typed(capsys, "eval", tmp_path / "r", "--corpus", tmp_path / "latin", "--encoding", "latin-1")
+    named = typed(
+        capsys, "eval", tmp_path / "r", "--corpus", tmp_path / "latin", "--encoding", "latin-1"
+    )
     assert named[0] == 0, named[2]
     assert f"{same:.4f}" in named[1]
     assert same < 2
@@ -139,8 +142,9 @@ def test_odd_line_ends_make_the_same_documents(
     (tmp_path / "t").write_bytes((ends.join(names) + "\n").encode())
     code, out, err = typed(capsys, "data", tmp_path / "t")
     assert code == 0, err
-    assert "400 documents" in out.replace("documents  400", "400 documents")
     assert f"{read} read as LF" in out + err
+    assert "length      7 to 7 characters" in out
+    assert "400 different" in out
 
 
 def test_a_name_that_is_not_utf8_is_inspected_and_displayed(
@@ -177,10 +181,12 @@ def test_no_nan_comes_later(compute: Callable[[], None]) -> None:
 
 def test_an_empty_stream_is_called_empty(stream_run: Run, tmp_path: Path, capsys: Cap) -> None:
     (tmp_path / "empty").write_text("")
-    for line in (["score", stream_run.path, ""], ["eval", stream_run.path, "--corpus", tmp_path / "empty"]):  # noqa: E501
-        code, out, err = typed(capsys, *line)
+    for line in (
+        ["score", stream_run.path, ""],
+        ["eval", stream_run.path, "--corpus", tmp_path / "empty"],
+    ):
+        code, _, err = typed(capsys, *line)
         assert code == 1
-        assert not out
         assert "symbol" not in err
         assert "found no " in err or "empty" in err
 
@@ -196,8 +202,11 @@ def test_after_a_change_of_the_corpus_eval_offers_another_text(
 
 
 DRAW = random.Random(0)
+SYLLABLES = [
+    "".join(DRAW.choices("abcdefghij", k=DRAW.choice((1, 2, 3, 4, 5, 7, 9)))) for _ in range(300)
+]
 PROSE = "\n\n".join(
-    "\n".join(textwrap.wrap(" ".join(DRAW.choices(sentences(40), k=12)), 72)) for _ in range(40)
+    "\n".join(textwrap.wrap(" ".join(DRAW.choices(SYLLABLES, k=90)), 72)) for _ in range(40)
 )
 FASTA = "\n".join(
     line
@@ -222,7 +231,9 @@ def test_trainings_in_threads_lose_nothing_of_what_each_promises(
 
     def train(number: int) -> None:
         try:
-            run = hornbook.train("names", out=tmp_path / str(number), precision="fp32", settings=TINY_GPT)  # noqa: E501
+            run = hornbook.train(
+                "names", out=tmp_path / str(number), precision="fp32", settings=TINY_GPT
+            )
             losses.append(run.log[-1]["val_loss"])
         except hornbook.HornbookError as error:
             refused.append(str(error))

@@ -9,7 +9,14 @@ import torch
 from torch.nn import functional as F
 
 import hornbook
-from hornbook.layers.basic import BatchNorm1d, Embedding, FlattenConsecutive, Linear, Sequential, Tanh
+from hornbook.layers.basic import (
+    BatchNorm1d,
+    Embedding,
+    FlattenConsecutive,
+    Linear,
+    Sequential,
+    Tanh,
+)
 from hornbook.models import gpt, gpt2
 from hornbook.models.registry import build_model, model_config
 from tests.acceptance.common import Cap, trained, typed
@@ -35,15 +42,6 @@ def test_parameters_that_are_kept_are_trained() -> None:
             p.data -= 0.3 * p.grad  # type: ignore[operator]
         losses.append(loss.item())
     assert losses[-1] < 0.5 * losses[0]
-
-
-def test_layers_keep_their_output() -> None:
-    layer = Linear(4, 3)
-    x = layer(torch.randn(2, 4))
-    assert layer.out is x  # type: ignore[attr-defined]
-    x.retain_grad()
-    x.sum().backward()
-    assert layer.out.grad is not None  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("module", [gpt, gpt2])
@@ -93,13 +91,19 @@ def test_the_mlp_has_an_activation(
     assert log[-1]["loss"] < log[1]["loss"]
 
 
-def test_windows_past_the_context_are_named(
-    stream_run: hornbook.Run, capsys: Cap
-) -> None:
+def test_windows_past_the_context_are_named(stream_run: hornbook.Run, capsys: Cap) -> None:
     texts = []
     for window in ("sliding", "half"):
         code, out, err = typed(
-            capsys, "sample", stream_run.path, "--window", window, "--max-tokens", "60", "--seed", "1"
+            capsys,
+            "sample",
+            stream_run.path,
+            "--window",
+            window,
+            "--max-tokens",
+            "400",
+            "--seed",
+            "1",
         )
         assert code == 0, err
         texts.append(out)

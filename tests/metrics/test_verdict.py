@@ -107,13 +107,19 @@ def test_a_model_that_counts_beat_is_told_how_long_it_would_take() -> None:
     assert not never.too_little
     assert "more minutes are not expected to help" in never.advice[0]
     unknown = judge(replace(behind, minutes_to_counts=None))
-    assert "does not say how long it needs" in unknown.advice[0]
+    assert "does not say how long" in unknown.advice[0]
     small = judge(replace(behind, may_go_on=False))
     assert small.minutes is None
     assert "more passes through so small a text would memorize it" in small.advice[0]
     # the curve is not asked where the first weights were at fault, or where it rose
     assert judge(replace(behind, first_loss=30.0)).minutes is None
     assert judge(replace(behind, best_step=100, last_loss=2.5)).minutes is None
+
+
+def test_counts_inside_the_model_of_another_order_are_named() -> None:
+    hybrid = replace(GOOD, counts=BEHIND, minutes_to_counts=None, own_order=3)
+    assert "try --model.order 6" in judge(hybrid).advice[0]
+    assert "--model.order" not in " ".join(judge(replace(hybrid, own_order=6)).advice)
 
 
 def test_a_text_that_was_barely_read_is_to_be_read() -> None:

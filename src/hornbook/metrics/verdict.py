@@ -98,6 +98,7 @@ class Evidence:
         minutes: that training took. overhead: those of a time budget that were not for training.
         minutes_to_counts: by its learning curve, until it is as good as the counts; infinite where it
             does not get there, None where that is not known.
+        own_order: of counts that are a part of the model itself.
         may_go_on: whether more steps would be made of more minutes: not of a small text, which more
             passes would memorize.
     """
@@ -121,6 +122,7 @@ class Evidence:
     overhead: float = OVERHEAD
     minutes_to_counts: float | None = None
     may_go_on: bool = True
+    own_order: int | None = None
 
     @property
     def untrained(self) -> bool:
@@ -327,6 +329,11 @@ def _advice(found: Evidence, word: Word, minutes: float | None) -> list[str]:
         lines.append("fewer steps (--training.patience 3 ends them), dropout or more text")
     if minutes is not None:
         lines.append(_try(found, word, minutes))
+    elif counts is not None and counts.better and found.own_order not in (None, counts.order):
+        lines.append(
+            f"its own counts have order {found.own_order}: try --model.order {counts.order}, the best "
+            "here"
+        )
     elif counts is not None and counts.better and not found.fitted:
         if not found.may_go_on:
             lines.append("use the counts: more passes through so small a text would memorize it")
@@ -337,7 +344,7 @@ def _advice(found: Evidence, word: Word, minutes: float | None) -> list[str]:
             )
         else:
             lines.append(
-                "use the counts, or train longer: the curve of its losses does not say how long it needs"
+                "use the counts, or train longer: the curve of its losses does not say how long"
             )
     elif word is Word.COUNTS_BETTER and counts is not None:
         lines.append(f"use order {counts.order}")

@@ -5,12 +5,20 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from hornbook.config import Nested
+from hornbook.config import Nested, read_toml
 from hornbook.config.sections import LENGTHS
-from hornbook.errors import RunError
+from hornbook.errors import ConfigError, RunError
 from hornbook.files import read_json, user_path
 from hornbook.runs.position import saved_total
 from hornbook.runs.schema import Facts, Report, checked, migrated
+
+
+def read_config(path: Path | None) -> tuple[Nested, str | None]:
+    """The settings of a TOML file, or of a run with the sha256 of its corpus; none without a path."""
+    if path is None:
+        return {}, None
+    path = user_path(path, ConfigError)
+    return read_run_settings(path) if is_run_config(path) else (read_toml(path), None)
 
 
 def is_run_config(path: Path) -> bool:

@@ -117,6 +117,7 @@ def write_report(
         if plan.time_budget is not None
         else OVERHEAD,
         may_go_on=plan.max_steps is None or newest["step"] < plan.max_steps,
+        own_order=None if plan.shape.fitted else getattr(plan.config.model, "order", None),
         first_weights=first_weights(plan.config.model),
         **curve_evidence(log),
     )

@@ -10,10 +10,10 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from hornbook.arguments import several
-from hornbook.errors import ConfigError, in_terminal
+from hornbook.errors import ConfigError
 from hornbook.heartbeat import Heartbeat
 from hornbook.planning.describe import describe
-from hornbook.spelling import for_python
+from hornbook.spelling import spelled
 from hornbook.stages import TRAINING, is_watched, line_written, seconds_between_lines, watched
 from hornbook.training.callbacks.base import Callback
 from hornbook.training.callbacks.time_left import TimeLeft
@@ -61,7 +61,7 @@ class Progress(Callback):
         for what, how in describe(plan):
             if self.brief and what != "model":
                 continue
-            self.say(_spelled(f"{what:>13}  {how}"))
+            self.say(spelled(f"{what:>13}  {how}"))
         if self.repeated not in (None, plan.data.corpus.sha256):
             self.say(f"{'note':>13}  the corpus has changed since the run that is repeated")
 
@@ -145,7 +145,7 @@ class Progress(Callback):
 
     def on_message(self, message: str) -> None:
         """A message of the loop."""
-        self.say(_spelled(message))
+        self.say(spelled(message))
 
     def close(self) -> None:
         """Closes the bar."""
@@ -211,7 +211,3 @@ def in_notebook() -> bool:
 
 def _is_terminal() -> bool:
     return sys.stderr is not None and sys.stderr.isatty()
-
-
-def _spelled(message: str) -> str:
-    return message if in_terminal.get() else for_python(message)
