@@ -22,6 +22,7 @@ import torch
 import hornbook
 from hornbook.api import Run
 from hornbook.autograd import Value
+from hornbook.figures.registry import FIGURES
 from tests.acceptance.common import QUICK, Cap, sentences, trained, typed
 from tests.conftest import TINY_GPT
 
@@ -90,7 +91,7 @@ def test_figures_are_drawn_whatever_backend_a_notebook_has_set(
     }[verb]
     done = subprocess.run(
         [sys.executable, "-m", "hornbook", *map(str, words)], cwd=tmp_path, text=True,
-        env={**os.environ, "MPLBACKEND": "module://a_backend_that_is_not_there.inline"},
+        env={**os.environ, "MPLBACKEND": "module://matplotlib_inline.backend_inline"},
         capture_output=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -148,8 +149,9 @@ def test_odd_line_ends_make_the_same_documents(
 
 
 def test_a_name_that_is_not_utf8_is_inspected_and_displayed(
-    names_run: Run, tmp_path: Path, capsys: Cap
+    names_run: Run, tmp_path: Path, capsys: Cap, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("hornbook.figures.page.FIGURES", {"losses": FIGURES["losses"]})
     path = tmp_path / os.fsdecode(b"caf\xe9")
     shutil.copytree(names_run.path, path)
     assert typed(capsys, "inspect", path, "--text", "emma")[0] == 0
