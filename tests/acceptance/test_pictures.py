@@ -43,7 +43,7 @@ def test_panels_side_by_side_have_one_scale(
     assert all(len(scales) == 1 for scales in panels.values()), panels
 
 
-@pytest.mark.parametrize("text", ["emma\nolivia", "wmwqmwjqmwxwmqwmwmqwmwmw"])
+@pytest.mark.parametrize("text", ["emma\nolivia", "annabellaan\nsophiannaan\nisabellanna"])
 def test_no_column_of_surprisal_is_cut_off(names_run: Run, text: str) -> None:
     figure = surprise(names_run, text)
     canvas, axes = FigureCanvasAgg(figure), figure.axes[0]
@@ -51,8 +51,8 @@ def test_no_column_of_surprisal_is_cut_off(names_run: Run, text: str) -> None:
     whole = axes.get_window_extent()
     for written in axes.texts:
         box = written.get_window_extent(canvas.get_renderer())
-        assert whole.x0 - 1 <= box.x0
-        assert box.x1 <= whole.x1 + 1
+        assert whole.x0 <= box.x0
+        assert box.x1 <= whole.x1
 
 
 def test_the_legend_of_a_comparison_covers_no_data(names_run: Run) -> None:

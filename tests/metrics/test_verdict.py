@@ -154,6 +154,13 @@ def test_a_loss_above_guessing_is_said_where_nothing_is_held_out() -> None:
     assert judge(replace(GOOD, held_out=False, counts=None)).word is Word.UNJUDGED
 
 
+def test_more_steps_are_no_advice_where_the_loss_rose() -> None:
+    rose = judge(replace(GOOD, loss=3.4, best_step=2, last_loss=4.5))
+    assert rose.word is Word.NOTHING
+    assert rose.advice == ("more text, or a lower learning rate (hornbook lr-find)",)
+    assert judge(replace(GOOD, loss=3.4, last_loss=3.4)).advice[0].startswith("more steps")
+
+
 def test_a_text_that_was_not_read_is_not_called_read() -> None:
     assert "; it has not read its training text" in judge(replace(GOOD, loss=3.4, passes=0.0)).text
 

@@ -323,6 +323,8 @@ def _advice(found: Evidence, word: Word, minutes: float | None) -> list[str]:
         lines.append("counts copy what they have seen; a lower order copies less")
     elif word in (Word.MEMORIZING, Word.COPYING):
         lines.append("more text, a smaller model, dropout or fewer steps")
+    elif word is Word.NOTHING and found.rise:
+        lines.append("more text, or a lower learning rate (hornbook lr-find)")
     elif word is Word.NOTHING:
         lines.append("more steps, or a lower learning rate (hornbook lr-find)")
     elif found.rise:
