@@ -25,6 +25,8 @@ COMMANDS = {  # of every verb that has --json; {run} and {text} are filled in
     "ladder": ["ladder", "{text}", "--rungs", "counts-2,bow", "--out", "{ladder}", *SMALL],
     "lr-find": ["lr-find", "{text}", "--model", "bigram", "--sweep-steps", "20"],
     "data": ["data", "{text}"],
+    "mix": ["mix", "{run}", "{other}", "--out", "{ladder}"],
+    "models": ["models", "mlp"],
     "runs": ["runs", "{folder}"],
     "sweep": [
         "sweep",
@@ -39,6 +41,7 @@ COMMANDS = {  # of every verb that has --json; {run} and {text} are filled in
         "{ladder}",
     ],
 }
+ELSEWHERE = {"export", "push"}  # whose output has names of files and checksums alone
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +63,7 @@ def test_every_verb_with_json_is_tried(capsys: Cap) -> None:
             main([verb, "--help"])
         if "--json" in capsys.readouterr().out:
             found.add(verb)
-    assert found == set(COMMANDS)
+    assert found - ELSEWHERE == set(COMMANDS)
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
