@@ -13,6 +13,8 @@ import math
 import sys
 from pathlib import Path
 
+print("loading PyTorch ...", file=sys.stderr, flush=True)  # takes seconds
+
 import torch
 
 from hornbook.figures import style

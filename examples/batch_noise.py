@@ -12,6 +12,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+print("loading PyTorch ...", file=sys.stderr, flush=True)  # takes seconds
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F

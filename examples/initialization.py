@@ -15,6 +15,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+print("loading PyTorch ...", file=sys.stderr, flush=True)  # takes seconds
+
 import torch
 from torch.nn import functional as F
 

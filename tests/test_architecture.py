@@ -23,7 +23,7 @@ LAYERS = (
     "__main__", "cli", "__init__", "notes", "api", "run", "experiments", "export", "figures",
     "training", "planning", "engine", "runs", "metrics", "generate", "kernels", "optim", "models",
     "layers", "data", "tokenizers", "spelling", "config", "files", "process", "arguments", "table",
-    "machine", "autograd", "errors", "stages", "visible", "version",
+    "machine", "autograd", "errors", "heartbeat", "stages", "visible", "version",
 )  # fmt: skip
 
 

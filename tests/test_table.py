@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from dataclasses import dataclass
+
+import pytest
 
 from hornbook.table import MOST_ROWS, TableOf, Tabular, on_one_line, table
 
@@ -21,6 +25,15 @@ class Row(Tabular):
 def test_columns_are_aligned_and_numbers_are_to_the_right() -> None:
     assert table([("a", "bcd"), ("ab", "c")], right=(1,)) == "a   bcd\nab    c"
     assert repr(Row(2.5, "<b>")) == "loss  word\n 2.5  <b>"
+
+
+def test_columns_stay_aligned_where_the_terminal_lacks_a_character(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding="cp1252", errors="backslashreplace")
+    monkeypatch.setattr(sys, "stdout", terminal)
+    lines = table([("\u767d", "1"), ("\xe9", "2")]).splitlines()
+    assert lines == ["\\u767d  1", "\xe9       2"]
 
 
 def test_a_list_is_one_table_and_still_a_list() -> None:

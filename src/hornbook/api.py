@@ -22,7 +22,7 @@ from hornbook.runs.directory import StoredRun, is_run
 from hornbook.spelling import speaks_python
 from hornbook.training import session
 from hornbook.training.callbacks.base import Callback
-from hornbook.training.callbacks.progress import with_progress
+from hornbook.training.callbacks.progress import heartbeat_of, with_progress
 
 if TYPE_CHECKING:  # loaded where they are used: matplotlib is slow to import
     from hornbook.experiments.ladder import Ladder
@@ -77,7 +77,8 @@ def train(
     )  # fmt: skip
     shown = with_progress(callbacks, progress)
     try:
-        return Run.of(session.train(request, out=where, callbacks=shown, overwrite=overwrite))
+        with heartbeat_of(shown):
+            return Run.of(session.train(request, out=where, callbacks=shown, overwrite=overwrite))
     except ConfigError as error:
         again = where is not None and is_run(Path(where))  # of a cell that is run again
         if again and not in_terminal.get():
@@ -101,34 +102,37 @@ def resume(
     Raises RunError where there is nothing to resume from or another process trains it, DataError
     where the corpus has changed.
     """
-    run = session.resume(
-        arguments.path(path, "path"),
-        steps=None if steps is None else arguments.integer(steps, "steps"),
-        settings=arguments.mapping(settings, "settings"),
-        callbacks=with_progress(callbacks, progress),
-    )
+    shown = with_progress(callbacks, progress)
+    with heartbeat_of(shown):
+        run = session.resume(
+            arguments.path(path, "path"),
+            steps=None if steps is None else arguments.integer(steps, "steps"),
+            settings=arguments.mapping(settings, "settings"),
+            callbacks=shown,
+        )
     return Run.of(run)
 
 
 @speaks_python
 @standard_defaults()
 def compare(
-    runs: str | Path | Sequence[str | Path | StoredRun],
-    *,
+    runs: str | Path | StoredRun | Sequence[str | Path | StoredRun],
+    *more: str | Path | StoredRun,
     on_message: Callable[[str], None] = lambda line: None,
 ) -> comparison.Comparison:
     """Measures runs and compares the best with each other one; runs that differ by their seed alone
     are compared together, as one group.
 
-    runs: runs or their directories. A directory of runs, such as that of a sweep, stands for those in
-    it; what is no run is skipped, with a line in `skipped`. on_message: called with a line before
-    each run is measured.
+    runs: runs or their directories, in a list or one after the other. A directory of runs, such as
+        that of a sweep, stands for those in it; what is no run is skipped, with a line in `skipped`.
+    on_message: called with a line before each run is measured.
     Raises DataError where their validation texts differ, ConfigError for fewer than two.
     """
     found: list[StoredRun] = []
     skipped: list[str] = []
-    one = isinstance(runs, str | Path)
-    for i, run in enumerate([runs] if one else arguments.several(runs, "runs")):
+    one = isinstance(runs, str | Path | StoredRun)
+    given = [runs] if one else arguments.several(runs, "runs")
+    for i, run in enumerate([*given, *more]):
         if isinstance(run, StoredRun):
             found.append(run)
         else:

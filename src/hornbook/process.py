@@ -11,17 +11,20 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import TypeVar
 
 import numpy as np
 import torch
 
 from hornbook.errors import RunError
 
+T = TypeVar("T")
+
 
 @contextmanager
 def standard_defaults() -> Iterator[None]:
     """New tensors are float32 on the CPU unless something else is asked for, and can have gradients
-    later; afterwards as before.
+    later, and no operation is computed in another dtype by autocast; afterwards as before.
 
     The default dtype is the process's: where it is another one, other threads see float32 meanwhile.
     """
@@ -33,13 +36,16 @@ def standard_defaults() -> Iterator[None]:
         if before != torch.float32:
             torch.set_default_dtype(torch.float32)
             stack.callback(torch.set_default_dtype, before)
+        for kind in ("cpu", "cuda"):
+            if torch.is_autocast_enabled(kind):
+                stack.enter_context(torch.autocast(kind, enabled=False))
         yield
 
 
 @contextmanager
 def training_state(what: str) -> Iterator[None]:
-    """What training needs of the process: standard defaults, gradients, float32 in full, no autocast
-    but its own, NumPy's standard handling of overflow, and no other training at the same time.
+    """What training needs of the process: standard defaults, gradients, float32 in full, NumPy's
+    standard handling of overflow, and no other training at the same time.
 
     what: who trains, for the message. Raises RunError where another training runs in this process:
     both would draw from torch's one generator, and set its threads, so neither could be repeated.
@@ -53,10 +59,18 @@ def training_state(what: str) -> Iterator[None]:
         if precision != "highest":  # float32 is float32; `training.precision` chooses another
             torch.set_float32_matmul_precision("highest")
             stack.callback(torch.set_float32_matmul_precision, precision)
-        for kind in ("cpu", "cuda"):
-            if torch.is_autocast_enabled(kind):
-                stack.enter_context(torch.autocast(kind, enabled=False))
         yield
+
+
+def step_by_step(pieces: Iterator[T]) -> Iterator[T]:
+    """The same pieces, each computed with the standard defaults: a generator leaves them in between."""
+    while True:
+        with standard_defaults():
+            try:
+                piece = next(pieces)
+            except StopIteration:
+                return
+        yield piece
 
 
 _lock = threading.Lock()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import torch
 from torch import Tensor
@@ -18,7 +18,7 @@ from hornbook.metrics.loss import Evaluation, Score, evaluate, score
 from hornbook.metrics.text_index import TextIndex
 from hornbook.metrics.typicality import HeldOutTexts
 from hornbook.models.base import Window
-from hornbook.process import standard_defaults
+from hornbook.process import standard_defaults, step_by_step
 from hornbook.runs.directory import StoredRun
 from hornbook.spelling import speaks_python
 from hornbook.table import TableOf
@@ -112,25 +112,16 @@ class Run(StoredRun):
         sampling: "keyed", or "torch" for the notes' samples (`generate.Sampling`). window: "half" or
         "sliding", for text beyond the context (`models/cached.py`). None: what the run's settings say.
         """
-        samples = sample(
-            self.model,
-            self.tokenizer,
-            n=arguments.integer(n, "n"),
-            prompt=arguments.text(prompt, "prompt"),
-            max_tokens=arguments.integer(max_tokens, "max_tokens"),
-            sampling=_sampling(temperature, top_k, top_p, min_p, self._draws(sampling)),
-            stop=arguments.texts(stop, "stop"),
-            generator=_generator(seed),
-            unknown=arguments.choice(unknown, "unknown", UNKNOWN),
-            window=self._window(window),
-        )
-        return TableOf(samples)
+        n = arguments.integer(n, "n")
+        chosen = _sampling(temperature, top_k, top_p, min_p, self._draws(sampling))
+        options = self._options(prompt, max_tokens, chosen, stop, seed, unknown, window)
+        return TableOf(sample(self.model, self.tokenizer, n=n, **options))
 
     @speaks_python
     def stream(
         self,
-        *,
         prompt: str = "",
+        *,
         max_tokens: int = 500,
         temperature: float = 1.0,
         top_k: int | None = None,
@@ -143,17 +134,30 @@ class Run(StoredRun):
         window: Window | None = None,
     ) -> Iterator[str]:
         """The text of `sample(1)` with the same options, piece by piece, without the prompt."""
-        return stream(
-            self.model,
-            self.tokenizer,
-            prompt=arguments.text(prompt, "prompt"),
-            max_tokens=arguments.integer(max_tokens, "max_tokens"),
-            sampling=_sampling(temperature, top_k, top_p, min_p, self._draws(sampling)),
-            stop=arguments.texts(stop, "stop"),
-            generator=_generator(seed),
-            unknown=arguments.choice(unknown, "unknown", UNKNOWN),
-            window=self._window(window),
-        )
+        chosen = _sampling(temperature, top_k, top_p, min_p, self._draws(sampling))
+        options = self._options(prompt, max_tokens, chosen, stop, seed, unknown, window)
+        return step_by_step(stream(self.model, self.tokenizer, **options))
+
+    def _options(
+        self,
+        prompt: str,
+        max_tokens: int,
+        sampling: Sampling,
+        stop: str | Iterable[str],
+        seed: int | torch.Generator | None,
+        unknown: Unknown,
+        window: Window | None,
+    ) -> dict[str, Any]:
+        """What `sample` and `stream` of `generate` share, checked."""
+        return {
+            "prompt": arguments.text(prompt, "prompt"),
+            "max_tokens": arguments.integer(max_tokens, "max_tokens"),
+            "sampling": sampling,
+            "stop": arguments.texts(stop, "stop"),
+            "generator": _generator(seed),
+            "unknown": arguments.choice(unknown, "unknown", UNKNOWN),
+            "window": self._window(window),
+        }
 
     def _draws(self, sampling: Draws | None) -> Draws:
         found = sampling or self.config.generation.sampling

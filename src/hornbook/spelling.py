@@ -59,6 +59,11 @@ def speaks_python(function: Callable[P, R]) -> Callable[P, R]:
     return translated
 
 
+def spelled(message: str) -> str:
+    """A message as whoever reads it types: in a terminal as it is, else in arguments of Python."""
+    return message if in_terminal.get() else for_python(message)
+
+
 def for_python(message: str) -> str:
     """A message with options of the command line as arguments of Python.
 
@@ -67,6 +72,7 @@ def for_python(message: str) -> str:
     >>> for_python("hornbook train --resume runs/names --steps 300")
     "hornbook.resume('runs/names', steps=300)"
     """
+    message = re.sub(r"--seeds ([0-9]+(?:,[0-9]+)+)", _seeds, message)
     message = RESUME.sub(_call, message)
     message = OPTION.sub(_option, message).replace("} settings={", ", ")
     message = message.replace("the same command with another out", "the same call with another out")
@@ -86,6 +92,10 @@ def _call(found: re.Match[str]) -> str:
     if settings:
         arguments.append(f"settings={{{', '.join(settings)}}}")
     return f"hornbook.resume({', '.join(arguments)})"
+
+
+def _seeds(found: re.Match[str]) -> str:
+    return f"hornbook.sweep(..., seeds=[{found[1].replace(',', ', ')}])"
 
 
 def _option(found: re.Match[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
@@ -16,7 +17,7 @@ T = TypeVar("T")
 
 def table(rows: Iterable[Sequence[str]], *, right: Sequence[int] = ()) -> str:
     """Rows as aligned columns of text; `right`: the columns aligned to the right."""
-    rows = [list(map(str, row)) for row in rows]
+    rows = [[as_printed(str(word)) for word in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(
@@ -25,6 +26,12 @@ def table(rows: Iterable[Sequence[str]], *, right: Sequence[int] = ()) -> str:
         ).rstrip()
         for row in rows
     )
+
+
+def as_printed(text: str) -> str:
+    """A text as stdout prints it, where what its encoding lacks is an escape of more columns."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def on_one_line(text: str) -> str:

@@ -25,6 +25,8 @@ COMMANDS = {  # of every verb that has --json; {run} and {text} are filled in
     "ladder": ["ladder", "{text}", "--rungs", "counts-2,bow", "--out", "{ladder}", *SMALL],
     "lr-find": ["lr-find", "{text}", "--model", "bigram", "--sweep-steps", "20"],
     "data": ["data", "{text}"],
+    "mix": ["mix", "{run}", "{other}", "--out", "{ladder}"],
+    "models": ["models", "mlp"],
     "runs": ["runs", "{folder}"],
     "export": ["export", "{gpt}", "--to", "hf", "--out", "{ladder}", "--no-verify"],
     "sweep": [
@@ -40,6 +42,7 @@ COMMANDS = {  # of every verb that has --json; {run} and {text} are filled in
         "{ladder}",
     ],
 }
+ELSEWHERE = {"export", "push"}  # whose output has names of files and checksums alone
 
 
 @pytest.fixture(scope="module")

@@ -105,15 +105,21 @@ def test_a_model_that_counts_beat_is_told_how_long_it_would_take() -> None:
     never = judge(replace(behind, minutes_to_counts=math.inf))
     assert never.minutes is None
     assert not never.too_little
-    assert "does not reach them, however long it is trained" in never.advice[0]
+    assert "more minutes are not expected to help" in never.advice[0]
     unknown = judge(replace(behind, minutes_to_counts=None))
-    assert "too short to say how long" in unknown.advice[0]
+    assert "does not say how long" in unknown.advice[0]
     small = judge(replace(behind, may_go_on=False))
     assert small.minutes is None
     assert "more passes through so small a text would memorize it" in small.advice[0]
     # the curve is not asked where the first weights were at fault, or where it rose
     assert judge(replace(behind, first_loss=30.0)).minutes is None
     assert judge(replace(behind, best_step=100, last_loss=2.5)).minutes is None
+
+
+def test_counts_inside_the_model_of_another_order_are_named() -> None:
+    hybrid = replace(GOOD, counts=BEHIND, minutes_to_counts=None, own_order=3)
+    assert "try --model.order 6" in judge(hybrid).advice[0]
+    assert "--model.order" not in " ".join(judge(replace(hybrid, own_order=6)).advice)
 
 
 def test_a_text_that_was_barely_read_is_to_be_read() -> None:
@@ -126,7 +132,7 @@ def test_a_text_that_was_barely_read_is_to_be_read() -> None:
     behind = judge(replace(GOOD, passes=0.2, minutes=0.5, counts=BEHIND, minutes_to_counts=None))
     assert behind.advice[0].startswith(
         "counts are better here after 30 s; try --minutes 3 to read the text once: the curve of its "
-        "losses is too short"
+        "losses does not say"
     )
 
 
@@ -146,6 +152,13 @@ def test_a_loss_above_guessing_is_said_where_nothing_is_held_out() -> None:
     found = judge(replace(GOOD, held_out=False, counts=None, loss=3.4))
     assert found.word is Word.NOTHING
     assert judge(replace(GOOD, held_out=False, counts=None)).word is Word.UNJUDGED
+
+
+def test_more_steps_are_no_advice_where_the_loss_rose() -> None:
+    rose = judge(replace(GOOD, loss=3.4, best_step=2, last_loss=4.5))
+    assert rose.word is Word.NOTHING
+    assert rose.advice == ("more text, or a lower learning rate (hornbook lr-find)",)
+    assert judge(replace(GOOD, loss=3.4, last_loss=3.4)).advice[0].startswith("more steps")
 
 
 def test_a_text_that_was_not_read_is_not_called_read() -> None:

@@ -51,12 +51,29 @@ def test_a_timed_run_is_repeated_by_the_schedule_that_it_took(
     used = [[0, 0.0, 20], [7, 7.0, 13]]
     report = {**names_run.report, "schedule": used}
     (copy / "report.json").write_text(json.dumps(report))
+    pointer = copy / "last" / "state.json"
+    pointer.write_text(json.dumps({**json.loads(pointer.read_text()), "total_steps": 13}))
     facts = json.loads((copy / "config.json").read_text())
     facts["config"]["training"]["minutes"] = 0.1
     (copy / "config.json").write_text(json.dumps(facts))
     plan = resolve(read_request(settings=read_run_settings(copy)[0]))
     assert [list(segment) for segment in plan.schedule.segments] == used
     assert plan.time_budget is None
+
+
+def test_a_run_that_was_extended_is_repeated_to_its_whole_length(
+    names_run: hornbook.Run, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(names_run.path, tmp_path / "copy")
+    facts = json.loads((copy / "config.json").read_text())
+    facts["schedule"] = [[0, 0.0, 20], [7, 7.0, 30]]  # of a time budget, before it was extended
+    (copy / "config.json").write_text(json.dumps(facts))
+    hornbook.resume(copy, steps=32)
+    plan = resolve(read_request(settings=read_run_settings(copy)[0]))
+    assert plan.schedule.total_steps == 32
+    assert len(plan.schedule.segments) == 1
+    shutil.rmtree(copy / "last")  # by the report alone
+    assert read_run_settings(copy)[0]["training"]["steps"] == 32
 
 
 def test_what_is_no_config_of_a_run_is_refused(names_run: hornbook.Run, tmp_path: Path) -> None:

@@ -28,6 +28,8 @@ def test_counts_passes_and_advice_are_lines() -> None:
     )
     assert rows[1] == ("passes", "0.21 times through the training part")
     assert rows[2:] == [("verdict", "counts are better: ..."), ("advice", "a"), ("", "b")]
+    early = verdict_rows({**REPORT, "best_step": 1200, "steps": 2000})[1][1]
+    assert early.endswith("through the training part by step 1,200, whose weights are kept")
     name, text = verdict_rows({**REPORT, "mixture": MIXTURE})[1]
     assert name == "mixture"
     assert text.startswith("1.9800 nats per token by 0.4 of the model and 0.6 of the counts")

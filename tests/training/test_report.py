@@ -69,6 +69,9 @@ def test_the_best_weights_are_measured_not_the_last(tmp_path: Path) -> None:
     best = min(losses, key=losses.__getitem__)
     assert run.report["best_step"] == best < max(losses)
     assert run.report["loss"] == next(r["loss"] for r in run.log if r["step"] == best)
+    per_step = run.report["tokens"] / run.report["steps"]
+    read = best * per_step / run.part("train").n_targets
+    assert run.report["passes"] == pytest.approx(read, rel=0.01)
     assert run.evaluate("val").nats == pytest.approx(losses[best], abs=1e-5)
     assert heard.says("overfitting since step")
     assert heard.says("stopped at step")
@@ -107,7 +110,7 @@ def test_a_trained_bigram_has_not_learned(tmp_path: Path) -> None:
     assert verdict["word"] == "counts are better"
     assert not verdict["good"]
     assert verdict["minutes"] is None  # by its curve it never gets there
-    assert "does not reach them" in verdict["advice"][0]
+    assert "are not expected to help" in verdict["advice"][0]
 
 
 @pytest.mark.parametrize("steps", [20, 30])
@@ -121,7 +124,7 @@ def test_a_short_curve_does_not_promise_what_the_context_cannot_give(
     )  # fmt: skip
     verdict = run.report["verdict"]
     assert verdict["minutes"] is None
-    assert any("does not reach them" in line for line in verdict["advice"])
+    assert any("are not expected to help" in line for line in verdict["advice"])
 
 
 def test_counts_are_compared_with_the_best_order(tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from hornbook.cli import OTHER_VERBS, VERBS
-from hornbook.cli.heartbeat import Heartbeat
 from hornbook.errors import ConfigError, HornbookError, did_you_mean, for_terminal
+from hornbook.heartbeat import Heartbeat
 from hornbook.version import __version__
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hornbook.cli.common import Parser, number
+from hornbook.cli.common import Parser, number, print_json
 from hornbook.errors import ConfigError
 from hornbook.table import table
 
@@ -23,6 +23,7 @@ def run(arguments: list[str]) -> int:
         "--weights", help="one for each member, with commas between (default: equal)"
     )
     parser.add_argument("--out", type=Path, required=True, help="directory of the new run")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
     args = parser.parse_args(arguments)
     try:
         weights = [float(word) for word in args.weights.split(",")] if args.weights else []
@@ -33,6 +34,10 @@ def run(arguments: list[str]) -> int:
 
     runs = [load(path) for path in args.paths]
     mixed = mix(runs, args.out, weights, counts=args.counts)
+    if args.json:
+        nats = {str(r.path): r.report.get("validation", {}).get("nats") for r in (*runs, mixed)}
+        print_json({"run": str(mixed.path), "nats": nats})
+        return 0
     rows = [
         (str(r.path), f"{number(r.report.get('validation', {}).get('nats'))} nats per token")
         for r in (*runs, mixed)

@@ -63,7 +63,11 @@ def run(arguments: list[str]) -> int:
         action="store_true",
         help="leave out samples that are in the training part; reads the corpus",
     )
-    add("--json", action="store_true", help="print one JSON object a line")
+    add(
+        "--json",
+        action="store_true",
+        help="print one JSON object a line; with --mark-copies or --new-only it has `copied`",
+    )
     add_unknown(parser)
     parser.set_defaults(max_tokens=500, temperature=1.0, stop=[])
     args = parser.parse_args(arguments)
@@ -98,7 +102,7 @@ def run(arguments: list[str]) -> int:
             if len(kept) == n or (copy and args.new_only):
                 continue
             if args.json:
-                print_json({**asdict(sample), "copied": copy})
+                print_json({**asdict(sample), **({} if copy is None else {"copied": copy})})
             else:
                 if kept and not loaded.documents:
                     print(BETWEEN)

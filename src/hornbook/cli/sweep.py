@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from hornbook.cli.common import note
 from hornbook.cli.flags import SettingsParser, read_word, show_notes
-from hornbook.config import Nested, merge, read_settings, read_toml
+from hornbook.config import Nested, read_settings
+from hornbook.config.layering import override
 from hornbook.errors import ConfigError
-from hornbook.files import user_path
+from hornbook.planning.repeat import read_config
 from hornbook.runs.commands import run_command
 
 if TYPE_CHECKING:
@@ -29,7 +30,12 @@ def run(arguments: list[str]) -> int:
     add("--trials", metavar="N", type=int, help="search: try N settings, proposed by optuna")
     add("--out", metavar="DIR", type=Path, help="directory (default: runs/sweep-CORPUS-MODEL)")
     add("--preset", metavar="NAME", help="a whole configuration by name")
-    add("--config", metavar="FILE", type=Path, help="settings from a TOML file; flags override it")
+    add(
+        "--config",
+        metavar="FILE|RUN",
+        type=Path,
+        help="settings from a TOML file, or those of a run; flags override them",
+    )
     add("--json", action="store_true", help="print the results as JSON")
     parser.epilog = (
         "A setting that is to vary has several values, with commas between them: --lr 0.001,0.01\n"
@@ -37,10 +43,10 @@ def run(arguments: list[str]) -> int:
         f"sweep that was interrupted. {parser.epilog}"
     )
     args, given = parser.read(arguments)
-    file = read_toml(user_path(args.config, ConfigError)) if args.config is not None else {}
+    file, _ = read_config(args.config)
     settings, notes = read_settings(file)
     show_notes(notes)
-    settings, over = split_values(merge(settings, given))
+    settings, over = split_values(override(settings, given))
     if not over and args.seeds is None:
         raise ConfigError(
             "sweep: found no setting with several values; give some with commas between them, such "

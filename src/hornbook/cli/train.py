@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 
 from hornbook.cli.common import number, part_rows, with_error
 from hornbook.cli.flags import SettingsParser, show_notes
-from hornbook.config import Nested, read_settings, read_toml
+from hornbook.config import Nested, read_settings
 from hornbook.config.layering import override
 from hornbook.errors import ConfigError
-from hornbook.files import user_path
-from hornbook.planning.repeat import is_run_config, read_run_settings
+from hornbook.planning.repeat import read_config
 from hornbook.runs.commands import run_command, text_to_type
 from hornbook.table import table
 from hornbook.visible import visible
@@ -49,7 +48,7 @@ def run(arguments: list[str]) -> int:
     if args.resume is not None:
         return _resume(args, given)
     out = _directory(args)
-    file, sha256 = _read_config(args.config)
+    file, sha256 = read_config(args.config)
     settings, notes = read_settings(file)
     show_notes(notes)
     if args.seeds is not None:
@@ -90,14 +89,6 @@ def _directory(args: argparse.Namespace) -> Path | None:
     if not name or Path(name).name != name:
         raise ConfigError(f"--name: found {name!r}, expected a name; a path is given by --out")
     return Path("runs") / name
-
-
-def _read_config(path: Path | None) -> tuple[Nested, str | None]:
-    """The settings of a TOML file, or of a run with the sha256 of its corpus."""
-    if path is None:
-        return {}, None
-    path = user_path(path, ConfigError)
-    return read_run_settings(path) if is_run_config(path) else (read_toml(path), None)
 
 
 def _resume(args: argparse.Namespace, settings: Nested) -> int:

@@ -101,6 +101,23 @@ def fits_utf8(chunks: Iterable[bytes]) -> bool:
     return fits(watched(), "utf-8") and not found_null
 
 
+def unmarked_utf16(beginning: bytes) -> str | None:
+    """utf-16-le or utf-16-be, where a text seems to be one without a mark; else None.
+
+    Most letters of many languages have a null as their higher byte, and no text has one as its lower.
+
+    >>> unmarked_utf16("text".encode("utf-16-le")), unmarked_utf16(bytes(range(256)) * 4)
+    ('utf-16-le', None)
+    """
+    beginning = beginning[: len(beginning) // 2 * 2]
+    nulls = {"utf-16-be": beginning[::2].count(0), "utf-16-le": beginning[1::2].count(0)}
+    other, codec = sorted(nulls, key=nulls.__getitem__)
+    if nulls[other] or 8 * nulls[codec] < len(beginning):
+        return None
+    text = beginning.decode(codec, "replace").removeprefix("\ufeff").removesuffix("\ufffd")
+    return codec if all(c.isprintable() or c.isspace() for c in text) else None
+
+
 def marked_encoding(beginning: bytes) -> str | None:
     """The encoding that a byte order mark names: utf-8, utf-16 or utf-32; None without one."""
     marks = {"utf-8": (codecs.BOM_UTF8,), "utf-32": MARKS_UTF32, "utf-16": MARKS_UTF16}
@@ -109,6 +126,11 @@ def marked_encoding(beginning: bytes) -> str | None:
 
 def explain(wrong: WrongByte, place: str, encoding: str, valid: list[str]) -> DataError:
     """The error for a wrong byte. valid: the encodings that the file would be valid in."""
+    if wrong.null and valid:
+        return DataError(
+            f"{place}: found a null byte at offset {wrong.offset}, which is not valid {encoding}; it "
+            f"reads as {valid[0]} without a byte order mark: --encoding {valid[0]}"
+        )
     if wrong.null:
         return DataError(
             f"{place}: found a null byte at offset {wrong.offset}: a binary file, expected text. "

@@ -25,6 +25,7 @@ from hornbook.data.decoding import (
     fits,
     fits_utf8,
     marked_encoding,
+    unmarked_utf16,
 )
 from hornbook.errors import DataError
 from hornbook.tokenizers.char import code_points
@@ -273,5 +274,8 @@ def _decoded(path: Path, chunks: Iterable[bytes], encoding: str, size: int) -> I
             yield text
     except WrongByte as wrong:
         others = [e for e in ENCODINGS_TO_TRY if e != codec_name(encoding)]
-        valid = [] if wrong.null else [e for e in others if fits(_chunks(path, size), e)]
+        if wrong.null:
+            found = unmarked_utf16(next(_chunks(path, 1 << 16), b""))
+            others = [found] if found else []
+        valid = [e for e in others if fits(_chunks(path, size), e)]
         raise explain(wrong, str(path), encoding, valid) from None

@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -36,14 +35,15 @@ from hornbook.metrics.tables import WRITERS, group_rows, run_rows
 from hornbook.planning.decision import REQUESTED
 from hornbook.runs.commands import resume_command
 from hornbook.runs.directory import StoredRun
+from hornbook.runs.listing import runs_below
 from hornbook.runs.position import saved_total
+from hornbook.spelling import spelled
 from hornbook.table import Tabular
 from hornbook.tokenizers import Tokenizer
 from hornbook.training.checkpoint import read_position
 
 SAMPLES = 200  # documents sampled for the share of new ones
 KEPT = 20  # samples that are shown
-DEPTH = 3  # directories below the one that is given in which runs are looked for
 NO_SETTINGS = {  # they decide where a run is trained and what is written on the way, not its loss
     "data.corpus", "training.seed", "training.device", "training.threads", "training.compile",
     "training.deterministic", "training.reference", "training.sample_count", "training.probe_every",
@@ -105,8 +105,10 @@ class Comparison(Tabular):
         words += [d.sentence for d in self.differences]
         if any(d.is_significant and d.seeds and d.seeds_error is None for d in self.differences):
             words.append(
-                "with one seed, another one may decide otherwise; to include that, train each "
-                "setting with several: --seeds 1,2,3"
+                spelled(
+                    "with one seed, another one may decide otherwise; to include that, train each "
+                    "setting with several: --seeds 1,2,3"
+                )
             )
         if any(d.lacks_seeds for d in self.differences):
             words.append(
@@ -206,7 +208,7 @@ def find_runs(paths: Sequence[str | Path]) -> tuple[list[StoredRun], list[str]]:
         path = user_path(given, RunError)
         if not os.path.lexists(path):
             StoredRun.load(path)  # says what is there instead
-        found = list(_directories(path, DEPTH))
+        found = runs_below(path)
         if not found:
             what = "no run in it" if path.is_dir() else "a file, not a run directory"
             skipped.append(f"{path}: skipped: {what}")
@@ -222,22 +224,6 @@ def find_runs(paths: Sequence[str | Path]) -> tuple[list[StoredRun], list[str]]:
                 command = resume_command(folder)
                 skipped.append(f"{folder}: skipped: no weights saved yet; {command}")
     return runs, skipped
-
-
-def _directories(path: Path, depth: int) -> Iterator[Path]:
-    """The run directories at or below a path, numbers in their names in order."""
-    if (path / "config.json").is_file():
-        yield path
-    elif path.is_dir() and depth > 0:
-        below = (p for p in path.iterdir() if p.is_dir() and not p.name.startswith("."))
-        for folder in sorted(below, key=lambda p: _natural(p.name)):
-            yield from _directories(folder, depth - 1)
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    """A key that puts seed-2 before seed-10."""
-    parts = re.split(r"([0-9]+)", name)
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
 def settings_of(run: StoredRun) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
@@ -14,6 +15,7 @@ from hornbook.figures import style
 from hornbook.figures.data import DoesNotApplyError, figure_data, once_per_run, probe_records
 from hornbook.figures.style import Figure, panels, styled
 from hornbook.files import read_tensors
+from hornbook.metrics.finding import Finding
 from hornbook.metrics.novelty import Novelty, NoveltyReport, measure_novelty
 from hornbook.models.base import LanguageModel
 from hornbook.models.registry import build_empty
@@ -102,10 +104,26 @@ def copies(run: StoredRun) -> Figure:
             f"distances are those to the {nearest.among:,} of {len(nearest.documents):,} training "
             "documents whose characters and pairs of characters are most like a text's"
         )
-    figure.finding = NoveltyReport(
-        kept, last, run.report.get("best_step", 0), run.report.get("steps", 0)
-    ).finding
+    figure.finding = (
+        _nothing_learned(run, kept)
+        or NoveltyReport(
+            kept, last, run.report.get("best_step", 0), run.report.get("steps", 0)
+        ).finding
+    )
     return figure
+
+
+def _nothing_learned(run: StoredRun, kept: Novelty) -> Finding | None:
+    """That the loss is no better than guessing, where it is not: copying little is no merit then."""
+    nats = (run.report.get("validation") or {}).get("nats")
+    uniform = math.log(run.facts["vocab_size"])
+    if nats is None or nats < uniform or kept.memorizing:
+        return None
+    return Finding(
+        f"has learned nothing yet: its loss of {nats:.2f} nats per token is no better than guessing "
+        f"({uniform:.2f}); {kept.figures}",
+        False,
+    )
 
 
 def _distribution(axes: Axes, sets: Sequence[tuple[str, str, Sequence[int]]]) -> None:

@@ -76,6 +76,11 @@ def count_levels(
         yield shorter
 
 
+def counting_bytes(n_tokens: int, order: int, each: int) -> int:
+    """Bytes that counting takes at most. each: of a token and a length of context."""
+    return each * n_tokens * order
+
+
 def shorter_pairs(
     keys: Ints, pairs: Ints, shorter: Ints, vocab_size: int
 ) -> tuple[Ints, NDArray[np.bool_]]:

@@ -24,6 +24,7 @@ from hornbook.tokenizers import Tokenizer
 HIGHEST = 12  # order that is tried
 WORSE = 2  # orders in a row that are worse than the best: higher ones are not tried
 MOST_TOKENS = 1 << 21  # of the training part that are counted
+SEARCH_BYTES = 200  # for each token counted, at most (88 to 196 measured, 2026-11-29)
 GAIN = 0.005  # nats per token that a mixture has to gain to be worth making
 BLOCK = 256  # tokens of a stream that are one unit of a standard error
 
@@ -95,6 +96,11 @@ def search_counts(
     assert best is not None
     seconds = time.perf_counter() - begin
     return Counts(order, tuple(losses), best, some.n_targets, train.n_targets, seconds)
+
+
+def search_bytes(n_tokens: int) -> int:
+    """Bytes of memory that the search takes for a training part of so many tokens, at most."""
+    return SEARCH_BYTES * min(n_tokens, MOST_TOKENS)
 
 
 def nats_by_order(

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,46 +18,70 @@ from numpy.typing import NDArray
 FEWEST = 4  # points to fit to
 FROM = 0.2  # share of the training from which on the curve is fitted: before, another law holds
 MOST = 30.0  # times the training that was done: further on a curve says nothing
+PLAUSIBLE = 4.0  # F of one parameter at about 5%, up to which an exponent fits as well as the best
 EXPONENTS = np.linspace(0.1, 1.0, 19)
 
 Point = tuple[float, float]  # training so far, loss
 
 
 def progress_to_reach(points: Sequence[Point], target: float) -> float | None:
-    """The training after which the curve is down at `target`, by the power law that fits it best.
+    """The training after which the curve is down at `target`, by the slowest power law that fits it.
 
-    Infinite where it levels off above, or would take more than MOST times the training that was done;
-    None where there are too few points to tell, where a straight line downwards fits as well (as in the
-    warm-up: the curve has not bent yet, so where it levels off is not known), or where the target is
-    further down than what was seen of the curve.
+    Infinite where the one that fits best levels off above, or below by less than the standard error of
+    its limit, or would take more than MOST times the training that was done. None where that is not
+    known: with too few points, where a straight line downwards fits as well (as in the warm-up: the
+    curve has not bent yet), where the target is further down than what was seen of the curve, and
+    where another power law that fits nearly as well does not get there.
     """
     last = max((x for x, _ in points), default=0.0)
     kept = [(x, loss) for x, loss in points if x >= FROM * last > 0 and math.isfinite(loss)]
     if len(kept) < FEWEST:
         return None
     x, losses = np.array(kept).T
-    error, floor, height, exponent = min(_fit(x / last, losses, each) for each in EXPONENTS)
+    fits = sorted(_fit(x / last, losses, each) for each in EXPONENTS)
+    best = fits[0]
     slope, start = np.polyfit(x / last, losses, 1)
-    if slope < 0 and float(np.mean((start + slope * x / last - losses) ** 2)) < error:
+    if slope < 0 and float(np.mean((start + slope * x / last - losses) ** 2)) < best.square:
         return None
-    if height <= 0 or target <= floor:
+    if best.times(target) > MOST:
         return math.inf
     if losses[-1] - target > losses[0] - losses[-1]:
         return None
-    times = (height / (target - floor)) ** (1 / exponent)
-    return last * times if times <= MOST else math.inf
+    limit = best.square * (1 + PLAUSIBLE / max(1, len(kept) - 3))
+    slowest = max(fit.times(target) for fit in fits if fit.square <= limit)
+    return last * slowest if slowest <= MOST else None
 
 
-def _fit(
-    x: NDArray[np.float64], losses: NDArray[np.float64], exponent: float
-) -> tuple[float, float, float, float]:
-    """Mean square of the error, E of at least 0, A and the exponent."""
+class _Fit(NamedTuple):
+    """E + A * x^-alpha: the mean square of its error, E, the standard error of E, A and alpha."""
+
+    square: float
+    floor: float
+    error: float
+    height: float
+    exponent: float
+
+    def times(self, target: float) -> float:
+        """The x at which the loss is `target`, with E higher by its standard error."""
+        room = target - self.floor - self.error
+        if self.height <= 0 or room <= 0:
+            return math.inf
+        with suppress(OverflowError):
+            return float((self.height / room) ** (1 / self.exponent))
+        return math.inf
+
+
+def _fit(x: NDArray[np.float64], losses: NDArray[np.float64], exponent: float) -> _Fit:
+    """The least squares of one exponent, with E of at least 0."""
     powers = x**-exponent
     height, floor = np.polyfit(powers, losses, 1)
     if floor < 0:
         floor, height = 0.0, float(powers @ losses / (powers @ powers))
-    error = float(np.mean((floor + height * powers - losses) ** 2))
-    return error, float(floor), float(height), float(exponent)
+    square = float(np.mean((floor + height * powers - losses) ** 2))
+    n, deviations = len(x), powers - powers.mean()
+    leverage = 1 / n + powers.mean() ** 2 / float(deviations @ deviations)
+    error = math.sqrt(square * n / max(1, n - 2) * leverage)
+    return _Fit(square, float(floor), error, float(height), float(exponent))
 
 
 def smoothed(points: Sequence[Point], pieces: int = 12) -> list[Point]:

@@ -88,7 +88,7 @@ class Evidence:
         uniform: ln V, the loss of a model that knows nothing.
         held_out: whether the validation part is apart from the training part.
         fitted: whether the model is one of counts.
-        passes: through the training part, in all.
+        passes: through the training part, of the kept weights.
         novelty: of samples of the kept weights; None where nothing is held out.
         counts, mixture: None where they were not measured.
         training_loss: of the kept weights, of a few batches.
@@ -98,6 +98,7 @@ class Evidence:
         minutes: that training took. overhead: those of a time budget that were not for training.
         minutes_to_counts: by its learning curve, until it is as good as the counts; infinite where it
             does not get there, None where that is not known.
+        own_order: of counts that are a part of the model itself.
         may_go_on: whether more steps would be made of more minutes: not of a small text, which more
             passes would memorize.
     """
@@ -121,6 +122,7 @@ class Evidence:
     overhead: float = OVERHEAD
     minutes_to_counts: float | None = None
     may_go_on: bool = True
+    own_order: int | None = None
 
     @property
     def untrained(self) -> bool:
@@ -256,13 +258,13 @@ def _read(found: Evidence) -> str:
 def times(passes: float) -> str:
     """How often, in words.
 
-    >>> times(0.25), times(1.0), times(2.95), times(712.3)
-    ('0.25 times', 'once', '3 times', '710 times')
+    >>> times(0.25), times(1.0), times(2.95), times(101.2)
+    ('0.25 times', 'once', '3 times', '101 times')
     """
     if passes <= 0:
         return "0 times"
     digits = max(0, 1 - math.floor(math.log10(passes)))
-    text = f"{round(passes, 1 - math.floor(math.log10(passes))):,.{digits}f}"
+    text = f"{round(passes, digits) if digits else round(passes):,.{digits}f}"
     text = text.rstrip("0").rstrip(".") if "." in text else text
     return "once" if text == "1" else f"{text} times"
 
@@ -297,7 +299,8 @@ def _minutes(found: Evidence) -> float | None:
     if minutes is not None and math.isinf(minutes):
         return None
     if found.barely_read and found.passes:
-        minutes = max(minutes or 0.0, found.minutes / found.passes)
+        share = found.best_step / found.steps if found.best_step else 1.0  # of the minutes
+        minutes = max(minutes or 0.0, found.minutes * share / found.passes)
     elif not behind:
         return None
     return None if minutes is None else _rounded(1.1 * max(minutes, found.minutes) + found.overhead)
@@ -320,23 +323,30 @@ def _advice(found: Evidence, word: Word, minutes: float | None) -> list[str]:
         lines.append("counts copy what they have seen; a lower order copies less")
     elif word in (Word.MEMORIZING, Word.COPYING):
         lines.append("more text, a smaller model, dropout or fewer steps")
+    elif word is Word.NOTHING and found.rise:
+        lines.append("more text, or a lower learning rate (hornbook lr-find)")
     elif word is Word.NOTHING:
         lines.append("more steps, or a lower learning rate (hornbook lr-find)")
     elif found.rise:
         lines.append("fewer steps (--training.patience 3 ends them), dropout or more text")
     if minutes is not None:
         lines.append(_try(found, word, minutes))
+    elif counts is not None and counts.better and found.own_order not in (None, counts.order):
+        lines.append(
+            f"its own counts have order {found.own_order}: try --model.order {counts.order}, the best "
+            "here"
+        )
     elif counts is not None and counts.better and not found.fitted:
         if not found.may_go_on:
             lines.append("use the counts: more passes through so small a text would memorize it")
         elif found.minutes_to_counts is not None and math.isinf(found.minutes_to_counts):
             lines.append(
                 "use the counts, or another model: by the curve of its losses or the context that it "
-                "sees this one does not reach them, however long it is trained"
+                "sees more minutes are not expected to help"
             )
         else:
             lines.append(
-                "use the counts, or train longer: the curve of its losses is too short to say how long"
+                "use the counts, or train longer: the curve of its losses does not say how long"
             )
     elif word is Word.COUNTS_BETTER and counts is not None:
         lines.append(f"use order {counts.order}")
@@ -357,7 +367,7 @@ def _try(found: Evidence, word: Word, minutes: float) -> str:
         if found.minutes_to_counts is None:  # not known: the minutes are those of one pass
             return (
                 f"counts are better here {after}; try --minutes {minutes:g} to read the text once: the "
-                "curve of its losses is too short to say how long the model needs"
+                "curve of its losses does not say how long the model needs"
             )
         return f"counts are better here {after}; try --minutes {minutes:g} (by the curve of its losses)"
     if word is Word.BARELY_READ:

@@ -45,6 +45,7 @@ from hornbook.layers.counts import (
     Ints,
     add_entries,
     count_levels,
+    counting_bytes,
     discounts,
     find,
     find_contexts,
@@ -199,8 +200,8 @@ class KneserNey(LanguageModel):
                 self._set(table, length, array.to(dtype).to(device))
 
     def fit_bytes(self, n_tokens: int) -> int:
-        """The tables, and what counting takes beside them, where no context comes twice."""
-        return FIT_BYTES * n_tokens * self.order
+        """The tables, and what counting takes beside them, at most."""
+        return counting_bytes(n_tokens, self.order, FIT_BYTES)
 
     @property
     def n_parameters(self) -> int:

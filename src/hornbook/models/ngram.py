@@ -31,6 +31,7 @@ from hornbook.layers.counts import (
     Level,
     add_entries,
     count_levels,
+    counting_bytes,
     divided,
     find_contexts,
     kneser_ney,
@@ -137,8 +138,8 @@ class NGram(LanguageModel):
         return divided(count.astype(np.float64), total, context)
 
     def fit_bytes(self, n_tokens: int) -> int:
-        """The tables, and what counting takes beside them, where no context comes twice."""
-        return FIT_BYTES * n_tokens * self.order
+        """The tables, and what counting takes beside them, at most."""
+        return counting_bytes(n_tokens, self.order, FIT_BYTES)
 
     @property
     def n_parameters(self) -> int:

@@ -142,7 +142,7 @@ class Bench:
         """Memory that training takes, also in words. Raises ConfigError where it is not available."""
         plan = self.plan
         # at the end the best weights are read to be scored, beside those that were trained
-        scoring = memory.scoring_bytes(self.model, plan.data.validation.n_targets)
+        scoring = memory.report_bytes(self.model, plan.data)
         estimate = memory.estimate_memory(
             memory.weights_bytes(self.model, plan.config),
             (self.kept_bytes(2), self.kept_bytes(3)),  # of one row BatchNorm has no variance

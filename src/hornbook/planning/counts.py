@@ -16,10 +16,11 @@ def counts_memory(plan: Plan) -> tuple[memory.MemoryEstimate, Decision[str]]:
     """Memory that counting and scoring take, also in words. Raises ConfigError where it is not
     available."""
     data, tokenizer = plan.data, plan.data.tokenizer
+    model = build_on_meta(plan.config.model, tokenizer.vocab_size, tokenizer.end_id)
     return memory.memory_of_counts(
-        build_on_meta(plan.config.model, tokenizer.vocab_size, tokenizer.end_id),
+        model,
         n_tokens=min(data.train.n_targets, LARGE_PART),
-        scored=data.train.n_targets,
+        scoring=memory.report_bytes(model, data, scored=data.train.n_targets),
         available=memory.available_bytes(torch.device("cpu")),  # where counting is done
         offer=bytes_offer(tokenizer),
     )

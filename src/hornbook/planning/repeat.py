@@ -5,11 +5,20 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from hornbook.config import Nested
+from hornbook.config import Nested, read_toml
 from hornbook.config.sections import LENGTHS
-from hornbook.errors import RunError
+from hornbook.errors import ConfigError, RunError
 from hornbook.files import read_json, user_path
+from hornbook.runs.position import saved_total
 from hornbook.runs.schema import Facts, Report, checked, migrated
+
+
+def read_config(path: Path | None) -> tuple[Nested, str | None]:
+    """The settings of a TOML file, or of a run with the sha256 of its corpus; none without a path."""
+    if path is None:
+        return {}, None
+    path = user_path(path, ConfigError)
+    return read_run_settings(path) if is_run_config(path) else (read_toml(path), None)
 
 
 def is_run_config(path: Path) -> bool:
@@ -21,7 +30,8 @@ def read_run_settings(path: Path) -> tuple[Nested, str]:
     """All settings of a run, with everything that was decided for it, and the sha256 of its corpus.
 
     path: a run directory or its config.json. Its steps are given as they were made, not as epochs or
-    minutes, whose steps depend on the text and the machine. Raises RunError.
+    minutes, whose steps depend on the text and the machine; those of a run that was extended are all of
+    its steps, with the schedule of that length from the first step on. Raises RunError.
     """
     file = path / "config.json" if os.path.isdir(path) else path
     if file.name != "config.json" or not user_path(file, RunError).is_file():
@@ -41,6 +51,11 @@ def read_run_settings(path: Path) -> tuple[Nested, str]:
     training["compile"] = "no" if hardware["compiled"] == "no" else "yes"
     if hardware["threads"]:
         training["threads"] = hardware["threads"]
-    if schedule := report.get("schedule") or facts.get("schedule"):
+    made, planned = report.get("steps") or 0, training.get("steps") or 0
+    total = saved_total(file.parent) or max(made, planned) or None
+    schedule = report.get("schedule") or facts.get("schedule")
+    if schedule and schedule[-1][2] == total:
         settings.setdefault("optim", {})["paces"] = schedule
+    elif total is not None:  # a count model is fitted in one pass, whatever its steps
+        training["steps"] = total
     return settings, facts["corpus"]["sha256"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
@@ -98,15 +99,30 @@ def list_runs(folder: str | Path) -> tuple[list[RunSummary], list[str]]:
     return summaries, others
 
 
+def runs_below(path: Path) -> list[Path]:
+    """The run directories at or below a path."""
+    if (path / "config.json").is_file():
+        return [path]
+    return [p for p in _directories(path, DEPTH) if (p / "config.json").is_file()]
+
+
 def _directories(folder: Path, depth: int) -> Iterator[Path]:
-    """The directories that may be runs: those with a config.json, and those that hold none of them."""
+    """The directories that may be runs: those with a config.json, and those that hold none of them;
+    numbers in their names in order."""
     with suppress(OSError):  # one that cannot be read is left out
-        for path in sorted(p for p in folder.iterdir() if p.is_dir() and p.name[0] != "."):
+        below = (p for p in folder.iterdir() if p.is_dir() and p.name[0] != ".")
+        for path in sorted(below, key=lambda p: _natural(p.name)):
             if depth == 1 or (path / "config.json").exists():
                 yield path
                 continue
-            below = _directories(path, depth - 1)
-            yield from [p for p in below if (p / "config.json").exists()] or [path]
+            inside = _directories(path, depth - 1)
+            yield from [p for p in inside if (p / "config.json").exists()] or [path]
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """A key that puts seed-2 before seed-10."""
+    parts = re.split(r"([0-9]+)", name)
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
 def check_removable(path: Path) -> None:

@@ -43,7 +43,9 @@ def verdict_rows(report: Mapping[str, Any]) -> Rows:
             )
         )
     if report.get("passes") is not None:
-        rows.append(("passes", f"{times(report['passes'])} through the training part"))
+        best = report.get("best_step", 0)
+        kept = f" by step {best:,}, whose weights are kept" if best < report.get("steps", 0) else ""
+        rows.append(("passes", f"{times(report['passes'])} through the training part{kept}"))
     rows.append(("verdict", verdict_text(report)))
     advice = (report.get("verdict") or {}).get("advice", [])
     rows += [("advice" if i == 0 else "", line) for i, line in enumerate(advice)]

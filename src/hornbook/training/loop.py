@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 
 from hornbook.machine import available_memory, keep_freed_memory
-from hornbook.stages import stage
+from hornbook.stages import TRAINING, stage
 from hornbook.training.callbacks.base import TrainerBase
 from hornbook.training.clock import StepClock
 from hornbook.training.faults import explained
@@ -28,15 +28,16 @@ class Trainer(TrainerBase):
                 self.each("post_start")
                 self.stop_if_interrupted()
                 first = self.state.step
-                while not self.state.finished:
-                    self.each("pre_step", self.state.step)
-                    if self.state.step == first:  # something may be compiled
-                        with stage("the first step"):
+                with stage(TRAINING):
+                    while not self.state.finished:
+                        self.each("pre_step", self.state.step)
+                        if self.state.step == first:  # something may be compiled
+                            with stage("the first step"):
+                                self.advance()
+                        else:
                             self.advance()
-                    else:
-                        self.advance()
-                    self.each("post_step", self.state.step - 1)
-                    self.stop_if_interrupted()
+                        self.each("post_step", self.state.step - 1)
+                        self.stop_if_interrupted()
             self.each("on_end")
 
     def advance(self) -> None:

@@ -79,7 +79,7 @@ def write_report(
         "steps": newest["step"],
         "best_step": best_step,
         "tokens": newest["tokens"],
-        "passes": newest["tokens"] / data.train.n_targets,
+        "passes": best.get("tokens", newest["tokens"]) / data.train.n_targets,
         "seconds": newest["seconds"],
         "loss": best.get("loss"),
         "train_loss": best.get("train_loss"),
@@ -117,6 +117,7 @@ def write_report(
         if plan.time_budget is not None
         else OVERHEAD,
         may_go_on=plan.max_steps is None or newest["step"] < plan.max_steps,
+        own_order=None if plan.shape.fitted else getattr(plan.config.model, "order", None),
         first_weights=first_weights(plan.config.model),
         **curve_evidence(log),
     )

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from pathlib import Path
+
 import pytest
 import torch
 
-from hornbook.config import RunConfig
+from hornbook.config import DataConfig, RunConfig
+from hornbook.data.training_data import load_training_data
 from hornbook.errors import ConfigError
+from hornbook.metrics.counts import SEARCH_BYTES, search_counts
 from hornbook.models.registry import build_on_meta, model_config, parse_run_config
 from hornbook.optim import build_optimizer
 from hornbook.planning.decide.memory import (
@@ -17,6 +22,7 @@ from hornbook.planning.decide.memory import (
     estimate_memory,
     memory_of_counts,
     model_bytes,
+    report_bytes,
     scoring_bytes,
     weights_bytes,
 )
@@ -74,16 +80,30 @@ def test_logits_are_bounded_however_large_the_vocabulary_is(name: str) -> None:
 
 def test_counts_have_an_estimate_too_and_are_refused_where_they_do_not_fit() -> None:
     model = build_on_meta(model_config({"name": "ngram", "order": 4}), 20_000, None)
-    found, decision = memory_of_counts(model, 10**6, 10**5, 10_000 * MB, OFFER)
+    scoring = scoring_bytes(model, 10**5)
+    found, decision = memory_of_counts(model, 10**6, scoring, 10_000 * MB, OFFER)
     assert found.weights == model.fit_bytes(10**6) == 4 * model.fit_bytes(250_000)
-    assert found.scoring == scoring_bytes(model, 10**5)
+    assert found.scoring == scoring
     assert decision.value.startswith("about")
     with pytest.raises(
         ConfigError, match=r"counting needs at least .*; train with --tokenizer.kind"
     ):
-        memory_of_counts(model, 10**6, 10**5, 100 * MB, OFFER)
+        memory_of_counts(model, 10**6, scoring, 100 * MB, OFFER)
     with pytest.raises(ConfigError, match=r"lower --model\.order"):
-        memory_of_counts(model, 10**6, 10**5, 100 * MB, "")
+        memory_of_counts(model, 10**6, scoring, 100 * MB, "")
+
+
+def test_the_search_for_the_best_counts_is_part_of_the_report(words_file: Path) -> None:
+    data = load_training_data(DataConfig(corpus=str(words_file)), "char")
+    model = build_on_meta(model_config({"name": "ngram", "order": 2}), 12, None)
+    n = data.train.n_targets
+    assert report_bytes(model, data, scored=1) == SEARCH_BYTES * n
+    assert report_bytes(model, data, scored=10**6) == scoring_bytes(model, 10**6)
+    tracemalloc.start()
+    search_counts(data.train, data.validation, data.tokenizer)
+    fixed = 100_000  # of arrays that do not grow with the text
+    assert tracemalloc.get_traced_memory()[1] < SEARCH_BYTES * n + fixed
+    tracemalloc.stop()
 
 
 def test_a_model_whose_weights_do_not_fit_is_refused_before_it_is_built() -> None:

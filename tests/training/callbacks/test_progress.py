@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,8 +13,9 @@ import pytest
 
 from hornbook.planning.request import read_request
 from hornbook.planning.resolve import resolve
+from hornbook.stages import STORED
 from hornbook.training.callbacks.base import Callback
-from hornbook.training.callbacks.progress import PLAIN_EVERY, Progress
+from hornbook.training.callbacks.progress import Progress
 from tests.training.helpers import Clock, small
 
 RUN: Any = SimpleNamespace(path=Path("runs/words-gpt"), facts={"vocab_size": 27})
@@ -29,11 +31,12 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
     return err.splitlines()
 
 
-def test_a_line_for_the_first_step_each_evaluation_and_every_ten_seconds(
+def test_a_line_for_the_first_step_each_evaluation_and_every_ten_seconds_in_a_file(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     clock = Clock()
     progress = Progress(now=clock)
+    progress.every = STORED
     progress.on_start(RUN, 0, 1000)
     for step in range(1, 101):
         clock.seconds += 0.25
@@ -47,7 +50,31 @@ def test_a_line_for_the_first_step_each_evaluation_and_every_ten_seconds(
     assert found[3] == (
         "step      50 / 1,000  loss 2.5000  val_loss 2.2500  12,346 tokens/s  3:58 left"
     )
-    assert PLAIN_EVERY == 10
+
+
+def test_a_pipe_has_a_line_at_least_every_two_seconds(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = Clock()
+    progress = Progress(now=clock)
+    progress.on_start(RUN, 0, 1000)
+    written = [clock.seconds]
+    for step in range(100):
+        clock.seconds += 0.2
+        progress.post_step(step)
+        progress.on_log(record(step + 1))
+        if lines(capsys):
+            written.append(clock.seconds)
+    assert max(b - a for a, b in pairwise(written)) <= 2
+    assert len(written) < 20
+
+
+def test_passing_lines_of_a_notebook_are_written_over(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hornbook.training.callbacks.progress.in_notebook", lambda: True)
+    progress = Progress(now=Clock())
+    for line, passing in (("a long line", True), ("short", True), ("an end", False), ("b", False)):
+        progress.say(line, passing=passing)
+    assert capsys.readouterr().out == "a long line\rshort      \ran end\nb\n"
 
 
 def test_the_untrained_model_stands_beside_the_uniform_baseline(
@@ -162,6 +189,7 @@ def test_a_count_model_says_where_its_run_is(
 def test_long_steps_are_counted_between_two_records(capsys: pytest.CaptureFixture[str]) -> None:
     clock = Clock()
     progress = Progress(now=clock)
+    progress.every = STORED
     progress.on_start(RUN, 0, 100)
     for step in range(4):
         clock.seconds += 6

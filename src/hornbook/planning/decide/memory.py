@@ -2,8 +2,9 @@
 
 Parameters, gradients and the optimizer's state are counted; what is kept for the backward pass is
 measured on batches of two and three rows, and grows with the batch from there. Scoring a part takes
-its logits and, at the end, the best weights once more. Saving takes nothing: states are written from
-where they are. How near it comes is in docs/reliability.md.
+its logits and, at the end, the best weights once more; the search for the best counts takes its tables.
+Saving takes nothing: states are written from where they are. How near it comes is in
+docs/reliability.md.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from dataclasses import dataclass
 import torch
 
 from hornbook.config import RunConfig
+from hornbook.data.training_data import TrainingData
 from hornbook.errors import ConfigError
 from hornbook.machine import available_memory, format_bytes
+from hornbook.metrics.counts import search_bytes
 from hornbook.metrics.loss import scored_logits
 from hornbook.models.base import LanguageModel
 from hornbook.planning import tuning
@@ -96,6 +99,14 @@ def scoring_bytes(model: LanguageModel, n_tokens: int) -> int:
     return both * tuning.SCORING_COPIES * 4 * scored_logits(model, n_tokens)
 
 
+def report_bytes(model: LanguageModel, data: TrainingData, scored: int | None = None) -> int:
+    """Bytes of what comes after the steps: scoring so many tokens (by default those of the validation
+    part), then searching for the best counts where a text is held out."""
+    scored = data.validation.n_targets if scored is None else scored
+    search = search_bytes(data.train.n_targets) if data.split.held_out else 0
+    return max(scoring_bytes(model, scored), search)
+
+
 def estimate_memory(
     weights: int, kept: tuple[int, int], batch_size: int, scoring: int
 ) -> MemoryEstimate:
@@ -106,13 +117,13 @@ def estimate_memory(
 
 
 def memory_of_counts(
-    model: LanguageModel, n_tokens: int, scored: int, available: int | None, offer: str
+    model: LanguageModel, n_tokens: int, scoring: int, available: int | None, offer: str
 ) -> tuple[MemoryEstimate, Decision[str]]:
-    """Memory that a count model takes to count so many tokens and to score others, also in words.
+    """Memory that a count model takes to count so many tokens, and then to score, also in words.
 
     Raises ConfigError where it is not available.
     """
-    needed = MemoryEstimate(model.fit_bytes(n_tokens), 0, scoring_bytes(model, scored))
+    needed = MemoryEstimate(model.fit_bytes(n_tokens), 0, scoring)
     words = check_memory(needed, available, batch_size=None, model=model.config.name, offer=offer)
     return needed, Decision(words, "estimated")
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from hornbook.arguments import several
-from hornbook.errors import ConfigError, in_terminal
+from hornbook.errors import ConfigError
+from hornbook.heartbeat import Heartbeat
 from hornbook.planning.describe import describe
-from hornbook.spelling import for_python
-from hornbook.stages import watched
+from hornbook.spelling import spelled
+from hornbook.stages import TRAINING, is_watched, line_written, seconds_between_lines, watched
 from hornbook.training.callbacks.base import Callback
 from hornbook.training.callbacks.time_left import TimeLeft
 from hornbook.visible import visible
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from hornbook.planning.plan import Plan
     from hornbook.runs.directory import StoredRun
 
-PLAIN_EVERY = 10.0  # seconds between plain lines without an evaluation
 UPDATE_EVERY = 0.25  # seconds between two looks at the step, but at records
 
 
@@ -47,10 +47,12 @@ class Progress(Callback):
     ) -> None:
         self.brief, self.repeated, self.now = brief, repeated, now
         self.started = False
+        self.passed = 0  # characters of a line that the next one is written over
         self.bar: Bar | None = None
         self.steps = 0
         self.left = TimeLeft()
         self.last_line = self.last_update = now()
+        self.every = seconds_between_lines(sys.stderr)
         self.shown = self.val_loss = self.baseline = ""
         self._stack = ExitStack()
 
@@ -59,7 +61,7 @@ class Progress(Callback):
         for what, how in describe(plan):
             if self.brief and what != "model":
                 continue
-            self.say(_spelled(f"{what:>13}  {how}"))
+            self.say(spelled(f"{what:>13}  {how}"))
         if self.repeated not in (None, plan.data.corpus.sha256):
             self.say(f"{'note':>13}  the corpus has changed since the run that is repeated")
 
@@ -106,9 +108,9 @@ class Progress(Callback):
         left = self.left.read(done, self.steps, now)
         if self.bar is not None:
             self.bar.update(self.task, completed=done, description=f"{self.shown}{left}")
-        elif now - self.last_line > PLAIN_EVERY:
+        elif now - self.last_line > self.every:
             self.last_line = now
-            self.say(f"step {done:>7,} / {self.steps:,}{left}")
+            self.say(f"step {done:>7,} / {self.steps:,}{left}", passing=True)
 
     def on_log(self, record: Mapping[str, Any]) -> None:
         """One line: losses and speed."""
@@ -127,12 +129,13 @@ class Progress(Callback):
             self.bar.update(
                 self.task, completed=step, description=f"{self.shown}{left}", refresh=True
             )
-        quiet = self.bar is None and (step == 1 or now - self.last_line > PLAIN_EVERY)
+        quiet = self.bar is None and (step == 1 or now - self.last_line > self.every)
         if evaluated or quiet:
             self.last_line = now
             losses = loss + self.val_loss if evaluated else loss
             total = max(self.steps, step)  # of counts, which are fitted in one pass
-            self.say(f"step {step:>7,} / {total:,}  {losses.strip()}{speed}{left}")
+            line = f"step {step:>7,} / {total:,}  {losses.strip()}{speed}{left}"
+            self.say(line, passing=not evaluated)
 
     def on_samples(self, step: int, texts: Sequence[str]) -> None:
         """A few samples on one line."""
@@ -142,7 +145,7 @@ class Progress(Callback):
 
     def on_message(self, message: str) -> None:
         """A message of the loop."""
-        self.say(_spelled(message))
+        self.say(spelled(message))
 
     def close(self) -> None:
         """Closes the bar."""
@@ -153,15 +156,19 @@ class Progress(Callback):
 
     def _on_stage(self, what: str | None) -> None:
         if self.bar is not None:
-            self.bar.update(self.task, description=f"{self.shown}  {what}" if what else self.shown)
+            said = what and what != TRAINING
+            self.bar.update(self.task, description=f"{self.shown}  {what}" if said else self.shown)
 
-    def say(self, line: str) -> None:
-        """A line above the bar."""
+    def say(self, line: str, *, passing: bool = False) -> None:
+        """A line above the bar. passing: the next one is written over it where that can be done."""
         if self.bar is not None:
             self.bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        elif in_notebook():  # which shows what comes on stderr as if it had failed
+            self.passed, padded = len(line) if passing else 0, line.ljust(self.passed)
+            print(padded, end="\r" if passing else "\n", flush=True)
         else:
-            # a notebook shows what comes on stderr as if it had failed
-            print(line, file=sys.stdout if in_notebook() else sys.stderr, flush=True)
+            print(line, file=sys.stderr, flush=True)
+        line_written()
 
 
 def with_progress(
@@ -180,6 +187,17 @@ def with_progress(
     return [Progress(brief=brief), *found] if shown else found
 
 
+@contextmanager
+def heartbeat_of(callbacks: Sequence[Callback]) -> Iterator[None]:
+    """What takes long is said beside the progress among the callbacks, before and after the steps."""
+    if is_watched() or not any(isinstance(callback, Progress) for callback in callbacks):
+        yield
+        return
+    notebook = in_notebook()
+    with Heartbeat(sys.stdout if notebook else sys.stderr, rewritten=notebook or None):
+        yield
+
+
 def shown_by_default() -> bool:
     """Whether somebody is watching: on a terminal, or in a notebook."""
     return in_notebook() or _is_terminal()
@@ -193,7 +211,3 @@ def in_notebook() -> bool:
 
 def _is_terminal() -> bool:
     return sys.stderr is not None and sys.stderr.isatty()
-
-
-def _spelled(message: str) -> str:
-    return message if in_terminal.get() else for_python(message)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 import sys
+from itertools import pairwise
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from hornbook.cli.heartbeat import EVERY, Heartbeat
+from hornbook.heartbeat import Heartbeat
+from hornbook.stages import line_written, stage
 from tests.training.helpers import Clock
 
 
@@ -27,19 +30,55 @@ def pass_time(beat: Heartbeat, clock: Clock, seconds: float) -> None:
         beat.look()
 
 
-def test_a_long_stage_is_said_within_two_seconds_and_then_every_ten() -> None:
+def test_a_pipe_has_a_line_at_least_every_two_seconds() -> None:
     clock, stream = Clock(), io.StringIO()
     beat = Heartbeat(stream, clock)
     beat.watch("measuring")
-    pass_time(beat, clock, 1)
-    assert not told(stream)
-    pass_time(beat, clock, 1)
-    assert told(stream) == ["measuring ... 2 s"]
-    for share in range(10):  # more about it does not begin it anew
-        beat.watch(f"measuring: {share}0%")
+    written = []
+    for _ in range(200):
+        before = stream.tell()
+        pass_time(beat, clock, 0.2)
+        if stream.tell() > before:
+            written.append(clock.seconds)
+    assert written[0] <= 2
+    assert max(b - a for a, b in pairwise(written)) <= 2
+
+
+def test_another_s_line_is_as_good() -> None:
+    clock, stream = Clock(), io.StringIO()
+    with Heartbeat(stream, clock) as beat, stage("training"):
+        for _ in range(20):
+            pass_time(beat, clock, 1)
+            line_written()
+        assert not told(stream)
+        pass_time(beat, clock, 2)
+        assert len(told(stream)) == 1
+
+
+def test_a_notebook_has_one_line_that_is_written_again() -> None:
+    clock, stream = Clock(), io.StringIO()
+    beat = Heartbeat(stream, clock, rewritten=True)
+    beat.watch("reading")
+    pass_time(beat, clock, 5)
+    beat.watch(None)
+    assert "\n" not in stream.getvalue()
+    assert "\x1b" not in stream.getvalue()
+    assert stream.getvalue().endswith("\r")
+
+
+def test_a_file_has_a_line_within_two_seconds_and_then_every_ten(tmp_path: Path) -> None:
+    clock, file = Clock(), tmp_path / "log"
+    with file.open("w") as stream:
+        beat = Heartbeat(stream, clock)
+        beat.watch("measuring")
         pass_time(beat, clock, 1)
-    assert told(stream)[1:] == ["measuring: 90% ... 12 s"]
-    assert EVERY == 10
+        assert not file.read_text()
+        pass_time(beat, clock, 1)
+        assert file.read_text() == "  measuring ... 2 s\n"
+        for share in range(10):  # more about it does not begin it anew
+            beat.watch(f"measuring: {share}0%")
+            pass_time(beat, clock, 1)
+    assert file.read_text().splitlines()[1:] == ["  measuring: 90% ... 12 s"]
 
 
 def test_many_stages_of_a_second_are_not_silent_together() -> None:

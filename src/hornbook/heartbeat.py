@@ -1,7 +1,8 @@
-"""Says on stderr what takes long, so that a command is never silent for more than two seconds.
+"""Says what takes long, so that nothing is silent for more than two seconds where somebody may watch.
 
-On a terminal one line, which is written again each second and vanishes; elsewhere a line where a stage
-takes long, and again every ten seconds.
+On a terminal one line, which is written again each second and vanishes, in a notebook as well; in a
+pipe, which somebody may read as it is written, a line at least every two seconds; in a file, which is
+read later, a first line and then one every ten seconds (`stages.seconds_between_lines`).
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any, Self, TextIO
 
-from hornbook.stages import watched
+from hornbook.stages import seconds_between_lines, watched
 
 TICK = 0.2  # seconds between two looks
-FIRST, EVERY = 1.5, 10.0  # seconds without a line before one about another stage, or the same one
+FIRST = 1.5  # seconds without a line before one about another stage
 YOUNG = 0.5  # seconds of a stage before anything is said about it
 CLEAR = "\x1b[K"
 LIBRARIES = {"torch": "PyTorch", "matplotlib": "Matplotlib"}  # that are slow to import
@@ -25,14 +26,21 @@ LIBRARIES = {"torch": "PyTorch", "matplotlib": "Matplotlib"}  # that are slow to
 class Heartbeat:
     """Watches stages and imports: `with Heartbeat(): ...`.
 
-    stream: where to write. now: the time in seconds.
+    stream: where to write. now: the time in seconds. rewritten: whether a line can be written again;
+    by default on a terminal.
     """
 
     def __init__(
-        self, stream: TextIO | None = None, now: Callable[[], float] = time.monotonic
+        self,
+        stream: TextIO | None = None,
+        now: Callable[[], float] = time.monotonic,
+        *,
+        rewritten: bool | None = None,
     ) -> None:
         self.stream = sys.stderr if stream is None else stream
         self.now, self.terminal = now, self.stream.isatty()
+        self.rewritten = self.terminal if rewritten is None else rewritten
+        self.again = 1.0 if self.rewritten else seconds_between_lines(self.stream)
         self.what: str | None = None
         self.since = self.written = now()
         self.told = False  # whether a line was written about this stage
@@ -42,7 +50,7 @@ class Heartbeat:
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        self._stack.enter_context(watched(self.watch))
+        self._stack.enter_context(watched(self.watch, self.heard))
         threading.Thread(target=self._beat, daemon=True).start()
         return self
 
@@ -59,6 +67,10 @@ class Heartbeat:
                 self._clear()
             self.what = what
 
+    def heard(self) -> None:
+        """Another line was written, by whoever knows more about the stage."""
+        self.written, self.shown = self.now(), False
+
     def look(self) -> None:
         """Writes a line where one is due."""
         with self._lock:
@@ -68,13 +80,12 @@ class Heartbeat:
                 self._clear()
                 return
             age, silent = now - self.since, now - self.written
-            again = 1.0 if self.terminal else EVERY
-            if age < YOUNG or silent < (again if self.told else FIRST):
+            if age < YOUNG or silent < (self.again if self.told else FIRST):
                 return
             line = f"  {what} ... {age:.0f} s"
-            # on a terminal the next line, whoever prints it, is written over this one
-            self._write(f"{CLEAR}{line}\r" if self.terminal else f"{line}\n")
-            self.told, self.shown = True, self.terminal
+            # where it can be written again, the next line, whoever prints it, is written over this one
+            self._write(f"{self._clear_line}{line}\r" if self.rewritten else f"{line}\n")
+            self.told, self.shown = True, self.rewritten
 
     def _write(self, text: str) -> None:
         self.written = self.now()
@@ -86,8 +97,12 @@ class Heartbeat:
 
     def _clear(self) -> None:
         if self.shown:
-            self._write(CLEAR)
+            self._write(self._clear_line)
             self.shown = False
+
+    @property
+    def _clear_line(self) -> str:
+        return CLEAR if self.terminal else f"{' ' * 72}\r"  # a notebook knows no codes of terminals
 
     def _beat(self) -> None:
         while not self._ended.wait(TICK):
