@@ -136,7 +136,7 @@ class Parser(argparse.ArgumentParser):
             hint = f"; a text that begins with '-' is written after --: -- {shlex.quote(word)}"
         self.error(f"{flag}: no such option{hint}")
 
-    def surplus(self, words: list[str], first: str) -> NoReturn:
+    def surplus(self, words: list[str], first: str) -> None:
         """Raises ConfigError for words that the verb does not take. first: the one before them all."""
         if is_option(words[0]):
             self.error(

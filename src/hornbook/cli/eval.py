@@ -67,7 +67,7 @@ def _left_out(run: StoredRun, other: Corpus) -> list[str]:
     for piece in other.pieces():
         counts.update(piece)
     if run.documents:
-        del counts["\n"]  # the end of a document
+        del counts[other.document_end]
     known, total = set(run.tokenizer.characters), counts.total()
     skipped = sum(n for character, n in counts.items() if character not in known)
     if not skipped:

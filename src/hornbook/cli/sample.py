@@ -15,13 +15,13 @@ from hornbook.visible import visible
 if TYPE_CHECKING:
     from hornbook.run import Run
 
-BETWEEN = "---"  # a line between samples of a stream
+BETWEEN = "---"  # a line between samples that are not one a line
 TRIES = 20  # at most so many times as many samples are drawn to find new ones
 
 
 def run(arguments: list[str]) -> int:
-    """Prints samples: documents one a line; those of a stream with a line between them, a single one
-    as it is generated."""
+    """Prints samples: documents one a line; those of a stream, or with line breaks in them, with a line
+    between them; a single one of a stream as it is generated."""
     parser = Parser("sample")
     add = parser.add_argument
     add("path", metavar="RUN", help="a run directory")
@@ -30,8 +30,8 @@ def run(arguments: list[str]) -> int:
         "--n",
         type=int,
         metavar="N",
-        help="number of samples (default: 10 documents, 1 of a stream); those of a stream have a "
-        f"line {BETWEEN} between them",
+        help="number of samples (default: 10 documents, 1 of a stream); those of a stream, and those "
+        f"that may have line breaks, have a line {BETWEEN} between them",
     )
     add("--prompt", metavar="TEXT", default="", help="the beginning of each sample")
     add("--max-tokens", type=int, metavar="N", help="longest sample (default: 500)")
@@ -100,7 +100,7 @@ def run(arguments: list[str]) -> int:
             if args.json:
                 print_json({**asdict(sample), "copied": copy})
             else:
-                if kept and not loaded.documents:
+                if kept and (not loaded.documents or loaded.line_breaks):
                     print(BETWEEN)
                 print(sample.text)
             kept.append((sample.text, copy))

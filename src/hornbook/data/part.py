@@ -20,7 +20,7 @@ import numpy as np
 
 from hornbook.data.packing import Chunks, IntArray
 from hornbook.errors import DataError
-from hornbook.tokenizers.base import Ids, Tokenizer, Unknown
+from hornbook.tokenizers.base import LINE_BREAK, Ids, Tokenizer, Unknown
 
 STRETCHES = 64  # of a stream that a subset is taken from
 SPREAD = 8  # stretches of a stream that are parts of their own
@@ -43,10 +43,13 @@ class Part:
         cls, documents: Sequence[str], tokenizer: Tokenizer, *, unknown: Unknown = "error"
     ) -> Part:
         """A part of documents, each between two end-of-document ids."""
-        if broken := next((d for d in documents if "\n" in d), None):
+        end = tokenizer.document_end
+        if broken := next((d for d in documents if end in d), None):
+            what = "a line break" if end == LINE_BREAK else "a null character"
+            expected = "one document a line" if end == LINE_BREAK else "text, which has none"
             raise DataError(
-                f"document {documents.index(broken) + 1} ({broken[:20]!r}...): found a line break "
-                "inside it, expected one document a line"
+                f"document {documents.index(broken) + 1} ({broken[:20]!r}...): found {what} "
+                f"inside it, expected {expected}"
             )
         tokens = tokenizer.encode_documents(documents, unknown=unknown)
         starts = np.flatnonzero(tokens == tokenizer.end_id)

@@ -36,6 +36,7 @@ from hornbook.data.cache import (
 )
 from hornbook.data.corpus import Corpus
 from hornbook.data.part import Part
+from hornbook.data.separators import LINE
 from hornbook.data.writer_thread import writer_thread
 from hornbook.errors import DataError, RunError
 from hornbook.files import dump, read_json
@@ -92,7 +93,7 @@ class SplitCorpus:
         return tuple(documents)
 
     def documents(self) -> tuple[Iterable[str], NDArray[np.uint8]]:
-        """The documents, one a line, in pieces; and the part of each, (documents,).
+        """The documents, each ended by `document_end`, in pieces; and the part of each, (documents,).
 
         This alone decides in which order documents become tokens. In memory it is the shuffled
         order: batches are drawn by position, so runs resume to the bit only in the order that they
@@ -101,7 +102,7 @@ class SplitCorpus:
         """
         if self.corpus.in_memory:
             part_of = np.repeat(np.arange(3, dtype=np.uint8), np.diff(self.bounds))
-            return [as_lines(self.shuffled)], part_of
+            return [as_lines(self.shuffled, self.corpus.document_end)], part_of
         return self.corpus.pieces(), assign(self.bounds, self.seed)
 
 
@@ -121,6 +122,7 @@ def _load_cached(
             encode(corpus.alphabet)
             unknown = "error"
     text = [corpus.sha256, corpus.encoding, corpus.kind, corpus.cr_ends]
+    text += [] if corpus.separator in ("", LINE) else [corpus.separator]
     order = [source.seed, corpus.in_memory] if corpus.kind == "documents" else []
     facts = dump([FORMAT, text, source.bounds, order, tokenizer.to_json(), unknown])
     name = hashlib.sha256(facts.encode("utf-8", "surrogatepass")).hexdigest()[:32]
@@ -236,7 +238,7 @@ def _write_stream(
 def _write_documents(
     source: SplitCorpus, encode: Encode, writers: list[_PartWriter], submit: Submit
 ) -> None:
-    end = encode("\n")
+    end = encode(source.corpus.document_end)
     for writer in writers:
         writer.write(end)
     pieces, part_of = source.documents()

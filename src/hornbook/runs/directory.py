@@ -18,7 +18,7 @@ from __future__ import annotations
 import glob
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
@@ -32,6 +32,9 @@ from hornbook.data.decoding import codec_name
 from hornbook.data.finding import find_text, folders_of_texts
 from hornbook.data.limits import LIMITS
 from hornbook.data.part import Part
+from hornbook.data.sources.files import TextFile
+from hornbook.data.sources.source import FORMATS
+from hornbook.data.sources.standard_input import is_kept
 from hornbook.data.split import Split, split_corpus
 from hornbook.errors import ConfigError, DataError, RunError, counted, did_you_mean
 from hornbook.files import (
@@ -51,7 +54,7 @@ from hornbook.runs.commands import resume_command
 from hornbook.runs.position import saved_step, saved_total
 from hornbook.runs.schema import FORMAT, Facts, Record, Report, checked, migrated
 from hornbook.tokenizers import Tokenizer, load_tokenizer
-from hornbook.tokenizers.base import Unknown
+from hornbook.tokenizers.base import LINE_BREAK, NULL, Unknown
 
 
 class MissingTextError(DataError):
@@ -100,7 +103,7 @@ class StoredRun:
     def tokenizer(self) -> Tokenizer:
         """The tokenizer, from tokenizer.json."""
         file = self.path / "tokenizer.json"
-        tokenizer, expected = load_tokenizer(file), self.facts["vocab_size"]
+        tokenizer, expected = load_tokenizer(file, self.document_end), self.facts["vocab_size"]
         if tokenizer.vocab_size != expected or (tokenizer.end_id is None) == self.documents:
             kind = self.facts["corpus"]["kind"]
             raise RunError(
@@ -158,6 +161,18 @@ class StoredRun:
         return bool(self.facts["corpus"]["kind"] == "documents")
 
     @property
+    def document_end(self) -> str:
+        """The character that ends each document in text: NULL where they may hold line breaks."""
+        read = self.facts["corpus"].get("read", {})
+        return NULL if self.documents and read else LINE_BREAK
+
+    @property
+    def line_breaks(self) -> bool:
+        """Whether its documents hold line breaks, as far as its tokenizer knows."""
+        characters = getattr(self.tokenizer, "characters", LINE_BREAK)
+        return self.document_end == NULL and LINE_BREAK in characters
+
+    @property
     def large(self) -> bool:
         """Whether its corpus was too large for memory, so that only excerpts of it are at hand."""
         return int(self.facts["corpus"]["bytes"]) >= LIMITS.in_memory
@@ -167,25 +182,26 @@ class StoredRun:
 
         Where it is not where it was, or has changed there, it is looked for by its fingerprint: as
         far from the run as it was then, beside the run and in it, in the working directory and among
-        the fetched corpora. Raises DataError where it is nowhere.
+        the fetched corpora; folders, several files and files of records by their names there. Raises
+        DataError where it is nowhere.
         """
-        known = self.facts["corpus"]
+        known, data = self.facts["corpus"], self.config.data
         try:
-            corpus = self._read(self.config.data.corpus)
+            corpus = self._read(data.corpus, data.files)
             if corpus.sha256 != known["sha256"]:
                 raise DataError(
                     f"{corpus.source}: has changed since this run was trained on it (sha256 "
                     f"{corpus.sha256[:12]}..., was {known['sha256'][:12]}...)"
                 )
         except DataError as error:
-            found = find_text(known["sha256"], known["bytes"], self._corpus_folders())
-            if found is None:
+            moved = self._moved()
+            if moved is None:
+                name = "any name" if not data.files and not known.get("read") else "the same name"
                 raise MissingTextError(
                     f"{error}. This run was trained on it: put the same text beside the run or into "
-                    "the working directory, under any name"
+                    f"the working directory, under {name}"
                 ) from None
-            corpus = self._read(str(found))
-            corpus = replace(corpus, notes=(*corpus.notes, f"found at {found}: {error}"))
+            corpus = replace(moved, notes=(*moved.notes, f"found at {moved.path}: {error}"))
         if corpus.reading > known.get("reading", 1):
             raise DataError(
                 f"{corpus.source}: an earlier version of hornbook, which trained this run, read its "
@@ -193,10 +209,31 @@ class StoredRun:
             )
         return replace(corpus, why_kind=known["why"])
 
-    def _read(self, corpus: str) -> Corpus:
-        """A text, read as that of the run."""
-        fields = {"corpus": corpus, "kind": self.facts["corpus"]["kind"]}
-        return load_corpus(DataConfig.parse({**self.config.data.model_dump(), **fields}, "data"))
+    def _moved(self) -> Corpus | None:
+        """The text of a run where it is now; None where it is not found."""
+        known, data = self.facts["corpus"], self.config.data
+        folders = self._corpus_folders()
+        found = find_text(known["sha256"], known["bytes"], folders)
+        if found is not None:
+            return self._read(str(found))
+        path = Path(data.corpus)
+        for folder in dict.fromkeys(folders):
+            files = [str(folder / os.path.relpath(file, path.parent)) for file in data.files]
+            if os.path.exists(folder / path.name):
+                with suppress(DataError):
+                    corpus = self._read(str((folder / path.name).absolute()), files)
+                    if corpus.sha256 == known["sha256"]:
+                        return corpus
+        return None
+
+    def _read(self, corpus: str, files: Sequence[str] = ()) -> Corpus:
+        """A text, read as that of the run. files: further ones."""
+        known = self.facts["corpus"]
+        fields = {"format": "text", "separator": "line" if self.documents else "auto"}
+        fields |= {"separator": "auto"} if "format" in known.get("read", {}) else {}
+        fields |= {"corpus": corpus, "kind": known["kind"], **known.get("read", {})}
+        data = {**self.config.data.model_dump(), **fields, "files": tuple(files)}
+        return load_corpus(DataConfig.parse(data, "data"))
 
     def _corpus_folders(self) -> list[Path]:
         """Where the text of a run that was moved may be."""
@@ -224,8 +261,11 @@ class StoredRun:
                 )
             return self.split().part(split, self.tokenizer, unknown=unknown)
         other = corpus if isinstance(corpus, Corpus) else self.other_text(corpus, encoding)
-        whole = Split.whole(other, self.tokenizer, unknown=unknown)
-        return whole.part("train", self.tokenizer, unknown=unknown)
+        tokenizer = self.tokenizer
+        if self.documents and other.document_end != self.document_end:
+            tokenizer = load_tokenizer(self.path / "tokenizer.json", other.document_end)
+        whole = Split.whole(other, tokenizer, unknown=unknown)
+        return whole.part("train", tokenizer, unknown=unknown)
 
     def other_text(self, corpus: str | Path, encoding: str | None = None) -> Corpus:
         """Another text, read as the kind that this run was trained on.
@@ -236,6 +276,10 @@ class StoredRun:
         own = self.config.data.encoding
         kind = "documents" if self.documents else "stream"
         fields = {"corpus": str(corpus), "kind": kind}
+        read = self.facts["corpus"].get("read", {})
+        format_found = FORMATS.get(TextFile(Path(corpus)).ending, "text")
+        if format_found == read.get("format", "text"):
+            fields |= {"separator": "line"} if self.documents and not read else read
         fields["encoding"] = found = encoding or encoding_of(str(corpus), own)
         other = load_corpus(DataConfig.parse(fields, "data"))
         if encoding is None and codec_name(found) != codec_name(own):
@@ -294,6 +338,8 @@ def create(
         partial.mkdir(parents=True)
         tokenizer.save(partial / "tokenizer.json")
         write_json(partial / "config.json", facts)
+        if is_kept(Path(config.data.corpus)):  # it was piped in, and is nowhere else
+            shutil.copyfile(config.data.corpus, partial / "corpus.txt")
         partial.rename(path)
         sync(path.parent)
     except (OSError, RunError) as error:

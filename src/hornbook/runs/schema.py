@@ -28,7 +28,8 @@ class CorpusFacts(_Strict):
     """Which text it was.
 
     relative: its path from the run directory, with slashes; empty where it has none. reading: the
-    version of what a text is read as (`data/reading.py`).
+    version of what a text is read as (`data/reading.py`). read: settings of `data` that were decided:
+    format, field, separator; none of them for text with a document a line, or a stream.
     """
 
     name: str
@@ -39,6 +40,7 @@ class CorpusFacts(_Strict):
     bytes: int = Field(ge=0)
     relative: str = ""
     reading: int = Field(1, ge=1)
+    read: dict[Literal["format", "field", "header", "separator"], str] = {}
 
 
 class SplitFacts(_Strict):
