@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter
 from dataclasses import asdict
 from typing import Any
 
-from hornbook.cli.common import Parser, print_json
+from hornbook.cli.common import READING, Parser, add_reading, print_json
 from hornbook.config import DataConfig
 from hornbook.data.capacity import find_burdens
 from hornbook.data.corpora import CORPORA, load_corpus
@@ -19,7 +20,8 @@ from hornbook.visible import visible
 
 RAREST = 8
 MOST_FREQUENT = 5
-HOW = ("format", "field", "header", "separator", "glob")  # settings of how a text is read
+BLANK_LINES = re.compile(r"\n[^\S\n]*\n")
+FEWEST_BLOCKS = 20  # between blank lines, from which on they may be documents
 FIRST = 3  # documents that are displayed
 WIDTH = 90  # characters of each
 
@@ -33,10 +35,9 @@ def run(arguments: list[str]) -> int:
         metavar="NAME|FILE",
         help="a corpus to describe: a name, files, a folder, - for stdin",
     )
-    for name in ("kind", *HOW, "encoding"):
-        field = DataConfig.model_fields[name]
-        flags = ["--field", "--column"] if name == "field" else [f"--{name}"]
-        parser.add_argument(*flags, default=field.default, metavar="TEXT", help=field.description)
+    parser.add_argument("--kind", default="auto", help="auto, documents (one a line) or stream")
+    parser.add_argument("--encoding", default="utf-8", help="encoding of the file")
+    add_reading(parser, "of this one (default: chosen from it)")
     parser.add_argument("--json", action="store_true", help="as JSON")
     parser.add_argument(
         "--examples", action="store_true", help="print contexts and the characters that follow them"
@@ -58,7 +59,8 @@ def run(arguments: list[str]) -> int:
     if not args.corpus:
         _list(as_json=args.json)
         return 0
-    fields = {name: getattr(args, name) for name in ("kind", *HOW, "encoding")}
+    fields = {name: getattr(args, name) for name in READING if getattr(args, name) is not None}
+    fields |= {"kind": args.kind, "encoding": args.encoding}
     fields |= {"corpus": args.corpus[0], "files": tuple(args.corpus[1:])}
     with stage("reading the text"):
         corpus = load_corpus(DataConfig.parse(fields, "data"))
@@ -151,6 +153,9 @@ def statistics(corpus: Corpus) -> dict[str, Any]:
         }
     else:
         facts["lines"] = corpus.n_lines
+        blocks = [block for block in BLANK_LINES.split(corpus.text) if block.strip()]
+        if len(blocks) >= FEWEST_BLOCKS:
+            facts["blocks"] = len(blocks)
         facts["first"] = [line for line in corpus.text[:1000].split("\n") if line.strip()][:FIRST]
     if not corpus.in_memory:
         facts["excerpt"] = len(corpus.text)
@@ -197,9 +202,15 @@ def _rows(corpus: Corpus, facts: dict[str, Any]) -> list[tuple[str, str]]:
         ]
     else:
         rows.append(("lines", f"{facts['lines']:,}"))
+        if "blocks" in facts:
+            remedy = "to read each as a document: --separator blank"
+            rows.append(("blocks", f"{facts['blocks']:,} between blank lines; {remedy}"))
     rows += [("first" if i == 0 else "", _shortened(t)) for i, t in enumerate(facts["first"])]
     rows += [
-        ("capacity", f"{b['share']:.0%} of the characters are {b['what']}, such as {b['example']!r}")
+        (
+            "capacity",
+            f"{b['share']:.0%} of the characters are {b['what']}, such as {b['example']!r}",
+        )
         for b in facts["burdens"]
     ]
     return rows + [("note", note) for note in facts["notes"]]

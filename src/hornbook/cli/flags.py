@@ -16,7 +16,7 @@ import sys
 import textwrap
 from collections.abc import Iterable, Sequence
 from types import NoneType
-from typing import Annotated, Any, Literal, NoReturn, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
@@ -29,7 +29,7 @@ from hornbook.config.sections import all_fields
 from hornbook.data.corpora import CORPORA
 from hornbook.errors import ConfigError, DataError
 from hornbook.models.registry import MODELS, OTHER_NAMES, config_class
-from hornbook.runs.commands import path_word, resume_command
+from hornbook.runs.commands import resume_command
 
 COMMON = (  # the settings and options that most people need, in the order of the help
     "model.name",
@@ -134,7 +134,7 @@ class SettingsParser(Parser):
         if word in presets.PRESETS and self.has("--preset"):
             self.error(f"{word}: found a preset after CORPUS, expected an option: --preset {word}")
         if missing := next((w for w in [first, *words] if not os.path.exists(w)), None):
-            if missing == first or missing == word:
+            if missing in (first, word):
                 super().surplus(words, first)
             raise DataError(f"{missing}: no such file; give the path of a text file")
         self._add("CORPUS", "data.files", tuple(words))

@@ -48,13 +48,13 @@ MOST_ONCE = 0.2  # share of characters that occur once, from which on it is said
 class Inspection:
     """What one pass over a text found.
 
-    separator: what ends a document (`data/separators.py`), or RECORD; empty of a stream. state: the sizes
-    of the files and when they were changed last. cr_ends: a CR alone ends a line.
-    reading: the first version (`reading.READING`) that reads the text like this. sha256, n_bytes:
-    those of the file, or of the text as it is read (`Source.read`). n_characters, n_lines: characters, and line breaks among them, after line ends
-    were made \\n. n_documents: without blank lines (0 of a stream). n_blank: blank lines among
-    documents. alphabet: each character once, then the spellings of an end of document that appear in
-    the text. notes: what was changed while reading. seconds: what the pass took.
+    separator: what ends a document (`data/separators.py`), or RECORD; empty of a stream. state: the
+    sizes of the files and when they were changed last. cr_ends: a CR alone ends a line. reading: the
+    first version (`reading.READING`) that reads the text like this. sha256, n_bytes: those of the file,
+    or of the text as it is read (`Source.read`). n_characters, n_lines: characters, and line breaks
+    among them, after line ends were made \\n. n_documents: without blank lines (0 of a stream).
+    n_blank: blank lines among documents. alphabet: each character once, then the spellings of an end of
+    document that appear in the text. notes: what was changed while reading. seconds: of the pass.
     """
 
     path: str
@@ -217,7 +217,9 @@ def inspect_once(
         inspection = Inspection(**facts)
         if inspection.state == source.state():
             return inspection, _excerpt(inspection, source, limits)
-    inspection, text = inspect(source, kind, encoding, limits, keep=limits.excerpt, separator=separator)
+    inspection, text = inspect(
+        source, kind, encoding, limits, keep=limits.excerpt, separator=separator
+    )
     try:
         index.parent.mkdir(parents=True, exist_ok=True)
         write_json(index, asdict(inspection))

@@ -80,7 +80,9 @@ def detect_encoding(path: File, otherwise: str, chunk: int) -> str:
     """The encoding that a byte order mark names, else UTF-8 where the whole file is that, else
     `otherwise`. A text in another encoding that has more than ASCII is hardly ever valid UTF-8."""
     beginning = next(file_chunks(path, chunk), b"")
-    return marked_encoding(beginning) or ("utf-8" if fits_utf8(file_chunks(path, chunk)) else otherwise)
+    return marked_encoding(beginning) or (
+        "utf-8" if fits_utf8(file_chunks(path, chunk)) else otherwise
+    )
 
 
 def is_also_utf8(path: File, chunk: int) -> bool:

@@ -1,12 +1,12 @@
 """Documents that may hold line breaks: cut out of a text where a separator says that one ends.
 
-    line        a document a line (`reading.whole_lines`), without line breaks
-    blank       one or more blank lines stand between two documents
-    file        each file is a document
-    pgn         chess games: from each [Event on; the moves alone, in one line
-    abc         tunes: from each X: to the next blank line, without the number of the tune
-    fasta       sequences: from each > on; the sequence alone, in one line
-    any other   a marker: the documents are what stands between two of it, each mostly a line of its own
+line        a document a line (`reading.whole_lines`), without line breaks
+blank       one or more blank lines stand between two documents
+file        each file is a document
+pgn         chess games: from each [Event on; the moves alone, in one line
+abc         tunes: from each X: to the next blank line, without the number of the tune
+fasta       sequences: from each > on; the sequence alone, in one line
+any other   a marker: the documents are what stands between two of it, each mostly a line of its own
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ def detect_separator(text: str) -> str:
     first = text[:BEGINNING].lstrip("\n\t ")
     if first.startswith('[Event "'):
         return "pgn"
-    if re.match(r"X:[^\S\n]*\d+[^\S\n]*\n", first) and re.search(r"(?m)^K:", first):
+    numbered = re.match(r"(?:%.*\n|[^\S\n]*\n)*X:[^\S\n]*\d+[^\S\n]*\n", first)
+    if numbered and "\nK:" in first:
         return "abc"
     if not first.startswith(">"):
         return ""

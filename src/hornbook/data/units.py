@@ -66,7 +66,7 @@ def _files_are_documents(source: Source, kind: str) -> str:
         return ""
     if kind == "documents":
         return describe_separator("file")
-    size = sum(file.path.stat().st_size for file in source.files) / n
-    if n < MANY_FILES or size > SHORT_FILE or any(file.compression for file in source.files):
+    size = sum(file.size for file in source.files) / n
+    if n < MANY_FILES or size > SHORT_FILE:
         return ""
     return f"{describe_separator('file')}: {counted(n, 'file')} of {size:,.0f} bytes on average"

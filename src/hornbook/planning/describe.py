@@ -129,7 +129,7 @@ def facts(plan: Plan, n_parameters: int) -> dict[str, Any]:
 
 
 def reading_facts(corpus: Corpus) -> dict[str, str]:
-    """How a corpus is read, as settings of `data`; empty for text with a document a line, or a stream."""
+    """How a corpus is read, as settings of `data`; none for text of a document a line, or a stream."""
     source, separator = corpus.origin, corpus.separator
     found = {"separator": separator} if separator not in ("", LINE, RECORD) else {}
     if source.records:

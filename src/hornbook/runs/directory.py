@@ -18,25 +18,21 @@ from __future__ import annotations
 import glob
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-from hornbook.config import DataConfig, RunConfig
-from hornbook.data.corpora import CORPORA, encoding_of, load_corpus
+from hornbook.config import RunConfig
+from hornbook.data.corpora import CORPORA
 from hornbook.data.corpus import Corpus
-from hornbook.data.decoding import codec_name
-from hornbook.data.finding import find_text, folders_of_texts
 from hornbook.data.limits import LIMITS
 from hornbook.data.part import Part
-from hornbook.data.sources.files import TextFile
-from hornbook.data.sources.source import FORMATS
+from hornbook.data.sources.hub import HUB
 from hornbook.data.sources.standard_input import is_kept
 from hornbook.data.split import Split, split_corpus
-from hornbook.errors import ConfigError, DataError, RunError, counted, did_you_mean
+from hornbook.errors import ConfigError, RunError, counted, did_you_mean
 from hornbook.files import (
     Header,
     not_written,
@@ -53,12 +49,9 @@ from hornbook.models.registry import build_empty, build_on_meta, parse_run_confi
 from hornbook.runs.commands import resume_command
 from hornbook.runs.position import saved_step, saved_total
 from hornbook.runs.schema import FORMAT, Facts, Record, Report, checked, migrated
+from hornbook.runs.text import TrainedText
 from hornbook.tokenizers import Tokenizer, load_tokenizer
 from hornbook.tokenizers.base import LINE_BREAK, NULL, Unknown
-
-
-class MissingTextError(DataError):
-    """The text that a run was trained on is gone or has changed."""
 
 
 class StoredRun:
@@ -163,8 +156,7 @@ class StoredRun:
     @property
     def document_end(self) -> str:
         """The character that ends each document in text: NULL where they may hold line breaks."""
-        read = self.facts["corpus"].get("read", {})
-        return NULL if self.documents and read else LINE_BREAK
+        return self._text.document_end
 
     @property
     def line_breaks(self) -> bool:
@@ -177,69 +169,16 @@ class StoredRun:
         """Whether its corpus was too large for memory, so that only excerpts of it are at hand."""
         return int(self.facts["corpus"]["bytes"]) >= LIMITS.in_memory
 
+    @property
+    def _text(self) -> TrainedText:
+        return TrainedText(self.facts["corpus"], self.config.data, self.path)
+
     def corpus(self) -> Corpus:
-        """The corpus it was trained on, read again.
+        """The corpus it was trained on, read again (`TrainedText.read`).
 
-        Where it is not where it was, or has changed there, it is looked for by its fingerprint: as
-        far from the run as it was then, beside the run and in it, in the working directory and among
-        the fetched corpora; folders, several files and files of records by their names there. Raises
-        DataError where it is nowhere.
+        Raises DataError where it is nowhere.
         """
-        known, data = self.facts["corpus"], self.config.data
-        try:
-            corpus = self._read(data.corpus, data.files)
-            if corpus.sha256 != known["sha256"]:
-                raise DataError(
-                    f"{corpus.source}: has changed since this run was trained on it (sha256 "
-                    f"{corpus.sha256[:12]}..., was {known['sha256'][:12]}...)"
-                )
-        except DataError as error:
-            moved = self._moved()
-            if moved is None:
-                name = "any name" if not data.files and not known.get("read") else "the same name"
-                raise MissingTextError(
-                    f"{error}. This run was trained on it: put the same text beside the run or into "
-                    f"the working directory, under {name}"
-                ) from None
-            corpus = replace(moved, notes=(*moved.notes, f"found at {moved.path}: {error}"))
-        if corpus.reading > known.get("reading", 1):
-            raise DataError(
-                f"{corpus.source}: an earlier version of hornbook, which trained this run, read its "
-                "line ends or its byte order mark as characters of the text; train on it again"
-            )
-        return replace(corpus, why_kind=known["why"])
-
-    def _moved(self) -> Corpus | None:
-        """The text of a run where it is now; None where it is not found."""
-        known, data = self.facts["corpus"], self.config.data
-        folders = self._corpus_folders()
-        found = find_text(known["sha256"], known["bytes"], folders)
-        if found is not None:
-            return self._read(str(found))
-        path = Path(data.corpus)
-        for folder in dict.fromkeys(folders):
-            files = [str(folder / os.path.relpath(file, path.parent)) for file in data.files]
-            if os.path.exists(folder / path.name):
-                with suppress(DataError):
-                    corpus = self._read(str((folder / path.name).absolute()), files)
-                    if corpus.sha256 == known["sha256"]:
-                        return corpus
-        return None
-
-    def _read(self, corpus: str, files: Sequence[str] = ()) -> Corpus:
-        """A text, read as that of the run. files: further ones."""
-        known = self.facts["corpus"]
-        fields = {"format": "text", "separator": "line" if self.documents else "auto"}
-        fields |= {"separator": "auto"} if "format" in known.get("read", {}) else {}
-        fields |= {"corpus": corpus, "kind": known["kind"], **known.get("read", {})}
-        data = {**self.config.data.model_dump(), **fields, "files": tuple(files)}
-        return load_corpus(DataConfig.parse(data, "data"))
-
-    def _corpus_folders(self) -> list[Path]:
-        """Where the text of a run that was moved may be."""
-        relative = self.facts["corpus"].get("relative", "")
-        as_then = [(self.path / relative).parent] if relative else []
-        return [*as_then, self.path.absolute().parent, self.path, *folders_of_texts()]
+        return self._text.read()
 
     def split(self) -> Split:
         """The texts of its train, validation and test parts."""
@@ -267,25 +206,16 @@ class StoredRun:
         whole = Split.whole(other, tokenizer, unknown=unknown)
         return whole.part("train", tokenizer, unknown=unknown)
 
-    def other_text(self, corpus: str | Path, encoding: str | None = None) -> Corpus:
+    def other_text(
+        self, corpus: str | Path, encoding: str | None = None, how: Mapping[str, str] | None = None
+    ) -> Corpus:
         """Another text, read as the kind that this run was trained on.
 
-        encoding: None detects it from the file: UTF-8 where it is that, else the one of the run's text.
+        how: settings of `data` that say how it is read, otherwise as the run's own. encoding: None
+        detects it from the file: UTF-8 where it is that, else the one of the run's text.
         Raises ConfigError for an encoding that is unknown, DataError where it cannot be read.
         """
-        own = self.config.data.encoding
-        kind = "documents" if self.documents else "stream"
-        fields = {"corpus": str(corpus), "kind": kind}
-        read = self.facts["corpus"].get("read", {})
-        format_found = FORMATS.get(TextFile(Path(corpus)).ending, "text")
-        if format_found == read.get("format", "text"):
-            fields |= {"separator": "line"} if self.documents and not read else read
-        fields["encoding"] = found = encoding or encoding_of(str(corpus), own)
-        other = load_corpus(DataConfig.parse(fields, "data"))
-        if encoding is None and codec_name(found) != codec_name(own):
-            note = f"read as {found}, which it is in, not as {own}, the encoding of the run's text"
-            other = replace(other, notes=(*other.notes, note))
-        return other
+        return self._text.other(corpus, encoding, how or {})
 
     def __repr__(self) -> str:
         nats = self.report.get("validation", {}).get("nats")
@@ -363,7 +293,7 @@ def is_run(path: Path) -> bool:
 def _relative(corpus: str, run: Path) -> str:
     """The path of a text from a run directory; empty for a name of the registry, or on another
     drive."""
-    if corpus in CORPORA:
+    if corpus in CORPORA or corpus.startswith(HUB):
         return ""
     with suppress(ValueError, OSError):
         return Path(os.path.relpath(Path(corpus).resolve(), run.resolve())).as_posix()

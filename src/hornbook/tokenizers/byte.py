@@ -16,9 +16,7 @@ class ByteTokenizer(Tokenizer):
 
     kind = "byte"
 
-    def __init__(
-        self, *, documents: bool, end: str = END, document_end: str = LINE_BREAK
-    ) -> None:
+    def __init__(self, *, documents: bool, end: str = END, document_end: str = LINE_BREAK) -> None:
         self.end, self.document_end = end, document_end
         self.end_id = 256 if documents else None
         self.vocab_size = 257 if documents else 256

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import fnmatch
 import gzip
-import os
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -26,11 +25,12 @@ LEFT_OUT = 3  # names of files that a note lists
 class TextFile:
     """A file to read: plain, compressed (.gz, .zst), or a member of an archive (.zip).
 
-    member: its name in the archive; empty outside one.
+    member: its name in the archive; empty outside one. unpacked: its bytes, as that says.
     """
 
     path: Path
     member: str = ""
+    unpacked: int = 0
 
     def __str__(self) -> str:
         return f"{self.path}/{self.member}" if self.member else str(self.path)
@@ -40,6 +40,11 @@ class TextFile:
         """gz, zst, zip, or nothing: by its name."""
         ending = self.path.suffix[1:].lower()
         return ending if ending in COMPRESSED else ""
+
+    @property
+    def size(self) -> int:
+        """Its bytes; those of a .gz or .zst as they are, packed. Raises OSError."""
+        return self.unpacked if self.member else self.path.stat().st_size
 
     @property
     def ending(self) -> str:
@@ -69,7 +74,10 @@ class TextFile:
                 f"{self}: damaged, or not {self.compression} ({error}); expected a whole file of that "
                 "kind, make or fetch it again"
             ) from None
-        except (RuntimeError, NotImplementedError) as error:  # of zipfile: encrypted, or a rare method
+        except (
+            RuntimeError,
+            NotImplementedError,
+        ) as error:  # of zipfile: encrypted, or a rare method
             raise DataError(f"{self}: cannot be read ({error}); unpack it first") from None
         except OSError as error:
             raise DataError(f"{self}: cannot be read ({error.strerror or error})") from None
@@ -123,7 +131,7 @@ def find_files(paths: Iterable[Path], glob: str = "") -> tuple[tuple[TextFile, .
         if left_out := [str(file) for file in inside if file not in set(texts)]:
             more = ", ..." if len(left_out) > LEFT_OUT else ""
             notes.append(
-                f"{counted(len(left_out), 'file')} left out, which are no text: "
+                f"{counted(len(left_out), 'file')} of another kind than text left out: "
                 f"{', '.join(left_out[:LEFT_OUT])}{more}"
             )
         found += texts
@@ -136,10 +144,10 @@ def _members(path: Path, glob: str) -> list[TextFile]:
         return [TextFile(path)]
     try:
         with zipfile.ZipFile(path) as archive:
-            names = [info.filename for info in archive.infolist() if not info.is_dir()]
+            sizes = {i.filename: i.file_size for i in archive.infolist() if not i.is_dir()}
     except (zipfile.BadZipFile, OSError) as error:
         raise DataError(f"{path}: damaged, or not zip ({error}); make or fetch it again") from None
-    return [TextFile(path, name) for name in sorted(set(names)) if _wanted(name, glob)]
+    return [TextFile(path, n, sizes[n]) for n in sorted(sizes) if _wanted(n, glob)]
 
 
 def _wanted(name: str, glob: str) -> bool:

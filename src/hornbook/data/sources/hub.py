@@ -22,7 +22,11 @@ def fetch_dataset(config: DataConfig) -> tuple[Path, DataConfig]:
     name = config.corpus.removeprefix(HUB)
     try:
         from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+        from huggingface_hub.errors import (
+            HfHubHTTPError,
+            HFValidationError,
+            LocalEntryNotFoundError,
+        )
     except ImportError:
         raise DataError(
             f"{config.corpus}: reading datasets of Hugging Face takes huggingface_hub, which is not "
@@ -30,16 +34,16 @@ def fetch_dataset(config: DataConfig) -> tuple[Path, DataConfig]:
         ) from None
     try:
         with stage(f"fetching {config.corpus}"):
-            folder = Path(
-                snapshot_download(name, repo_type="dataset", allow_patterns=list(FILES))
-            )
+            folder = Path(snapshot_download(name, repo_type="dataset", allow_patterns=list(FILES)))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         reason = str(error).strip().split("\n")[0]
         raise DataError(
             f"{config.corpus}: could not be fetched from huggingface.co ({reason}). Check the name, "
             "hf:OWNER/NAME, and the network; or fetch a file of it elsewhere and train on that"
         ) from None
-    return folder, config if config.glob else config.model_copy(update={"glob": _part(folder, name)})
+    return folder, config if config.glob else config.model_copy(
+        update={"glob": _part(folder, name)}
+    )
 
 
 def _part(folder: Path, name: str) -> str:

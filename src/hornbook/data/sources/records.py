@@ -150,11 +150,12 @@ def is_header(row: list[str]) -> bool:
     >>> is_header(["name", "year"]), is_header(["emma", "1997"]), is_header(["a", ""])
     (True, False, False)
     """
-    named = all(cell.strip() and len(cell) <= 64 and not _is_number(cell) for cell in row)
+    named = all(cell.strip() and len(cell) <= 64 and not is_number(cell) for cell in row)
     return named and len(set(row)) == len(row)
 
 
-def _is_number(cell: str) -> bool:
+def is_number(cell: str) -> bool:
+    """Whether a cell of a table is a number, with a point or a comma."""
     try:
         float(cell.replace(",", "."))
     except ValueError:
@@ -182,19 +183,23 @@ def field_of(record: Record, field: str) -> Any:
 
 
 def examples_of(records: Iterable[Record]) -> dict[str, str]:
-    """The fields that hold text or numbers, with the first value of each; dotted inside objects."""
+    """The fields that hold text or numbers, with a value of each, of text where there is one; dotted
+    inside objects."""
     found: dict[str, str] = {}
     for record in islice(records, INSPECTED):
         for name, value in record.items():
             inside = value.items() if isinstance(value, Mapping) else [("", value)]
             for key, leaf in inside:
                 if isinstance(leaf, str | int | float) and str(leaf).strip():
-                    found.setdefault(f"{name}.{key}" if key else name, str(leaf))
+                    field = f"{name}.{key}" if key else name
+                    if field not in found or (is_number(found[field]) > is_number(str(leaf))):
+                        found[field] = str(leaf)
     return found
 
 
 def choose_field(records: Iterable[Record], requested: str, place: object, flag: str) -> str:
-    """The field that holds the text: the requested one, the only one, or one that is called text.
+    """The field that holds the text: the requested one, one that is called text, the only one, or the
+    only one that does not hold numbers.
 
     flag: --field or --column. Raises DataError that lists the fields, where none of these is there.
     """
@@ -204,10 +209,11 @@ def choose_field(records: Iterable[Record], requested: str, place: object, flag:
     if not examples:
         raise DataError(f"{place}: found no record with text in it, expected some")
     if not requested:
-        if len(examples) == 1:
-            return next(iter(examples))
         if (named := next((n for n in TEXT_FIELDS if n in examples), "")) != "":
             return named
+        texts = [name for name, value in examples.items() if not is_number(value)]
+        if len(texts) == 1 or len(examples) == 1:
+            return (texts or list(examples))[0]
     what = flag[2:]
     lines = [
         f"{flag} {shlex.quote(name)}: such as {visible(value)[:EXAMPLE]!r}"

@@ -233,7 +233,7 @@ def open_source(path: Path, config: DataConfig, others: Sequence[Path] = ()) -> 
     """
     files, notes = find_files([path, *others], config.glob)
     formats = Counter(FORMATS.get(file.ending, "text") for file in files)
-    found = config.format
+    found: str = config.format
     if found == "auto":
         if len(formats) > 1:
             kinds = ", ".join(counted(n, f"file of {NAMES[f]}", f"files of {NAMES[f]}")
@@ -243,7 +243,9 @@ def open_source(path: Path, config: DataConfig, others: Sequence[Path] = ()) -> 
                 "--glob '**/*.jsonl', or read all of them as text: --format text"
             )
         found = next(iter(formats))
-    source = Source(path, files, found, config.field, config.header, config.encoding, "", tuple(notes))
+    source = Source(
+        path, files, found, config.field, config.header, config.encoding, "", tuple(notes)
+    )
     words = _words(source, several=bool(others))
     if source.records:
         flag = "--column" if found in TABLES else "--field"
