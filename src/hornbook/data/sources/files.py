@@ -18,6 +18,7 @@ from hornbook.errors import DataError, counted
 COMPRESSED = ("gz", "zst", "zip")
 BINARY_SAMPLE = 4096  # bytes in which a null byte shows that a file is no text
 BINARY_FORMATS = ("parquet",)  # that are read all the same
+ZSTANDARD_BYTES = 4096  # unpacked at a time: a few bytes of it may stand for many
 LEFT_OUT = 3  # names of files that a note lists
 
 
@@ -176,11 +177,22 @@ def _zstandard_chunks(path: Path, size: int) -> Iterator[bytes]:
             f"{path}: reading .zst takes zstandard, which is not installed: pip install "
             "'hornbook[zst]'; or unpack it first: zstd -d FILE"
         ) from None
-    with path.open("rb") as raw:
-        reader = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
-        with reader as file:
+    made, waiting, frame = list[bytes](), 0, zstandard.ZstdDecompressor().decompressobj()
+    begun = False  # a frame that has not ended, which `stream_reader` would take for a whole one
+    for packed in file_chunks(path, ZSTANDARD_BYTES):
+        while packed:
             try:
-                while chunk := file.read(size):
-                    yield chunk
+                made.append(frame.decompress(packed))
             except zstandard.ZstdError as error:
                 raise zlib.error(str(error)) from None
+            packed, begun = frame.unused_data, not frame.eof
+            if frame.eof:
+                frame = zstandard.ZstdDecompressor().decompressobj()
+        waiting += len(made[-1])
+        if waiting >= size:
+            yield b"".join(made)
+            made, waiting = [], 0
+    if waiting:
+        yield b"".join(made)
+    if begun:
+        raise EOFError("it ends in the middle")

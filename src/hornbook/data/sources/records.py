@@ -135,7 +135,7 @@ def find_delimiter(text: str) -> str:
 
     def regular(delimiter: str) -> int:
         try:
-            rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))[:-1]
+            rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
         except csv.Error:
             return 0
         width = len(rows[0]) if rows else 0
