@@ -100,7 +100,7 @@ def make(folder: Path = HERE) -> None:
     write(
         "sayings", "\n%\n".join(f"{sentence(draw)}\n  {name(draw)}, 100% sure" for _ in range(50))
     )
-    letters = lines_of(60, lambda _: f"Dear {name(draw)}, {sentence(draw)} Yours, {name(draw)}")
+    letters = lines_of(220, lambda _: f"Dear {name(draw)}, {sentence(draw)} Yours, {name(draw)}")
     (folder / "letters.txt.gz").write_bytes(gzip.compress(letters.encode(), mtime=0))
     pairs = [(draw.randrange(10), draw.randrange(10)) for _ in range(80)]
     sums = [{"prompt": f"{a}+{b}=", "completion": str(a + b)} for a, b in pairs]
