@@ -48,7 +48,8 @@ SYNONYMS = {  # what other tools call an option of a verb -> its name here
 }
 READING = {  # settings of `data` that say how a text is read
     "format": "text, jsonl, json, csv, tsv or parquet",
-    "field": "field or column that holds the text of a record",
+    "field": "field or column that holds the text of a record, or prompt+answer",
+    "template": "how prompts and answers become text",
     "header": "yes or no: whether the first row of a table has the names of its columns",
     "separator": "what ends a document: line, blank, file, pgn, abc, fasta or a text",
     "glob": "which files of a folder or an archive",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from hornbook.cli.common import Parser, add_unknown, note, print_json
 from hornbook.cli.flags import add_setting
-from hornbook.errors import counted
+from hornbook.errors import ConfigError, counted
 from hornbook.visible import visible
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ def run(arguments: list[str]) -> int:
         action="store_true",
         help="leave out samples that are in the training part; reads the corpus",
     )
+    add("--interactive", action="store_true", help="continue each line that is typed")
     add("--json", action="store_true", help="print one JSON object a line")
     add_unknown(parser)
     parser.set_defaults(max_tokens=500, temperature=1.0, stop=[])
@@ -76,6 +77,15 @@ def run(arguments: list[str]) -> int:
              "sampling", "window")  # fmt: skip
     options = {name: getattr(args, name) for name in names}
     options["seed"] = make_generator(args.seed)
+    if args.interactive:
+        from hornbook.cli.chat import continue_lines
+
+        for name in ("n", "prompt", "json", "mark_copies", "new_only"):
+            if getattr(args, name):
+                flag = f"--{name.replace('_', '-')}"
+                raise ConfigError(f"{flag}: found it beside --interactive; leave one of them out")
+        del options["prompt"]
+        return continue_lines(loaded, options)
     n = args.n if args.n is not None else (10 if loaded.documents else 1)
     compared = args.mark_copies or args.new_only  # with the corpus, which is read only then
     if not loaded.documents and n == 1 and not args.json and not args.new_only:

@@ -142,6 +142,11 @@ def _summary(run: Run) -> None:
             print("  ".join(s.ljust(width) for s in shown[i : i + columns]).rstrip())
     else:
         print(*samples, sep="\n")
+    if answers := report.get("answers"):
+        share, prompts = answers["exact"] / answers["prompts"], answers["prompts"]
+        rows.append(
+            ("answers", f"{share:.1%} of {prompts} {part} prompts answered exactly (greedy)")
+        )
     rows += verdict_rows(report)
     best = report["best_step"]
     if not run.model.fitted and best < report["steps"]:

@@ -28,6 +28,7 @@ SHORT_NAMES = {  # a name on the command line -> the setting
     "header": "data.header",
     "glob": "data.glob",
     "separator": "data.separator",
+    "template": "data.template",
     "encoding": "data.encoding",
 }
 OTHER_NAMES = {  # a name in the notes and in other code, which is refused -> the one to use here

@@ -116,10 +116,16 @@ class DataConfig(Settings):
     )
     field: str = Field(
         "",
-        description="field or column that holds the text of a record; a dot goes into an object",
+        description="field or column that holds the text of a record; a dot goes into an object; "
+        "two with + between them are a prompt and its answer",
     )
     header: Literal["auto", "yes", "no"] = Field(
         "auto", description="whether the first row of a table has the names of its columns"
+    )
+    template: str = Field(
+        "",
+        description="how prompts and answers become text (default: '{prompt}{completion}', of messages "
+        r"'{role}: {content}\n' each)",
     )
     separator: str = Field(
         "auto",

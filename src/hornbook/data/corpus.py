@@ -12,6 +12,7 @@ from pathlib import Path
 from hornbook.data.inspection import Inspection, inspect, inspect_once
 from hornbook.data.limits import LIMITS, Limits
 from hornbook.data.sources.source import Source
+from hornbook.data.template import without_marks
 from hornbook.tokenizers.base import as_lines
 
 
@@ -21,8 +22,9 @@ class Corpus(Inspection):
 
     name: what the run is called after. source: the path or registry name it was read from. origin: its
         files and how they are read.
-    in_memory: whether `text` and `documents` are complete. Else they are the beginning of the text:
-        what needs the text itself (copies, new samples, figures) goes by excerpts.
+    marked: the documents with the marks of answers, where they have any. in_memory: whether `text` and
+        `documents` are complete. Else they are the beginning of the text: what needs the text itself
+        (copies, new samples, figures) goes by excerpts.
     """
 
     name: str
@@ -32,18 +34,27 @@ class Corpus(Inspection):
     limits: Limits
     text: str = field(repr=False)
     documents: tuple[str, ...] = field(repr=False)
+    marked: tuple[str, ...] = field(default=(), repr=False)
 
-    def pieces(self) -> Iterator[str]:
+    @property
+    def answers(self) -> bool:
+        """Whether its documents are prompts with answers, which alone are learned."""
+        return self.origin.template is not None
+
+    def pieces(self, *, marked: bool = False) -> Iterator[str]:
         """The whole text in pieces; of documents whole ones, none of them blank, each ended by
         `document_end`.
 
-        Raises DataError where a file is read again and has changed.
+        marked: with the marks of answers (`data/template.py`). Raises DataError where a file is read
+        again and has changed.
         """
         if self.in_memory:
+            documents = self.marked if marked else self.documents
             stream = self.kind == "stream"
-            yield self.text if stream else as_lines(self.documents, self.document_end)
+            yield self.text if stream else as_lines(documents, self.document_end)
             return
-        yield from self.read_again(self.origin, self.limits, self.limits.line)
+        pieces = self.read_again(self.origin, self.limits, self.limits.line)
+        yield from pieces if marked or not self.answers else map(without_marks, pieces)
         self.origin.refuse_changed(self.state)
 
 
@@ -71,7 +82,9 @@ def read_corpus(
         inspection, text = inspect(origin, kind, encoding, limits, keep=None, separator=separator)
     else:
         inspection, text = inspect_once(origin, kind, encoding, limits, separator)
-    documents = text.split(inspection.document_end) if inspection.kind == "documents" else []
+    found = text.split(inspection.document_end) if inspection.kind == "documents" else []
+    documents = tuple(document for document in found if document.strip())
+    plain = tuple(map(without_marks, documents)) if origin.template is not None else documents
     facts = dict(vars(inspection))
     if not in_memory:
         facts["notes"] += (
@@ -85,6 +98,7 @@ def read_corpus(
         origin=origin,
         in_memory=in_memory,
         limits=limits,
-        text=text,
-        documents=tuple(document for document in documents if document.strip()),
+        text=text if plain is documents else without_marks(text),
+        documents=plain,
+        marked=() if plain is documents else documents,
     )

@@ -29,6 +29,7 @@ from hornbook.data.reading import (
 )
 from hornbook.data.separators import LINE, SplitText
 from hornbook.data.sources.source import Source
+from hornbook.data.template import without_marks
 from hornbook.data.units import RECORD, Units, decide_units
 from hornbook.data.writer_thread import writer_thread
 from hornbook.errors import DataError, RunError, counted
@@ -138,6 +139,9 @@ def inspect(
         alphabet = _Alphabet()
         n_characters = n_lines = n_documents = n_blank = size = 0
         for piece in _separated(chain(first, texts), units, source, begun, longest):
+            kept_piece = piece
+            if source.template is not None:
+                piece = without_marks(piece)
             points = code_points(piece)
             n_characters += len(piece)
             n_lines += int(np.count_nonzero(points == 10))  # four times as fast as str.count
@@ -148,7 +152,7 @@ def inspect(
             elif units.kind == "documents":
                 n_documents += int(np.count_nonzero(points == 0))
             if keep is None or size < keep:
-                kept.append(piece)
+                kept.append(kept_piece)
                 size += len(piece)
     plain = units.separator in ("", LINE)
     text = begun if source.single and plain else _cut("".join(kept)[:keep], units.separator)
@@ -174,7 +178,7 @@ def inspect(
         units.note: units.note,
         f"read as {source.encoding}, but the file is valid UTF-8 as well: where letters look wrong, "
         "read it with --encoding utf-8": _looks_like_utf8(source, characters, limits),
-        (rare := rare_characters(text, len(characters), whole=whole)): rare,
+        (rare := rare_characters(without_marks(text), len(characters), whole=whole)): rare,
     }
     inspection = Inspection(
         path=str(source.path),
@@ -207,7 +211,14 @@ def inspect_once(
     """
     source = Source.of(path, encoding) if isinstance(path, Path) else path
     source = replace(source, path=source.path.resolve())
-    read = (source.format, source.field, source.header, [str(f) for f in source.files], separator)
+    read = (
+        source.format,
+        source.field,
+        source.header,
+        source.template,
+        [str(f) for f in source.files],
+        separator,
+    )
     known = (FORMAT, str(source.path), kind, codec_name(source.encoding), limits.line, read)
     name = hashlib.sha256(repr(known).encode("utf-8", "surrogatepass")).hexdigest()[:32]
     index = cache_directory() / "texts" / f"{name}.json"

@@ -44,6 +44,11 @@ def decide_units(source: Source, kind: str, separator: str, begun: str, *, whole
                 f"separator: found {separator!r}, but each record of {source} is a document; leave it "
                 "out, or read the file as text: --format text"
             )
+        if kind == "stream" and source.template is not None:
+            raise ConfigError(
+                f"kind: found stream, but {source} has prompts and answers, each a document; leave "
+                "it out, or name one field of text (--field)"
+            )
         if kind == "stream":
             return Units("stream", "", f"{before}as requested")
         return Units("documents", RECORD, source.described)

@@ -134,4 +134,6 @@ def reading_facts(corpus: Corpus) -> dict[str, str]:
     found = {"separator": separator} if separator not in ("", LINE, RECORD) else {}
     if source.records:
         found |= {"format": source.format, "field": source.field, "header": source.header}
+    if source.template is not None:
+        found["template"] = source.template.text
     return found

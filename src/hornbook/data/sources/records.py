@@ -10,7 +10,7 @@ import csv
 import io
 import json
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain, islice
 from typing import Any
 
@@ -228,28 +228,46 @@ def choose_field(records: Iterable[Record], requested: str, place: object, flag:
 
 
 class Documents:
-    """Iterates over the texts in a field of records.
+    """Iterates over the texts of records.
 
-    left_out: records without it so far, or with an empty text.
+    text_of: that of a record, at a place; None or empty where it has none. left_out: such ones so far.
     """
 
-    def __init__(self, records: Iterable[Record], field: str, place: object) -> None:
-        self._records, self._field, self._place = records, field, place
+    def __init__(
+        self,
+        records: Iterable[Record],
+        text_of: Callable[[Record, str], str | None],
+        place: object,
+    ) -> None:
+        self._records, self._text_of, self._place = records, text_of, place
         self.left_out = 0
 
     def __iter__(self) -> Iterator[str]:
         for i, record in enumerate(self._records, 1):
-            value = field_of(record, self._field)
-            if value is None or value == "":
-                self.left_out += 1
-            elif isinstance(value, str | int | float):
-                yield plain_text(str(value), f"{self._place}: record {i:,}")
+            if text := self._text_of(record, f"{self._place}: record {i:,}"):
+                yield text
             else:
-                raise DataError(
-                    f"{self._place}: record {i:,}: {self._field}: found a "
-                    f"{type(value).__name__}, expected a text; a dot goes inside: "
-                    f"--field {self._field}.0"
-                )
+                self.left_out += 1
+
+
+def text_in(field: str) -> Callable[[Record, str], str | None]:
+    """A function that returns the text in a field of a record at a place, None where it has none.
+
+    It raises DataError where there is something else.
+    """
+
+    def text_of(record: Record, place: str) -> str | None:
+        value = field_of(record, field)
+        if value is None:
+            return None
+        if isinstance(value, str | int | float):
+            return plain_text(str(value), place)
+        raise DataError(
+            f"{place}: {field}: found a {type(value).__name__}, expected a text; a dot goes inside: "
+            f"--field {field}.0"
+        )
+
+    return text_of
 
 
 def plain_text(text: str, place: str) -> str:

@@ -29,8 +29,10 @@ from hornbook.data.sources.records import (
     json_lines,
     json_list,
     table_rows,
+    text_in,
 )
-from hornbook.errors import DataError, counted
+from hornbook.data.template import MESSAGES, Template, fields_of_pairs
+from hornbook.errors import ConfigError, DataError, counted
 from hornbook.tokenizers.base import NULL
 
 FORMATS = {  # the ending of a file -> how it is read; any other is text
@@ -55,7 +57,8 @@ class Source:
     """The files of a text and how they are read.
 
     path: what was given, a file or a folder. format: one of FORMATS' values, or text. field: of
-    records, the one that holds the text. described: how it is read, in words; empty for a file of text.
+    records, the one that holds the text. template: of prompts and answers, else None. described: how it
+    is read, in words; empty for a file of text.
     """
 
     path: Path
@@ -66,6 +69,7 @@ class Source:
     encoding: str = "utf-8"
     described: str = ""
     notes: tuple[str, ...] = ()
+    template: Template | None = None
 
     @classmethod
     def of(cls, path: Path, encoding: str = "utf-8") -> Source:
@@ -180,8 +184,9 @@ class SourceText:
         begun: list[str] = []
         size = 0
         for file in self.source.files:
-            records = self._records(file)
-            documents = Documents(records, self.source.field, file)
+            template = self.source.template
+            text_of = text_in(self.source.field) if template is None else template.document
+            documents = Documents(self._records(file), text_of, file)
             for document in documents:
                 begun.append(document)
                 size += len(document)
@@ -193,7 +198,10 @@ class SourceText:
             yield NULL.join((*begun, ""))
 
     def _records(self, file: TextFile) -> Iterator[Record]:
-        columns = [self.source.field.partition(".")[0]]
+        fields = (
+            [self.source.field] if self.source.template is None else self.source.template.fields
+        )
+        columns = [field.partition(".")[0] for field in fields]
         return records_of(file, self.source.format, self._file, self.source.header, columns)
 
 
@@ -251,13 +259,27 @@ def open_source(path: Path, config: DataConfig, others: Sequence[Path] = ()) -> 
         flag = "--column" if found in TABLES else "--field"
         text = SourceText(source, LIMITS.chunk, None, lambda _: None)
         read = partial(records_of, found=found, read=text._file, header=config.header)
-        records = chain.from_iterable(read(file) for file in files)
-        source = replace(source, field=choose_field(records, config.field, path, flag))
-        words.append(f"the documents are in the {flag[2:]} {source.field!r}")
+
+        def records() -> Iterator[Record]:
+            return chain.from_iterable(map(read, files))
+
+        pairs = config.field or fields_of_pairs(records())
+        if "+" in pairs or pairs == MESSAGES:
+            source = replace(source, field=pairs, template=Template.of(pairs, config.template))
+            what = "conversations" if pairs == MESSAGES else "prompts and answers"
+            words.append(f"{what}, of which the answers are learned")
+        else:
+            source = replace(source, field=choose_field(records(), config.field, path, flag))
+            words.append(f"the documents are in the {flag[2:]} {source.field!r}")
     elif config.field:
         raise DataError(
             f"{path}: found the field {config.field!r}, but a file of text has none; name its format, "
             "such as --format jsonl or --format csv, or leave the field out"
+        )
+    if config.template and source.template is None:
+        raise ConfigError(
+            f"template: found it for {path}, which has no prompts and answers; name their fields, such "
+            "as --field question+answer, or leave it out"
         )
     return replace(source, described=", ".join(words))
 
