@@ -110,11 +110,15 @@ class Run(StoredRun):
         """
         if self.template is None:
             raise ConfigError(
-                f"{self.path}: was not trained on prompts and answers; sample(prompt=...) continues a text"
+                f"{self.path}: was not trained on prompts and answers; sample(prompt=...) continues a "
+                "text"
             )
         text = self.template.prompt(arguments.text(prompt, "prompt"))
-        options = {"max_tokens": max_tokens, "temperature": temperature, "seed": seed}
-        return "".join(self.stream(prompt=text, stop=self.template.stops, **options))  # type: ignore[arg-type]
+        pieces = self.stream(
+            prompt=text, stop=self.template.stops, max_tokens=max_tokens, temperature=temperature,
+            seed=seed,
+        )  # fmt: skip
+        return self.template.answer_of("".join(pieces))
 
     @speaks_python
     @standard_defaults()

@@ -72,7 +72,7 @@ def converse(run: Run, options: Mapping[str, Any]) -> int:
         if answer is None:
             messages = messages[:-1]
         elif template.chat:
-            messages.append(("assistant", answer))
+            messages.append(("assistant", template.answer_of(answer)))
     return 0
 
 
@@ -96,8 +96,9 @@ def answered(run: Run, prompt: str, options: Mapping[str, Any]) -> str | None:
         sys.stdout.write("\n")
         note(f"hornbook: {error}")
         return None
-    print(flush=True)
-    return "".join(pieces)
+    text = "".join(pieces)
+    print(end="" if text.endswith("\n") else "\n", flush=True)
+    return text
 
 
 def typed(help_: str) -> Iterator[str]:

@@ -130,6 +130,10 @@ class Template:
         before, between, _ = self._parts
         return f"{before}{prompt}{between}"
 
+    def answer_of(self, text: str) -> str:
+        """An answer as it was generated, without the rest of the template."""
+        return text.removesuffix(self._parts[2])
+
     def reply_to(self, messages: Sequence[Message]) -> str:
         """The text of a conversation up to where the next answer begins."""
         before, between, _ = self._parts
