@@ -16,6 +16,7 @@ VERBS = {
     "mix": "make one run of several by averaging their probabilities",
     "lr-find": "find a learning rate",
     "inspect": "draw what a run learned, how it trained, and whether it copied its text",
+    "export": "write a run for transformers, llama.cpp, onnxruntime, a browser or numpy",
     "doctor": "check this machine: its device, speed, memory and libraries",
     "data": "list the available datasets, or describe one or a text file",
     "models": "list the models, or the settings of one",
@@ -25,6 +26,7 @@ VERBS = {
 OTHER_VERBS = {  # what other tools call them
     "complete": "sample",
     "evaluate": "eval",
+    "convert": "export",
     "fit": "train",
     "generate": "sample",
     "info": "show",
