@@ -12,7 +12,6 @@ from torch import Tensor
 
 from hornbook import arguments
 from hornbook.data.corpus import Corpus
-from hornbook.data.template import Template
 from hornbook.errors import ConfigError
 from hornbook.generate import Draws, Sample, Sampling, make_generator, sample, stream
 from hornbook.generate.decoder import prompt_ids
@@ -88,12 +87,6 @@ class Run(StoredRun):
         """
         texts = self.report.get("held_out_texts")
         return None if texts is None else HeldOutTexts.from_json(texts)
-
-    @cached_property
-    def template(self) -> Template | None:
-        """How prompts and answers become text; None where it was not trained on such."""
-        read = self.facts["corpus"].get("read", {})
-        return Template.of(read["field"], read["template"]) if "template" in read else None
 
     @speaks_python
     @standard_defaults()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from hornbook.cli.common import Parser, add_unknown, note, print_json
 from hornbook.cli.flags import add_setting
 from hornbook.errors import ConfigError, counted
+from hornbook.runs.commands import run_command
 from hornbook.visible import visible
 
 if TYPE_CHECKING:
@@ -86,6 +87,11 @@ def run(arguments: list[str]) -> int:
                 raise ConfigError(f"{flag}: found it beside --interactive; leave one of them out")
         del options["prompt"]
         return continue_lines(loaded, options)
+    if loaded.template is not None and not args.prompt:
+        note(
+            "this run answers prompts, and has not learned to begin a text: give the beginning by "
+            f"--prompt, or type: {run_command('chat', args.path)}"
+        )
     n = args.n if args.n is not None else (10 if loaded.documents else 1)
     compared = args.mark_copies or args.new_only  # with the corpus, which is read only then
     if not loaded.documents and n == 1 and not args.json and not args.new_only:

@@ -157,8 +157,12 @@ def _summary(run: Run) -> None:
         ("time", f"{report['seconds']:.1f} s of training"),
         ("repeatable", report["determinism"]),
         ("run", str(run.path)),
-        ("next", run_command("sample", run.path, *(["-n", "20"] if run.documents else []))),
-        *([] if run.template is None else [("", run_command("chat", run.path))]),
+        (
+            "next",
+            run_command("sample", run.path, *(["-n", "20"] if run.documents else []))
+            if run.template is None
+            else run_command("chat", run.path),
+        ),
         *([] if text is None else [("", run_command("score", run.path, text, "--tokens"))]),
         ("", run_command("eval", run.path, *(["--split", "test"] if tested else []))),
         ("", run_command("show", run.path)),

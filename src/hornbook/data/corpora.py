@@ -168,6 +168,11 @@ def load_corpus(config: DataConfig) -> Corpus:
             )
         others = [user_path(file, DataError) for file in config.files]
         return _read(open_source(path, config, others), config)
+    if config.files:
+        raise DataError(
+            f"files: found further files beside the dataset {known.name}; give the path of its file "
+            "instead of its name, or leave them out"
+        )
     kind = known.kind if config.kind == "auto" else config.kind
     why = "as the registry says" if config.kind == "auto" else "as requested"
     path = known.fetch()

@@ -23,6 +23,7 @@ SEPARATORS = (LINE, "blank", "file", "pgn", "abc", "fasta")  # else it is a mark
 BEGINNING = 1 << 20  # characters that show what a text is
 PIECE = 1 << 16  # characters of documents that are passed on together
 HEADER = re.compile(r"^\[.*\][^\S\n]*\n?|^;.*\n?|^%.*\n?", re.MULTILINE)  # of a game; comments
+BLANK_LINES = re.compile(r"(?:[^\S\n]*\n)+")
 TUNE_NUMBER = re.compile(r"\AX:.*\n?")
 
 BOUNDARIES = {  # in a text of whole lines
@@ -162,7 +163,9 @@ def marker_boundary(marker: str, begun: str, place: object) -> str:
 
 def without_edges(document: str) -> str:
     """A document without blank lines around it; empty where nothing else is in it."""
-    return re.sub(r"\A(?:[^\S\n]*\n)+|\s+\Z", "", document)
+    document = document.rstrip()
+    blank = BLANK_LINES.match(document)
+    return document[blank.end() :] if blank else document
 
 
 def moves(game: str) -> str:

@@ -19,6 +19,7 @@ from hornbook.data.split import Split
 from hornbook.errors import ConfigError, RunError
 from hornbook.files import user_path
 from hornbook.generate import make_generator, sample
+from hornbook.metrics.answers import answer_prompts
 from hornbook.metrics.comparison import Difference, differences
 from hornbook.metrics.groups import grouped, value_words
 from hornbook.metrics.loss import summarize, token_nats, unit_sizes
@@ -292,8 +293,11 @@ def measure(run: StoredRun, name: str) -> MeasuredRun:
         test = summarize(token_nats(model, held), held, model.context_length)
     n, tokens_each = (SAMPLES, 200) if split.documents else (1, 500)
     generator = make_generator(run.config.training.seed)
-    drawn = sample(model, tokenizer, n=n, max_tokens=tokens_each, generator=generator)
-    texts = [s.text for s in drawn]
+    if (template := run.template) is not None:
+        texts = answer_prompts(model, tokenizer, part, KEPT, template, generator, tokens_each)
+    else:
+        drawn = sample(model, tokenizer, n=n, max_tokens=tokens_each, generator=generator)
+        texts = [s.text for s in drawn]
     report, log = run.report, run.log
     result = RunResult(
         name=name,

@@ -1,4 +1,4 @@
-"""How many held-out prompts a model answers exactly, by its likeliest tokens."""
+"""Answers to held-out prompts: sampled ones, and how many of the likeliest are exactly right."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import torch
+
 from hornbook.data.part import Part
+from hornbook.data.template import Template
 from hornbook.generate import Sampling, sample
 from hornbook.generate.stops import cut_at_stop
 from hornbook.models.base import LanguageModel
@@ -32,6 +35,27 @@ class ExactAnswers:
     def to_json(self) -> dict[str, Any]:
         """As it is kept in report.json."""
         return asdict(self)
+
+
+def answer_prompts(
+    model: LanguageModel,
+    tokenizer: Tokenizer,
+    part: Part,
+    n: int,
+    template: Template,
+    generator: torch.Generator,
+    max_tokens: int,
+    sampling: Sampling | None = None,
+) -> list[str]:
+    """Texts of n prompts of a part, evenly spaced, each with a sampled answer."""
+    return [
+        one.text
+        for prompt, _ in part.prompts(tokenizer, n)
+        for one in sample(
+            model, tokenizer, prompt=prompt, max_tokens=max_tokens, sampling=sampling,
+            stop=template.stops, generator=generator,
+        )
+    ]  # fmt: skip
 
 
 def exact_answers(

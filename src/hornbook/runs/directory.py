@@ -32,6 +32,7 @@ from hornbook.data.part import Part
 from hornbook.data.sources.hub import HUB
 from hornbook.data.sources.standard_input import is_kept
 from hornbook.data.split import Split, split_corpus
+from hornbook.data.template import Template
 from hornbook.errors import ConfigError, RunError, counted, did_you_mean
 from hornbook.files import (
     Header,
@@ -172,6 +173,11 @@ class StoredRun:
     @property
     def _text(self) -> TrainedText:
         return TrainedText(self.facts["corpus"], self.config.data, self.path)
+
+    @property
+    def template(self) -> Template | None:
+        """How prompts and answers become text; None where it was not trained on such."""
+        return self._text.template
 
     def corpus(self) -> Corpus:
         """The corpus it was trained on, read again (`TrainedText.read`).

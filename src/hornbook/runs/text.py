@@ -16,6 +16,7 @@ from hornbook.data.decoding import codec_name
 from hornbook.data.finding import find_text, folders_of_texts
 from hornbook.data.sources.files import TextFile
 from hornbook.data.sources.source import FORMATS
+from hornbook.data.template import Template
 from hornbook.errors import DataError
 from hornbook.tokenizers.base import LINE_BREAK, NULL
 
@@ -46,6 +47,12 @@ class TrainedText:
     def document_end(self) -> str:
         """The character that ends each document in text: NULL where they may hold line breaks."""
         return NULL if self.documents and self.how else LINE_BREAK
+
+    @property
+    def template(self) -> Template | None:
+        """How prompts and answers became text; None of another text."""
+        how = self.how
+        return Template.of(how["field"], how["template"]) if "template" in how else None
 
     def read(self) -> Corpus:
         """The text, read again.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hornbook.generate import Sampling, make_generator, sample
+from hornbook.metrics.answers import answer_prompts
 from hornbook.models.base import LanguageModel
 from hornbook.planning.plan import Plan
 from hornbook.training.callbacks.base import SpacedCallback
@@ -31,22 +32,21 @@ def draw_samples(plan: Plan, model: LanguageModel, n: int) -> list[str]:
     """Texts of a model: n documents, or one piece of a stream; n held-out prompts with an answer each.
     The same each time it is called."""
     generation, data = plan.config.generation, plan.data
-    generator, template = make_generator(plan.config.training.seed), data.corpus.origin.template
-    prompts = [prompt for prompt, _ in data.validation.prompts(data.tokenizer, n)]
-    each = 1 if prompts or not data.documents else n
-    samples = [
-        one
-        for prompt in prompts or [""]
-        for one in sample(
-            model,
-            data.tokenizer,
-            n=each,
-            prompt=prompt,
-            max_tokens=SAMPLE_TOKENS,
-            sampling=Sampling(draws=generation.sampling),
-            stop=() if template is None else template.stops,
-            generator=generator,
-            window=generation.window,
+    generator, sampling = (
+        make_generator(plan.config.training.seed),
+        Sampling(draws=generation.sampling),
+    )
+    if (template := data.corpus.origin.template) is not None:
+        return answer_prompts(
+            model, data.tokenizer, data.validation, n, template, generator, SAMPLE_TOKENS, sampling
         )
-    ]
+    samples = sample(
+        model,
+        data.tokenizer,
+        n=n if data.documents else 1,
+        max_tokens=SAMPLE_TOKENS,
+        sampling=sampling,
+        generator=generator,
+        window=generation.window,
+    )
     return [s.text for s in samples]
