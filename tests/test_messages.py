@@ -124,7 +124,32 @@ def lock(run: Path) -> None:
 MESSAGES = [
     # texts
     Message("train {dir}/none.txt", 1, "none.txt", "no such file", do="give the path"),
-    Message("train {dir}", 1, "{dir}", "is a directory", do="give one text file"),
+    Message("train {dir} --glob *.[cj]s*", 1, "{dir}", "files of CSV", "expected files of one format",
+            "--glob"),
+    Message("train {dir} --glob *.md", 1, "{dir}", "found no file that matches '*.md'",
+            "expected files of text", "--glob '**/*.txt'"),
+    Message("train {dir}/table.csv", 1, "table.csv", "found 2 columns; name the one",
+            "such as 'emma'", "--column name"),
+    Message("train {dir}/table.csv --column nam", 1, "table.csv", "no column 'nam'",
+            "there are:", "--column name"),
+    Message("data {dir}/uneven.csv", 1, "uneven.csv: line 3", "found 3 cells", "expected 2",
+            "--format text"),
+    Message("train {dir}/bad.jsonl", 1, "bad.jsonl: line 2", "not valid JSON",
+            "expected an object a line", "--format text"),
+    Message("train {dir}/broken.gz", 1, "broken.gz", "damaged, or not gz", "expected a whole file",
+            "make or fetch it again"),
+    Message("train {dir}/lines.txt --separator %%", 1, "lines.txt", "found no '%%'",
+            "expected it between", "separators are line, blank"),
+    Message("train {dir}/lines.txt --separator blank --kind stream", 2, "separator",
+            "found 'blank' beside the kind stream", do="leave one of the two out"),
+    Message("train {dir}/lines.txt --field text", 1, "lines.txt", "found the field 'text'",
+            do="--format jsonl"),
+    Message("train {dir}/sums.jsonl --template {{prompt}}", 2, "template", "found '{{prompt}}'",
+            "expected {{prompt}} and then {{completion}}", "such as"),
+    Message("train {dir}/lines.txt --template x", 2, "template", "found it for", do="leave it out"),
+    Message("chat {run}", 2, "{run}", "was not trained on prompts and answers",
+            do="hornbook sample {run} --interactive"),
+    Message("train hf:", 1, "hf:", "could not be fetched", do="hf:OWNER/NAME"),
     Message("train {dir}/empty.txt", 1, "empty.txt", "is empty", "expected a text"),
     Message("train {dir}/same.txt", 1, "same.txt", "found 1 different character", "at least 2"),
     Message("train {dir}/binary", 1, "binary", "null byte at offset 0", "expected text", "--encoding"),
@@ -349,6 +374,11 @@ def test_a_message_says_place_found_expected_and_what_to_do(
     write("halves", b"a\\ud800b\nccc\n")
     os.mkfifo(tmp_path / "pipe")
     write("lines.txt", "one\ntwo\nthree\nfour\n")
+    write("table.csv", "name,place\nemma,oslo\nava,bergen\n")
+    write("uneven.csv", "name,place\nemma,oslo\nava,bergen,no\n")
+    write("bad.jsonl", '{"text": "one"}\n{"text": \n')
+    write("broken.gz", b"no archive")
+    write("sums.jsonl", '{"prompt": "1+1=", "completion": "2"}\n')
     write("bad.toml", "model = [")
     write("truth.toml", "[training]\nsteps = true\n")
     write("section.toml", "[modle]\nn_layer = 2\n")
