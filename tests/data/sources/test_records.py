@@ -23,6 +23,7 @@ from hornbook.data.sources.records import (
     json_list,
     plain_text,
     table_rows,
+    text_in,
 )
 from hornbook.errors import DataError
 
@@ -152,11 +153,11 @@ def test_a_choice_lists_the_fields_with_examples_and_what_to_type() -> None:
 
 
 def test_records_without_a_text_are_left_out_and_counted() -> None:
-    found = Documents([{"a": "x\r\ny"}, {"a": ""}, {"b": 1}, {"a": 2}], "a", "t")
+    found = Documents([{"a": "x\r\ny"}, {"a": ""}, {"b": 1}, {"a": 2}], text_in("a"), "t")
     assert list(found) == ["x\ny", "2"]
     assert found.left_out == 2
     with pytest.raises(DataError, match=r"t: record 1: a: found a list.*--field a\.0"):
-        list(Documents([{"a": ["x"]}], "a", "t"))
+        list(Documents([{"a": ["x"]}], text_in("a"), "t"))
 
 
 @pytest.mark.parametrize(("text", "message"), [("a\0", "null character"), ("\ud800", "half of a")])
