@@ -94,7 +94,7 @@ def test_a_file_is_inspected_again_only_if_it_was_changed(
     assert inspect_once(path, "stream", "utf-8", FROM_FILE) == first  # `seconds`, too
     os.utime(path, ns=(1, 1))
     touched = inspect_once(path, "stream", "utf-8", FROM_FILE)
-    assert touched[0].modified == 1
+    assert touched[0].state[1] == 1
     assert touched[0].sha256 == first[0].sha256
     path.write_text("another text")
     assert inspect_once(path, "stream", "utf-8", FROM_FILE)[0].n_characters == 12
@@ -106,3 +106,34 @@ def test_a_cache_that_cannot_be_written_is_named(
     monkeypatch.setenv("HORNBOOK_CACHE", str(write("file", "no folder")))
     with pytest.raises(CacheError, match=r"cannot be written.*HORNBOOK_CACHE"):
         inspect_once(write("t.txt", BOTTLES), "stream", "utf-8", FROM_FILE)
+
+
+def test_many_characters_that_occur_once_are_said_with_the_choice_of_bytes(write: Write) -> None:
+    common = "".join(map(chr, range(0x4E00, 0x4E00 + 200)))
+    rare = "".join(map(chr, range(0x5E00, 0x5E00 + 80)))
+    for limits in (Limits(), FROM_FILE):
+        keep = None if limits == Limits() else 1000
+        text = (common * 2 + rare + "\n") * 1
+        found, _ = inspect(write("t.txt", text), "stream", "utf-8", limits, keep=keep)
+        (note,) = found.notes
+        assert "81 of 281 different characters" in note
+        assert "--tokenizer.kind byte" in note
+    assert (
+        inspect(write("t.txt", common * 3), "stream", "utf-8", Limits(), keep=None)[0].notes == ()
+    )
+    few = write("t.txt", "ab" * 9 + rare)
+    assert inspect(few, "stream", "utf-8", Limits(), keep=None)[0].notes == ()
+
+
+@pytest.mark.parametrize("keep", [None, 40])
+def test_documents_with_line_breaks_are_counted_without_their_ends(
+    write: Write, keep: int | None
+) -> None:
+    documents = [f"a{i}\nb" for i in range(9)]
+    path = write("t.txt", "\n\n".join(documents))
+    found, text = inspect(path, "auto", "utf-8", FROM_FILE, keep=keep, separator="blank")
+    assert (found.kind, found.separator, found.document_end) == ("documents", "blank", "\0")
+    assert (found.n_documents, found.n_in_documents) == (9, sum(map(len, documents)))
+    assert found.characters == ["\n", *"012345678", "a", "b"]
+    whole = "".join(f"{document}\0" for document in documents)
+    assert text == (whole if keep is None else whole[: whole.rfind("\0", 0, keep) + 1])

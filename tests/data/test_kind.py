@@ -36,7 +36,7 @@ FASTA = "".join(f">protein {i}\n{SEQUENCE}\n{SEQUENCE}\n{SEQUENCE[:i]}\n" for i 
 def test_pieces_of_longer_texts_are_a_stream_and_both_ways_on_are_named() -> None:
     kind, why, note = decide_kind("auto", FASTA, whole=True)
     assert (kind, why) == ("stream", "FASTA records wrapped at 60 characters")
-    assert "read as one stream; to read documents, join the lines of each record" in note
+    assert "read as one stream; to read documents, use --separator fasta" in note
 
 
 def test_pieces_that_are_requested_as_documents_are_said() -> None:

@@ -43,7 +43,9 @@ def load_training_data(config: DataConfig, tokenizer_kind: Literal["char", "byte
     with stage("reading the text"):
         corpus = load_corpus(config)
     documents = corpus.kind == "documents"
-    tokenizer = build_tokenizer(tokenizer_kind, corpus.alphabet, documents=documents)
+    tokenizer = build_tokenizer(
+        tokenizer_kind, corpus.alphabet, documents=documents, document_end=corpus.document_end
+    )
     return tokenize(corpus, config, tokenizer)
 
 

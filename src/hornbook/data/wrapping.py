@@ -58,12 +58,12 @@ def _fasta(lines: Sequence[str]) -> Wrapping | None:
     if inside and full > 0.9 * len(inside):
         return Wrapping(
             f"FASTA records wrapped at {width} characters",
-            remedy="join the lines of each record into one, without its header",
+            remedy="use --separator fasta",
         )
     return Wrapping(
         "FASTA records, whose headers (lines that begin with >) are read as documents, too",
         certain=False,
-        remedy="leave the headers out",
+        remedy="use --separator fasta to leave them out",
     )
 
 

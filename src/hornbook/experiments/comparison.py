@@ -18,9 +18,10 @@ from hornbook.data.split import Split
 from hornbook.errors import ConfigError, RunError
 from hornbook.files import user_path
 from hornbook.generate import make_generator, sample
+from hornbook.metrics.answers import answer_prompts
 from hornbook.metrics.comparison import Difference, differences
 from hornbook.metrics.groups import grouped, value_words
-from hornbook.metrics.loss import summarize, token_nats
+from hornbook.metrics.loss import summarize, token_nats, unit_sizes
 from hornbook.metrics.results import (
     Group,
     MeasuredRun,
@@ -261,7 +262,7 @@ def measure(run: StoredRun, name: str) -> MeasuredRun:
     validation = summarize(nats, part, model.context_length)
     edges, widths = unit_edges(part, tokenizer)
     sums = np.add.reduceat(nats, edges)
-    tokens = np.diff(np.append(edges, len(nats))).astype(np.float64)
+    tokens = unit_sizes(part, edges).astype(np.float64)
     unseen = unseen_bits = test = None
     new = np.ones(len(sums), dtype=np.bool_)
     if split.documents and split.in_memory:  # of a large text only excerpts are at hand
@@ -278,8 +279,11 @@ def measure(run: StoredRun, name: str) -> MeasuredRun:
         test = summarize(token_nats(model, held), held, model.context_length)
     n, tokens_each = (SAMPLES, 200) if split.documents else (1, 500)
     generator = make_generator(run.config.training.seed)
-    drawn = sample(model, tokenizer, n=n, max_tokens=tokens_each, generator=generator)
-    texts = [s.text for s in drawn]
+    if (template := run.template) is not None:
+        texts = answer_prompts(model, tokenizer, part, KEPT, template, generator, tokens_each)
+    else:
+        drawn = sample(model, tokenizer, n=n, max_tokens=tokens_each, generator=generator)
+        texts = [s.text for s in drawn]
     report, log = run.report, run.log
     result = RunResult(
         name=name,

@@ -36,6 +36,10 @@ def last_model(run: StoredRun) -> LanguageModel | None:
 @once_per_run
 def _measured(run: StoredRun) -> tuple[Novelty, Novelty | None]:
     """How much the kept weights copy, and those of the last step where they are others."""
+    if run.template is not None:
+        raise DoesNotApplyError(
+            "it answers prompts: an answer may well be one of the training part"
+        )
     index, other = figure_data(run).text_index, last_model(run)
     kept = measure_novelty(run.model, run.tokenizer, index)
     return kept, None if other is None else measure_novelty(other, run.tokenizer, index)

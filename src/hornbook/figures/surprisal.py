@@ -52,6 +52,8 @@ def surprise(run: StoredRun, text: str | None = None) -> Figure:
         notes.append(
             f"a text of {TOKENS} tokens or fewer, ends counted, is drawn with likelier tokens"
         )
+    if run.template is not None:
+        notes.append("only answers are trained: the tokens of prompts cost more")
     context = run.model.context_length
     if not run.model.sliding and max(one.tokens for one in scores) > context:
         notes.append(f"read in blocks of {context} tokens, the model's context")

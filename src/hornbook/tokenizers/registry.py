@@ -6,19 +6,22 @@ from pathlib import Path
 
 from hornbook.errors import RunError
 from hornbook.files import read_json
-from hornbook.tokenizers.base import END, Tokenizer, end_spelling
+from hornbook.tokenizers.base import END, LINE_BREAK, Tokenizer, end_spelling
 from hornbook.tokenizers.byte import ByteTokenizer
 from hornbook.tokenizers.char import CharTokenizer
 
 
-def build_tokenizer(kind: str, text: str, *, documents: bool) -> Tokenizer:
+def build_tokenizer(
+    kind: str, text: str, *, documents: bool, document_end: str = LINE_BREAK
+) -> Tokenizer:
     """The tokenizer of a corpus, char or byte. `text` holds every character that the corpus has."""
     if kind == "byte":
-        return ByteTokenizer(documents=documents, end=end_spelling(text))
-    return CharTokenizer.from_text(text, documents=documents)
+        end = end_spelling(text)
+        return ByteTokenizer(documents=documents, end=end, document_end=document_end)
+    return CharTokenizer.from_text(text, documents=documents, document_end=document_end)
 
 
-def load_tokenizer(path: Path) -> Tokenizer:
+def load_tokenizer(path: Path, document_end: str = LINE_BREAK) -> Tokenizer:
     """The tokenizer saved in a `tokenizer.json` of hornbook's. Raises RunError otherwise."""
     try:
         data = read_json(path)
@@ -35,9 +38,10 @@ def load_tokenizer(path: Path) -> Tokenizer:
                 sorted((s for s in vocab if s != end), key=lambda s: int(vocab[s])),
                 documents=documents,
                 end=end,
+                document_end=document_end,
             )
         if model_type == "BPE" and not data["model"]["merges"]:
-            return ByteTokenizer(documents=documents, end=end)
+            return ByteTokenizer(documents=documents, end=end, document_end=document_end)
     except RunError:
         raise
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:

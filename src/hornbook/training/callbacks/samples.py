@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hornbook.generate import Sampling, make_generator, sample
+from hornbook.metrics.answers import answer_prompts
 from hornbook.models.base import LanguageModel
 from hornbook.planning.plan import Plan
 from hornbook.training.callbacks.base import SpacedCallback
@@ -28,15 +29,24 @@ class Samples(SpacedCallback):
 
 
 def draw_samples(plan: Plan, model: LanguageModel, n: int) -> list[str]:
-    """Texts of a model: n documents, or one piece of a stream. The same each time it is called."""
-    generation = plan.config.generation
+    """Texts of a model: n documents, or one piece of a stream; n held-out prompts with an answer each.
+    The same each time it is called."""
+    generation, data = plan.config.generation, plan.data
+    generator, sampling = (
+        make_generator(plan.config.training.seed),
+        Sampling(draws=generation.sampling),
+    )
+    if (template := data.corpus.origin.template) is not None:
+        return answer_prompts(
+            model, data.tokenizer, data.validation, n, template, generator, SAMPLE_TOKENS, sampling
+        )
     samples = sample(
         model,
-        plan.data.tokenizer,
-        n=n if plan.data.documents else 1,
+        data.tokenizer,
+        n=n if data.documents else 1,
         max_tokens=SAMPLE_TOKENS,
-        sampling=Sampling(draws=generation.sampling),
-        generator=make_generator(plan.config.training.seed),
+        sampling=sampling,
+        generator=generator,
         window=generation.window,
     )
     return [s.text for s in samples]
