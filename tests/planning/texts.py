@@ -40,7 +40,9 @@ def plan_of(corpus: str | Path, settings: Nested | None = None, **arguments: Any
 
 def data_of(corpus: str | Path, **data: Any) -> TrainingData:
     """A corpus, split and tokenized."""
-    return load_training_data(DataConfig.parse({"corpus": str(corpus), **data}, "data"), "char")
+    return load_training_data(
+        DataConfig.parse({"corpus": str(corpus), **data}, "data"), TokenizerConfig()
+    )
 
 
 def resolution_of(

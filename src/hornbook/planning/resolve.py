@@ -30,7 +30,7 @@ def resolve(request: Request) -> Plan:
     budget = _time_budget(request)
     merged = merge({"data": {}, "tokenizer": {}}, request.base, request.settings)
     data_config = DataConfig.parse(merged["data"], "data")
-    tokenizer = TokenizerConfig.parse(merged["tokenizer"], "tokenizer").kind
+    tokenizer = TokenizerConfig.parse(merged["tokenizer"], "tokenizer")
     data, corpus = load_training_data(data_config, tokenizer), data_config.corpus
     if data.corpus.source != data.corpus.name:  # a file: its path is valid from anywhere
         corpus = str(Path(corpus).expanduser().resolve())

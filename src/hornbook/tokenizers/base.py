@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -76,14 +76,18 @@ class Tokenizer(ABC):
     def to_json(self) -> dict[str, Any]:
         """The tokenizer in the Hugging Face format, as plain data."""
 
+    def cut(self, pieces: Iterable[str]) -> Iterator[str]:
+        """A text in pieces -> the same text in pieces that may be encoded one by one."""
+        return iter(pieces)
+
     def encode_documents(self, documents: Sequence[str], *, unknown: Unknown = "error") -> Ids:
         """`end, d1, end, d2, end, ..., end` as one array, (N,). Needs an end id."""
         return self.encode_lines("\n" + as_lines(documents), unknown=unknown)
 
     @cached_property
-    def widths(self) -> NDArray[np.uint8]:
+    def widths(self) -> NDArray[np.uint16]:
         """UTF-8 bytes that each id stands for, (vocab_size,); 1 for the end, a line break."""
-        widths = np.array([len(self.decode_bytes([i])) for i in range(self.vocab_size)], np.uint8)
+        widths = np.array([len(self.decode_bytes([i])) for i in range(self.vocab_size)], np.uint16)
         if self.end_id is not None:
             widths[self.end_id] = 1
         return widths

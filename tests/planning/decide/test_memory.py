@@ -24,7 +24,7 @@ from hornbook.planning.tuning import BACKWARD_OVERHEAD
 from tests.conftest import tiny_model
 
 MB = 1_000_000
-OFFER = "--tokenizer.kind byte (256 tokens in place of 20,000)"
+OFFER = "--tokenizer byte (256 tokens in place of 20,000)"
 
 
 def settings(model: str = "gpt", *, optimizer: str = "adamw", ema_decay: float = 0.0) -> RunConfig:
@@ -78,9 +78,7 @@ def test_counts_have_an_estimate_too_and_are_refused_where_they_do_not_fit() -> 
     assert found.weights == model.fit_bytes(10**6) == 4 * model.fit_bytes(250_000)
     assert found.scoring == scoring_bytes(model, 10**5)
     assert decision.value.startswith("about")
-    with pytest.raises(
-        ConfigError, match=r"counting needs at least .*; train with --tokenizer.kind"
-    ):
+    with pytest.raises(ConfigError, match=r"counting needs at least .*; train with --tokenizer"):
         memory_of_counts(model, 10**6, 10**5, 100 * MB, OFFER)
     with pytest.raises(ConfigError, match=r"lower --model\.order"):
         memory_of_counts(model, 10**6, 10**5, 100 * MB, "")
