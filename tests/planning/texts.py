@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from hornbook.config import DataConfig, Nested, merge
+from hornbook.config import DataConfig, Nested, TokenizerConfig, merge
 from hornbook.data.training_data import TrainingData, load_training_data
 from hornbook.planning.plan import Plan
 from hornbook.planning.request import Request, read_request

@@ -99,7 +99,7 @@ class SplitCorpus:
         return round(self.corpus.n_bytes * self.bounds[1] / self.bounds[3])
 
     def training_text(self, most: int) -> Iterator[str]:
-        """The beginning of the training part in pieces, documents one a line; about `most` characters."""
+        """The beginning of the training part, `most` characters, in pieces; documents one a line."""
         left = most
         for piece in self._training_pieces():
             yield piece[:left]

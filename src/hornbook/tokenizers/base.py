@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
@@ -11,7 +12,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from hornbook.files import write_json
+from hornbook.files import dump, write_json
 
 Ids = NDArray[np.integer[Any]]
 Unknown = Literal["error", "skip"]
@@ -76,6 +77,10 @@ class Tokenizer(ABC):
     def to_json(self) -> dict[str, Any]:
         """The tokenizer in the Hugging Face format, as plain data."""
 
+    def begin_with(self, start: bytes) -> list[bool]:
+        """Which tokens begin with these bytes, for each id; empty where no token begins another."""
+        return []
+
     def cut(self, pieces: Iterable[str]) -> Iterator[str]:
         """A text in pieces -> the same text in pieces that may be encoded one by one."""
         return iter(pieces)
@@ -134,6 +139,11 @@ class Tokenizer(ABC):
             "decoder": decoder,
             "model": model,
         }
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Equal for tokenizers that are equal: their kind, and the beginning of a sha256."""
+        return f"{self.kind}:{hashlib.sha256(dump(self.to_json()).encode("utf-8", "surrogatepass")).hexdigest()[:12]}"
 
     def save(self, path: Path) -> None:
         """Writes `tokenizer.json`."""

@@ -22,14 +22,12 @@ from hornbook.tokenizers.byte import printable_bytes
 from hornbook.tokenizers.words import OWN, Words, safe_cuts
 
 Merge = tuple[str, str]
-INSTALL = "pip install 'hornbook[bpe]'"
 LEAST = 256  # ids: a byte each
 LONGEST = 64  # bytes of a token that is learned
 KNOWN_WORDS = 1 << 20  # whose ids are kept
 PIECE = 1 << 20  # characters that are encoded at a time
 
 LETTERS = printable_bytes()
-TO_LETTERS = {byte: letter for byte, letter in enumerate(LETTERS)}
 TO_BYTES = {letter: byte for byte, letter in enumerate(LETTERS)}
 
 
@@ -78,6 +76,10 @@ class BPETokenizer(Tokenizer):
             words.append(None)
         return self._known.ids(words[:-1]).astype(self._dtype)
 
+    def begin_with(self, start: bytes) -> list[bool]:
+        """Which tokens begin with these bytes, for each id."""
+        return [token.startswith(start) for token in self._bytes]
+
     def cut(self, pieces: Iterable[str]) -> Iterator[str]:
         """Pieces that end between words (`words.safe_cuts`): together they have the ids of the text."""
         return safe_cuts(pieces, PIECE)
@@ -87,7 +89,9 @@ class BPETokenizer(Tokenizer):
             assert self.end_id is not None
             return (self.end_id,)
         raw = word.encode("utf-8", "surrogatepass")
-        return [token.id for token in self._model.tokenize("".join(map(TO_LETTERS.get, raw)))]
+        return [
+            token.id for token in self._model.tokenize("".join([LETTERS[byte] for byte in raw]))
+        ]
 
     def decode_bytes(self, ids: Sequence[int] | Ids) -> bytes:
         """The bytes of `ids`; the end of a document is nothing."""
@@ -215,11 +219,5 @@ def _merges(learner: Any) -> list[Merge]:
 
 
 def library() -> Any:
-    """The `tokenizers` library. Raises ConfigError where it is not installed."""
-    try:
-        return importlib.import_module("tokenizers")
-    except ImportError:
-        raise ConfigError(
-            f"tokenizer: bpe needs the package tokenizers, which is not installed; install it with "
-            f"{INSTALL}, or use --tokenizer byte"
-        ) from None
+    """The `tokenizers` library, loaded when it is first needed."""
+    return importlib.import_module("tokenizers")

@@ -93,7 +93,7 @@ def test_a_model_whose_weights_do_not_fit_is_refused_before_it_is_built() -> Non
     check_weights_fit(tiny_model("gpt"), settings(), 64_000 * MB)
     table = build_on_meta(model_config({"name": "bigram"}), 20_000, None)
     assert model_bytes(table) == 4 * 20_000**2
-    with pytest.raises(ConfigError, match=r"or train with --tokenizer\.kind byte"):
+    with pytest.raises(ConfigError, match=r"or train with --tokenizer byte"):
         check_weights_fit(table, settings("bigram"), 2_000 * MB, OFFER)
 
 
