@@ -143,7 +143,8 @@ class Tokenizer(ABC):
     @cached_property
     def fingerprint(self) -> str:
         """Equal for tokenizers that are equal: their kind, and the beginning of a sha256."""
-        return f"{self.kind}:{hashlib.sha256(dump(self.to_json()).encode("utf-8", "surrogatepass")).hexdigest()[:12]}"
+        raw = dump(self.to_json()).encode("utf-8", "surrogatepass")
+        return f"{self.kind}:{hashlib.sha256(raw).hexdigest()[:12]}"
 
     def save(self, path: Path) -> None:
         """Writes `tokenizer.json`."""
