@@ -19,8 +19,8 @@ TEXT = """It was the best of times, it was the worst of times, it was the age of
 of foolishness, it was the epoch of belief, it was the epoch of incredulity, it was the season of Light.
 Ærø, Århus, blåbærgrød; Ærø, Århus, blåbærgrød.  1776, 1789!
 """
-STREAM = train_bpe([TEXT], 320, documents=False)
-DOCUMENTS = train_bpe([TEXT], 320, documents=True)
+STREAM = train_bpe([TEXT], 290, documents=False)
+DOCUMENTS = train_bpe([TEXT], 290, documents=True)
 
 
 def library(tokenizer: BPETokenizer) -> hugging_face.Tokenizer:
@@ -31,17 +31,17 @@ def library(tokenizer: BPETokenizer) -> hugging_face.Tokenizer:
 
 def test_ids_are_bytes_then_merges_then_the_end() -> None:
     assert STREAM.encode("aæ").tolist()[0] == ord("a")
-    assert (STREAM.vocab_size, STREAM.end_id) == (320, None)
-    assert (DOCUMENTS.vocab_size, DOCUMENTS.end_id) == (320, 319)
+    assert (STREAM.vocab_size, STREAM.end_id) == (290, None)
+    assert (DOCUMENTS.vocab_size, DOCUMENTS.end_id) == (290, 289)
     assert STREAM.symbol(256).strip() in TEXT
     assert STREAM.symbol(0xC3) == "<c3>"
     assert len(STREAM.encode(TEXT)) < 0.6 * len(TEXT)
 
 
 def test_the_same_text_gives_the_same_tokenizer() -> None:
-    again = train_bpe(iter([TEXT[:100], TEXT[100:]]), 320, documents=False)
-    assert train_bpe([TEXT], 320, documents=False).to_json() == STREAM.to_json()
-    assert again.vocab_size == 320
+    again = train_bpe(iter([TEXT[:100], TEXT[100:]]), 290, documents=False)
+    assert train_bpe([TEXT], 290, documents=False).to_json() == STREAM.to_json()
+    assert again.vocab_size == 290
 
 
 @given(st.text(max_size=40))
@@ -93,7 +93,7 @@ def test_a_large_text_in_pieces_has_the_ids_of_the_whole() -> None:
 
 def test_more_words_than_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hornbook.tokenizers.bpe.KNOWN_WORDS", 5)
-    own = train_bpe([TEXT], 320, documents=False)
+    own = train_bpe([TEXT], 290, documents=False)
     for _ in range(3):
         assert own.decode(own.encode(TEXT)) == TEXT
 
@@ -105,4 +105,4 @@ def test_fewer_ids_than_bytes_are_refused() -> None:
 
 def test_tokens_that_begin_with_bytes() -> None:
     beginning = STREAM.begin_with(b" the")
-    assert [STREAM.symbol(i) for i in range(320) if beginning[i]][:1] == [" the"]
+    assert [STREAM.symbol(i) for i in range(290) if beginning[i]][:1] == [" the"]
