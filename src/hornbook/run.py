@@ -12,6 +12,8 @@ from torch import Tensor
 
 from hornbook import arguments
 from hornbook.data.corpus import Corpus
+from hornbook.data.template import Template
+from hornbook.errors import ConfigError
 from hornbook.generate import Draws, Sample, Sampling, make_generator, sample, stream
 from hornbook.generate.decoder import prompt_ids
 from hornbook.metrics.loss import Evaluation, Score, evaluate, score
@@ -87,6 +89,38 @@ class Run(StoredRun):
         texts = self.report.get("held_out_texts")
         return None if texts is None else HeldOutTexts.from_json(texts)
 
+    @cached_property
+    def template(self) -> Template | None:
+        """How prompts and answers become text; None where it was not trained on such."""
+        read = self.facts["corpus"].get("read", {})
+        return Template.of(read["field"], read["template"]) if "template" in read else None
+
+    @speaks_python
+    @standard_defaults()
+    def answer(
+        self,
+        prompt: str,
+        *,
+        max_tokens: int = 500,
+        temperature: float = 0.0,
+        seed: int | torch.Generator | None = None,
+    ) -> str:
+        """The answer to a prompt, of a run that was trained on prompts and answers.
+
+        temperature: 0 takes the likeliest tokens. Raises ConfigError for other runs.
+        """
+        if self.template is None:
+            raise ConfigError(
+                f"{self.path}: was not trained on prompts and answers; sample(prompt=...) continues a "
+                "text"
+            )
+        text = self.template.prompt(arguments.text(prompt, "prompt"))
+        pieces = self.stream(
+            prompt=text, stop=self.template.stops, max_tokens=max_tokens, temperature=temperature,
+            seed=seed,
+        )  # fmt: skip
+        return self.template.answer_of("".join(pieces))
+
     @speaks_python
     @standard_defaults()
     def sample(
@@ -123,6 +157,7 @@ class Run(StoredRun):
             generator=_generator(seed),
             unknown=arguments.choice(unknown, "unknown", UNKNOWN),
             window=self._window(window),
+            whole_prompt=self.template is not None,
         )
         return TableOf(samples)
 
@@ -153,6 +188,7 @@ class Run(StoredRun):
             generator=_generator(seed),
             unknown=arguments.choice(unknown, "unknown", UNKNOWN),
             window=self._window(window),
+            whole_prompt=self.template is not None,
         )
 
     def _draws(self, sampling: Draws | None) -> Draws:

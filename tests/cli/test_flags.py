@@ -15,7 +15,7 @@ from hornbook.cli.flags import SettingsParser, read_word, setting_rows
 from hornbook.cli.main import main
 from hornbook.config import SECTIONS, Nested, presets
 from hornbook.config.names import SHORT_NAMES
-from hornbook.errors import ConfigError
+from hornbook.errors import ConfigError, DataError
 from hornbook.models.registry import MODELS
 from tests.cli.common import Cap, Write, run
 
@@ -242,11 +242,7 @@ def test_what_people_type_first_is_a_flag(flag: str) -> None:
         ("train names mlp", "found a model after CORPUS, expected an option: --model mlp"),
         ("train names notes-mlp", "expected an option: --preset notes-mlp"),
         ("train {run}", "a run, expected a text; to train it further: hornbook train --resume"),
-        ("train {text} {text}", "found 2 texts, expected one file; join them into one first (cat"),
-        ("lr-find {text} {text} {text}", "found 3 texts, expected one file"),
         ("train bigram {text}", "expected a text: hornbook train {text} --model bigram"),
-        ("train {text} {text}", "(cat {text} {text} > all.txt)"),
-        ("train {text} {text} {text} {text} {text}", "(cat *.txt > all.txt)"),
         ("train -- {text} --model mlp", "--model: found it after --, where no options are read"),
         ("eval {run} {text}", "hornbook eval takes one RUN; another text is given by --corpus {text}"),
         ("train names more.txt", "more.txt: found one argument too many; hornbook train takes one"),
@@ -266,3 +262,11 @@ def test_what_is_typed_in_the_wrong_place_is_recognized(
     code, _, err = run(capsys, *line.format(run=names_run.path, text=text).split())
     assert code == 2
     assert parts.format(run=names_run.path, text=text) in err
+
+
+def test_files_after_the_first_belong_to_the_text(write: Write) -> None:
+    first, second = str(write("a.txt", "a text\n")), str(write("b.txt", "a text\n"))
+    _, settings = SettingsParser("train").read([first, second, "--steps", "3", first])
+    assert settings["data"] == {"corpus": first, "files": (second, first)}
+    with pytest.raises(DataError, match=r"gone\.txt: no such file"):
+        SettingsParser("train").read([first, second, "gone.txt"])

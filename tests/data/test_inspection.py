@@ -94,7 +94,7 @@ def test_a_file_is_inspected_again_only_if_it_was_changed(
     assert inspect_once(path, "stream", "utf-8", FROM_FILE) == first  # `seconds`, too
     os.utime(path, ns=(1, 1))
     touched = inspect_once(path, "stream", "utf-8", FROM_FILE)
-    assert touched[0].modified == 1
+    assert touched[0].state[1] == 1
     assert touched[0].sha256 == first[0].sha256
     path.write_text("another text")
     assert inspect_once(path, "stream", "utf-8", FROM_FILE)[0].n_characters == 12

@@ -12,7 +12,6 @@ import pytest
 from hornbook.api import Run, train
 from hornbook.errors import ConfigError, DataError, RunError
 from hornbook.runs.directory import (
-    MissingTextError,
     StoredRun,
     check_free,
     create,
@@ -20,6 +19,7 @@ from hornbook.runs.directory import (
     saved_step,
     unfinished,
 )
+from hornbook.runs.text import MissingTextError
 
 
 @pytest.fixture

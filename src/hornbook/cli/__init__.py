@@ -5,6 +5,7 @@ from __future__ import annotations
 VERBS = {
     "train": "train a model on a dataset or a text file",
     "sample": "generate text with a trained model",
+    "chat": "answer what is typed, with a run that was trained on prompts and answers",
     "eval": "measure the loss of a run on a whole part of its text, or on another text",
     "score": "measure how surprising a run finds given texts, token by token",
     "show": "show the settings, figures and loss curve of runs",
@@ -23,7 +24,6 @@ VERBS = {
 }
 
 OTHER_VERBS = {  # what other tools call them
-    "chat": "sample",
     "complete": "sample",
     "evaluate": "eval",
     "convert": "export",

@@ -46,6 +46,14 @@ SYNONYMS = {  # what other tools call an option of a verb -> its name here
     "start": "--prompt",
     "temp": "--temperature",
 }
+READING = {  # settings of `data` that say how a text is read
+    "format": "text, jsonl, json, csv, tsv or parquet",
+    "field": "field or column that holds the text of a record, or prompt+answer",
+    "template": "how prompts and answers become text",
+    "header": "yes or no: whether the first row of a table has the names of its columns",
+    "separator": "what ends a document: line, blank, file, pgn, abc, fasta or a text",
+    "glob": "which files of a folder or an archive",
+}
 PICTURES = (".png", ".svg", ".pdf")  # what a figure can be written as
 
 
@@ -136,7 +144,7 @@ class Parser(argparse.ArgumentParser):
             hint = f"; a text that begins with '-' is written after --: -- {shlex.quote(word)}"
         self.error(f"{flag}: no such option{hint}")
 
-    def surplus(self, words: list[str], first: str) -> NoReturn:
+    def surplus(self, words: list[str], first: str) -> None:
         """Raises ConfigError for words that the verb does not take. first: the one before them all."""
         if is_option(words[0]):
             self.error(
@@ -191,6 +199,13 @@ def suggest(flag: str, known: Mapping[str, str]) -> str:
     begins = [other for other in known if len(name) > 2 and other.startswith(name)]
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.7) or begins
     return f"; did you mean {known[near[0]]!r}?" if near else ""
+
+
+def add_reading(parser: argparse.ArgumentParser, what: str) -> None:
+    """Adds the options that say how a text is read. what: which text, and the default."""
+    for name in READING:
+        flags = ["--field", "--column"] if name == "field" else [f"--{name}"]
+        parser.add_argument(*flags, metavar="TEXT", help=f"{READING[name]}, {what}")
 
 
 def add_unknown(parser: argparse.ArgumentParser) -> None:

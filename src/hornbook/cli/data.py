@@ -2,29 +2,42 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter
 from dataclasses import asdict
 from typing import Any
 
-from hornbook.cli.common import Parser, print_json
+from hornbook.cli.common import READING, Parser, add_reading, print_json
 from hornbook.config import DataConfig
+from hornbook.data.capacity import find_burdens
 from hornbook.data.corpora import CORPORA, load_corpus
 from hornbook.data.corpus import Corpus
 from hornbook.errors import ConfigError, counted
+from hornbook.stages import stage
 from hornbook.table import table
 from hornbook.visible import visible
 
 RAREST = 8
 MOST_FREQUENT = 5
+BLANK_LINES = re.compile(r"\n[^\S\n]*\n")
+FEWEST_BLOCKS = 20  # between blank lines, from which on they may be documents
+FIRST = 3  # documents that are displayed
+WIDTH = 90  # characters of each
 
 
 def run(arguments: list[str]) -> int:
     """Lists the corpora, or describes one."""
     parser = Parser("data")
-    parser.add_argument("corpus", nargs="?", metavar="NAME|FILE", help="a corpus to describe")
+    parser.add_argument(
+        "corpus",
+        nargs="*",
+        metavar="NAME|FILE",
+        help="a corpus to describe: a name, files, a folder, - for stdin",
+    )
     parser.add_argument("--kind", default="auto", help="auto, documents (one a line) or stream")
     parser.add_argument("--encoding", default="utf-8", help="encoding of the file")
+    add_reading(parser, "of this one (default: chosen from it)")
     parser.add_argument("--json", action="store_true", help="as JSON")
     parser.add_argument(
         "--examples", action="store_true", help="print contexts and the characters that follow them"
@@ -37,17 +50,20 @@ def run(arguments: list[str]) -> int:
         help="with --examples: characters of a context (default: 3 of documents, 8 of a stream)",
     )  # fmt: skip
     args = parser.parse_args(arguments)
-    if args.examples and args.corpus is None:
+    if args.examples and not args.corpus:
         raise ConfigError(
             "NAME|FILE: found no corpus, expected one: hornbook data names --examples"
         )
     if not args.examples and (args.n, args.context_length) != (None, None):
         raise ConfigError("-n, --context-length: found without --examples, expected it too")
-    if args.corpus is None:
+    if not args.corpus:
         _list(as_json=args.json)
         return 0
-    fields = {"corpus": args.corpus, "kind": args.kind, "encoding": args.encoding}
-    corpus = load_corpus(DataConfig.parse(fields, "data"))
+    fields = {name: getattr(args, name) for name in READING if getattr(args, name) is not None}
+    fields |= {"kind": args.kind, "encoding": args.encoding}
+    fields |= {"corpus": args.corpus[0], "files": tuple(args.corpus[1:])}
+    with stage("reading the text"):
+        corpus = load_corpus(DataConfig.parse(fields, "data"))
     if args.examples:
         _examples(corpus, args.n, args.context_length, as_json=args.json)
         return 0
@@ -71,7 +87,7 @@ def _list(*, as_json: bool) -> None:
             print_json(dict(zip(keys, row, strict=True)))
         return
     print(table([("name", "kind", "what", "from", "where"), *rows]))
-    print("\nAny text file is a corpus as well: hornbook train FILE")
+    print("\nAny text is a corpus as well: hornbook train FILE; how it is read: hornbook data FILE")
 
 
 def _examples(corpus: Corpus, n: int | None, context_length: int | None, *, as_json: bool) -> None:
@@ -102,16 +118,16 @@ def statistics(corpus: Corpus) -> dict[str, Any]:
     documents = corpus.kind == "documents"
     counts = Counter(corpus.text)
     if documents:
-        counts.pop("\n", None)
+        counts.pop(corpus.document_end, None)
     rarest = sorted(counts.items(), key=lambda item: (item[1], item[0]))[:RAREST]
     facts: dict[str, Any] = {
         "source": corpus.source,
         "kind": corpus.kind,
         "why": corpus.why_kind,
+        "separator": corpus.separator or None,
         "bytes": corpus.n_bytes,
-        # line breaks are between documents, not in them
-        "characters": corpus.n_characters - (corpus.n_lines if documents else 0),
-        "different_characters": len(_characters(corpus)),
+        "characters": corpus.n_in_documents,
+        "different_characters": len(corpus.characters),
         "sha256": corpus.sha256,
         "notes": list(corpus.notes),
         "rarest": [
@@ -119,6 +135,7 @@ def statistics(corpus: Corpus) -> dict[str, Any]:
             for c, n in rarest
         ],
     }
+    facts["burdens"] = [asdict(burden) for burden in find_burdens(corpus.text, corpus.documents)]
     if documents:
         lengths = sorted(map(len, corpus.documents))
         texts = Counter(corpus.documents)
@@ -129,12 +146,17 @@ def statistics(corpus: Corpus) -> dict[str, Any]:
             "shortest": lengths[0],
             "median": lengths[len(lengths) // 2],
             "longest": lengths[-1],
+            "first": list(corpus.documents[:FIRST]),
             "most_frequent": [
                 {"text": t, "count": n} for t, n in texts.most_common(MOST_FREQUENT) if n > 1
             ],
         }
     else:
         facts["lines"] = corpus.n_lines
+        blocks = [block for block in BLANK_LINES.split(corpus.text) if block.strip()]
+        if len(blocks) >= FEWEST_BLOCKS:
+            facts["blocks"] = len(blocks)
+        facts["first"] = [line for line in corpus.text[:1000].split("\n") if line.strip()][:FIRST]
     if not corpus.in_memory:
         facts["excerpt"] = len(corpus.text)
         facts["notes"].append(
@@ -144,9 +166,9 @@ def statistics(corpus: Corpus) -> dict[str, Any]:
     return facts
 
 
-def _characters(corpus: Corpus) -> list[str]:
-    """The different characters of a corpus, sorted; not the line breaks between documents."""
-    return sorted(set(corpus.alphabet) - set("\n" if corpus.kind == "documents" else ""))
+def _shortened(text: str) -> str:
+    shown = visible(text[:WIDTH])
+    return shown if len(text) <= WIDTH else f"{shown} ..."
 
 
 def _rows(corpus: Corpus, facts: dict[str, Any]) -> list[tuple[str, str]]:
@@ -158,7 +180,7 @@ def _rows(corpus: Corpus, facts: dict[str, Any]) -> list[tuple[str, str]]:
         (
             "alphabet",
             f"{counted(facts['different_characters'], 'character')}: "
-            f"{visible(''.join(_characters(corpus)))[:100]}",
+            f"{visible(''.join(corpus.characters))[:100]}",
         ),
         (
             "rarest",
@@ -180,4 +202,15 @@ def _rows(corpus: Corpus, facts: dict[str, Any]) -> list[tuple[str, str]]:
         ]
     else:
         rows.append(("lines", f"{facts['lines']:,}"))
+        if "blocks" in facts:
+            remedy = "to read each as a document: --separator blank"
+            rows.append(("blocks", f"{facts['blocks']:,} between blank lines; {remedy}"))
+    rows += [("first" if i == 0 else "", _shortened(t)) for i, t in enumerate(facts["first"])]
+    rows += [
+        (
+            "capacity",
+            f"{b['share']:.0%} of the characters are {b['what']}, such as {b['example']!r}",
+        )
+        for b in facts["burdens"]
+    ]
     return rows + [("note", note) for note in facts["notes"]]

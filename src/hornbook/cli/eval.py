@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from hornbook.cli.common import Parser, add_unknown, number, print_json, with_error
+from hornbook.cli.common import (
+    READING,
+    Parser,
+    add_reading,
+    add_unknown,
+    number,
+    print_json,
+    with_error,
+)
 from hornbook.table import table
 
 if TYPE_CHECKING:
@@ -22,19 +30,25 @@ def run(arguments: list[str]) -> int:
     )
     parser.add_argument("--corpus", metavar="FILE", help="another text, whole")
     parser.add_argument("--encoding", help="of the other text (default: detected from it)")
+    add_reading(parser, "of the other text (default: as the run's own was read)")
     parser.add_argument("--json", action="store_true", help="as one JSON object")
     add_unknown(parser)
     args = parser.parse_args(arguments)
 
     from hornbook.cli.flags import show_notes
-    from hornbook.errors import DataError
+    from hornbook.errors import ConfigError, DataError
     from hornbook.run import Run
-    from hornbook.runs.directory import MissingTextError
+    from hornbook.runs.text import MissingTextError
 
     loaded = Run.load(args.path)
     other, encoding = args.corpus, args.encoding
+    if other is None and (found := next((n for n in READING if getattr(args, n) is not None), "")):
+        raise ConfigError(
+            f"--{found}: found it without another text; the run's own is read as it was"
+        )
     if other is not None:
-        other, encoding = loaded.other_text(other, encoding), None
+        how = {name: getattr(args, name) for name in READING if getattr(args, name) is not None}
+        other, encoding = loaded.other_text(other, encoding, how), None
         show_notes([*other.notes, *(_left_out(loaded, other) if args.unknown == "skip" else ())])
     try:
         result = loaded.evaluate(args.split, corpus=other, encoding=encoding, unknown=args.unknown)
@@ -67,7 +81,7 @@ def _left_out(run: StoredRun, other: Corpus) -> list[str]:
     for piece in other.pieces():
         counts.update(piece)
     if run.documents:
-        del counts["\n"]  # the end of a document
+        del counts[other.document_end]
     known, total = set(run.tokenizer.characters), counts.total()
     skipped = sum(n for character, n in counts.items() if character not in known)
     if not skipped:

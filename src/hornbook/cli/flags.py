@@ -16,7 +16,7 @@ import sys
 import textwrap
 from collections.abc import Iterable, Sequence
 from types import NoneType
-from typing import Annotated, Any, Literal, NoReturn, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
@@ -27,9 +27,9 @@ from hornbook.config.names import SHORT_NAMES
 from hornbook.config.renames import RENAMED, rename_settings
 from hornbook.config.sections import all_fields
 from hornbook.data.corpora import CORPORA
-from hornbook.errors import ConfigError
+from hornbook.errors import ConfigError, DataError
 from hornbook.models.registry import MODELS, OTHER_NAMES, config_class
-from hornbook.runs.commands import path_word, resume_command
+from hornbook.runs.commands import resume_command
 
 COMMON = (  # the settings and options that most people need, in the order of the help
     "model.name",
@@ -57,14 +57,7 @@ MODEL_NAME = FieldInfo(
     description=f"a name from `hornbook models` (default: {presets.DEFAULT_MODEL})",
 )
 TRUTH = ("true", "false", "yes", "no", "on", "off", "1", "0")
-FEW_TEXTS = 4  # that are named in a command
 INDENT = 30  # columns of the help before the descriptions
-
-
-def _join_command(texts: Sequence[str]) -> str:
-    """What to type to join texts; of many, in general."""
-    few = shlex.join(map(path_word, texts)) if len(texts) <= FEW_TEXTS else "*.txt"
-    return f"cat {few} > all.txt"
 
 
 class SettingsParser(Parser):
@@ -76,7 +69,7 @@ class SettingsParser(Parser):
     def __init__(self, verb: str, *, listed: bool = False) -> None:
         super().__init__(
             verb,
-            usage=f"hornbook {verb} [CORPUS] [options]",
+            usage=f"hornbook {verb} [CORPUS ...] [options]",
             epilog="Every setting is a flag here too, such as --lr 0.01 or --model.n-layer 2: "
             "`hornbook train --help` lists them.",
         )
@@ -87,7 +80,8 @@ class SettingsParser(Parser):
             "corpus",
             nargs="?",
             metavar="CORPUS",
-            help="a name from `hornbook data`, or a text file (default: names)",
+            help="a name from `hornbook data`, or a text: one or more files, a folder, - for stdin "
+            "(default: names)",
         )
 
     def read(self, arguments: Sequence[str]) -> tuple[argparse.Namespace, Nested]:
@@ -130,21 +124,20 @@ class SettingsParser(Parser):
                 f"{found} a run, expected a text; to train it further: {resume_command(corpus)}"
             )
 
-    def surplus(self, words: list[str], first: str) -> NoReturn:
-        """Raises ConfigError: of several texts, and of a model or preset beside the text."""
+    def surplus(self, words: list[str], first: str) -> None:
+        """Takes further files of the text. Raises ConfigError for a model or preset beside the text."""
         word = words[0]
-        if word in CORPORA or os.path.isfile(word):
+        if word in CORPORA or os.path.exists(word):
             self._check_corpus(first, word)
         if word in MODELS and not self.has("--rungs"):
             self.error(f"{word}: found a model after CORPUS, expected an option: --model {word}")
         if word in presets.PRESETS and self.has("--preset"):
             self.error(f"{word}: found a preset after CORPUS, expected an option: --preset {word}")
-        if os.path.exists(word):
-            raise ConfigError(
-                f"CORPUS: found {len(words) + 1} texts, expected one file; join them into one first "
-                f"({_join_command([first, *words])}) and give that: {self.prog} all.txt"
-            )
-        super().surplus(words, first)
+        if missing := next((w for w in [first, *words] if not os.path.exists(w)), None):
+            if missing in (first, word):
+                super().surplus(words, first)
+            raise DataError(f"{missing}: no such file; give the path of a text file")
+        self._add("CORPUS", "data.files", tuple(words))
 
     def _add(self, flag: str, setting: str, value: Any) -> None:
         """Takes the value of `flag`. Raises ConfigError where another flag has another value."""

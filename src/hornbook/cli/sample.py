@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 
 from hornbook.cli.common import Parser, add_unknown, note, print_json
 from hornbook.cli.flags import add_setting
-from hornbook.errors import counted
+from hornbook.errors import ConfigError, counted
 from hornbook.visible import visible
 
 if TYPE_CHECKING:
     from hornbook.run import Run
 
-BETWEEN = "---"  # a line between samples of a stream
+BETWEEN = "---"  # a line between samples that are not one a line
 TRIES = 20  # at most so many times as many samples are drawn to find new ones
 
 
 def run(arguments: list[str]) -> int:
-    """Prints samples: documents one a line; those of a stream with a line between them, a single one
-    as it is generated."""
+    """Prints samples: documents one a line; those of a stream, or with line breaks in them, with a line
+    between them; a single one of a stream as it is generated."""
     parser = Parser("sample")
     add = parser.add_argument
     add("path", metavar="RUN", help="a run directory")
@@ -30,8 +30,8 @@ def run(arguments: list[str]) -> int:
         "--n",
         type=int,
         metavar="N",
-        help="number of samples (default: 10 documents, 1 of a stream); those of a stream have a "
-        f"line {BETWEEN} between them",
+        help="number of samples (default: 10 documents, 1 of a stream); those of a stream, and those "
+        f"that may have line breaks, have a line {BETWEEN} between them",
     )
     add("--prompt", metavar="TEXT", default="", help="the beginning of each sample")
     add("--max-tokens", type=int, metavar="N", help="longest sample (default: 500)")
@@ -63,6 +63,7 @@ def run(arguments: list[str]) -> int:
         action="store_true",
         help="leave out samples that are in the training part; reads the corpus",
     )
+    add("--interactive", action="store_true", help="continue each line that is typed")
     add("--json", action="store_true", help="print one JSON object a line")
     add_unknown(parser)
     parser.set_defaults(max_tokens=500, temperature=1.0, stop=[])
@@ -76,6 +77,15 @@ def run(arguments: list[str]) -> int:
              "sampling", "window")  # fmt: skip
     options = {name: getattr(args, name) for name in names}
     options["seed"] = make_generator(args.seed)
+    if args.interactive:
+        from hornbook.cli.chat import continue_lines
+
+        for name in ("n", "prompt", "json", "mark_copies", "new_only"):
+            if getattr(args, name):
+                flag = f"--{name.replace('_', '-')}"
+                raise ConfigError(f"{flag}: found it beside --interactive; leave one of them out")
+        del options["prompt"]
+        return continue_lines(loaded, options)
     n = args.n if args.n is not None else (10 if loaded.documents else 1)
     compared = args.mark_copies or args.new_only  # with the corpus, which is read only then
     if not loaded.documents and n == 1 and not args.json and not args.new_only:
@@ -100,7 +110,7 @@ def run(arguments: list[str]) -> int:
             if args.json:
                 print_json({**asdict(sample), "copied": copy})
             else:
-                if kept and not loaded.documents:
+                if kept and (not loaded.documents or loaded.line_breaks):
                     print(BETWEEN)
                 print(sample.text)
             kept.append((sample.text, copy))

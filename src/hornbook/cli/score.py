@@ -28,7 +28,16 @@ def run(arguments: list[str]) -> int:
     parser = Parser("score")
     parser.add_argument("path", metavar="RUN", help="a run directory")
     parser.add_argument(
-        "texts", nargs="*", metavar="TEXT", help="texts to score (default: each line of stdin)"
+        "texts",
+        nargs="*",
+        metavar="TEXT",
+        help="texts to score (default: those of stdin, each line or as --separator says)",
+    )
+    parser.add_argument(
+        "--separator",
+        metavar="TEXT",
+        help="what ends a text of stdin: line, blank (lines), file (none does), or a text that stands "
+        "between two (default: as the run's text was read, mostly line)",
     )
     parser.add_argument("--tokens", action="store_true", help="print the nats of each token")
     parser.add_argument("--json", action="store_true", help="print one JSON object a text")
@@ -42,7 +51,7 @@ def run(arguments: list[str]) -> int:
 
     loaded = Run.load(args.path)
     number = failed = 0
-    for batch in _batches(args.texts or _lines(args.encoding)):
+    for batch in _batches(args.texts or _stdin(loaded, args.encoding, args.separator)):
         for scored in _scored(loaded, batch, args.unknown):
             number += 1
             if args.json:
@@ -97,12 +106,20 @@ def _scored(run: Run, texts: list[str], unknown: Unknown) -> Iterator[Score | Fa
             yield from _scored(run, texts[middle:], unknown)
 
 
-def _lines(encoding: str | None) -> Iterator[str]:
+def _stdin(run: Run, encoding: str | None, separator: str | None) -> Iterator[str]:
+    """The texts of stdin: its lines, each as soon as it is there, or what a separator ends."""
     from hornbook.data.reading import lines_of
+    from hornbook.data.separators import LINE, documents_of
 
     raw = getattr(sys.stdin, "buffer", None)
     chunks = (line.encode() for line in sys.stdin) if raw is None else iter(raw.readline, b"")
-    return lines_of(chunks, encoding, "stdin")
+    lines = lines_of(chunks, encoding, "stdin")
+    if separator is None:
+        read = run.facts["corpus"].get("read", {})
+        separator = read.get("separator", "blank" if run.line_breaks else LINE)
+    if separator == LINE:
+        return lines
+    return documents_of((f"{line}\n" for line in lines), separator, "stdin")
 
 
 def _object(run: Run, scored: Score | Failed, *, tokens: bool) -> dict[str, object]:

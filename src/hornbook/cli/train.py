@@ -142,6 +142,11 @@ def _summary(run: Run) -> None:
             print("  ".join(s.ljust(width) for s in shown[i : i + columns]).rstrip())
     else:
         print(*samples, sep="\n")
+    if answers := report.get("answers"):
+        share, prompts = answers["exact"] / answers["prompts"], answers["prompts"]
+        rows.append(
+            ("answers", f"{share:.1%} of {prompts} {part} prompts answered exactly (greedy)")
+        )
     rows += verdict_rows(report)
     best = report["best_step"]
     if not run.model.fitted and best < report["steps"]:
@@ -153,6 +158,7 @@ def _summary(run: Run) -> None:
         ("repeatable", report["determinism"]),
         ("run", str(run.path)),
         ("next", run_command("sample", run.path, *(["-n", "20"] if run.documents else []))),
+        *([] if run.template is None else [("", run_command("chat", run.path))]),
         *([] if text is None else [("", run_command("score", run.path, text, "--tokens"))]),
         ("", run_command("eval", run.path, *(["--split", "test"] if tested else []))),
         ("", run_command("show", run.path)),

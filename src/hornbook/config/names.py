@@ -24,6 +24,13 @@ SHORT_NAMES = {  # a name on the command line -> the setting
     "tokenizer": "tokenizer.kind",
     "vocab-size": "tokenizer.vocab_size",
     "kind": "data.kind",
+    "format": "data.format",
+    "field": "data.field",
+    "column": "data.field",
+    "header": "data.header",
+    "glob": "data.glob",
+    "separator": "data.separator",
+    "template": "data.template",
     "encoding": "data.encoding",
 }
 OTHER_NAMES = {  # a name in the notes and in other code, which is refused -> the one to use here

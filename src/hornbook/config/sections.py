@@ -21,6 +21,7 @@ from pydantic import (
     PositiveInt,
     SerializeAsAny,
     ValidationError,
+    field_validator,
     model_validator,
 )
 from pydantic.fields import FieldInfo
@@ -104,6 +105,33 @@ class DataConfig(Settings):
     kind: Literal["auto", "documents", "stream"] = Field(
         "auto", description="documents: one a line; stream: one continuous text"
     )
+    files: tuple[str, ...] = Field(
+        (), description="further files or folders, which are read after the corpus"
+    )
+    glob: str = Field(
+        "", description="which files of a folder or an archive, such as '**/*.md' (default: all)"
+    )
+    format: Literal["auto", "text", "jsonl", "json", "csv", "tsv", "parquet"] = Field(
+        "auto", description="how files are read; auto: by the ending of their names"
+    )
+    field: str = Field(
+        "",
+        description="field or column that holds the text of a record; a dot goes into an object; "
+        "two with + between them are a prompt and its answer",
+    )
+    header: Literal["auto", "yes", "no"] = Field(
+        "auto", description="whether the first row of a table has the names of its columns"
+    )
+    template: str = Field(
+        "",
+        description="how prompts and answers become text (default: '{prompt}{completion}', of messages "
+        r"'{role}: {content}\n' each)",
+    )
+    separator: str = Field(
+        "auto",
+        description="what ends a document: line, blank (lines), file, pgn, abc, fasta, or a text that "
+        "stands between two documents",
+    )
     encoding: str = Field("utf-8", description="encoding of the file")
     validation: HeldOut = Field(
         0.1,
@@ -123,6 +151,11 @@ class DataConfig(Settings):
         description="tokens of a held-out part that are scored, spread over it; 0: all "
         "(default: all, but 262,144 of a text over 32 MB)",
     )
+
+    @field_validator("files", mode="before")
+    @classmethod
+    def _one_file(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
 
     @property
     def held_out(self) -> bool:

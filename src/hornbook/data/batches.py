@@ -79,6 +79,7 @@ class Batches:
         self.items_per_pass = items // self.passes
         self.items_per_epoch = self.items_per_pass * self.passes
         self.tokens = resident(part.tokens, device)
+        self.answers = None if part.answers is None else torch.from_numpy(part.answers).to(device)
         self._order: tuple[int, IntArray] = (-1, np.empty(0, dtype=np.int64))
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
@@ -93,6 +94,13 @@ class Batches:
     def take(self, positions: Tensor) -> Tensor:
         """The tokens at `positions`, as int64."""
         return self.tokens[positions].long()
+
+    def take_targets(self, positions: Tensor) -> Tensor:
+        """The tokens that follow those at `positions`; IGNORE where they are not of an answer."""
+        targets = self.take(positions + 1)
+        if self.answers is None:
+            return targets
+        return targets.masked_fill(~self.answers[positions + 1], IGNORE)
 
     def generator(self, purpose: int, number: int) -> np.random.Generator:
         """The generator of one pass (or block of random draws), another for each purpose."""
@@ -172,6 +180,10 @@ class DocumentBatches(Batches):
             self._chunks = (shard, self._part.chunks(self.length, shard=(shard, self.passes)))
         chunks = self._chunks[1]
         order = self.generator(2, number).permutation(len(chunks.start))
+        if self._part.scored is not None:  # without those in which nothing is scored
+            before = np.concatenate([[0], np.cumsum(self._part.scored)])
+            first = chunks.start[order]
+            order = order[before[first + chunks.count[order]] > before[first]]
         return Rows(chunks, order, self.length)
 
     def order(self, number: int) -> IntArray:
@@ -195,7 +207,7 @@ class DocumentBatches(Batches):
         empty = positions < 0
         positions = positions.clamp(min=0)
         ids = self.take(positions).masked_fill(empty, self._end)
-        return ids, self.take(positions + 1).masked_fill(empty, IGNORE)
+        return ids, self.take_targets(positions).masked_fill(empty, IGNORE)
 
 
 class WindowBatches(Batches):
@@ -204,8 +216,11 @@ class WindowBatches(Batches):
     def __init__(
         self, part: Part, length: int, draw: Draw, device: torch.device | str = "cpu"
     ) -> None:
-        n = part.n_targets
+        n = part.n_scored
         super().__init__(part, length, draw, n, device, -(-n // ITEMS_PER_PASS))
+        self._scored: Tensor | None = None  # the positions whose predictions are
+        if part.scored is not None:
+            self._scored = torch.from_numpy(np.flatnonzero(part.scored)).to(self.tokens.device)
         self._starts = torch.from_numpy(part.starts).to(self.tokens.device)
         self._n, self._table = n, torch.empty(0, device=self.tokens.device)
         self._ahead: tuple[int, list[tuple[Tensor, Tensor]]] = (-1, [])
@@ -228,13 +243,15 @@ class WindowBatches(Batches):
         return ids.view(n, -1, self.length), targets.view(n, -1)
 
     def _examples(self, items: list[IntArray]) -> tuple[Tensor, Tensor]:
-        last = torch.from_numpy(np.concatenate(items)).to(self.tokens.device)
+        item = torch.from_numpy(np.concatenate(items)).to(self.tokens.device)
+        last = item if self._scored is None else self._scored[item]
         targets = self.take(last + 1)
         if self._n * self.length > WINDOW_TABLE_IDS:
             return self.windows(last), targets
         if not len(self._table):  # the notes' X: at 32 windows a step, one operation for six
-            self._table = self.windows(torch.arange(self._n, device=last.device))
-        return self._table[last], targets
+            every = torch.arange(self._n, device=last.device)
+            self._table = self.windows(every if self._scored is None else self._scored)
+        return self._table[item], targets
 
     def windows(self, last: Tensor) -> Tensor:
         """The contexts (B, length) that end with the tokens at `last`, (B,)."""

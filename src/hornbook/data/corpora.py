@@ -20,7 +20,11 @@ from hornbook.config import DataConfig
 from hornbook.data.cache import CacheError, cache_directory
 from hornbook.data.corpus import Corpus, read_corpus
 from hornbook.data.limits import LIMITS, Limits
-from hornbook.data.reading import detect_encoding, file_state
+from hornbook.data.reading import detect_encoding
+from hornbook.data.sources.files import BINARY_FORMATS, TextFile
+from hornbook.data.sources.hub import HUB, fetch_dataset
+from hornbook.data.sources.source import Source, open_source
+from hornbook.data.sources.standard_input import STDIN, keep_stdin
 from hornbook.errors import DataError, RunError, did_you_mean
 from hornbook.files import user_path, write_bytes
 from hornbook.stages import stage
@@ -135,11 +139,19 @@ CORPORA = {
 
 
 def load_corpus(config: DataConfig) -> Corpus:
-    """The corpus that the settings name: a name of the registry, else a path.
+    """The corpus that the settings name: a name of the registry, a dataset of Hugging Face (hf:NAME),
+    stdin (-), else a path.
 
     Raises DataError where there is no such text or it cannot be read.
     """
     known = CORPORA.get(config.corpus)
+    if config.corpus == STDIN:
+        source = open_source(keep_stdin(), config)
+        return _read(source, config, "stdin", "stdin")
+    if config.corpus.startswith(HUB):
+        path, config = fetch_dataset(config)
+        name = config.corpus.removeprefix(HUB).replace("/", "-")
+        return _read(open_source(path, config), config, name, config.corpus)
     if known is None:
         if not config.corpus:
             raise DataError("corpus: found '', expected a name or the path of a text file")
@@ -154,11 +166,13 @@ def load_corpus(config: DataConfig) -> Corpus:
             raise DataError(
                 f"{config.corpus}: no such file; the notes' text is the dataset {name!r}"
             )
-        return _read(path, config.kind, config.encoding)
+        others = [user_path(file, DataError) for file in config.files]
+        return _read(open_source(path, config, others), config)
     kind = known.kind if config.kind == "auto" else config.kind
     why = "as the registry says" if config.kind == "auto" else "as requested"
     path = known.fetch()
-    corpus = _read(path, kind, "utf-8", known.name)
+    config = config.model_copy(update={"kind": kind})
+    corpus = _read(Source.of(path), config, known.name, known.name)
     known.check(path, corpus.sha256)
     return replace(corpus, why_kind=why)
 
@@ -178,16 +192,32 @@ def encoding_of(corpus: str, otherwise: str) -> str:
     if corpus in CORPORA:
         return "utf-8"
     path = user_path(corpus, DataError)
-    return detect_encoding(path, otherwise, LIMITS.chunk) if path.is_file() else otherwise
+    file = TextFile(path)
+    plain = path.is_file() and file.compression != "zip" and file.ending not in BINARY_FORMATS
+    return detect_encoding(file, otherwise, LIMITS.chunk) if plain else otherwise
 
 
-def _read(path: Path, kind: str, encoding: str, name: str = "") -> Corpus:
-    """A file as a corpus; the one that was read last is not read again while it is unchanged."""
-    return _read_once(path, file_state(path), kind, encoding, name, LIMITS)
+def text_setting(config: DataConfig, corpus: Corpus) -> str:
+    """What `data.corpus` of a run is: a name that is valid anywhere, else the absolute path."""
+    named = config.corpus in CORPORA or config.corpus.startswith(HUB)
+    return config.corpus if named else str(Path(corpus.path).resolve())
+
+
+def _read(source: Source, config: DataConfig, name: str = "", shown: str = "") -> Corpus:
+    """A source as a corpus; the one that was read last is not read again while it is unchanged."""
+    return _read_once(source, source.state(), config.kind, config.separator, name, shown, LIMITS)
 
 
 @lru_cache(maxsize=1)
 def _read_once(
-    path: Path, state: tuple[int, ...], kind: str, encoding: str, name: str, limits: Limits
+    source: Source,
+    state: tuple[int, ...],
+    kind: str,
+    separator: str,
+    name: str,
+    shown: str,
+    limits: Limits,
 ) -> Corpus:
-    return read_corpus(path, kind=kind, encoding=encoding, name=name, source=name, limits=limits)
+    return read_corpus(
+        source, kind=kind, separator=separator, name=name, source=shown, limits=limits
+    )

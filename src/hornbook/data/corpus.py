@@ -11,7 +11,8 @@ from pathlib import Path
 
 from hornbook.data.inspection import Inspection, inspect, inspect_once
 from hornbook.data.limits import LIMITS, Limits
-from hornbook.data.reading import file_state, refuse_changed, whole_lines, without_blank_lines
+from hornbook.data.sources.source import Source
+from hornbook.data.template import without_marks
 from hornbook.tokenizers.base import as_lines
 
 
@@ -19,57 +20,71 @@ from hornbook.tokenizers.base import as_lines
 class Corpus(Inspection):
     """A text that can be trained on.
 
-    name: what the run is called after. source: the path or registry name it was read from.
-    in_memory: whether `text` and `documents` are complete. Else they are the beginning of the text:
-        what needs the text itself (copies, new samples, figures) goes by excerpts.
+    name: what the run is called after. source: the path or registry name it was read from. origin: its
+        files and how they are read.
+    marked: the documents with the marks of answers, where they have any. in_memory: whether `text` and
+        `documents` are complete. Else they are the beginning of the text: what needs the text itself
+        (copies, new samples, figures) goes by excerpts.
     """
 
     name: str
     source: str
+    origin: Source = field(repr=False)
     in_memory: bool
     limits: Limits
     text: str = field(repr=False)
     documents: tuple[str, ...] = field(repr=False)
+    marked: tuple[str, ...] = field(default=(), repr=False)
 
-    def pieces(self) -> Iterator[str]:
-        """The whole text in pieces; of documents whole lines, none of them blank, each ended.
+    @property
+    def answers(self) -> bool:
+        """Whether its documents are prompts with answers, which alone are learned."""
+        return self.origin.template is not None
 
-        Raises DataError where the file is read again and has changed.
+    def pieces(self, *, marked: bool = False) -> Iterator[str]:
+        """The whole text in pieces; of documents whole ones, none of them blank, each ended by
+        `document_end`.
+
+        marked: with the marks of answers (`data/template.py`). Raises DataError where a file is read
+        again and has changed.
         """
         if self.in_memory:
-            yield self.text if self.kind == "stream" else as_lines(self.documents)
+            documents = self.marked if marked else self.documents
+            stream = self.kind == "stream"
+            yield self.text if stream else as_lines(documents, self.document_end)
             return
-        path = Path(self.path)
-        texts = iter(self.reader(self.limits))
-        if self.kind == "documents":
-            texts = whole_lines(texts, path, self.limits.line)
-        for piece in texts:
-            yield without_blank_lines(piece)[0] if self.n_blank else piece
-        refuse_changed(path, (self.n_bytes, self.modified))
+        pieces = self.read_again(self.origin, self.limits, self.limits.line)
+        yield from pieces if marked or not self.answers else map(without_marks, pieces)
+        self.origin.refuse_changed(self.state)
 
 
 def read_corpus(
-    path: Path,
+    path: Path | Source,
     *,
     kind: str = "auto",
     encoding: str = "utf-8",
+    separator: str = "auto",
     name: str = "",
     source: str = "",
     limits: Limits | None = None,
 ) -> Corpus:
-    """The text of a file as a corpus.
+    """The text of a file, or of another source, as a corpus.
 
     Raises ConfigError for an unknown encoding; DataError where the file is missing, a directory,
     empty, binary, or not in `encoding`; CacheError where a text that is not held in memory cannot
     be kept track of.
     """
     limits = limits or LIMITS
-    in_memory = file_state(path)[0] < limits.in_memory
+    origin = Source.of(path, encoding) if isinstance(path, Path) else path
+    origin.state()  # raises where it cannot be read
+    in_memory = origin.fits(limits.in_memory, limits.chunk)
     if in_memory:
-        inspection, text = inspect(path, kind, encoding, limits, keep=None)
+        inspection, text = inspect(origin, kind, encoding, limits, keep=None, separator=separator)
     else:
-        inspection, text = inspect_once(path, kind, encoding, limits)
-    lines = text.split("\n") if inspection.kind == "documents" else []
+        inspection, text = inspect_once(origin, kind, encoding, limits, separator)
+    found = text.split(inspection.document_end) if inspection.kind == "documents" else []
+    documents = tuple(document for document in found if document.strip())
+    plain = tuple(map(without_marks, documents)) if origin.template is not None else documents
     facts = dict(vars(inspection))
     if not in_memory:
         facts["notes"] += (
@@ -78,10 +93,12 @@ def read_corpus(
         )
     return Corpus(
         **facts,
-        name=name or path.stem,
-        source=source or str(path),
+        name=name or origin.path.stem,
+        source=source or str(origin.path),
+        origin=origin,
         in_memory=in_memory,
         limits=limits,
-        text=text,
-        documents=tuple(line for line in lines if line.strip()),
+        text=text if plain is documents else without_marks(text),
+        documents=plain,
+        marked=() if plain is documents else documents,
     )

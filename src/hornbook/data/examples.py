@@ -44,7 +44,9 @@ def first_examples(corpus: Corpus, n: int, context_length: int | None = None) ->
         if value < 1:
             raise ConfigError(f"{name}: found {value}, expected at least 1")
     documents = corpus.kind == "documents"
-    tokenizer = build_tokenizer("char", corpus.alphabet, documents=documents)
+    tokenizer = build_tokenizer(
+        "char", corpus.alphabet, documents=documents, document_end=corpus.document_end
+    )
     if documents:
         part = Part.of_documents(corpus.documents[:n], tokenizer)
         x, y = build_dataset(part, length)

@@ -17,10 +17,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hornbook.data.packing import Chunks, IntArray
 from hornbook.errors import DataError
-from hornbook.tokenizers.base import Ids, Tokenizer, Unknown
+from hornbook.tokenizers.base import LINE_BREAK, Ids, Tokenizer, Unknown
 
 STRETCHES = 64  # of a stream that a subset is taken from
 SPREAD = 8  # stretches of a stream that are parts of their own
@@ -30,23 +31,29 @@ SPREAD = 8  # stretches of a stream that are parts of their own
 class Part:
     """Tokens, (N,), and where the units start, (units + 1,). See the module's picture.
 
-    n_bytes: UTF-8 bytes of the text that is predicted, one for the end of each document.
+    n_bytes: UTF-8 bytes of the text that is predicted, one for the end of each document. answers: of
+    prompts with answers which tokens are of an answer, (N,): only their predictions are trained and
+    scored, and `n_bytes` is of them; None where all are.
     """
 
     tokens: Ids
     starts: IntArray
     documents: bool
     n_bytes: int
+    answers: NDArray[np.bool_] | None = None
 
     @classmethod
     def of_documents(
         cls, documents: Sequence[str], tokenizer: Tokenizer, *, unknown: Unknown = "error"
     ) -> Part:
         """A part of documents, each between two end-of-document ids."""
-        if broken := next((d for d in documents if "\n" in d), None):
+        end = tokenizer.document_end
+        if broken := next((d for d in documents if end in d), None):
+            what = "a line break" if end == LINE_BREAK else "a null character"
+            expected = "one document a line" if end == LINE_BREAK else "text, which has none"
             raise DataError(
-                f"document {documents.index(broken) + 1} ({broken[:20]!r}...): found a line break "
-                "inside it, expected one document a line"
+                f"document {documents.index(broken) + 1} ({broken[:20]!r}...): found {what} "
+                f"inside it, expected {expected}"
             )
         tokens = tokenizer.encode_documents(documents, unknown=unknown)
         starts = np.flatnonzero(tokens == tokenizer.end_id)
@@ -68,6 +75,32 @@ class Part:
     def n_targets(self) -> int:
         """How many tokens are predicted."""
         return len(self.tokens) - 1
+
+    @property
+    def scored(self) -> NDArray[np.bool_] | None:
+        """Which predictions are trained and scored, (n_targets,); None where all are."""
+        return None if self.answers is None else self.answers[1:]
+
+    @property
+    def n_scored(self) -> int:
+        """How many predictions are trained and scored."""
+        return self.n_targets if self.answers is None else int(np.count_nonzero(self.answers[1:]))
+
+    def prompts(self, tokenizer: Tokenizer, n: int) -> list[tuple[str, str]]:
+        """The first prompt and answer of each of n documents, evenly spaced; none of other text."""
+        if self.answers is None:
+            return []
+        units = len(self.starts) - 1
+        found = []
+        for unit in np.unique(np.linspace(0, units - 1, min(n, units)).astype(int)).tolist():
+            first, last = int(self.starts[unit]) + 1, int(self.starts[unit + 1])
+            answer = self.answers[first : last + 1]
+            begin = first + int(answer.argmax())
+            rest = np.flatnonzero(~self.answers[begin : last + 1])
+            end = begin + int(rest[0]) if len(rest) else last
+            prompt, text = self.tokens[first:begin], self.tokens[begin:end]
+            found.append((tokenizer.decode(prompt), tokenizer.decode(text)))
+        return found
 
     @property
     def longest(self) -> int:
@@ -97,7 +130,12 @@ class Part:
         pieces = [self.tokens[a:b] for a, b in zip(begins, ends, strict=True)]
         tokens = np.concatenate([*pieces, self.tokens[ends[-1] : ends[-1] + 1]])
         starts = np.concatenate([[0], np.cumsum(ends - begins)])
-        return Part(tokens, starts, self.documents, tokenizer.count_bytes(tokens[1:]))
+        if self.answers is None:
+            return Part(tokens, starts, self.documents, tokenizer.count_bytes(tokens[1:]))
+        kept = [self.answers[a + 1 : b + 1] for a, b in zip(begins, ends, strict=True)]
+        answers = np.concatenate([self.answers[:1], *kept])  # the end of a document is of its own
+        n_bytes = tokenizer.count_bytes(tokens[1:][answers[1:]])
+        return Part(tokens, starts, self.documents, n_bytes, answers)
 
     def spread(self, limit: int, block: int, tokenizer: Tokenizer) -> list[Part]:
         """About `limit` of the targets, evenly spaced, as parts that are scored as this one is.

@@ -12,6 +12,7 @@ import stat
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -37,6 +38,16 @@ LONE_CR = re.compile(r"\r(?![\r\n])")
 LINE_END = re.compile(r"\r*\n|\r+(?=[^\r\n])")
 ANY_LINE_END = re.compile(rf"\r{{0,{MOST_CR}}}\n|\r")
 SPACES = np.array([chr(p).isspace() for p in range(0x3002)])  # U+3000 is the last one
+
+
+class Chunked(Protocol):
+    """What is read like a file, such as a member of an archive; `str` names it in messages."""
+
+    def chunks(self, size: int) -> Iterator[bytes]:
+        """Its bytes in chunks of `size`."""
+
+
+File = Path | Chunked
 
 
 def file_state(path: Path) -> tuple[int, int]:
@@ -65,22 +76,24 @@ def refuse_changed(path: Path, before: tuple[int, int]) -> None:
         raise DataError(f"{path}: has changed while it was read; start again")
 
 
-def detect_encoding(path: Path, otherwise: str, chunk: int) -> str:
+def detect_encoding(path: File, otherwise: str, chunk: int) -> str:
     """The encoding that a byte order mark names, else UTF-8 where the whole file is that, else
     `otherwise`. A text in another encoding that has more than ASCII is hardly ever valid UTF-8."""
-    beginning = next(_chunks(path, chunk), b"")
-    return marked_encoding(beginning) or ("utf-8" if fits_utf8(_chunks(path, chunk)) else otherwise)
+    beginning = next(file_chunks(path, chunk), b"")
+    return marked_encoding(beginning) or (
+        "utf-8" if fits_utf8(file_chunks(path, chunk)) else otherwise
+    )
 
 
-def is_also_utf8(path: Path, chunk: int) -> bool:
+def is_also_utf8(path: File, chunk: int) -> bool:
     """Whether a file is text in UTF-8, whatever it was read as."""
-    return fits_utf8(_chunks(path, chunk))
+    return fits_utf8(file_chunks(path, chunk))
 
 
-def has_cr_ends(path: Path, encoding: str, chunk: int) -> bool:
+def has_cr_ends(path: File, encoding: str, chunk: int) -> bool:
     """Whether a CR alone ends a line: there are more of them than of LF among the first characters,
     or, where these have none, a CR is the first line end."""
-    texts = _decoded(path, _chunks(path, chunk), encoding, chunk)
+    texts = _decoded(path, file_chunks(path, chunk), encoding, chunk)
     begun = ""
     for text in texts:
         begun += text
@@ -112,7 +125,7 @@ class TextReader:
 
     def __init__(
         self,
-        path: Path,
+        path: File,
         encoding: str,
         *,
         cr_ends: bool,
@@ -159,7 +172,7 @@ class TextReader:
         return text.replace("\r", "\n")
 
     def _bytes(self) -> Iterator[bytes]:
-        for i, chunk in enumerate(_chunks(self.path, self.chunk)):
+        for i, chunk in enumerate(file_chunks(self.path, self.chunk)):
             if i == 0:
                 mark = byte_order_mark(codec := codec_name(self.encoding))
                 self.byte_order_mark = bool(mark) and chunk.startswith(mark)
@@ -197,7 +210,7 @@ def lines_of(chunks: Iterable[bytes], encoding: str | None, place: str) -> Itera
         yield from ANY_LINE_END.split(rest.removesuffix("\r"))
 
 
-def whole_lines(texts: Iterable[str], path: Path, longest: int | None) -> Iterator[str]:
+def whole_lines(texts: Iterable[str], path: object, longest: int | None) -> Iterator[str]:
     """The same text in pieces of whole lines, the last one ended too.
 
     Raises DataError for a line of more than `longest` characters (None: of any length).
@@ -248,7 +261,11 @@ def beginning(texts: Iterable[str], limit: int | None) -> tuple[list[str], str]:
     return pieces, "".join(pieces)
 
 
-def _chunks(path: Path, size: int) -> Iterator[bytes]:
+def file_chunks(path: File, size: int) -> Iterator[bytes]:
+    """The bytes of a file in chunks of `size`. Raises DataError where it cannot be read."""
+    if not isinstance(path, Path):
+        yield from path.chunks(size)
+        return
     try:
         with path.open("rb", buffering=0) as file:
             while chunk := file.read(size):
@@ -257,7 +274,7 @@ def _chunks(path: Path, size: int) -> Iterator[bytes]:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
 
 
-def _decoded(path: Path, chunks: Iterable[bytes], encoding: str, size: int) -> Iterator[str]:
+def _decoded(path: File, chunks: Iterable[bytes], encoding: str, size: int) -> Iterator[str]:
     position = 0  # in characters
     strict = codec_name(encoding) == "utf-8"
     try:
@@ -273,5 +290,5 @@ def _decoded(path: Path, chunks: Iterable[bytes], encoding: str, size: int) -> I
             yield text
     except WrongByte as wrong:
         others = [e for e in ENCODINGS_TO_TRY if e != codec_name(encoding)]
-        valid = [] if wrong.null else [e for e in others if fits(_chunks(path, size), e)]
+        valid = [] if wrong.null else [e for e in others if fits(file_chunks(path, size), e)]
         raise explain(wrong, str(path), encoding, valid) from None

@@ -12,7 +12,7 @@ from hornbook.data.corpus import Corpus
 from hornbook.data.part import Part, refuse_too_few
 from hornbook.data.tokens import PARTS, SplitCorpus
 from hornbook.errors import ConfigError, DataError, did_you_mean
-from hornbook.tokenizers.base import Tokenizer, Unknown
+from hornbook.tokenizers.base import LINE_BREAK, Tokenizer, Unknown
 
 SCORED_TOKENS = 1 << 18  # of a held-out part of a text that is not in memory, by default
 NOT_HELD_OUT = (
@@ -49,6 +49,11 @@ class Split:
     def in_memory(self) -> bool:
         """Whether the texts of the parts are complete."""
         return self.source is None or self.source.corpus.in_memory
+
+    @property
+    def document_end(self) -> str:
+        """The character that ends each document in text, which none of them holds."""
+        return LINE_BREAK if self.source is None else self.source.corpus.document_end
 
     @property
     def everything(self) -> Texts:

@@ -37,6 +37,8 @@ from hornbook.data.cache import (
 )
 from hornbook.data.corpus import Corpus
 from hornbook.data.part import Part
+from hornbook.data.separators import LINE
+from hornbook.data.template import encode_answers, without_marks
 from hornbook.data.writer_thread import writer_thread
 from hornbook.errors import DataError, RunError
 from hornbook.files import dump, read_json
@@ -46,6 +48,8 @@ FORMAT = 4
 PARTS = ("train", "validation", "test")
 FILES = tuple(f"{name}.{what}" for name in PARTS for what in ("tokens", "starts"))
 ATTEMPTS = 3  # another process may remove a folder that it found damaged
+
+ANSWERS = tuple(f"{name}.answers" for name in PARTS)  # of a corpus of prompts with answers, too
 
 Sizes = dict[str, dict[str, int]]  # of each part: tokens, bytes of text
 Encode = Callable[[str], Ids]
@@ -88,7 +92,10 @@ class SplitCorpus:
     @cached_property
     def shuffled(self) -> tuple[str, ...]:
         """The documents of a corpus that is held in memory, in the order of the split."""
-        documents = list(self.corpus.documents)
+        return self._shuffled(self.corpus.documents)
+
+    def _shuffled(self, texts: tuple[str, ...]) -> tuple[str, ...]:
+        documents = list(texts)
         if self.seed is not None:
             random.Random(self.seed).shuffle(documents)
         return tuple(documents)
@@ -99,7 +106,7 @@ class SplitCorpus:
         return round(self.corpus.n_bytes * self.bounds[1] / self.bounds[3])
 
     def training_text(self, most: int) -> Iterator[str]:
-        """The beginning of the training part, `most` characters, in pieces; documents one a line."""
+        """The beginning of the training part, `most` characters, in pieces."""
         left = most
         for piece in self._training_pieces():
             yield piece[:left]
@@ -112,15 +119,16 @@ class SplitCorpus:
             yield from (text for p, text in _stretches(self) if p == 0)
             return
         pieces, part_of = self.documents()
-        first = 0
+        first, end = 0, self.corpus.document_end
         for piece in pieces:
-            lines = piece.split("\n")[:-1]
-            parts = part_of[first : first + len(lines)].tolist()
-            yield as_lines([line for line, p in zip(lines, parts, strict=True) if p == 0])
-            first += len(lines)
+            texts = piece.split(end)[:-1]
+            parts = part_of[first : first + len(texts)].tolist()
+            yield from (without_marks(t) for t, p in zip(texts, parts, strict=True) if p == 0)
+            first += len(texts)
 
     def documents(self) -> tuple[Iterable[str], NDArray[np.uint8]]:
-        """The documents, one a line, in pieces; and the part of each, (documents,).
+        """The documents, each ended by `document_end`, their answers marked, in pieces; and the part of
+        each, (documents,).
 
         This alone decides in which order documents become tokens. In memory it is the shuffled
         order: batches are drawn by position, so runs resume to the bit only in the order that they
@@ -129,14 +137,22 @@ class SplitCorpus:
         """
         if self.corpus.in_memory:
             part_of = np.repeat(np.arange(3, dtype=np.uint8), np.diff(self.bounds))
-            return [as_lines(self.shuffled)], part_of
-        return self.corpus.pieces(), assign(self.bounds, self.seed)
+            documents = self._shuffled(self.corpus.marked) if self.corpus.answers else self.shuffled
+            return [as_lines(documents, self.corpus.document_end)], part_of
+        return self.corpus.pieces(marked=True), assign(self.bounds, self.seed)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files of its tokens."""
+        return (*FILES, *ANSWERS) if self.corpus.answers else FILES
 
 
 def _load_in_memory(source: SplitCorpus, tokenizer: Tokenizer, unknown: Unknown) -> dict[str, Part]:
-    files = {name: BytesIO() for name in FILES}
+    files = {name: BytesIO() for name in source.files}
     sizes = _write(source, tokenizer, unknown, files)
-    return _parts(sizes, tokenizer, lambda n, dtype: np.frombuffer(files[n].getbuffer(), dtype))
+    return _parts(
+        sizes, source, tokenizer, lambda n, dtype: np.frombuffer(files[n].getbuffer(), dtype)
+    )
 
 
 def _load_cached(
@@ -149,6 +165,7 @@ def _load_cached(
             encode(corpus.alphabet)
             unknown = "error"
     text = [corpus.sha256, corpus.encoding, corpus.kind, corpus.cr_ends]
+    text += [] if corpus.separator in ("", LINE) else [corpus.separator]
     order = [source.seed, corpus.in_memory] if corpus.kind == "documents" else []
     facts = dump([FORMAT, text, source.bounds, order, tokenizer.to_json(), unknown])
     name = hashlib.sha256(facts.encode("utf-8", "surrogatepass")).hexdigest()[:32]
@@ -157,19 +174,19 @@ def _load_cached(
     for _ in range(ATTEMPTS):
         if os.path.exists(folder):  # False where it cannot be reached
             with suppress(RunError, OSError, KeyError, ValueError, TypeError):
-                parts = _open(folder, tokenizer)
+                parts = _open(folder, source, tokenizer)
                 return parts, _describe(folder, corpus, seconds, damaged=damaged)
             damaged = True
             remove_folder(folder)
         begin = perf_counter()
         with whole_folder(folder) as unfinished, ExitStack() as stack:
-            files = {n: stack.enter_context((unfinished / n).open("wb")) for n in FILES}
+            files = {n: stack.enter_context((unfinished / n).open("wb")) for n in source.files}
             sizes = _write(source, tokenizer, unknown, files)
             for file in files.values():
                 file.flush()
                 if file.tell() > SAMPLED_WHOLE:  # a smaller one is verified whole when it is opened
                     os.fsync(file.fileno())
-            fingerprints = {name: fingerprint(unfinished / name) for name in FILES}
+            fingerprints = {name: fingerprint(unfinished / name) for name in source.files}
             facts = dump({"parts": sizes, "files": fingerprints})
             (unfinished / "facts.json").write_text(facts, "utf-8")
         seconds += perf_counter() - begin
@@ -189,54 +206,66 @@ def _describe(folder: Path, corpus: Corpus, seconds: float, *, damaged: bool) ->
     )
 
 
-def _open(folder: Path, tokenizer: Tokenizer) -> dict[str, Part]:
+def _open(folder: Path, source: SplitCorpus, tokenizer: Tokenizer) -> dict[str, Part]:
     """The parts of a folder. Raises RunError, OSError, KeyError, ValueError where it is damaged."""
     facts = read_json(folder / "facts.json")
-    for name in FILES:
+    for name in source.files:
         if fingerprint(folder / name) != facts["files"][name]:
             raise ValueError(name)
     # copy on write: torch takes no read-only arrays, and nothing is ever written
-    return _parts(facts["parts"], tokenizer, lambda n, dtype: np.memmap(folder / n, dtype, "c"))
+    return _parts(
+        facts["parts"], source, tokenizer, lambda n, dtype: np.memmap(folder / n, dtype, "c")
+    )
 
 
-def _parts(sizes: Sizes, tokenizer: Tokenizer, read: ReadArray) -> dict[str, Part]:
+def _parts(
+    sizes: Sizes, source: SplitCorpus, tokenizer: Tokenizer, read: ReadArray
+) -> dict[str, Part]:
     parts, documents = {}, tokenizer.end_id is not None
     for name in PARTS:
         n, dtype = sizes[name]["tokens"], tokenizer.encode("").dtype
         # an empty file cannot be mapped
         tokens = read(f"{name}.tokens", dtype) if n else np.empty(0, dtype)
         starts = read(f"{name}.starts", np.dtype("<i8")) if documents else np.array([0, n - 1])
-        parts[name] = Part(tokens, starts, documents, sizes[name]["bytes"])
+        answers = read(f"{name}.answers", np.dtype(np.bool_)) if source.corpus.answers else None
+        parts[name] = Part(tokens, starts, documents, sizes[name]["bytes"], answers)
     return parts
 
 
 class _PartWriter:
-    """Writes one part: its tokens, and of documents where they start."""
+    """Writes one part: its tokens, where documents start, and which tokens are of answers."""
 
-    def __init__(self, tokenizer: Tokenizer, tokens: BinaryIO, starts: BinaryIO) -> None:
-        self.tokenizer, self.tokens, self.starts = tokenizer, tokens, starts
+    def __init__(self, tokenizer: Tokenizer, files: Mapping[str, BinaryIO], name: str) -> None:
+        self.tokenizer = tokenizer
+        self.tokens, self.starts = files[f"{name}.tokens"], files[f"{name}.starts"]
+        self.answers = files.get(f"{name}.answers")
         self.n = self.n_bytes = 0
 
-    def write(self, ids: Ids) -> None:
+    def write(self, ids: Ids, answers: NDArray[np.bool_] | None = None) -> None:
         """Tokens that follow those before; the very first of a part is not predicted."""
         if self.tokenizer.end_id is not None:
             starts = self.n + np.flatnonzero(ids == self.tokenizer.end_id)
             self.starts.write(starts.astype("<i8").data)
         self.tokens.write(ids.data)
-        self.n_bytes += self.tokenizer.count_bytes(ids if self.n else ids[1:])
+        predicted = ids if self.n else ids[1:]
         self.n += len(ids)
+        if self.answers is not None:
+            answers = np.zeros(len(ids), dtype=np.bool_) if answers is None else answers
+            self.answers.write(answers.data)
+            predicted = predicted[answers[len(answers) - len(predicted) :]]
+        self.n_bytes += self.tokenizer.count_bytes(predicted)
 
 
 def _write(
     source: SplitCorpus, tokenizer: Tokenizer, unknown: Unknown, files: Mapping[str, BinaryIO]
 ) -> Sizes:
     """Writes the tokens of all parts into FILES."""
-    writers = [
-        _PartWriter(tokenizer, files[f"{name}.tokens"], files[f"{name}.starts"]) for name in PARTS
-    ]
+    writers = [_PartWriter(tokenizer, files, name) for name in PARTS]
     documents = source.corpus.kind == "documents"
     with writer_thread() as submit:
-        if documents:
+        if source.corpus.answers:
+            _write_answers(source, tokenizer, unknown, writers, submit)
+        elif documents:
             encode = partial(tokenizer.encode_lines, unknown=unknown)
             _write_documents(source, encode, writers, submit)
         else:
@@ -274,7 +303,7 @@ def _stretches(source: SplitCorpus) -> Iterator[tuple[int, str]]:
 def _write_documents(
     source: SplitCorpus, encode: Encode, writers: list[_PartWriter], submit: Submit
 ) -> None:
-    end = encode("\n")
+    end = encode(source.corpus.document_end)
     for writer in writers:
         writer.write(end)
     pieces, part_of = source.documents()
@@ -286,13 +315,38 @@ def _write_documents(
         position += len(sizes)
 
 
+def _write_answers(
+    source: SplitCorpus,
+    tokenizer: Tokenizer,
+    unknown: Unknown,
+    writers: list[_PartWriter],
+    submit: Submit,
+) -> None:
+    """As `_write_documents`, with which tokens are of an answer."""
+    end = tokenizer.encode_lines(source.corpus.document_end)
+    for writer in writers:
+        writer.write(end)
+    pieces, part_of = source.documents()
+    position = 0
+    for piece in pieces:
+        ids, answers = encode_answers(piece, tokenizer, unknown)
+        sizes = np.diff(np.flatnonzero(ids == end), prepend=-1)
+        submit(_deal, ids, sizes, part_of[position : position + len(sizes)], writers, answers)
+        position += len(sizes)
+
+
 def _deal(
-    ids: Ids, sizes: NDArray[np.int64], part_of: NDArray[np.uint8], writers: list[_PartWriter]
+    ids: Ids,
+    sizes: NDArray[np.int64],
+    part_of: NDArray[np.uint8],
+    writers: list[_PartWriter],
+    answers: NDArray[np.bool_] | None = None,
 ) -> None:
     """Writes whole documents, each to its part."""
     parts = np.repeat(part_of, sizes)
     for p, writer in enumerate(writers):
-        writer.write(ids[parts == p])
+        own = parts == p
+        writer.write(ids[own], None if answers is None else answers[own])
 
 
 def assign(bounds: tuple[int, int, int, int], seed: int | None) -> NDArray[np.uint8]:

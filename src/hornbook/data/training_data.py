@@ -53,6 +53,7 @@ def load_training_data(config: DataConfig, tokenizer: TokenizerConfig) -> Traini
             tokenizer.kind,
             corpus.alphabet,
             documents=documents,
+            document_end=corpus.document_end,
             vocab_size=tokenizer.vocab_size or usual_vocab_size(split.n_training_bytes),
             training=lambda: split.training_text(MOST_LEARNED_FROM),
         )

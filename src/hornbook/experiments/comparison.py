@@ -21,7 +21,7 @@ from hornbook.files import user_path
 from hornbook.generate import make_generator, sample
 from hornbook.metrics.comparison import Difference, differences
 from hornbook.metrics.groups import grouped, value_words
-from hornbook.metrics.loss import summarize, token_nats
+from hornbook.metrics.loss import summarize, token_nats, unit_sizes
 from hornbook.metrics.results import (
     Group,
     MeasuredRun,
@@ -274,7 +274,7 @@ def measure(run: StoredRun, name: str) -> MeasuredRun:
     validation = summarize(nats, part, model.context_length)
     edges, widths = unit_edges(part, tokenizer)
     sums = np.add.reduceat(nats, edges)
-    tokens = np.diff(np.append(edges, len(nats))).astype(np.float64)
+    tokens = unit_sizes(part, edges).astype(np.float64)
     unseen = unseen_bits = test = None
     new = np.ones(len(sums), dtype=np.bool_)
     if split.documents and split.in_memory:  # of a large text only excerpts are at hand

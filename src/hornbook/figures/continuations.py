@@ -79,10 +79,10 @@ def most_probable_tree(
 def continuations(run: StoredRun, text: str | None = None) -> Figure:
     """The most probable continuations of a prompt as a tree; lines as thick as they are probable.
 
-    text: the prompt; of documents the first line. None: nothing for documents, a stretch for a
+    text: the prompt; of documents the first. None: nothing for documents, a stretch for a
     stream.
     """
-    prompt, *more = (text or "").split("\n") if run.documents else [text or ""]
+    prompt, *more = (text or "").split(run.document_end) if run.documents else [text or ""]
     if text is None and not run.documents:
         prompt = figure_data(run).text[:20]
     prompt, left_out = known_text(run, prompt)

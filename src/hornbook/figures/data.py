@@ -96,7 +96,7 @@ class FigureData:
             start = whole.find("\n", 0, 200) + 1  # a line from its beginning
             return whole[start : start + STREAM_TEXT].strip("\n") or whole
         longest = sorted(self.held_out[:50], key=len)[-DOCUMENTS - 5 : -5]
-        return "\n".join(longest or self.held_out[:DOCUMENTS])
+        return self.run.document_end.join(longest or self.held_out[:DOCUMENTS])
 
     @cached_property
     def probe(self) -> Probe:
@@ -212,13 +212,14 @@ def known_text(run: StoredRun, text: str) -> tuple[str, str]:
     Raises DataError where nothing is left.
     """
     tokenizer, lines = run.tokenizer, texts_of(run, text)
-    known = "\n".join(tokenizer.decode(tokenizer.encode(one, unknown="skip")) for one in lines)
+    texts = (tokenizer.decode(tokenizer.encode(one, unknown="skip")) for one in lines)
+    known = run.document_end.join(texts)
     if known == text:
         return text, ""
     strange = [c for c in dict.fromkeys(text) if c not in known]
     named = ", ".join(f"{c!r} (U+{ord(c):04X})" for c in strange[:5])
     named += f" and {len(strange) - 5} more" if len(strange) > 5 else ""
-    if not known.strip("\n"):
+    if not known.strip("\0\n"):
         raise DataError(f"text: found only characters that the model does not know: {named}")
     return known, f"left out of the text, as the model does not know them: {named}"
 
@@ -226,7 +227,7 @@ def known_text(run: StoredRun, text: str) -> tuple[str, str]:
 def texts_of(run: StoredRun, text: str | None) -> list[str]:
     """A given text, or what is drawn without one, as its documents or as one stretch of a stream."""
     text = figure_data(run).text if text is None else text
-    return text.split("\n") if run.documents else [text]
+    return text.split(run.document_end) if run.documents else [text]
 
 
 def cut_note(run: StoredRun, drawn: int, whole: int) -> str:

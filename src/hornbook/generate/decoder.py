@@ -73,6 +73,7 @@ def sample(
     batch: int | None = None,
     unknown: Unknown = "error",
     window: Window = "half",
+    whole_prompt: bool = False,
 ) -> list[Sample]:
     """n samples that begin with the prompt, up to `max_tokens` new tokens or a stop string each.
 
@@ -82,12 +83,14 @@ def sample(
     differs between batches of other sizes and for long texts). With `Sampling(draws="torch")` samples
     are drawn one after the other from the generator itself, as in the notes. batch: samples generated
     side by side. unknown: characters of the prompt that the tokenizer does not know raise DataError or
-    are skipped. window: of text beyond the context (`models/cached.py`).
+    are skipped. window: of text beyond the context (`models/cached.py`). whole_prompt: the prompt ends
+    where a token does, as that of a template; else its last token may become a longer one
+    (`split_prompt`).
     """
     _check(n, max_tokens, stop)
     sampling = sampling or Sampling()
     draw = _draw(sampling, _generator(seed, generator))
-    start, held = split_prompt(tokenizer, prompt, unknown)
+    start, held = split_prompt(tokenizer, prompt, unknown, whole=whole_prompt)
     draw, max_tokens = _beginning(draw, tokenizer, held), max_tokens + bool(held)
     if unknown == "skip":  # the text shows what the model has read
         prompt = tokenizer.decode(tokenizer.encode(prompt, unknown="skip"))
@@ -120,6 +123,7 @@ def stream(
     generator: torch.Generator | None = None,
     unknown: Unknown = "error",
     window: Window = "half",
+    whole_prompt: bool = False,
 ) -> Iterator[str]:
     """The first of `sample`'s samples piece by piece, without the prompt.
 
@@ -128,7 +132,7 @@ def stream(
     """
     _check(1, max_tokens, stop)
     draw = _draw(sampling or Sampling(), _generator(seed, generator))
-    start, held = split_prompt(tokenizer, prompt, unknown)
+    start, held = split_prompt(tokenizer, prompt, unknown, whole=whole_prompt)
     draw, max_tokens = _beginning(draw, tokenizer, held), max_tokens + bool(held)
     first = torch.zeros(1, dtype=torch.int64, device=model.device)
     tokens = generate_ids(model, start, first, max_tokens, draw, window)
@@ -199,7 +203,7 @@ def prompt_ids(tokenizer: Tokenizer, prompt: str, unknown: Unknown = "error") ->
 
 
 def split_prompt(
-    tokenizer: Tokenizer, prompt: str, unknown: Unknown = "error"
+    tokenizer: Tokenizer, prompt: str, unknown: Unknown = "error", *, whole: bool = False
 ) -> tuple[list[int], bytes]:
     """The ids of a prompt, but for a last token that a longer one may take the place of; and its bytes,
     with which the first token that is drawn has to begin.
@@ -209,7 +213,7 @@ def split_prompt(
     """
     ids = prompt_ids(tokenizer, prompt, unknown)
     held = tokenizer.decode_bytes(ids[-1:]) if len(ids) > 1 else b""
-    if not held or sum(tokenizer.begin_with(held)) < 2:
+    if whole or not held or sum(tokenizer.begin_with(held)) < 2:
         return ids, b""
     return ids[:-1], held
 

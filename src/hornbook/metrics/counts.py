@@ -37,7 +37,7 @@ class Counts:
     Attributes:
         order: tokens counted together.
         losses: nats per validation token of each order that was tried, from 1 on.
-        nats: -log p of each validation token by the best order, (n_targets,).
+        nats: -log p of each validation token by the best order, (n_targets,), as `token_nats`.
         tokens: how many of the training part were counted, of `of`.
         seconds: what the search took.
     """
@@ -87,7 +87,7 @@ def search_counts(
     best: Floats | None = None
     order, losses = 0, list[float]()
     for nats in nats_by_order(some, validation, tokenizer.vocab_size):
-        losses.append(float(nats.mean()))
+        losses.append(float(nats.sum() / validation.n_scored))
         if best is None or losses[-1] < losses[order - 1]:
             best, order = nats, len(losses)
         elif len(losses) - order >= WORSE:
@@ -101,7 +101,7 @@ def nats_by_order(
     train: Part, part: Part, vocab_size: int, highest: int = HIGHEST
 ) -> Iterator[Floats]:
     """-log p of each token of a part, (n_targets,), by the n-grams of order 1, 2, ... of the training
-    part: what `NGram` of that order says."""
+    part: what `NGram` of that order says; 0 where a prediction is not scored."""
     n, ids = part.n_targets, part.tokens.astype(np.int64)
     depth, position = unit_depths(part.starts), np.arange(n)
     context, p = np.zeros(n, dtype=np.int64), np.full(n, 1 / vocab_size)
@@ -114,7 +114,8 @@ def nats_by_order(
             found = _find(level.keys, context * vocab_size + older)
             context = np.where((depth >= length) & (context >= 0), found, -1)
         pair = _find(level.pairs, context * vocab_size + ids[1:])
-        yield -np.log(_blend(level, p, context, pair, vocab_size, longest=True))
+        nats = -np.log(_blend(level, p, context, pair, vocab_size, longest=True))
+        yield nats if part.scored is None else nats * part.scored
         if length < highest - 1:
             p = _blend(level, p, context, pair, vocab_size, longest=False)
 
@@ -183,7 +184,8 @@ def mix_with_counts(model: Floats, counts: Floats, part: Part) -> Mixed:
     )
     better = model if model.sum() <= counts.sum() else counts
     gain, error = paired(better, nats, part)
-    return Mixed(WEIGHTS[int(sums.sum(0).argmin())], float(nats.mean()), gain, error)
+    loss = float(nats.sum() / part.n_scored)
+    return Mixed(WEIGHTS[int(sums.sum(0).argmin())], loss, gain, error)
 
 
 def mixed_nats(model: Floats, counts: Floats, weight: float) -> Floats:

@@ -98,7 +98,8 @@ def token_nats(
     separate: bool = False,
     trained_on: bool = False,
 ) -> Floats:
-    """-log p of each predicted token of a part in nats, (n_targets,), in order.
+    """-log p of each predicted token of a part in nats, (n_targets,), in order; 0 where its
+    prediction is not scored (`Part.scored`).
 
     batch_tokens: how many are computed at once, at most; fewer where the vocabulary is large.
     separate: each unit has rows of its own, as short texts of a stream need: nothing in their ids
@@ -129,29 +130,35 @@ def token_nats(
         losses = F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction="none")
         nats[positions[scored]] = losses.cpu().numpy()[scored.ravel()]
     model.train(was_training)
-    return nats
+    return nats if part.scored is None else nats * part.scored
 
 
 def summarize(nats: Floats, part: Part, block: int) -> Evaluation:
     """The losses of a part's tokens as one Evaluation. `block`: length of a stream's blocks."""
     edges = part.starts[:-1] if part.documents else np.arange(0, len(nats), block)
-    sums = np.add.reduceat(nats, edges)
-    counts = np.diff(np.append(edges, len(nats)))
-    mean = float(nats.sum() / len(nats))
-    units = len(edges)
+    sums, counts, n = np.add.reduceat(nats, edges), unit_sizes(part, edges), part.n_scored
+    mean = float(nats.sum() / n)
+    units = int(np.count_nonzero(counts))
     error = None
     if units > 1 and math.isfinite(mean):  # of a ratio, by clusters
         spread = float(np.sum((sums - mean * counts) ** 2))
-        error = math.sqrt(spread * units / (units - 1)) / len(nats)
+        error = math.sqrt(spread * units / (units - 1)) / n
     return Evaluation(
         nats=mean,
         standard_error=error,
         perplexity=math.exp(mean) if mean < 700 else math.inf,
         bits_per_byte=float(nats.sum()) / math.log(2) / part.n_bytes,
-        tokens=len(nats),
+        tokens=n,
         bytes=part.n_bytes,
         units=units,
     )
+
+
+def unit_sizes(part: Part, edges: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+    """How many predictions of each unit are scored, (units,). edges: where the units begin."""
+    if part.scored is None:
+        return np.diff(np.append(edges, part.n_targets))
+    return np.add.reduceat(part.scored, edges, dtype=np.int64)
 
 
 def evaluate(model: LanguageModel, part: Part) -> Evaluation:
@@ -162,7 +169,7 @@ def evaluate(model: LanguageModel, part: Part) -> Evaluation:
 def mean_nats(model: LanguageModel, parts: Sequence[Part], *, trained_on: bool = False) -> float:
     """The mean loss over several parts together; trained_on: see `token_nats`."""
     nats = [token_nats(model, part, trained_on=trained_on) for part in parts]
-    return float(np.concatenate(nats).mean())
+    return float(np.concatenate(nats).sum() / sum(part.n_scored for part in parts))
 
 
 @dataclass(frozen=True, repr=False)

@@ -271,18 +271,22 @@ def seconds_of_novelty(
 
 @dataclass(frozen=True)
 class NoveltyReport:
-    """The novelty of the kept weights, and of those of the last step where they are others."""
+    """The novelty of the kept weights, and of those of the last step where they are others.
+
+    reason: why it was not judged, where `kept` is None.
+    """
 
     kept: Novelty | None
     last: Novelty | None = None
     best_step: int = 0
     steps: int = 0
+    reason: str = "no text is held out that samples could be compared with"
 
     @property
     def finding(self) -> Finding:
         """What follows from both; good where neither copies."""
         if self.kept is None:
-            return Finding("not judged: no text is held out that samples could be compared with")
+            return Finding(f"not judged: {self.reason}")
         if self.last is None or self.last.word == self.kept.word:
             return Finding(self.kept.verdict, self.kept.word == CLEAR)
         return Finding(

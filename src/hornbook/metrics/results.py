@@ -187,6 +187,8 @@ def unit_edges(part: Part, tokenizer: Tokenizer) -> tuple[NDArray[np.int64], Flo
     if tokenizer.end_id is not None:
         sizes[tokenizer.end_id] = 1
     widths = sizes[targets]
+    if part.scored is not None:
+        widths = widths * part.scored
     if part.documents:
         edges = part.starts[:-1]
     else:

@@ -53,9 +53,8 @@ class TextIndex:
 
     @cached_property
     def substrings(self) -> SuffixArray:
-        """The first MAX_CHARACTERS of the training text; a line break, which no document holds,
-        separates documents."""
-        return SuffixArray("\n".join(self.split.train)[:MAX_CHARACTERS])
+        """The first MAX_CHARACTERS of the training text; what no document holds separates documents."""
+        return SuffixArray(self.split.document_end.join(self.split.train)[:MAX_CHARACTERS])
 
     @cached_property
     def nearest(self) -> NearestDocuments:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -65,7 +65,7 @@ class HeldOutTexts:
         """The losses of texts of a part, evenly spaced, of about TOKENS tokens together."""
         unit: Unit
         if part.documents:
-            unit, texts = "documents", part.subset(TOKENS, tokenizer)
+            unit, texts = "documents", replace(part.subset(TOKENS, tokenizer), answers=None)
         else:
             most = LONGEST if model.sliding else min(LONGEST, model.context_length)
             unit, pieces = lines_or_pieces(part.tokens, tokenizer.start_id, most)

@@ -11,7 +11,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from hornbook.data.corpus import Corpus
 from hornbook.data.reading import READING
+from hornbook.data.separators import LINE
+from hornbook.data.units import RECORD
 from hornbook.engine.device import describe_device
 from hornbook.errors import counted
 from hornbook.kernels.tuning import SPAN
@@ -95,6 +98,7 @@ def facts(plan: Plan, n_parameters: int) -> dict[str, Any]:
             "sha256": corpus.sha256,
             "bytes": corpus.n_bytes,
             "reading": READING,
+            "read": reading_facts(corpus),
         },
         "split": {
             "train": plan.data.train.n_targets,
@@ -121,4 +125,15 @@ def facts(plan: Plan, n_parameters: int) -> dict[str, Any]:
     }
     if len(plan.schedule.segments) > 1:
         found["schedule"] = [list(segment) for segment in plan.schedule.segments]
+    return found
+
+
+def reading_facts(corpus: Corpus) -> dict[str, str]:
+    """How a corpus is read, as settings of `data`; none for text of a document a line, or a stream."""
+    source, separator = corpus.origin, corpus.separator
+    found = {"separator": separator} if separator not in ("", LINE, RECORD) else {}
+    if source.records:
+        found |= {"format": source.format, "field": source.field, "header": source.header}
+    if source.template is not None:
+        found["template"] = source.template.text
     return found

@@ -9,10 +9,12 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from hornbook.config import DataConfig, TokenizerConfig, TrainingConfig, merge
 from hornbook.config.presets import DEFAULT_MODEL
 from hornbook.config.sections import LENGTHS
+from hornbook.data.corpora import text_setting
 from hornbook.data.training_data import load_training_data
 from hornbook.errors import ConfigError
 from hornbook.models.registry import MODELS, model_config
@@ -31,12 +33,11 @@ def resolve(request: Request) -> Plan:
     merged = merge({"data": {}, "tokenizer": {}}, request.base, request.settings)
     data_config = DataConfig.parse(merged["data"], "data")
     tokenizer = TokenizerConfig.parse(merged["tokenizer"], "tokenizer")
-    data, corpus = load_training_data(data_config, tokenizer), data_config.corpus
-    if data.corpus.source != data.corpus.name:  # a file: its path is valid from anywhere
-        corpus = str(Path(corpus).expanduser().resolve())
-    settings = merge(
-        request.settings, {"data": {"corpus": corpus}, "model": {"name": request.model}}
-    )
+    data = load_training_data(data_config, tokenizer)
+    text: dict[str, Any] = {"corpus": text_setting(data_config, data.corpus)}
+    if data_config.files:
+        text["files"] = [str(Path(f).expanduser().resolve()) for f in data_config.files]
+    settings = merge(request.settings, {"data": text, "model": {"name": request.model}})
     request = replace(request, settings=settings)
     free = request.preset is None and request.model == DEFAULT_MODEL
     if budget is not None and free and not settings["model"].keys() & SIZE_FIELDS:

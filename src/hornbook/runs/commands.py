@@ -44,10 +44,10 @@ def mix_command(path: str | Path, order: int, weights: Sequence[float]) -> str:
 
 def counts_command(config: RunConfig, order: int) -> str:
     """What to type to count the text of a run with these settings, read and split as it was."""
-    words = ["hornbook", "train", path_word(config.data.corpus)]
+    words = ["hornbook", "train", *map(path_word, (config.data.corpus, *config.data.files))]
     words += ["--model", "ngram", "--model.order", str(order)]
     for section, default in (("data", DataConfig()), ("tokenizer", TokenizerConfig())):
-        for name, value in getattr(config, section).model_dump(exclude={"corpus"}).items():
+        for name, value in getattr(config, section).model_dump(exclude={"corpus", "files"}).items():
             if value != getattr(default, name):
                 words += [f"--{section}.{name.replace('_', '-')}", str(value)]
     return _joined(words)

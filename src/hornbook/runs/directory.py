@@ -20,20 +20,19 @@ import os
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-from hornbook.config import DataConfig, RunConfig
-from hornbook.data.corpora import CORPORA, encoding_of, load_corpus
+from hornbook.config import RunConfig
+from hornbook.data.corpora import CORPORA
 from hornbook.data.corpus import Corpus
-from hornbook.data.decoding import codec_name
-from hornbook.data.finding import find_text, folders_of_texts
 from hornbook.data.limits import LIMITS
 from hornbook.data.part import Part
+from hornbook.data.sources.hub import HUB
+from hornbook.data.sources.standard_input import is_kept
 from hornbook.data.split import Split, split_corpus
-from hornbook.errors import ConfigError, DataError, RunError, counted, did_you_mean
+from hornbook.errors import ConfigError, RunError, counted, did_you_mean
 from hornbook.files import (
     Header,
     not_written,
@@ -50,12 +49,9 @@ from hornbook.models.registry import build_empty, build_on_meta, parse_run_confi
 from hornbook.runs.commands import resume_command
 from hornbook.runs.position import saved_step, saved_total
 from hornbook.runs.schema import FORMAT, Facts, Record, Report, checked, migrated
+from hornbook.runs.text import TrainedText
 from hornbook.tokenizers import Tokenizer, load_tokenizer
-from hornbook.tokenizers.base import Unknown
-
-
-class MissingTextError(DataError):
-    """The text that a run was trained on is gone or has changed."""
+from hornbook.tokenizers.base import LINE_BREAK, NULL, Unknown
 
 
 class StoredRun:
@@ -100,7 +96,7 @@ class StoredRun:
     def tokenizer(self) -> Tokenizer:
         """The tokenizer, from tokenizer.json."""
         file = self.path / "tokenizer.json"
-        tokenizer, expected = load_tokenizer(file), self.facts["vocab_size"]
+        tokenizer, expected = load_tokenizer(file, self.document_end), self.facts["vocab_size"]
         if tokenizer.vocab_size != expected or (tokenizer.end_id is None) == self.documents:
             kind = self.facts["corpus"]["kind"]
             raise RunError(
@@ -158,51 +154,31 @@ class StoredRun:
         return bool(self.facts["corpus"]["kind"] == "documents")
 
     @property
+    def document_end(self) -> str:
+        """The character that ends each document in text: NULL where they may hold line breaks."""
+        return self._text.document_end
+
+    @property
+    def line_breaks(self) -> bool:
+        """Whether its documents hold line breaks, as far as its tokenizer knows."""
+        characters = getattr(self.tokenizer, "characters", LINE_BREAK)
+        return self.document_end == NULL and LINE_BREAK in characters
+
+    @property
     def large(self) -> bool:
         """Whether its corpus was too large for memory, so that only excerpts of it are at hand."""
         return int(self.facts["corpus"]["bytes"]) >= LIMITS.in_memory
 
+    @property
+    def _text(self) -> TrainedText:
+        return TrainedText(self.facts["corpus"], self.config.data, self.path)
+
     def corpus(self) -> Corpus:
-        """The corpus it was trained on, read again.
+        """The corpus it was trained on, read again (`TrainedText.read`).
 
-        Where it is not where it was, or has changed there, it is looked for by its fingerprint: as
-        far from the run as it was then, beside the run and in it, in the working directory and among
-        the fetched corpora. Raises DataError where it is nowhere.
+        Raises DataError where it is nowhere.
         """
-        known = self.facts["corpus"]
-        try:
-            corpus = self._read(self.config.data.corpus)
-            if corpus.sha256 != known["sha256"]:
-                raise DataError(
-                    f"{corpus.source}: has changed since this run was trained on it (sha256 "
-                    f"{corpus.sha256[:12]}..., was {known['sha256'][:12]}...)"
-                )
-        except DataError as error:
-            found = find_text(known["sha256"], known["bytes"], self._corpus_folders())
-            if found is None:
-                raise MissingTextError(
-                    f"{error}. This run was trained on it: put the same text beside the run or into "
-                    "the working directory, under any name"
-                ) from None
-            corpus = self._read(str(found))
-            corpus = replace(corpus, notes=(*corpus.notes, f"found at {found}: {error}"))
-        if corpus.reading > known.get("reading", 1):
-            raise DataError(
-                f"{corpus.source}: an earlier version of hornbook, which trained this run, read its "
-                "line ends or its byte order mark as characters of the text; train on it again"
-            )
-        return replace(corpus, why_kind=known["why"])
-
-    def _read(self, corpus: str) -> Corpus:
-        """A text, read as that of the run."""
-        fields = {"corpus": corpus, "kind": self.facts["corpus"]["kind"]}
-        return load_corpus(DataConfig.parse({**self.config.data.model_dump(), **fields}, "data"))
-
-    def _corpus_folders(self) -> list[Path]:
-        """Where the text of a run that was moved may be."""
-        relative = self.facts["corpus"].get("relative", "")
-        as_then = [(self.path / relative).parent] if relative else []
-        return [*as_then, self.path.absolute().parent, self.path, *folders_of_texts()]
+        return self._text.read()
 
     def split(self) -> Split:
         """The texts of its train, validation and test parts."""
@@ -224,24 +200,22 @@ class StoredRun:
                 )
             return self.split().part(split, self.tokenizer, unknown=unknown)
         other = corpus if isinstance(corpus, Corpus) else self.other_text(corpus, encoding)
-        whole = Split.whole(other, self.tokenizer, unknown=unknown)
-        return whole.part("train", self.tokenizer, unknown=unknown)
+        tokenizer = self.tokenizer
+        if self.documents and other.document_end != self.document_end:
+            tokenizer = load_tokenizer(self.path / "tokenizer.json", other.document_end)
+        whole = Split.whole(other, tokenizer, unknown=unknown)
+        return whole.part("train", tokenizer, unknown=unknown)
 
-    def other_text(self, corpus: str | Path, encoding: str | None = None) -> Corpus:
+    def other_text(
+        self, corpus: str | Path, encoding: str | None = None, how: Mapping[str, str] | None = None
+    ) -> Corpus:
         """Another text, read as the kind that this run was trained on.
 
-        encoding: None detects it from the file: UTF-8 where it is that, else the one of the run's text.
+        how: settings of `data` that say how it is read, otherwise as the run's own. encoding: None
+        detects it from the file: UTF-8 where it is that, else the one of the run's text.
         Raises ConfigError for an encoding that is unknown, DataError where it cannot be read.
         """
-        own = self.config.data.encoding
-        kind = "documents" if self.documents else "stream"
-        fields = {"corpus": str(corpus), "kind": kind}
-        fields["encoding"] = found = encoding or encoding_of(str(corpus), own)
-        other = load_corpus(DataConfig.parse(fields, "data"))
-        if encoding is None and codec_name(found) != codec_name(own):
-            note = f"read as {found}, which it is in, not as {own}, the encoding of the run's text"
-            other = replace(other, notes=(*other.notes, note))
-        return other
+        return self._text.other(corpus, encoding, how or {})
 
     def __repr__(self) -> str:
         nats = self.report.get("validation", {}).get("nats")
@@ -294,6 +268,8 @@ def create(
         partial.mkdir(parents=True)
         tokenizer.save(partial / "tokenizer.json")
         write_json(partial / "config.json", facts)
+        if is_kept(Path(config.data.corpus)):  # it was piped in, and is nowhere else
+            shutil.copyfile(config.data.corpus, partial / "corpus.txt")
         partial.rename(path)
         sync(path.parent)
     except (OSError, RunError) as error:
@@ -317,7 +293,7 @@ def is_run(path: Path) -> bool:
 def _relative(corpus: str, run: Path) -> str:
     """The path of a text from a run directory; empty for a name of the registry, or on another
     drive."""
-    if corpus in CORPORA:
+    if corpus in CORPORA or corpus.startswith(HUB):
         return ""
     with suppress(ValueError, OSError):
         return Path(os.path.relpath(Path(corpus).resolve(), run.resolve())).as_posix()

@@ -28,7 +28,8 @@ class CorpusFacts(_Strict):
     """Which text it was.
 
     relative: its path from the run directory, with slashes; empty where it has none. reading: the
-    version of what a text is read as (`data/reading.py`).
+    version of what a text is read as (`data/reading.py`). read: settings of `data` that were decided:
+    format, field, separator, template; none of them for text with a document a line, or a stream.
     """
 
     name: str
@@ -39,6 +40,7 @@ class CorpusFacts(_Strict):
     bytes: int = Field(ge=0)
     relative: str = ""
     reading: int = Field(1, ge=1)
+    read: dict[Literal["format", "field", "header", "separator", "template"], str] = {}
 
 
 class SplitFacts(_Strict):
@@ -133,6 +135,13 @@ class VerdictFacts(_Strict, extra="allow"):
     minutes: float | None = None
 
 
+class AnswersFacts(_Strict, extra="allow"):
+    """How many of some held-out prompts were answered exactly."""
+
+    exact: int = Field(ge=0)
+    prompts: int = Field(gt=0)
+
+
 Quantiles = Annotated[list[float | None], Field(min_length=17, max_length=17)]
 
 
@@ -165,6 +174,7 @@ class Report(_Strict, extra="allow"):
     counts: CountsFacts | None = None
     mixture: MixtureFacts | None = None
     verdict: VerdictFacts | None = None
+    answers: AnswersFacts | None = None
     held_out_texts: TextFacts | None = None
     schedule: list[SegmentFacts] = []
 

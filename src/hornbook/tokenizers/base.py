@@ -19,6 +19,8 @@ Unknown = Literal["error", "skip"]
 UNKNOWN: tuple[Unknown, ...] = get_args(Unknown)
 
 END = "<|endoftext|>"
+LINE_BREAK = "\n"  # ends each document of a text that has one a line
+NULL = "\0"  # ends each document where they may hold line breaks; no text holds it
 
 
 def end_spelling(text: str) -> str:
@@ -29,9 +31,9 @@ def end_spelling(text: str) -> str:
     return end
 
 
-def as_lines(documents: Sequence[str]) -> str:
-    """Documents one a line, each ended."""
-    return "\n".join((*documents, ""))
+def as_lines(documents: Sequence[str], end: str = LINE_BREAK) -> str:
+    """Documents one after the other, each ended: one a line, unless `end` is another character."""
+    return end.join((*documents, ""))
 
 
 class Tokenizer(ABC):
@@ -40,12 +42,15 @@ class Tokenizer(ABC):
     vocab_size: number of ids, the end of document included.
     end_id: the id that ends and starts a document; None for a stream.
     end: how that id is written in tokenizer.json.
+    document_end: the character that ends a document in text, LINE_BREAK or NULL; the corpus decides it
+        (`Inspection.document_end`), and it is not saved.
     """
 
     kind: str
     vocab_size: int
     end_id: int | None
     end: str
+    document_end: str = LINE_BREAK
 
     @abstractmethod
     def encode(self, text: str, *, unknown: Unknown = "error") -> Ids:
@@ -60,11 +65,11 @@ class Tokenizer(ABC):
 
     @abstractmethod
     def encode_lines(self, text: str, *, unknown: Unknown = "error") -> Ids:
-        """The ids of documents, one a line: each line break is an end of document. Needs an end id."""
+        """The ids of documents that each end in `document_end`, mostly a line each. Needs an end id."""
 
     @abstractmethod
     def decode_lines(self, ids: Ids) -> str:
-        """The text of `ids`, each end of a document a line break: the inverse of encode_lines.
+        """The text of `ids`, each end of a document `document_end`: the inverse of encode_lines.
 
         Bytes that are no UTF-8, such as half of a character at the end, are left out.
         """
@@ -87,7 +92,8 @@ class Tokenizer(ABC):
 
     def encode_documents(self, documents: Sequence[str], *, unknown: Unknown = "error") -> Ids:
         """`end, d1, end, d2, end, ..., end` as one array, (N,). Needs an end id."""
-        return self.encode_lines("\n" + as_lines(documents), unknown=unknown)
+        text = self.document_end + as_lines(documents, self.document_end)
+        return self.encode_lines(text, unknown=unknown)
 
     @cached_property
     def widths(self) -> NDArray[np.uint16]:
@@ -109,7 +115,7 @@ class Tokenizer(ABC):
 
     def decode_documents(self, ids: Ids) -> tuple[str, ...]:
         """The documents of `end, d1, end, d2, end, ..., end`: the inverse of encode_documents."""
-        return tuple(self.decode_lines(ids).split("\n")[1:-1])
+        return tuple(self.decode_lines(ids).split(self.document_end)[1:-1])
 
     def decode(self, ids: Sequence[int] | Ids) -> str:
         """The text of `ids`. Bytes that are no UTF-8 become U+FFFD."""

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from hornbook.errors import ConfigError, DataError
-from hornbook.tokenizers.base import END, Ids, Tokenizer, Unknown
+from hornbook.tokenizers.base import END, LINE_BREAK, Ids, Tokenizer, Unknown
 from hornbook.tokenizers.byte import printable_bytes
 from hornbook.tokenizers.words import OWN, Words, safe_cuts
 
@@ -48,9 +48,10 @@ class BPETokenizer(Tokenizer):
         end_id: int | None,
         end: str = END,
         words: Words = OWN,
+        document_end: str = LINE_BREAK,
     ) -> None:
         self.vocab, self.merges, self.words = vocab, tuple(merges), words
-        self.end_id, self.end = end_id, end
+        self.end_id, self.end, self.document_end = end_id, end, document_end
         self.vocab_size = len(vocab) + (end_id is not None)
         if missing := [letter for letter in LETTERS if letter not in vocab]:
             raise ValueError(f"no id for {len(missing)} of the 256 bytes")
@@ -67,12 +68,12 @@ class BPETokenizer(Tokenizer):
         return self._known.ids(self.words.cut(text)).astype(self._dtype)
 
     def encode_lines(self, text: str, *, unknown: Unknown = "error") -> Ids:
-        """The ids of `text`, each line break an end of document, (N,)."""
+        """The ids of `text`, each `document_end` an end of document, (N,)."""
         if self.end_id is None:
             raise DataError("this tokenizer is of a stream: it has no end-of-document id")
         words: list[str | None] = []
-        for line in text.split("\n"):
-            words += self.words.cut(line)
+        for document in text.split(self.document_end):
+            words += self.words.cut(document)
             words.append(None)
         return self._known.ids(words[:-1]).astype(self._dtype)
 
@@ -99,10 +100,10 @@ class BPETokenizer(Tokenizer):
         return b"".join([table[i] for i in np.asarray(ids, dtype=np.int64).tolist()])
 
     def decode_lines(self, ids: Ids) -> str:
-        """The text of `ids`, each end of a document a line break."""
+        """The text of `ids`, each end of a document `document_end`."""
         table = self._bytes.copy()
         if self.end_id is not None:
-            table[self.end_id] = b"\n"
+            table[self.end_id] = self.document_end.encode()
         return b"".join([table[i] for i in ids.tolist()]).decode("utf-8", "ignore")
 
     def symbol(self, token: int) -> str:
@@ -174,7 +175,12 @@ class _KnownWords:
 
 
 def train_bpe(
-    texts: Iterable[str], vocab_size: int, *, documents: bool, end: str = END
+    texts: Iterable[str],
+    vocab_size: int,
+    *,
+    documents: bool,
+    end: str = END,
+    document_end: str = LINE_BREAK,
 ) -> BPETokenizer:
     """Learns merges from texts until there are `vocab_size` ids, or nothing occurs twice.
 
@@ -209,7 +215,8 @@ def train_bpe(
     vocab = {letter: byte for byte, letter in enumerate(LETTERS)}
     for left, right in merges:
         vocab.setdefault(left + right, len(vocab))
-    return BPETokenizer(vocab, merges, end_id=len(vocab) if documents else None, end=end)
+    end_id = len(vocab) if documents else None
+    return BPETokenizer(vocab, merges, end_id=end_id, end=end, document_end=document_end)
 
 
 def _merges(learner: Any) -> list[Merge]:

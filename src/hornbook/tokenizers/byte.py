@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from hornbook.errors import DataError
-from hornbook.tokenizers.base import END, Ids, Tokenizer, Unknown
+from hornbook.tokenizers.base import END, LINE_BREAK, Ids, Tokenizer, Unknown
 
 
 class ByteTokenizer(Tokenizer):
@@ -16,8 +16,8 @@ class ByteTokenizer(Tokenizer):
 
     kind = "byte"
 
-    def __init__(self, *, documents: bool, end: str = END) -> None:
-        self.end = end
+    def __init__(self, *, documents: bool, end: str = END, document_end: str = LINE_BREAK) -> None:
+        self.end, self.document_end = end, document_end
         self.end_id = 256 if documents else None
         self.vocab_size = 257 if documents else 256
 
@@ -27,11 +27,11 @@ class ByteTokenizer(Tokenizer):
         return raw if self.end_id is None else raw.astype(np.uint16)
 
     def encode_lines(self, text: str, *, unknown: Unknown = "error") -> Ids:
-        """The bytes of `text`, each line break an end of document, (N,) uint16."""
+        """The bytes of `text`, each `document_end` an end of document, (N,) uint16."""
         if self.end_id is None:
             raise DataError("this tokenizer is of a stream: it has no end-of-document id")
         ids = self.encode(text)
-        ids[ids == 10] = self.end_id
+        ids[ids == ord(self.document_end)] = self.end_id
         return ids
 
     def decode_bytes(self, ids: Sequence[int] | Ids) -> bytes:
@@ -40,10 +40,10 @@ class ByteTokenizer(Tokenizer):
         return array[array < 256].astype(np.uint8).tobytes()
 
     def decode_lines(self, ids: Ids) -> str:
-        """The UTF-8 text of the bytes, each end of a document a line break."""
+        """The UTF-8 text of the bytes, each end of a document `document_end`."""
         raw = ids.astype(np.uint8)
         if self.end_id is not None:
-            raw[ids == self.end_id] = 10
+            raw[ids == self.end_id] = ord(self.document_end)
         return raw.tobytes().decode("utf-8", "ignore")
 
     def symbol(self, token: int) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 from hornbook.errors import DataError
 from hornbook.tokenizers.base import (
     END,
+    LINE_BREAK,
     Ids,
     Tokenizer,
     Unknown,
@@ -29,18 +30,25 @@ class CharTokenizer(Tokenizer):
 
     kind = "char"
 
-    def __init__(self, characters: Sequence[str], *, documents: bool, end: str = END) -> None:
+    def __init__(
+        self,
+        characters: Sequence[str],
+        *,
+        documents: bool,
+        end: str = END,
+        document_end: str = LINE_BREAK,
+    ) -> None:
         different = len(set(characters)) == len(characters)
         if not characters or not different or any(len(c) != 1 for c in characters):
             raise ValueError(f"characters: found {characters!r}, expected different single ones")
-        self.end = end
+        self.end, self.document_end = end, document_end
         first = 1 if documents else 0
         self.characters = tuple(characters)
         self.vocab_size = len(characters) + first
         self.end_id = 0 if documents else None
         self._first = first
         points = np.array([ord(c) for c in characters])
-        self._points = np.concatenate([[10] * first, points]).astype("<u4")  # by id
+        self._points = np.concatenate([[ord(document_end)] * first, points]).astype("<u4")  # by id
         # by code point up to the largest known, and one entry for all beyond
         self._unknown = self.vocab_size
         size = max(int(points.max()) + 2, 256)
@@ -48,13 +56,14 @@ class CharTokenizer(Tokenizer):
         self._table[points] = np.arange(first, self.vocab_size)
 
     @classmethod
-    def from_text(cls, text: str, *, documents: bool) -> Self:
-        """The sorted characters of `text`; for documents without the line break between them."""
+    def from_text(cls, text: str, *, documents: bool, document_end: str = LINE_BREAK) -> Self:
+        """The sorted characters of `text`; for documents without the one that ends each."""
         points = np.unique(code_points(text))
         return cls(
-            [chr(p) for p in points.tolist() if not (documents and p == 10)],
+            [chr(p) for p in points.tolist() if not (documents and chr(p) == document_end)],
             documents=documents,
             end=end_spelling(text),
+            document_end=document_end,
         )
 
     def encode(self, text: str, *, unknown: Unknown = "error") -> Ids:
@@ -62,11 +71,11 @@ class CharTokenizer(Tokenizer):
         return self._lookup(text, self._table, unknown)
 
     def encode_lines(self, text: str, *, unknown: Unknown = "error") -> Ids:
-        """The ids of `text`, each line break an end of document, (N,)."""
+        """The ids of `text`, each `document_end` an end of document, (N,)."""
         if self.end_id is None:
             raise DataError("this tokenizer is of a stream: it has no end-of-document id")
         table = self._table.copy()
-        table[10] = self.end_id
+        table[ord(self.document_end)] = self.end_id
         return self._lookup(text, table, unknown)
 
     def _lookup(self, text: str, table: Ids, unknown: Unknown) -> Ids:
@@ -114,7 +123,7 @@ class CharTokenizer(Tokenizer):
         return self.decode_lines(array[array >= self._first]).encode("utf-8", "surrogatepass")
 
     def decode_lines(self, ids: Ids) -> str:
-        """The characters of `ids`, each end of a document a line break."""
+        """The characters of `ids`, each end of a document `document_end`."""
         pieces = (self._points[ids[i : i + CHUNK]] for i in range(0, len(ids), CHUNK))
         return "".join(str(points.data, "utf-32-le", "surrogatepass") for points in pieces)
 

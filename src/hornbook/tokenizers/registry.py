@@ -8,7 +8,7 @@ from typing import Any
 
 from hornbook.errors import ConfigError, RunError
 from hornbook.files import read_json
-from hornbook.tokenizers.base import END, Tokenizer, end_spelling
+from hornbook.tokenizers.base import END, LINE_BREAK, Tokenizer, end_spelling
 from hornbook.tokenizers.bpe import BPETokenizer, train_bpe
 from hornbook.tokenizers.byte import ByteTokenizer
 from hornbook.tokenizers.char import CharTokenizer
@@ -20,6 +20,7 @@ def build_tokenizer(
     text: str,
     *,
     documents: bool,
+    document_end: str = LINE_BREAK,
     vocab_size: int | None = None,
     training: Callable[[], Iterable[str]] | None = None,
 ) -> Tokenizer:
@@ -30,18 +31,20 @@ def build_tokenizer(
     """
     end = end_spelling(text)
     if kind == "byte":
-        return ByteTokenizer(documents=documents, end=end)
+        return ByteTokenizer(documents=documents, end=end, document_end=document_end)
     if kind == "bpe":
         assert vocab_size is not None
         assert training is not None
-        return train_bpe(training(), vocab_size, documents=documents, end=end)
-    return CharTokenizer.from_text(text, documents=documents)
+        return train_bpe(
+            training(), vocab_size, documents=documents, end=end, document_end=document_end
+        )
+    return CharTokenizer.from_text(text, documents=documents, document_end=document_end)
 
 
-def load_tokenizer(path: Path) -> Tokenizer:
+def load_tokenizer(path: Path, document_end: str = LINE_BREAK) -> Tokenizer:
     """The tokenizer saved in a `tokenizer.json` of hornbook's. Raises RunError otherwise."""
     try:
-        return tokenizer_of(read_json(path))
+        return tokenizer_of(read_json(path), document_end)
     except ConfigError:
         raise
     except RunError as error:
@@ -50,7 +53,7 @@ def load_tokenizer(path: Path) -> Tokenizer:
         raise RunError(f"{path}: not a tokenizer that hornbook wrote ({error})") from None
 
 
-def tokenizer_of(data: Mapping[str, Any]) -> Tokenizer:
+def tokenizer_of(data: Mapping[str, Any], document_end: str = LINE_BREAK) -> Tokenizer:
     """The tokenizer of the Hugging Face format as plain data.
 
     Raises ValueError, LookupError or TypeError where it is damaged, RunError where it is of a kind that
@@ -65,14 +68,14 @@ def tokenizer_of(data: Mapping[str, Any]) -> Tokenizer:
         raise ValueError("ids are not 0 .. n-1")
     if kind == "WordLevel":
         symbols = sorted((s for s in vocab if s != end), key=lambda s: int(vocab[s]))
-        return CharTokenizer(symbols, documents=documents, end=end)
+        return CharTokenizer(symbols, documents=documents, end=end, document_end=document_end)
     if kind == "BPE" and not model["merges"]:
-        return ByteTokenizer(documents=documents, end=end)
+        return ByteTokenizer(documents=documents, end=end, document_end=document_end)
     if kind == "BPE":
         end_id = vocab.pop(end) if documents else None
         return BPETokenizer(
             vocab, _pairs(model["merges"]), end_id=end_id, end=end,
-            words=_words(data["pre_tokenizer"]),
+            words=_words(data["pre_tokenizer"]), document_end=document_end,
         )  # fmt: skip
     raise RunError(
         f"a tokenizer of type {kind!r}; expected char (WordLevel), byte (BPE without merges) or "

@@ -15,10 +15,11 @@ from hornbook.data.part import Part
 from hornbook.files import write_json
 from hornbook.kernels.install import install
 from hornbook.metrics.activations import first_weights
+from hornbook.metrics.answers import exact_answers
 from hornbook.metrics.counts import Counts, mix_with_counts, paired
 from hornbook.metrics.learning_curve import progress_to_reach, smoothed
 from hornbook.metrics.loss import Floats, evaluate, summarize, token_nats
-from hornbook.metrics.novelty import novelty_report
+from hornbook.metrics.novelty import NoveltyReport, novelty_report
 from hornbook.metrics.typicality import HeldOutTexts
 from hornbook.metrics.verdict import OVERHEAD, AgainstCounts, Evidence, judge
 from hornbook.models.base import LanguageModel
@@ -97,9 +98,15 @@ def write_report(
         made, known = set(samples) - {""}, set(data.corpus.documents)
         report["samples_different"], report["samples_new"] = len(made), len(made - known)
     others = last if best_step != newest["step"] else None
-    novelty = novelty_report(
-        model, others, run.tokenizer, plan.text_index, best_step, newest["step"]
-    )
+    template = data.corpus.origin.template
+    if template is None:
+        novelty = novelty_report(
+            model, others, run.tokenizer, plan.text_index, best_step, newest["step"]
+        )
+    else:
+        novelty = NoveltyReport(None, reason="an answer may well be one of the training part")
+        found = exact_answers(model, run.tokenizer, data.validation, template.stops)
+        report["answers"] = found and found.to_json()
     report["novelty"] = novelty.to_json()
     evidence = Evidence(
         loss=validation.nats,

@@ -28,15 +28,25 @@ class Samples(SpacedCallback):
 
 
 def draw_samples(plan: Plan, model: LanguageModel, n: int) -> list[str]:
-    """Texts of a model: n documents, or one piece of a stream. The same each time it is called."""
-    generation = plan.config.generation
-    samples = sample(
-        model,
-        plan.data.tokenizer,
-        n=n if plan.data.documents else 1,
-        max_tokens=SAMPLE_TOKENS,
-        sampling=Sampling(draws=generation.sampling),
-        generator=make_generator(plan.config.training.seed),
-        window=generation.window,
-    )
+    """Texts of a model: n documents, or one piece of a stream; n held-out prompts with an answer each.
+    The same each time it is called."""
+    generation, data = plan.config.generation, plan.data
+    generator, template = make_generator(plan.config.training.seed), data.corpus.origin.template
+    prompts = [prompt for prompt, _ in data.validation.prompts(data.tokenizer, n)]
+    each = 1 if prompts or not data.documents else n
+    samples = [
+        one
+        for prompt in prompts or [""]
+        for one in sample(
+            model,
+            data.tokenizer,
+            n=each,
+            prompt=prompt,
+            max_tokens=SAMPLE_TOKENS,
+            sampling=Sampling(draws=generation.sampling),
+            stop=() if template is None else template.stops,
+            generator=generator,
+            window=generation.window,
+        )
+    ]
     return [s.text for s in samples]

@@ -1,0 +1,65 @@
+"""How many held-out prompts a model answers exactly, by its likeliest tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from hornbook.data.part import Part
+from hornbook.generate import Sampling, sample
+from hornbook.generate.stops import cut_at_stop
+from hornbook.models.base import LanguageModel
+from hornbook.stages import tracked
+from hornbook.tokenizers import Tokenizer
+
+PROMPTS = 200  # at most
+TOKENS = 4000  # of all answers together, at most
+
+
+@dataclass(frozen=True)
+class ExactAnswers:
+    """How many of `prompts` held-out prompts were answered exactly."""
+
+    exact: int
+    prompts: int
+
+    @property
+    def share(self) -> float:
+        """The share of exact answers."""
+        return self.exact / max(1, self.prompts)
+
+    def to_json(self) -> dict[str, Any]:
+        """As it is kept in report.json."""
+        return asdict(self)
+
+
+def exact_answers(
+    model: LanguageModel,
+    tokenizer: Tokenizer,
+    part: Part,
+    stops: Sequence[str],
+    most: int = PROMPTS,
+    most_tokens: int = TOKENS,
+) -> ExactAnswers | None:
+    """Greedy answers to prompts of a part, evenly spaced, beside the first answer of each document.
+
+    stops: what ends an answer, besides the end of its document. None of a part without answers.
+    """
+    expected = part.prompts(tokenizer, most)
+    if not expected:
+        return None
+    lengths = [len(tokenizer.encode(answer, unknown="skip")) for _, answer in expected]
+    while sum(lengths) > most_tokens and len(lengths) > 1:
+        expected, lengths = expected[::2], lengths[::2]
+    exact, was_training = 0, model.training
+    for i in tracked("answering held-out prompts", range(len(expected))):
+        prompt, answer = expected[i]
+        (found,) = sample(
+            model, tokenizer, prompt=prompt, max_tokens=lengths[i] + 1, stop=stops,
+            sampling=Sampling(temperature=0), seed=0,
+        )  # fmt: skip
+        text = found.text.removeprefix(prompt)
+        exact += found.finished and text == cut_at_stop(answer, stops)[0]
+    model.train(was_training)
+    return ExactAnswers(exact, len(expected))

@@ -1,0 +1,1 @@
+"""Small corpora of different kinds, made by `make.py`, and what each is read as."""

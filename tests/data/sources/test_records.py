@@ -1,0 +1,165 @@
+"""Documents out of records: JSON and tables, and which of their fields."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hornbook.data.sources import records
+from hornbook.data.sources.records import (
+    Documents,
+    choose_field,
+    examples_of,
+    field_of,
+    find_delimiter,
+    is_header,
+    is_number,
+    json_lines,
+    json_list,
+    plain_text,
+    table_rows,
+)
+from hornbook.errors import DataError
+
+CELLS = st.text(st.sampled_from('ab,;"\n 1'), min_size=1, max_size=8).filter(
+    lambda cell: cell.strip() != ""
+)
+
+
+def cut(text: str, size: int) -> list[str]:
+    return [text[i : i + size] for i in range(0, len(text), size)]
+
+
+@given(rows=st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=12), size=st.integers(1, 9))
+def test_a_table_is_read_as_it_was_written(rows: list[tuple[str, str]], size: int) -> None:
+    file = io.StringIO()
+    csv.writer(file, lineterminator="\n").writerows([("first", "second"), *rows])
+    found = list(table_rows(cut(file.getvalue(), size), "t.csv", delimiter=","))
+    assert [(row["first"], row["second"]) for row in found] == rows
+
+
+@given(values=st.lists(st.dictionaries(st.text(), st.text()), max_size=9), size=st.integers(1, 9))
+def test_json_is_read_as_it_was_written(values: list[dict[str, str]], size: int) -> None:
+    lines = "\n".join(map(json.dumps, values))
+    assert list(json_lines(cut(lines, size), "t.jsonl")) == values
+    assert list(json_list(cut(lines, size), "t.json")) == values
+    assert list(json_list(cut(json.dumps(values, indent=1), size), "t.json")) == values
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"a": 1}\n{"a": ', r"t: line 2: not valid JSON .*--format text"),
+        ("\n3\n", r"t: line 2: found 3, expected an object"),
+        ("[" * 100_000, r"not valid JSON|t: "),
+    ],
+)
+def test_wrong_json_is_named_by_its_line(text: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        list(json_lines([text], "t"))
+
+
+def test_a_list_of_texts_is_read_and_a_long_one_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert list(json_list(['["emma", "ava"]'], "t")) == [{"text": "emma"}, {"text": "ava"}]
+    with pytest.raises(DataError, match=r"t: not valid JSON"):
+        list(json_list(["[3,"], "t"))
+    limits = records.LIMITS.__class__(in_memory=1 << 20, line=1 << 22)
+    monkeypatch.setattr(records, "LIMITS", limits)
+    with pytest.raises(DataError, match=r"more than 1 MB.*jq -c"):
+        list(json_list(["[\n", *["1,\n"] * (1 << 19)], "t"))
+
+
+def test_rows_of_another_length_and_open_quotes_are_named() -> None:
+    with pytest.raises(DataError, match=r"line 3: found 3 cells, expected 2.*--format text"):
+        list(table_rows(["name,year\nemma,1\nava,2,3\n"], "t"))
+    with pytest.raises(DataError, match=r'not a table \(unexpected end.*--format text"?'):
+        list(table_rows(['name\n"emma\nava\n'], "t"))
+
+
+@pytest.mark.parametrize(
+    ("header", "text", "names", "n"),
+    [
+        ("auto", "name;year\nemma;1\n", ["name", "year"], 1),
+        ("auto", "emma;1990\nava;1991\n", ["1", "2"], 2),
+        ("no", "name\nemma\n", ["1"], 2),
+        ("yes", "1;2\nemma;3\n", ["1", "2"], 1),
+    ],
+)
+def test_a_header_is_recognized_or_requested(
+    header: str, text: str, names: list[str], n: int
+) -> None:
+    rows = list(table_rows([text], "t", header=header))
+    assert list(rows[0]) == names
+    assert len(rows) == n
+
+
+def test_delimiters_headers_and_numbers() -> None:
+    assert find_delimiter("a\tb,c\nd\te\n") == "\t"
+    assert find_delimiter("only\none\n") == ","
+    assert is_header(["name"])
+    assert not is_header(["name", "name"])
+    assert is_number("1,5")
+    assert not is_number("emma")
+
+
+def test_fields_are_found_inside_objects_and_lists() -> None:
+    record = {"a": {"b": [{"c": "x"}]}, "d.e": "y", "f": 3}
+    assert field_of(record, "a.b.0.c") == "x"
+    assert field_of(record, "d.e") == "y"
+    assert field_of(record, "a.b.7") is field_of(record, "f.g") is field_of(record, "z") is None
+    assert examples_of([{"n": 1, "t": "", "o": {"p": "x"}}, {"n": 2, "t": "y"}]) == {
+        "n": "1", "o.p": "x", "t": "y"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("record", "requested", "found"),
+    [
+        ({"id": 3, "text": "a", "title": "b"}, "", "text"),
+        ({"id": 3, "title": "b"}, "", "title"),
+        ({"name": "emma"}, "", "name"),
+        ({"id": 3}, "", "id"),
+        ({"title": "b", "body": "c"}, "body", "body"),
+    ],
+)
+def test_the_field_is_chosen_where_there_is_one(
+    record: dict[str, object], requested: str, found: str
+) -> None:
+    assert choose_field([record], requested, "t", "--field") == found
+
+
+def test_a_choice_lists_the_fields_with_examples_and_what_to_type() -> None:
+    record = {"id": 3, "title": "A\tb", "my body": "c" * 90}
+    with pytest.raises(DataError) as caught:
+        choose_field([record], "", "t.csv", "--column")
+    assert str(caught.value).split("\n") == [
+        "t.csv: found 3 columns; name the one that holds the text:",
+        "  --column id: such as '3'",
+        r"  --column title: such as 'A\\tb'",
+        f"  --column 'my body': such as '{'c' * 40}'",
+    ]
+    with pytest.raises(DataError, match=r"no column 'x'; there are:\n  --column id"):
+        choose_field([record], "x", "t.csv", "--column")
+    with pytest.raises(DataError, match=r"no record with text"):
+        choose_field([], "", "t.csv", "--column")
+    with pytest.raises(DataError, match=r"and 8 more"):
+        choose_field([{f"f{i}": "x" for i in range(20)}], "", "t", "--field")
+
+
+def test_records_without_a_text_are_left_out_and_counted() -> None:
+    found = Documents([{"a": "x\r\ny"}, {"a": ""}, {"b": 1}, {"a": 2}], "a", "t")
+    assert list(found) == ["x\ny", "2"]
+    assert found.left_out == 2
+    with pytest.raises(DataError, match=r"t: record 1: a: found a list.*--field a\.0"):
+        list(Documents([{"a": ["x"]}], "a", "t"))
+
+
+@pytest.mark.parametrize(("text", "message"), [("a\0", "null character"), ("\ud800", "half of a")])
+def test_what_is_no_text_is_refused(text: str, message: str) -> None:
+    with pytest.raises(DataError, match=f"place: found .*{message}"):
+        plain_text(text, "place")

@@ -1,0 +1,54 @@
+"""Exact answers: a model that cannot be wrong, one that can only be, and what is compared."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import hornbook
+from hornbook.data.part import Part
+from hornbook.metrics.answers import ExactAnswers, exact_answers
+
+
+@pytest.fixture(scope="module")
+def doubled(tmp_path_factory: pytest.TempPathFactory) -> hornbook.Run:
+    """Counts of a text in which each prompt has one answer."""
+    folder = tmp_path_factory.mktemp("doubled")
+    lines = [{"prompt": f"{c}=", "completion": 2 * c} for c in "abcdefgh"] * 8
+    path = folder / "doubled.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)))
+    settings = {"model.order": 4}
+    return hornbook.train(path, model="ngram", out=folder / "run", settings=settings)
+
+
+def test_a_model_that_knows_the_answers_is_exact(doubled: hornbook.Run) -> None:
+    part = doubled.part("val")
+    found = exact_answers(doubled.model, doubled.tokenizer, part, ())
+    assert found == ExactAnswers(len(part.starts) - 1, len(part.starts) - 1)
+    assert found.share == 1.0
+    assert doubled.report["answers"] == found.to_json()
+    assert doubled.answer("c=") == "cc"
+
+
+def test_a_stop_before_the_answer_is_an_empty_answer(doubled: hornbook.Run) -> None:
+    part = doubled.part("val")
+    assert exact_answers(doubled.model, doubled.tokenizer, part, list("abcdefgh")) is not None
+    wrong = [(p, "x") for p, _ in part.prompts(doubled.tokenizer, 9)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Part, "prompts", lambda *_: wrong)
+        patch.setattr(doubled.tokenizer, "encode", doubled.tokenizer.encode)
+        found = exact_answers(doubled.model, doubled.tokenizer, part, ())
+    assert found is not None
+    assert found.exact == 0
+
+
+def test_long_answers_are_fewer_and_other_text_has_none(
+    doubled: hornbook.Run, names_run: hornbook.Run, tmp_path: Path
+) -> None:
+    part = doubled.part("val")
+    few = exact_answers(doubled.model, doubled.tokenizer, part, (), most_tokens=4)
+    assert few is not None
+    assert 1 <= few.prompts <= 2
+    assert exact_answers(names_run.model, names_run.tokenizer, names_run.part("val"), ()) is None
