@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from hornbook.api import Run
-from hornbook.config import DataConfig
+from hornbook.config import DataConfig, TokenizerConfig
 from hornbook.data.corpora import load_corpus
 from hornbook.data.corpus import Corpus
 from hornbook.data.part import Part
@@ -242,7 +242,7 @@ def train_small(
 @pytest.fixture
 def few_names(tmp_path: Path) -> Path:
     """A thousand names: a text with fewer tokens than the default GPT has parameters."""
-    split = load_training_data(DataConfig(corpus="names"), "char").split
+    split = load_training_data(DataConfig(corpus="names"), TokenizerConfig()).split
     path = tmp_path / "few.txt"
     path.write_text("\n".join(split.train[:1000]))
     return path

@@ -184,6 +184,7 @@ class Run(StoredRun):
             "generator": _generator(seed),
             "unknown": arguments.choice(unknown, "unknown", UNKNOWN),
             "window": self._window(window),
+            "whole_prompt": self.template is not None,
         }
 
     def _draws(self, sampling: Draws | None) -> Draws:

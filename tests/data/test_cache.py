@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hornbook.config import DataConfig
+from hornbook.config import DataConfig, TokenizerConfig
 from hornbook.data.cache import (
     ABANDONED,
     SAMPLE_BYTES,
@@ -47,7 +47,7 @@ def test_without_a_home_there_is_no_cache_and_no_folder_named_tilde(
     before = set(tmp_path.iterdir())
     with pytest.raises(CacheError, match=r"no home directory.*HORNBOOK_CACHE"):
         cache_directory()
-    data = load_training_data(DataConfig(corpus=str(words_file)), "char")
+    data = load_training_data(DataConfig(corpus=str(words_file)), TokenizerConfig())
     assert data.train.n_targets
     assert all(known.path() is None or known.url == "" for known in CORPORA.values())
     assert set(tmp_path.iterdir()) == before

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import hornbook
-from hornbook.config import DataConfig
+from hornbook.config import DataConfig, TokenizerConfig
 from hornbook.data.limits import LIMITS
 from hornbook.data.reading import TextReader
 from hornbook.data.training_data import load_training_data
@@ -23,7 +23,7 @@ Write = Callable[[str, bytes | str], Path]
 @pytest.mark.parametrize("kind", ["documents", "stream"])
 def test_the_parts_are_those_of_the_split(kind: str, write: Write) -> None:
     path = write("t.txt", "\n\n".join(NAMES) if kind == "documents" else BOTTLES)
-    data = load_training_data(DataConfig(corpus=str(path), kind=kind), "char")
+    data = load_training_data(DataConfig(corpus=str(path), kind=kind), TokenizerConfig())
     assert np.array_equal(data.train.tokens, data.split.part("train", data.tokenizer).tokens)
     assert data.validation is data.split.part("val", data.tokenizer)
     assert data.notes == (*data.corpus.notes, *data.split.notes)
@@ -39,7 +39,9 @@ def test_a_text_in_memory_is_read_once(write: Write, monkeypatch: pytest.MonkeyP
         begin(self, path, *args, **how)
 
     monkeypatch.setattr(TextReader, "__init__", counted)
-    load_training_data(DataConfig(corpus=str(write("t.txt", BOTTLES)), kind="stream"), "byte")
+    load_training_data(
+        DataConfig(corpus=str(write("t.txt", BOTTLES)), kind="stream"), TokenizerConfig(kind="byte")
+    )
     assert len(readers) == 1
 
 

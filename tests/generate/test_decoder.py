@@ -12,9 +12,10 @@ import torch
 from hornbook.api import Run
 from hornbook.errors import ConfigError, DataError
 from hornbook.generate import Sampling, make_generator, sample, stream
-from hornbook.generate.decoder import rows_at_once
+from hornbook.generate.decoder import rows_at_once, split_prompt
 from hornbook.models.base import DecodingState, LanguageModel, Window
-from hornbook.tokenizers import build_tokenizer
+from hornbook.tokenizers import ByteTokenizer, build_tokenizer
+from hornbook.tokenizers.bpe import train_bpe
 from tests.conftest import tiny_model
 
 
@@ -229,3 +230,24 @@ def test_arguments_out_of_range_are_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         sample(names_run.model, names_run.tokenizer, **wrong)  # type: ignore[arg-type]
+
+
+def test_a_prompt_may_end_inside_a_token() -> None:
+    tokenizer = train_bpe(["the hello hello hello held "] * 5, 280, documents=False)
+    model = tiny_model("gpt", tokenizer.vocab_size, None)
+    ids, held = split_prompt(tokenizer, "the hel")
+    assert tokenizer.decode(ids) + held.decode() == "the hel"
+    assert held
+    found = sample(model, tokenizer, n=20, prompt="the hel", max_tokens=4, seed=1)
+    assert all(s.text.startswith("the hel") for s in found)
+    first = [tokenizer.encode(s.text)[len(ids)] for s in found]
+    assert len(set(map(int, first))) > 1
+    pieces = stream(model, tokenizer, prompt="the hel", max_tokens=4, seed=1)
+    assert "the hel" + "".join(pieces) == found[0].text
+    stopped = sample(model, tokenizer, prompt="the hel", max_tokens=4, seed=1, stop=["hel"])
+    assert stopped[0].text.startswith("the hel")
+
+
+def test_a_prompt_of_characters_is_read_whole() -> None:
+    tokenizer = ByteTokenizer(documents=True)
+    assert split_prompt(tokenizer, "hel") == ([256, *b"hel"], b"")

@@ -168,7 +168,7 @@ def test_a_large_alphabet_is_told_what_it_costs(
     text = large_alphabet(tmp_path)
     (note,) = plan_of(text, TINY_GPT).notes
     assert "2,500 different tokens" in note
-    assert "--tokenizer.kind byte" in note
+    assert "--tokenizer byte" in note
     assert "parameters in place of" in note
     (note,) = plan_of(text, model="ngram").notes
     assert "2,500 different tokens" in note

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from hornbook.config import DataConfig, Nested, merge
+from hornbook.config import DataConfig, Nested, TokenizerConfig, merge
 from hornbook.data.training_data import TrainingData, load_training_data
 from hornbook.planning.plan import Plan
 from hornbook.planning.request import Request, read_request
@@ -40,7 +40,9 @@ def plan_of(corpus: str | Path, settings: Nested | None = None, **arguments: Any
 
 def data_of(corpus: str | Path, **data: Any) -> TrainingData:
     """A corpus, split and tokenized."""
-    return load_training_data(DataConfig.parse({"corpus": str(corpus), **data}, "data"), "char")
+    return load_training_data(
+        DataConfig.parse({"corpus": str(corpus), **data}, "data"), TokenizerConfig()
+    )
 
 
 def resolution_of(

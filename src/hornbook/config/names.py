@@ -21,6 +21,8 @@ SHORT_NAMES = {  # a name on the command line -> the setting
     "deterministic": "training.deterministic",
     "patience": "training.patience",
     "probe-every": "training.probe_every",
+    "tokenizer": "tokenizer.kind",
+    "vocab-size": "tokenizer.vocab_size",
     "kind": "data.kind",
     "format": "data.format",
     "field": "data.field",

@@ -166,7 +166,12 @@ class DataConfig(Settings):
 class TokenizerConfig(Settings):
     """How text becomes ids."""
 
-    kind: Literal["char", "byte"] = Field("char", description="one id a character, or a byte")
+    kind: Literal["char", "byte", "bpe"] = Field(
+        "char", description="one id a character, a byte, or a frequent sequence of bytes (bpe)"
+    )
+    vocab_size: int | None = Field(
+        None, ge=256, le=1 << 20, description="ids of bpe (default: by the size of the text)"
+    )
 
 
 class ModelConfig(Settings):

@@ -13,12 +13,13 @@ import hashlib
 import os
 import random
 from array import array
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from io import BytesIO
-from itertools import pairwise
+from itertools import groupby, pairwise
+from operator import itemgetter
 from pathlib import Path
 from time import perf_counter
 from typing import Any, BinaryIO
@@ -37,7 +38,7 @@ from hornbook.data.cache import (
 from hornbook.data.corpus import Corpus
 from hornbook.data.part import Part
 from hornbook.data.separators import LINE
-from hornbook.data.template import encode_answers
+from hornbook.data.template import encode_answers, without_marks
 from hornbook.data.writer_thread import writer_thread
 from hornbook.errors import DataError, RunError
 from hornbook.files import dump, read_json
@@ -52,6 +53,7 @@ ANSWERS = tuple(f"{name}.answers" for name in PARTS)  # of a corpus of prompts w
 
 Sizes = dict[str, dict[str, int]]  # of each part: tokens, bytes of text
 Encode = Callable[[str], Ids]
+Cut = Callable[[Iterable[str]], Iterator[str]]
 Submit = Callable[..., None]  # see writer_thread
 ReadArray = Callable[[str, np.dtype[Any]], NDArray[Any]]  # of a file
 
@@ -97,6 +99,32 @@ class SplitCorpus:
         if self.seed is not None:
             random.Random(self.seed).shuffle(documents)
         return tuple(documents)
+
+    @property
+    def n_training_bytes(self) -> int:
+        """About how many UTF-8 bytes the training part has."""
+        return round(self.corpus.n_bytes * self.bounds[1] / self.bounds[3])
+
+    def training_text(self, most: int) -> Iterator[str]:
+        """The beginning of the training part, `most` characters, in pieces."""
+        left = most
+        for piece in self._training_pieces():
+            yield piece[:left]
+            left -= len(piece)
+            if left <= 0:
+                return
+
+    def _training_pieces(self) -> Iterator[str]:
+        if self.corpus.kind == "stream":
+            yield from (text for p, text in _stretches(self) if p == 0)
+            return
+        pieces, part_of = self.documents()
+        first, end = 0, self.corpus.document_end
+        for piece in pieces:
+            texts = piece.split(end)[:-1]
+            parts = part_of[first : first + len(texts)].tolist()
+            yield from (without_marks(t) for t, p in zip(texts, parts, strict=True) if p == 0)
+            first += len(texts)
 
     def documents(self) -> tuple[Iterable[str], NDArray[np.uint8]]:
         """The documents, each ended by `document_end`, their answers marked, in pieces; and the part of
@@ -234,12 +262,15 @@ def _write(
     """Writes the tokens of all parts into FILES."""
     writers = [_PartWriter(tokenizer, files, name) for name in PARTS]
     documents = source.corpus.kind == "documents"
-    encode = tokenizer.encode_lines if documents else tokenizer.encode
-    write = _write_documents if documents else _write_stream
-    if source.corpus.answers:
-        write = partial(_write_answers, tokenizer=tokenizer, unknown=unknown)
     with writer_thread() as submit:
-        write(source, partial(encode, unknown=unknown), writers, submit)
+        if source.corpus.answers:
+            _write_answers(source, tokenizer, unknown, writers, submit)
+        elif documents:
+            encode = partial(tokenizer.encode_lines, unknown=unknown)
+            _write_documents(source, encode, writers, submit)
+        else:
+            encode = partial(tokenizer.encode, unknown=unknown)
+            _write_stream(source, encode, tokenizer.cut, writers, submit)
     return {
         name: {"tokens": writer.n, "bytes": writer.n_bytes}
         for name, writer in zip(PARTS, writers, strict=True)
@@ -247,18 +278,25 @@ def _write(
 
 
 def _write_stream(
-    source: SplitCorpus, encode: Encode, writers: list[_PartWriter], submit: Submit
+    source: SplitCorpus, encode: Encode, cut: Cut, writers: list[_PartWriter], submit: Submit
 ) -> None:
-    position, before = 0, encode("")
+    before = encode("")
+    for p, stretches in groupby(_stretches(source), key=itemgetter(0)):
+        first = True
+        for text in cut(text for _, text in stretches):
+            ids = encode(text)
+            # the first prediction of a part reads the last token before it
+            submit(writers[p].write, np.concatenate([before, ids]) if first else ids)
+            before, first = ids[-1:], False
+
+
+def _stretches(source: SplitCorpus) -> Iterator[tuple[int, str]]:
+    """A stream in pieces, each with the number of the part that it belongs to."""
+    position = 0
     for piece in source.corpus.pieces():
-        for writer, (begin, end) in zip(writers, pairwise(source.bounds), strict=True):
-            text = piece[max(0, begin - position) : max(0, end - position)]
-            if text:
-                ids = encode(text)
-                # the first prediction of a part reads the last token before it
-                first = position <= begin
-                submit(writer.write, np.concatenate([before, ids]) if first else ids)
-                before = ids[-1:]
+        for p, (begin, end) in enumerate(pairwise(source.bounds)):
+            if text := piece[max(0, begin - position) : max(0, end - position)]:
+                yield p, text
         position += len(piece)
 
 
@@ -279,15 +317,13 @@ def _write_documents(
 
 def _write_answers(
     source: SplitCorpus,
-    encode: Encode,
-    writers: list[_PartWriter],
-    submit: Submit,
-    *,
     tokenizer: Tokenizer,
     unknown: Unknown,
+    writers: list[_PartWriter],
+    submit: Submit,
 ) -> None:
     """As `_write_documents`, with which tokens are of an answer."""
-    end = encode(source.corpus.document_end)
+    end = tokenizer.encode_lines(source.corpus.document_end)
     for writer in writers:
         writer.write(end)
     pieces, part_of = source.documents()

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Literal
 
-from hornbook.config import DataConfig
+from hornbook.config import DataConfig, TokenizerConfig
 from hornbook.data.corpora import load_corpus
 from hornbook.data.corpus import Corpus
 from hornbook.data.part import Part
-from hornbook.data.split import Split, split_corpus
+from hornbook.data.split import Split, split_bounds, split_corpus
+from hornbook.data.tokens import SplitCorpus
 from hornbook.stages import stage
 from hornbook.tokenizers.base import Tokenizer
 from hornbook.tokenizers.registry import build_tokenizer
+
+MOST_LEARNED_FROM = 1 << 25  # characters of the training part that bpe learns its merges from
+FEWEST_IDS, MOST_IDS = 512, 8192  # of bpe, unless another number is requested
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +39,7 @@ class TrainingData:
         return self.split.documents
 
 
-def load_training_data(config: DataConfig, tokenizer_kind: Literal["char", "byte"]) -> TrainingData:
+def load_training_data(config: DataConfig, tokenizer: TokenizerConfig) -> TrainingData:
     """The data of a new run: the corpus that the settings name, and a tokenizer built for it.
 
     Raises ConfigError or DataError where the text cannot be read, split or encoded.
@@ -43,10 +47,17 @@ def load_training_data(config: DataConfig, tokenizer_kind: Literal["char", "byte
     with stage("reading the text"):
         corpus = load_corpus(config)
     documents = corpus.kind == "documents"
-    tokenizer = build_tokenizer(
-        tokenizer_kind, corpus.alphabet, documents=documents, document_end=corpus.document_end
-    )
-    return tokenize(corpus, config, tokenizer)
+    split = SplitCorpus(corpus, split_bounds(corpus, config), config.split_seed)
+    with stage("learning tokens" if tokenizer.kind == "bpe" else "turning the text into tokens"):
+        built = build_tokenizer(
+            tokenizer.kind,
+            corpus.alphabet,
+            documents=documents,
+            document_end=corpus.document_end,
+            vocab_size=tokenizer.vocab_size or usual_vocab_size(split.n_training_bytes),
+            training=lambda: split.training_text(MOST_LEARNED_FROM),
+        )
+    return tokenize(corpus, config, built)
 
 
 def tokenize(corpus: Corpus, config: DataConfig, tokenizer: Tokenizer) -> TrainingData:
@@ -62,3 +73,12 @@ def tokenize(corpus: Corpus, config: DataConfig, tokenizer: Tokenizer) -> Traini
         validation=validation,
         notes=(*corpus.notes, *split.notes),
     )
+
+
+def usual_vocab_size(n_bytes: int) -> int:
+    """Ids of bpe for a training part of so many bytes: the power of two nearest to their root.
+
+    benchmarks/README.md: with more ids there are too few examples of each, and with fewer a context
+    covers less text.
+    """
+    return int(min(MOST_IDS, max(FEWEST_IDS, 2 ** round(math.log2(math.sqrt(max(1, n_bytes)))))))

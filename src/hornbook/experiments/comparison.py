@@ -40,7 +40,6 @@ from hornbook.runs.listing import runs_below
 from hornbook.runs.position import saved_total
 from hornbook.spelling import spelled
 from hornbook.table import Tabular
-from hornbook.tokenizers import Tokenizer
 from hornbook.training.checkpoint import read_position
 
 SAMPLES = 200  # documents sampled for the share of new ones
@@ -289,7 +288,7 @@ def measure(run: StoredRun, name: str) -> MeasuredRun:
         name=name,
         model=run.config.model.name,
         path=str(run.path),
-        tokenizer=_identity(tokenizer),
+        tokenizer=tokenizer.fingerprint,
         held_out=split.held_out,
         fitted=model.fitted,
         parameters=int(run.facts["n_parameters"]) or model.n_parameters,
@@ -317,9 +316,3 @@ def fingerprint(split: Split) -> str:
     """The sha256 of the validation texts, in their order."""
     joined = "\n".join(split.validation).encode("utf-8", "surrogatepass")
     return hashlib.sha256(joined).hexdigest()
-
-
-def _identity(tokenizer: Tokenizer) -> str:
-    """Equal for tokenizers of the same tokens."""
-    symbols = [tokenizer.symbol(i) for i in range(tokenizer.vocab_size)]
-    return f"{tokenizer.kind}:{hashlib.sha256(repr(symbols).encode()).hexdigest()[:12]}"

@@ -73,6 +73,7 @@ def sample(
     batch: int | None = None,
     unknown: Unknown = "error",
     window: Window = "half",
+    whole_prompt: bool = False,
 ) -> list[Sample]:
     """n samples that begin with the prompt, up to `max_tokens` new tokens or a stop string each.
 
@@ -82,12 +83,15 @@ def sample(
     differs between batches of other sizes and for long texts). With `Sampling(draws="torch")` samples
     are drawn one after the other from the generator itself, as in the notes. batch: samples generated
     side by side. unknown: characters of the prompt that the tokenizer does not know raise DataError or
-    are skipped. window: of text beyond the context (`models/cached.py`).
+    are skipped. window: of text beyond the context (`models/cached.py`). whole_prompt: the prompt ends
+    where a token does, as that of a template; else its last token may become a longer one
+    (`split_prompt`).
     """
     _check(n, max_tokens, stop)
     sampling = sampling or Sampling()
     draw = _draw(sampling, _generator(seed, generator))
-    start = prompt_ids(tokenizer, prompt, unknown)
+    start, held = split_prompt(tokenizer, prompt, unknown, whole=whole_prompt)
+    draw, max_tokens = _beginning(draw, tokenizer, held), max_tokens + bool(held)
     if unknown == "skip":  # the text shows what the model has read
         prompt = tokenizer.decode(tokenizer.encode(prompt, unknown="skip"))
     batch = batch or rows_at_once(model, len(start) + max_tokens)
@@ -97,10 +101,13 @@ def sample(
     for first in range(0, n, batch):
         numbers = torch.arange(first, min(first + batch, n), device=model.device)
         rows = generate_ids(model, start, numbers, max_tokens, draw, window)
-        for tokens, stopped in _collect(rows, tokenizer, stop, first, len(numbers)):
+        texts = [TextStream(tokenizer, stop, skip=len(held)) for _ in numbers] if stop else []
+        for tokens, stopped in _collect(rows, texts, first, len(numbers)):
             ended = tokens[-1:].tolist() == [tokenizer.end_id]
-            text, _ = cut_at_stop(tokenizer.decode(tokens), stop)
-            samples.append(Sample(prompt + text, prompt, len(tokens) - ended, ended or stopped))
+            written = tokenizer.decode_bytes(tokens)[len(held) :].decode("utf-8", "replace")
+            text, _ = cut_at_stop(written, stop)
+            n_tokens = len(tokens) - ended - bool(held)
+            samples.append(Sample(prompt + text, prompt, n_tokens, ended or stopped))
     return samples
 
 
@@ -116,6 +123,7 @@ def stream(
     generator: torch.Generator | None = None,
     unknown: Unknown = "error",
     window: Window = "half",
+    whole_prompt: bool = False,
 ) -> Iterator[str]:
     """The first of `sample`'s samples piece by piece, without the prompt.
 
@@ -124,10 +132,11 @@ def stream(
     """
     _check(1, max_tokens, stop)
     draw = _draw(sampling or Sampling(), _generator(seed, generator))
-    start = prompt_ids(tokenizer, prompt, unknown)
+    start, held = split_prompt(tokenizer, prompt, unknown, whole=whole_prompt)
+    draw, max_tokens = _beginning(draw, tokenizer, held), max_tokens + bool(held)
     first = torch.zeros(1, dtype=torch.int64, device=model.device)
     tokens = generate_ids(model, start, first, max_tokens, draw, window)
-    return _pieces(tokens, TextStream(tokenizer, stop))
+    return _pieces(tokens, TextStream(tokenizer, stop, skip=len(held)))
 
 
 def _pieces(tokens: TokenRows, text: TextStream) -> Iterator[str]:
@@ -193,6 +202,36 @@ def prompt_ids(tokenizer: Tokenizer, prompt: str, unknown: Unknown = "error") ->
     return ids
 
 
+def split_prompt(
+    tokenizer: Tokenizer, prompt: str, unknown: Unknown = "error", *, whole: bool = False
+) -> tuple[list[int], bytes]:
+    """The ids of a prompt, but for a last token that a longer one may take the place of; and its bytes,
+    with which the first token that is drawn has to begin.
+
+    A text that goes on has other tokens than the prompt: `hel` and `lo`, but `hello`. To continue after
+    `hel` would leave out all that the model knows of `hello`.
+    """
+    ids = prompt_ids(tokenizer, prompt, unknown)
+    held = tokenizer.decode_bytes(ids[-1:]) if len(ids) > 1 else b""
+    if whole or not held or sum(tokenizer.begin_with(held)) < 2:
+        return ids, b""
+    return ids[:-1], held
+
+
+def _beginning(draw: Draw, tokenizer: Tokenizer, held: bytes) -> Draw:
+    """Draws tokens of which the first begins with these bytes."""
+    if not held:
+        return draw
+    others = torch.tensor(tokenizer.begin_with(held)).logical_not()
+
+    def drawn(logits: Tensor, samples: Tensor, length: int) -> Tensor:
+        if length == 0:
+            logits = logits.masked_fill(others.to(logits.device), -torch.inf)
+        return draw(logits, samples, length)
+
+    return drawn
+
+
 def rows_at_once(model: LanguageModel, length: int) -> int:
     """How many samples of so many tokens are generated side by side."""
     tokens = min(CACHED_TOKENS, CACHED_WORK // max(1, model.n_parameters))
@@ -201,18 +240,19 @@ def rows_at_once(model: LanguageModel, length: int) -> int:
 
 
 def _collect(
-    rows: TokenRows, tokenizer: Tokenizer, stop: Sequence[str], first: int, n: int
+    rows: TokenRows, texts: Sequence[TextStream], first: int, n: int
 ) -> Iterator[tuple[np.ndarray, bool]]:
-    """The tokens of each of n samples from number `first` on, and whether it met a stop string."""
+    """The tokens of each of n samples from number `first` on, and whether it met a stop string.
+
+    texts: of each sample, which look for stop strings; none where there are none."""
     numbers, tokens = [], []
-    texts = [TextStream(tokenizer, stop) for _ in range(n if stop else 0)]
     stopped = np.zeros(n, dtype=bool)
     step = next(rows, None)
     while step is not None:
         numbers.append(step[0].cpu().numpy() - first)
         tokens.append(step[1].cpu().numpy())
         wanted = None
-        if stop:
+        if texts:
             for i, token in zip(numbers[-1].tolist(), tokens[-1].tolist(), strict=True):
                 texts[i].push(token)
                 stopped[i] = texts[i].stopped

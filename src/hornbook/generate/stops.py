@@ -21,11 +21,12 @@ def cut_at_stop(text: str, stop: Sequence[str]) -> tuple[str, bool]:
 class TextStream:
     """Turns tokens into text; a piece never splits a character nor contains part of a stop string.
 
+    skip: bytes at the beginning that are left out: they are the end of the prompt.
     stopped: a stop string was found; what follows is ignored.
     """
 
-    def __init__(self, tokenizer: Tokenizer, stop: Sequence[str] = ()) -> None:
-        self._tokenizer, self._stop = tokenizer, stop
+    def __init__(self, tokenizer: Tokenizer, stop: Sequence[str] = (), *, skip: int = 0) -> None:
+        self._tokenizer, self._stop, self._skip = tokenizer, stop, skip
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._bytes_of: dict[int, bytes] = {}
         self._longest = max((len(s) for s in stop), default=1)
@@ -38,7 +39,8 @@ class TextStream:
             return ""
         if token not in self._bytes_of:
             self._bytes_of[token] = self._tokenizer.decode_bytes([token])
-        self._held += self._decoder.decode(self._bytes_of[token])
+        self._held += self._decoder.decode(self._bytes_of[token][self._skip :])
+        self._skip = max(0, self._skip - len(self._bytes_of[token]))
         self._held, self.stopped = cut_at_stop(self._held, self._stop)
         certain = len(self._held) if self.stopped else len(self._held) - self._longest + 1
         return self._take(max(0, certain))

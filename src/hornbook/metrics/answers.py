@@ -81,7 +81,7 @@ def exact_answers(
         prompt, answer = expected[i]
         (found,) = sample(
             model, tokenizer, prompt=prompt, max_tokens=lengths[i] + 1, stop=stops,
-            sampling=Sampling(temperature=0), seed=0,
+            sampling=Sampling(temperature=0), seed=0, whole_prompt=True,
         )  # fmt: skip
         text = found.text.removeprefix(prompt)
         exact += found.finished and text == cut_at_stop(answer, stops)[0]

@@ -79,7 +79,7 @@ class TextIndex:
     def counted_losses(self, tokenizer: Tokenizer) -> tuple[Part, float, float]:
         """Some held-out text and the losses of unigram and bigram counts on it, in nats per token
         (interpolated Kneser-Ney of order 1 and 2)."""
-        key = _key(tokenizer)
+        key = tokenizer.fingerprint
         if key not in self._counted:
             some = replace(
                 self.split, source=None, train=_first(self.split.train, MAX_CHARACTERS),
@@ -101,7 +101,7 @@ class TextIndex:
     ) -> Counts:
         """The best n-grams of the split (`metrics.counts.search_counts`), whose parts these are;
         searched once."""
-        key = _key(tokenizer)
+        key = tokenizer.fingerprint
         if key not in self._best_counts:
             self._best_counts[key] = search_counts(train, validation, tokenizer, most_tokens)
         return self._best_counts[key]
@@ -116,10 +116,6 @@ def text_index_of(split: Split) -> TextIndex:
 def scored_at_once(tokenizer: Tokenizer) -> int:
     """Tokens of held-out text that are scored, and whose logits are held at once."""
     return max(256, min(MAX_SCORED_TOKENS, MAX_LOGITS // tokenizer.vocab_size))
-
-
-def _key(tokenizer: Tokenizer) -> Hashable:
-    return tokenizer.kind, *map(tokenizer.symbol, range(tokenizer.vocab_size))
 
 
 def _first(texts: Sequence[str], characters: int) -> tuple[str, ...]:

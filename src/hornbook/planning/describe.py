@@ -37,7 +37,7 @@ def describe(plan: Plan) -> list[tuple[str, str]]:
         count += " and counts of the training part"
     lines = [  # what, how, and the decision that it comes from
         ("corpus", f"{corpus.source}: {corpus.kind} ({corpus.why_kind})", ""),
-        ("tokenizer", f"{tokenizer.kind}, {tokenizer.vocab_size} tokens", ""),
+        ("tokenizer", f"{tokenizer.kind}, {tokenizer.vocab_size:,} tokens", "tokenizer.vocab_size"),
         ("split", f"train / validation / test: {sizes} {unit}{again}", ""),
         ("model", f"{plan.config.model.name}, {count}", "size"),
         ("context", counted(shape.context_length, "token"), "model.context_length"),

@@ -25,7 +25,7 @@ from hornbook.planning.counts import counts_memory
 from hornbook.planning.decide import batches, execution, memory
 from hornbook.planning.decide.size import Size
 from hornbook.planning.decide.time_budget import TimeBudget
-from hornbook.planning.decide.vocabulary import bytes_offer, vocabulary_cost
+from hornbook.planning.decide.vocabulary import bytes_offer, vocab_size, vocabulary_cost
 from hornbook.planning.decision import Decision
 from hornbook.planning.draft import Draft
 from hornbook.planning.plan import Plan
@@ -56,6 +56,8 @@ class Resolution:
         requested = self.draft["training.device"]
         self.decisions["device"] = execution.device(requested, self.device.type)
         preset_context = self._decide_context()
+        if data.tokenizer.kind == "bpe":
+            self.draft.decide("tokenizer.vocab_size", vocab_size(data))
         config, tokenizer = self.draft.config(), data.tokenizer
         model = build_on_meta(config.model, tokenizer.vocab_size, tokenizer.end_id)
         self.shape = Shape.of(model, data, config.training)

@@ -32,7 +32,7 @@ def resolve(request: Request) -> Plan:
     budget = _time_budget(request)
     merged = merge({"data": {}, "tokenizer": {}}, request.base, request.settings)
     data_config = DataConfig.parse(merged["data"], "data")
-    tokenizer = TokenizerConfig.parse(merged["tokenizer"], "tokenizer").kind
+    tokenizer = TokenizerConfig.parse(merged["tokenizer"], "tokenizer")
     data = load_training_data(data_config, tokenizer)
     text: dict[str, Any] = {"corpus": text_setting(data_config, data.corpus)}
     if data_config.files:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -11,7 +12,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from hornbook.files import write_json
+from hornbook.files import dump, write_json
 
 Ids = NDArray[np.integer[Any]]
 Unknown = Literal["error", "skip"]
@@ -81,15 +82,23 @@ class Tokenizer(ABC):
     def to_json(self) -> dict[str, Any]:
         """The tokenizer in the Hugging Face format, as plain data."""
 
+    def begin_with(self, start: bytes) -> list[bool]:
+        """Which tokens begin with these bytes, for each id; empty where no token begins another."""
+        return []
+
+    def cut(self, pieces: Iterable[str]) -> Iterator[str]:
+        """A text in pieces -> the same text in pieces that may be encoded one by one."""
+        return iter(pieces)
+
     def encode_documents(self, documents: Sequence[str], *, unknown: Unknown = "error") -> Ids:
         """`end, d1, end, d2, end, ..., end` as one array, (N,). Needs an end id."""
         text = self.document_end + as_lines(documents, self.document_end)
         return self.encode_lines(text, unknown=unknown)
 
     @cached_property
-    def widths(self) -> NDArray[np.uint8]:
+    def widths(self) -> NDArray[np.uint16]:
         """UTF-8 bytes that each id stands for, (vocab_size,); 1 for the end, a line break."""
-        widths = np.array([len(self.decode_bytes([i])) for i in range(self.vocab_size)], np.uint8)
+        widths = np.array([len(self.decode_bytes([i])) for i in range(self.vocab_size)], np.uint16)
         if self.end_id is not None:
             widths[self.end_id] = 1
         return widths
@@ -136,6 +145,12 @@ class Tokenizer(ABC):
             "decoder": decoder,
             "model": model,
         }
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Equal for tokenizers that are equal: their kind, and the beginning of a sha256."""
+        raw = dump(self.to_json()).encode("utf-8", "surrogatepass")
+        return f"{self.kind}:{hashlib.sha256(raw).hexdigest()[:12]}"
 
     def save(self, path: Path) -> None:
         """Writes `tokenizer.json`."""

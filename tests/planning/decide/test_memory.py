@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from hornbook.config import DataConfig, RunConfig
+from hornbook.config import DataConfig, RunConfig, TokenizerConfig
 from hornbook.data.training_data import load_training_data
 from hornbook.errors import ConfigError
 from hornbook.metrics.counts import SEARCH_BYTES, search_counts
@@ -30,7 +30,7 @@ from hornbook.planning.tuning import BACKWARD_OVERHEAD
 from tests.conftest import tiny_model
 
 MB = 1_000_000
-OFFER = "--tokenizer.kind byte (256 tokens in place of 20,000)"
+OFFER = "--tokenizer byte (256 tokens in place of 20,000)"
 
 
 def settings(model: str = "gpt", *, optimizer: str = "adamw", ema_decay: float = 0.0) -> RunConfig:
@@ -85,16 +85,14 @@ def test_counts_have_an_estimate_too_and_are_refused_where_they_do_not_fit() -> 
     assert found.weights == model.fit_bytes(10**6) == 4 * model.fit_bytes(250_000)
     assert found.scoring == scoring
     assert decision.value.startswith("about")
-    with pytest.raises(
-        ConfigError, match=r"counting needs at least .*; train with --tokenizer.kind"
-    ):
+    with pytest.raises(ConfigError, match=r"counting needs at least .*; train with --tokenizer"):
         memory_of_counts(model, 10**6, scoring, 100 * MB, OFFER)
     with pytest.raises(ConfigError, match=r"lower --model\.order"):
         memory_of_counts(model, 10**6, scoring, 100 * MB, "")
 
 
 def test_the_search_for_the_best_counts_is_part_of_the_report(words_file: Path) -> None:
-    data = load_training_data(DataConfig(corpus=str(words_file)), "char")
+    data = load_training_data(DataConfig(corpus=str(words_file)), TokenizerConfig())
     model = build_on_meta(model_config({"name": "ngram", "order": 2}), 12, None)
     n = data.train.n_targets
     assert report_bytes(model, data, scored=1) == SEARCH_BYTES * n
@@ -115,7 +113,7 @@ def test_a_model_whose_weights_do_not_fit_is_refused_before_it_is_built() -> Non
     check_weights_fit(tiny_model("gpt"), settings(), 64_000 * MB)
     table = build_on_meta(model_config({"name": "bigram"}), 20_000, None)
     assert model_bytes(table) == 4 * 20_000**2
-    with pytest.raises(ConfigError, match=r"or train with --tokenizer\.kind byte"):
+    with pytest.raises(ConfigError, match=r"or train with --tokenizer byte"):
         check_weights_fit(table, settings("bigram"), 2_000 * MB, OFFER)
 
 

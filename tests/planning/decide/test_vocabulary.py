@@ -10,11 +10,11 @@ HAN = "".join(chr(0x4E00 + i) for i in range(3000))
 
 def test_a_large_vocabulary_is_offered_bytes() -> None:
     tokenizer = build_tokenizer("char", HAN, documents=False)
-    assert bytes_offer(tokenizer) == "--tokenizer.kind byte (256 tokens in place of 3,000)"
+    assert bytes_offer(tokenizer) == "--tokenizer byte (256 tokens in place of 3,000)"
     found = vocabulary_cost(
         tokenizer, logits=1_000_000, bytes_per_token=3.0, parameters=(9_000_000, 65_536)
     )
-    for words in ("3,000 different tokens", "4.0 MB at a time", "--tokenizer.kind byte"):
+    for words in ("3,000 different tokens", "4.0 MB at a time", "--tokenizer byte"):
         assert words in found
     assert "3.0 times as many tokens and the model 65,536 parameters" in found
     assert "parameters" not in vocabulary_cost(tokenizer, logits=1, bytes_per_token=3.0)

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from hornbook.data.training_data import TrainingData, usual_vocab_size
 from hornbook.machine import format_bytes
 from hornbook.planning import tuning
+from hornbook.planning.decision import Decision
 from hornbook.tokenizers.base import Tokenizer
+
+
+def vocab_size(data: TrainingData) -> Decision[int]:
+    """The ids that bpe has on this text, where none were requested."""
+    found, usual = data.tokenizer.vocab_size, usual_vocab_size(data.train.n_bytes)
+    reason = f"{data.train.n_bytes / data.train.n_targets:.2f} bytes a token on average"
+    if found < usual:
+        reason += "; no further sequence occurs twice"
+    return Decision(found, reason)
 
 
 def bytes_offer(tokenizer: Tokenizer) -> str:
     """The flag that makes a large vocabulary small; empty where it is not large, or of bytes."""
-    if tokenizer.kind == "byte" or tokenizer.vocab_size < tuning.LARGE_VOCABULARY:
+    if tokenizer.kind != "char" or tokenizer.vocab_size < tuning.LARGE_VOCABULARY:
         return ""
-    return f"--tokenizer.kind byte (256 tokens in place of {tokenizer.vocab_size:,})"
+    return f"--tokenizer byte (256 tokens in place of {tokenizer.vocab_size:,})"
 
 
 def vocabulary_cost(

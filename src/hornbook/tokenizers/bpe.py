@@ -1,0 +1,230 @@
+"""Byte-level BPE: one id for each of the most frequent sequences of bytes inside words.
+
+(Gage 1994; Sennrich et al. 2016; over bytes Radford et al. 2019.) The merges are learned by the
+`tokenizers` library, and a word is merged by it. The words of a text, and the ids of words that were
+seen before, are ours: that is several times as fast, with the same ids.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import threading
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from hornbook.errors import ConfigError, DataError
+from hornbook.tokenizers.base import END, LINE_BREAK, Ids, Tokenizer, Unknown
+from hornbook.tokenizers.byte import printable_bytes
+from hornbook.tokenizers.words import OWN, Words, safe_cuts
+
+Merge = tuple[str, str]
+LEAST = 256  # ids: a byte each
+LONGEST = 64  # bytes of a token that is learned
+KNOWN_WORDS = 1 << 20  # whose ids are kept
+PIECE = 1 << 20  # characters that are encoded at a time
+
+LETTERS = printable_bytes()
+TO_BYTES = {letter: byte for byte, letter in enumerate(LETTERS)}
+
+
+class BPETokenizer(Tokenizer):
+    """Sequences of bytes <-> ids; knows every text there is.
+
+    vocab: the id of each token, written in GPT-2's letters for bytes. merges: pairs in the order in
+    which they are merged. words: what a text is cut into before. end_id: None for a stream.
+    """
+
+    kind = "bpe"
+
+    def __init__(
+        self,
+        vocab: dict[str, int],
+        merges: Sequence[Merge],
+        *,
+        end_id: int | None,
+        end: str = END,
+        words: Words = OWN,
+        document_end: str = LINE_BREAK,
+    ) -> None:
+        self.vocab, self.merges, self.words = vocab, tuple(merges), words
+        self.end_id, self.end, self.document_end = end_id, end, document_end
+        self.vocab_size = len(vocab) + (end_id is not None)
+        if missing := [letter for letter in LETTERS if letter not in vocab]:
+            raise ValueError(f"no id for {len(missing)} of the 256 bytes")
+        self._bytes = [b""] * self.vocab_size
+        for token, i in vocab.items():
+            self._bytes[i] = bytes(TO_BYTES[letter] for letter in token)
+        self._dtype = np.dtype(np.min_scalar_type(self.vocab_size - 1))
+        self._model = library().models.BPE(vocab, list(self.merges))
+        self._known = _KnownWords(self._encode_word)
+
+    def encode(self, text: str, *, unknown: Unknown = "error") -> Ids:
+        """The ids of `text`, (N,). Nothing is unknown; the end of a document as it is written in
+        tokenizer.json is text like any other."""
+        return self._known.ids(self.words.cut(text)).astype(self._dtype)
+
+    def encode_lines(self, text: str, *, unknown: Unknown = "error") -> Ids:
+        """The ids of `text`, each `document_end` an end of document, (N,)."""
+        if self.end_id is None:
+            raise DataError("this tokenizer is of a stream: it has no end-of-document id")
+        words: list[str | None] = []
+        for document in text.split(self.document_end):
+            words += self.words.cut(document)
+            words.append(None)
+        return self._known.ids(words[:-1]).astype(self._dtype)
+
+    def begin_with(self, start: bytes) -> list[bool]:
+        """Which tokens begin with these bytes, for each id."""
+        return [token.startswith(start) for token in self._bytes]
+
+    def cut(self, pieces: Iterable[str]) -> Iterator[str]:
+        """Pieces that end between words (`words.safe_cuts`): together they have the ids of the text."""
+        return safe_cuts(pieces, PIECE)
+
+    def _encode_word(self, word: str | None) -> Iterable[int]:
+        if word is None:  # between documents
+            assert self.end_id is not None
+            return (self.end_id,)
+        raw = word.encode("utf-8", "surrogatepass")
+        return [
+            token.id for token in self._model.tokenize("".join([LETTERS[byte] for byte in raw]))
+        ]
+
+    def decode_bytes(self, ids: Sequence[int] | Ids) -> bytes:
+        """The bytes of `ids`; the end of a document is nothing."""
+        table = self._bytes
+        return b"".join([table[i] for i in np.asarray(ids, dtype=np.int64).tolist()])
+
+    def decode_lines(self, ids: Ids) -> str:
+        """The text of `ids`, each end of a document `document_end`."""
+        table = self._bytes.copy()
+        if self.end_id is not None:
+            table[self.end_id] = self.document_end.encode()
+        return b"".join([table[i] for i in ids.tolist()]).decode("utf-8", "ignore")
+
+    def symbol(self, token: int) -> str:
+        """The text of a token; where it is no character, `<hex>` of its bytes."""
+        if token == self.end_id:
+            return "<end>"
+        try:
+            return self._bytes[token].decode()
+        except UnicodeDecodeError:
+            return f"<{self._bytes[token].hex()}>"
+
+    def to_json(self) -> dict[str, Any]:
+        """A BPE model over bytes."""
+        vocab = dict(self.vocab)
+        if self.end_id is not None:
+            vocab[self.end] = self.end_id
+        level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False}
+        return self._huggingface(
+            pre_tokenizer=self.words.pre_tokenizer(),
+            decoder={**level, "use_regex": False},
+            model={
+                "type": "BPE",
+                "dropout": None,
+                "unk_token": None,
+                "continuing_subword_prefix": None,
+                "end_of_word_suffix": None,
+                "fuse_unk": False,
+                "byte_fallback": False,
+                "vocab": vocab,
+                "merges": [list(pair) for pair in self.merges],
+            },
+        )
+
+
+class _KnownWords:
+    """Words that were encoded before, with their ids one after the other in one array."""
+
+    def __init__(self, encode: Any) -> None:
+        self._encode = encode
+        self._lock = threading.Lock()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._ids, self._starts = array("I"), array("q", [0])
+        known, encode = self, self._encode
+
+        class Numbers(dict[str | None, int]):
+            """Words in the order in which they were first seen."""
+
+            def __missing__(self, word: str | None) -> int:
+                known._ids.extend(encode(word))
+                known._starts.append(len(known._ids))
+                self[word] = len(self)
+                return len(self) - 1
+
+        self._number_of = Numbers()
+
+    def ids(self, words: Sequence[str | None]) -> Ids:
+        """The ids of words, one after the other, (N,) uint32."""
+        with self._lock:
+            if len(self._number_of) > KNOWN_WORDS:
+                self._forget()
+            numbers = np.fromiter(map(self._number_of.__getitem__, words), np.int64, len(words))
+            starts, ids = np.frombuffer(self._starts, np.int64), np.frombuffer(self._ids, np.uint32)
+            begin, sizes = starts[numbers], np.diff(starts)[numbers]
+            shift = np.repeat(begin - (sizes.cumsum() - sizes), sizes)
+            found: Ids = ids[shift + np.arange(len(shift))]
+            return found
+
+
+def train_bpe(
+    texts: Iterable[str],
+    vocab_size: int,
+    *,
+    documents: bool,
+    end: str = END,
+    document_end: str = LINE_BREAK,
+) -> BPETokenizer:
+    """Learns merges from texts until there are `vocab_size` ids, or nothing occurs twice.
+
+    The same texts give the same tokenizer. Ids: the 256 bytes, the merges in their order, and for
+    documents the end. Raises ConfigError where there are not even ids for the bytes.
+    """
+    least = LEAST + documents
+    if vocab_size < least:
+        raise ConfigError(
+            f"tokenizer.vocab_size: found {vocab_size}, expected {least} or more: an id for each byte"
+            + (" and one for the end of a document" if documents else "")
+        )
+    tokenizers = library()
+    learner = tokenizers.Tokenizer(tokenizers.models.BPE())
+    own, level = OWN.pattern, tokenizers.pre_tokenizers.ByteLevel
+    learner.pre_tokenizer = tokenizers.pre_tokenizers.Sequence(
+        [
+            tokenizers.pre_tokenizers.Split(tokenizers.Regex(own), "isolated"),
+            level(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    trainer = tokenizers.trainers.BpeTrainer(
+        vocab_size=vocab_size - documents,
+        min_frequency=2,
+        initial_alphabet=list(LETTERS),
+        max_token_length=LONGEST,
+        show_progress=False,
+    )
+    whole = (text.encode("utf-8", "replace").decode() for text in texts)  # no half of a pair
+    learner.train_from_iterator(whole, trainer)
+    merges = [(left, right) for left, right in _merges(learner)]
+    vocab = {letter: byte for byte, letter in enumerate(LETTERS)}
+    for left, right in merges:
+        vocab.setdefault(left + right, len(vocab))
+    end_id = len(vocab) if documents else None
+    return BPETokenizer(vocab, merges, end_id=end_id, end=end, document_end=document_end)
+
+
+def _merges(learner: Any) -> list[Merge]:
+    """The merges that the library learned, in their order."""
+    merges = json.loads(learner.to_str())["model"]["merges"]
+    return [tuple(pair) if isinstance(pair, list) else tuple(pair.split(" ")) for pair in merges]
+
+
+def library() -> Any:
+    """The `tokenizers` library, loaded when it is first needed."""
+    return importlib.import_module("tokenizers")

@@ -1,0 +1,108 @@
+"""Byte-level BPE."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import tokenizers as hugging_face
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hornbook.errors import ConfigError, DataError
+from hornbook.tokenizers import END, BPETokenizer
+from hornbook.tokenizers.bpe import train_bpe
+from hornbook.tokenizers.registry import tokenizer_of
+
+TEXT = """It was the best of times, it was the worst of times, it was the age of wisdom, it was the age
+of foolishness, it was the epoch of belief, it was the epoch of incredulity, it was the season of Light.
+Ærø, Århus, blåbærgrød; Ærø, Århus, blåbærgrød.  1776, 1789!
+"""
+STREAM = train_bpe([TEXT], 290, documents=False)
+DOCUMENTS = train_bpe([TEXT], 290, documents=True)
+
+
+def library(tokenizer: BPETokenizer) -> hugging_face.Tokenizer:
+    read = hugging_face.Tokenizer.from_str(json.dumps(tokenizer.to_json()))
+    read.encode_special_tokens = True
+    return read
+
+
+def test_ids_are_bytes_then_merges_then_the_end() -> None:
+    assert STREAM.encode("aæ").tolist()[0] == ord("a")
+    assert (STREAM.vocab_size, STREAM.end_id) == (290, None)
+    assert (DOCUMENTS.vocab_size, DOCUMENTS.end_id) == (290, 289)
+    assert STREAM.symbol(256).strip() in TEXT
+    assert STREAM.symbol(0xC3) == "<c3>"
+    assert len(STREAM.encode(TEXT)) < 0.6 * len(TEXT)
+
+
+def test_the_same_text_gives_the_same_tokenizer() -> None:
+    again = train_bpe(iter([TEXT[:100], TEXT[100:]]), 290, documents=False)
+    assert train_bpe([TEXT], 290, documents=False).to_json() == STREAM.to_json()
+    assert again.vocab_size == 290
+
+
+@given(st.text(max_size=40))
+def test_any_text_comes_back(text: str) -> None:
+    assert STREAM.decode(STREAM.encode(text)) == text
+    assert DOCUMENTS.decode(DOCUMENTS.encode(text)) == text
+
+
+@given(
+    st.lists(st.sampled_from([*TEXT.split(" "), " ", "\n", END, "日本", "🙂", "'s"])).map("".join)
+)
+def test_the_library_has_the_same_ids(text: str) -> None:
+    assert library(STREAM).encode(text).ids == STREAM.encode(text).tolist()
+    assert library(DOCUMENTS).encode(text).ids == DOCUMENTS.encode(text).tolist()
+    assert library(DOCUMENTS).decode(DOCUMENTS.encode(text).tolist()) == text
+
+
+def test_half_of_a_pair_is_kept() -> None:
+    ids = STREAM.encode("a\ud800")
+    assert STREAM.decode_bytes(ids) == "a\ud800".encode("utf-8", "surrogatepass")
+
+
+def test_documents_end_in_one_id_that_no_text_has() -> None:
+    ids = DOCUMENTS.encode_lines("it was\nthe age\n")
+    assert (ids == DOCUMENTS.end_id).sum() == 2
+    assert ids[-1] == DOCUMENTS.end_id
+    assert DOCUMENTS.decode_lines(ids) == "it was\nthe age\n"
+    documents = ("it was", "the age", END)
+    assert DOCUMENTS.decode_documents(DOCUMENTS.encode_documents(documents)) == documents
+    assert DOCUMENTS.end_id not in DOCUMENTS.encode(f"{END} it was")
+    assert DOCUMENTS.count_bytes(ids) == len("it was\nthe age\n")
+    with pytest.raises(DataError, match="stream"):
+        STREAM.encode_lines("a\n")
+
+
+def test_it_is_saved_and_comes_back() -> None:
+    for own in (STREAM, DOCUMENTS):
+        back = tokenizer_of(json.loads(json.dumps(own.to_json())))
+        assert back.to_json() == own.to_json()
+        assert (back.kind, back.end_id, back.vocab_size) == ("bpe", own.end_id, own.vocab_size)
+        assert back.encode(TEXT).tolist() == own.encode(TEXT).tolist()
+
+
+def test_a_large_text_in_pieces_has_the_ids_of_the_whole() -> None:
+    pieces = STREAM.cut(TEXT[i : i + 7] for i in range(0, len(TEXT), 7))
+    ids = np.concatenate([STREAM.encode(piece) for piece in pieces])
+    assert ids.tolist() == STREAM.encode(TEXT).tolist()
+
+
+def test_more_words_than_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hornbook.tokenizers.bpe.KNOWN_WORDS", 5)
+    own = train_bpe([TEXT], 290, documents=False)
+    for _ in range(3):
+        assert own.decode(own.encode(TEXT)) == TEXT
+
+
+def test_fewer_ids_than_bytes_are_refused() -> None:
+    with pytest.raises(ConfigError, match="found 256, expected 257"):
+        train_bpe([TEXT], 256, documents=True)
+
+
+def test_tokens_that_begin_with_bytes() -> None:
+    beginning = STREAM.begin_with(b" the")
+    assert [STREAM.symbol(i) for i in range(290) if beginning[i]][:1] == [" the"]
