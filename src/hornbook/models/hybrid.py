@@ -55,6 +55,9 @@ class HybridConfig(ModelConfig):
     n_head: int = Field(2, gt=0, description="attention heads")
     n_embd: int = Field(64, gt=0, description="channels")
     dropout: float = Field(0.0, ge=0, lt=1, description="on the residual branches")
+    count_dropout: float = Field(
+        0.0, ge=0, lt=1, description="share of rows trained without counts; the network is then a model"
+    )
 
     @model_validator(mode="after")
     def _network_fits(self) -> Self:
@@ -64,7 +67,7 @@ class HybridConfig(ModelConfig):
     def network_config(self) -> ModelConfig:
         """The settings of the network: those above, and hidden layers of 3 (gpt) or 4 (gpt2) times
         the channels. Raises ConfigError."""
-        fields = self.model_dump(exclude={"name", "network", "order"})
+        fields = self.model_dump(exclude={"name", "network", "order", "count_dropout"})
         if self.network == "gpt":
             fields |= {"n_kv_head": self.n_head, "n_hidden": 3 * self.n_embd}
         return model_config({"name": self.network, **fields})
@@ -78,6 +81,7 @@ class Hybrid(CachedModel):
 
     def __init__(self, config: HybridConfig, vocab_size: int, end_id: int | None) -> None:
         super().__init__(config, vocab_size, end_id, config.context_length)
+        self.count_dropout = config.count_dropout
         self.counts = KneserNey(config, config.order, vocab_size, end_id)
         network = construct(config.network_config(), vocab_size, end_id)
         assert isinstance(network, EmbeddingModel)
@@ -110,8 +114,10 @@ class Hybrid(CachedModel):
 
     @property
     def parts(self) -> Mapping[str, LanguageModel]:
-        """The counts. The network reads them, so without them it is no model."""
-        return {"counts": self.counts}
+        """The counts, and the network where it was trained without them as well: one that has always
+        read them is no model without."""
+        alone = {"network": self.network} if self.count_dropout else {}
+        return {"counts": self.counts, **alone}
 
     @property
     def overlap(self) -> int:
@@ -133,6 +139,9 @@ class Hybrid(CachedModel):
     def _logits(self, ids: Tensor, targets: Tensor | None) -> Tensor:
         with torch.no_grad():
             log_p, seen = self.counts.log_probs(ids, targets)
+            if self.training and self.count_dropout:
+                dropped = torch.rand(len(ids), device=ids.device) < self.count_dropout
+                log_p.masked_fill_(dropped[:, None, None], 0)
         return self.join(self.network.forward(ids, self.embed_counts(log_p)), log_p, seen)
 
     def embed_counts(self, log_p: Tensor) -> Tensor:
@@ -144,13 +153,17 @@ class Hybrid(CachedModel):
         """logits + a * log p, (..., V); seen: how often each length of context was, (..., order)."""
         if logits.dtype == torch.bfloat16:
             logits = logits.float()
+        return logits + (1 + self.gated(logits, log_p, seen)) * log_p
+
+    def gated(self, logits: Tensor, log_p: Tensor, seen: Tensor) -> Tensor:
+        """What the gate makes of the context: (..., V), (..., V) and (..., order) -> (..., 1)."""
         with torch.no_grad():
             features = [torch.log1p(seen) / 4]
             for log_q in (log_p, logits.log_softmax(-1)):
                 q = log_q.exp()
                 features += [-(q * log_q).sum(-1, keepdim=True), q.amax(-1, keepdim=True)]
-        a: Tensor = 1 + self.gate(torch.cat(features, -1)).to(logits.dtype)
-        return logits + a * log_p
+        out: Tensor = self.gate(torch.cat(features, -1)).to(logits.dtype)
+        return out
 
     def empty_cache(self, ids: Tensor) -> list[Any]:
         """That of the network."""
