@@ -1,0 +1,78 @@
+"""`export`: from a run to a target, checked where the other program is installed."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import shutil
+from pathlib import Path
+from types import ModuleType
+
+from hornbook.errors import ConfigError, did_you_mean
+from hornbook.export.base import Check, Export
+from hornbook.files import user_path
+from hornbook.runs.directory import StoredRun
+from hornbook.stages import stage
+
+TARGETS = {
+    "hf": "huggingface",
+    "gguf": "gguf",
+    "onnx": "onnx",
+    "html": "html",
+    "numpy": "numpy",
+}
+
+
+def export(
+    run: StoredRun,
+    to: str,
+    out: Path | None = None,
+    *,
+    dtype: str | None = None,
+    verify: bool = True,
+    overwrite: bool = False,
+) -> Export:
+    """Writes a run for another program.
+
+    to: a name in TARGETS. out: the file or directory; by default the run's name beside the run.
+    dtype: of the weights; the target's first by default. verify: compares with the other program.
+    Raises ConfigError where the model, the dtype or the place does not go with the target.
+    """
+    if to not in TARGETS:
+        raise ConfigError(
+            f"to: found {to!r}, expected {', '.join(TARGETS)}{did_you_mean(to, TARGETS)}"
+        )
+    target = importlib.import_module(f"hornbook.export.{TARGETS[to]}")
+    chosen = dtype or target.DTYPES[0]
+    if chosen not in target.DTYPES:
+        raise ConfigError(f"dtype: found {chosen!r}, expected {', '.join(target.DTYPES)} for {to}")
+    where = _place(run, target, out, to, overwrite=overwrite)
+    with stage(f"writing {where}"):
+        written = target.write(run, where, chosen)
+    if not verify:
+        return Export(to, written, unchecked="not checked, as requested")
+    if target.PROGRAM is not None and importlib.util.find_spec(target.PROGRAM) is None:
+        reason = f"not checked: {target.PROGRAM} is not installed (pip install '{target.INSTALL}')"
+        return Export(to, written, unchecked=reason)
+    with stage(f"comparing with {target.PROGRAM or 'what was written'}"):
+        checks: list[Check] = target.check(run, written)
+    return Export(to, written, tuple(checks))
+
+
+def _place(
+    run: StoredRun, target: ModuleType, out: Path | None, to: str, *, overwrite: bool
+) -> Path:
+    """Where to write. Raises ConfigError where something is there that is not to be replaced."""
+    default = run.path.with_name(f"{run.path.resolve().name}-{to}{target.SUFFIX}")
+    where = default if out is None else user_path(Path(out), ConfigError)
+    if where.exists():
+        if not overwrite:
+            raise ConfigError(
+                f"out: {where} is there already; give another place, or --overwrite to replace it"
+            )
+        if where.is_dir():
+            shutil.rmtree(where)
+        else:
+            where.unlink()
+    where.parent.mkdir(parents=True, exist_ok=True)
+    return where
