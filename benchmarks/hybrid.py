@@ -2,12 +2,12 @@
 
     HORNBOOK_DATA=... python benchmarks/hybrid.py [CORPUS ...] [--steps 300] [--seeds 3] [--forms ...]
 
-Corpora: makemore-names, shakespeare, and `docs`, the topics of `pydoc_data`. Each is the training part
-of the corpus, of which a tenth is held out here, so that nothing is chosen by the part that figures are
-quoted on. The network is the same for each form: 3 blocks of 64 channels, context 64, 16 rows. The forms
-of `AFTERWARDS` are learned on the finished network, in `LEARNED` further steps that change nothing else.
-Prints a line for each training, then means with the standard error of their difference from the
-hybrid, pairing seeds; then one JSON line.
+Corpora: makemore-names, shakespeare, and `docs`, the topics of `pydoc_data`. Each is the training
+part of the corpus, of which a tenth is held out here, so that nothing is chosen by the part that
+figures are quoted on. The network is the same for each form: 3 blocks of 64 channels, context 64,
+16 rows. The forms of `AFTERWARDS` are learned on the finished network, in `LEARNED` further steps
+that change nothing else. Prints a line for each training, then means with the standard error of
+their difference from the hybrid, pairing seeds; then one JSON line.
 """
 
 from __future__ import annotations

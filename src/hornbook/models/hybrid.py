@@ -9,7 +9,7 @@ back: residual learning of neural text generation with n-gram language model"):
     logits = f(ids, log p) + a(ids) * log p          log p: of Kneser-Ney counts, centered for f
 
 f is a GPT whose output layer begins as zero and a begins as 1, so training begins at the loss of counts
-and not at ln V, and every step is spent on what they do not know. Two more things:
+and not at ln V, and every step is spent on what they do not know. Three more things:
 
 - **f reads log p.** Each token has a second embedding, and the input of a position is its token's
   embedding plus the second embeddings of all tokens, weighted by their log probabilities. f need not
@@ -17,6 +17,8 @@ and not at ln V, and every step is spent on what they do not know. Two more thin
 - **a depends on the context.** How much counts are worth shows in how often each length of context was
   seen, and in the entropy and the largest probability of counts and of f. a is 1 plus a small network
   of these: Jelinek-Mercer's weights by the count of a context, learned.
+- **f is a model by itself** where a share of the rows (`count_dropout`) is trained without counts, log p
+  = 0. It costs the whole nothing, and f alone copies less and can be exported as any GPT.
 
 In training each token is predicted with the counts of all others (Ney, Essen and Kneser 1995;
 `models/kneser_ney.py`): with counts that contain the answer f would learn to copy them.
@@ -35,7 +37,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from hornbook.config import ModelConfig
-from hornbook.errors import RunError
+from hornbook.errors import ConfigError, RunError
 from hornbook.models.base import DecodingState, LanguageModel, check_names
 from hornbook.models.cached import CachedModel, EmbeddingModel
 from hornbook.models.kneser_ney import KneserNey
@@ -56,7 +58,10 @@ class HybridConfig(ModelConfig):
     n_embd: int = Field(64, gt=0, description="channels")
     dropout: float = Field(0.0, ge=0, lt=1, description="on the residual branches")
     count_dropout: float = Field(
-        0.0, ge=0, lt=1, description="share of rows trained without counts; the network is then a model"
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of rows trained without counts; the network is then a model",
     )
 
     @model_validator(mode="after")
@@ -118,6 +123,15 @@ class Hybrid(CachedModel):
         read them is no model without."""
         alone = {"network": self.network} if self.count_dropout else {}
         return {"counts": self.counts, **alone}
+
+    def part(self, name: str) -> LanguageModel:
+        """One of `parts`. Raises ConfigError, also for a network that has always read the counts."""
+        if name == "network" and not self.count_dropout:
+            raise ConfigError(
+                "part: the network of this run has always read the counts, and is no model without "
+                "them; train one that is with --model.count-dropout 0.1"
+            )
+        return super().part(name)
 
     @property
     def overlap(self) -> int:

@@ -65,6 +65,7 @@ class StoredRun:
         self.path = path
         self.facts = facts
         self.config = config
+        self.alone: str | None = None  # the part of the model that this is the run of (`with_part`)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -131,6 +132,19 @@ class StoredRun:
             raise RunError(f"{file}: {error}") from None
         return model.eval()
 
+    def with_part(self, name: str) -> Self:
+        """The run with one part of its model (`LanguageModel.parts`) in place of the whole, to sample,
+        score, evaluate and export.
+
+        Its report has the losses of that part alone. Raises ConfigError where there is no such part.
+        """
+        part = self.model.part(name)
+        config = self.config.model_copy(update={"model": part.config})
+        run = type(self)(self.path, self.facts, config)
+        run.alone = name
+        run.__dict__["model"] = part.eval()
+        return run
+
     @property
     def log(self) -> list[dict[str, Any]]:
         """The training log, one object an entry."""
@@ -150,6 +164,8 @@ class StoredRun:
             return {}
         report = read_json(file)
         checked(file, report, Report)
+        if self.alone is not None:
+            return {"validation": report.get("parts", {}).get(self.alone, {})}
         return report
 
     @property
