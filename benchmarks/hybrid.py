@@ -33,7 +33,8 @@ from hornbook.models.hybrid import GATE, Hybrid
 from hornbook.planning.plan import Plan
 
 LEARNED = 100  # steps that a combination with a finished network is learned in
-NETWORK = {"context_length": 64, "n_layer": 3, "n_head": 2, "n_embd": 64, "dropout": 0.0}
+NETWORK = {"context_length": 64, "n_layer": 3, "n_head": 2, "n_embd": 64, "dropout": 0.0,
+           "count_dropout": 0.0}  # fmt: skip
 
 
 class Alone(Hybrid):
