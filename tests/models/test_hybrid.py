@@ -10,6 +10,7 @@ import torch
 
 from hornbook.api import Run, resume, train
 from hornbook.errors import ConfigError
+from hornbook.figures.about import facts
 from hornbook.metrics.loss import batch_loss, evaluate, token_nats
 from hornbook.models.hybrid import Hybrid
 from hornbook.models.registry import build_model, model_config
@@ -171,6 +172,7 @@ def test_a_run_of_its_network_alone(dropped_run: Run) -> None:
     assert alone.config.model.name == "gpt"
     assert f"{own:.4f} nats" in repr(alone)
     assert alone.held_out_texts is None  # those of the report are of the whole
+    assert dict(facts(alone))["Loss"].startswith(f"validation {own:.4f}")
     texts = [sample.text for sample in alone.sample(2, max_tokens=30, seed=1)]
     assert texts != [sample.text for sample in dropped_run.sample(2, max_tokens=30, seed=1)]
 

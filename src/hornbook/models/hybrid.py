@@ -129,7 +129,7 @@ class Hybrid(CachedModel):
         if name == "network" and not self.count_dropout:
             raise ConfigError(
                 "part: the network of this run has always read the counts, and is no model without "
-                "them; train one that is with --model.count-dropout 0.1"
+                "them; train one that is with --model.count-dropout 0.25"
             )
         return super().part(name)
 

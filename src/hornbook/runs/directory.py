@@ -164,9 +164,7 @@ class StoredRun:
             return {}
         report = read_json(file)
         checked(file, report, Report)
-        if self.alone is not None:
-            return {"validation": report.get("parts", {}).get(self.alone, {})}
-        return report
+        return report if self.alone is None else _report_of(report, self.alone)
 
     @property
     def documents(self) -> bool:
@@ -263,6 +261,14 @@ class StoredRun:
         nats = self.report.get("validation", {}).get("nats")
         figure = f", validation {nats:.4f} nats" if nats is not None else ""
         return f"{type(self).__name__}({str(self.path)!r}, {self.config.model.name}{figure})"
+
+
+def _report_of(report: dict[str, Any], part: str) -> dict[str, Any]:
+    """What a report says of one part of the model: how it was trained, and its losses."""
+    training = ("steps", "best_step", "tokens", "passes", "seconds", "held_out", "determinism")
+    kept = {name: report[name] for name in (*training, "schedule") if name in report}
+    losses = report.get("parts", {}).get(part, {})
+    return {**kept, "loss": None, "samples": [], "validation": losses}
 
 
 def check_free(path: Path) -> None:
