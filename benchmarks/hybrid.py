@@ -1,6 +1,6 @@
 """How counts and a network are best joined: forms of the hybrid after equal steps, over seeds.
 
-    HORNBOOK_DATA=... python benchmarks/hybrid.py [CORPUS ...] [--steps 300] [--seeds 3] [--forms ...]
+    HORNBOOK_DATA=... python benchmarks/hybrid.py [CORPUS ...] [--forms hybrid ...] [--model order=8]
 
 Corpora: makemore-names, shakespeare, and `docs`, the topics of `pydoc_data`. Each is the training
 part of the corpus, of which a tenth is held out here, so that nothing is chosen by the part that
@@ -112,11 +112,13 @@ def learned_afterwards(network: Hybrid, form: str, plan: Plan) -> Hybrid:
     return model.eval()
 
 
-def losses(corpus: str, seed: int, steps: int, forms: list[str]) -> dict[str, float]:
-    """The loss of each form, and of the counts, on the part held out here."""
+def losses(
+    corpus: str, seed: int, steps: int, forms: list[str], model: dict[str, Any]
+) -> dict[str, float]:
+    """The loss of each form, and of its parts, on the part held out here."""
     settings: Nested = {
         "data": {"kind": "stream" if corpus.endswith("stream") else "documents"},
-        "model": NETWORK,
+        "model": NETWORK | model,
         "training": {"seed": seed, "steps": steps, "batch_size": 16, "threads": 1, "compile": "no"},
     }
     plan = make_plan(corpus, model="hybrid", settings=settings)
@@ -127,10 +129,10 @@ def losses(corpus: str, seed: int, steps: int, forms: list[str]) -> dict[str, fl
             continue
         step = build_step(plan)
         step.model.__class__ = TOGETHER[form]
-        if form == "network":
-            found["counts"] = evaluate(step.model.parts["counts"], plan.data.validation).nats
         train_steps(plan, step, 0, steps)
         found[form] = validation_loss(plan, step)
+        for name, part in step.model.parts.items():
+            found[f"{name} alone"] = evaluate(part, plan.data.validation).nats
         if form == "network":
             for other in after:
                 model = learned_afterwards(step.model, other, plan)
@@ -157,14 +159,16 @@ def main() -> None:
     parser.add_argument("corpora", nargs="*", default=["makemore-names", "shakespeare", "docs"])
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--model", nargs="+", default=[], metavar="FIELD=VALUE", help="as JSON")
     parser.add_argument("--forms", nargs="+", default=[*TOGETHER, *AFTERWARDS])
     arguments = parser.parse_args()
+    model = {name: json.loads(value) for name, value in (f.split("=") for f in arguments.model)}
     rows: list[dict[str, Any]] = []
     for corpus in arguments.corpora:
         with tempfile.TemporaryDirectory() as folder:
             text = str(training_text(corpus, Path(folder)))
             for seed in range(arguments.seeds):
-                found = losses(text, seed, arguments.steps, arguments.forms)
+                found = losses(text, seed, arguments.steps, arguments.forms, model)
                 for form, loss in found.items():
                     rows.append({"corpus": corpus, "seed": seed, "form": form, "loss": loss})
                     print(f"{corpus}  seed {seed}  {form}  {loss:.4f}", flush=True)
