@@ -183,9 +183,9 @@ def gpt_stream() -> Nested:
 
 
 def _hybrid(gpt: Nested, order: int) -> Nested:
-    """Counts, and a GPT on top of them trained as it is alone; on a quarter of the rows without
+    """Counts, and a GPT on top of them trained as it is alone; on an eighth of the rows without
     counts, so that it is a model by itself, too."""
-    model = {"name": "hybrid", "order": order, "count_dropout": 0.25}
+    model = {"name": "hybrid", "order": order, "count_dropout": 0.125}
     sizes = ("context_length", "n_layer", "n_head", "n_embd", "dropout")
     return {**gpt, "model": model | {name: gpt["model"][name] for name in sizes}}
 

@@ -148,7 +148,7 @@ def _check(model: LanguageModel) -> None:
     if name not in FORMS:
         parts = (
             "; its network is trained on its counts and does not predict without them (train one that "
-            "does with --model.count-dropout 0.25)"
+            "does with --model.count-dropout 0.1)"
         )
         raise ConfigError(
             f"to: found a run of {name}, expected gpt or gpt2, the forms that other programs know"

@@ -18,7 +18,7 @@ and not at ln V, and every step is spent on what they do not know. Three more th
   seen, and in the entropy and the largest probability of counts and of f. a is 1 plus a small network
   of these: Jelinek-Mercer's weights by the count of a context, learned.
 - **f is a model by itself** where a share of the rows (`count_dropout`) is trained without counts, as
-  if log p were 0. It costs the whole nothing, and f alone copies less and is exported as any GPT.
+  if log p were 0. The whole is nearly as good, and f alone copies less and is exported as any GPT.
 
 In training each token is predicted with the counts of all others (Ney, Essen and Kneser 1995;
 `models/kneser_ney.py`): with counts that contain the answer f would learn to copy them.
@@ -102,10 +102,10 @@ class Hybrid(CachedModel):
         | ----------------------- | ------------------- |
         | network                 | as when it is alone |
         | its output              | 0                   |
-        | second embedding        | N(0, 0.02)          |
+        | second embedding        | N(0, 0.1)           |
         | last layer of the gate  | 0                   |
         """
-        nn.init.normal_(self.count_embedding.weight, std=0.02)
+        nn.init.normal_(self.count_embedding.weight, std=0.1)
         last = self.gate[-1]
         for module in (self.network.output, last):
             assert module is not None
@@ -129,7 +129,7 @@ class Hybrid(CachedModel):
         if name == "network" and not self.count_dropout:
             raise ConfigError(
                 "part: the network of this run has always read the counts, and is no model without "
-                "them; train one that is with --model.count-dropout 0.25"
+                "them; train one that is with --model.count-dropout 0.1"
             )
         return super().part(name)
 
