@@ -102,10 +102,12 @@ class Hybrid(CachedModel):
         | ----------------------- | ------------------- |
         | network                 | as when it is alone |
         | its output              | 0                   |
-        | second embedding        | N(0, 0.1)           |
+        | second embedding        | N(0, 9 / V); on a gpt2, whose own is as small, N(0, 0.02) |
         | last layer of the gate  | 0                   |
         """
-        nn.init.normal_(self.count_embedding.weight, std=0.1)
+        # what a position reads of all V counts is then larger than its token's embedding, N(0, 1)
+        std = 0.02 if self.network.config.name == "gpt2" else 3 * self.vocab_size**-0.5
+        nn.init.normal_(self.count_embedding.weight, std=std)
         last = self.gate[-1]
         for module in (self.network.output, last):
             assert module is not None
