@@ -172,7 +172,9 @@ def test_a_run_of_its_network_alone(dropped_run: Run) -> None:
     assert alone.config.model.name == "gpt"
     assert f"{own:.4f} nats" in repr(alone)
     assert alone.held_out_texts is None  # those of the report are of the whole
-    assert dict(facts(alone))["Loss"].startswith(f"validation {own:.4f}")
+    said = dict(facts(alone))
+    assert said["Loss"].startswith(f"validation {own:.4f}")
+    assert said["Model"] == f"gpt, {alone.model.n_parameters:,} parameters"
     texts = [sample.text for sample in alone.sample(2, max_tokens=30, seed=1)]
     assert texts != [sample.text for sample in dropped_run.sample(2, max_tokens=30, seed=1)]
 

@@ -140,7 +140,8 @@ class StoredRun:
         """
         part = self.model.part(name)
         config = self.config.model_copy(update={"model": part.config})
-        run = type(self)(self.path, self.facts, config)
+        facts = {**self.facts, "n_parameters": part.n_parameters}
+        run = type(self)(self.path, facts, config)
         run.alone = name
         run.__dict__["model"] = part.eval()
         return run
