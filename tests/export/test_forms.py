@@ -114,7 +114,11 @@ def test_what_has_no_place_here_is_refused(
     ("model", "settings", "message"),
     [
         ("bigram", {}, "expected gpt or gpt2.*html, onnx and numpy"),
-        ("hybrid", {"n_layer": 1, "n_embd": 16}, "its network is trained on its counts"),
+        (
+            "hybrid",
+            {"n_layer": 1, "n_embd": 16, "count_dropout": 0.0},
+            "its network is trained on its counts.*--model.count-dropout",
+        ),
         ("gpt", {"conv_kernel": 3}, "model.conv_kernel is 3"),
         ("gpt", {"pair_embedding": True}, "model.pair_embedding is True"),
     ],

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from hornbook.cli.common import (
     READING,
     Parser,
+    add_part,
     add_reading,
     add_unknown,
+    load_run,
     number,
     print_json,
     with_error,
@@ -32,15 +34,15 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--encoding", help="of the other text (default: detected from it)")
     add_reading(parser, "of the other text (default: as the run's own was read)")
     parser.add_argument("--json", action="store_true", help="as one JSON object")
+    add_part(parser)
     add_unknown(parser)
     args = parser.parse_args(arguments)
 
     from hornbook.cli.flags import show_notes
     from hornbook.errors import ConfigError, DataError
-    from hornbook.run import Run
     from hornbook.runs.text import MissingTextError
 
-    loaded = Run.load(args.path)
+    loaded = load_run(args.path, args.part)
     other, encoding = args.corpus, args.encoding
     if other is None and (found := next((n for n in READING if getattr(args, n) is not None), "")):
         raise ConfigError(
