@@ -13,6 +13,7 @@ VERBS = {
     "compare": "compare runs, and test whether their differences are significant",
     "sweep": "train with several settings and seeds, and compare them",
     "mix": "make one run of several by averaging their probabilities",
+    "serve": "answer requests over HTTP: OpenAI's API for trained runs",
     "lr-find": "find a learning rate",
     "inspect": "draw what a run learned, how it trained, and whether it copied its text",
     "doctor": "check this machine: its device, speed, memory and libraries",

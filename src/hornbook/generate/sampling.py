@@ -179,3 +179,8 @@ def make_generator(seed: int | None) -> torch.Generator:
     else:
         generator.manual_seed(seed)
     return generator
+
+
+def draw_key(generator: torch.Generator) -> int:
+    """A key for `uniforms`, the one number that keyed samples take from a generator."""
+    return int(torch.randint(2**63 - 1, (), generator=generator, device=generator.device))

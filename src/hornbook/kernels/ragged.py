@@ -173,9 +173,7 @@ class RaggedState(DecodingState):
     def compact(self, compaction: Compaction) -> None:
         """Lets rows leave."""
         super().compact(compaction)
-        for hole, mover in zip(
-            compaction.holes.tolist(), compaction.movers.tolist(), strict=True
-        ):
+        for hole, mover in zip(compaction.holes.tolist(), compaction.movers.tolist(), strict=True):
             self.lengths[hole], self.texts[hole] = self.lengths[mover], self.texts[mover]
         del self.lengths[compaction.n :], self.texts[compaction.n :]
 

@@ -1,0 +1,223 @@
+"""Generation for many requests at once: one thread, a bounded queue, one batch for each model.
+
+A request that arrives joins the batch of its model at the next token, and one whose client went away
+leaves it. Nothing here waits for a client: what was generated is put where the client's own task, in
+the event loop of the server, finds it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+
+import torch
+
+from hornbook.models.base import LanguageModel, Window
+from hornbook.serve.batch import Batch, Member
+from hornbook.serve.choice import Choice, Piece
+from hornbook.serve.limits import Limits
+
+logger = logging.getLogger("hornbook.serve")
+BatchKey = tuple[LanguageModel, Window]
+
+
+class QueueFullError(Exception):
+    """There are as many requests as the server holds; `seconds` is when to try again."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__("the queue is full")
+        self.seconds = seconds
+
+
+class StoppedError(Exception):
+    """The server is being stopped, and takes no more requests."""
+
+
+class FailedError(Exception):
+    """Generation failed for a reason that is in the log."""
+
+
+class Job:
+    """The continuations of one request, and what became certain of them.
+
+    Made in the event loop that will ask for the pieces; `pieces` ends after the end of each choice.
+    """
+
+    def __init__(
+        self, model: LanguageModel, window: Window, choices: Sequence[Choice], *, stream: bool
+    ) -> None:
+        self.key: BatchKey = (model, window)
+        self.choices, self.stream = list(choices), stream
+        self.cancelled = False
+        self.error: BaseException | None = None
+        self.left = len(self.choices)
+        self.began = time.monotonic()
+        self.loop = asyncio.get_running_loop()
+        self._pieces: deque[Piece] = deque()
+        self._news = asyncio.Event()
+
+    def cancel(self) -> None:
+        """Nobody waits for it any more."""
+        self.cancelled = True
+
+    def put(self, piece: Piece) -> bool:
+        """Takes what is new, in the engine's thread. Returns whether the client is to be woken."""
+        if self.stream:
+            self._pieces.append(piece)
+        self.left -= piece.finish is not None  # last: then no piece is to come
+        return self.stream or not self.left
+
+    def wake(self) -> None:
+        """Says in the event loop that there is something new."""
+        self._news.set()
+
+    async def news(self) -> list[Piece]:
+        """The pieces since the last call, at least one; of a job that is not streamed nothing, when
+        all of it is there. Raises what went wrong while it was generated."""
+        while True:
+            if self.error is not None:
+                raise self.error
+            if self._pieces:
+                return [self._pieces.popleft() for _ in range(len(self._pieces))]
+            if not self.left:
+                return []
+            self._news.clear()
+            await self._news.wait()
+
+
+class Counters:
+    """What `/metrics` reports of the engine."""
+
+    def __init__(self) -> None:
+        self.requests = self.prompt_tokens = self.generated = self.ticks = self.cancelled = 0
+        self.refused = 0
+
+
+class Engine:
+    """Generates in a thread of its own until it is stopped."""
+
+    def __init__(self, limits: Limits, now: Callable[[], float] = time.monotonic) -> None:
+        self.limits, self.now, self.counters = limits, now, Counters()
+        self._waiting: deque[Member] = deque()
+        self._batches: dict[BatchKey, Batch] = {}
+        self._news = threading.Condition()
+        self._stopped = False
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+        self._thread.start()
+
+    @property
+    def running(self) -> int:
+        """Continuations that are being generated."""
+        return sum(len(batch.members) for batch in list(self._batches.values()))
+
+    @property
+    def queued(self) -> int:
+        """Continuations that wait for a place."""
+        return len(self._waiting)
+
+    def submit(self, job: Job) -> None:
+        """Queues a job. Raises QueueFullError, StoppedError."""
+        with self._news:
+            if self._stopped or not self._thread.is_alive():
+                raise StoppedError
+            waiting = [(job, c) for c in job.choices if not _follows(job, c)]
+            if self._waiting and len(self._waiting) + len(waiting) > self.limits.queue:
+                self.counters.refused += 1
+                raise QueueFullError(1 + len(self._waiting) // self.limits.rows)
+            self.counters.requests += 1
+            self.counters.prompt_tokens += sum(len(c.prompt) for c in job.choices)
+            self._waiting.extend(waiting)
+            self._news.notify()
+
+    def stop(self) -> None:
+        """Ends the thread; what still runs is answered with an error."""
+        with self._news:
+            self._stopped = True
+            self._news.notify()
+        self._thread.join(timeout=10)
+
+    def _run(self) -> None:
+        with torch.inference_mode():
+            while True:
+                with self._news:
+                    while not (self._stopped or self._waiting or self._batches):
+                        self._news.wait()
+                    if self._stopped:
+                        break
+                    arrived = self._admitted()
+                self._tick(arrived)
+        left = [*self._waiting, *(m for b in self._batches.values() for m in b.members)]
+        self._fail(left, StoppedError())
+
+    def _admitted(self) -> dict[BatchKey, list[Member]]:
+        """Takes from the queue as many as there are places."""
+        arrived: dict[BatchKey, list[Member]] = {}
+        places = self.limits.rows - self.running
+        while places > 0 and self._waiting:
+            job, choice = self._waiting.popleft()
+            if job.cancelled:
+                self.counters.cancelled += 1
+                continue
+            arrived.setdefault(job.key, []).append((job, choice))
+            places -= 1
+        return arrived
+
+    def _tick(self, arrived: dict[BatchKey, list[Member]]) -> None:
+        """One more token of everything."""
+        awake: dict[Job, None] = {}
+        for key in {**self._batches, **arrived}:
+            new = arrived.get(key, [])
+            batch = self._batches.get(key)
+            try:
+                if batch is None:
+                    batch = self._batches[key] = Batch(*key)
+                if new:
+                    batch.add(new)
+                self.counters.generated += len(batch.members)
+                for job, choice, piece in batch.tick(self.now()):
+                    if job.put(piece):
+                        awake[job] = None
+                    if piece.finish is not None and choice.next is not None:
+                        with self._news:
+                            self._waiting.appendleft((job, choice.next))
+                if not batch.members:
+                    del self._batches[key]
+            except Exception:  # of one model: the others go on
+                logger.exception("generation failed")
+                members = [*new, *(batch.members if batch is not None else ())]
+                self._batches.pop(key, None)
+                self._fail(members, FailedError())
+        self.counters.ticks += 1
+        _wake(awake)
+
+    def _fail(self, members: Sequence[Member], error: BaseException) -> None:
+        jobs = {job: None for job, _ in members}
+        for job in jobs:
+            job.error, job.cancelled = error, True
+        _wake(jobs)
+
+
+def _follows(job: Job, choice: Choice) -> bool:
+    """Whether it is another choice's turn to draw from their generator first."""
+    return any(other.next is choice for other in job.choices)
+
+
+def _wake(jobs: dict[Job, None]) -> None:
+    """Wakes the clients of jobs, with one call for each event loop."""
+    loops: dict[asyncio.AbstractEventLoop, list[Job]] = {}
+    for job in jobs:
+        loops.setdefault(job.loop, []).append(job)
+    for loop, woken in loops.items():
+
+        def wake(woken: list[Job] = woken) -> None:
+            for job in woken:
+                job.wake()
+
+        try:
+            loop.call_soon_threadsafe(wake)
+        except RuntimeError:  # the loop is closed: nobody waits
+            logger.debug("an event loop closed before its requests ended")

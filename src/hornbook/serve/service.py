@@ -1,0 +1,114 @@
+"""What all endpoints share: the runs, the engine, and threads for what is not generation."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import torch
+
+from hornbook.generate.rows import Rows
+from hornbook.process import standard_defaults
+from hornbook.run import Run
+from hornbook.serve.engine import Engine, QueueFullError, StoppedError
+from hornbook.serve.errors import ApiError
+from hornbook.serve.limits import Limits
+from hornbook.serve.shelf import Shelf
+
+T = TypeVar("T")
+
+
+class Tasks:
+    """A thread that does one thing after the other, and a bound on how many wait for it."""
+
+    def __init__(self, name: str, most: int) -> None:
+        self.most, self.pending = most, 0
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
+
+    async def run(self, what: Callable[..., T], *arguments: Any) -> T:
+        """Calls a function in the thread. Raises QueueFullError where too many wait already."""
+        if self.pending >= self.most:
+            raise QueueFullError(1)
+        self.pending += 1
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._thread, _as_by_default, what, *arguments)
+        finally:
+            self.pending -= 1
+
+    def warm_up(self) -> None:
+        """Generates a little, so that the first request does not wait for what is made once."""
+        name = next(iter(self.shelf.names()), None)
+        run = None if name is None else self.shelf.loaded(name)
+        if run is not None:
+            rows = Rows(run.model, run.config.generation.window)
+            for prompts in ([[run.tokenizer.start_id]], [[run.tokenizer.start_id] * 2]):
+                rows.add(prompts)
+                rows.step(torch.zeros(rows.n, dtype=torch.int64))
+
+    def stop(self) -> None:
+        """Ends the thread after what runs."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+
+def _as_by_default(what: Callable[..., T], *arguments: Any) -> T:
+    with standard_defaults():
+        return what(*arguments)
+
+
+class Service:
+    """The server without HTTP.
+
+    tasks: scoring and what is as quick. slow: what may read a whole corpus, such as a comparison.
+    """
+
+    def __init__(self, shelf: Shelf, limits: Limits | None = None) -> None:
+        self.shelf, self.limits = shelf, limits or Limits()
+        self.engine = Engine(self.limits)
+        self.tasks = Tasks("tasks", self.limits.tasks)
+        self.slow = Tasks("slow", self.limits.tasks)
+        self.began = time.time()
+        self.stopping = False
+
+    def check_open(self) -> None:
+        """Raises StoppedError while the server is being stopped."""
+        if self.stopping:
+            raise StoppedError
+
+    async def run(self, model: str | None) -> tuple[str, Run]:
+        """The name and the run that a request asks for; the only one where it names none.
+
+        Raises ApiError, UnknownModelError, RunError.
+        """
+        self.check_open()
+        if model is None:
+            names = self.shelf.names()
+            if len(names) != 1:
+                raise ApiError(
+                    400, f"model: found none, expected one of {', '.join(names[:8])}", param="model"
+                )
+            model = names[0]
+        run = self.shelf.loaded(model)
+        if run is None:
+            run = await self.slow.run(self.shelf.load, model)
+        return model, run
+
+    def warm_up(self) -> None:
+        """Generates a little, so that the first request does not wait for what is made once."""
+        name = next(iter(self.shelf.names()), None)
+        run = None if name is None else self.shelf.loaded(name)
+        if run is not None:
+            rows = Rows(run.model, run.config.generation.window)
+            for prompts in ([[run.tokenizer.start_id]], [[run.tokenizer.start_id] * 2]):
+                rows.add(prompts)
+                rows.step(torch.zeros(rows.n, dtype=torch.int64))
+
+    def stop(self) -> None:
+        """Ends all threads."""
+        self.stopping = True
+        self.engine.stop()
+        self.tasks.stop()
+        self.slow.stop()
