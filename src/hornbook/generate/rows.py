@@ -34,47 +34,64 @@ class Rows:
     """The rows that a model is continuing. Numbers of rows are 0 to n - 1; see `remove`."""
 
     def __init__(self, model: LanguageModel, window: Window = "half") -> None:
-        self.model, self.window = model.eval(), window
+        self.model, self.window, self.device = model.eval(), window, model.device
         self.decoder = StaticDecoder(model)
         self.batches: list[Batch] = []
         self.n = 0
-
-    @property
-    def ragged(self) -> bool:
-        """Whether rows of different lengths are one batch."""
-        model = self.model
-        return isinstance(model, CachedModel) and model.ragged and model.device.type == "cpu"
+        self.ragged = isinstance(model, CachedModel) and model.ragged and self.device.type == "cpu"
 
     @torch.inference_mode()
-    def add(self, prompts: Sequence[Sequence[int]]) -> Tensor:
-        """Reads prompts, each from the start of its document or stream, as the rows after the last.
+    def step(self, tokens: Tensor, prompts: Sequence[Sequence[int]] = ()) -> Tensor:
+        """Appends one token to each row, (n,), and begins rows after the last with these prompts, each
+        from the start of its document or stream, at least one token long.
 
-        Returns the logits after each, (prompts, V).
+        Returns the logits after each, (n + prompts, V) float32.
         """
-        logits = torch.empty(len(prompts), self.model.vocab_size, device=self.model.device)
+        total = self.n + len(prompts)
+        state = self.batches[0].state if self.batches else None
+        if self.ragged and (total > 1 or isinstance(state, RaggedState)):
+            logits = self._step_ragged(tokens, prompts)
+        else:
+            logits = torch.empty(total, self.model.vocab_size, device=self.device)
+            for batch in self.batches:
+                found = self.decoder.step(tokens[batch.rows], batch.state)
+                logits[batch.rows] = found.float()
+            self._start(prompts, logits)
+            self._join()
+        self.n = total
+        return logits
+
+    def _step_ragged(self, tokens: Tensor, prompts: Sequence[Sequence[int]]) -> Tensor:
+        """All rows in one batch. The last token of a prompt is read together with those of the others."""
+        assert isinstance(self.model, CachedModel)
+        state = self.batches[0].state if self.batches else None
+        rows = self.batches[0].rows if self.batches else torch.arange(0)
+        if not isinstance(state, RaggedState):
+            alone, state = state, RaggedState(self.model, self.window)
+            if alone is not None:
+                state.join(alone, alone.ids.tolist())
+        if prompts:
+            newest = [list(prompt[-self.model.context_length :]) for prompt in prompts]
+            order = state.read_all([prompt[:-1] for prompt in newest])
+            rows = torch.cat([rows, torch.tensor(order) + self.n])
+            last = torch.tensor([prompt[-1] for prompt in newest], device=self.device)
+            tokens = torch.cat([tokens, last])
+        self.batches = [Batch(state, rows)]
+        logits = torch.empty(len(tokens), self.model.vocab_size)
+        logits[rows] = state.step(tokens[rows]).float()
+        return logits
+
+    def _start(self, prompts: Sequence[Sequence[int]], logits: Tensor) -> None:
+        """Reads prompts as batches of their own, those of one length together."""
         by_length: dict[int, list[int]] = {}
         for i, prompt in enumerate(prompts):
             by_length.setdefault(len(prompt), []).append(i)
         for chosen in by_length.values():
-            ids = torch.tensor([list(prompts[i]) for i in chosen], device=self.model.device)
+            ids = torch.tensor([list(prompts[i]) for i in chosen], device=self.device)
+            rows = torch.tensor(chosen) + self.n
             found, state = self.decoder.start(ids, self.window)
-            logits[chosen] = found.float()
-            self.batches.append(Batch(state, torch.tensor(chosen) + self.n))
-        self.n += len(prompts)
-        self._join()
-        return logits
-
-    @torch.inference_mode()
-    def step(self, tokens: Tensor) -> Tensor:
-        """Appends one token to each row, (n,) -> the logits after it, (n, V)."""
-        logits = torch.empty(self.n, self.model.vocab_size, device=self.model.device)
-        for batch in self.batches:
-            ids, state = tokens[batch.rows], batch.state
-            ragged = isinstance(state, RaggedState)
-            found = state.step(ids) if ragged else self.decoder.step(ids, state)
-            logits[batch.rows] = found.float()
-        self._join()
-        return logits
+            logits[rows] = found.float()
+            self.batches.append(Batch(state, rows))
 
     @torch.inference_mode()
     def remove(self, rows: Sequence[int]) -> Compaction:
@@ -98,20 +115,11 @@ class Rows:
         return compaction
 
     def _join(self) -> None:
-        """Makes one batch of those that can be one."""
+        """Makes one batch of those whose states have the same shapes."""
         known: dict[object, Batch] = {}
         for batch in self.batches:
-            key = None if self.ragged else signature(batch.state)
-            if key not in known:
-                known[key] = batch
-                continue
-            first = known[key]
-            if not self.ragged:
+            first = known.setdefault(signature(batch.state), batch)
+            if first is not batch:
                 join_states(first.state, batch.state)
-            else:
-                if not isinstance(first.state, RaggedState):
-                    assert isinstance(self.model, CachedModel)
-                    first.state = RaggedState(self.model, first.state)
-                first.state.join(batch.state)
-            first.rows = torch.cat([first.rows, batch.rows])
+                first.rows = torch.cat([first.rows, batch.rows])
         self.batches = list(known.values())

@@ -9,6 +9,7 @@ B batch, T positions, H heads, G heads of keys and values, D channels of a head.
 from __future__ import annotations
 
 import math
+from itertools import groupby
 from typing import Any
 
 import torch
@@ -18,9 +19,10 @@ from torch.nn import functional as F
 from hornbook.kernels.tuning import SHORT_CACHE
 from hornbook.layers.cache import FIRST_CAPACITY, Compaction, KVCache
 from hornbook.layers.convolution import ConvolutionCache
-from hornbook.models.base import DecodingState
+from hornbook.models.base import DecodingState, Window
 from hornbook.models.cached import CachedModel
 
+MOST_PADDED = 4  # times as many positions as tokens may be computed where texts are read together
 FIRST_ROWS = 8  # capacity of a batch in rows; it doubles whenever it is full
 
 
@@ -87,49 +89,79 @@ class RaggedKVCache(KVCache):
             self.buffer[:, : old.shape[1], : old.shape[2]] = old
 
     def adopt(self, cache: KVCache, rows: list[int]) -> None:
-        """Takes over the rows of an ordinary cache as these rows, of which the new ones follow the
-        last."""
-        assert cache.buffer is not None
-        stored = cache.buffer[:, : cache.length]  # (2, T, B, G, D)
+        """Takes over what an ordinary cache holds as these rows, the new ones after the last."""
         self.n_rows = max(self.n_rows, rows[-1] + 1)
+        if cache.buffer is None:  # of rows that have read nothing
+            return
+        stored = cache.buffer[:, : cache.length]  # (2, T, B, G, D)
         self.reserve(cache.length, self.n_rows, stored[0].permute(1, 2, 0, 3))
         assert self.buffer is not None
         self.buffer[:, : cache.length, rows] = stored
 
     def compact(self, compaction: Compaction) -> None:
         """Lets rows leave; the buffer keeps its size."""
-        assert self.buffer is not None
-        compaction(self.buffer[:, :, : self.n_rows], dim=2)
+        if self.buffer is not None:
+            compaction(self.buffer[:, :, : self.n_rows], dim=2)
         self.n_rows = compaction.n
 
 
 class RaggedState(DecodingState):
-    """Rows at different positions. `lengths` has the position of each; ids are the last two."""
+    """Rows at different positions, none at first: those of ordinary states join.
 
-    def __init__(self, model: CachedModel, state: DecodingState) -> None:
-        """Takes over the rows of an ordinary state."""
-        super().__init__(_last_two(state.ids), window=state.window)
-        self.model, self.lengths = model, [state.length] * len(state.ids)
-        self.texts = state.ids.tolist()  # what a row that fills its context is read again from
-        for part in state.cache:
-            if isinstance(part, KVCache):
-                ragged = RaggedKVCache()
-                ragged.adopt(part, list(range(len(state.ids))))
-                part = ragged
-            self.cache.append(part)
+    lengths: the position of each row. texts: what it has read. last: the newest token of each, (B,);
+    the size of the vocabulary, as in `PairEmbedding`, of rows that have read nothing.
+    """
 
-    def join(self, state: DecodingState) -> None:
-        """Appends the rows of an ordinary state."""
+    def __init__(self, model: CachedModel, window: Window) -> None:
+        nothing = torch.empty(0, 0, dtype=torch.int64, device="cpu")
+        super().__init__(nothing, window=window)
+        self.model, self.lengths, self.texts = model, list[int](), list[list[int]]()
+        self.last = torch.empty(0, dtype=torch.int64, device="cpu")
+        for part in model.empty_cache(nothing):
+            self.cache.append(RaggedKVCache() if isinstance(part, KVCache) else part)
+        # of keys and values only those of a row's own tokens are taken over; of other caches all
+        self.can_pad = not any(isinstance(part, Tensor) for part in self.cache)
+
+    def join(self, state: DecodingState, texts: list[list[int]]) -> None:
+        """Appends the rows of an ordinary state, which have read these texts and perhaps padding."""
         first = len(self.lengths)
-        self.ids = torch.cat([self.ids, _last_two(state.ids)])
-        self.lengths += [state.length] * len(state.ids)
-        self.texts += state.ids.tolist()
+        newest = [text[-1] if text else self.model.vocab_size for text in texts]
+        self.last = torch.cat([self.last, torch.tensor(newest, device="cpu")])
+        self.lengths += map(len, texts)
+        self.texts += texts
         rows = list(range(first, len(self.lengths)))
         for i, (part, other) in enumerate(zip(self.cache, state.cache, strict=True)):
             if isinstance(part, RaggedKVCache):
                 part.adopt(other, rows)
+            elif isinstance(part, ConvolutionCache):
+                _join_convolutions(part, other, first, len(rows))
             else:
                 self.cache[i] = joined(part, other)
+
+    def read_all(self, prompts: list[list[int]]) -> list[int]:
+        """Appends rows that have read these texts, of which some may be empty; returns the number of
+        the text of each."""
+        longest, tokens = max(map(len, prompts)), sum(map(len, prompts))
+        if self.can_pad and longest * len(prompts) <= MOST_PADDED * tokens:
+            state = self._read([text + [0] * (longest - len(text)) for text in prompts])
+            convolved = (part for part in state.cache if isinstance(part, ConvolutionCache))
+            self.can_pad = all(part.buffer is None for part in convolved)
+            if self.can_pad:
+                self.join(state, prompts)
+                return list(range(len(prompts)))
+        order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
+        for _, alike in groupby(order, key=lambda i: len(prompts[i])):
+            texts = [prompts[i] for i in alike]
+            self.join(self._read(texts), texts)
+        return order
+
+    def _read(self, texts: list[list[int]]) -> DecodingState:
+        """The state of rows that have read texts of one length."""
+        ids = torch.tensor(texts, dtype=torch.int64, device="cpu").view(len(texts), -1)
+        state = DecodingState(ids, self.model.empty_cache(ids))
+        if ids.shape[1]:
+            self.model.read(ids, state)
+        return state
 
     def step(self, ids: Tensor) -> Tensor:
         """Appends one token to each row, (B,) -> the logits after it, (B, V)."""
@@ -143,7 +175,7 @@ class RaggedState(DecodingState):
         for part in self.cache:
             if isinstance(part, RaggedKVCache):
                 part.positions = positions
-        self.ids = torch.stack([self.ids[:, -1], ids], dim=1)
+        self.ids, self.last = torch.stack([self.last, ids], dim=1), ids
         self.length: Any = positions.index[:, None]
         logits = model.read(ids[:, None], self)
         self.lengths = [length + 1 for length in self.lengths]
@@ -159,7 +191,6 @@ class RaggedState(DecodingState):
         logits, fresh = self.model.start(torch.tensor(newest, device="cpu"), self.window)
         for i, text in zip(rows, newest, strict=True):
             self.texts[i], self.lengths[i] = text, fresh.length
-        self.ids[rows] = _last_two(fresh.ids)
         for part, other in zip(self.cache, fresh.cache, strict=True):
             if isinstance(part, RaggedKVCache):
                 part.adopt(other, rows)
@@ -173,6 +204,7 @@ class RaggedState(DecodingState):
     def compact(self, compaction: Compaction) -> None:
         """Lets rows leave."""
         super().compact(compaction)
+        self.last = compaction(self.last.clone())
         for hole, mover in zip(compaction.holes.tolist(), compaction.movers.tolist(), strict=True):
             self.lengths[hole], self.texts[hole] = self.lengths[mover], self.texts[mover]
         del self.lengths[compaction.n :], self.texts[compaction.n :]
@@ -212,9 +244,15 @@ def signature(state: DecodingState) -> tuple[Any, ...]:
     return tuple(parts)
 
 
-def _last_two(ids: Tensor) -> Tensor:
-    """The last two tokens of each row; of a row of one, that one twice."""
-    return ids[:, -2:] if ids.shape[1] > 1 else ids.expand(-1, 2)
+def _join_convolutions(
+    part: ConvolutionCache, other: ConvolutionCache, rows: int, new: int
+) -> None:
+    """The inputs of a convolution of so many rows and new ones, zeros of those that have none."""
+    known = part.buffer if part.buffer is not None else other.buffer
+    if known is not None:
+        before = known.new_zeros(rows, *known.shape[1:]) if part.buffer is None else part.buffer
+        after = known.new_zeros(new, *known.shape[1:]) if other.buffer is None else other.buffer
+        part.buffer = torch.cat([before, after])
 
 
 def _power_of_two(least: int, n: int) -> int:

@@ -23,39 +23,35 @@ Member = tuple["Job", Choice]
 
 
 class Batch:
-    """Continuations of one model: `add`, then `tick` as long as there are any."""
+    """Continuations of one model: `tick` as long as there are any."""
 
     def __init__(self, model: LanguageModel, window: Window) -> None:
         self.rows = Rows(model, window)
         self.members: list[Member] = []
         self.logits = torch.empty(0, model.vocab_size)
 
-    def add(self, members: Sequence[Member]) -> None:
-        """Reads the prompts of new continuations."""
-        logits = self.rows.add([_last_document(self.rows.model, c.prompt) for _, c in members])
-        self.logits = torch.cat([self.logits, logits])
-        self.members += members
-
-    def tick(self, now: float) -> list[tuple[Job, Choice, Piece]]:
-        """Appends a token to each continuation and returns what became certain of them.
+    def tick(self, now: float, new: Sequence[Member] = ()) -> list[tuple[Job, Choice, Piece]]:
+        """Appends a token to each continuation and returns what became certain of them; then lets new
+        ones join, whose first token comes with the next tick.
 
         Those that ended have left, as have those whose job was cancelled.
         """
         self._leave([i for i, (job, _) in enumerate(self.members) if job.cancelled])
-        if not self.members:
-            return []
-        tokens = self._draw()
-        drawn, logprobs = tokens.tolist(), self._logprobs(tokens)
-        found, ended = [], []
-        for i, (job, choice) in enumerate(self.members):
-            piece = choice.push(drawn[i], logprobs.get(i), now)
-            if piece is not None:
-                found.append((job, choice, piece))
-                if piece.finish is not None:
-                    ended.append(i)
-        tokens = self._leave(ended, tokens)
+        found, ended, tokens = [], [], torch.empty(0, dtype=torch.int64)
         if self.members:
-            self.logits = self.rows.step(tokens.to(self.rows.model.device))
+            tokens = self._draw()
+            drawn, logprobs = tokens.tolist(), self._logprobs(tokens)
+            for i, (job, choice) in enumerate(self.members):
+                piece = choice.push(drawn[i], logprobs.get(i), now)
+                if piece is not None:
+                    found.append((job, choice, piece))
+                    if piece.finish is not None:
+                        ended.append(i)
+            tokens = self._leave(ended, tokens)
+        self.members += new
+        if self.members:
+            prompts = [_last_document(self.rows.model, choice.prompt) for _, choice in new]
+            self.logits = self.rows.step(tokens.to(self.rows.device), prompts)
         return found
 
     def _leave(self, leaving: list[int], tokens: Tensor | None = None) -> Tensor:

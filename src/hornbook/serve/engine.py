@@ -172,13 +172,12 @@ class Engine:
         for key in {**self._batches, **arrived}:
             new = arrived.get(key, [])
             batch = self._batches.get(key)
+            members = [*(batch.members if batch is not None else ()), *new]
             try:
                 if batch is None:
                     batch = self._batches[key] = Batch(*key)
-                if new:
-                    batch.add(new)
                 self.counters.generated += len(batch.members)
-                for job, choice, piece in batch.tick(self.now()):
+                for job, choice, piece in batch.tick(self.now(), new):
                     if job.put(piece):
                         awake[job] = None
                     if piece.finish is not None and choice.next is not None:
@@ -188,7 +187,6 @@ class Engine:
                     del self._batches[key]
             except Exception:  # of one model: the others go on
                 logger.exception("generation failed")
-                members = [*new, *(batch.members if batch is not None else ())]
                 self._batches.pop(key, None)
                 self._fail(members, FailedError())
         self.counters.ticks += 1

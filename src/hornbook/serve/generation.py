@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from itertools import pairwise
 
 import numpy as np
 from starlette.requests import Request
@@ -103,7 +104,7 @@ def as_choices(
             for i in range(n)
         ]  # fmt: skip
         if not keyed:  # one after the other, from the same generator
-            for before, after in zip(own, own[1:], strict=False):
+            for before, after in pairwise(own):
                 before.next = after
         choices += own
     return choices
@@ -189,7 +190,7 @@ def event_bytes(event: object) -> bytes:
 async def prompt_logprobs(
     service: Service, run: Run, prompt: list[int], alternatives: int
 ) -> list[Logprob]:
-    """The log probabilities of a prompt's tokens as `hornbook score` measures them; none of the first."""
+    """The log probabilities of a prompt's tokens, as `hornbook score` has them; of the first none."""
     return await service.tasks.run(_prompt_logprobs, run, prompt, alternatives)
 
 

@@ -19,6 +19,7 @@ from hornbook.errors import ConfigError
 from hornbook.serve.limits import Limits
 
 KEEP_ALIVE = 30  # seconds that an idle connection is kept
+BACKLOG = 1024  # connections that wait to be accepted, from the moment the address is printed
 GRACE = 10.0  # seconds beyond the time limit of a request in which the last ones may end
 
 
@@ -105,6 +106,7 @@ def bind(host: str, port: int) -> socket.socket:
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(address)
+        bound.listen(BACKLOG)
     except OSError as error:
         bound.close()
         raise ConfigError(

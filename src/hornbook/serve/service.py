@@ -39,16 +39,6 @@ class Tasks:
         finally:
             self.pending -= 1
 
-    def warm_up(self) -> None:
-        """Generates a little, so that the first request does not wait for what is made once."""
-        name = next(iter(self.shelf.names()), None)
-        run = None if name is None else self.shelf.loaded(name)
-        if run is not None:
-            rows = Rows(run.model, run.config.generation.window)
-            for prompts in ([[run.tokenizer.start_id]], [[run.tokenizer.start_id] * 2]):
-                rows.add(prompts)
-                rows.step(torch.zeros(rows.n, dtype=torch.int64))
-
     def stop(self) -> None:
         """Ends the thread after what runs."""
         self._thread.shutdown(wait=False, cancel_futures=True)
@@ -101,10 +91,9 @@ class Service:
         name = next(iter(self.shelf.names()), None)
         run = None if name is None else self.shelf.loaded(name)
         if run is not None:
-            rows = Rows(run.model, run.config.generation.window)
+            rows, tokens = Rows(run.model), torch.empty(0, dtype=torch.int64)
             for prompts in ([[run.tokenizer.start_id]], [[run.tokenizer.start_id] * 2]):
-                rows.add(prompts)
-                rows.step(torch.zeros(rows.n, dtype=torch.int64))
+                tokens = rows.step(tokens, prompts).argmax(-1)
 
     def stop(self) -> None:
         """Ends all threads."""
