@@ -45,7 +45,7 @@ def run(arguments: list[str]) -> int:
     add(
         "--api-key",
         metavar="KEY",
-        help=f"require this key of each request (default: ${KEY}); needed with --host of other machines",
+        help=f"require this key of each request (default: ${KEY}); needed with another --host",
     )
     add(
         "--allow-host",
@@ -148,7 +148,7 @@ def _serve(
     from hornbook.serve.server import build_server
     from hornbook.serve.service import Service
 
-    names = shelf.names()
+    names = shelf.names
     largest = 0
     if len(names) == 1:
         largest = shelf.load(names[0]).model.n_parameters

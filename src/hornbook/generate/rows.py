@@ -62,7 +62,7 @@ class Rows:
         return logits
 
     def _step_ragged(self, tokens: Tensor, prompts: Sequence[Sequence[int]]) -> Tensor:
-        """All rows in one batch. The last token of a prompt is read together with those of the others."""
+        """All rows in one batch; the last token of a prompt is read together with theirs."""
         assert isinstance(self.model, CachedModel)
         state = self.batches[0].state if self.batches else None
         rows = self.batches[0].rows if self.batches else torch.arange(0)

@@ -98,13 +98,12 @@ def uniforms(key: int | Tensor, samples: Tensor, position: int | Tensor) -> Tens
     same for all samples, or tensors (B,) int64 with those of each.
     """
     if isinstance(key, Tensor) or isinstance(position, Tensor):
-        key, position = (torch.as_tensor(x, device=samples.device) for x in (key, position))
-        mixed = _mix(_mix(key) + position * _signed(GOLDEN))
+        keys, positions = (torch.as_tensor(x, device=samples.device) for x in (key, position))
+        mixed = _mix(_mix(keys) + positions * _signed(GOLDEN))
         return _right(_mix(samples * _signed(GOLDEN) + mixed), 12).double() * 2.0**-52
     base = _mix_int((_mix_int(key) + position * GOLDEN) & BITS)
     if len(samples) == 1:  # one number is faster without tensors
-        mixed = _mix_int((int(samples) * GOLDEN + base) & BITS)
-        u = (mixed >> 12) * 2.0**-52
+        u = (_mix_int((int(samples) * GOLDEN + base) & BITS) >> 12) * 2.0**-52
         return torch.full((1,), u, dtype=torch.float64, device=samples.device)
     z = _mix(samples * _signed(GOLDEN) + _signed(base))  # int64 wraps around, as intended
     return _right(z, 12).double() * 2.0**-52  # 52 bits: u * total stays below total

@@ -256,4 +256,4 @@ def _join_convolutions(
 
 
 def _power_of_two(least: int, n: int) -> int:
-    return max(least, 2 ** math.ceil(math.log2(n)))
+    return max(least, 1 << math.ceil(math.log2(n)))

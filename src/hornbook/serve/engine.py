@@ -22,6 +22,8 @@ from hornbook.serve.choice import Choice, Piece
 from hornbook.serve.limits import Limits
 
 logger = logging.getLogger("hornbook.serve")
+TURNS = 3  # of an event loop from the bytes of a request to its place in the queue
+LONGEST_TURN = 0.02  # seconds that generation waits for the event loop
 BatchKey = tuple[LanguageModel, Window]
 
 
@@ -191,6 +193,9 @@ class Engine:
                 self._fail(members, FailedError())
         self.counters.ticks += 1
         _wake(awake)
+        if awake or self.running > 1:
+            for loop in {job.loop for batch in self._batches.values() for job, _ in batch.members}:
+                _hand_over(loop)
 
     def _fail(self, members: Sequence[Member], error: BaseException) -> None:
         jobs = {job: None for job, _ in members}
@@ -202,6 +207,28 @@ class Engine:
 def _follows(job: Job, choice: Choice) -> bool:
     """Whether it is another choice's turn to draw from their generator first."""
     return any(other.next is choice for other in job.choices)
+
+
+def _hand_over(loop: asyncio.AbstractEventLoop) -> None:
+    """Waits until an event loop has done what it has to do at the moment.
+
+    Python runs one thread at a time, and a thread that computes takes its turn back so quickly that the
+    event loop would wait for milliseconds at each call into the system: requests would trickle in one
+    by one and never meet in a batch.
+    """
+    done = threading.Event()
+
+    def again(turns: int) -> None:
+        if turns:
+            loop.call_soon(again, turns - 1)
+        else:
+            done.set()
+
+    try:
+        loop.call_soon_threadsafe(again, TURNS)
+    except RuntimeError:  # it is closed
+        return
+    done.wait(LONGEST_TURN)
 
 
 def _wake(jobs: dict[Job, None]) -> None:

@@ -72,26 +72,26 @@ def _add_models(routes: APIRouter, service: Service) -> None:
 
 
 def _add_runs(routes: APIRouter, service: Service) -> None:
-    def path_of(name: str) -> Path:
+    async def path_of(name: str) -> Path:
         service.check_open()
-        return service.shelf.summary(name).path
+        return (await service.tasks.run(service.shelf.summary, name)).path
 
     @routes.get("/hornbook/runs")
     async def runs() -> Response:
         """All runs, with their figures and standard errors."""
         service.check_open()
-        found = await service.slow.run(service.shelf.runs)
-        return Json({"runs": [watching.row(run) for run in found.values()]})
+        listing = await service.tasks.run(service.shelf.refresh)
+        return Json({"runs": [watching.row(run) for run in listing.runs.values()]})
 
     @routes.get("/hornbook/runs/{name:path}/log")
     async def log(name: str) -> Response:
         """The training log of a run."""
-        return Json(await service.tasks.run(watching.log, path_of(name)))
+        return Json(await service.tasks.run(watching.log, await path_of(name)))
 
     @routes.get("/hornbook/runs/{name:path}/log/events")
     async def events(name: str, last_event_id: Annotated[str | None, Header()] = None) -> Response:
         """The training log of a run as server-sent events, until its training ends."""
-        path, last = path_of(name), last_event_id or "0"
+        path, last = await path_of(name), last_event_id or "0"
         if not (last.isascii() and last.isdigit() and len(last) < 16):
             raise refused("Last-Event-ID", "expected the id of an event of this stream")
 
@@ -113,19 +113,19 @@ def _add_runs(routes: APIRouter, service: Service) -> None:
     @routes.get("/hornbook/runs/{name:path}/samples")
     async def samples(name: str) -> Response:
         """Samples of a run's report and of its newest weights."""
-        path_of(name)
+        await path_of(name)
         _, run = await service.run(name)
         return Json(await service.tasks.run(watching.samples, run))
 
     @routes.get("/hornbook/runs/{name:path}")
     async def run(name: str) -> Response:
         """A run's sizes, settings, figures and baselines."""
-        return Json(await service.tasks.run(watching.details, name, path_of(name)))
+        return Json(await service.tasks.run(watching.details, name, await path_of(name)))
 
     @routes.post("/hornbook/compare")
     async def compare(request: CompareRequest) -> Response:
         """Compares runs on their validation text: figures, and what they say in a sentence."""
-        paths = [path_of(name) for name in request.runs]
+        paths = [await path_of(name) for name in request.runs]
         return Json(await service.slow.run(_compare, paths))
 
 

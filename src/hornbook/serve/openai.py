@@ -41,16 +41,17 @@ def router(service: Service) -> APIRouter:
     @routes.get("/v1/models")
     async def models() -> Response:
         """The runs that are served."""
-        runs = await service.slow.run(service.shelf.runs)
-        names = await service.slow.run(service.shelf.names)
-        return Json({"object": "list", "data": [_model(runs[name]) for name in names]})
+        listing = await service.tasks.run(service.shelf.refresh)
+        data = [_model(listing.runs[name]) for name in listing.weights]
+        return Json({"object": "list", "data": data})
 
     @routes.get("/v1/models/{name:path}")
     async def model(name: str) -> Response:
         """One run."""
-        if name not in await service.slow.run(service.shelf.names):
+        listing = await service.tasks.run(service.shelf.refresh)
+        if name not in listing.weights:
             raise UnknownModelError(f"model: found no run {name!r}")
-        return Json(_model(service.shelf.summary(name)))
+        return Json(_model(listing.runs[name]))
 
     @routes.post("/v1/completions")
     async def completions(request: CompletionRequest, http: Request) -> Response:

@@ -61,7 +61,7 @@ class Service:
         self.tasks = Tasks("tasks", self.limits.tasks)
         self.slow = Tasks("slow", self.limits.tasks)
         self.began = time.time()
-        self.stopping = False
+        self.stopping = self._refreshing = False
 
     def check_open(self) -> None:
         """Raises StoppedError while the server is being stopped."""
@@ -74,21 +74,31 @@ class Service:
         Raises ApiError, UnknownModelError, RunError.
         """
         self.check_open()
+        listing = self.shelf.listing
+        if listing.is_stale and not self._refreshing:  # meanwhile the old one is good enough
+            self._refreshing = True
+            asyncio.get_running_loop().run_in_executor(None, self._refresh)
         if model is None:
-            names = self.shelf.names()
-            if len(names) != 1:
+            if len(listing.weights) != 1:
+                names = ", ".join(list(listing.weights)[:8]) or "none yet"
                 raise ApiError(
-                    400, f"model: found none, expected one of {', '.join(names[:8])}", param="model"
+                    400, f"model: found none, expected one of those served: {names}", param="model"
                 )
-            model = names[0]
+            (model,) = listing.weights
         run = self.shelf.loaded(model)
         if run is None:
             run = await self.slow.run(self.shelf.load, model)
         return model, run
 
+    def _refresh(self) -> None:
+        try:
+            self.shelf.refresh()
+        finally:
+            self._refreshing = False
+
     def warm_up(self) -> None:
         """Generates a little, so that the first request does not wait for what is made once."""
-        name = next(iter(self.shelf.names()), None)
+        name = next(iter(self.shelf.names), None)
         run = None if name is None else self.shelf.loaded(name)
         if run is not None:
             rows, tokens = Rows(run.model), torch.empty(0, dtype=torch.int64)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hornbook.errors import ConfigError, RunError, did_you_mean
@@ -25,6 +25,23 @@ class UnknownModelError(ConfigError):
     """No run of this name is served."""
 
 
+@dataclass(frozen=True)
+class Listing:
+    """The runs as they were at a time, by name.
+
+    weights: of those that have some, what changes when these do. listed: by the monotonic clock.
+    """
+
+    runs: Mapping[str, RunSummary] = field(default_factory=dict)
+    weights: Mapping[str, tuple[Path, int]] = field(default_factory=dict)
+    listed: float = float("-inf")
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether it is to be read again."""
+        return time.monotonic() - self.listed > FRESH
+
+
 class Shelf:
     """The runs in some directories.
 
@@ -34,16 +51,21 @@ class Shelf:
 
     def __init__(self, paths: Sequence[str | Path], most: int = 8) -> None:
         self.paths, self.most = [Path(path) for path in paths], most
+        self.listing = Listing()
         self._lock = threading.RLock()
-        self._listed, self._runs = float("-inf"), dict[str, RunSummary]()
         self._loaded: OrderedDict[tuple[Path, int], Run] = OrderedDict()
-        self.runs(check=True)
+        self.refresh(check=True)
 
-    def runs(self, *, check: bool = False) -> dict[str, RunSummary]:
-        """All runs by name, as they are now."""
+    @property
+    def names(self) -> list[str]:
+        """The names of the runs that have weights."""
+        return list(self.listing.weights)
+
+    def refresh(self, *, check: bool = False) -> Listing:
+        """Lists the directories, unless that was done a moment ago. check: raises what is wrong."""
         with self._lock:
-            if not check and time.monotonic() - self._listed < FRESH:
-                return self._runs
+            if not check and not self.listing.is_stale:
+                return self.listing
             found: dict[str, RunSummary] = {}
             for path in self.paths:
                 try:
@@ -59,8 +81,10 @@ class Shelf:
                             f"{summary.path}: found a second run named {summary.name!r}, expected "
                             f"different names ({other.path}); serve a directory that holds both"
                         )
-            self._runs, self._listed = found, time.monotonic()
-            return found
+            stamps = ((name, _weights(run.path)) for name, run in found.items())
+            weights = {name: stamp for name, stamp in stamps if stamp is not None}
+            self.listing = Listing(found, weights, time.monotonic())
+            return self.listing
 
     def _list(self, path: Path) -> list[RunSummary]:
         if (path / "config.json").is_file():
@@ -70,48 +94,42 @@ class Shelf:
             Run.load(path)  # raises what is wrong with it
         return [replace(run, name=Path(run.name).as_posix()) for run in list_runs(path)[0]]
 
-    def names(self) -> list[str]:
-        """The names of the runs that have weights."""
-        return [name for name, run in self.runs().items() if (run.path / WEIGHTS).is_file()]
-
     def summary(self, name: str) -> RunSummary:
         """A run by its name. Raises UnknownModelError."""
-        runs = self.runs()
+        runs = self.listing.runs
+        if name not in runs:
+            runs = self.refresh().runs
         if name not in runs:
             raise UnknownModelError(f"model: found no run {name!r}{did_you_mean(name, runs)}")
         return runs[name]
 
     def loaded(self, name: str) -> Run | None:
         """A run whose newest weights are in memory; None where they have to be read."""
-        with self._lock:
-            run = self._runs.get(name)
-            key = None if run is None else _key(run)
-            if key is None or key not in self._loaded:
-                return None
-            self._loaded.move_to_end(key)
-            return self._loaded[key]
+        key = self.listing.weights.get(name)
+        return None if key is None else self._loaded.get(key)
 
     def load(self, name: str) -> Run:
         """A run with its model in memory. Raises UnknownModelError, RunError."""
         with self._lock:
-            if (run := self.loaded(name)) is not None:
-                return run
-            summary = self.summary(name)
-            run = Run.load(summary.path)
-            _ = run.tokenizer, run.model
-            key = _key(summary)
+            run = self.loaded(name)
+            if run is None:
+                summary = self.summary(name)
+                run = Run.load(summary.path)
+                _ = run.tokenizer, run.model
+            key = self.listing.weights.get(name)
             if key is not None:
-                for other in [k for k in self._loaded if k[0] == key[0]]:  # of older weights
-                    del self._loaded[other]
+                for other in [k for k in self._loaded if k[0] == key[0] and k != key]:
+                    del self._loaded[other]  # older weights
                 self._loaded[key] = run
+                self._loaded.move_to_end(key)
                 while len(self._loaded) > self.most:
                     self._loaded.popitem(last=False)
             return run
 
 
-def _key(run: RunSummary) -> tuple[Path, int] | None:
-    """What changes when a run has other weights."""
+def _weights(path: Path) -> tuple[Path, int] | None:
+    """What changes when a run has other weights; None where it has none."""
     try:
-        return run.path, (run.path / WEIGHTS).stat().st_mtime_ns
+        return path, (path / WEIGHTS).stat().st_mtime_ns
     except OSError:
         return None
