@@ -33,16 +33,18 @@ class Json(Response):
             return json.dumps(json.loads(dump(content)), separators=(",", ":")).encode()
 
 
-class ApiError(Exception):
-    """An answer that says what is wrong. param: the field of the request that it is about."""
+class ApiError(HTTPException):
+    """An answer that says what is wrong. param: the field of the request that it is about.
+
+    An HTTPException, since FastAPI takes any other error while a body is read for a broken body.
+    """
 
     def __init__(
         self, status: int, message: str, *, param: str | None = None, code: str | None = None,
         headers: dict[str, str] | None = None,
     ) -> None:  # fmt: skip
-        super().__init__(message)
+        super().__init__(status, message, headers)
         self.status, self.message, self.param, self.code = status, message, param, code
-        self.headers = headers
 
     def body(self) -> dict[str, Any]:
         """What is sent."""

@@ -93,6 +93,9 @@ class Guard:
 
     def _check(self, scope: Scope, headers: Headers) -> bool:
         """Whether the request is of an allowed web page of another origin. Raises ApiError."""
+        size = sum(len(name) + len(value) for name, value in headers.raw)
+        if size + len(scope.get("raw_path", b"")) + len(scope["query_string"]) > self.limits.header:
+            raise ApiError(431, f"the headers are larger than {self.limits.header:,} bytes")
         hosts = headers.getlist("host")
         if len(hosts) != 1 or not self._is_own_host(hosts[0]):
             found = repr(hosts[0]) if len(hosts) == 1 else f"{len(hosts)} of them"
