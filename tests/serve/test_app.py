@@ -30,7 +30,7 @@ def test_files_of_the_page_are_read_once_and_served(
             ("/index.html", "text/html"),
             ("/js/a.js", "text/javascript"),
         ):
-            status, headers, content = server.request("GET", path)
+            status, headers, _ = server.request("GET", path)
             assert status == 200
             assert headers["content-type"].startswith(kind)
             assert headers["content-security-policy"].startswith("default-src 'self'")

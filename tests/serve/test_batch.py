@@ -6,12 +6,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
 from hornbook.api import Run
 
 pytest.importorskip("fastapi", reason="needs the extra serve")
 
 
+@torch.inference_mode()
 def test_members_join_leave_and_are_cancelled(names_run: Run) -> None:
     from hornbook.serve.batch import Batch
     from hornbook.serve.choice import Choice, Options
@@ -20,14 +22,14 @@ def test_members_join_leave_and_are_cancelled(names_run: Run) -> None:
 
     def member(i: int, most: int) -> Any:
         options = Options(max_tokens=most, bias={0: -100.0})
-        choice = Choice(i, [0], names_run.tokenizer, options, key=i)
+        choice = Choice(i, [0], names_run.tokenizer, options, key=i + 1)
         return SimpleNamespace(cancelled=False), choice
 
     first, second, third = member(0, 3), member(1, 5), member(2, 9)
     assert batch.tick(0.0, [first, second]) == []
     assert batch.tick(0.0, [third]) == []
     batch.tick(0.0)
-    ((job, choice, piece),) = batch.tick(0.0)
+    ((_, choice, piece),) = batch.tick(0.0)
     assert (choice, piece.finish, len(choice.tokens)) == (first[1], "length", 3)
     assert [len(c.tokens) for _, c in batch.members] == [2, 3]
     third[0].cancelled = True

@@ -14,7 +14,7 @@ def test_options_have_the_meaning_of_the_command_line(names_run: Run) -> None:
     from hornbook.serve.limits import Limits
     from hornbook.serve.schemas import CompletionRequest
 
-    nothing = {name: None for name in ("temperature", "top_p", "top_k", "min_p", "n", "stop")}
+    nothing = dict.fromkeys(("temperature", "top_p", "top_k", "min_p", "n", "stop"))
     for body in ({}, nothing, {"top_k": 0}, {"top_k": -1}, {"top_p": 1, "min_p": 0}, {"top_k": 99}):
         request = CompletionRequest.model_validate(body)
         options = as_options(request, names_run, Limits(), max_tokens=None, alternatives=None)

@@ -203,8 +203,9 @@ class RaggedState(DecodingState):
 
     def compact(self, compaction: Compaction) -> None:
         """Lets rows leave."""
+        self.ids = self.last[:, None].clone()  # all that the next step needs of them
         super().compact(compaction)
-        self.last = compaction(self.last.clone())
+        self.last = self.ids[:, 0]
         for hole, mover in zip(compaction.holes.tolist(), compaction.movers.tolist(), strict=True):
             self.lengths[hole], self.texts[hole] = self.lengths[mover], self.texts[mover]
         del self.lengths[compaction.n :], self.texts[compaction.n :]
