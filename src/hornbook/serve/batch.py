@@ -6,7 +6,6 @@ B batch, V vocabulary.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -15,11 +14,9 @@ from hornbook.generate.rows import Rows
 from hornbook.generate.sampling import Sampling, uniforms
 from hornbook.models.base import LanguageModel, Window
 from hornbook.serve.choice import Choice, Logprob, Piece
+from hornbook.serve.job import Job
 
-if TYPE_CHECKING:
-    from hornbook.serve.engine import Job
-
-Member = tuple["Job", Choice]
+Member = tuple[Job, Choice]
 
 
 class Batch:

@@ -16,15 +16,14 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from hornbook.models.base import LanguageModel, Window
 from hornbook.serve.batch import Batch, Member
-from hornbook.serve.choice import Choice, Piece
+from hornbook.serve.choice import Choice
+from hornbook.serve.job import BatchKey, Job
 from hornbook.serve.limits import Limits
 
 logger = logging.getLogger("hornbook.serve")
 TURNS = 3  # of an event loop from the bytes of a request to its place in the queue
 LONGEST_TURN = 0.02  # seconds that generation waits for the event loop
-BatchKey = tuple[LanguageModel, Window]
 
 
 class QueueFullError(Exception):
@@ -41,54 +40,6 @@ class StoppedError(Exception):
 
 class FailedError(Exception):
     """Generation failed for a reason that is in the log."""
-
-
-class Job:
-    """The continuations of one request, and what became certain of them.
-
-    Made in the event loop that will ask for the pieces; `pieces` ends after the end of each choice.
-    """
-
-    def __init__(
-        self, model: LanguageModel, window: Window, choices: Sequence[Choice], *, stream: bool
-    ) -> None:
-        self.key: BatchKey = (model, window)
-        self.choices, self.stream = list(choices), stream
-        self.cancelled = False
-        self.error: BaseException | None = None
-        self.left = len(self.choices)
-        self.began = time.monotonic()
-        self.loop = asyncio.get_running_loop()
-        self._pieces: deque[Piece] = deque()
-        self._news = asyncio.Event()
-
-    def cancel(self) -> None:
-        """Nobody waits for it any more."""
-        self.cancelled = True
-
-    def put(self, piece: Piece) -> bool:
-        """Takes what is new, in the engine's thread. Returns whether the client is to be woken."""
-        if self.stream:
-            self._pieces.append(piece)
-        self.left -= piece.finish is not None  # last: then no piece is to come
-        return self.stream or not self.left
-
-    def wake(self) -> None:
-        """Says in the event loop that there is something new."""
-        self._news.set()
-
-    async def news(self) -> list[Piece]:
-        """The pieces since the last call, at least one; of a job that is not streamed nothing, when
-        all of it is there. Raises what went wrong while it was generated."""
-        while True:
-            if self.error is not None:
-                raise self.error
-            if self._pieces:
-                return [self._pieces.popleft() for _ in range(len(self._pieces))]
-            if not self.left:
-                return []
-            self._news.clear()
-            await self._news.wait()
 
 
 class Counters:

@@ -18,8 +18,8 @@ from hornbook.generate.sampling import Sampling, draw_key, make_generator
 from hornbook.metrics.loss import likeliest_tokens
 from hornbook.run import Run
 from hornbook.serve.choice import Choice, Logprob, Options, Piece
-from hornbook.serve.engine import Job
 from hornbook.serve.errors import ApiError, Json, as_api_error, refused
+from hornbook.serve.job import Job
 from hornbook.serve.limits import Limits
 from hornbook.serve.schemas import Generation, Stop
 from hornbook.serve.service import Service

@@ -12,7 +12,6 @@ from starlette.responses import Response
 from hornbook.run import Run
 from hornbook.runs.listing import RunSummary
 from hornbook.serve.choice import Choice, Logprob, Piece
-from hornbook.serve.engine import Job
 from hornbook.serve.errors import Json, refused
 from hornbook.serve.generation import (
     ClientGoneError,
@@ -25,6 +24,7 @@ from hornbook.serve.generation import (
     prompt_logprobs,
     start,
 )
+from hornbook.serve.job import Job
 from hornbook.serve.prompts import as_prompts, chat_prompt
 from hornbook.serve.responses import ChatFormat, CompletionFormat, envelope, usage
 from hornbook.serve.schemas import ChatRequest, CompletionRequest, Generation
