@@ -78,6 +78,8 @@ class Engine:
             if self._stopped or not self._thread.is_alive():
                 raise StoppedError
             waiting = [(job, c) for c in job.choices if not _follows(job, c)]
+            if len(self._waiting) + len(waiting) > self.limits.queue:
+                self._waiting = deque(m for m in self._waiting if not m[0].cancelled)
             if self._waiting and len(self._waiting) + len(waiting) > self.limits.queue:
                 self.counters.refused += 1
                 raise QueueFullError(1 + len(self._waiting) // self.limits.rows)
