@@ -88,7 +88,7 @@ def test_the_epsilon_of_layer_norm_is_that_of_gpt2() -> None:
 def test_version_4_and_5_of_transformers_find_the_rotary_base(run_of: MakeRun) -> None:
     found = portable(run_of("gpt", documents=True))
     config, _ = to_huggingface(found)
-    assert config["rope_theta"] == config["rope_parameters"]["rope_theta"] == 10_000.0
+    assert config["rope_theta"] == config["rope_parameters"]["rope_theta"] == 300.0
 
 
 @pytest.mark.parametrize(

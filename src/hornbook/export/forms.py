@@ -154,9 +154,10 @@ def _check(model: LanguageModel) -> None:
     for setting, plain in (("pair_embedding", False), ("conv_kernel", 1)):
         found = getattr(config, setting, plain)
         if found != plain:
+            flag = f"--model.{setting.replace('_', '-')}"
             raise ConfigError(
                 f"to: model.{setting} is {found}, which other programs do not have; export to html, "
-                f"onnx or numpy, or train with --model.{setting} {str(plain).lower()}"
+                f"onnx or numpy, or train with {flag} {str(plain).lower()}"
             )
 
 
