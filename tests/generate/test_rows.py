@@ -14,8 +14,7 @@ from tests.conftest import tiny_model
 VOCAB = 12
 
 
-@pytest.mark.parametrize("window", ["half", "sliding"])
-@pytest.mark.parametrize("end_id", [0, None])
+@pytest.mark.parametrize(("end_id", "window"), [(0, "half"), (None, "sliding")])
 @torch.inference_mode()
 def test_rows_have_the_logits_that_they_have_alone(
     model_name: str, end_id: int | None, window: Window
@@ -25,7 +24,7 @@ def test_rows_have_the_logits_that_they_have_alone(
     torch.manual_seed(1)
     states: list[DecodingState] = []
     alone: list[torch.Tensor] = []
-    for turn in range(60):
+    for turn in range(24):
         tokens = torch.randint(1, VOCAB, (rows.n,))
         alone = [model.step(t[None], s)[0] for t, s in zip(tokens, states, strict=True)]
         count = chance.choice([0, 0, 1, 2, 3]) if turn else 3
@@ -38,7 +37,7 @@ def test_rows_have_the_logits_that_they_have_alone(
             states.append(state)
         torch.testing.assert_close(logits, torch.stack(alone).float(), atol=2e-5, rtol=1e-4)
         assert not rows.ragged or len(rows.batches) == 1
-        leaving = [i for i in range(rows.n) if chance.random() < 0.06]
+        leaving = [i for i in range(rows.n) if chance.random() < 0.15]
         if leaving and len(leaving) < rows.n:
             compaction = rows.remove(leaving)
             moves = zip(compaction.holes.tolist(), compaction.movers.tolist(), strict=True)
