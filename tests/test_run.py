@@ -87,3 +87,12 @@ def test_what_a_tokenizer_encodes_is_what_the_model_takes(names_run: Run, stream
     for wrong in ("green", torch.ones(1, 3), np.ones((1, 1, 3), np.int64), None):
         with pytest.raises(TypeError, match=r"reads token ids, a tensor \(B, T\) of int64: found"):
             stream_run.model(wrong)  # type: ignore[arg-type]
+
+
+def test_a_score_as_plain_data(names_run: Run) -> None:
+    (scored,) = names_run.score("emma")
+    data = names_run.score_data(scored, tokens=True)
+    assert data["symbols"] == [*"emma", names_run.tokenizer.end]
+    assert data["nats"] == scored.token_nats
+    assert 0 <= data["percentile"] <= 100
+    assert "nats" not in names_run.score_data(scored)

@@ -79,6 +79,24 @@ class Run(StoredRun):
         ids = prompt_ids(self.tokenizer, text, arguments.choice(unknown, "unknown", UNKNOWN))
         return torch.tensor([ids], dtype=torch.int64, device=self.model.device)
 
+    def score_data(self, scored: Score, *, tokens: bool = False) -> dict[str, Any]:
+        """A score as plain data, as `hornbook score --json` prints it; tokens: with each of them."""
+        texts = self.held_out_texts
+        result: dict[str, Any] = {
+            "text": scored.text,
+            "total_nats": scored.total,
+            "mean_nats": scored.mean,
+            "bits_per_byte": scored.bits_per_byte,
+            "tokens": scored.tokens,
+            "percentile": None if texts is None else round(texts.percentile(scored), 1),
+        }
+        if tokens:
+            symbols = list(scored.symbols)
+            if self.tokenizer.end_id is not None:  # spelled as nothing in a text is
+                symbols[-1] = self.tokenizer.end
+            result["symbols"], result["nats"] = symbols, scored.token_nats
+        return result
+
     @cached_property
     def held_out_texts(self) -> HeldOutTexts | None:
         """The losses of held-out texts, whose `percentile(score)` says how typical a text is.

@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hornbook.errors import ConfigError
-from hornbook.generate.sampling import Sampling, make_generator, min_p, top_k, top_p, uniforms
+from hornbook.generate.sampling import (
+    Sampling,
+    draw_key,
+    make_generator,
+    min_p,
+    top_k,
+    top_p,
+    uniforms,
+)
 
 LOGITS = st.lists(st.floats(-8, 8), min_size=2, max_size=12, unique=True).map(
     lambda row: torch.tensor([row])
@@ -123,3 +131,18 @@ def test_a_seed_out_of_range_is_refused() -> None:
 
 def test_without_a_seed_generators_differ() -> None:
     assert make_generator(None).initial_seed() != make_generator(None).initial_seed()
+
+
+def test_keys_and_positions_of_each_row_draw_as_alone() -> None:
+    keys = torch.tensor([3, 2**63 - 2, 0, 3, 12345678901234567])
+    samples, positions = torch.tensor([0, 5, 1, 2, 7]), torch.tensor([0, 9, 400, 0, 3])
+    found = uniforms(keys, samples, positions)
+    rows = zip(keys.tolist(), samples, positions.tolist(), strict=True)
+    alone = [uniforms(key, sample[None], position)[0] for key, sample, position in rows]
+    assert torch.equal(found, torch.stack(alone))
+    assert torch.equal(uniforms(keys[0], samples, 4), uniforms(3, samples, 4))
+
+
+def test_a_key_is_the_one_number_that_samples_take() -> None:
+    a, b = make_generator(7), make_generator(7)
+    assert draw_key(a) == int(torch.randint(2**63 - 1, (), generator=b))

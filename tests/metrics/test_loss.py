@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from hornbook.data.part import Part
 from hornbook.errors import DataError
-from hornbook.metrics.loss import evaluate, score, summarize, token_nats
+from hornbook.metrics.loss import evaluate, likeliest_tokens, score, summarize, token_nats
 from hornbook.tokenizers import build_tokenizer
 from tests.conftest import WORDS, tiny_model
 
@@ -66,3 +66,14 @@ def test_scores_add_up_to_the_evaluation(words: Part) -> None:
     assert score(model, tokenizer, []) == []
     with pytest.raises(DataError, match="unknown characters"):
         score(model, tokenizer, ["Ω"])
+
+
+def test_the_likeliest_tokens_of_each_position(model_name: str, words: Part) -> None:
+    model = tiny_model(model_name, vocab_size=int(words.tokens.max()) + 1)
+    nats, tokens, log_p = likeliest_tokens(model, words, 100)
+    assert np.array_equal(nats, token_nats(model, words))
+    assert tokens.shape == log_p.shape == (words.n_targets, model.vocab_size)
+    assert (np.diff(log_p, axis=1) <= 0).all()
+    own = log_p[tokens == words.tokens[1:, None]]
+    np.testing.assert_allclose(own, -nats, atol=1e-5)
+    np.testing.assert_allclose(np.exp(log_p).sum(1), 1, atol=1e-4)

@@ -14,6 +14,7 @@ VERBS = {
     "compare": "compare runs, and test whether their differences are significant",
     "sweep": "train with several settings and seeds, and compare them",
     "mix": "make one run of several by averaging their probabilities",
+    "serve": "answer requests over HTTP: OpenAI's API for trained runs",
     "lr-find": "find a learning rate",
     "inspect": "draw what a run learned, how it trained, and whether it copied its text",
     "export": "write a run for transformers, llama.cpp, onnxruntime, a browser or numpy",

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hornbook.cli.common import Parser, check_picture, note, print_json, write_picture
 from hornbook.table import table
@@ -58,7 +57,7 @@ def run(arguments: list[str]) -> int:
 def show_comparison(found: Comparison, *, json: bool = False) -> None:
     """Tables, sentences and samples side by side, on stdout; or all figures as JSON."""
     if json:
-        print_json(_data(found))
+        print_json(found.to_json())
         return
     from hornbook.metrics.results import rank, result_rows
     from hornbook.metrics.tables import MOST_SETTINGS, group_rows, setting_names
@@ -81,27 +80,3 @@ def show_comparison(found: Comparison, *, json: bool = False) -> None:
             for r in sorted(results, key=rank)
         )
     )
-
-
-def _data(found: Comparison) -> dict[str, Any]:
-    """All figures of a comparison as plain data."""
-    groups = [
-        {
-            "setting": group.name,
-            "settings": dict(group.settings),
-            "runs": [m.result.name for m in group.runs],
-            "seeds": group.seeds,
-            "validation": group.result.validation,
-            "standard_error": group.result.validation_error,
-            "deviation": group.deviation,
-        }
-        for group in found.groups
-    ]
-    pairs = [{**asdict(d), "p": d.p, "sentence": d.sentence} for d in found.differences]
-    return {
-        "standings": [asdict(result) for result in found.results],
-        "groups": groups,
-        "differences": pairs,
-        "sentences": found.sentences,
-        "skipped": found.skipped,
-    }

@@ -55,7 +55,11 @@ def run(arguments: list[str]) -> int:
         for scored in _scored(loaded, batch, args.unknown):
             number += 1
             if args.json:
-                print_json(_object(loaded, scored, tokens=args.tokens))
+                print_json(
+                    asdict(scored)
+                    if isinstance(scored, Failed)
+                    else loaded.score_data(scored, tokens=args.tokens)
+                )
             else:
                 _show(loaded, scored, tokens=args.tokens, header=number == 1)
             if isinstance(scored, Failed):
@@ -120,27 +124,6 @@ def _stdin(run: Run, encoding: str | None, separator: str | None) -> Iterator[st
     if separator == LINE:
         return lines
     return documents_of((f"{line}\n" for line in lines), separator, "stdin")
-
-
-def _object(run: Run, scored: Score | Failed, *, tokens: bool) -> dict[str, object]:
-    """What `--json` prints of a text."""
-    if isinstance(scored, Failed):
-        return asdict(scored)
-    texts = run.held_out_texts
-    result: dict[str, object] = {
-        "text": scored.text,
-        "total_nats": scored.total,
-        "mean_nats": scored.mean,
-        "bits_per_byte": scored.bits_per_byte,
-        "tokens": scored.tokens,
-        "percentile": None if texts is None else round(texts.percentile(scored), 1),
-    }
-    if tokens:
-        symbols = list(scored.symbols)
-        if run.tokenizer.end_id is not None:  # spelled as nothing in a text is
-            symbols[-1] = run.tokenizer.end
-        result["symbols"], result["nats"] = symbols, scored.token_nats
-    return result
 
 
 def _show(run: Run, scored: Score | Failed, *, tokens: bool, header: bool) -> None:

@@ -6,7 +6,7 @@ import hashlib
 import math
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -116,6 +116,29 @@ class Comparison(Tabular):
                 "large differences that are not significant may be"
             )
         return words
+
+    def to_json(self) -> dict[str, Any]:
+        """All figures as plain data."""
+        groups = [
+            {
+                "setting": group.name,
+                "settings": dict(group.settings),
+                "runs": [m.result.name for m in group.runs],
+                "seeds": group.seeds,
+                "validation": group.result.validation,
+                "standard_error": group.result.validation_error,
+                "deviation": group.deviation,
+            }
+            for group in self.groups
+        ]
+        pairs = [{**asdict(d), "p": d.p, "sentence": d.sentence} for d in self.differences]
+        return {
+            "standings": [asdict(result) for result in self.results],
+            "groups": groups,
+            "differences": pairs,
+            "sentences": self.sentences,
+            "skipped": self.skipped,
+        }
 
     def table(self, form: str = "markdown") -> str:
         """The table as text: `markdown` or `latex` of the groups, `csv` of the runs, unrounded.

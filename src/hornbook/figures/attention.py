@@ -38,6 +38,12 @@ def attention_maps(run: StoredRun, ids: list[int]) -> list[Tensor]:
     return maps
 
 
+def attention_layers(run: StoredRun) -> list[str]:
+    """The names of the layers of `attention_maps`."""
+    modules = [n for n, m in run.model.named_modules() if isinstance(m, CausalAttention)]
+    return layer_names(run, modules)
+
+
 @styled
 def attention(run: StoredRun, text: str | None = None) -> Figure:
     """What each token attends to, in every layer and head, of the first 28 tokens of a text."""
@@ -60,8 +66,7 @@ def attention(run: StoredRun, text: str | None = None) -> Figure:
     sharpest = (0.0, "")
     if text is not None:
         figure.note = cut_note(run, len(ids), len(whole))
-    modules = [n for n, m in run.model.named_modules() if isinstance(m, CausalAttention)]
-    layers = zip(layer_names(run, modules), maps, np.cumsum([0, *rows]), strict=False)
+    layers = zip(attention_layers(run), maps, np.cumsum([0, *rows]), strict=False)
     for layer, weights, row in layers:
         for head, weight in enumerate(weights):
             name = f"{layer}, head {head + 1}"

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from hornbook.errors import ConfigError
-from hornbook.generate.sampling import Sampling, make_generator, uniforms
+from hornbook.generate.sampling import Sampling, draw_key, make_generator, uniforms
 from hornbook.generate.stops import TextStream, cut_at_stop
 from hornbook.generate.tuning import (
     CACHED_TOKENS,
@@ -273,7 +273,7 @@ def _draw(sampling: Sampling, generator: torch.Generator) -> Draw:
     """Draws from the generator itself, or by a key that is drawn from it."""
     if sampling.draws == "torch":
         return lambda logits, samples, length: sampling.choose(logits, generator)
-    key = int(torch.randint(2**63 - 1, (), generator=generator, device=generator.device))
+    key = draw_key(generator)
 
     def draw(logits: Tensor, samples: Tensor, length: int) -> Tensor:
         if logits.device.type not in ("cpu", "cuda"):  # others have no float64

@@ -90,22 +90,29 @@ BITS = (1 << 64) - 1
 ROUNDS = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB))
 
 
-def uniforms(key: int, samples: Tensor, position: int) -> Tensor:
+def uniforms(key: int | Tensor, samples: Tensor, position: int | Tensor) -> Tensor:
     """A number for the draw of each sample at a position, (B,) int64 -> (B,) float64 in [0, 1).
 
     It depends on (key, sample, position) alone, so a sample does not depend on its batch: SplitMix64
-    (Steele, Lea and Flood 2014), counted instead of run (Salmon et al. 2011).
+    (Steele, Lea and Flood 2014), counted instead of run (Salmon et al. 2011). Key and position are the
+    same for all samples, or tensors (B,) int64 with those of each.
     """
+    if isinstance(key, Tensor) or isinstance(position, Tensor):
+        keys, positions = (torch.as_tensor(x, device=samples.device) for x in (key, position))
+        mixed = _mix(_mix(keys) + positions * _signed(GOLDEN))
+        return _right(_mix(samples * _signed(GOLDEN) + mixed), 12).double() * 2.0**-52
     base = _mix_int((_mix_int(key) + position * GOLDEN) & BITS)
     if len(samples) == 1:  # one number is faster without tensors
-        mixed = _mix_int((int(samples) * GOLDEN + base) & BITS)
-        u = (mixed >> 12) * 2.0**-52
+        u = (_mix_int((int(samples) * GOLDEN + base) & BITS) >> 12) * 2.0**-52
         return torch.full((1,), u, dtype=torch.float64, device=samples.device)
-    z = samples * _signed(GOLDEN) + _signed(base)  # int64 wraps around, as intended
+    z = _mix(samples * _signed(GOLDEN) + _signed(base))  # int64 wraps around, as intended
+    return _right(z, 12).double() * 2.0**-52  # 52 bits: u * total stays below total
+
+
+def _mix(z: Tensor) -> Tensor:
     for shift, factor in ROUNDS:
         z = (z ^ _right(z, shift)) * _signed(factor)
-    z = z ^ _right(z, 31)
-    return _right(z, 12).double() * 2.0**-52  # 52 bits: u * total stays below total
+    return z ^ _right(z, 31)
 
 
 def _right(z: Tensor, shift: int) -> Tensor:
@@ -171,3 +178,8 @@ def make_generator(seed: int | None) -> torch.Generator:
     else:
         generator.manual_seed(seed)
     return generator
+
+
+def draw_key(generator: torch.Generator) -> int:
+    """A key for `uniforms`, the one number that keyed samples take from a generator."""
+    return int(torch.randint(2**63 - 1, (), generator=generator, device=generator.device))

@@ -9,7 +9,7 @@ tokens that these look back. Losses are in nats; bits per byte compare across to
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -26,7 +26,7 @@ from hornbook.models.base import LanguageModel
 from hornbook.stages import tracked
 from hornbook.table import Tabular, on_one_line
 from hornbook.tokenizers import Tokenizer
-from hornbook.tokenizers.base import Unknown
+from hornbook.tokenizers.base import Ids, Unknown
 
 ROW = 256  # tokens in a row of a model that takes rows of any length
 BATCH_TOKENS = 1 << 14  # tokens computed at once, but
@@ -106,6 +106,42 @@ def token_nats(
     tells a model where one begins. trained_on: by `LanguageModel.training_logits`, for a part that the
     model may have counted. The model is put into evaluation mode and back.
     """
+    nats = np.empty(part.n_targets)
+    for positions, scored, logits, targets in _scored_batches(
+        model, part, batch_tokens, separate=separate, trained_on=trained_on
+    ):
+        losses = F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction="none")
+        nats[positions[scored]] = losses.cpu().numpy()[scored.ravel()]
+    return nats if part.scored is None else nats * part.scored
+
+
+@torch.inference_mode()
+def likeliest_tokens(model: LanguageModel, part: Part, k: int) -> tuple[Floats, Ids, Floats]:
+    """-log p of each predicted token of a part, (n_targets,), as `token_nats` measures it; the k
+    likeliest tokens at its position and their log p in nats, (n_targets, k) each, likeliest first."""
+    k = min(k, model.vocab_size)
+    nats = np.empty(part.n_targets)
+    tokens, log_p = np.empty((part.n_targets, k), np.int64), np.empty((part.n_targets, k))
+    for positions, scored, logits, targets in _scored_batches(model, part, BATCH_TOKENS):
+        losses = F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction="none")
+        best = logits.float().flatten(0, 1).log_softmax(-1).topk(k)
+        where, chosen = positions[scored], scored.ravel()
+        nats[where] = losses.cpu().numpy()[chosen]
+        tokens[where] = best.indices.cpu().numpy()[chosen]
+        log_p[where] = best.values.cpu().numpy()[chosen]
+    return nats, tokens, log_p
+
+
+def _scored_batches(
+    model: LanguageModel,
+    part: Part,
+    batch_tokens: int,
+    *,
+    separate: bool = False,
+    trained_on: bool = False,
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.bool_], Tensor, Tensor]]:
+    """For each batch of rows: the positions in the part and which of them are scored, (B, T) each, the
+    logits (B, T, V) and the targets (B, T)."""
     length = scored_row(model)
     batch_tokens = min(batch_tokens, BATCH_LOGITS // model.vocab_size)
     chunks = part.chunks(length, model.overlap)
@@ -115,7 +151,6 @@ def token_nats(
     rows = Rows(chunks, np.arange(len(chunks.start)), min(length, longest))
     device = model.device
     tokens = resident(part.tokens, device)
-    nats = np.empty(part.n_targets)
     was_training = model.training
     model.eval()
     per_batch = max(1, batch_tokens // rows.length)
@@ -127,10 +162,8 @@ def token_nats(
             ids = ids.masked_fill(torch.from_numpy(positions < 0).to(device), model.end_id)
         targets = tokens[index + 1].long()
         logits = model.training_logits(ids, targets) if trained_on else model(ids)
-        losses = F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction="none")
-        nats[positions[scored]] = losses.cpu().numpy()[scored.ravel()]
+        yield positions, scored, logits, targets
     model.train(was_training)
-    return nats if part.scored is None else nats * part.scored
 
 
 def summarize(nats: Floats, part: Part, block: int) -> Evaluation:
@@ -199,6 +232,18 @@ class Score(Tabular):
         ]  # fmt: skip
 
 
+def scored_parts(
+    tokenizer: Tokenizer, texts: Sequence[str], *, unknown: Unknown = "error"
+) -> list[Part]:
+    """The parts that `score` measures: one of all documents, or one for each stretch of a stream."""
+    if not texts:
+        return []
+    if tokenizer.end_id is not None:
+        return [Part.of_documents(texts, tokenizer, unknown=unknown)]
+    before = tokenizer.decode([tokenizer.start_id])
+    return [Part.of_stream(text, tokenizer, before=before, unknown=unknown) for text in texts]
+
+
 def score(
     model: LanguageModel,
     tokenizer: Tokenizer,
@@ -210,13 +255,7 @@ def score(
 
     Raises DataError for characters that the model does not know, or an empty stretch of a stream.
     """
-    if not texts:
-        return []
-    if tokenizer.end_id is not None:
-        parts = [Part.of_documents(texts, tokenizer, unknown=unknown)]
-    else:
-        before = tokenizer.decode([tokenizer.start_id])
-        parts = [Part.of_stream(text, tokenizer, before=before, unknown=unknown) for text in texts]
+    parts = scored_parts(tokenizer, texts, unknown=unknown)
     pieces: list[tuple[Floats, NDArray[Any]]] = []  # nats and targets of each text
     for part in parts:
         ends = part.starts[1:-1]

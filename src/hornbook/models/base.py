@@ -235,7 +235,7 @@ class DecodingState:
         self.length: int = length  # a tensor while a step is traced
 
     def positions(self, n: int) -> Tensor:
-        """The positions of the next n tokens, (n,)."""
+        """The positions of the next n tokens, (n,); (B, n) where each row has its own length."""
         return self.length + torch.arange(n, device=self.ids.device)
 
     def append(self, ids: Tensor) -> None:

@@ -26,9 +26,12 @@ class CachedModel(LanguageModel):
     | sliding | the whole context, for each token       | context_length (the notes)      |
 
     traceable: `read` is the same operations whatever the tokens, so that it can be traced once.
+    ragged: `read` of one token also takes rows at different positions: then `state.length` has that of
+    each, (B, 1), and the cache is one of `kernels/ragged.py`.
     """
 
     traceable: ClassVar[bool] = True
+    ragged: ClassVar[bool] = True
 
     @abstractmethod
     def empty_cache(self, ids: Tensor) -> list[Any]:

@@ -237,8 +237,8 @@ class GPT(EmbeddingModel):
 
     def read(self, ids: Tensor, state: DecodingState, added: Tensor | None = None) -> Tensor:
         """(B, T) -> (B, V)."""
-        positions = state.positions(ids.shape[1])
-        cos, sin = rotary_angles(positions, self.head_dim, self.rope_base)  # (T, D)
+        positions = state.positions(ids.shape[1]).unsqueeze(-2)  # the same for each head
+        cos, sin = rotary_angles(positions, self.head_dim, self.rope_base)  # (1, T, D)
         began = state.ids.shape[1] > ids.shape[1]
         x = self.embed(ids, state.ids[:, -1 - ids.shape[1]] if began else None)  # (B, T, C)
         x = x if added is None else x + added

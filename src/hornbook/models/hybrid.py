@@ -83,6 +83,7 @@ class Hybrid(CachedModel):
 
     counted = True
     traceable = False  # how many counts there are depends on the context
+    ragged = False  # counts read the beginning of a row, where rows are of different lengths
 
     def __init__(self, config: HybridConfig, vocab_size: int, end_id: int | None) -> None:
         super().__init__(config, vocab_size, end_id, config.context_length)

@@ -29,7 +29,8 @@ class RunSummary:
     """A run in a few figures.
 
     name: its path below the directory that is listed. steps: that are done. nats, bits_per_byte: of
-    the validation part, None where it is not finished, or infinite. held: by a process that trains it.
+    the validation part, None where it is not finished, or infinite. standard_error: of nats. held: by a
+    process that trains it.
     """
 
     path: Path
@@ -44,6 +45,7 @@ class RunSummary:
     finished: bool
     held: bool
     nats: float | None = None
+    standard_error: float | None = None
     bits_per_byte: float | None = None
     seconds: float | None = None
 
@@ -75,6 +77,7 @@ def read_summary(path: Path, name: str = "") -> RunSummary:
         finished=bool(report),
         held=is_held(path),
         nats=validation.get("nats"),
+        standard_error=validation.get("standard_error"),
         bits_per_byte=validation.get("bits_per_byte"),
         seconds=report.get("seconds"),
     )

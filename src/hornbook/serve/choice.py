@@ -1,0 +1,175 @@
+"""One continuation while it is generated: its tokens, its text as far as it is certain, its end.
+
+V vocabulary.
+"""
+
+from __future__ import annotations
+
+import codecs
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from hornbook.generate.sampling import Sampling
+from hornbook.generate.stops import TextStream, cut_at_stop
+from hornbook.tokenizers import Tokenizer
+
+FinishReason = Literal["stop", "length"]
+Alternatives = tuple[tuple[int, float], ...]  # tokens and their log probabilities, likeliest first
+
+
+class Logprob(NamedTuple):
+    """The log probability of a token, in nats, and the likeliest tokens at its position."""
+
+    token: int
+    logprob: float | None
+    alternatives: Alternatives
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How a continuation is generated.
+
+    bias: added to the logits of tokens. presence, frequency: subtracted from the logits of tokens that
+    were generated, once, and for each time. alternatives: how many are recorded at each position;
+    None records no log probabilities. deadline: by the monotonic clock.
+    """
+
+    sampling: Sampling = field(default_factory=Sampling)
+    max_tokens: int = 500
+    stop: tuple[str, ...] = ()
+    bias: Mapping[int, float] = field(default_factory=dict)
+    presence: float = 0.0
+    frequency: float = 0.0
+    alternatives: int | None = None
+    deadline: float = float("inf")
+
+    @property
+    def adjusts(self) -> bool:
+        """Whether logits are changed before a token is drawn."""
+        return bool(self.bias or self.presence or self.frequency)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What is new of a continuation. finish: why it ended, in the last piece."""
+
+    index: int
+    text: str
+    logprobs: tuple[Logprob, ...]
+    finish: FinishReason | None
+
+
+class Choice:
+    """A continuation of a prompt.
+
+    index: its number in the response. key, number: what its draws depend on (`sampling.uniforms`).
+    generator: draws from it instead, as the notes do. after: the choice that draws from the same
+    generator before this one.
+    """
+
+    def __init__(
+        self,
+        index: int,
+        prompt: list[int],
+        tokenizer: Tokenizer,
+        options: Options,
+        *,
+        key: int = 0,
+        number: int = 0,
+        generator: torch.Generator | None = None,
+        stream: bool = False,
+    ) -> None:
+        self.index, self.prompt, self.options = index, prompt, options
+        self.tokenizer, self.key, self.number, self.generator = tokenizer, key, number, generator
+        self.stream = stream
+        self.next: Choice | None = None  # draws from the same generator when this one has ended
+        self.tokens: list[int] = []
+        self.logprobs: list[Logprob] = []
+        self.finish: FinishReason | None = None
+        self.text = ""
+        self._texts = TextStream(tokenizer, options.stop) if stream or options.stop else None
+        self._offsets = Offsets(tokenizer)
+        self._sent = 0  # log probabilities that were part of a piece
+
+    @property
+    def shown(self) -> tuple[Logprob, ...]:
+        """The log probabilities of the tokens that are part of its text, and of its end."""
+        return tuple(self.logprobs[: self._sent])
+
+    def adjust(self, logits: Tensor) -> None:
+        """Applies bias and penalties to the logits of its next token in place, (V,)."""
+        options = self.options
+        for token, bias in options.bias.items():
+            logits[token] += bias
+        if self.tokens and (options.presence or options.frequency):
+            counts = Counter(self.tokens)
+            times = torch.tensor(list(counts.values()), dtype=logits.dtype)
+            logits[list(counts)] -= options.presence + options.frequency * times
+
+    def push(self, token: int, logprob: Logprob | None, now: float) -> Piece | None:
+        """Appends a token. Returns what can be sent of it; of a choice that is not streamed only its
+        end."""
+        self.tokens.append(token)
+        if logprob is not None:
+            self.logprobs.append(logprob)
+            self._offsets.push(token)
+        text = ""
+        if token == self.tokenizer.end_id:
+            self.finish = "stop"
+        elif self._texts is not None:
+            text = self._texts.push(token)
+            if self._texts.stopped:
+                self.finish = "stop"
+        if self.finish is None and (
+            len(self.tokens) >= self.options.max_tokens or now > self.options.deadline
+        ):
+            self.finish = "length"
+        if self.finish is not None:
+            return self._end(text)
+        if not self.stream or not text:
+            return None
+        self.text += text
+        return Piece(self.index, text, self._ready(), None)
+
+    def _end(self, text: str) -> Piece:
+        before, stopped = self.text, False
+        if self._texts is None or not self.stream:
+            self.text, stopped = cut_at_stop(self.tokenizer.decode(self.tokens), self.options.stop)
+        else:
+            self.text += text + self._texts.finish()
+            stopped = self._texts.stopped
+        if stopped:
+            self.finish = "stop"
+        ready = self._ready(everything=not stopped)
+        return Piece(self.index, self.text[len(before) :], ready, self.finish)
+
+    def _ready(self, *, everything: bool = False) -> tuple[Logprob, ...]:
+        """The log probabilities of the tokens whose text is part of what was sent, or of all."""
+        first, n = self._sent, len(self.logprobs)
+        if not everything:
+            n = bisect_left(self._offsets.before, len(self.text))
+        self._sent = n
+        return tuple(self.logprobs[first:n])
+
+
+class Offsets:
+    """The number of characters before each token; `before` has one for each that was pushed.
+
+    A token that is part of a character begins where the character does.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, start: int = 0) -> None:
+        self.before: list[int] = []
+        self._tokenizer, self._characters = tokenizer, start
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def push(self, token: int) -> None:
+        """One more token."""
+        self.before.append(self._characters)
+        self._characters += len(self._decoder.decode(self._tokenizer.decode_bytes([token])))

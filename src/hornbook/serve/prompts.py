@@ -1,0 +1,90 @@
+"""From the prompts of requests to token ids, and from token ids to the texts of responses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hornbook.generate.decoder import prompt_ids
+from hornbook.serve.errors import refused
+from hornbook.serve.limits import Limits
+from hornbook.serve.schemas import Message, Prompt
+from hornbook.tokenizers import Tokenizer
+from hornbook.tokenizers.base import Unknown
+
+
+def as_prompts(
+    prompt: Prompt, tokenizer: Tokenizer, unknown: Unknown, limits: Limits
+) -> list[list[int]]:
+    """The ids of each prompt of a completion.
+
+    A text begins with the id that starts a document, as in `hornbook sample`; ids are read as they are.
+    Null, or no ids, are the start of a document. Raises ApiError, DataError.
+    """
+    if prompt is None or isinstance(prompt, str) or (prompt and isinstance(prompt[0], int)):
+        prompts: Sequence[object] = [prompt or ""]
+    elif not prompt:
+        raise refused("prompt", "found an empty list, expected at least one prompt")
+    else:
+        prompts = prompt
+    if len(prompts) > limits.choices:
+        raise refused("prompt", f"found {len(prompts)} prompts, expected at most {limits.choices}")
+    found = []
+    for one in prompts:
+        if isinstance(one, str):
+            ids = prompt_ids(tokenizer, one, unknown)
+        else:
+            assert isinstance(one, list)
+            ids = one or [tokenizer.start_id]
+            if max(ids) >= tokenizer.vocab_size:
+                raise refused(
+                    "prompt",
+                    f"found the id {max(ids)}, expected ids below {tokenizer.vocab_size}, the size of "
+                    "the vocabulary",
+                )
+        check_length(len(ids), limits)
+        found.append(ids)
+    return found
+
+
+def check_length(n: int, limits: Limits, param: str = "prompt") -> None:
+    """Raises ApiError for a text of more than `limits.prompt_tokens`."""
+    if n > limits.prompt_tokens:
+        raise refused(
+            param, f"found {n:,} tokens, expected at most {limits.prompt_tokens:,}",
+            code="context_length_exceeded",
+        )  # fmt: skip
+
+
+def chat_prompt(messages: Sequence[Message], *, documents: bool) -> str:
+    """The plain template: what a model that was not trained on conversations continues.
+
+    Of a stream all messages, each on lines of its own, and the answer begins a new line; of documents
+    the last message, as the beginning of one. A last message of the assistant is continued.
+    """
+    last = messages[-1]
+    if documents:
+        return last.text
+    text = "\n".join(message.text for message in messages)
+    return text if last.role == "assistant" else f"{text}\n"
+
+
+def token_text(tokenizer: Tokenizer, token: int) -> str:
+    r"""A token as its text; the end of a document as in tokenizer.json, and bytes that are
+    no character as `bytes:\xe2`."""
+    if token == tokenizer.end_id:
+        return tokenizer.end
+    raw = tokenizer.decode_bytes([token])
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return "bytes:" + "".join(f"\\x{byte:02x}" for byte in raw)
+
+
+def encode_with_end(tokenizer: Tokenizer, text: str) -> list[int]:
+    """The ids of a text in which the end of a document may be written out."""
+    pieces = text.split(tokenizer.end) if tokenizer.end_id is not None else [text]
+    ids: list[int] = []
+    for i, piece in enumerate(pieces):
+        ids += [tokenizer.end_id] if i and tokenizer.end_id is not None else []
+        ids += tokenizer.encode(piece).tolist()
+    return ids
