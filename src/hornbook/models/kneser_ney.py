@@ -32,7 +32,7 @@ B batch, T positions, V vocabulary, N tokens.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -51,6 +51,7 @@ from hornbook.layers.counts import (
     shorter_pairs,
 )
 from hornbook.models.base import LanguageModel, check_names
+from hornbook.models.blocks import BlockCounts, block_counts, find_blocks
 
 FIT_BYTES = 96  # for each token and length of context, at most (66 to 76 measured, 2026-11-29)
 UNFIT = "weights do not fit the model: tables of length {} are not counts of a text"
@@ -78,6 +79,7 @@ class KneserNey(LanguageModel):
     ) -> None:
         super().__init__(config, vocab_size, end_id, context_length=max(1, order - 1))
         self.order = order
+        self._counted = 0  # predictions of a stream that was counted, not loaded
         # before fitting no context is known, and p stays uniform
         sizes = {"offsets": 2, "total": 1, "freed": 1, "discounts": 4}
         for length in range(order):
@@ -90,6 +92,13 @@ class KneserNey(LanguageModel):
 
     def _table(self, table: str, length: int) -> Tensor:
         return self.get_buffer(f"{table}_{length}")
+
+    @property
+    def _blocks(self) -> list[BlockCounts]:
+        """What blocks of a stream add to the counts of each length; nothing of documents."""
+        names = [field.name for field in fields(BlockCounts)] if self._counted else []
+        lengths = range(self.order if names else 0)
+        return [BlockCounts(**{n: self._table(n, length) for n in names}) for length in lengths]
 
     def forward(self, ids: Tensor) -> Tensor:
         """(B, T) -> log probabilities (B, T, V)."""
@@ -108,8 +117,12 @@ class KneserNey(LanguageModel):
         keys = [self._table("keys", length) for length in range(self.order)]
         found = find_contexts(ids, keys, self.vocab_size, self.end_id)
         contexts = [context.flatten() for context in found]
-        wanted = None if targets is None else targets.flatten()
+        blocks = [] if targets is None else self._blocks
+        wanted = None if targets is None or blocks else targets.flatten()
         removed = None if wanted is None else self._removed(contexts, wanted)
+        if blocks:
+            grid = [context.view(ids.shape) for context in contexts]
+            block = find_blocks(blocks, grid, self._counted).flatten()
         dtype = self._table("left", 0).dtype
         p = ids.new_full((ids.numel(), self.vocab_size), 1 / self.vocab_size, dtype=dtype)
         totals = []
@@ -118,6 +131,11 @@ class KneserNey(LanguageModel):
             total, freed = self._table("total", length)[rank], self._table("freed", length)[rank]
             if removed is not None:
                 total, freed = total - removed[length].d, freed - removed[length].freed
+            if blocks:
+                of_block = blocks[length]
+                key = of_block.find(context, block)
+                total = total - _at(of_block.block_total, key)
+                freed = freed - _at(of_block.block_freed, key)
             total = total.masked_fill(context < 0, 0.0)
             share = (1 / total).masked_fill(total <= 0, 0.0)  # of one count
             p *= (freed * share).masked_fill(total <= 0, 1.0)[:, None]
@@ -125,6 +143,8 @@ class KneserNey(LanguageModel):
             if removed is not None and wanted is not None:
                 less = (removed[length].left * share)[:, None]
                 p.scatter_add_(1, wanted.clamp(min=0)[:, None], -less)
+            if blocks:
+                of_block.add(p, key, -share)
             totals.append(total)
         p = p.clamp_(min=SMALLEST).log_()
         return p.view(*ids.shape, -1), torch.stack(totals, -1).view(*ids.shape, -1)
@@ -167,10 +187,15 @@ class KneserNey(LanguageModel):
 
     def fit(self, tokens: Tensor, starts: Tensor) -> None:
         """Counts a part: tokens (N,) with the unit starts (units + 1,). Replaces earlier counts."""
-        levels = count_levels(
-            tokens.cpu().numpy(), starts.cpu().numpy(), self.order, self.vocab_size
-        )
+        read, begins = tokens.cpu().numpy(), starts.cpu().numpy()
+        levels = list(count_levels(read, begins, self.order, self.vocab_size))
         self._derive([(level.keys, level.pairs, level.raw) for level in levels])
+        if self.end_id is None:
+            self._counted = len(read) - 1
+            blocks = block_counts(levels, read, begins, self.vocab_size)
+            for length, of_block in enumerate(blocks):
+                for field in fields(of_block):
+                    self._set(field.name, length, getattr(of_block, field.name).to(self.device))
 
     def _derive(self, levels: list[tuple[Ints, Ints, Ints]]) -> None:
         """Sets all tables from (keys, pairs, raw) of each length. Raises RunError where these cannot

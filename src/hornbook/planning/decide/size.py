@@ -35,21 +35,31 @@ class Size:
         a, b, c = self.law
         return a + b * float(max(steps, 1.0) ** -c)
 
-    def model_settings(self) -> dict[str, Any]:
-        """The fields of the model that a size decides."""
+    def shared_settings(self) -> dict[str, Any]:
+        """The fields of a hybrid that a size decides, and of the network in it."""
         return {
             "context_length": self.context_length,
             "n_layer": self.n_layer,
             "n_head": self.n_head,
-            "n_kv_head": self.n_head,
             "n_embd": self.n_embd,
-            "n_hidden": 3 * self.n_embd,
         }
 
-    def settings(self) -> Nested:
-        """A configuration of this size; steps, learning rates and dropout are decided later."""
+    def model_settings(self) -> dict[str, Any]:
+        """The fields of a GPT that a size decides."""
         return {
-            "model": {"name": "gpt", **self.model_settings()},
+            **self.shared_settings(), "n_kv_head": self.n_head, "n_hidden": 3 * self.n_embd,
+        }  # fmt: skip
+
+    def settings(self, order: int | None = None) -> Nested:
+        """A configuration of this size; steps, learning rates and dropout are decided later.
+
+        order: of the counts of a hybrid; None: of the network alone.
+        """
+        model = {"name": "gpt", **self.model_settings()}
+        if order is not None:
+            model = {"name": "hybrid", "order": order, **self.shared_settings()}
+        return {
+            "model": model,
             "optim": {
                 "name": "muon",
                 "schedule": "linear",
