@@ -1,4 +1,4 @@
-"""What counts, networks and hybrids of each size reach on texts of different kinds, after how many steps:
+"""What networks and hybrids of each size reach on texts of different kinds, after how many steps:
 `hornbook train --minutes` chooses by laws that are fitted to the table that this makes.
 
     python benchmarks/budget.py --corpus shakespeare gpt:small:1000 hybrid:small:1000 ...
@@ -7,8 +7,8 @@
 Every point is a whole training with its own horizon, for the loss depends on the steps that were
 planned, not on the seconds that they took: so the machine may be busy. Corpora are those of
 `corpora.py`, or that hornbook knows. Points are appended to benchmarks/budget.jsonl. `order`: of the
-hybrid's counts, the best on a tenth of the training part (`metrics.counts.search_order`) unless `--order`
-gives one; `counts`: its loss there; `counts_val`: on the validation part.
+hybrid's counts, the best on a tenth of the training part (`metrics.counts.search_order`) unless
+`--order` gives one; `counts`: its loss there; `counts_val`: on the validation part.
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from hornbook.config import DataConfig
 from hornbook.data.corpora import load_corpus
@@ -20,6 +21,8 @@ class TrainingData:
     """A corpus, its tokenizer, its split, and the parts that are trained and validated on.
 
     notes: what was changed, left out or chosen on the way, for the user to see.
+    counted: models that have counted the training part, by `LanguageModel.counting`: what one of them
+        has counted the others take over.
     """
 
     corpus: Corpus
@@ -28,6 +31,7 @@ class TrainingData:
     train: Part
     validation: Part
     notes: tuple[str, ...] = ()
+    counted: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def documents(self) -> bool:

@@ -161,8 +161,8 @@ def add_entries(
 ) -> None:
     """p[row, following[e]] += value[e], in place, for the entries e of each of these rows of p.
 
-    p (n, V), rows (r,). bounds: the first entry of each row, and the one after its last, (r,) each.
-    scale: a factor for each row, (r,).
+    p (n, V), contiguous; rows (r,). bounds: the first entry of each row, and the one after its last,
+    (r,) each. scale: a factor for each row, (r,).
     """
     first, count = bounds[0], bounds[1] - bounds[0]
     # a frequent context is followed by up to V tokens: some rows at a time
@@ -172,6 +172,7 @@ def add_entries(
         entry = torch.arange(len(row), device=p.device)
         entry += (first[:n] - count[:n].cumsum(0) + count[:n])[row]
         added = value[entry] if scale is None else value[entry] * scale[row]
-        p[rows[row], following[entry]] += added
+        # no place comes twice, so the sum has no order
+        p.view(-1).scatter_add_(0, rows[row] * p.shape[1] + following[entry], added)
         rows, first, count = rows[n:], first[n:], count[n:]
         scale = None if scale is None else scale[n:]

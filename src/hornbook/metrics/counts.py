@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -109,7 +109,7 @@ def search_order(train: Part, tokenizer: Tokenizer, most_tokens: int = MOST_TOKE
     are (docs/logbook.md, 2026-11-29).
     """
     counted, held_back = _hold_back(train.subset(most_tokens, tokenizer), tokenizer)
-    return search_counts(counted, held_back, tokenizer)
+    return replace(search_counts(counted, held_back, tokenizer), of=train.n_targets)
 
 
 def _hold_back(part: Part, tokenizer: Tokenizer) -> tuple[Part, Part]:

@@ -40,6 +40,12 @@ COUNTED_A_SECOND = 500_000  # tokens, at least, in the search for the best count
 TRAINED_A_SECOND = 10_000  # tokens that a small model of a ladder trains on
 COUNTING_SHARE = 0.05  # of a time budget, for that search
 FEWEST_COUNTED = 1 << 16  # tokens
+SEARCHING_SHARE = 0.1  # of a time budget, for the best order of counts without the validation part
+COUNTINGS = (
+    3.0  # times the seconds of that search, of the whole text, are taken by a hybrid's counts
+)
+FEWEST_TRAINING_SECONDS = 1.5  # for anything besides
+WORTH_TRAINING = 0.003  # share of the loss of counts that a network has to gain
 REPORT_OVERHEAD = 0.3  # seconds to write a report and to print a summary
 
 # bytes
