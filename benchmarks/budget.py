@@ -7,8 +7,8 @@
 Every point is a whole training with its own horizon, for the loss depends on the steps that were
 planned, not on the seconds that they took: so the machine may be busy. Corpora are those of
 `corpora.py`, or that hornbook knows. Points are appended to benchmarks/budget.jsonl. `order`: of the
-hybrid's counts, the best on a tenth of the training part (`metrics.counts.search_order`) unless
-`--order` gives one; `counts`: its loss there; `counts_val`: on the validation part.
+hybrid's counts, by default what `--minutes` chooses. `counts`: the loss of the best order on a tenth of
+the training part (`metrics.counts.search_order`); `counts_val`: of that order on the validation part.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ from corpora import write
 
 from hornbook.config import DataConfig, Nested, merge
 from hornbook.data.training_data import TrainingData, load_training_data
-from hornbook.metrics.counts import search_counts, search_order
+from hornbook.metrics.counts import HIGHEST, search_counts, search_order
 from hornbook.planning.decide.size import SIZES
+from hornbook.planning.tuning import HIGHER_ORDER
 
 TABLE = Path(__file__).with_name("budget.jsonl")
 
@@ -58,7 +59,8 @@ def measure(
     if model == "gpt":
         order = None
     elif order is None:
-        order = known["counts_order"]
+        higher = 0 if data.corpus.kind == "documents" else HIGHER_ORDER
+        order = min(known["counts_order"] + higher, HIGHEST)
     there: Nested = {"training": {"seed": seed, "precision": "fp32", "threads": 1}}
     chosen = SIZES[data.corpus.kind][size]
     probe = make_plan(corpus, settings=merge(size_settings(chosen, steps, 1.0, order), there))

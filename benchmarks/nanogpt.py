@@ -1,7 +1,7 @@
 """nanoGPT's recipe for a CPU, plainly, for so many minutes: the form of GPT-2 with the settings that
-its README gives for `--device=cpu` (4 blocks, 4 heads, 128 channels, context 64, batch 12, no dropout,
-no biases), AdamW at 1e-3 with 0.99 as beta2 and decay 0.1, gradients clipped at 1, a warm-up of 5% and a
-cosine down to a tenth; no compilation.
+its README gives for `--device=cpu` (4 blocks, 4 heads, 128 channels, context 64, batch 12, no
+dropout, no biases), AdamW at 1e-3 with 0.99 as beta2 and decay 0.1, gradients clipped at 1, a
+warm-up of 5%, and a cosine down to a tenth; no compilation.
 
     python benchmarks/nanogpt.py CORPUS --minutes 1 [--seed 1]
 

@@ -69,7 +69,7 @@ class BlockCounts:
         add_entries(p, rows, bounds, self.block_next, self.block_left, scale[rows])
 
 
-def block_counts(
+def count_blocks(
     levels: Sequence[Level], tokens: Ints, starts: Ints, vocab_size: int
 ) -> list[BlockCounts]:
     """Those of each length of context, of a stream: tokens (N,) with the unit starts (units + 1,)."""

@@ -51,7 +51,7 @@ from hornbook.layers.counts import (
     shorter_pairs,
 )
 from hornbook.models.base import LanguageModel, check_names
-from hornbook.models.blocks import BlockCounts, block_counts, find_blocks
+from hornbook.models.blocks import BlockCounts, count_blocks, find_blocks
 
 FIT_BYTES = 96  # for each token and length of context, at most (66 to 76 measured, 2026-11-29)
 UNFIT = "weights do not fit the model: tables of length {} are not counts of a text"
@@ -94,7 +94,7 @@ class KneserNey(LanguageModel):
         return self.get_buffer(f"{table}_{length}")
 
     @property
-    def _blocks(self) -> list[BlockCounts]:
+    def block_counts(self) -> list[BlockCounts]:
         """What blocks of a stream add to the counts of each length; nothing of documents."""
         names = [field.name for field in fields(BlockCounts)] if self._counted else []
         lengths = range(self.order if names else 0)
@@ -117,7 +117,7 @@ class KneserNey(LanguageModel):
         keys = [self._table("keys", length) for length in range(self.order)]
         found = find_contexts(ids, keys, self.vocab_size, self.end_id)
         contexts = [context.flatten() for context in found]
-        blocks = [] if targets is None else self._blocks
+        blocks = [] if targets is None else self.block_counts
         wanted = None if targets is None or blocks else targets.flatten()
         removed = None if wanted is None else self._removed(contexts, wanted)
         if blocks:
@@ -192,7 +192,7 @@ class KneserNey(LanguageModel):
         self._derive([(level.keys, level.pairs, level.raw) for level in levels])
         if self.end_id is None:
             self._counted = len(read) - 1
-            blocks = block_counts(levels, read, begins, self.vocab_size)
+            blocks = count_blocks(levels, read, begins, self.vocab_size)
             for length, of_block in enumerate(blocks):
                 for field in fields(of_block):
                     self._set(field.name, length, getattr(of_block, field.name).to(self.device))

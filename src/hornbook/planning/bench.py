@@ -107,16 +107,22 @@ class Bench:
         return seconds["compiled"] / compiled.span / seconds["plain"]
 
     def _in_turns(self, works: Mapping[K, Callable[[int], object]]) -> dict[K, float]:
-        """Median seconds of each work, called with the number of the turn; the first warms up."""
+        """Median seconds of each work, called with the number of the turn; the first warms up, and
+        is all where a time budget has no time for more."""
         seconds: dict[K, list[float]] = {name: [] for name in works}
+        minutes, most = self.plan.config.training.minutes, tuning.TRIAL_SECONDS
+        if minutes is not None:
+            most = min(most, tuning.MEASURING_SHARE * 60 * minutes)
         with self._quietly():
             for turn in range(8):
                 for name, work in works.items():
                     seconds[name].append(self._time(partial(work, turn)))
                 spent = sum(sum(found[1:]) for found in seconds.values())
-                if turn > 1 and spent > tuning.TRIAL_SECONDS:
+                if turn > 1 and spent > most:
                     break
-        return {name: statistics.median(found[1:]) for name, found in seconds.items()}
+                if minutes is not None and sum(map(sum, seconds.values())) > 2 * most:
+                    break
+        return {name: statistics.median(found[1:] or found) for name, found in seconds.items()}
 
     @contextmanager
     def _quietly(self) -> Iterator[None]:

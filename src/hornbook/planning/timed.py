@@ -15,7 +15,7 @@ from typing import Literal
 from hornbook.config import merge
 from hornbook.data.training_data import TrainingData
 from hornbook.errors import counted
-from hornbook.metrics.counts import MOST_TOKENS, Counts, search_order
+from hornbook.metrics.counts import HIGHEST, MOST_TOKENS, Counts, search_order
 from hornbook.planning import tuning
 from hornbook.planning.decide.laws import Trained, expected_ratio
 from hornbook.planning.decide.size import SIZES, Candidate, choose_size
@@ -80,9 +80,11 @@ def _expected_loss(base: float, kind: str, model: Trained, size: str, steps: flo
     return base * expected_ratio(kind, model, size, steps)
 
 
-def _order(request: Request, counts: Counts) -> int:
-    """The order of a hybrid's counts: the requested one, else the best."""
-    return int(request.requested("model", "order") or counts.order)
+def _order(request: Request, counts: Counts, kind: str) -> int:
+    """The order of a hybrid's counts: the requested one, else the best of counts alone, of a stream a
+    higher one."""
+    best = counts.order if kind == "documents" else counts.order + tuning.HIGHER_ORDER
+    return int(request.requested("model", "order") or min(best, HIGHEST))
 
 
 def resolution_of_size(
@@ -97,8 +99,8 @@ def resolution_of_size(
     counts: the best of the text, by a tenth of its training part.
     """
     kind, base = data.corpus.kind, counts.loss
-    order = _order(request, counts)
-    if order <= len(counts.losses):
+    order = _order(request, counts, kind)
+    if order < counts.order:
         base = counts.losses[order - 1]
     resolutions: dict[str, Resolution] = {}
     candidates: dict[str, Candidate] = {}
@@ -137,10 +139,12 @@ def resolution_of_size(
         for other, took in sorted(seconds.items(), key=lambda item: expected[item[0]])
     ]
     if "hybrid" in choices:
-        figures.append(f"counts of order {order} alone {base:.3f}")
+        figures.append(f"counts of order {min(order, counts.order)} alone {base:.3f}")
     resolution = resolutions[name]
-    reason = f"the lowest expected loss of this text, in nats per token: {', '.join(figures)}"
-    resolution.decisions["size"] = Decision(name.split()[1], f"size {name}; {reason}")
+    reason = (
+        f"{name} promises the lowest loss on this text, in nats per token: {', '.join(figures)}"
+    )
+    resolution.decisions["size"] = Decision(name.split()[1], reason)
     return resolution, seconds[name], expected[name]
 
 

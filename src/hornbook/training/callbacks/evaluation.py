@@ -49,8 +49,11 @@ class Evaluator(SpacedCallback):
                 if sample := trainer.plan.training_sample:
                     record["train_loss"] = mean_nats(model, sample, trained_on=True)
             train_loss = record.get("train_loss", record["loss"])
-            # untrained weights are a yardstick: they are kept only where there are no others
-            if state.step and state.history.add(state.step, train_loss, record["val_loss"]):
+            # untrained weights are a yardstick: they are kept only where there are no others, or where
+            # they are the counts of the training part
+            if (state.step or model.counted) and state.history.add(
+                state.step, train_loss, record["val_loss"]
+            ):
                 weights = model.state_dict()
                 trainer.write(lambda path: write_tensors(path / "model.safetensors", weights))
             trainer.log(record)  # here, so that callbacks see the weights that were evaluated
