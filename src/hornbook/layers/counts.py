@@ -30,12 +30,17 @@ ENTRIES = 1 << 20  # of the tables, looked up at once
 class Level:
     """What occurs after contexts of one length: the contexts' keys, (contexts,); the pairs (context,
     next) as context * vocab_size + next, how often each occurs, and of how many different longer
-    contexts' pairs it is the end, (pairs,)."""
+    contexts' pairs it is the end, (pairs,).
+
+    place: the pair of each prediction of the part, (n_targets,), -1 where its unit begins later; None
+    where it was not asked for.
+    """
 
     keys: Ints
     pairs: Ints
     raw: Ints
     distinct: Ints
+    place: Ints | None = None
 
     @property
     def n_contexts(self) -> int:
@@ -44,10 +49,10 @@ class Level:
 
 
 def count_levels(
-    tokens: NDArray[np.integer], starts: Ints, order: int, vocab_size: int
+    tokens: NDArray[np.integer], starts: Ints, order: int, vocab_size: int, *, placed: bool = False
 ) -> Iterator[Level]:
     """The level of each length of context from 0 to order - 1, of a part: tokens (N,) with the unit
-    starts (units + 1,). Only two are in memory at a time."""
+    starts (units + 1,). Only two are in memory at a time. placed: with the pair of each prediction."""
     n = len(tokens) - 1
     ids = tokens.astype(np.int64)
     depth = unit_depths(starts)
@@ -63,10 +68,13 @@ def count_levels(
             )
             context = np.full(n, -1, dtype=np.int64)
             context[position] = rank
-        pairs, raw = np.unique(
-            context[position] * vocab_size + ids[position + 1], return_counts=True
-        )
-        level = Level(keys, pairs, raw, np.zeros(len(pairs), dtype=np.int64))
+        found, place = context[position] * vocab_size + ids[position + 1], None
+        if placed:
+            place = np.full(n, -1, dtype=np.int64)
+            pairs, place[position], raw = np.unique(found, return_inverse=True, return_counts=True)
+        else:
+            pairs, raw = np.unique(found, return_counts=True)
+        level = Level(keys, pairs, raw, np.zeros(len(pairs), dtype=np.int64), place)
         if shorter is not None:
             inside, _ = shorter_pairs(keys, pairs, shorter.pairs, vocab_size)
             shorter.distinct[:] = np.bincount(inside, minlength=len(shorter.pairs))

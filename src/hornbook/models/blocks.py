@@ -26,16 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hornbook.layers.counts import (
-    Ints,
-    Level,
-    add_entries,
-    discounts,
-    find,
-    find_contexts,
-    shorter_pairs,
-    unit_depths,
-)
+from hornbook.layers.counts import Ints, Level, add_entries, discounts, find
 
 BLOCKS = 10
 
@@ -69,50 +60,41 @@ class BlockCounts:
         add_entries(p, rows, bounds, self.block_next, self.block_left, scale[rows])
 
 
-def count_blocks(
-    levels: Sequence[Level], tokens: Ints, starts: Ints, vocab_size: int
-) -> list[BlockCounts]:
-    """Those of each length of context, of a stream: tokens (N,) with the unit starts (units + 1,)."""
-    n = len(tokens) - 1
-    depth, position = unit_depths(starts), np.arange(n)
-    block = position * BLOCKS // n
-    keys = [torch.from_numpy(level.keys) for level in levels]
-    found = find_contexts(torch.from_numpy(tokens[None, :-1]), keys, vocab_size, None)
-    context = [np.where(depth >= k, c[0].numpy(), -1) for k, c in enumerate(found)]
+def count_blocks(levels: Sequence[Level], n: int, vocab_size: int) -> list[BlockCounts]:
+    """Those of each length of context, of a stream of n predictions. levels: with their places."""
+    block = np.arange(n) * BLOCKS // n
     counts = []
-    for length, level in enumerate(levels):
-        inside = context[length] >= 0
-        place = np.searchsorted(level.pairs, context[length] * vocab_size + tokens[1:])[inside]
+    for level, longer in zip(levels, [*levels[1:], None], strict=True):
+        inside = np.flatnonzero(_place(level) >= 0)
+        place = _place(level)[inside]
         where = block[inside]
         first = np.zeros(level.n_contexts, dtype=np.int64)
-        first[context[length][inside][::-1]] = position[inside][::-1]  # the last assignment stays
-        if length + 1 < len(levels):
-            longer = levels[length + 1]
+        first[level.pairs[place[::-1]] // vocab_size] = inside[::-1]  # the last assignment stays
+        count = level.raw
+        if longer is not None:
             closed = level.distinct[place] == 0  # counted by occurrences, as they begin a unit
-            owner, only = _pairs_of_one_block(
-                longer, context[length + 1], tokens, block, vocab_size
-            )
-            suffix, _ = shorter_pairs(longer.keys, longer.pairs[owner], level.pairs, vocab_size)
-            place = np.concatenate([place[closed], suffix])
+            begins, only = _pairs_of_one_block(longer, block)
+            place = np.concatenate([place[closed], _place(level)[begins]])
             where = np.concatenate([where[closed], only])
             count = np.where(level.distinct > 0, level.distinct, level.raw)
-        else:
-            count = level.raw
         counts.append(_entries(level, count, place, where, first, vocab_size))
     return counts
 
 
-def _pairs_of_one_block(
-    level: Level, context: Ints, tokens: Ints, block: Ints, vocab_size: int
-) -> tuple[Ints, Ints]:
-    """The pairs that occur in one block alone, and the block."""
-    inside = context >= 0
-    place = np.searchsorted(level.pairs, context[inside] * vocab_size + tokens[1:][inside])
+def _place(level: Level) -> Ints:
+    assert level.place is not None
+    return level.place
+
+
+def _pairs_of_one_block(level: Level, block: Ints) -> tuple[Ints, Ints]:
+    """A prediction in which each pair that occurs in one block alone occurs, and that block."""
+    inside = np.flatnonzero(_place(level) >= 0)
+    place = _place(level)[inside]
     first, last = (np.zeros(len(level.pairs), dtype=np.int64) for _ in range(2))
-    first[place[::-1]] = block[inside][::-1]
-    last[place] = block[inside]
-    alone = np.flatnonzero(first == last)
-    return alone, first[alone]
+    first[place[::-1]] = inside[::-1]
+    last[place] = inside
+    first = first[block[first] == block[last]]
+    return first, block[first]
 
 
 def _entries(

@@ -188,11 +188,12 @@ class KneserNey(LanguageModel):
     def fit(self, tokens: Tensor, starts: Tensor) -> None:
         """Counts a part: tokens (N,) with the unit starts (units + 1,). Replaces earlier counts."""
         read, begins = tokens.cpu().numpy(), starts.cpu().numpy()
-        levels = list(count_levels(read, begins, self.order, self.vocab_size))
+        stream = self.end_id is None
+        levels = list(count_levels(read, begins, self.order, self.vocab_size, placed=stream))
         self._derive([(level.keys, level.pairs, level.raw) for level in levels])
-        if self.end_id is None:
+        if stream:
             self._counted = len(read) - 1
-            blocks = count_blocks(levels, read, begins, self.vocab_size)
+            blocks = count_blocks(levels, self._counted, self.vocab_size)
             for length, of_block in enumerate(blocks):
                 for field in fields(of_block):
                     self._set(field.name, length, getattr(of_block, field.name).to(self.device))
