@@ -204,5 +204,8 @@ class Bench:
             token, novelty = seconds_of_novelty(self.model, data.tokenizer, index)
         evaluation = token * self.plan.tokens_per_evaluation
         texts = token * min(data.validation.n_targets, typicality.TOKENS)
-        # it also shows samples, and may measure the last weights, too
-        return evaluation, evaluation + texts + mixing + 2 * novelty + tuning.REPORT_OVERHEAD
+        # it also shows samples, and may measure the last weights, too; in float32 the losses are known
+        again = 0.0 if self.plan.precision == "fp32" else evaluation
+        if self.model.parts:  # which are measured at the end
+            again += evaluation
+        return evaluation, again + texts + mixing + 2 * novelty + tuning.REPORT_OVERHEAD

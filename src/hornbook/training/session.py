@@ -201,12 +201,15 @@ def _train(
     else:
         with deterministic_algorithms(plan.config.training.deterministic):
             save_first = resumed is not None and resumed.changed
-            trainer = Trainer(plan, run, lock, callbacks_of(plan, users, save_first=save_first))
+            callbacks = callbacks_of(plan, users, save_first=save_first)
+            trainer = Trainer(plan, run, lock, callbacks)
             if resumed is not None:
                 restore(trainer, resumed)
             trainer.train()
             with stage("measuring the final figures"):
-                write_report(plan, run, lock, trainer.state, trainer.step.model)
+                evaluators = [c for c in callbacks if isinstance(c, Evaluator)]
+                nats = evaluators[0].best_nats
+                write_report(plan, run, lock, trainer.state, trainer.step.model, nats)
     for callback in users:
         callback.on_report(run)
     return run
