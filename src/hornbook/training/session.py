@@ -208,8 +208,8 @@ def _train(
             trainer.train()
             with stage("measuring the final figures"):
                 evaluators = [c for c in callbacks if isinstance(c, Evaluator)]
-                nats = evaluators[0].best_nats
-                write_report(plan, run, lock, trainer.state, trainer.step.model, nats)
+                best = evaluators[0].best_nats
+                write_report(plan, run, lock, trainer.state, trainer.step.model, best)
     for callback in users:
         callback.on_report(run)
     return run
