@@ -24,7 +24,8 @@ from hornbook.spelling import speaks_python
 from hornbook.table import TableOf
 from hornbook.tokenizers.base import UNKNOWN, Unknown
 
-if TYPE_CHECKING:  # loaded where it is used: matplotlib is slow to import
+if TYPE_CHECKING:  # loaded where they are used: matplotlib is slow to import
+    from hornbook.export.base import Export
     from hornbook.figures.page import Inspection
 
 
@@ -192,6 +193,23 @@ class Run(StoredRun):
         where = None if folder is None else Path(arguments.path(folder, "folder"))
         text = None if text is None else arguments.text(text, "text")
         return inspect(self, where, text, on_message)
+
+    @speaks_python
+    @standard_defaults()
+    def export(
+        self,
+        to: str,
+        out: str | Path | None = None,
+        *,
+        dtype: str | None = None,
+        verify: bool = True,
+        overwrite: bool = False,
+    ) -> Export:
+        """Writes the model for another program (`export.targets.export`)."""
+        from hornbook.export.targets import export
+
+        where = None if out is None else Path(arguments.path(out, "out"))
+        return export(self, to, where, dtype=dtype, verify=verify, overwrite=overwrite)
 
     def _repr_html_(self) -> str:
         from hornbook.figures.page import summary

@@ -54,7 +54,7 @@ class ByteTokenizer(Tokenizer):
 
     def to_json(self) -> dict[str, Any]:
         """A byte-level BPE without merges (GPT-2's table of printable bytes)."""
-        vocab = {letter: byte for byte, letter in enumerate(_printable_bytes())}
+        vocab = {letter: byte for byte, letter in enumerate(printable_bytes())}
         if self.end_id is not None:
             vocab[self.end] = self.end_id
         byte_level = {
@@ -77,7 +77,7 @@ class ByteTokenizer(Tokenizer):
         return self._huggingface(pre_tokenizer=byte_level, decoder=byte_level, model=model)
 
 
-def _printable_bytes() -> list[str]:
+def printable_bytes() -> list[str]:
     """The character that stands for each byte in byte-level BPE (Radford et al. 2019)."""
     own = [*range(33, 127), *range(161, 173), *range(174, 256)]
     others = [b for b in range(256) if b not in own]

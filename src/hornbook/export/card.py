@@ -1,0 +1,99 @@
+"""The model card of an export: what the model is, its figures, its text, and how it was made.
+
+Markdown with the YAML header that Hugging Face's hub reads. Whatever a run holds is text: it stands in
+code spans and fences, never as markup.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from hornbook.figures.about import facts
+from hornbook.files import dump
+from hornbook.runs.directory import StoredRun
+from hornbook.runs.verdict import verdict_text
+from hornbook.visible import visible
+
+SAMPLES, LONGEST = 10, 400  # samples on the card, and characters of one
+
+
+def card(
+    run: StoredRun, title: str, *, tags: Sequence[str], usage: str, notes: Sequence[str] = ()
+) -> str:
+    """The card, as README.md. usage: Markdown of how it is opened. notes: what differs from the run."""
+    report, corpus = run.report, run.facts["corpus"]
+    header = {"library_name": "transformers", "pipeline_tag": "text-generation"}
+    lines = ["---", *(f"{k}: {v}" for k, v in header.items()), f"tags: {dump(list(tags))}"]
+    lines += [_index(run, title), "---", "", f"# {code(title)}", ""]
+    lines += [f"A small language model, trained by hornbook on {code(corpus['name'])}.", ""]
+    lines += [*(f"Note: {note}.\n" for note in notes), usage, "", "## Figures", ""]
+    lines += _table([(name, value) for name, value in [*facts(run), *_measured(run)] if value])
+    if verdict := verdict_text(report):
+        lines += ["", "## Verdict", "", code(verdict)]
+    if novelty := (report.get("novelty") or {}).get("verdict"):
+        lines += ["", "## Does it copy its text?", "", code(novelty)]
+    if samples := [text for text in report.get("samples", []) if text][:SAMPLES]:
+        lines += ["", "## Samples", "", fenced("\n".join(text[:LONGEST] for text in samples))]
+    lines += ["", "## The text", ""]
+    lines += _table(
+        [(name, str(corpus[key])) for name, key in TEXT if corpus.get(key) not in (None, "")]
+    )
+    config = run.config.model_dump(mode="json")
+    config["data"]["corpus"] = corpus["name"]  # not the path on this machine
+    lines += ["", "## How it was made", "", "All settings of the run:", ""]
+    lines += [fenced(dump(config, indent=2), "json"), ""]
+    lines += ["It knows only the symbols of its text, and nothing of the world.", ""]
+    return "\n".join(lines)
+
+
+TEXT = (("name", "name"), ("kind", "kind"), ("bytes", "bytes"), ("sha256", "sha256"))
+
+
+def _measured(run: StoredRun) -> list[tuple[str, str]]:
+    validation = run.report.get("validation") or {}
+    names = (
+        ("Nats per token", "nats"),
+        ("Bits per byte", "bits_per_byte"),
+        ("Perplexity", "perplexity"),
+    )
+    return [(n, f"{validation[key]:.4f}") for n, key in names if validation.get(key) is not None]
+
+
+def _index(run: StoredRun, title: str) -> str:
+    """The results in the form in which the hub lists them."""
+    bits = (run.report.get("validation") or {}).get("bits_per_byte")
+    if bits is None:
+        return "model-index: []"
+    metric = {"type": "bits_per_byte", "value": round(bits, 4), "name": "bits per byte"}
+    corpus = visible(run.facts["corpus"]["name"])
+    result = {
+        "task": {"type": "text-generation"},
+        "dataset": {"name": corpus, "type": "text", "split": "validation"},
+        "metrics": [metric],
+    }
+    return f"model-index: {dump([{'name': visible(title), 'results': [result]}])}"
+
+
+def _table(rows: Sequence[tuple[str, str]]) -> list[str]:
+    body = [f"| {name} | {code(value).replace('|', chr(92) + '|')} |" for name, value in rows]
+    return ["| | |", "| --- | --- |", *body]
+
+
+def code(text: str) -> str:
+    """A text of any content as a code span on one line.
+
+    >>> code("a `b`")
+    '`` a `b` ``'
+    """
+    text = visible(text)
+    ticks = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    space = " " if len(ticks) > 1 else ""
+    return f"{ticks}{space}{text}{space}{ticks}"
+
+
+def fenced(text: str, language: str = "text") -> str:
+    """A text of any content as a fenced block."""
+    ticks = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    lines = "\n".join(visible(line) for line in text.splitlines())
+    return f"{ticks}{language}\n{lines}\n{ticks}"

@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from hornbook.api import Run
+from hornbook.export.card import card, code, fenced
+
+
+def test_a_card_has_the_figures_the_text_and_the_verdict(names_run: Run) -> None:
+    text = card(names_run, "mine", tags=["hornbook"], usage="...", notes=["a note"])
+    report = names_run.report
+    assert f"{report['validation']['bits_per_byte']:.4f}" in text
+    assert names_run.facts["corpus"]["sha256"] in text
+    assert report["novelty"]["verdict"] in text
+    assert report["verdict"]["text"] in text
+    assert "a note" in text
+    settings = text.split("```json\n")[1].split("\n```")[0]
+    assert json.loads(settings)["training"]["steps"] == 30
+
+
+def test_a_card_does_not_name_folders_of_this_machine(stream_run: Run) -> None:
+    assert str(Path(stream_run.config.data.corpus).parent) not in card(
+        stream_run, "mine", tags=[], usage=""
+    )
+
+
+def test_what_a_run_holds_is_never_markup() -> None:
+    assert code("a ``b`` <script>\n") == "``` a ``b`` <script>\\n ```"
+    hostile = "```\n# no heading"
+    assert fenced(hostile).splitlines() == ["````text", "```", "# no heading", "````"]
