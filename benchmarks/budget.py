@@ -43,7 +43,7 @@ from hornbook.planning.tuning import HIGHER_ORDER
 TABLE = Path(__file__).with_name("budget.jsonl")
 KEPT_BACK = ("names", "sentences", "source", "zones")
 UNLIKE = ("sums", "licenses")
-FEWEST_STEPS = 250  # of a network, from which on its losses follow a law
+EVERY_SIZE = ("makemore-names", "shakespeare")  # which networks of every size were trained on
 FILLED = 0.95  # share of the positions of packed documents that are predicted
 TEXT = 65, 27  # tokens in the vocabulary of a stream and of documents, for the sizes' parameters
 
@@ -78,8 +78,7 @@ def measure(
     if model == "gpt":
         order = None
     elif order is None:
-        higher = 0 if data.corpus.kind == "documents" else HIGHER_ORDER
-        order = min(known["counts_order"] + higher, HIGHEST)
+        order = _order(known)
     there: Nested = {"training": {"seed": seed, "precision": "fp32", "threads": 1}}
     chosen = SIZES[data.corpus.kind][size]
     probe = make_plan(corpus, settings=merge(size_settings(chosen, steps, 1.0, order), there))
@@ -98,6 +97,12 @@ def measure(
         "val_loss": found["loss"],
         "ms": round(found["seconds"] / steps * 1e3, 1),
     }
+
+
+def _order(known: Point) -> int:
+    """The order of a hybrid's counts that `--minutes` chooses."""
+    higher = 0 if known["kind"] == "documents" else HIGHER_ORDER
+    return int(min(known["counts_order"] + higher, HIGHEST))
 
 
 def fit_network(points: Sequence[Point]) -> dict[str, Law]:
@@ -158,7 +163,9 @@ def fit() -> None:
             own = [p for p in points if (p["kind"], p["model"]) == (kind, model)]
             fitted = [p for p in own if p["corpus"] not in KEPT_BACK + UNLIKE]
             if model == "gpt":
-                fitted = [p for p in fitted if p["steps"] >= FEWEST_STEPS]
+                fitted = [p for p in fitted if p["corpus"] in EVERY_SIZE]
+            elif kind == "stream":  # of other orders there are points to compare with
+                fitted = [p for p in fitted if p["order"] == _order(p)]
             laws = fit_hybrid(fitted, kind) if model == "hybrid" else fit_network(fitted)
             print(f"{kind} {model}, {len(fitted)} points")
             for size in SIZES[kind]:

@@ -182,7 +182,7 @@ MESSAGES = [
             do="give another directory"),
     Message("train names --minutes 1 --steps 5", 2, "minutes", "found it beside steps",
             do="give one of them"),
-    Message("train names --minutes 0.001", 2, "minutes", "found 0.001", "two steps", "or more"),
+    Message("train names --model gpt --minutes 0.001", 2, "minutes", "found 0.001", "two steps", "or more"),
     Message("train names --model gpt --preset notes-mlp", 2, "model", "found 'gpt'",
             "preset 'notes-mlp' is of 'mlp'", "leave one of the two out"),
     Message("train names --model gpt --model.name gpt2", 2, "model.name", "found 'gpt' (--model)",
