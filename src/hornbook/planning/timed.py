@@ -134,16 +134,20 @@ def resolution_of_size(
         name, seconds, expected = choose_size(
             candidates, seconds_left, measure, lambda: time.monotonic() - begin < most
         )
-    figures = [
-        f"{other} {expected[other]:.3f} ({took * 1e3:.0f} ms a step)"
-        for other, took in sorted(seconds.items(), key=lambda item: expected[item[0]])
-    ]
+    figures = {
+        other: f"{other} {expected[other]:.3f} ({took * 1e3:.0f} ms a step)"
+        for other, took in sorted(seconds.items(), key=lambda item: expected.get(item[0], 9.0))
+        if other in expected
+    }
     if "hybrid" in choices:
-        figures.append(f"counts of order {min(order, counts.order)} alone {base:.3f}")
+        networks = [other for other in expected if other.startswith(IN_WORDS["gpt"])]
+        if networks and not figures.keys() & set(networks):
+            best = min(networks, key=expected.__getitem__)
+            figures[best] = f"{best} alone about {expected[best]:.2f}"
+        figures["counts"] = f"counts of order {min(order, counts.order)} alone {base:.3f}"
     resolution = resolutions[name]
-    reason = (
-        f"{name} promises the lowest loss on this text, in nats per token: {', '.join(figures)}"
-    )
+    shown = ", ".join(figures.values())
+    reason = f"{name} promises the lowest loss on this text, in nats per token: {shown}"
     resolution.decisions["size"] = Decision(name.split()[1], reason)
     return resolution, seconds[name], expected[name]
 

@@ -42,4 +42,4 @@ def test_a_hybrid_begins_as_the_counts_and_is_ahead_of_the_network(kind: str) ->
 @pytest.mark.parametrize("model", ["gpt", "hybrid"])
 def test_larger_sizes_get_further(kind: str, model: str) -> None:
     ratios = [expected_ratio(kind, model, size, 1e6) for size in SIZES[kind]]  # type: ignore[arg-type]
-    assert all(a > b for a, b in pairwise(ratios))
+    assert all(a >= b for a, b in pairwise(ratios))

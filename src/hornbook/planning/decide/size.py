@@ -105,7 +105,7 @@ def choose_size(
     may_measure: Callable[[], bool],
 ) -> tuple[str, dict[str, float], dict[str, float]]:
     """The size of the lowest expected loss, seconds of a step of each size that was measured, and the
-    expected losses of those.
+    expected losses of all that fit the text, by the nearest of those.
 
     What is expected to be best by an estimate is measured, until the best has been measured.
     seconds_left: for steps, of a size and seconds of its step. measure: seconds of a step of a size.
@@ -127,7 +127,7 @@ def choose_size(
             break
         seconds[best] = measure(best)
         best = min(fitting or [best], key=expected)
-    return best, seconds, {name: expected(name) for name in seconds}
+    return best, seconds, {name: expected(name) for name in {*fitting, best}}
 
 
 def _step_seconds(
