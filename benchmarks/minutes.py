@@ -10,6 +10,8 @@ Each corpus (those of `corpora.py`, or that hornbook knows) is trained in turns 
 
 each as a process of its own, whose time is counted from its start to its end. `counts`: the best
 Kneser-Ney counts of order 1 to 12 by the validation part. All losses are of the whole validation part.
+On a machine with other work, `--processor-time` counts the seconds of the processor in place of those
+of the clock, in every way alike, with one thread: what the minutes buy on one free core.
 `peak`: floating-point operations of training (6 for each parameter and token) by what products of
 matrices reach in the same second of one thread or two. Prints a line for each run, the table of the
 medians, where a longer run was worse, then one JSON line.
@@ -20,6 +22,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -37,6 +40,17 @@ from hornbook.data.training_data import load_training_data
 from hornbook.metrics.counts import search_counts
 
 WAYS: Mapping[str, Sequence[str]] = {"chosen": (), "network": ("--model", "gpt"), "nanogpt": ()}
+BY_PROCESSOR = """
+import runpy, sys, time
+time.monotonic = time.perf_counter = time.process_time
+sys.argv = sys.argv[1:]
+if sys.argv[0] == "-m":
+    sys.argv = sys.argv[1:]
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+else:
+    sys.path.insert(0, sys.argv[0].rpartition("/")[0])
+    runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 ALLOWED = 0.005  # nats that what is chosen may be worse than counts or network alone
 
 
@@ -56,19 +70,25 @@ def peak() -> float:
     return max(rates)
 
 
-def run(way: str, corpus: str, minutes: float, seed: int, out: Path) -> dict[str, Any]:
+def run(
+    way: str, corpus: str, minutes: float, seed: int, out: Path, *, processor: bool = False
+) -> dict[str, Any]:
     """One run as a process: loss, steps, and minutes from start to end."""
     folder = Path(__file__).parent
     if way == "nanogpt":
         command = [str(folder / "nanogpt.py"), corpus]
     else:
         command = ["-m", "hornbook", "train", corpus, "--out", str(out), *WAYS[way]]
-    begin = time.perf_counter()
+    environment = os.environ | {"OMP_NUM_THREADS": "1"} if processor else None
+    if processor:
+        command = ["-c", BY_PROCESSOR, *command]
+    clock = _processor_seconds if processor else time.perf_counter
+    begin = clock()
     done = subprocess.run(
         [sys.executable, *command, "--minutes", f"{minutes:g}", "--seed", str(seed)],
-        capture_output=True, text=True, check=False,
+        capture_output=True, text=True, check=False, env=environment,
     )  # fmt: skip
-    spent = (time.perf_counter() - begin) / 60
+    spent = (clock() - begin) / 60
     row: dict[str, Any] = {"way": way, "minutes": minutes, "seed": seed, "spent": round(spent, 3)}
     if done.returncode:
         return {**row, "val_loss": None, "why": done.stderr.strip().splitlines()[-1]}
@@ -88,6 +108,12 @@ def run(way: str, corpus: str, minutes: float, seed: int, out: Path) -> dict[str
     }
 
 
+def _processor_seconds() -> float:
+    """Of the processes that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def medians(rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, float, str], float]:
     """The median loss of each corpus, budget and way."""
     losses: dict[tuple[str, float, str], list[float]] = {}
@@ -105,6 +131,7 @@ def main() -> None:
     parser.add_argument("--minutes", nargs="+", type=float, default=[0.05, 0.25, 1])
     parser.add_argument("--seeds", nargs="+", type=int, default=[1])
     parser.add_argument("--ways", nargs="+", choices=list(WAYS), default=list(WAYS))
+    parser.add_argument("--processor-time", action="store_true")
     arguments = parser.parse_args()
     rows: list[dict[str, Any]] = []
     counts: dict[str, float] = {}
@@ -117,7 +144,12 @@ def main() -> None:
                 for seed in arguments.seeds:
                     for way in arguments.ways:
                         out = Path(folder) / f"{corpus}-{minutes:g}-{seed}-{way}"
-                        row = {"corpus": corpus, **run(way, text, minutes, seed, out)}
+                        row = {
+                            "corpus": corpus,
+                            **run(
+                                way, text, minutes, seed, out, processor=arguments.processor_time
+                            ),
+                        }
                         row["load"] = round(os.getloadavg()[0], 1)
                         rows.append(row)
                         print("  ".join(f"{k} {v}" for k, v in row.items()), flush=True)
