@@ -211,6 +211,22 @@ class Run(StoredRun):
         where = None if out is None else Path(arguments.path(out, "out"))
         return export(self, to, where, dtype=dtype, verify=verify, overwrite=overwrite)
 
+    @speaks_python
+    @standard_defaults()
+    def push(
+        self,
+        repository: str,
+        *,
+        dtype: str | None = None,
+        private: bool = False,
+        verify: bool = True,
+    ) -> str:
+        """Uploads the model to "user/name" on Hugging Face's hub (`export.push.push`); its address."""
+        from hornbook.export.push import push
+
+        name = arguments.text(repository, "repository")
+        return push(self, name, dtype=dtype, private=private, verify=verify)
+
     def _repr_html_(self) -> str:
         from hornbook.figures.page import summary
 

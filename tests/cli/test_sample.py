@@ -10,7 +10,7 @@ import pytest
 
 from hornbook.api import Run, train
 from tests.cli.common import Cap, run
-from tests.conftest import WORDS, Lecture
+from tests.conftest import WORDS, Lecture, train_small
 
 
 @pytest.fixture(scope="module")
@@ -132,3 +132,17 @@ def test_samples_of_a_stream_have_a_line_between_them(capsys: Cap, stream_run: R
     _, out, err = run(capsys, *words, "--mark-copies", "--prompt", "green bottles,\n")
     assert out.count("\n---\n") == 2
     assert "3 samples in the training part" in err
+
+
+def test_a_part_of_a_hybrid_is_sampled_and_evaluated_alone(capsys: Cap, tmp_path: Path) -> None:
+    (tmp_path / "words.txt").write_text("\n".join(WORDS * 3), "utf-8")
+    whole = train_small("hybrid", tmp_path, tmp_path / "run", settings={"model.count_dropout": 0.5})
+    words = ["sample", whole.path, "--seed", "1", "-n", "4"]
+    alone = whole.with_part("network").sample(4, seed=1)
+    assert run(capsys, *words, "--part", "network")[1].splitlines() == [s.text for s in alone]
+    assert run(capsys, *words)[1] != run(capsys, *words, "--part", "counts")[1]
+    loss = whole.report["parts"]["network"]["nats"]
+    assert f"{loss:.4f}" in run(capsys, "eval", whole.path, "--part", "network")[1]
+    code, out, err = run(capsys, *words, "--part", "head")
+    assert (code, out) == (2, "")
+    assert "found 'head', expected one of counts, network" in err

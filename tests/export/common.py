@@ -14,13 +14,16 @@ MANY = "naïve, “Ærø”: Москва 東京\tשלום 👩‍🔬🇳🇴 e
 SHORT = {
     "steps": 2, "batch_size": 4, "eval_count": 1, "sample_count": 0, "threads": 1, "compile": "no",
 }  # fmt: skip
-SIZES: dict[str, dict[str, Any]] = {
-    "gpt": {"n_layer": 2, "n_head": 4, "n_kv_head": 2, "n_embd": 32, "n_hidden": 24},
+SIZES: dict[str, dict[str, Any]] = {  # other values than those that a reader takes if it finds none
+    "gpt": {
+        "n_layer": 2, "n_head": 4, "n_kv_head": 2, "n_embd": 32, "n_hidden": 24,
+        "rope_base": 300.0, "norm_eps": 1e-4,
+    },
     "tied": {"n_layer": 1, "n_head": 2, "n_kv_head": 1, "n_embd": 32, "tie_embeddings": True},
     "gpt2": {"n_layer": 2, "n_head": 2, "n_embd": 96},
     "gelu": {"n_layer": 1, "n_head": 3, "n_embd": 96, "activation": "gelu"},
     "narrow": {"n_layer": 2, "n_head": 2, "n_embd": 16},  # fewer channels than symbols
-}
+}  # fmt: skip
 MODELS = {"gpt": "gpt", "tied": "gpt", "gpt2": "gpt2", "gelu": "gpt2", "narrow": "gpt2"}
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 import torch
 
@@ -9,10 +11,13 @@ from hornbook.export.base import (
     Check,
     every_symbol,
     greedy_text,
+    measured_tokens,
+    median_speed,
     random_rows,
     relative_difference,
     rounding_cost,
     spread,
+    tokens_per_second,
 )
 
 
@@ -71,3 +76,20 @@ def test_without_the_text_it_is_said_that_nothing_was_measured(
 
     monkeypatch.setattr(Run, "part", gone)
     assert "not measured" in rounding_cost(names_run, names_run.model, {})
+
+
+def test_speeds_are_of_texts_without_an_end(
+    names_run: Run, stream_run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter(range(100))
+    monkeypatch.setattr(time, "perf_counter", lambda: float(next(clock)))
+    for run in (names_run, stream_run):
+        n = measured_tokens(run.model)
+        assert n == run.model.context_length - 1
+        assert tokens_per_second(run) == n  # each in a second of this clock
+
+
+def test_the_first_of_the_measured_times_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter([0.0, 100.0, 0.0, 1.0, 0.0, 2.0, 0.0, 4.0])
+    monkeypatch.setattr(time, "perf_counter", lambda: next(times))
+    assert median_speed(lambda: 8) == 4.0

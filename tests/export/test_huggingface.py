@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,10 @@ import torch
 
 from hornbook.api import Run
 from hornbook.export.base import greedy_text, random_rows
-from hornbook.export.huggingface import check, tokenizer_json, write
+from hornbook.export.huggingface import check, speed, tokenizer_json, write
 from tests.export.common import MANY, SIZES
 from tests.export.conftest import MakeRun
 
-os.environ["HF_HUB_OFFLINE"] = "1"
 FILES = [
     "README.md", "config.json", "generation_config.json", "model.safetensors", "tokenizer.json",
     "tokenizer_config.json",
@@ -144,3 +142,8 @@ def test_a_stream_has_no_end_and_starts_at_a_line_break(
     start, ids = greedy_text(run, n=12)
     assert made == [*start, *ids]
     assert run.tokenizer.decode(np.array(made)).startswith("\n")
+
+
+def test_speeds_are_measured(run_of: MakeRun, tmp_path: Path, transformers: Any) -> None:
+    run = run_of("gpt", documents=True)
+    assert speed(run, write(run, tmp_path / "out", "f32")) > 0

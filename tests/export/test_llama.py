@@ -10,7 +10,7 @@ import torch
 from hornbook.api import Run
 from hornbook.errors import RunError
 from hornbook.export import base
-from hornbook.export.gguf import check, write
+from hornbook.export.gguf import check, speed, write
 from hornbook.export.llama import serving
 from tests.export.common import SIZES, make_run
 from tests.export.conftest import MakeRun
@@ -94,3 +94,8 @@ def test_its_server_writes_texts_as_an_openai_client_asks(names_run: Run, tmp_pa
         asked = {"messages": message, "max_tokens": 20, "temperature": 0}
         (choice,) = llama.post("/v1/chat/completions", **asked)["choices"]
         assert "an" + choice["message"]["content"] == expected.text
+
+
+def test_speeds_are_measured(run_of: MakeRun, tmp_path: Path) -> None:
+    run = run_of("gpt", documents=True)
+    assert speed(run, write(run, tmp_path / "x.gguf", "f32")) > 0

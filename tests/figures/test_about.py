@@ -26,6 +26,16 @@ def test_counts_are_counted(words_file: Path, tmp_path: Path) -> None:
     assert found["Model"].endswith(" probabilities")
 
 
+def test_the_losses_of_parts_are_beside_that_of_the_whole(names_run: Run, tmp_path: Path) -> None:
+    assert dict(facts(names_run))["Parts alone"] == ""
+    run = hornbook.load(shutil.copytree(names_run.path, tmp_path / "run"))
+    losses = run.report["validation"]
+    parts = {"counts": {**losses, "nats": 2.1}, "network": {**losses, "nats": None}}
+    write_json(run.path / "report.json", {**run.report, "parts": parts})
+    found = dict(facts(run))["Parts alone"]
+    assert found == "counts 2.1000, network infinite nats per token"
+
+
 def test_samples_are_few_short_and_escaped(names_run: Run, tmp_path: Path) -> None:
     run = hornbook.load(shutil.copytree(names_run.path, tmp_path / "run"))
     samples = ["<script>" + "a" * 2 * CHARACTERS] * 2 * DOCUMENTS

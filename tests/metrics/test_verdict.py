@@ -182,8 +182,17 @@ def test_copies_and_a_loss_above_its_best_are_said_whatever_the_word() -> None:
     assert judge(replace(GOOD, best_step=450, last_loss=1.91)).word is Word.LEARNED
 
 
+def test_a_copying_model_with_counts_in_it_is_told_what_else_to_sample_from() -> None:
+    alone = ("its network alone does not copy: 2.1000 nats per token (--part network)",)
+    copies = replace(GOOD, novelty=novelty(verbatim=0.14), counted=True, alone=alone)
+    found = judge(copies)
+    assert found.word is Word.COPYING
+    assert found.advice == ("counts copy what they have seen; a lower order copies less", *alone)
+    assert judge(replace(copies, novelty=novelty())).advice == ()
+
+
 def test_counts_are_compared_with_the_best_order() -> None:
-    counts = replace(GOOD, fitted=True, mixture=None, minutes_to_counts=None)
+    counts = replace(GOOD, fitted=True, counted=True, mixture=None, minutes_to_counts=None)
     best = AgainstCounts(order=6, loss=1.9, behind=0.0, error=0.0)
     found = judge(replace(counts, counts=best))
     assert found.word is Word.COUNTED

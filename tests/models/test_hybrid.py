@@ -10,6 +10,7 @@ import torch
 
 from hornbook.api import Run, resume, train
 from hornbook.errors import ConfigError
+from hornbook.figures.about import facts
 from hornbook.metrics.loss import batch_loss, evaluate, token_nats
 from hornbook.models.hybrid import Hybrid
 from hornbook.models.registry import build_model, model_config
@@ -18,7 +19,10 @@ from tests.conftest import tiny_model
 from tests.models.test_kneser_ney import as_part, sequences
 
 SMALL = {
-    "model": {"order": 5, "context_length": 32, "n_layer": 1, "n_head": 2, "n_embd": 16},
+    "model": {
+        "order": 5, "context_length": 32, "n_layer": 1, "n_head": 2, "n_embd": 16,
+        "count_dropout": 0.0,
+    },
     "training": {
         "batch_size": 8, "eval_count": 4, "sample_count": 0, "threads": 1,
         "examples": "sequences",
@@ -79,6 +83,27 @@ def test_decoding_equals_forward_also_beyond_the_context(end_id: int | None, win
     assert state.ids.shape[1] <= n
 
 
+@pytest.mark.parametrize("end_id", [0, None])
+def test_a_row_without_counts_is_predicted_by_the_network_alone(end_id: int | None) -> None:
+    model = tiny_model("hybrid", 12, end_id)
+    model.count_dropout = 1.0
+    ids, targets = torch.randint(1, 12, (2, 4, 16))
+    torch.testing.assert_close(model.train().training_logits(ids, targets), model.network(ids))
+    kept = model.eval().training_logits(ids, targets)  # none is dropped but in training
+    assert (kept - model.network(ids)).abs().max() > 0.1
+
+
+def test_the_network_is_a_part_where_it_was_trained_as_one() -> None:
+    model = fresh(documents=True)
+    assert list(model.parts) == ["counts"]
+    with pytest.raises(ConfigError, match="train one that is with"):
+        model.part("network")
+    with pytest.raises(ConfigError, match="found 'head', expected one of counts: the parts"):
+        model.part("head")
+    model.count_dropout = 0.1
+    assert model.part("network") is model.network
+
+
 def test_gradients_reach_every_parameter() -> None:
     model = tiny_model("hybrid", 12).train()
     ids, targets = torch.randint(1, 12, (2, 4, 16))
@@ -126,6 +151,34 @@ def hybrid_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     )  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def dropped_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The same, trained without counts on a quarter of the rows."""
+    folder = tmp_path_factory.mktemp("dropped")
+    settings = {**SMALL, "data": {"kind": "stream"}}
+    settings["model"] = {**SMALL["model"], "count_dropout": 0.25}
+    return train(
+        str(text(folder)), model="hybrid", steps=120, out=folder / "run", precision="fp32",
+        settings=settings,
+    )  # fmt: skip
+
+
+def test_a_run_of_its_network_alone(dropped_run: Run) -> None:
+    alone = dropped_run.with_part("network")
+    own, counts = (dropped_run.report["parts"][name]["nats"] for name in ("network", "counts"))
+    assert alone.evaluate().nats == pytest.approx(own, abs=1e-6)
+    assert own < np.log(dropped_run.model.vocab_size) - 0.3  # it has learned something by itself
+    assert dropped_run.report["validation"]["nats"] < min(own, counts)
+    assert alone.config.model.name == "gpt"
+    assert f"{own:.4f} nats" in repr(alone)
+    assert alone.held_out_texts is None  # those of the report are of the whole
+    said = dict(facts(alone))
+    assert said["Loss"].startswith(f"validation {own:.4f}")
+    assert said["Model"] == f"gpt, {alone.model.n_parameters:,} parameters"
+    texts = [sample.text for sample in alone.sample(2, max_tokens=30, seed=1)]
+    assert texts != [sample.text for sample in dropped_run.sample(2, max_tokens=30, seed=1)]
+
+
 def test_trained_a_little_it_beats_the_counts_on_held_out_text(hybrid_run: Run) -> None:
     report = hybrid_run.report
     whole, counts = report["validation"]["nats"], report["parts"]["counts"]["nats"]
@@ -141,11 +194,17 @@ def test_the_loss_on_the_training_part_is_as_if_it_had_not_been_counted(hybrid_r
     assert nats.mean() < first["train_loss"] - 0.1
 
 
-def test_an_interrupted_run_ends_as_one_that_was_not(hybrid_run: Run, tmp_path: Path) -> None:
+@pytest.mark.parametrize("dropout", [0.0, 0.25])
+def test_an_interrupted_run_ends_as_one_that_was_not(
+    dropout: float, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
     from hornbook.errors import HornbookError
     from hornbook.training.interrupts import Interrupted
 
+    hybrid_run = request.getfixturevalue("dropped_run" if dropout else "hybrid_run")
+
     settings = {**SMALL, "data": {"kind": "stream"}}
+    settings["model"] = {**SMALL["model"], "count_dropout": dropout}
     with pytest.raises((Interrupted, HornbookError, KeyboardInterrupt)):
         train(
             str(text(tmp_path)), model="hybrid", steps=120, out=tmp_path / "run", precision="fp32",

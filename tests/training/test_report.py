@@ -13,11 +13,14 @@ import torch
 
 import hornbook
 from hornbook.api import Run
+from hornbook.metrics.novelty import measure_novelty
+from hornbook.metrics.text_index import TextIndex
+from hornbook.models.hybrid import Hybrid
 from hornbook.planning.plan import Plan
 from hornbook.planning.request import read_request
 from hornbook.planning.resolve import resolve
-from hornbook.training.report import determinism, minutes_to_reach
-from tests.conftest import TINY_GPT
+from hornbook.training.report import determinism, minutes_to_reach, parts_alone
+from tests.conftest import TINY_GPT, tiny_model
 from tests.training.helpers import PINNED, SETTINGS, Listen, small
 
 
@@ -189,3 +192,21 @@ def test_a_run_of_no_steps_has_learned_nothing(words_file: Path, tmp_path: Path)
     assert run.report["passes"] == 0
     assert not run.report["verdict"]["good"]
     assert run.report["verdict"]["word"] == "not trained"
+
+
+def test_of_a_hybrid_that_copies_its_network_is_measured(
+    names_run: Run,
+) -> None:
+    model = tiny_model("hybrid", names_run.model.vocab_size)
+    assert isinstance(model, Hybrid)
+    model.count_dropout = 0.25
+    index, tokenizer = TextIndex(names_run.split()), names_run.tokenizer
+    kept = measure_novelty(names_run.model, tokenizer, index)
+    copies = replace(kept, samples=replace(kept.samples, verbatim=0.9), expected=0.1)
+    losses = {"counts": {"nats": 2.0}, "network": {"nats": 2.25}}
+    assert parts_alone(model, copies, losses, tokenizer, index) == (
+        "its network alone does not copy: 2.2500 nats per token (--part network)",
+    )
+    assert parts_alone(model, replace(kept, samples=kept.held_out), losses, tokenizer, index) == ()
+    assert parts_alone(names_run.model, copies, {}, tokenizer, index) == ()
+    assert parts_alone(model, None, losses, tokenizer, index) == ()

@@ -16,6 +16,7 @@ VERBS = {
     "lr-find": "find a learning rate",
     "inspect": "draw what a run learned, how it trained, and whether it copied its text",
     "export": "write a run for transformers, llama.cpp, onnxruntime, a browser or numpy",
+    "push": "upload a run to Hugging Face's hub, in the form of transformers",
     "doctor": "check this machine: its device, speed, memory and libraries",
     "data": "list the available datasets, or describe one or a text file",
     "models": "list the models, or the settings of one",
@@ -35,7 +36,9 @@ OTHER_VERBS = {  # what other tools call them
     "perplexity": "score",
     "plot": "inspect",
     "predict": "sample",
+    "publish": "push",
     "resume": "train",
     "search": "sweep",
     "test": "eval",
+    "upload": "push",
 }

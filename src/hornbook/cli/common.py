@@ -21,6 +21,7 @@ from hornbook.files import user_path
 
 if TYPE_CHECKING:
     from hornbook.figures.style import Figure
+    from hornbook.run import Run
 
 ESCAPED = "\0--"  # the word `--` for argparse, which some versions take out of values
 _NUMBER = re.compile(r"-(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$", re.IGNORECASE)
@@ -201,6 +202,24 @@ def add_unknown(parser: argparse.ArgumentParser) -> None:
         default="error",
         help="what to do with characters that the model does not know (default: error)",
     )
+
+
+def add_part(parser: argparse.ArgumentParser) -> None:
+    """Adds `--part`: one of the models that the run's own is made of, alone."""
+    parser.add_argument(
+        "--part",
+        metavar="NAME",
+        help="one part of the model alone, as the report names it: the counts or the network of a "
+        "hybrid",
+    )
+
+
+def load_run(path: str, part: str | None) -> Run:
+    """A run, or with one part of its model alone."""
+    from hornbook.run import Run
+
+    run = Run.load(path)
+    return run if part is None else run.with_part(part)
 
 
 def check_picture(path: Path | None) -> None:

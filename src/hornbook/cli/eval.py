@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from hornbook.cli.common import Parser, add_unknown, number, print_json, with_error
+from hornbook.cli.common import (
+    Parser,
+    add_part,
+    add_unknown,
+    load_run,
+    number,
+    print_json,
+    with_error,
+)
 from hornbook.table import table
 
 if TYPE_CHECKING:
@@ -23,15 +31,15 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--corpus", metavar="FILE", help="another text, whole")
     parser.add_argument("--encoding", help="of the other text (default: detected from it)")
     parser.add_argument("--json", action="store_true", help="as one JSON object")
+    add_part(parser)
     add_unknown(parser)
     args = parser.parse_args(arguments)
 
     from hornbook.cli.flags import show_notes
     from hornbook.errors import DataError
-    from hornbook.run import Run
     from hornbook.runs.directory import MissingTextError
 
-    loaded = Run.load(args.path)
+    loaded = load_run(args.path, args.part)
     other, encoding = args.corpus, args.encoding
     if other is not None:
         other, encoding = loaded.other_text(other, encoding), None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hornbook.cli.common import Parser, note, print_json
+from hornbook.cli.common import Parser, add_part, load_run, note, print_json
 from hornbook.errors import RunError
 
 
@@ -22,12 +22,11 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--dtype", help="of the weights: f32, f16, bf16, q8_0")
     parser.add_argument("--no-verify", action="store_true", help="do not compare afterwards")
     parser.add_argument("--overwrite", action="store_true", help="replace what is there")
+    add_part(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     args = parser.parse_args(arguments)
 
-    from hornbook.run import Run
-
-    made = Run.load(args.path).export(
+    made = load_run(args.path, args.part).export(
         args.to,
         args.out,
         dtype=args.dtype,

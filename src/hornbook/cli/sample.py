@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from hornbook.cli.common import Parser, add_unknown, note, print_json
+from hornbook.cli.common import Parser, add_part, add_unknown, load_run, note, print_json
 from hornbook.cli.flags import add_setting
 from hornbook.errors import counted
 from hornbook.visible import visible
@@ -64,14 +64,14 @@ def run(arguments: list[str]) -> int:
         help="leave out samples that are in the training part; reads the corpus",
     )
     add("--json", action="store_true", help="print one JSON object a line")
+    add_part(parser)
     add_unknown(parser)
     parser.set_defaults(max_tokens=500, temperature=1.0, stop=[])
     args = parser.parse_args(arguments)
 
     from hornbook.generate import make_generator
-    from hornbook.run import Run
 
-    loaded = Run.load(args.path)
+    loaded = load_run(args.path, args.part)
     names = ("prompt", "max_tokens", "temperature", "top_k", "top_p", "min_p", "stop", "unknown",
              "sampling", "window")  # fmt: skip
     options = {name: getattr(args, name) for name in names}

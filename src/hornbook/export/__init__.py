@@ -8,6 +8,8 @@ A target is a module with
     INSTALL                                what installs it: "hornbook[onnx]"
     DTYPES                                 the dtypes that `write` takes, the default first
     SUFFIX                                 of the file it makes; "" for a directory
+    speed(run, written) -> float | None    tokens per second there, for benchmarks/exports.py; may be
+                                           missing
 
 and `export` below does the rest: the place, what is there already, the check, the summary.
 """

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import statistics
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -128,6 +130,39 @@ def greedy_text(
     draw = lambda logits, samples, length: logits.argmax(-1)  # noqa: E731
     rows = generate_ids(model, start, torch.zeros(1, dtype=torch.int64), max(1, n), draw)
     return start, [int(token) for _, token in rows]
+
+
+def tokens_per_second(run: StoredRun, model: LanguageModel | None = None) -> float:
+    """How fast this program writes the most probable text, one token after the other, without a prompt
+    and without an end, as far as the context goes but at most `LONGEST_ROW` tokens. The median of
+    three times after a first one."""
+    model = model or run.model
+    start, end = prompt_ids(run.tokenizer, ""), run.tokenizer.end_id
+
+    def draw(logits: Tensor, samples: Tensor, length: int) -> Tensor:
+        if end is not None:
+            logits = logits.index_fill(-1, torch.tensor([end]), -torch.inf)
+        return logits.argmax(-1)
+
+    n = measured_tokens(model)
+    return median_speed(
+        lambda: len(list(generate_ids(model, start, torch.zeros(1, dtype=torch.int64), n, draw)))
+    )
+
+
+def measured_tokens(model: LanguageModel) -> int:
+    """How many tokens `tokens_per_second` writes."""
+    return LONGEST_ROW if model.sliding else max(1, min(model.context_length - 1, LONGEST_ROW))
+
+
+def median_speed(write: Callable[[], int]) -> float:
+    """Tokens per second of what writes some and returns how many."""
+    speeds = []
+    for _ in range(4):
+        begin = time.perf_counter()
+        n = write()
+        speeds.append(n / (time.perf_counter() - begin))
+    return statistics.median(speeds[1:])
 
 
 def rounding_cost(run: StoredRun, model: LanguageModel, rounded: Mapping[str, Tensor]) -> str:

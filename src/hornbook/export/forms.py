@@ -146,7 +146,10 @@ def _check(model: LanguageModel) -> None:
     """Raises ConfigError where other programs have no counterpart of a model."""
     name, config = model.config.name, model.config
     if name not in FORMS:
-        parts = "; its network is trained on its counts and does not predict without them"
+        parts = (
+            "; its network is trained on its counts and does not predict without them (train one that "
+            "does with --model.count-dropout 0.1)"
+        )
         raise ConfigError(
             f"to: found a run of {name}, expected gpt or gpt2, the forms that other programs know"
             f"{parts if 'counts' in model.parts else ''}; html, onnx and numpy take every model"
@@ -154,9 +157,10 @@ def _check(model: LanguageModel) -> None:
     for setting, plain in (("pair_embedding", False), ("conv_kernel", 1)):
         found = getattr(config, setting, plain)
         if found != plain:
+            flag = f"--model.{setting.replace('_', '-')}"
             raise ConfigError(
                 f"to: model.{setting} is {found}, which other programs do not have; export to html, "
-                f"onnx or numpy, or train with --model.{setting} {str(plain).lower()}"
+                f"onnx or numpy, or train with {flag} {str(plain).lower()}"
             )
 
 

@@ -19,9 +19,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from hornbook.errors import ConfigError
+from hornbook.export import llama
 from hornbook.export.base import Check, Written, rounding_cost
 from hornbook.export.forms import Portable, portable, to_gguf
-from hornbook.export.llama import compare
 from hornbook.export.vocabulary import Vocabulary, vocabulary
 from hornbook.files import write_bytes
 from hornbook.runs.directory import StoredRun
@@ -68,7 +68,12 @@ def write(run: StoredRun, out: Path, dtype: str) -> Written:
 
 def check(run: StoredRun, written: Written) -> list[Check]:
     """Starts llama.cpp's HTTP server on the file; compares tokens, logits and the greedy text."""
-    return compare(run, written)
+    return llama.compare(run, written)
+
+
+def speed(run: StoredRun, written: Written) -> float:
+    """Tokens per second of llama.cpp."""
+    return llama.speed(run, written)
 
 
 def _package() -> Any:

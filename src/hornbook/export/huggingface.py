@@ -12,7 +12,6 @@ Writing needs neither transformers nor tokenizers.
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +26,8 @@ from hornbook.export.base import (
     Written,
     every_symbol,
     greedy_text,
+    measured_tokens,
+    median_speed,
     random_rows,
     relative_difference,
     rounding_cost,
@@ -120,6 +121,8 @@ def tokenizer_config(tokenizer: Tokenizer, settings: dict[str, Any]) -> dict[str
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": settings["context_length"],
         "clean_up_tokenization_spaces": False,
+        # without it version 4 also makes token_type_ids, which generate refuses
+        "model_input_names": ["input_ids", "attention_mask"],
     }
     if tokenizer.end_id is not None:
         config |= {f"{role}_token": tokenizer.end for role in ("bos", "eos", "pad")}
@@ -184,26 +187,36 @@ def check(run: StoredRun, written: Written) -> list[Check]:
     return checks
 
 
-def _greedy(model: Any, start: list[int], n: int) -> list[int]:
+def _greedy(model: Any, start: list[int], n: int, **options: Any) -> list[int]:
     """n ids after the start, or up to the end of the document, with a cache."""
     ids = model.generate(
         torch.tensor([start]),
         attention_mask=torch.ones(1, len(start), dtype=torch.int64),
         do_sample=False,
         max_new_tokens=n,
+        **options,
     )
     new: Tensor = ids[0, len(start) :]
     return new.tolist()
 
 
+def speed(run: StoredRun, written: Written) -> float:
+    """Tokens per second of `generate` with its cache, most probable ones, without an end."""
+    from transformers import AutoModelForCausalLM
+
+    found = portable(run)
+    start, n = [run.tokenizer.start_id], measured_tokens(found.model)
+    with _quiet(), torch.inference_mode():
+        model = AutoModelForCausalLM.from_pretrained(written.path, local_files_only=True).eval()
+        return median_speed(lambda: len(_greedy(model, start, n, min_new_tokens=n)))
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without transformers' progress bars, advice and warnings, and without a network."""
+    """Without transformers' progress bars, advice and warnings."""
     from transformers.utils import logging
 
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    offline = os.environ.get("HF_HUB_OFFLINE")
-    os.environ["HF_HUB_OFFLINE"] = "1"
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
@@ -214,7 +227,3 @@ def _quiet() -> Iterator[None]:
         logging.set_verbosity(verbosity)
         if bars:
             logging.enable_progress_bar()
-        if offline is None:
-            del os.environ["HF_HUB_OFFLINE"]
-        else:
-            os.environ["HF_HUB_OFFLINE"] = offline

@@ -4,8 +4,8 @@
 
 starts the server of the package xllamacpp on a free port of the loopback, prints its address, and ends
 when stdin is closed. llama.cpp ends the whole process when it does not like a file, so this one is not
-hornbook's. Keys and values are cached in float32 and attention is plain; by llama.cpp's defaults,
-float16 and its flash attention, logits differ by some 0.002 of their spread.
+hornbook's. Keys and values are cached in float32 and attention is plain: llama.cpp's flash attention
+alone changes logits by some 0.002 of their spread.
 """
 
 from __future__ import annotations

@@ -46,6 +46,7 @@ def facts(run: StoredRun) -> list[tuple[str, str]]:
         ("How", _how(run)),
         ("Settings", ", ".join(f"{_words(name)} {_words(v)}" for name, v in settings.items())),
         ("Loss", _loss(run)),
+        ("Parts alone", _parts(run)),
         *(
             (name.capitalize(), text)
             for name, text in verdict_rows(run.report)
@@ -94,6 +95,15 @@ def _loss(run: StoredRun) -> str:
     part = "validation" if run.config.data.held_out else "training text"
     spread = "" if error is None else f" ± {error:.4f}"
     return f"{part} {nats:.4f}{spread} nats per token"
+
+
+def _parts(run: StoredRun) -> str:
+    """The losses of the parts of a model that predict by themselves; empty where it has none."""
+    losses = [
+        f"{name} {'infinite' if part['nats'] is None else format(part['nats'], '.4f')}"
+        for name, part in run.report.get("parts", {}).items()
+    ]
+    return f"{', '.join(losses)} nats per token" if losses else ""
 
 
 def _words(value: object) -> str:

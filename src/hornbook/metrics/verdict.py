@@ -87,7 +87,8 @@ class Evidence:
         loss, standard_error: of the kept weights on the validation part.
         uniform: ln V, the loss of a model that knows nothing.
         held_out: whether the validation part is apart from the training part.
-        fitted: whether the model is one of counts.
+        fitted: whether the model is one of counts. counted: whether counts are a part of it.
+        alone: of its other parts, where the model copies, what they are worth alone: a sentence each.
         passes: through the training part, in all.
         novelty: of samples of the kept weights; None where nothing is held out.
         counts, mixture: None where they were not measured.
@@ -107,6 +108,8 @@ class Evidence:
     uniform: float
     held_out: bool = True
     fitted: bool = False
+    counted: bool = False
+    alone: tuple[str, ...] = ()
     passes: float | None = None
     novelty: Novelty | None = None
     counts: AgainstCounts | None = None
@@ -316,8 +319,9 @@ def _advice(found: Evidence, word: Word, minutes: float | None) -> list[str]:
     lines = [_start(found)]
     if word is Word.UNTRAINED:
         return [*lines, "train it with --resume and --steps"]
-    if found.fitted and word in (Word.MEMORIZING, Word.COPYING):
+    if found.counted and word in (Word.MEMORIZING, Word.COPYING):
         lines.append("counts copy what they have seen; a lower order copies less")
+        lines += found.alone
     elif word in (Word.MEMORIZING, Word.COPYING):
         lines.append("more text, a smaller model, dropout or fewer steps")
     elif word is Word.NOTHING:

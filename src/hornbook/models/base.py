@@ -182,6 +182,16 @@ class LanguageModel(nn.Module, ABC):
         the loss of each."""
         return {}
 
+    def part(self, name: str) -> LanguageModel:
+        """One of `parts`. Raises ConfigError where none has this name."""
+        if name not in self.parts:
+            known = f"one of {', '.join(self.parts)}" if self.parts else "none"
+            raise ConfigError(
+                f"part: found {name!r}, expected {known}: the parts of this model ({self.config.name}) "
+                "that predict by themselves"
+            )
+        return self.parts[name]
+
     @property
     def output(self) -> nn.Module | None:
         """The module that computes the logits, whose weights have a row or column for each token, or

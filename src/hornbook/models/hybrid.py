@@ -9,7 +9,7 @@ back: residual learning of neural text generation with n-gram language model"):
     logits = f(ids, log p) + a(ids) * log p          log p: of Kneser-Ney counts, centered for f
 
 f is a GPT whose output layer begins as zero and a begins as 1, so training begins at the loss of counts
-and not at ln V, and every step is spent on what they do not know. Two more things:
+and not at ln V, and every step is spent on what they do not know. Three more things:
 
 - **f reads log p.** Each token has a second embedding, and the input of a position is its token's
   embedding plus the second embeddings of all tokens, weighted by their log probabilities. f need not
@@ -17,6 +17,8 @@ and not at ln V, and every step is spent on what they do not know. Two more thin
 - **a depends on the context.** How much counts are worth shows in how often each length of context was
   seen, and in the entropy and the largest probability of counts and of f. a is 1 plus a small network
   of these: Jelinek-Mercer's weights by the count of a context, learned.
+- **f is a model by itself** where a share of the rows (`count_dropout`) is trained without counts, as
+  if log p were 0. The whole is nearly as good, and f alone copies less and is exported as any GPT.
 
 In training each token is predicted with the counts of all others (Ney, Essen and Kneser 1995;
 `models/kneser_ney.py`): with counts that contain the answer f would learn to copy them.
@@ -35,7 +37,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from hornbook.config import ModelConfig
-from hornbook.errors import RunError
+from hornbook.errors import ConfigError, RunError
 from hornbook.models.base import DecodingState, LanguageModel, check_names
 from hornbook.models.cached import CachedModel, EmbeddingModel
 from hornbook.models.kneser_ney import KneserNey
@@ -55,6 +57,12 @@ class HybridConfig(ModelConfig):
     n_head: int = Field(2, gt=0, description="attention heads")
     n_embd: int = Field(64, gt=0, description="channels")
     dropout: float = Field(0.0, ge=0, lt=1, description="on the residual branches")
+    count_dropout: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of rows trained without counts; the network is then a model",
+    )
 
     @model_validator(mode="after")
     def _network_fits(self) -> Self:
@@ -64,7 +72,7 @@ class HybridConfig(ModelConfig):
     def network_config(self) -> ModelConfig:
         """The settings of the network: those above, and hidden layers of 3 (gpt) or 4 (gpt2) times
         the channels. Raises ConfigError."""
-        fields = self.model_dump(exclude={"name", "network", "order"})
+        fields = self.model_dump(exclude={"name", "network", "order", "count_dropout"})
         if self.network == "gpt":
             fields |= {"n_kv_head": self.n_head, "n_hidden": 3 * self.n_embd}
         return model_config({"name": self.network, **fields})
@@ -78,6 +86,7 @@ class Hybrid(CachedModel):
 
     def __init__(self, config: HybridConfig, vocab_size: int, end_id: int | None) -> None:
         super().__init__(config, vocab_size, end_id, config.context_length)
+        self.count_dropout = config.count_dropout
         self.counts = KneserNey(config, config.order, vocab_size, end_id)
         network = construct(config.network_config(), vocab_size, end_id)
         assert isinstance(network, EmbeddingModel)
@@ -93,10 +102,12 @@ class Hybrid(CachedModel):
         | ----------------------- | ------------------- |
         | network                 | as when it is alone |
         | its output              | 0                   |
-        | second embedding        | N(0, 0.02)          |
+        | second embedding        | N(0, 9 / V); on a gpt2, whose own is as small, N(0, 0.02) |
         | last layer of the gate  | 0                   |
         """
-        nn.init.normal_(self.count_embedding.weight, std=0.02)
+        # what a position reads of all V counts is then larger than its token's embedding, N(0, 1)
+        std = 0.02 if self.network.config.name == "gpt2" else 3 * self.vocab_size**-0.5
+        nn.init.normal_(self.count_embedding.weight, std=std)
         last = self.gate[-1]
         for module in (self.network.output, last):
             assert module is not None
@@ -110,8 +121,19 @@ class Hybrid(CachedModel):
 
     @property
     def parts(self) -> Mapping[str, LanguageModel]:
-        """The counts. The network reads them, so without them it is no model."""
-        return {"counts": self.counts}
+        """The counts, and the network where it was trained without them as well: one that has always
+        read them is no model without."""
+        alone = {"network": self.network} if self.count_dropout else {}
+        return {"counts": self.counts, **alone}
+
+    def part(self, name: str) -> LanguageModel:
+        """One of `parts`. Raises ConfigError, also for a network that has always read the counts."""
+        if name == "network" and not self.count_dropout:
+            raise ConfigError(
+                "part: the network of this run has always read the counts, and is no model without "
+                "them; train one that is with --model.count-dropout 0.1"
+            )
+        return super().part(name)
 
     @property
     def overlap(self) -> int:
@@ -133,6 +155,9 @@ class Hybrid(CachedModel):
     def _logits(self, ids: Tensor, targets: Tensor | None) -> Tensor:
         with torch.no_grad():
             log_p, seen = self.counts.log_probs(ids, targets)
+            if self.training and self.count_dropout:
+                dropped = torch.rand(len(ids), device=ids.device) < self.count_dropout
+                log_p.masked_fill_(dropped[:, None, None], 0)
         return self.join(self.network.forward(ids, self.embed_counts(log_p)), log_p, seen)
 
     def embed_counts(self, log_p: Tensor) -> Tensor:
@@ -144,13 +169,17 @@ class Hybrid(CachedModel):
         """logits + a * log p, (..., V); seen: how often each length of context was, (..., order)."""
         if logits.dtype == torch.bfloat16:
             logits = logits.float()
+        return logits + (1 + self.gated(logits, log_p, seen)) * log_p
+
+    def gated(self, logits: Tensor, log_p: Tensor, seen: Tensor) -> Tensor:
+        """What the gate makes of the context: (..., V), (..., V) and (..., order) -> (..., 1)."""
         with torch.no_grad():
             features = [torch.log1p(seen) / 4]
             for log_q in (log_p, logits.log_softmax(-1)):
                 q = log_q.exp()
                 features += [-(q * log_q).sum(-1, keepdim=True), q.amax(-1, keepdim=True)]
-        a: Tensor = 1 + self.gate(torch.cat(features, -1)).to(logits.dtype)
-        return logits + a * log_p
+        out: Tensor = self.gate(torch.cat(features, -1)).to(logits.dtype)
+        return out
 
     def empty_cache(self, ids: Tensor) -> list[Any]:
         """That of the network."""

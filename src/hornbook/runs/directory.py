@@ -65,6 +65,7 @@ class StoredRun:
         self.path = path
         self.facts = facts
         self.config = config
+        self.alone: str | None = None  # the part of the model that this is the run of (`with_part`)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -131,6 +132,20 @@ class StoredRun:
             raise RunError(f"{file}: {error}") from None
         return model.eval()
 
+    def with_part(self, name: str) -> Self:
+        """The run with one part of its model (`LanguageModel.parts`) in place of the whole, to sample,
+        score, evaluate and export.
+
+        Its report has the losses of that part alone. Raises ConfigError where there is no such part.
+        """
+        part = self.model.part(name)
+        config = self.config.model_copy(update={"model": part.config})
+        facts = {**self.facts, "n_parameters": part.n_parameters}
+        run = type(self)(self.path, facts, config)
+        run.alone = name
+        run.__dict__["model"] = part.eval()
+        return run
+
     @property
     def log(self) -> list[dict[str, Any]]:
         """The training log, one object an entry."""
@@ -150,7 +165,7 @@ class StoredRun:
             return {}
         report = read_json(file)
         checked(file, report, Report)
-        return report
+        return report if self.alone is None else _report_of(report, self.alone)
 
     @property
     def documents(self) -> bool:
@@ -247,6 +262,14 @@ class StoredRun:
         nats = self.report.get("validation", {}).get("nats")
         figure = f", validation {nats:.4f} nats" if nats is not None else ""
         return f"{type(self).__name__}({str(self.path)!r}, {self.config.model.name}{figure})"
+
+
+def _report_of(report: dict[str, Any], part: str) -> dict[str, Any]:
+    """What a report says of one part of the model: how it was trained, and its losses."""
+    training = ("steps", "best_step", "tokens", "passes", "seconds", "held_out", "determinism")
+    kept = {name: report[name] for name in (*training, "schedule") if name in report}
+    losses = report.get("parts", {}).get(part, {})
+    return {**kept, "loss": None, "samples": [], "validation": losses}
 
 
 def check_free(path: Path) -> None:

@@ -18,13 +18,15 @@ from hornbook.metrics.activations import first_weights
 from hornbook.metrics.counts import Counts, mix_with_counts, paired
 from hornbook.metrics.learning_curve import progress_to_reach, smoothed
 from hornbook.metrics.loss import Floats, evaluate, summarize, token_nats
-from hornbook.metrics.novelty import novelty_report
+from hornbook.metrics.novelty import Novelty, measure_novelty, novelty_report
+from hornbook.metrics.text_index import TextIndex
 from hornbook.metrics.typicality import HeldOutTexts
 from hornbook.metrics.verdict import OVERHEAD, AgainstCounts, Evidence, judge
 from hornbook.models.base import LanguageModel
 from hornbook.planning.plan import Plan
 from hornbook.runs.directory import StoredRun
 from hornbook.runs.lock import Lock
+from hornbook.tokenizers import Tokenizer
 from hornbook.training.callbacks.samples import draw_samples
 from hornbook.training.state import TrainingState
 
@@ -104,12 +106,15 @@ def write_report(
         model, others, run.tokenizer, plan.text_index, best_step, newest["step"]
     )
     report["novelty"] = novelty.to_json()
+    alone = parts_alone(model, novelty.kept, parts, run.tokenizer, plan.text_index)
     evidence = Evidence(
         loss=validation.nats,
         standard_error=validation.standard_error,
         uniform=math.log(data.tokenizer.vocab_size),
         held_out=data.split.held_out,
         fitted=plan.shape.fitted,
+        counted=plan.shape.counted,
+        alone=alone,
         passes=report["passes"],
         novelty=novelty.kept,
         training_loss=report["loss"] if report["train_loss"] is None else report["train_loss"],
@@ -133,6 +138,29 @@ def write_report(
     report["verdict"] = judge(evidence).to_json()
     run.path = lock.followed()
     write_json(run.path / "report.json", report)
+
+
+def parts_alone(
+    model: LanguageModel,
+    novelty: Novelty | None,
+    losses: Mapping[str, Mapping[str, Any]],
+    tokenizer: Tokenizer,
+    index: TextIndex,
+) -> tuple[str, ...]:
+    """Of the trained parts of a model that copies, what each is worth alone, in a sentence.
+
+    losses: of each part, by its name.
+    """
+    if novelty is None or not (novelty.copying or novelty.memorizing):
+        return ()
+    sentences = []
+    for name, part in model.parts.items():
+        if not part.fitted:
+            own = measure_novelty(part, tokenizer, index)
+            copies = "copies" if own.copying or own.memorizing else "does not copy"
+            nats = f"{losses[name]['nats']:.4f}"
+            sentences.append(f"its {name} alone {copies}: {nats} nats per token (--part {name})")
+    return tuple(sentences)
 
 
 def curve_evidence(log: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
