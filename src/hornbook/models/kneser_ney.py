@@ -20,6 +20,9 @@ it makes c(h, w) and n(h) smaller by d, and the sum of discounts by D(c(h, w)) -
 counts occurrences, d is 1. Where it counts different tokens, d is 1 if the longer pair occurred only
 here, else 0. The discounts stay those of the whole text.
 
+A stream repeats itself nearby, so a whole block of it is left out instead (`models/blocks.py`), where the
+model has counted it; loaded weights leave out the token.
+
 Two approximations: for the first tokens of a row that begins in the midst of a text the longer context
 is not known, and d is 1; and of a text that is too large to be counted whole, tokens that were not
 counted are left out as if they had been.
@@ -54,6 +57,7 @@ from hornbook.models.base import LanguageModel, check_names
 from hornbook.models.blocks import BlockCounts, count_blocks, find_blocks
 
 FIT_BYTES = 96  # for each token and length of context, at most (66 to 76 measured, 2026-11-29)
+BLOCK_BYTES = 90  # more of a stream, for its blocks (105 and tables of 74 to 81 in all, 2026-11-29)
 UNFIT = "weights do not fit the model: tables of length {} are not counts of a text"
 SMALLEST = 1e-10  # probability whose logarithm is taken
 COUNTED = {"keys": torch.int64, "pairs": torch.int64, "raw": torch.int32}  # what is saved
@@ -226,7 +230,8 @@ class KneserNey(LanguageModel):
 
     def fit_bytes(self, n_tokens: int) -> int:
         """The tables, and what counting takes beside them, where no context comes twice."""
-        return FIT_BYTES * n_tokens * self.order
+        each = FIT_BYTES + (BLOCK_BYTES if self.end_id is None else 0)
+        return each * n_tokens * self.order
 
     @property
     def n_parameters(self) -> int:
