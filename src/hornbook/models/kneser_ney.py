@@ -20,8 +20,8 @@ it makes c(h, w) and n(h) smaller by d, and the sum of discounts by D(c(h, w)) -
 counts occurrences, d is 1. Where it counts different tokens, d is 1 if the longer pair occurred only
 here, else 0. The discounts stay those of the whole text.
 
-A stream repeats itself nearby, so a whole block of it is left out instead (`models/blocks.py`), where the
-model has counted it; loaded weights leave out the token.
+A stream repeats itself nearby, so a whole block of it is left out instead (`models/blocks.py`), where
+the model has counted it; loaded weights leave out the token.
 
 Two approximations: for the first tokens of a row that begins in the midst of a text the longer context
 is not known, and d is 1; and of a text that is too large to be counted whole, tokens that were not
