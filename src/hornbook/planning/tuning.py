@@ -44,7 +44,7 @@ SEARCHING_SHARE = 0.1  # of a time budget, for the best order of counts without 
 COUNTINGS = (
     3.0  # times the seconds of that search, of the whole text, are taken by a hybrid's counts
 )
-FEWEST_TRAINING_SECONDS = 1.5  # for anything besides
+FEWEST_TRAINING_SECONDS = 2.5  # for anything besides
 HIGHER_ORDER = 2  # in a hybrid on a stream, than of counts alone (docs/logbook.md, 2026-11-29)
 WORTH_TRAINING = 0.003  # share of the loss of counts that a network has to gain
 REPORT_OVERHEAD = 0.3  # seconds to write a report and to print a summary
