@@ -41,9 +41,7 @@ TRAINED_A_SECOND = 10_000  # tokens that a small model of a ladder trains on
 COUNTING_SHARE = 0.05  # of a time budget, for that search
 FEWEST_COUNTED = 1 << 18  # tokens: a quarter of a second
 SEARCHING_SHARE = 0.1  # of a time budget, for the best order of counts without the validation part
-COUNTINGS = (
-    3.0  # times the seconds of that search, of the whole text, are taken by a hybrid's counts
-)
+COUNTINGS = 4.0  # times the seconds of that search a hybrid takes to count, more or less
 FEWEST_TRAINING_SECONDS = 2.5  # for anything besides
 HIGHER_ORDER = 2  # in a hybrid on a stream, than of counts alone (docs/logbook.md, 2026-11-29)
 WORTH_TRAINING = 0.003  # share of the loss of counts that a network has to gain
