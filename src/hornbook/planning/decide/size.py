@@ -49,6 +49,7 @@ class Size:
         model = {"name": "gpt", **self.model_settings()}
         if order is not None:
             model = {"name": "hybrid", "order": order, **self.shared_settings()}
+            model["count_dropout"] = 0.0  # all of the time is for the whole
         return {
             "model": model,
             "optim": {
