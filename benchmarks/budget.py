@@ -1,91 +1,210 @@
-"""What each size for a time budget reaches after how many steps: `hornbook train --minutes` chooses by
-the table that this makes.
+"""What networks and hybrids of each size reach on texts of different kinds, after how many steps:
+`hornbook train --minutes` chooses by laws that are fitted to the table that this makes.
 
-    python benchmarks/budget.py --corpus shakespeare small:1000 small:2000 medium:500 ...
+    python benchmarks/budget.py --corpus shakespeare gpt:small:1000 hybrid:small:1000 ...
+    python benchmarks/budget.py --fit     prints the laws of planning/decide/laws.py, and their errors
 
 Every point is a whole training with its own horizon, for the loss depends on the steps that were
-planned, not on the seconds that they took: so the machine may be busy. Points are appended to
-benchmarks/budget.jsonl; `--fit` prints a + b * steps^-c of each size, the law of each in
-`planning/decide/size.py`.
+planned, not on the seconds that they took: so the machine may be busy. Corpora are those of
+`corpora.py`, or that hornbook knows. Points are appended to benchmarks/budget.jsonl. `order`: of the
+hybrid's counts, by default what `--minutes` chooses. `counts`: the loss of the best order on a tenth of
+the training part (`metrics.counts.search_order`); `counts_val`: of that order on the validation part.
+
+The laws are of ratio = val_loss / counts_val. Of a network each size has its own a + b * steps^-c,
+with one c for each kind of text. A hybrid's sizes have few points each and differ little, so they
+are fitted together: a + n * parameters^-m + b * tokens^-c (Hoffmann et al. 2022, "Training compute-
+optimal large language models"), which is of the same form for each size. Texts of KEPT_BACK are not
+fitted to, and those of UNLIKE follow no law of counts: a network alone is as good, or the
+validation part repeats the training part.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
-from collections import Counter
+import tempfile
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from common import make_plan, size_settings, train_to_end
+from corpora import write
 
-from hornbook.config import DataConfig, merge
-from hornbook.data.corpora import load_corpus
+from hornbook.config import DataConfig, Nested, merge
+from hornbook.data.training_data import TrainingData, load_training_data
+from hornbook.metrics.counts import HIGHEST, search_counts, search_order
+from hornbook.models.registry import build_on_meta, parse_run_config
 from hornbook.planning.decide.size import SIZES
+from hornbook.planning.tuning import HIGHER_ORDER
 
 TABLE = Path(__file__).with_name("budget.jsonl")
+KEPT_BACK = ("names", "sentences", "source", "zones")
+UNLIKE = ("sums", "licenses")
+EVERY_SIZE = ("makemore-names", "shakespeare")  # which networks of every size were trained on
+FILLED = 0.95  # share of the positions of packed documents that are predicted
+TEXT = 65, 27  # tokens in the vocabulary of a stream and of documents, for the sizes' parameters
+
+Point = dict[str, Any]
+Law = tuple[float, float, float]
 
 
-def measure(corpus: str, size: str, steps: int, device: str) -> dict[str, object]:
+@cache
+def facts(name: str, corpus: str) -> tuple[TrainingData, dict[str, Any]]:
+    """A text and what is known of it before training; its losses of counts on the validation part."""
+    data = load_training_data(DataConfig.parse({"corpus": corpus}, "data"), "char")
+    train, tokenizer = data.train, data.tokenizer
+    before, after = search_order(train, tokenizer), search_counts(train, data.validation, tokenizer)
+    losses = after.losses[: before.order]
+    return data, {
+        "corpus": name,
+        "kind": data.corpus.kind,
+        "tokens": train.n_targets,
+        "vocab": tokenizer.vocab_size,
+        "counts": round(before.loss, 4),
+        "counts_order": before.order,
+        "counts_val": round(losses[-1], 4),
+        "best_counts_val": round(after.loss, 4),
+    }
+
+
+def measure(
+    name: str, corpus: str, model: str, size: str, steps: int, *, order: int | None, seed: int
+) -> dict[str, Any]:
     """Trains one size for so many steps and returns its loss in nats."""
-    there = {"training": {"device": device}}
-    kind = load_corpus(DataConfig(corpus=corpus)).kind
-    chosen = SIZES[kind][size]
-    probe = make_plan(corpus, settings=merge(size_settings(chosen, steps, 1.0), there))
-    epochs = probe.tokens_per_step * steps / probe.data.train.n_targets
-    plan = make_plan(corpus, settings=merge(size_settings(chosen, steps, epochs), there))
+    data, known = facts(name, corpus)
+    if model == "gpt":
+        order = None
+    elif order is None:
+        order = _order(known)
+    there: Nested = {"training": {"seed": seed, "precision": "fp32", "threads": 1}}
+    chosen = SIZES[data.corpus.kind][size]
+    probe = make_plan(corpus, settings=merge(size_settings(chosen, steps, 1.0, order), there))
+    epochs = probe.tokens_per_step * steps / data.train.n_targets
+    plan = make_plan(corpus, settings=merge(size_settings(chosen, steps, epochs, order), there))
     found = train_to_end(plan)
     return {
-        "corpus": corpus,
-        "kind": kind,
+        **known,
+        "model": model,
         "size": size,
+        "order": order,
         "steps": steps,
+        "seed": seed,
         "epochs": round(epochs, 2),
+        "parameters": plan.shape.n_parameters,
         "val_loss": found["loss"],
         "ms": round(found["seconds"] / steps * 1e3, 1),
     }
 
 
+def _order(known: Point) -> int:
+    """The order of a hybrid's counts that `--minutes` chooses."""
+    higher = 0 if known["kind"] == "documents" else HIGHER_ORDER
+    return int(min(known["counts_order"] + higher, HIGHEST))
+
+
+def fit_network(points: Sequence[Point]) -> dict[str, Law]:
+    """a, b and c of each size with several points: least squares, one c for all."""
+    sizes = {p["size"] for p in points}
+    best: tuple[float, dict[str, Law]] = (np.inf, {})
+    for c in np.arange(0.3, 1.3, 0.05):
+        laws, error = dict[str, Law](), 0.0
+        for size in sizes:
+            own = [p for p in points if p["size"] == size]
+            steps = np.array([p["steps"] for p in own], float)
+            a, b, off = _least_squares(np.stack([np.ones_like(steps), steps**-c], 1), own)
+            laws[size], error = (a, b, float(c)), error + off
+        best = min(best, (error, laws), key=lambda found: found[0])
+    return best[1]
+
+
+def fit_hybrid(points: Sequence[Point], kind: str) -> dict[str, Law]:
+    """a, b and c of every size by one fit over parameters and tokens."""
+    parameters, tokens = (
+        np.array([p[k] for p in points], float) for k in ("parameters", "trained_on")
+    )
+    best: tuple[float, Any] = (np.inf, None)
+    for m, c in itertools.product(np.arange(0.1, 0.85, 0.1), np.arange(0.1, 0.65, 0.05)):
+        basis = np.stack([np.ones_like(tokens), parameters**-m, tokens**-c], 1)
+        for used in ([0, 1, 2], [0, 2]):
+            *found, off = _least_squares(basis[:, used], points)
+            if min(found[1:]) >= 0:
+                best = min(
+                    best, (off, (m, c, dict(zip(used, found, strict=True)))), key=lambda f: f[0]
+                )
+                break
+    m, c, found = best[1]
+    laws = {}
+    for name, size in SIZES[kind].items():
+        config = parse_run_config(size.settings(order=6)).model
+        vocab = TEXT[kind == "documents"]
+        n = build_on_meta(config, vocab, 0 if kind == "documents" else None).n_parameters
+        each = size.batch_size * size.context_length * (1.0 if kind == "stream" else FILLED)
+        laws[name] = (found[0] + found.get(1, 0.0) * n**-m, found[2] * each**-c, float(c))
+    return laws
+
+
+def _least_squares(basis: Any, points: Sequence[Point]) -> Any:
+    """The coefficients of the ratios, and the sum of squared errors."""
+    ratios = np.array([p["ratio"] for p in points])
+    found, *_ = np.linalg.lstsq(basis, ratios, rcond=None)
+    return *map(float, found), float(((basis @ found - ratios) ** 2).sum())
+
+
 def fit() -> None:
-    """Prints the law of each size: least squares, with one exponent for each kind of text."""
+    """Prints the laws, and how far the ratios of each text are from them."""
     points = [json.loads(line) for line in TABLE.read_text("utf-8").splitlines()]
+    for p in points:
+        p["ratio"], p["trained_on"] = p["val_loss"] / p["counts_val"], p["epochs"] * p["tokens"]
     for kind in sorted({p["kind"] for p in points}):
-        counts = Counter(p["size"] for p in points if p["kind"] == kind)
-        sizes = [size for size in SIZES[kind] if counts[size] > 1]
-        best: tuple[float, float, dict[str, tuple[float, float]]] | None = None
-        for c in np.arange(0.3, 1.3, 0.05):
-            laws, error = {}, 0.0
-            for size in sizes:
-                own = [p for p in points if (p["kind"], p["size"]) == (kind, size)]
-                steps = np.array([p["steps"] for p in own], float)
-                losses = np.array([p["val_loss"] for p in own])
-                basis = np.stack([np.ones_like(steps), steps**-c], 1)
-                (a, b), *_ = np.linalg.lstsq(basis, losses, rcond=None)
-                laws[size] = (float(a), float(b))
-                error += float(((basis @ [a, b] - losses) ** 2).sum())
-            if best is None or error < best[0]:
-                best = (error, float(c), laws)
-        assert best is not None
-        for size, (a, b) in best[2].items():
-            print(f"{kind} {size}: ({a:.3f}, {b:.2f}, {best[1]:.2f})")
+        for model in ("hybrid", "gpt"):
+            own = [p for p in points if (p["kind"], p["model"]) == (kind, model)]
+            fitted = [p for p in own if p["corpus"] not in KEPT_BACK + UNLIKE]
+            if model == "gpt":
+                fitted = [p for p in fitted if p["corpus"] in EVERY_SIZE]
+            elif kind == "stream":  # of other orders there are points to compare with
+                fitted = [p for p in fitted if p["order"] == _order(p)]
+            laws = fit_hybrid(fitted, kind) if model == "hybrid" else fit_network(fitted)
+            print(f"{kind} {model}, {len(fitted)} points")
+            for size in SIZES[kind]:
+                print("  {}: ({:.4f}, {:.4f}, {:.2f})".format(size, *laws[size]))
+            for corpus in dict.fromkeys(p["corpus"] for p in own):
+                errors = [
+                    p["ratio"] - (a + b * p["steps"] ** -c)
+                    for p in own
+                    if p["corpus"] == corpus
+                    for a, b, c in [laws[p["size"]]]
+                ]
+                what = " (kept back)" if corpus in KEPT_BACK else ""
+                what = " (not fitted)" if corpus in UNLIKE else what
+                shown = ", ".join(f"{error:+.4f}" for error in errors)
+                print(f"    {corpus}{what}: found - law {shown}")
 
 
 def main() -> None:
     """Measures the points that are named, or fits."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("points", nargs="*", help="SIZE:STEPS")
+    parser.add_argument("points", nargs="*", help="MODEL:SIZE:STEPS")
     parser.add_argument("--corpus", default="shakespeare")
-    parser.add_argument("--device", default="auto")
+    parser.add_argument("--order", type=int)
+    parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--fit", action="store_true")
     arguments = parser.parse_args()
-    for point in arguments.points:
-        size, _, steps = point.partition(":")
-        found = measure(arguments.corpus, size, int(steps), arguments.device)
-        with TABLE.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(found) + "\n")
-        print(json.dumps(found), flush=True)
     if arguments.fit:
         fit()
+    with tempfile.TemporaryDirectory() as folder:
+        corpus = write(arguments.corpus, Path(folder))
+        for point in arguments.points:
+            model, size, steps = point.split(":")
+            found = measure(
+                arguments.corpus, corpus, model, size, int(steps), order=arguments.order,
+                seed=arguments.seed,
+            )  # fmt: skip
+            with TABLE.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(found) + "\n")
+            print(json.dumps(found), flush=True)
 
 
 if __name__ == "__main__":

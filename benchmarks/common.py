@@ -65,10 +65,10 @@ def train_to_end(plan: Plan) -> dict[str, Any]:
     }
 
 
-def size_settings(size: Size, steps: int, epochs: float) -> Nested:
+def size_settings(size: Size, steps: int, epochs: float, order: int | None = None) -> Nested:
     """The settings with which a size is trained for so many steps.
 
-    epochs: how often the run sees each token; it decides on the dropout.
+    epochs: how often the run sees each token; it decides on the dropout. order: of a hybrid's counts.
     """
     rate, muon_rate = size.learning_rates(steps)
     optim = {
@@ -78,4 +78,4 @@ def size_settings(size: Size, steps: int, epochs: float) -> Nested:
     }
     share = dropout(0.0, small_text=False, epochs=epochs).value
     fields = {"model": {"dropout": share}, "optim": optim, "training": {"steps": steps}}
-    return merge(size.settings(), fields)
+    return merge(size.settings(order), fields)

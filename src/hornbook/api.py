@@ -50,6 +50,7 @@ def train(
     precision: str | None = None,
     minutes: float | None = None,
     began: float | None = None,
+    exportable: bool = False,
     settings: Mapping[str, Any] | None = None,
     callbacks: Sequence[Callback] = (),
     progress: bool | None = None,
@@ -60,9 +61,9 @@ def train(
     preset: a name, or sections of fields in place of one.
     settings: dotted fields, such as `{"model.n_layer": 4}`, or sections of fields, as in TOML.
     epochs: passes through the training part, in place of steps.
-    minutes: a time budget: training ends after so many, and chooses size, context, batch and steps
-        for it, unless they are requested. Counted from `began` (time.monotonic()), by default from
-        this call.
+    minutes: a time budget: training ends after so many, and chooses model, size, context, batch and
+        steps for it, unless they are requested. Counted from `began` (time.monotonic()), by default
+        from this call. exportable: the model is the gpt, which other software reads.
     out: the run directory to make; by default one that is not there yet, `runs/<corpus>-<model>` or
         with a number after it. overwrite: removes an earlier run in `out` when training begins.
     progress: shows what is going to happen and how far it is; by default on a terminal and in a
@@ -74,6 +75,7 @@ def train(
     request = read_request(
         corpus, model=model, preset=preset, settings=settings, began=began, steps=steps,
         epochs=epochs, seed=seed, device=device, precision=precision, minutes=minutes,
+        exportable=exportable,
     )  # fmt: skip
     shown = with_progress(callbacks, progress)
     try:
@@ -158,6 +160,7 @@ def sweep(
     preset: str | Nested | None = None,
     steps: int | None = None,
     minutes: float | None = None,
+    exportable: bool = False,
     out: str | Path | None = None,
     settings: Mapping[str, Any] | None = None,
     callbacks: Sequence[Callback] = (),
@@ -174,8 +177,9 @@ def sweep(
     from hornbook.experiments.sweep import sweep as run_sweep
 
     request = read_request(
-        corpus, model=model, preset=preset, settings=settings, steps=steps, minutes=minutes
-    )
+        corpus, model=model, preset=preset, settings=settings, steps=steps, minutes=minutes,
+        exportable=exportable,
+    )  # fmt: skip
     return run_sweep(
         request,
         over=None if over is None else arguments.mapping(over, "over"),

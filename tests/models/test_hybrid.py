@@ -189,7 +189,7 @@ def test_trained_a_little_it_beats_the_counts_on_held_out_text(hybrid_run: Run) 
 
 def test_the_loss_on_the_training_part_is_as_if_it_had_not_been_counted(hybrid_run: Run) -> None:
     first = hybrid_run.log[0]
-    assert abs(first["train_loss"] - first["val_loss"]) < 0.1
+    assert abs(first["train_loss"] - first["val_loss"]) < 0.2
     nats = token_nats(hybrid_run.model.parts["counts"], hybrid_run.part("train"))
     assert nats.mean() < first["train_loss"] - 0.1
 

@@ -49,7 +49,8 @@ def test_what_time_decided_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     monkeypatch.setattr(Bench, "report_seconds", lambda *_: (2.0, 3.0))
     lines = dict(describe(plan_of("names", minutes=5)))
-    assert "size tiny; expected loss on a text of this kind: tiny 1." in lines["model"]
+    assert "hybrid tiny promises the lowest loss on this text" in lines["model"]
+    assert "counts of order 6 alone 2.0" in lines["model"]
     assert "(20 ms a step)" in lines["model"]
     assert "as many as fit into 5 minutes, 20 ms each" in lines["steps"]
     assert lines["learning rate"].startswith("0.005, of Muon's matrices 0.015 (")

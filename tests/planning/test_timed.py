@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hornbook.config import Nested, merge
 from hornbook.errors import ConfigError
-from hornbook.metrics.counts import MOST_TOKENS
+from hornbook.metrics.counts import MOST_TOKENS, search_order
 from hornbook.planning.bench import Bench
 from hornbook.planning.decide.size import SIZES
 from hornbook.planning.decide.time_budget import TimeBudget, TooShortError
@@ -16,10 +17,12 @@ from hornbook.planning.plan import Plan
 from hornbook.planning.request import Request, read_request
 from hornbook.planning.resolve import resolve
 from hornbook.planning.timed import (
+    Choice,
     counted_tokens,
     measuring_seconds,
     plan_in_time,
     resolution_of_size,
+    searched_tokens,
 )
 from hornbook.planning.tuning import COUNTED_A_SECOND, COUNTING_SHARE, FEWEST_COUNTED
 from tests.planning.texts import PINNED, TINY_GPT, data_of, resolution_of
@@ -107,13 +110,16 @@ def test_more_minutes_than_a_small_text_needs_are_not_used(few_names: Path) -> N
 
 
 def sized(
-    corpus: str | Path, minutes: float, seconds: dict[int, float], requested: Nested | None = None
-) -> Plan:
+    corpus: str | Path, minutes: float, seconds: dict[int, float], requested: Nested | None = None,
+    choices: tuple[Choice, ...] = ("gpt",),
+) -> Plan:  # fmt: skip
     """The plan of the size that is chosen where steps take seconds by the number of channels."""
     request = Request(settings=merge(PINNED, requested or {}))
-    chosen = resolution_of_size(request, data_of(corpus), budget(minutes))
-    assert chosen[1] == seconds[chosen[0].draft["model.n_embd"]]
-    return plan_in_time(budget(minutes), *chosen)
+    data = data_of(corpus)
+    counts = search_order(data.train, data.tokenizer)
+    resolution, took, _ = resolution_of_size(request, data, budget(minutes), counts, choices)
+    assert took == seconds[resolution.draft["model.n_embd"]]
+    return plan_in_time(budget(minutes), resolution, took)
 
 
 @pytest.fixture
@@ -127,7 +133,7 @@ def seconds(monkeypatch: pytest.MonkeyPatch) -> dict[int, float]:
 
 
 def test_a_size_is_chosen_with_all_that_belongs_to_it(seconds: dict[int, float]) -> None:
-    for minutes, name in ((0.2, "tiny"), (3.0, "small")):
+    for minutes, name in ((0.2, "tiny"), (3.0, "small")):  # as the seconds of the steps are given
         plan = sized("names", minutes, seconds)
         size = SIZES["documents"][name]
         assert plan.decisions["size"].value == name
@@ -182,12 +188,70 @@ def test_a_request_of_minutes_is_planned_and_kept_in_the_settings(
     assert plan.time_budget is not None
     assert plan.time_budget.minutes == 5
     with pytest.raises(ConfigError, match="too few"):
-        resolve(read_request("names", settings=PINNED, minutes=1e-4))
+        resolve(read_request("names", model="gpt", settings=PINNED, minutes=1e-4))
+
+
+def test_counts_are_chosen_where_nothing_else_is_ready_in_time() -> None:
+    plan = resolve(read_request("names", settings=PINNED, minutes=1e-4))
+    assert plan.shape.fitted
+    data = plan.data
+    found = search_order(data.train, data.tokenizer, searched_tokens(budget(1e-4)))
+    assert plan.config.model.model_dump()["order"] == found.order
+    assert "no time for a network" in plan.decisions["size"].reason
+    assert (
+        f"counts of order {found.order} promise {found.loss:.3f}" in plan.decisions["size"].reason
+    )
+    assert not any("whatever the minutes" in note for note in plan.notes)
+
+
+def test_counts_are_chosen_where_few_steps_promise_no_more(seconds: dict[int, float]) -> None:
+    seconds.update(dict.fromkeys(seconds, 10.0))
+    plan = resolve(read_request("names", settings=PINNED, minutes=2))
+    assert plan.shape.fitted
+    assert "a network on them promises" in plan.decisions["size"].reason
+
+
+@pytest.mark.parametrize("minutes", [0.2, 5.0])
+def test_what_is_requested_of_the_model_is_kept(minutes: float, seconds: dict[int, float]) -> None:
+    def model(**arguments: Any) -> dict[str, Any]:
+        request = read_request("names", settings=PINNED, minutes=minutes, **arguments)
+        return resolve(request).config.model.model_dump()
+
+    assert model()["name"] == "hybrid"
+    assert model(model="gpt")["name"] == model(exportable=True)["name"] == "gpt"
+    assert model(model="hybrid")["name"] == "hybrid"
+
+
+def test_settings_of_the_model_alone_are_those_of_the_default(seconds: dict[int, float]) -> None:
+    settings = merge(PINNED, {"model": {"conv_kernel": 4}})
+    plan = resolve(read_request("names", settings=settings, minutes=1))
+    assert plan.config.model.model_dump()["conv_kernel"] == 4
+    assert plan.decisions["size"].reason.startswith("network ")
+
+
+def test_the_size_of_a_hybrid_is_chosen_with_its_order(seconds: dict[int, float]) -> None:
+    chosen: tuple[Choice, ...] = ("counts", "hybrid", "gpt")
+    plan = sized("names", 1.0, seconds, choices=chosen)
+    counts = search_order(plan.data.train, plan.data.tokenizer)
+    model = plan.config.model.model_dump()
+    assert (model["name"], model["order"]) == ("hybrid", counts.order)
+    size = SIZES["documents"][plan.decisions["size"].value]
+    assert {k: model[k] for k in size.shared_settings()} == size.shared_settings()
+    assert f"counts of order {counts.order} alone" in plan.decisions["size"].reason
+    requested = sized("names", 1.0, seconds, {"model": {"order": 3}}, ("hybrid",))
+    assert requested.config.model.model_dump()["order"] == 3
+    assert f"counts of order 3 alone {counts.losses[2]:.3f}" in requested.decisions["size"].reason
+
+
+def test_a_plan_of_a_budget_counts_as_many_tokens_as_there_is_time_for() -> None:
+    found = [searched_tokens(budget(minutes)) for minutes in (0.01, 0.1, 1.0, 100.0)]
+    assert found == sorted(found)
+    assert (found[0], found[-1]) == (FEWEST_COUNTED, MOST_TOKENS)
 
 
 def test_the_best_counts_are_searched_in_a_share_of_the_time() -> None:
-    found = [counted_tokens(budget(minutes)) for minutes in (0.01, 0.1, 1.0, 100.0)]
+    found = [counted_tokens(budget(minutes)) for minutes in (0.01, 0.4, 1.0, 100.0)]
     assert found == sorted(found)
     assert found[0] == FEWEST_COUNTED
-    assert found[1] / COUNTED_A_SECOND == pytest.approx(COUNTING_SHARE * 6)
+    assert found[1] / COUNTED_A_SECOND == pytest.approx(COUNTING_SHARE * 24)
     assert found[-1] == MOST_TOKENS

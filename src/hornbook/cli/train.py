@@ -43,6 +43,11 @@ def run(arguments: list[str]) -> int:
         type=Path,
         help="continue an interrupted run, or train a finished one for more --steps",
     )
+    add(
+        "--exportable",
+        action="store_true",
+        help="with --minutes: a model that other software reads (`hornbook export`), not counts",
+    )
     add("--seeds", metavar="N,N", help="train once with each seed, into DIR/seed-N, and compare")
     args, given = parser.read(arguments)
     if args.resume is not None:
@@ -58,6 +63,7 @@ def run(arguments: list[str]) -> int:
             f"hornbook train {shlex.join(arguments)}",
             seeds=read_seeds(args.seeds),
             preset=args.preset,
+            exportable=args.exportable,
             out=out,
             settings=override(settings, given),
         )
@@ -71,6 +77,7 @@ def run(arguments: list[str]) -> int:
         preset=args.preset,
         out=out,
         began=began,
+        exportable=args.exportable,
         settings=override(settings, given),
         callbacks=[Progress(repeated=sha256)],
     )
@@ -92,8 +99,8 @@ def _directory(args: argparse.Namespace) -> Path | None:
 
 
 def _resume(args: argparse.Namespace, settings: Nested) -> int:
-    for name in ("preset", "config", "out", "name", "seeds"):
-        if getattr(args, name) is not None:
+    for name in ("preset", "config", "out", "name", "seeds", "exportable"):
+        if getattr(args, name) not in (None, False):
             raise ConfigError(
                 f"--{name}: found it beside --resume; a run continues with its own settings, "
                 "leave it out"

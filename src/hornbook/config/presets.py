@@ -15,6 +15,7 @@ from hornbook.config.sections import Nested
 from hornbook.errors import ConfigError, did_you_mean
 
 DEFAULT_MODEL = "gpt"
+EXPORTABLE = "gpt"  # the model that other software reads: Qwen3
 
 
 def default(model: str, *, documents: bool) -> Nested:

@@ -223,7 +223,8 @@ class TrainingConfig(Settings):
         None, description="passes through the training part; the total steps follow from it"
     )
     minutes: PositiveFloat | None = Field(
-        None, description="time budget: chooses size, context, batch and steps that fit into it"
+        None,
+        description="time budget: chooses model, size, context, batch and steps that fit into it",
     )
     batch_size: PositiveInt | Literal["all"] = Field(
         64, description="sequences (or windows) a step; all: the whole training part"

@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -127,6 +128,20 @@ class Part:
                 at = first + np.flatnonzero(self.tokens[first : first + size + 1] == often)
                 found += [(at[0], at[-1])] if len(at) > 1 else []
             begins, ends = np.array(found or [(0, limit)]).T
+        return self._joined(begins, ends, tokenizer)
+
+    def units(self, chosen: np.ndarray[Any, np.dtype[np.bool_]], tokenizer: Tokenizer) -> Part:
+        """The chosen units, (units,), which all begin with the same token."""
+        return self._joined(self.starts[:-1][chosen], self.starts[1:][chosen], tokenizer)
+
+    def stretch(self, first: int, end: int, tokenizer: Tokenizer) -> Part:
+        """The targets from `first` up to `end`, not included, as one unit."""
+        tokens = self.tokens[first : end + 1]
+        starts = np.array([0, end - first])
+        return Part(tokens, starts, self.documents, tokenizer.count_bytes(tokens[1:]))
+
+    def _joined(self, begins: IntArray, ends: IntArray, tokenizer: Tokenizer) -> Part:
+        """The tokens from each of `begins` up to one of `ends`, as units."""
         pieces = [self.tokens[a:b] for a, b in zip(begins, ends, strict=True)]
         tokens = np.concatenate([*pieces, self.tokens[ends[-1] : ends[-1] + 1]])
         starts = np.concatenate([[0], np.cumsum(ends - begins)])
@@ -150,9 +165,7 @@ class Part:
         size = limit // n // block * block
         parts = []
         for first in np.linspace(0, self.n_targets - size, n).astype(np.int64).tolist():
-            tokens = self.tokens[first : first + size + 1]
-            starts = np.array([0, size])
-            parts.append(Part(tokens, starts, False, tokenizer.count_bytes(tokens[1:])))
+            parts.append(self.stretch(first, first + size, tokenizer))
         return parts
 
     def chunks(self, length: int, overlap: int = 0, shard: tuple[int, int] = (0, 1)) -> Chunks:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from typing import Any
 
 from hornbook.config import DataConfig, TokenizerConfig
 from hornbook.data.corpora import load_corpus
@@ -24,6 +26,8 @@ class TrainingData:
     """A corpus, its tokenizer, its split, and the parts that are trained and validated on.
 
     notes: what was changed, left out or chosen on the way, for the user to see.
+    counted: models that have counted the training part, by `LanguageModel.counting`: what one of them
+        has counted the others take over.
     """
 
     corpus: Corpus
@@ -32,6 +36,7 @@ class TrainingData:
     train: Part
     validation: Part
     notes: tuple[str, ...] = ()
+    counted: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def documents(self) -> bool:

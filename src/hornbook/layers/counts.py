@@ -30,12 +30,17 @@ ENTRIES = 1 << 20  # of the tables, looked up at once
 class Level:
     """What occurs after contexts of one length: the contexts' keys, (contexts,); the pairs (context,
     next) as context * vocab_size + next, how often each occurs, and of how many different longer
-    contexts' pairs it is the end, (pairs,)."""
+    contexts' pairs it is the end, (pairs,).
+
+    place: the pair of each prediction of the part, (n_targets,), -1 where its unit begins later; None
+    where it was not asked for.
+    """
 
     keys: Ints
     pairs: Ints
     raw: Ints
     distinct: Ints
+    place: Ints | None = None
 
     @property
     def n_contexts(self) -> int:
@@ -44,10 +49,10 @@ class Level:
 
 
 def count_levels(
-    tokens: NDArray[np.integer], starts: Ints, order: int, vocab_size: int
+    tokens: NDArray[np.integer], starts: Ints, order: int, vocab_size: int, *, placed: bool = False
 ) -> Iterator[Level]:
     """The level of each length of context from 0 to order - 1, of a part: tokens (N,) with the unit
-    starts (units + 1,). Only two are in memory at a time."""
+    starts (units + 1,). Only two are in memory at a time. placed: with the pair of each prediction."""
     n = len(tokens) - 1
     ids = tokens.astype(np.int64)
     depth = unit_depths(starts)
@@ -63,10 +68,13 @@ def count_levels(
             )
             context = np.full(n, -1, dtype=np.int64)
             context[position] = rank
-        pairs, raw = np.unique(
-            context[position] * vocab_size + ids[position + 1], return_counts=True
-        )
-        level = Level(keys, pairs, raw, np.zeros(len(pairs), dtype=np.int64))
+        found, place = context[position] * vocab_size + ids[position + 1], None
+        if placed:
+            place = np.full(n, -1, dtype=np.int64)
+            pairs, place[position], raw = np.unique(found, return_inverse=True, return_counts=True)
+        else:
+            pairs, raw = np.unique(found, return_counts=True)
+        level = Level(keys, pairs, raw, np.zeros(len(pairs), dtype=np.int64), place)
         if shorter is not None:
             inside, _ = shorter_pairs(keys, pairs, shorter.pairs, vocab_size)
             shorter.distinct[:] = np.bincount(inside, minlength=len(shorter.pairs))
@@ -166,8 +174,8 @@ def add_entries(
 ) -> None:
     """p[row, following[e]] += value[e], in place, for the entries e of each of these rows of p.
 
-    p (n, V), rows (r,). bounds: the first entry of each row, and the one after its last, (r,) each.
-    scale: a factor for each row, (r,).
+    p (n, V), contiguous; rows (r,). bounds: the first entry of each row, and the one after its last,
+    (r,) each. scale: a factor for each row, (r,).
     """
     first, count = bounds[0], bounds[1] - bounds[0]
     # a frequent context is followed by up to V tokens: some rows at a time
@@ -177,6 +185,7 @@ def add_entries(
         entry = torch.arange(len(row), device=p.device)
         entry += (first[:n] - count[:n].cumsum(0) + count[:n])[row]
         added = value[entry] if scale is None else value[entry] * scale[row]
-        p[rows[row], following[entry]] += added
+        # no place comes twice, so the sum has no order
+        p.view(-1).scatter_add_(0, rows[row] * p.shape[1] + following[entry], added)
         rows, first, count = rows[n:], first[n:], count[n:]
         scale = None if scale is None else scale[n:]

@@ -7,7 +7,7 @@ What they may ask is declared here. B batch, T positions, V vocabulary.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -127,6 +127,16 @@ class LanguageModel(nn.Module, ABC):
     def fit(self, tokens: Tensor, starts: Tensor) -> None:
         """Fits a model with `counted` to a part: its tokens (N,) and unit starts (`data/part.py`)."""
         raise NotImplementedError(f"{self.config.name} is trained by gradients")
+
+    @property
+    def counting(self) -> Hashable:
+        """What `fit` depends on besides the text; models for which it is equal, and not None, may take
+        over each other's counts."""
+        return None
+
+    def take_counts(self, other: Any) -> None:
+        """Shares what a model with the same `counting` has counted, without copying it."""
+        raise NotImplementedError(f"{self.config.name} counts by itself")
 
     def fit_bytes(self, n_tokens: int) -> int:
         """Bytes of memory that `fit` takes for so many tokens, at most; a model with `counted` says."""

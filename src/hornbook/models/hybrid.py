@@ -29,7 +29,7 @@ B batch, T positions, C channels (n_embd), V vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any, Literal, Self
 
 import torch
@@ -197,6 +197,15 @@ class Hybrid(CachedModel):
     def fit(self, tokens: Tensor, starts: Tensor) -> None:
         """Counts a part: tokens (N,) with the unit starts (units + 1,)."""
         self.counts.fit(tokens, starts)
+
+    @property
+    def counting(self) -> Hashable:
+        """The order."""
+        return self.config.name, self.counts.order
+
+    def take_counts(self, other: Self) -> None:
+        """Those of another hybrid."""
+        self.counts = other.counts
 
     def fit_bytes(self, n_tokens: int) -> int:
         """Those of the counts."""

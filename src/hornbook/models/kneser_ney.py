@@ -20,6 +20,9 @@ it makes c(h, w) and n(h) smaller by d, and the sum of discounts by D(c(h, w)) -
 counts occurrences, d is 1. Where it counts different tokens, d is 1 if the longer pair occurred only
 here, else 0. The discounts stay those of the whole text.
 
+A stream repeats itself nearby, so a whole block of it is left out instead (`models/blocks.py`), where
+the model has counted it; loaded weights leave out the token.
+
 Two approximations: for the first tokens of a row that begins in the midst of a text the longer context
 is not known, and d is 1; and of a text that is too large to be counted whole, tokens that were not
 counted are left out as if they had been.
@@ -32,7 +35,7 @@ B batch, T positions, V vocabulary, N tokens.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -52,8 +55,10 @@ from hornbook.layers.counts import (
     shorter_pairs,
 )
 from hornbook.models.base import LanguageModel, check_names
+from hornbook.models.blocks import BlockCounts, count_blocks, find_blocks
 
 FIT_BYTES = 96  # for each token and length of context, at most (66 to 76 measured, 2026-11-29)
+BLOCK_BYTES = 90  # more of a stream, for its blocks (105 and tables of 74 to 81 in all, 2026-11-29)
 UNFIT = "weights do not fit the model: tables of length {} are not counts of a text"
 SMALLEST = 1e-10  # probability whose logarithm is taken
 COUNTED = {"keys": torch.int64, "pairs": torch.int64, "raw": torch.int32}  # what is saved
@@ -79,6 +84,7 @@ class KneserNey(LanguageModel):
     ) -> None:
         super().__init__(config, vocab_size, end_id, context_length=max(1, order - 1))
         self.order = order
+        self._counted = 0  # predictions of a stream that was counted, not loaded
         # before fitting no context is known, and p stays uniform
         sizes = {"offsets": 2, "total": 1, "freed": 1, "discounts": 4}
         for length in range(order):
@@ -91,6 +97,13 @@ class KneserNey(LanguageModel):
 
     def _table(self, table: str, length: int) -> Tensor:
         return self.get_buffer(f"{table}_{length}")
+
+    @property
+    def block_counts(self) -> list[BlockCounts]:
+        """What blocks of a stream add to the counts of each length; nothing of documents."""
+        names = [field.name for field in fields(BlockCounts)] if self._counted else []
+        lengths = range(self.order if names else 0)
+        return [BlockCounts(**{n: self._table(n, length) for n in names}) for length in lengths]
 
     def forward(self, ids: Tensor) -> Tensor:
         """(B, T) -> log probabilities (B, T, V)."""
@@ -109,8 +122,12 @@ class KneserNey(LanguageModel):
         keys = [self._table("keys", length) for length in range(self.order)]
         found = find_contexts(ids, keys, self.vocab_size, self.end_id)
         contexts = [context.flatten() for context in found]
-        wanted = None if targets is None else targets.flatten()
+        blocks = [] if targets is None else self.block_counts
+        wanted = None if targets is None or blocks else targets.flatten()
         removed = None if wanted is None else self._removed(contexts, wanted)
+        if blocks:
+            grid = [context.view(ids.shape) for context in contexts]
+            block = find_blocks(blocks, grid, self._counted).flatten()
         dtype = self._table("left", 0).dtype
         p = ids.new_full((ids.numel(), self.vocab_size), 1 / self.vocab_size, dtype=dtype)
         totals = []
@@ -119,6 +136,11 @@ class KneserNey(LanguageModel):
             total, freed = self._table("total", length)[rank], self._table("freed", length)[rank]
             if removed is not None:
                 total, freed = total - removed[length].d, freed - removed[length].freed
+            if blocks:
+                of_block = blocks[length]
+                key = of_block.find(context, block)
+                total = total - _at(of_block.block_total, key)
+                freed = freed - _at(of_block.block_freed, key)
             total = total.masked_fill(context < 0, 0.0)
             share = (1 / total).masked_fill(total <= 0, 0.0)  # of one count
             p *= (freed * share).masked_fill(total <= 0, 1.0)[:, None]
@@ -126,6 +148,8 @@ class KneserNey(LanguageModel):
             if removed is not None and wanted is not None:
                 less = (removed[length].left * share)[:, None]
                 p.scatter_add_(1, wanted.clamp(min=0)[:, None], -less)
+            if blocks:
+                of_block.add(p, key, -share)
             totals.append(total)
         p = p.clamp_(min=SMALLEST).log_()
         return p.view(*ids.shape, -1), torch.stack(totals, -1).view(*ids.shape, -1)
@@ -168,10 +192,16 @@ class KneserNey(LanguageModel):
 
     def fit(self, tokens: Tensor, starts: Tensor) -> None:
         """Counts a part: tokens (N,) with the unit starts (units + 1,). Replaces earlier counts."""
-        levels = count_levels(
-            tokens.cpu().numpy(), starts.cpu().numpy(), self.order, self.vocab_size
-        )
+        read, begins = tokens.cpu().numpy(), starts.cpu().numpy()
+        stream = self.end_id is None
+        levels = list(count_levels(read, begins, self.order, self.vocab_size, placed=stream))
         self._derive([(level.keys, level.pairs, level.raw) for level in levels])
+        if stream:
+            self._counted = len(read) - 1
+            blocks = count_blocks(levels, self._counted, self.vocab_size)
+            for length, of_block in enumerate(blocks):
+                for field in fields(of_block):
+                    self._set(field.name, length, getattr(of_block, field.name).to(self.device))
 
     def _derive(self, levels: list[tuple[Ints, Ints, Ints]]) -> None:
         """Sets all tables from (keys, pairs, raw) of each length. Raises RunError where these cannot
@@ -201,7 +231,8 @@ class KneserNey(LanguageModel):
 
     def fit_bytes(self, n_tokens: int) -> int:
         """The tables, and what counting takes beside them, at most."""
-        return counting_bytes(n_tokens, self.order, FIT_BYTES)
+        each = FIT_BYTES + (BLOCK_BYTES if self.end_id is None else 0)
+        return counting_bytes(n_tokens, self.order, each)
 
     @property
     def n_parameters(self) -> int:

@@ -107,16 +107,22 @@ class Bench:
         return seconds["compiled"] / compiled.span / seconds["plain"]
 
     def _in_turns(self, works: Mapping[K, Callable[[int], object]]) -> dict[K, float]:
-        """Median seconds of each work, called with the number of the turn; the first warms up."""
+        """Median seconds of each work, called with the number of the turn; the first warms up, and
+        is all where a time budget has no time for more."""
         seconds: dict[K, list[float]] = {name: [] for name in works}
+        minutes, most = self.plan.config.training.minutes, tuning.TRIAL_SECONDS
+        if minutes is not None:
+            most = min(most, tuning.MEASURING_SHARE * 60 * minutes)
         with self._quietly():
             for turn in range(8):
                 for name, work in works.items():
                     seconds[name].append(self._time(partial(work, turn)))
                 spent = sum(sum(found[1:]) for found in seconds.values())
-                if turn > 1 and spent > tuning.TRIAL_SECONDS:
+                if turn > 1 and spent > most:
                     break
-        return {name: statistics.median(found[1:]) for name, found in seconds.items()}
+                if minutes is not None and sum(map(sum, seconds.values())) > 2 * most:
+                    break
+        return {name: statistics.median(found[1:] or found) for name, found in seconds.items()}
 
     @contextmanager
     def _quietly(self) -> Iterator[None]:
@@ -198,5 +204,8 @@ class Bench:
             token, novelty = seconds_of_novelty(self.model, data.tokenizer, index)
         evaluation = token * self.plan.tokens_per_evaluation
         texts = token * min(data.validation.n_targets, typicality.TOKENS)
-        # it also shows samples, and may measure the last weights, too
-        return evaluation, evaluation + texts + mixing + 2 * novelty + tuning.REPORT_OVERHEAD
+        # it also shows samples, and may measure the last weights, too; in float32 the losses are known
+        again = 0.0 if self.plan.precision == "fp32" else evaluation
+        if self.model.parts:  # which are measured at the end
+            again += evaluation
+        return evaluation, again + texts + mixing + 2 * novelty + tuning.REPORT_OVERHEAD

@@ -72,9 +72,14 @@ class Plan:
         tokenizer, training = self.data.tokenizer, self.config.training
         torch.manual_seed(training.seed)
         model = build_model(self.config.model, tokenizer.vocab_size, tokenizer.end_id)
-        if model.counted:
+        known = self.data.counted.get(model.counting)
+        if known is not None:
+            model.take_counts(known)
+        elif model.counted:
             with stage("counting"):
                 fit(model, self.data.train, tokenizer)
+            if model.counting is not None:
+                self.data.counted[model.counting] = model
         model = model.to(self.device)
         if not training.reference:
             install(model)

@@ -60,14 +60,26 @@ def read_request(
     preset: str | Nested | None = None,
     settings: Mapping[str, Any] | None = None,
     began: float | None = None,
+    exportable: bool = False,
     **training: Any,
 ) -> Request:
     """A request from arguments. `training`: fields of that section, None where not requested.
 
     settings: dotted fields, sections of fields, or both. Names of earlier versions are accepted, with
-    a message. Raises ConfigError where one value is given twice.
+    a message. exportable: the model is the gpt, which other software reads. Raises ConfigError where
+    one value is given twice.
     """
     sections, messages = read_settings(mapping(settings, "settings"))
+    if exportable:
+        if preset is not None:
+            raise ConfigError("exportable: found it beside a preset; leave one of them out")
+        other = model or sections.get("model", {}).get("name", presets.EXPORTABLE)
+        if other != presets.EXPORTABLE:
+            raise ConfigError(
+                f"exportable: found it beside the model {other!r}, expected {presets.EXPORTABLE!r} or "
+                "none"
+            )
+        model = presets.EXPORTABLE
     arguments: list[tuple[str, str, Any]] = [
         ("model", "model.name", None if model is None else text(model, "model")),
         ("corpus", "data.corpus", None if corpus is None else path(corpus, "corpus")),

@@ -215,10 +215,13 @@ class Resolution:
             time_budget=time_budget,
         )
 
-    def plan_of_counts(self) -> Plan:
-        """The plan of a model that is fitted in one pass: there is nothing else to decide."""
+    def plan_of_counts(self, *, chosen: bool = False) -> Plan:
+        """The plan of a model that is fitted in one pass: there is nothing else to decide.
+
+        chosen: for a time budget.
+        """
         notes = self._counting_notes()
-        if self.draft["training.minutes"] is not None:
+        if self.draft["training.minutes"] is not None and not chosen:
             notes.append("counts are fitted in one pass, whatever the minutes")
         if self.draft["training.epochs"] is not None:
             notes.append("counts are fitted in one pass, whatever the epochs")

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from hornbook.config import DataConfig, TokenizerConfig, TrainingConfig, merge
-from hornbook.config.presets import DEFAULT_MODEL
 from hornbook.config.sections import LENGTHS
 from hornbook.data.corpora import text_setting
 from hornbook.data.training_data import load_training_data
@@ -23,7 +22,7 @@ from hornbook.planning.decide.time_budget import TimeBudget
 from hornbook.planning.plan import Plan
 from hornbook.planning.request import Request
 from hornbook.planning.resolution import Resolution
-from hornbook.planning.timed import plan_in_time, resolution_of_size
+from hornbook.planning.timed import Choice, best_plan, plan_in_time
 
 
 def resolve(request: Request) -> Plan:
@@ -34,14 +33,14 @@ def resolve(request: Request) -> Plan:
     data_config = DataConfig.parse(merged["data"], "data")
     tokenizer = TokenizerConfig.parse(merged["tokenizer"], "tokenizer")
     data = load_training_data(data_config, tokenizer)
+    choices = _choices(request)
     text: dict[str, Any] = {"corpus": text_setting(data_config, data.corpus)}
     if data_config.files:
         text["files"] = [str(Path(f).expanduser().resolve()) for f in data_config.files]
     settings = merge(request.settings, {"data": text, "model": {"name": request.model}})
     request = replace(request, settings=settings)
-    free = request.preset is None and request.model == DEFAULT_MODEL
-    if budget is not None and free and not settings["model"].keys() & SIZE_FIELDS:
-        return plan_in_time(budget, *resolution_of_size(request, data, budget))
+    if budget is not None and choices:
+        return best_plan(request, data, budget, choices)
     resolution = Resolution(request.defaults(documents=data.documents), request, data)
     if resolution.shape.fitted:
         return resolution.plan_of_counts()
@@ -50,6 +49,18 @@ def resolve(request: Request) -> Plan:
         return plan_in_time(budget, resolution)
     resolution.decide_steps(resolution.planned_steps())
     return resolution.plan()
+
+
+def _choices(request: Request) -> tuple[Choice, ...]:
+    """What a time budget chooses from: of the requested model the sizes; where no model is requested,
+    any; nothing where a preset or a size is."""
+    requested = request.settings.get("model", {})
+    if request.preset is not None or requested.keys() & SIZE_FIELDS:
+        return ()
+    if not requested:
+        return ("counts", "hybrid", "gpt")
+    only: dict[str, tuple[Choice, ...]] = {"gpt": ("gpt",), "hybrid": ("hybrid",)}
+    return only.get(request.model, ())
 
 
 def _check_model(request: Request) -> None:

@@ -1,4 +1,4 @@
-"""A time budget: from minutes to a size, and to the steps that fit.
+"""A time budget: from minutes to a model, its size, and the steps that fit.
 
 How long a step takes is measured for a second or two, of the sizes that are expected to be best. What
 the report will take is tried beforehand.
@@ -7,39 +7,119 @@ the report will take is tried beforehand.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
+from typing import Literal
 
+from hornbook.config import merge
 from hornbook.data.training_data import TrainingData
 from hornbook.errors import counted
-from hornbook.metrics.counts import MOST_TOKENS
+from hornbook.metrics.counts import HIGHEST, MOST_TOKENS, Counts, search_order
 from hornbook.planning import tuning
+from hornbook.planning.decide.laws import Trained, expected_ratio
 from hornbook.planning.decide.size import SIZES, Candidate, choose_size
-from hornbook.planning.decide.time_budget import TimeBudget
+from hornbook.planning.decide.time_budget import TimeBudget, TooShortError
 from hornbook.planning.decision import Decision
 from hornbook.planning.plan import Plan
 from hornbook.planning.request import Request
 from hornbook.planning.resolution import Resolution
 from hornbook.stages import stage
 
+Choice = Literal["counts", "gpt", "hybrid"]
+IN_WORDS: dict[Choice, str] = {"counts": "counts", "gpt": "network", "hybrid": "hybrid"}
+
+
+def best_plan(
+    request: Request, data: TrainingData, budget: TimeBudget, choices: Sequence[Choice]
+) -> Plan:
+    """The plan of what promises the lowest loss on this text in this time.
+
+    choices: counts alone, a network alone (`gpt`), and both as one (`hybrid`).
+    """
+    with stage("counting, to see what the text is like"):
+        counts = search_order(data.train, data.tokenizer, searched_tokens(budget))
+    if choices[0] == "counts" and not _time_to_train(budget, counts):
+        return plan_of_counts(request, data, budget, counts, "no time for a network")
+    try:
+        resolution, seconds, expected = resolution_of_size(request, data, budget, counts, choices)
+        if choices[0] == "counts" and expected > (1 - tuning.WORTH_TRAINING) * counts.loss:
+            why = f"a network on them promises {expected:.3f}"
+            return plan_of_counts(request, data, budget, counts, why)
+        return plan_in_time(budget, resolution, seconds)
+    except TooShortError:
+        if choices[0] != "counts":
+            raise
+    return plan_of_counts(request, data, budget, counts, "no time for a network")
+
+
+def _time_to_train(budget: TimeBudget, counts: Counts) -> bool:
+    """Whether anything but counts can be ready in time, by the seconds that the search took."""
+    whole = counts.seconds / counts.share
+    return budget.seconds_left > tuning.FEWEST_TRAINING_SECONDS + tuning.COUNTINGS * whole
+
+
+def plan_of_counts(
+    request: Request, data: TrainingData, budget: TimeBudget, counts: Counts, why: str
+) -> Plan:
+    """The plan of counts alone, of the order that is best on a tenth of the training part."""
+    settings = merge(request.settings, {"model": {"name": "ngram"}})
+    preset = {"model": {"name": "ngram", "order": counts.order}}
+    resolution = Resolution(preset, replace(request, settings=settings), data)
+    reason = f"counts of order {counts.order} promise {counts.loss:.3f} nats per token here; {why}"
+    resolution.decisions["size"] = Decision("counts", reason)
+    plan = resolution.plan_of_counts(chosen=True)
+    with stage("counting, to compare"):  # now, and for as long as there is time
+        plan.text_index.best_counts(
+            data.train, data.validation, data.tokenizer, counted_tokens(budget)
+        )
+    return plan
+
+
+def _expected_loss(base: float, kind: str, model: Trained, size: str, steps: float) -> float:
+    return base * expected_ratio(kind, model, size, steps)
+
+
+def _order(request: Request, counts: Counts, kind: str) -> int:
+    """The order of a hybrid's counts: the requested one, else the best of counts alone, of a stream a
+    higher one."""
+    best = counts.order if kind == "documents" else counts.order + tuning.HIGHER_ORDER
+    return int(request.requested("model", "order") or min(best, HIGHEST))
+
 
 def resolution_of_size(
-    request: Request, data: TrainingData, budget: TimeBudget
-) -> tuple[Resolution, float]:
-    """The size of the lowest expected loss, and seconds of its step."""
-    sizes = SIZES[data.corpus.kind]
-    resolutions = {
-        name: Resolution(size.settings(), request, data, size) for name, size in sizes.items()
-    }
-    most_parameters = tuning.PARAMETERS_PER_TOKEN * data.train.n_targets
-    candidates = {
-        name: Candidate(
-            sizes[name],
-            r.tokens_per_step * r.shape.n_parameters,
-            r.max_steps,
-            r.shape.n_parameters <= most_parameters,
-        )
-        for name, r in resolutions.items()
-    }
+    request: Request,
+    data: TrainingData,
+    budget: TimeBudget,
+    counts: Counts,
+    choices: Sequence[Choice] = ("gpt",),
+) -> tuple[Resolution, float, float]:
+    """The model and size of the lowest expected loss, seconds of its step, and that loss.
+
+    counts: the best of the text, by a tenth of its training part.
+    """
+    kind, base = data.corpus.kind, counts.loss
+    order = _order(request, counts, kind)
+    if order < counts.order:
+        base = counts.losses[order - 1]
+    resolutions: dict[str, Resolution] = {}
+    candidates: dict[str, Candidate] = {}
+    models: tuple[Trained, ...] = ("hybrid", "gpt")
+    for model in models:
+        if model not in choices:
+            continue
+        asked = replace(request, settings=merge(request.settings, {"model": {"name": model}}))
+        for size_name, size in SIZES[kind].items():
+            name = f"{IN_WORDS[model]} {size_name}"
+            preset = size.settings(order if model == "hybrid" else None)
+            resolutions[name] = r = Resolution(preset, asked, data, size)
+            most_parameters = tuning.PARAMETERS_PER_TOKEN * data.train.n_targets
+            candidates[name] = Candidate(
+                partial(_expected_loss, base, kind, model, size_name),
+                r.tokens_per_step * r.shape.n_parameters,
+                r.max_steps,
+                r.shape.n_parameters <= most_parameters,
+            )
     begin, most = time.monotonic(), measuring_seconds(budget)
 
     def measure(name: str) -> float:
@@ -54,15 +134,22 @@ def resolution_of_size(
         name, seconds, expected = choose_size(
             candidates, seconds_left, measure, lambda: time.monotonic() - begin < most
         )
-    figures = ", ".join(
-        f"{other} {expected[other]:.2f} ({took * 1e3:.0f} ms a step)"
-        for other, took in seconds.items()
-    )
+    figures = {
+        other: f"{other} {expected[other]:.3f} ({took * 1e3:.0f} ms a step)"
+        for other, took in sorted(seconds.items(), key=lambda item: expected.get(item[0], 9.0))
+        if other in expected
+    }
+    if "hybrid" in choices:
+        networks = [other for other in expected if other.startswith(IN_WORDS["gpt"])]
+        if networks and not figures.keys() & set(networks):
+            best = min(networks, key=expected.__getitem__)
+            figures[best] = f"{best} alone about {expected[best]:.2f}"
+        figures["counts"] = f"counts of order {min(order, counts.order)} alone {base:.3f}"
     resolution = resolutions[name]
-    resolution.decisions["size"] = Decision(
-        name, f"size {name}; expected loss on a text of this kind: {figures}"
-    )
-    return resolution, seconds[name]
+    shown = ", ".join(figures.values())
+    reason = f"{name} promises the lowest loss on this text, in nats per token: {shown}"
+    resolution.decisions["size"] = Decision(name.split()[1], reason)
+    return resolution, seconds[name], expected[name]
 
 
 def plan_in_time(budget: TimeBudget, resolution: Resolution, seconds: float | None = None) -> Plan:
@@ -78,7 +165,7 @@ def plan_in_time(budget: TimeBudget, resolution: Resolution, seconds: float | No
     known = draft[name] if draft.is_requested(name) else None
     guess = _evaluation_seconds(resolution, seconds)
     rough = replace(budget, evaluation=guess, report=guess + tuning.REPORT_OVERHEAD)
-    rough.check(seconds, 1 + (known or 2))
+    rough.check(seconds, 1 + (known or 1))
     with stage("measuring an evaluation"):
         evaluation, report = bench.report_seconds(counted_tokens(budget))
     budget = replace(budget, evaluation=evaluation, report=report * resolution.request.reserve)
@@ -108,6 +195,12 @@ def measuring_seconds(budget: TimeBudget) -> float:
 def counted_tokens(budget: TimeBudget) -> int:
     """Tokens of the training part that the search for the best counts takes at most."""
     seconds = tuning.COUNTING_SHARE * 60 * budget.minutes
+    return min(MOST_TOKENS, max(tuning.FEWEST_COUNTED, int(tuning.COUNTED_A_SECOND * seconds)))
+
+
+def searched_tokens(budget: TimeBudget) -> int:
+    """Tokens of the training part that the search for the best order takes at most."""
+    seconds = tuning.SEARCHING_SHARE * 60 * budget.minutes
     return min(MOST_TOKENS, max(tuning.FEWEST_COUNTED, int(tuning.COUNTED_A_SECOND * seconds)))
 
 

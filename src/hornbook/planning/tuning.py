@@ -39,7 +39,12 @@ RETRY_MARGIN = 1.2  # times what is needed is advised: the next try measures it 
 COUNTED_A_SECOND = 500_000  # tokens, at least, in the search for the best counts
 TRAINED_A_SECOND = 10_000  # tokens that a small model of a ladder trains on
 COUNTING_SHARE = 0.05  # of a time budget, for that search
-FEWEST_COUNTED = 1 << 16  # tokens
+FEWEST_COUNTED = 1 << 18  # tokens: a quarter of a second
+SEARCHING_SHARE = 0.1  # of a time budget, for the best order of counts without the validation part
+COUNTINGS = 4.0  # times the seconds of that search a hybrid takes to count, more or less
+FEWEST_TRAINING_SECONDS = 2.5  # for anything besides
+HIGHER_ORDER = 2  # in a hybrid on a stream, than of counts alone (docs/logbook.md, 2026-11-29)
+WORTH_TRAINING = 0.003  # share of the loss of counts that a network has to gain
 REPORT_OVERHEAD = 0.3  # seconds to write a report and to print a summary
 
 # bytes

@@ -65,17 +65,20 @@ def write_report(
     lock: Lock,
     state: TrainingState | None = None,
     last: LanguageModel | None = None,
+    nats: Floats | None = None,
 ) -> None:
     """Measures the best weights and writes report.json, wherever the run was moved meanwhile.
 
     state, last: of a run that was trained in steps, its state and its last weights.
+    nats: of each token of the validation part by the model, where they are known, (n_targets,).
     """
     run.path = lock.followed()
     model = run.model if plan.device.type == "cpu" else copy.deepcopy(run.model).to(plan.device)
     if not plan.config.training.reference:
         install(model)
     data = plan.data
-    nats = token_nats(model, data.validation)
+    if nats is None:
+        nats = token_nats(model, data.validation)
     validation = summarize(nats, data.validation, max(model.context_length, 1))
     log, documents = run.log, data.documents
     parts = {n: evaluate(part, data.validation).to_json() for n, part in model.parts.items()}

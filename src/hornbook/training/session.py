@@ -16,7 +16,7 @@ from hornbook.engine.device import deterministic_algorithms, use_threads
 from hornbook.errors import ConfigError, RunError, counted
 from hornbook.files import remove_partial_files, user_path, write_lines, write_tensors
 from hornbook.machine import format_bytes
-from hornbook.metrics.loss import evaluate
+from hornbook.metrics.loss import Floats, mean_nats, token_nats
 from hornbook.models.base import LanguageModel
 from hornbook.planning.describe import facts
 from hornbook.planning.plan import Plan
@@ -196,17 +196,20 @@ def _train(
     """
     if counted is not None:
         with stage("measuring the final figures"):
-            _write_counts(plan, run, lock, users, *counted)
-            write_report(plan, run, lock)
+            nats = _write_counts(plan, run, lock, users, *counted)
+            write_report(plan, run, lock, nats=nats)
     else:
         with deterministic_algorithms(plan.config.training.deterministic):
             save_first = resumed is not None and resumed.changed
-            trainer = Trainer(plan, run, lock, callbacks_of(plan, users, save_first=save_first))
+            callbacks = callbacks_of(plan, users, save_first=save_first)
+            trainer = Trainer(plan, run, lock, callbacks)
             if resumed is not None:
                 restore(trainer, resumed)
             trainer.train()
             with stage("measuring the final figures"):
-                write_report(plan, run, lock, trainer.state, trainer.step.model)
+                evaluators = [c for c in callbacks if isinstance(c, Evaluator)]
+                best = evaluators[0].best_nats
+                write_report(plan, run, lock, trainer.state, trainer.step.model, best)
     for callback in users:
         callback.on_report(run)
     return run
@@ -225,17 +228,20 @@ def _write_counts(
     callbacks: Sequence[Callback],
     model: LanguageModel,
     seconds: float,
-) -> None:
-    """Writes weights and log of a count model: one pass, one record."""
+) -> Floats:
+    """Writes weights and log of a count model: one pass, one record. Returns the nats of each token of
+    the validation part."""
     for callback in callbacks:
         callback.on_start(run, 0, 1)
     n_tokens = plan.data.train.n_targets
+    timed = plan.config.training.minutes is not None
+    nats = token_nats(model, plan.data.validation)
     record = {
         "step": 1,
         "tokens": n_tokens,
         "seconds": seconds,
-        "loss": evaluate(model, plan.data.train).nats,
-        "val_loss": evaluate(model, plan.data.validation).nats,
+        "loss": mean_nats(model, (timed and plan.training_sample) or [plan.data.train]),
+        "val_loss": float(nats.mean()),
         "tokens_per_second": n_tokens / max(seconds, 1e-9),
     }
     run.path = lock.followed()
@@ -243,6 +249,7 @@ def _write_counts(
     write_lines(run.path / "log.jsonl", [record])
     for callback in callbacks:
         callback.on_log(record)
+    return nats
 
 
 def _check_disk(plan: Plan, path: Path) -> None:

@@ -25,7 +25,7 @@ def test_steps_fill_what_evaluations_and_the_report_leave() -> None:
 def test_evaluations_take_a_tenth_of_the_time_at_most() -> None:
     assert budget(1.0, evaluation=0.1).evaluations(10) == 10
     assert budget(1.0, evaluation=1.0).evaluations(10) == 6
-    assert budget(1.0, evaluation=30.0).evaluations(10) == 2
+    assert budget(1.0, evaluation=30.0).evaluations(10) == 1
 
 
 def test_what_fits_is_accepted() -> None:

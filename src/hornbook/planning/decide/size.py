@@ -1,8 +1,5 @@
-"""The size of a GPT for a time budget: what each size is expected to reach, and which is chosen.
-
-The validation loss that a size reached after how many steps was measured on the names and on
-Shakespeare, and is kept here as a law, loss = a + b * steps^-c (`benchmarks/budget.py`).
-"""
+"""The sizes of a GPT, alone or in a hybrid, that a time budget chooses from, and the choice by what
+each is expected to reach (`laws.py`)."""
 
 from __future__ import annotations
 
@@ -19,7 +16,7 @@ from hornbook.planning.tuning import STEP_GROWTH
 class Size:
     """A size of the GPT: blocks, channels, heads, context in tokens, rows of a batch.
 
-    law: a, b, c of the expected loss. short: steps below which higher learning rates are better.
+    short: steps below which higher learning rates are better.
     """
 
     n_layer: int
@@ -27,29 +24,34 @@ class Size:
     n_head: int
     context_length: int
     batch_size: int
-    law: tuple[float, float, float]
     short: int = 0
 
-    def expected_loss(self, steps: float) -> float:
-        """The validation loss in nats after so many steps."""
-        a, b, c = self.law
-        return a + b * float(max(steps, 1.0) ** -c)
-
-    def model_settings(self) -> dict[str, Any]:
-        """The fields of the model that a size decides."""
+    def shared_settings(self) -> dict[str, Any]:
+        """The fields of a hybrid that a size decides, and of the network in it."""
         return {
             "context_length": self.context_length,
             "n_layer": self.n_layer,
             "n_head": self.n_head,
-            "n_kv_head": self.n_head,
             "n_embd": self.n_embd,
-            "n_hidden": 3 * self.n_embd,
         }
 
-    def settings(self) -> Nested:
-        """A configuration of this size; steps, learning rates and dropout are decided later."""
+    def model_settings(self) -> dict[str, Any]:
+        """The fields of a GPT that a size decides."""
         return {
-            "model": {"name": "gpt", **self.model_settings()},
+            **self.shared_settings(), "n_kv_head": self.n_head, "n_hidden": 3 * self.n_embd,
+        }  # fmt: skip
+
+    def settings(self, order: int | None = None) -> Nested:
+        """A configuration of this size; steps, learning rates and dropout are decided later.
+
+        order: of the counts of a hybrid; None: of the network alone.
+        """
+        model = {"name": "gpt", **self.model_settings()}
+        if order is not None:
+            model = {"name": "hybrid", "order": order, **self.shared_settings()}
+            model["count_dropout"] = 0.0  # all of the time is for the whole
+        return {
+            "model": model,
             "optim": {
                 "name": "muon",
                 "schedule": "linear",
@@ -71,16 +73,16 @@ class Size:
 
 SIZES = {  # by the kind of text
     "documents": {
-        "tiny": Size(2, 48, 2, 64, 16, (1.919, 6.80, 0.65), 1300),
-        "small": Size(3, 64, 2, 64, 16, (1.868, 8.05, 0.65), 800),
-        "medium": Size(4, 128, 2, 64, 24, (1.859, 4.88, 0.65)),
+        "tiny": Size(2, 48, 2, 64, 16, 1300),
+        "small": Size(3, 64, 2, 64, 16, 800),
+        "medium": Size(4, 128, 2, 64, 24),
     },
     "stream": {
-        "tiny": Size(2, 64, 2, 128, 8, (1.619, 28.16, 0.80), 1300),
-        "small": Size(2, 96, 3, 128, 8, (1.532, 33.54, 0.80), 800),
-        "medium": Size(3, 96, 3, 128, 12, (1.483, 27.63, 0.80), 800),
-        "large": Size(4, 128, 4, 128, 12, (1.422, 29.97, 0.80)),
-        "huge": Size(4, 192, 6, 128, 16, (1.375, 27.64, 0.80)),
+        "tiny": Size(2, 64, 2, 128, 8, 1300),
+        "small": Size(2, 96, 3, 128, 8, 800),
+        "medium": Size(3, 96, 3, 128, 12, 800),
+        "large": Size(4, 128, 4, 128, 12),
+        "huge": Size(4, 192, 6, 128, 16),
     },
 }
 SIZE_FIELDS = frozenset(SIZES["documents"]["tiny"].model_settings())
@@ -88,9 +90,10 @@ SIZE_FIELDS = frozenset(SIZES["documents"]["tiny"].model_settings())
 
 @dataclass(frozen=True)
 class Candidate:
-    """A size on a text: operations of a step, and the most steps that the text is good for."""
+    """A size on a text: the expected loss after how many steps, operations of a step, and the most
+    steps that the text is good for."""
 
-    size: Size
+    expected_loss: Callable[[float], float]
     operations: float
     max_steps: int | None
     fits_text: bool
@@ -103,7 +106,7 @@ def choose_size(
     may_measure: Callable[[], bool],
 ) -> tuple[str, dict[str, float], dict[str, float]]:
     """The size of the lowest expected loss, seconds of a step of each size that was measured, and the
-    expected losses of those.
+    expected losses of all that fit the text, by the nearest of those.
 
     What is expected to be best by an estimate is measured, until the best has been measured.
     seconds_left: for steps, of a size and seconds of its step. measure: seconds of a step of a size.
@@ -115,7 +118,7 @@ def choose_size(
         candidate = candidates[name]
         each = _step_seconds(name, candidates, seconds)
         steps = max(0.0, seconds_left(name, each)) / each
-        return candidate.size.expected_loss(min(steps, candidate.max_steps or steps))
+        return candidate.expected_loss(min(steps, candidate.max_steps or steps))
 
     fitting = [name for name, candidate in candidates.items() if candidate.fits_text]
     best = next(iter(candidates))
@@ -125,7 +128,7 @@ def choose_size(
             break
         seconds[best] = measure(best)
         best = min(fitting or [best], key=expected)
-    return best, seconds, {name: expected(name) for name in seconds}
+    return best, seconds, {name: expected(name) for name in {*fitting, best}}
 
 
 def _step_seconds(

@@ -53,7 +53,7 @@ class TimeBudget:
     def evaluations(self, preset: int) -> int:
         """Evaluations on the way: a preset's number, fewer where they would take too long."""
         most = int(EVALUATION_SHARE * self.seconds_left / max(self.evaluation, 1e-9))
-        return max(2, min(preset, most))
+        return max(1, min(preset, most))
 
     def check(self, step_seconds: float, evaluations: int) -> None:
         """Raises TooShortError where no two steps and so many evaluations fit."""

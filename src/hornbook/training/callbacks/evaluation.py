@@ -7,7 +7,7 @@ from typing import Any
 
 from hornbook.engine.device import autocast
 from hornbook.files import write_tensors
-from hornbook.metrics.loss import mean_nats
+from hornbook.metrics.loss import Floats, mean_nats, token_nats
 from hornbook.training.callbacks.base import SpacedCallback
 from hornbook.training.callbacks.logging import new_record
 
@@ -22,7 +22,12 @@ class Evaluator(SpacedCallback):
     """Measures the loss over the validation part, and estimates that over the training part on a
     fixed sample of it, as the notes' `estimate_loss` does. Writes model.safetensors where the
     validation loss is the best. Both losses are without dropout.
+
+    best_nats: of each token of the validation part by the weights that are kept, in float32; None where
+    they are not known.
     """
+
+    best_nats: Floats | None = None
 
     def post_start(self) -> None:
         """Measures the untrained model, or makes up for an evaluation that was interrupted."""
@@ -45,14 +50,19 @@ class Evaluator(SpacedCallback):
         with trainer.step.ema_weights():
             model.calibrate(trainer.plan.training_windows)
             with autocast(trainer.plan.device, trainer.plan.precision):
-                record["val_loss"] = mean_nats(model, [trainer.plan.data.validation])
+                nats = token_nats(model, trainer.plan.data.validation)
+                record["val_loss"] = float(nats.mean())
                 if sample := trainer.plan.training_sample:
                     record["train_loss"] = mean_nats(model, sample, trained_on=True)
             train_loss = record.get("train_loss", record["loss"])
-            # untrained weights are a yardstick: they are kept only where there are no others
-            if state.step and state.history.add(state.step, train_loss, record["val_loss"]):
+            # untrained weights are a yardstick: they are kept only where there are no others, or where
+            # they are the counts of the training part
+            if (state.step or model.counted) and state.history.add(
+                state.step, train_loss, record["val_loss"]
+            ):
                 weights = model.state_dict()
                 trainer.write(lambda path: write_tensors(path / "model.safetensors", weights))
+                self.best_nats = nats if trainer.plan.precision == "fp32" else None
             trainer.log(record)  # here, so that callbacks see the weights that were evaluated
 
     def on_end(self) -> None:
