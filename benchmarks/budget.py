@@ -54,7 +54,7 @@ Law = tuple[float, float, float]
 @cache
 def facts(name: str, corpus: str) -> tuple[TrainingData, dict[str, Any]]:
     """A text and what is known of it before training; its losses of counts on the validation part."""
-    data = load_training_data(DataConfig.parse({"corpus": corpus}, "data"), "char")
+    data = load_training_data(DataConfig.parse({"corpus": corpus}, "data"), TokenizerConfig())
     train, tokenizer = data.train, data.tokenizer
     before, after = search_order(train, tokenizer), search_counts(train, data.validation, tokenizer)
     losses = after.losses[: before.order]

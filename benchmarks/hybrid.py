@@ -148,7 +148,7 @@ def training_text(corpus: str, folder: Path) -> Path:
         text = "\n\n".join(topics[name] for name in sorted(topics))
         file.write_text(text[: int(0.9 * len(text))], "utf-8")
     else:
-        split = load_training_data(DataConfig(corpus=corpus), "char").split
+        split = load_training_data(DataConfig(corpus=corpus), TokenizerConfig()).split
         file.write_text("\n".join(split.train), "utf-8")
     return file
 

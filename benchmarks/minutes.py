@@ -35,7 +35,7 @@ from typing import Any
 import torch
 from corpora import write
 
-from hornbook.config import DataConfig
+from hornbook.config import DataConfig, TokenizerConfig
 from hornbook.data.training_data import load_training_data
 from hornbook.metrics.counts import search_counts
 
@@ -56,7 +56,7 @@ ALLOWED = 0.005  # nats that what is chosen may be worse than counts or network 
 
 def counts_loss(corpus: str) -> float:
     """The best counts of a text, by its validation part."""
-    data = load_training_data(DataConfig.parse({"corpus": corpus}, "data"), "char")
+    data = load_training_data(DataConfig.parse({"corpus": corpus}, "data"), TokenizerConfig())
     return search_counts(data.train, data.validation, data.tokenizer).loss
 
 

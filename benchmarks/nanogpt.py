@@ -95,7 +95,7 @@ def loss_of(model: GPT, tokens: Tensor) -> float:
 
 def trained(corpus: str, minutes: float, seed: int) -> dict[str, float]:
     """The loss after so many minutes since the process began, and the steps."""
-    data = load_training_data(DataConfig.parse({"corpus": corpus}, "data"), "char")
+    data = load_training_data(DataConfig.parse({"corpus": corpus}, "data"), TokenizerConfig())
     train, validation = (
         torch.from_numpy(part.tokens.astype("int64")) for part in (data.train, data.validation)
     )
