@@ -33,7 +33,7 @@ import numpy as np
 from common import make_plan, size_settings, train_to_end
 from corpora import write
 
-from hornbook.config import DataConfig, Nested, merge
+from hornbook.config import DataConfig, Nested, TokenizerConfig, merge
 from hornbook.data.training_data import TrainingData, load_training_data
 from hornbook.metrics.counts import HIGHEST, search_counts, search_order
 from hornbook.models.registry import build_on_meta, parse_run_config

@@ -26,7 +26,7 @@ import torch
 from common import build_step, make_plan, train_steps, validation_loss
 from torch import Tensor, nn
 
-from hornbook.config import DataConfig, Nested
+from hornbook.config import DataConfig, Nested, TokenizerConfig
 from hornbook.data.training_data import load_training_data
 from hornbook.metrics.loss import batch_loss, evaluate
 from hornbook.models.hybrid import GATE, Hybrid
