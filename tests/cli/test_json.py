@@ -42,7 +42,6 @@ COMMANDS = {  # of every verb that has --json; {run} and {text} are filled in
         "{ladder}",
     ],
 }
-ELSEWHERE = {"export", "push"}  # whose output has names of files and checksums alone
 
 
 @pytest.fixture(scope="module")
