@@ -28,7 +28,7 @@ from corpora import write  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
-from hornbook.config import DataConfig  # noqa: E402, TokenizerConfig
+from hornbook.config import DataConfig, TokenizerConfig  # noqa: E402
 from hornbook.data.training_data import load_training_data  # noqa: E402
 
 BLOCKS, HEADS, CHANNELS, CONTEXT, BATCH = 4, 4, 128, 64, 12
