@@ -1,13 +1,14 @@
 """Exports: every model in every target, compared with the program that reads it.
 
-    python benchmarks/exports.py [--models gpt ...] [--targets hf ...] [--steps 100] [--no-speed]
+    python benchmarks/exports.py [--models gpt ...] [--targets hf ...] [--dtypes f32 ...] [--no-speed]
 
 Trains a small run of each model, exports it to each target in each of its dtypes, and prints the table
 of docs/export.md: the largest difference of logits at 1,000 random positions, relative to their
 spread; whether a text with every symbol has equal tokens; the change of the loss by rounded weights,
 on the validation part; the size of the export; tokens per second of the most probable text, one after
 the other, there and here. Targets whose program is not installed are left out, and a model that a
-target does not take has a row that says so. Prints a JSON line last.
+target does not take has a row that says so. Then the differences in f32 once more, a row for each model
+(`--matrix FILE ...` prints these alone, of several outputs together), and a JSON line last.
 """
 
 from __future__ import annotations
@@ -138,13 +139,38 @@ def line(row: dict[str, Any], *, speed: bool) -> str:
     return f"{found} {cell('there', ',.0f')} | {cell('here', ',.0f')} |" if speed else found
 
 
+def matrix(rows: list[dict[str, Any]]) -> str:
+    """The differences in f32 as Markdown: a row for each model, a column for each target."""
+    found = {(row["model"], row["target"]): row for row in rows if row["dtype"] == "f32"}
+    targets = [name for name in TARGETS if any(target == name for _, target in found)]
+
+    def cell(row: dict[str, Any] | None) -> str:
+        if row is not None and "refused" in row:
+            return "not possible"
+        if row is None or row["difference"] is None:
+            return ""
+        return f"{row['difference']:.1e}" + ("" if row["equal"] else " (NOT equal)")
+
+    lines = [f"| model | {' | '.join(targets)} |", f"| --- |{' ---: |' * len(targets)}"]
+    for name in dict.fromkeys(model for model, _ in found):
+        cells = [cell(found.get((name, target))) for target in targets]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--models", nargs="+", default=list(MODELS), choices=list(MODELS))
     parser.add_argument("--targets", nargs="+", default=list(TARGETS), choices=list(TARGETS))
+    parser.add_argument("--dtypes", nargs="+", help="of each target's; by default all")
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--no-speed", action="store_true")
+    parser.add_argument("--matrix", nargs="+", type=Path, help="of what was printed before: f32")
     args = parser.parse_args()
+    if args.matrix:
+        earlier = [json.loads(path.read_text().splitlines()[-1])["rows"] for path in args.matrix]
+        print(matrix([row for rows in earlier for row in rows]))
+        return
     torch.set_num_threads(1)
     rows = []
     speed = not args.no_speed
@@ -156,12 +182,13 @@ def main() -> None:
             run = make_run(name, Path(folder), args.steps)
             here = tokens_per_second(run) if speed else None
             for to, target in installed(args.targets).items():
-                for dtype in target.DTYPES:
+                for dtype in [d for d in target.DTYPES if d in (args.dtypes or target.DTYPES)]:
                     row = measure(run, name, to, target, dtype, speed)
                     rows.append({**row, "here": here})
                     print(line(rows[-1], speed=speed), flush=True)
                     if "refused" in row:
                         break  # the other dtypes are refused, too
+    print(f"\n{matrix(rows)}\n")
     about = {"torch": torch.__version__, "python": platform.python_version(), "steps": args.steps}
     print(json.dumps({**about, "rows": rows}))
 

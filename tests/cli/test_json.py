@@ -26,6 +26,7 @@ COMMANDS = {  # of every verb that has --json; {run} and {text} are filled in
     "lr-find": ["lr-find", "{text}", "--model", "bigram", "--sweep-steps", "20"],
     "data": ["data", "{text}"],
     "runs": ["runs", "{folder}"],
+    "export": ["export", "{gpt}", "--to", "hf", "--out", "{ladder}", "--no-verify"],
     "sweep": [
         "sweep",
         "{text}",
@@ -50,7 +51,10 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for name, order in (("ré", "2"), ("other", "3")):
         words = ["train", str(text), "--model", "ngram", "--model.order", order, "--kind"]
         assert main([*words, "documents", "--out", str(folder / name)]) == 0
-    return {"folder": folder, "run": folder / "ré", "other": folder / "other", "text": text}
+    words = ["train", str(text), "--model.n-layer", "1", "--kind", "documents", *SMALL]
+    assert main([*words, "--out", str(folder / "gpt-é")]) == 0
+    named = {"run": folder / "ré", "other": folder / "other", "gpt": folder / "gpt-é"}
+    return {"folder": folder, "text": text, **named}
 
 
 def test_every_verb_with_json_is_tried(capsys: Cap) -> None:
@@ -60,7 +64,7 @@ def test_every_verb_with_json_is_tried(capsys: Cap) -> None:
             main([verb, "--help"])
         if "--json" in capsys.readouterr().out:
             found.add(verb)
-    assert found == set(COMMANDS)
+    assert found == {*COMMANDS, "push"}  # which tests/export/test_push.py tries with a hub
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])

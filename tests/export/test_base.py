@@ -7,6 +7,7 @@ import torch
 
 from hornbook.api import Run
 from hornbook.errors import DataError
+from hornbook.export import base
 from hornbook.export.base import (
     Check,
     every_symbol,
@@ -44,6 +45,13 @@ def test_random_rows_are_documents_of_a_thousand_positions(names_run: Run) -> No
     assert bool((rows[:, 0] == 0).all())
     assert not bool((rows[:, 1:] == 0).any())
     assert torch.equal(rows, random_rows(names_run))
+
+
+def test_a_large_vocabulary_is_compared_at_fewer_positions(
+    names_run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(base, "MOST_LOGITS", 300 * names_run.tokenizer.vocab_size)
+    assert 300 <= random_rows(names_run)[:, :-1].numel() < 400
 
 
 def test_a_text_has_every_symbol_and_others(names_run: Run, stream_run: Run) -> None:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from hornbook.api import Run
 from hornbook.export.card import card, code, fenced
 
@@ -29,3 +31,15 @@ def test_what_a_run_holds_is_never_markup() -> None:
     assert code("a ``b`` <script>\n") == "``` a ``b`` <script>\\n ```"
     hostile = "```\n# no heading"
     assert fenced(hostile).splitlines() == ["````text", "```", "# no heading", "````"]
+
+
+def test_figures_are_those_of_what_is_exported(
+    names_run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = {"nats": 3.25, "bits_per_byte": 4.6875, "perplexity": 25.79}
+    report = {**names_run.report, "parts": {"network": losses}}
+    monkeypatch.setattr(Run, "report", report)
+    text = card(names_run, "mine", tags=[], usage="", part="network")
+    assert '"value": 4.6875' in text
+    assert "3.2500" in text
+    assert "those of its network, which is what is here" in text

@@ -149,4 +149,5 @@ def test_the_network_of_a_model_that_has_one_is_exported_alone(
     found = portable(Run(names_run.path, names_run.facts, names_run.config))
     assert found.form is FORMS["gpt"]
     assert found.model is network
+    assert found.part == "network"
     assert "1.7500 nats per token instead of 1.5000" in found.notes[0]

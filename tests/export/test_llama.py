@@ -9,7 +9,7 @@ import torch
 
 from hornbook.api import Run
 from hornbook.errors import RunError
-from hornbook.export import base
+from hornbook.export import base, llama
 from hornbook.export.gguf import check, speed, write
 from hornbook.export.llama import serving
 from tests.export.common import SIZES, make_run
@@ -58,10 +58,10 @@ def test_any_unicode_is_tokenized_equally(tmp_path: Path) -> None:
     text = "".join(chr(points[i]) for i in order if not 0xD800 <= points[i] < 0xE000)
     half = text[::2].replace("\r", "")
     run = make_run(tmp_path, "gpt", documents=False, text=half)
-    with serving(write(run, tmp_path / "x.gguf", "f32").path, 16) as llama:
-        ids = llama.tokens(text)  # half of it unknown, beside what is known
+    with serving(write(run, tmp_path / "x.gguf", "f32").path, 16) as server:
+        ids = server.tokens(text)  # half of it unknown, beside what is known
         assert ids == run.tokenizer.encode(text, unknown="skip").tolist()
-        assert llama.text(ids) == run.tokenizer.decode(ids)
+        assert server.text(ids) == run.tokenizer.decode(ids)
 
 
 def test_a_check_fails_where_a_weight_is_wrong(names_run: Run, tmp_path: Path) -> None:
@@ -85,15 +85,26 @@ def test_what_llama_cpp_does_not_load_is_an_error_in_words(tmp_path: Path) -> No
 
 def test_its_server_writes_texts_as_an_openai_client_asks(names_run: Run, tmp_path: Path) -> None:
     path = write(names_run, tmp_path / "x.gguf", "f32").path
-    with serving(path, names_run.model.context_length) as llama:
+    with serving(path, names_run.model.context_length) as server:
         asked = {"prompt": "an", "max_tokens": 20, "temperature": 0}
-        (choice,) = llama.post("/v1/completions", **asked)["choices"]
+        (choice,) = server.post("/v1/completions", **asked)["choices"]
         expected = names_run.sample(prompt="an", temperature=0, max_tokens=20)[0]
         assert "an" + choice["text"] == expected.text
         message = [{"role": "user", "content": "an"}]
         asked = {"messages": message, "max_tokens": 20, "temperature": 0}
-        (choice,) = llama.post("/v1/chat/completions", **asked)["choices"]
+        (choice,) = server.post("/v1/chat/completions", **asked)["choices"]
         assert "an" + choice["message"]["content"] == expected.text
+
+
+def test_a_large_vocabulary_is_asked_at_fewer_positions(
+    run_of: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = run_of("gpt", documents=True)
+    monkeypatch.setattr(llama, "MOST_LOGITS", 1)
+    monkeypatch.setattr(llama, "FEWEST", 7)
+    logits, *_ = check(run, write(run, tmp_path / "x.gguf", "f32"))
+    assert logits.equal
+    assert logits.what == "logits at 7 random positions"
 
 
 def test_speeds_are_measured(run_of: MakeRun, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from hornbook.models.base import LanguageModel
 from hornbook.runs.directory import StoredRun
 
 POSITIONS, LONGEST_ROW, SEED = 1000, 128, 20261129
+FEWEST, MOST_LOGITS = 100, 1 << 24  # positions of a large vocabulary, and logits of all positions
 EQUAL = 1e-4  # relative to the spread of the logits: what float32 is to keep
 TOKENS_MEASURED = 1 << 17  # of the validation part, for the loss that rounded weights cost
 SCRIPTS = (
@@ -91,7 +92,8 @@ def relative_difference(expected: Tensor, found: Tensor) -> float:
 
 
 def random_rows(run: StoredRun, model: LanguageModel | None = None) -> Tensor:
-    """Random ids to compare logits at, (rows, T) int64, at least `POSITIONS` but for the last of a row.
+    """Random ids to compare logits at, (rows, T) int64, at least `POSITIONS` but for the last of a row;
+    fewer of a large vocabulary.
 
     Each row begins with the end-of-document id where there is one and holds it nowhere else. T is the
     context of the model (by default the run's), at most `LONGEST_ROW`.
@@ -99,7 +101,8 @@ def random_rows(run: StoredRun, model: LanguageModel | None = None) -> Tensor:
     model, tokenizer = model or run.model, run.tokenizer
     length = LONGEST_ROW if model.sliding else min(model.context_length, LONGEST_ROW)
     generator = torch.Generator().manual_seed(SEED)
-    rows = -(-POSITIONS // max(1, length - 1))
+    positions = min(POSITIONS, max(FEWEST, MOST_LOGITS // tokenizer.vocab_size))
+    rows = -(-positions // max(1, length - 1))
     ids = torch.randint(0, tokenizer.vocab_size, (rows, length), generator=generator)
     if tokenizer.end_id is not None:
         ids = torch.where(

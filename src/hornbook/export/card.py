@@ -7,7 +7,8 @@ code spans and fences, never as markup.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from hornbook.figures.about import facts
 from hornbook.files import dump
@@ -19,16 +20,27 @@ SAMPLES, LONGEST = 10, 400  # samples on the card, and characters of one
 
 
 def card(
-    run: StoredRun, title: str, *, tags: Sequence[str], usage: str, notes: Sequence[str] = ()
+    run: StoredRun,
+    title: str,
+    *,
+    tags: Sequence[str],
+    usage: str,
+    notes: Sequence[str] = (),
+    part: str = "",
 ) -> str:
-    """The card, as README.md. usage: Markdown of how it is opened. notes: what differs from the run."""
+    """The card, as README.md. usage: Markdown of how it is opened. notes: what differs from the run.
+    part: the name of the part of the run's model that is exported, "" for the whole."""
     report, corpus = run.report, run.facts["corpus"]
+    losses = (report.get("parts", {}).get(part) if part else report.get("validation")) or {}
     header = {"library_name": "transformers", "pipeline_tag": "text-generation"}
     lines = ["---", *(f"{k}: {v}" for k, v in header.items()), f"tags: {dump(list(tags))}"]
-    lines += [_index(run, title), "---", "", f"# {code(title)}", ""]
+    lines += [_index(run, title, losses), "---", "", f"# {code(title)}", ""]
     lines += [f"A small language model, trained by hornbook on {code(corpus['name'])}.", ""]
     lines += [*(f"Note: {note}.\n" for note in notes), usage, "", "## Figures", ""]
-    lines += _table([(name, value) for name, value in [*facts(run), *_measured(run)] if value])
+    lines += _table([(name, value) for name, value in [*facts(run), *_measured(losses)] if value])
+    if part:
+        whole = "Loss, verdict and samples are those of the whole model; nats, bits and perplexity"
+        lines += ["", f"{whole} those of its {part}, which is what is here."]
     if verdict := verdict_text(report):
         lines += ["", "## Verdict", "", code(verdict)]
     if novelty := (report.get("novelty") or {}).get("verdict"):
@@ -50,19 +62,18 @@ def card(
 TEXT = (("name", "name"), ("kind", "kind"), ("bytes", "bytes"), ("sha256", "sha256"))
 
 
-def _measured(run: StoredRun) -> list[tuple[str, str]]:
-    validation = run.report.get("validation") or {}
+def _measured(losses: Mapping[str, Any]) -> list[tuple[str, str]]:
     names = (
         ("Nats per token", "nats"),
         ("Bits per byte", "bits_per_byte"),
         ("Perplexity", "perplexity"),
     )
-    return [(n, f"{validation[key]:.4f}") for n, key in names if validation.get(key) is not None]
+    return [(n, f"{losses[key]:.4f}") for n, key in names if losses.get(key) is not None]
 
 
-def _index(run: StoredRun, title: str) -> str:
+def _index(run: StoredRun, title: str, losses: Mapping[str, Any]) -> str:
     """The results in the form in which the hub lists them."""
-    bits = (run.report.get("validation") or {}).get("bits_per_byte")
+    bits = losses.get("bits_per_byte")
     if bits is None:
         return "model-index: []"
     metric = {"type": "bits_per_byte", "value": round(bits, 4), "name": "bits per byte"}

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -107,14 +107,16 @@ FORMS = {form.model: form for form in (QWEN3_FORM, GPT2_FORM)}
 class Portable:
     """A model in a form that others know: settings and weights under the names here, in float32.
 
-    model: whose logits those of the other program are compared with. notes: what is not as in the run.
+    model: whose logits those of the other program are compared with. part: its name in the run's model,
+    "" where it is the whole. notes: what is not as in the run.
     """
 
     form: Form
     settings: Settings
     weights: Weights
     model: LanguageModel
-    notes: tuple[str, ...] = field(default=())
+    part: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def portable(run: StoredRun) -> Portable:
@@ -122,11 +124,11 @@ def portable(run: StoredRun) -> Portable:
 
     Of a model with a part called "network" that predicts by itself, the network alone.
     """
-    model, notes = run.model, []
+    model, part, notes = run.model, "", []
     network = model.parts.get("network")
     if model.config.name not in FORMS and network is not None:
         notes.append(_network_alone(run))
-        model = network
+        model, part = network, "network"
     _check(model)
     form = FORMS[model.config.name]
     settings = model.config.model_dump()
@@ -139,7 +141,7 @@ def portable(run: StoredRun) -> Portable:
         for i in range(settings["n_layer"]):
             bias = torch.zeros(3 * settings["n_embd"])
             weights[f"blocks.{i}.attn.qkv.bias"] = bias
-    return Portable(form, settings, weights, model, tuple(notes))
+    return Portable(form, settings, weights, model, part, tuple(notes))
 
 
 def _check(model: LanguageModel) -> None:

@@ -66,6 +66,7 @@ def write(run: StoredRun, out: Path, dtype: str) -> Written:
         tags=["hornbook", config["model_type"]],
         usage=_usage(run),
         notes=notes,
+        part=found.part,
     )
     write_bytes(out / "README.md", text.encode("utf-8", "backslashreplace"))
     return Written(out, dtype, tuple(notes))
