@@ -189,7 +189,7 @@ def bpe_run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         "data": {"kind": request.param},
     }
     out = folder / str(request.param)
-    return train(str(folder / "text.txt"), out=out, precision="fp32", settings=settings)
+    return Run.load(train(str(folder / "text.txt"), out=out, precision="fp32", settings=settings).path)
 
 
 # which end in a token, inside of one, inside of a character's tokens, and as no token begins
