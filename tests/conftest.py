@@ -184,14 +184,16 @@ def bpe_run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     model = {**TINY_GPT["model"], "context_length": 32}
     settings = {
         "model": model,
-        # long enough for bytes that no text has to be improbable, else equal ones are a matter of rounding
+        # long enough to make bytes that no text has improbable: which of them is drawn is rounding
         "training": {**TINY_GPT["training"], "steps": 120},
         "optim": {"learning_rate": 1e-2},
         "tokenizer": {"kind": "bpe", "vocab_size": 300},
         "data": {"kind": request.param},
     }
     out = folder / str(request.param)
-    return Run.load(train(str(folder / "text.txt"), out=out, precision="fp32", settings=settings).path)
+    return Run.load(
+        train(str(folder / "text.txt"), out=out, precision="fp32", settings=settings).path
+    )
 
 
 # which end in a token, inside of one, inside of a character's tokens, and as no token begins

@@ -181,9 +181,7 @@ def test_log_probabilities_where_a_token_began_in_the_prompt(bpe_run: Run) -> No
             n = len(read["logprobs"]["tokens"])
             held = len(echoed["logprobs"]["tokens"]) - n - len(choice["logprobs"]["tokens"])
             assert held in (0, -1)
-            pieces = [
-                event["choices"][0] for event in events(server, {**body, "stream": True})
-            ]
+            pieces = [event["choices"][0] for event in events(server, {**body, "stream": True})]
             assert "".join(piece["text"] for piece in pieces) == choice["text"]
             tokens = [t for piece in pieces for t in piece["logprobs"]["tokens"]]
             assert tokens == choice["logprobs"]["tokens"]

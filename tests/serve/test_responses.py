@@ -30,7 +30,9 @@ def test_logprobs_list_the_token_itself_and_offsets_count_on() -> None:
         "tokens": ["a"], "token_logprobs": [None], "top_logprobs": [None], "text_offset": [0],
     }  # fmt: skip
     assert (
-        CompletionFormat(TOKENIZER, logprobs=False, skips=[0]).chunk(Piece(0, "a", (), None))["logprobs"]
+        CompletionFormat(TOKENIZER, logprobs=False, skips=[0]).chunk(Piece(0, "a", (), None))[
+            "logprobs"
+        ]
         is None
     )
 

@@ -109,4 +109,6 @@ def test_what_cannot_be_taken_over_is_said(tmp_path: Path) -> None:
         model={"vocab": {t: i for t, i in vocab.items() if t != "a"}, "merges": merges}
     )
     assert "found no id 256" in changed(model={"vocab": vocab | {"th": 300}, "merges": merges})
-    assert "letters that stand for bytes" in changed(model={"vocab": vocab | {"▁": 256}, "merges": merges})
+    assert "letters that stand for bytes" in changed(
+        model={"vocab": vocab | {"▁": 256}, "merges": merges}
+    )

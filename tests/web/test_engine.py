@@ -135,7 +135,8 @@ def test_a_typed_text_may_end_inside_of_a_token(bpe_run: Run) -> None:
         code = f"""const {{ ids }} = engine.tokenizer.encode({json.dumps(prompt)});
             const samples = [[], [], []];
             for (const {{ sample, token }} of
-                engine.generate(ids, {{ typed: true, n: 3, seed: 4n, maxTokens: 20, temperature: 0.5 }}))
+                engine.generate(
+                  ids, {{ typed: true, n: 3, seed: 4n, maxTokens: 20, temperature: 0.5 }}))
               samples[sample].push(token);
             return samples.map((tokens) => {{
               const kept = tokens[0].replaces ? ids.slice(0, -1) : ids;

@@ -9,7 +9,8 @@ bytes is put together by merges, from left to right:
 
 No merge crosses two characters, so each is one token whatever stands beside it, and of what a tokenizer
 does not know nothing is left. The texts are divided first as Qwen2 does it ("qwen2"), which changes
-nothing here; those of subwords (bpe) as their tokenizer does it. By GPT-2's own rule llama.cpp would remove spaces from what it generates.
+nothing here; those of subwords (bpe) as their tokenizer does it. By GPT-2's own rule llama.cpp would
+remove spaces from what it generates.
 """
 
 from __future__ import annotations

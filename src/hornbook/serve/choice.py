@@ -70,7 +70,8 @@ class Choice:
     """A continuation of a prompt.
 
     index: its number in the response. prompt: its ids. held: the bytes of the last of them, in whose
-    place a token is drawn that begins with them; none where it is read (`split_prompt`). key, number: what its draws depend on (`sampling.uniforms`).
+    place a token is drawn that begins with them; none where it is read (`split_prompt`). key, number:
+    what its draws depend on (`sampling.uniforms`).
     generator: draws from it instead, as the notes do. after: the choice that draws from the same
     generator before this one.
     """

@@ -7,7 +7,6 @@ one too many, its id is kept and no text has it; a missing one is the next id af
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from hornbook.errors import ConfigError, HornbookError, counted, did_you_mean
@@ -19,7 +18,14 @@ from hornbook.tokenizers.char import CharTokenizer
 from hornbook.tokenizers.registry import merges_of, words_of
 
 KINDS = ("char", "byte", "bpe")
-ENDS = (END, "<|end_of_text|>", "<|eot_id|>", "<|im_end|>", "</s>", "<eos>")  # the first that it has
+ENDS = (
+    END,
+    "<|end_of_text|>",
+    "<|eot_id|>",
+    "<|im_end|>",
+    "</s>",
+    "<eos>",
+)  # the first that it has
 CHANGES = {  # what of a BPE model is not done here, and the values that say so
     "dropout": (None, 0.0),
     "continuing_subword_prefix": (None, ""),
@@ -40,7 +46,8 @@ def existing_tokenizer(
     path = user_path(source, ConfigError)
     file = path / "tokenizer.json" if path.is_dir() else path
     if not file.is_file():
-        known = did_you_mean(source, KINDS) if not path.exists() else ""
+        meant = did_you_mean(source, KINDS)
+        known = meant if meant.startswith("; did you mean") and not path.exists() else ""
         raise ConfigError(
             f"tokenizer.kind: found {source!r}, expected {', '.join(KINDS)}, a run, or a tokenizer.json"
             f"{known}"

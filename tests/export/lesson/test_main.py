@@ -46,7 +46,13 @@ def test_samples_of_subwords_are_those_of_the_run(bpe_run: Run, tmp_path: Path) 
     for prompt in BPE_PROMPTS:
         for stop in ((), ("an", "\n")):
             samples = bpe_run.sample(
-                3, prompt=prompt, stop=stop, seed=5, max_tokens=90, temperature=0.8, sampling="keyed"
+                3,
+                prompt=prompt,
+                stop=stop,
+                seed=5,
+                max_tokens=90,
+                temperature=0.8,
+                sampling="keyed",
             )
             assert texts(bpe_run, tmp_path / "out", prompt, stop) == [s.text for s in samples]
 

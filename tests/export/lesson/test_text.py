@@ -28,7 +28,9 @@ def test_it_encodes_and_decodes_as_hornbook(tmp_path: Path, kind: str, documents
 
 
 def test_a_stream_without_line_breaks_starts_with_its_first_character(tmp_path: Path) -> None:
-    assert read_tokenizer(saved_tokenizer(tmp_path, "char", "abc", documents=False)).start("") == [0]
+    assert read_tokenizer(saved_tokenizer(tmp_path, "char", "abc", documents=False)).start("") == [
+        0
+    ]
 
 
 def test_an_unknown_character_ends_the_program(tmp_path: Path) -> None:

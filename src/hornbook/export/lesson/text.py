@@ -54,7 +54,10 @@ class Tokenizer:
         return self.start(prompt), []
 
 
-TOKENIZERS = {"WordLevel": Tokenizer, "BPE": Tokenizer}  # by type; "subwords" where there are merges
+TOKENIZERS = {
+    "WordLevel": Tokenizer,
+    "BPE": Tokenizer,
+}  # by type; "subwords" where there are merges
 
 
 def read_tokenizer(path: Path) -> Tokenizer:
