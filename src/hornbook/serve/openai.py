@@ -91,7 +91,9 @@ async def complete(service: Service, request: CompletionRequest, http: Request) 
     choices = as_choices(prompts, run, options, request.seed, best_of, stream=stream)
     read = await _echoes(service, run, prompts, asked) if request.echo else []
     head = envelope("cmpl", "text_completion", name)
-    form = CompletionFormat(run.tokenizer, logprobs=asked is not None)
+    form = CompletionFormat(
+        run.tokenizer, logprobs=asked is not None, ids=bool(request.return_tokens_as_token_ids)
+    )
 
     def echoed(index: int) -> tuple[str, list[Logprob]]:
         return read[index // best_of] if read else ("", [])

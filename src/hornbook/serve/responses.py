@@ -38,8 +38,8 @@ def usage(prompts: Sequence[Sequence[int]], choices: Sequence[Choice]) -> dict[s
 class CompletionFormat:
     """`/v1/completions`: text, and log probabilities as parallel lists."""
 
-    def __init__(self, tokenizer: Tokenizer, *, logprobs: bool) -> None:
-        self.tokenizer, self.logprobs = tokenizer, logprobs
+    def __init__(self, tokenizer: Tokenizer, *, logprobs: bool, ids: bool = False) -> None:
+        self.tokenizer, self.logprobs, self.ids = tokenizer, logprobs, ids
         self._offsets: dict[int, Offsets] = {}
 
     def choice(
@@ -56,16 +56,19 @@ class CompletionFormat:
             offsets.push(entry.token)
         tops: list[dict[str, float] | None] = []
         for entry in entries:
-            top = {token_text(self.tokenizer, t): p for t, p in entry.alternatives}
+            top = {self._spelled(t): p for t, p in entry.alternatives}
             if entry.logprob is not None:
-                top.setdefault(token_text(self.tokenizer, entry.token), entry.logprob)
+                top.setdefault(self._spelled(entry.token), entry.logprob)
             tops.append(top if entry.logprob is not None else None)
         return {
-            "tokens": [token_text(self.tokenizer, entry.token) for entry in entries],
+            "tokens": [self._spelled(entry.token) for entry in entries],
             "token_logprobs": [entry.logprob for entry in entries],
             "top_logprobs": tops,
             "text_offset": offsets.before[first:],
         }
+
+    def _spelled(self, token: int) -> str:
+        return f"token_id:{token}" if self.ids else token_text(self.tokenizer, token)
 
     def chunk(self, piece: Piece) -> dict[str, Any]:
         """A piece of a stream."""
