@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -21,6 +21,9 @@ from hornbook.data.training_data import load_training_data
 from hornbook.models.base import LanguageModel
 from hornbook.models.registry import MODELS, build_model, model_config
 from hornbook.tokenizers import Tokenizer, build_tokenizer
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 torch.set_num_threads(1)  # tests run side by side
 
@@ -171,6 +174,20 @@ def stream_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return train(
         str(folder / "bottles.txt"), out=folder / "run", precision="fp32", settings=settings
     )
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium without a window, for the tests of pages."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright (pip install playwright)")
+    from hornbook.export.browser import find_browser
+
+    if find_browser() is None:
+        pytest.skip("needs a browser (apt install chromium)")
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=find_browser(), args=["--no-sandbox"])
+        yield opened
+        opened.close()
 
 
 @pytest.fixture

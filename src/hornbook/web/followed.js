@@ -53,12 +53,11 @@ export class Followed {
   }
 
   async drawn() {
-    let found;
-    try {
-      found = await this.client.json(`${this.path}/samples`);
-    } catch {
-      return; // no weights yet
-    }
+    this.drawing = true;
+    const found = await this.client.json(`${this.path}/samples`).catch(() => null);
+    this.drawing = false;
+    this.onChange();
+    if (!found) return; // no weights yet
     const texts = found.report.length ? found.report.map(textOf) : found.live;
     if (JSON.stringify(texts) === JSON.stringify(this.samples[0]?.texts)) return;
     const evaluated = this.records.filter((record) => record.val_loss != null);

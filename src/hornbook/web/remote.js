@@ -118,7 +118,8 @@ export class RemoteBackend {
       FAREST,
     );
     const points = places.map(([x, y], i) => ({ label: this.vocabulary.label(tokens[i].id), x, y }));
-    return { what, share: variance, points };
+    const words = what.startsWith("Embedding") ? "embedding" : "log probabilities of what follows";
+    return { what: words, share: variance, points };
   }
 
   /** What the model reads before it goes on, as in `tokenizer.js`. */

@@ -357,7 +357,9 @@ export class Runs {
       element("h3", {}, step == null ? "Samples" : `Step ${step}, validation loss ${loss.toFixed(3)}`),
       element("ul", { className: "samples" }, ...texts.slice(0, 10).map((text) => element("li", { dir: "auto" }, text))),
     ]);
-    const parts = [element("dl", {}, ...list), ...samples];
+    const parts = [element("dl", {}, ...list)];
+    if (followed.drawing) parts.push(element("p", { className: "soft" }, "Drawing samples …"));
+    parts.push(...samples);
     if (title.isConnected) {
       while (title.nextSibling) title.nextSibling.remove();
       title.after(...parts);
