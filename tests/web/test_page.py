@@ -29,16 +29,6 @@ HEBREW = ("שלום", "אבא", "אמא", "ילד", "ילדה", "בית", "ספ�
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=find_browser(), args=["--no-sandbox"])
-        yield opened
-        opened.close()
-
-
-@pytest.fixture(scope="session")
 def files(
     names_run: Run, stream_run: Run, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Path]:
