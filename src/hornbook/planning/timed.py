@@ -182,7 +182,7 @@ def plan_in_time(budget: TimeBudget, resolution: Resolution, seconds: float | No
         return resolution.plan(step_seconds=seconds, time_budget=budget)
     note = (
         f"ends before its {counted(budget.minutes, 'minute')} are over: "
-        f"{tuning.SMALL_TEXT_EPOCHS} times through a small text are enough"
+        f"{resolution.most_passes} times through a small text are enough"
     )
     return resolution.plan(step_seconds=seconds, notes=(note,))
 
