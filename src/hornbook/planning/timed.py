@@ -77,8 +77,8 @@ def plan_of_counts(
 
 
 def _promised_steps(r: Resolution) -> int:
-    """The steps up to which a model is taken at its word beside a hybrid: the law of networks is of runs
-    that read their text a few times, too."""
+    """The steps up to which a model is taken at its word beside a hybrid: the law of networks is of
+    runs that read their text a few times, too."""
     few = round(tuning.HYBRID_EPOCHS * r.shape.n_train / r.tokens_per_step)
     return min(r.max_steps or few, few)
 
