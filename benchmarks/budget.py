@@ -38,7 +38,12 @@ from hornbook.data.training_data import TrainingData, load_training_data
 from hornbook.metrics.counts import HIGHEST, search_counts, search_order
 from hornbook.models.registry import build_on_meta, parse_run_config
 from hornbook.planning.decide.size import SIZES
-from hornbook.planning.tuning import HIGHER_ORDER
+from hornbook.planning.tuning import (
+    HIGHER_ORDER,
+    HYBRID_EPOCHS,
+    HYBRID_SMALL_TEXT_EPOCHS,
+    SMALL_TEXT_RATIO,
+)
 
 TABLE = Path(__file__).with_name("budget.jsonl")
 KEPT_BACK = ("names", "sentences", "source", "zones")
@@ -105,6 +110,13 @@ def _order(known: Point) -> int:
     return int(min(known["counts_order"] + higher, HIGHEST))
 
 
+def _is_chosen(p: Point) -> bool:
+    """Whether `--minutes` would choose the order, and would not end a run before so many epochs."""
+    small = p["parameters"] >= SMALL_TEXT_RATIO * p["tokens"]
+    most = HYBRID_SMALL_TEXT_EPOCHS if small else HYBRID_EPOCHS
+    return p["order"] == _order(p) and p["epochs"] <= most + 0.1
+
+
 def fit_network(points: Sequence[Point]) -> dict[str, Law]:
     """a, b and c of each size with several points: least squares, one c for all."""
     sizes = {p["size"] for p in points}
@@ -164,8 +176,8 @@ def fit() -> None:
             fitted = [p for p in own if p["corpus"] not in KEPT_BACK + UNLIKE]
             if model == "gpt":
                 fitted = [p for p in fitted if p["corpus"] in EVERY_SIZE]
-            elif kind == "stream":  # of other orders there are points to compare with
-                fitted = [p for p in fitted if p["order"] == _order(p)]
+            else:  # there are points of other orders and of more epochs to compare with
+                fitted = [p for p in fitted if _is_chosen(p)]
             laws = fit_hybrid(fitted, kind) if model == "hybrid" else fit_network(fitted)
             print(f"{kind} {model}, {len(fitted)} points")
             for size in SIZES[kind]:

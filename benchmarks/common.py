@@ -70,7 +70,7 @@ def size_settings(size: Size, steps: int, epochs: float, order: int | None = Non
 
     epochs: how often the run sees each token; it decides on the dropout. order: of a hybrid's counts.
     """
-    rate, muon_rate = size.learning_rates(steps)
+    rate, muon_rate = size.learning_rates(steps, counts=order is not None)
     optim = {
         "learning_rate": rate,
         "muon_learning_rate": muon_rate,

@@ -48,11 +48,11 @@ def test_what_time_decided_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         Bench, "step_seconds", lambda bench, *_, **__: seconds[bench.plan.config.model.n_embd]
     )
     monkeypatch.setattr(Bench, "report_seconds", lambda *_: (2.0, 3.0))
-    lines = dict(describe(plan_of("names", minutes=5)))
+    lines = dict(describe(plan_of("names", minutes=0.5)))
     assert "hybrid tiny promises the lowest loss on this text" in lines["model"]
     assert "counts of order 6 alone 2.0" in lines["model"]
     assert "(20 ms a step)" in lines["model"]
-    assert "as many as fit into 5 minutes, 20 ms each" in lines["steps"]
+    assert "as many as fit into 0.5 minutes, 20 ms each" in lines["steps"]
     assert lines["learning rate"].startswith("0.005, of Muon's matrices 0.015 (")
     assert lines["evaluations"].endswith(" (those that fit into the time)")
 

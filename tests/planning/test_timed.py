@@ -24,7 +24,13 @@ from hornbook.planning.timed import (
     resolution_of_size,
     searched_tokens,
 )
-from hornbook.planning.tuning import COUNTED_A_SECOND, COUNTING_SHARE, FEWEST_COUNTED
+from hornbook.planning.tuning import (
+    COUNTED_A_SECOND,
+    COUNTING_SHARE,
+    FEWEST_COUNTED,
+    HYBRID_EPOCHS,
+    SMALL_TEXT_DROPOUT,
+)
 from tests.planning.texts import PINNED, TINY_GPT, data_of, resolution_of
 
 EVALUATION, REPORT = 0.5, 2.0
@@ -183,10 +189,10 @@ def test_measuring_takes_a_small_part_of_the_time() -> None:
 def test_a_request_of_minutes_is_planned_and_kept_in_the_settings(
     seconds: dict[int, float],
 ) -> None:
-    plan = resolve(read_request("names", settings=PINNED, minutes=5))
-    assert plan.config.training.minutes == 5
+    plan = resolve(read_request("names", settings=PINNED, minutes=0.5))
+    assert plan.config.training.minutes == 0.5
     assert plan.time_budget is not None
-    assert plan.time_budget.minutes == 5
+    assert plan.time_budget.minutes == 0.5
     with pytest.raises(ConfigError, match="too few"):
         resolve(read_request("names", model="gpt", settings=PINNED, minutes=1e-4))
 
@@ -220,6 +226,14 @@ def test_what_is_requested_of_the_model_is_kept(minutes: float, seconds: dict[in
     assert model()["name"] == "hybrid"
     assert model(model="gpt")["name"] == model(exportable=True)["name"] == "gpt"
     assert model(model="hybrid")["name"] == "hybrid"
+
+
+def test_a_hybrid_reads_its_text_a_few_times_only(seconds: dict[int, float]) -> None:
+    plan = resolve(read_request("names", settings=PINNED, minutes=5))
+    epochs = plan.config.training.steps * plan.tokens_per_step / plan.data.train.n_targets
+    assert epochs == pytest.approx(HYBRID_EPOCHS, rel=0.01)
+    assert plan.config.model.model_dump()["dropout"] < SMALL_TEXT_DROPOUT
+    assert "ends before its 5 minutes are over: 8 times" in plan.notes[-1]
 
 
 def test_settings_of_the_model_alone_are_those_of_the_default(seconds: dict[int, float]) -> None:

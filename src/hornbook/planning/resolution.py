@@ -20,6 +20,7 @@ from hornbook.errors import counted
 from hornbook.metrics.loss import scored_logits
 from hornbook.models.registry import MODELS, build_on_meta
 from hornbook.optim.schedules import Schedule
+from hornbook.planning import tuning
 from hornbook.planning.bench import Bench
 from hornbook.planning.counts import counts_memory
 from hornbook.planning.decide import batches, execution, memory
@@ -31,7 +32,6 @@ from hornbook.planning.draft import Draft
 from hornbook.planning.plan import Plan
 from hornbook.planning.request import Request
 from hornbook.planning.shape import Shape
-from hornbook.planning.tuning import LARGE_PART
 from hornbook.stages import stage
 
 
@@ -111,8 +111,25 @@ class Resolution:
 
     @property
     def max_steps(self) -> int | None:
-        """Steps after which a small text begins to be memorized; None where it is not small."""
-        return self.shape.max_steps(self.draft["training.batch_size"])
+        """Steps after which a small text begins to be memorized; None where it is not small. A hybrid
+        for a time budget reads any text a few times only."""
+        most = self.shape.max_steps(self.draft["training.batch_size"])
+        if not self.beside_counts:
+            return most
+        return max(2, round(self.most_passes * self.shape.n_train / self.tokens_per_step))
+
+    @property
+    def most_passes(self) -> int:
+        """Through the training part, in `max_steps`."""
+        if not self.beside_counts:
+            return tuning.SMALL_TEXT_EPOCHS
+        small = self.shape.max_steps(self.draft["training.batch_size"]) is not None
+        return tuning.HYBRID_SMALL_TEXT_EPOCHS if small else tuning.HYBRID_EPOCHS
+
+    @property
+    def beside_counts(self) -> bool:
+        """Whether this is a hybrid whose size was chosen for a time budget."""
+        return self.size is not None and self.shape.counted
 
     def decide_execution(self) -> None:
         """Threads and precision, by trial steps where nothing else decides."""
@@ -165,9 +182,6 @@ class Resolution:
         named = isinstance(self.request.preset, str)  # then only a time budget changes it
         fixed = requested("training.steps") or draft["training.epochs"] is not None
         fixed = fixed or (named and not in_time)
-        epochs = None
-        if self.size is not None:
-            epochs = steps.value * self.tokens_per_step / self.shape.n_train
         fitted, batch = batches.steps_and_batch(
             steps,
             self.batch,
@@ -176,19 +190,26 @@ class Resolution:
             in_time=in_time,
             keep_batch=named or requested("training.batch_size"),
             least=self.least_rows,
+            passes=self.most_passes,
         )
         small_text = fitted is not steps or batch is not self.batch
+        epochs = None
+        if self.size is not None:
+            epochs = fitted.value * self.tokens_per_step / self.shape.n_train
         n_steps = draft.decide("training.steps", fitted)
         draft.decide("training.batch_size", batch)
         planned = None if in_time else draft.preset.training.steps
         draft.decide("optim.warmup", batches.warmup(draft["optim.warmup"], planned, n_steps))
         if draft.has("model.dropout"):
             decision = batches.dropout(
-                draft["model.dropout"], small_text=small_text and not named, epochs=epochs
+                draft["model.dropout"],
+                small_text=small_text and not named and not self.beside_counts,
+                epochs=epochs,
             )
             draft.decide("model.dropout", decision)
         if self.size is not None:
-            rate, muon_rate = self.size.learning_rates(steps.value)
+            counts = self.shape.counted
+            rate, muon_rate = self.size.learning_rates(fitted.value, counts=counts)
             reason = "for so many steps of this size"
             draft.decide("optim.learning_rate", Decision(rate, reason))
             draft.decide("optim.muon_learning_rate", Decision(muon_rate, reason))
@@ -295,9 +316,9 @@ class Resolution:
 
     def _counting_notes(self) -> list[str]:
         """That a large text is counted in part."""
-        if not self.shape.counted or self.data.train.n_targets <= LARGE_PART:
+        if not self.shape.counted or self.data.train.n_targets <= tuning.LARGE_PART:
             return []
-        return [f"counts about {LARGE_PART:,} tokens, spread over the training part"]
+        return [f"counts about {tuning.LARGE_PART:,} tokens, spread over the training part"]
 
     def _vocabulary_notes(self) -> list[str]:
         """What a large vocabulary costs."""

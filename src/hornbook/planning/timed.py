@@ -76,6 +76,13 @@ def plan_of_counts(
     return plan
 
 
+def _promised_steps(r: Resolution) -> int:
+    """The steps up to which a model is taken at its word beside a hybrid: the law of networks is of
+    runs that read their text a few times, too."""
+    few = round(tuning.HYBRID_EPOCHS * r.shape.n_train / r.tokens_per_step)
+    return min(r.max_steps or few, few)
+
+
 def _expected_loss(base: float, kind: str, model: Trained, size: str, steps: float) -> float:
     return base * expected_ratio(kind, model, size, steps)
 
@@ -117,7 +124,7 @@ def resolution_of_size(
             candidates[name] = Candidate(
                 partial(_expected_loss, base, kind, model, size_name),
                 r.tokens_per_step * r.shape.n_parameters,
-                r.max_steps,
+                _promised_steps(r) if "hybrid" in choices else r.max_steps,
                 r.shape.n_parameters <= most_parameters,
             )
     begin, most = time.monotonic(), measuring_seconds(budget)
@@ -182,7 +189,7 @@ def plan_in_time(budget: TimeBudget, resolution: Resolution, seconds: float | No
         return resolution.plan(step_seconds=seconds, time_budget=budget)
     note = (
         f"ends before its {counted(budget.minutes, 'minute')} are over: "
-        f"{tuning.SMALL_TEXT_EPOCHS} times through a small text are enough"
+        f"{resolution.most_passes} times through a small text are enough"
     )
     return resolution.plan(step_seconds=seconds, notes=(note,))
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 # benchmarks/small.py: after more passes through a small text, models memorized it
 SMALL_TEXT_RATIO = 3  # parameters for each training token, from which on a text is small
 SMALL_TEXT_EPOCHS = 12
+HYBRID_EPOCHS = 8  # docs/logbook.md, 2026-11-29: of a hybrid for a time budget
+HYBRID_SMALL_TEXT_EPOCHS = 4
 SMALL_TEXT_DROPOUT = 0.3
 SMALL_TEXT_STEPS_PER_EPOCH = 6  # at least
 TOLERATED = 1.25  # times as many steps are left as they are

@@ -49,6 +49,7 @@ def test_settings_of_a_size_are_a_configuration(size: Size) -> None:
 def test_a_short_run_has_higher_learning_rates(size: Size) -> None:
     short, long = size.learning_rates(size.short - 1), size.learning_rates(size.short)
     assert all(a > b for a, b in zip(short, long, strict=True))
+    assert size.learning_rates(size.short - 1, counts=True) == long
 
 
 @pytest.mark.parametrize("kind", list(SIZES))

@@ -120,12 +120,13 @@ def steps_and_batch(
     in_time: bool = False,
     keep_batch: bool = False,
     least: int = 1,
+    passes: int = tuning.SMALL_TEXT_EPOCHS,
 ) -> tuple[Decision[int], Decision[BatchSize]]:
     """Steps and batch size of a text: a small one has fewer steps, of smaller batches.
 
     steps: the preset's or, in_time, as many as fit into a time budget, which are not exceeded.
     limit: see `max_steps`, of this batch. rows: in the batch, which a text may have fewer of than was
-    set. least: rows of a batch at least.
+    set. least: rows of a batch at least. passes: through the text, in as many steps as `limit`.
     """
     is_all = batch.value == "all"
     tolerated = 1.0 if in_time else tuning.TOLERATED
@@ -138,7 +139,7 @@ def steps_and_batch(
         fewer = round(limit * rows / smaller)
         batch = batch if smaller == batch.value else Decision(smaller, "a small text")
     if not in_time or fewer < steps.value:
-        reason = f"{tuning.SMALL_TEXT_EPOCHS} times through a small text; more would memorize it"
+        reason = f"{passes} times through a small text; more would memorize it"
         steps = Decision(fewer, reason)
     return steps, batch
 

@@ -16,7 +16,7 @@ from hornbook.planning.tuning import STEP_GROWTH
 class Size:
     """A size of the GPT: blocks, channels, heads, context in tokens, rows of a batch.
 
-    short: steps below which higher learning rates are better.
+    short: steps below which higher learning rates are better for the network alone.
     """
 
     n_layer: int
@@ -64,9 +64,10 @@ class Size:
             "training": {"batch_size": self.batch_size},
         }
 
-    def learning_rates(self, steps: int) -> tuple[float, float]:
-        """Peak learning rates of AdamW and of Muon for so many steps."""
-        if steps < self.short:
+    def learning_rates(self, steps: int, *, counts: bool = False) -> tuple[float, float]:
+        """Peak learning rates of AdamW and of Muon for so many steps. counts: of a hybrid, which begins
+        where counts are and gains nothing by higher ones."""
+        if steps < self.short and not counts:
             return 0.02, 0.03
         return 5e-3, 0.02 if self.n_embd > 64 else 0.015
 
