@@ -102,7 +102,7 @@ class BPETokenizer(Tokenizer):
         ids = self.start(prompt)
         held = self.bytes_of[ids[-1]]
         longer = [i for i, raw in sorted(self.bytes_of.items()) if raw.startswith(held)]
-        if len(ids) < 2 or not held or len(longer) < 2:
+        if self.whole_prompt or len(ids) < 2 or not held or len(longer) < 2:
             return ids, []
         return ids[:-1], longer
 
