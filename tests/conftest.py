@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -21,6 +21,9 @@ from hornbook.data.training_data import load_training_data
 from hornbook.models.base import LanguageModel
 from hornbook.models.registry import MODELS, build_model, model_config
 from hornbook.tokenizers import Tokenizer, build_tokenizer
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 torch.set_num_threads(1)  # tests run side by side
 
@@ -198,6 +201,22 @@ def bpe_run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 # which end in a token, inside of one, inside of a character's tokens, and as no token begins
 BPE_PROMPTS = ("", "1", "12 grü", "12 gr", "7 grüne fla", "東", " ", "x\n", "👩", "ÿ")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium without a window, for the tests of pages."""
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="needs playwright (pip install playwright)"
+    )
+    from hornbook.export.browser import find_browser
+
+    if find_browser() is None:
+        pytest.skip("needs a browser (apt install chromium)")
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=find_browser(), args=["--no-sandbox"])
+        yield opened
+        opened.close()
 
 
 @pytest.fixture

@@ -29,16 +29,6 @@ HEBREW = ("שלום", "אבא", "אמא", "ילד", "ילדה", "בית", "ספ�
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=find_browser(), args=["--no-sandbox"])
-        yield opened
-        opened.close()
-
-
-@pytest.fixture(scope="session")
 def files(
     names_run: Run, stream_run: Run, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Path]:
@@ -191,6 +181,16 @@ def test_an_alternative_is_gone_on_from_by_pointer(open_page: Any) -> None:
     letter = {"\u2423": " ", "\u23ce": "\n"}.get(letter, letter)
     assert page.typed == before[:4] + letter
     assert len(page.text) == 5 + 10
+
+
+def test_a_finger_opens_and_closes_the_list(open_page: Any) -> None:
+    page = open_page("stream", width=400, has_touch=True)
+    popup = page.page.locator(".popup")
+    page.page.locator("#text .token").nth(4).tap()
+    page.page.evaluate("new Promise((resolve) => setTimeout(resolve, 500))")
+    assert popup.is_visible()
+    page.page.locator("h1").tap()
+    assert popup.is_hidden()
 
 
 def test_the_keyboard_alone_reaches_everything(open_page: Any) -> None:

@@ -87,38 +87,50 @@ def write(run: StoredRun, out: Path, dtype: str) -> Written:
 
 def page_data(run: StoredRun) -> dict[str, Any]:
     """What the page knows beside the weights, as plain data (`web/engine.js`, `web/backend.js`)."""
-    config, report = run.model.config, run.report
+    config = run.model.config
     model = config.model_dump(mode="json")
     if network := getattr(config, "network_config", None):
         model["network_config"] = network().model_dump(mode="json")
-    corpus = run.facts["corpus"]
-    kept = "probabilities" if run.model.fitted else "parameters"
-    verdict = report.get("verdict") or {}
     return {
         "name": visible(run.path.resolve().name),
-        "summary": visible(
-            f"{config.name}, {run.facts['n_parameters']:,} {kept}, trained on {corpus['name']}"
-        ),
+        "summary": summary(run),
         "documents": run.documents,
         "model": model,
         "tokenizer": run.tokenizer.to_json(),
         "window": run.config.generation.window,
         "whole_prompt": run.template is not None,
         "frequent": frequent_tokens(run, TOKENS)[0].tolist(),
-        "card": {
-            "facts": [[name, visible(value)] for name, value in _facts(run)],
-            "verdict": verdict_text(report),
-            "good": bool(verdict.get("good")),
-            "advice": verdict.get("advice", []),
-            "novelty": (report.get("novelty") or {}).get("verdict", ""),
-            "text": [
-                ["Name", visible(corpus["name"])],
-                ["Source", visible(_without_folder(corpus["source"]))],
-                ["Kind", f"{corpus['kind']}: {visible(corpus['why'])}"],
-                ["Size", format_bytes(corpus["bytes"])],
-                ["SHA-256", corpus["sha256"]],
-            ],
-        },
+        "card": page_card(run),
+    }
+
+
+def summary(run: StoredRun) -> str:
+    """A model in a line."""
+    kept = "probabilities" if run.model.fitted else "parameters"
+    return visible(
+        f"{run.model.config.name}, {run.facts['n_parameters']:,} {kept}, trained on "
+        f"{run.facts['corpus']['name']}"
+    )
+
+
+def page_card(run: StoredRun) -> dict[str, Any]:
+    """What a page says about a model (`web/about.js`): texts and rows of texts, without a path of this
+    machine."""
+    report, corpus = run.report, run.facts["corpus"]
+    verdict = report.get("verdict") or {}
+    return {
+        "facts": [[name, visible(value)] for name, value in _facts(run)],
+        "verdict": verdict_text(report),
+        "good": bool(verdict.get("good")),
+        "advice": verdict.get("advice", []),
+        "novelty": (report.get("novelty") or {}).get("verdict", ""),
+        "text": [
+            ["Name", visible(corpus["name"])],
+            ["Source", visible(_without_folder(corpus["source"]))],
+            ["Kind", f"{corpus['kind']}: {visible(corpus['why'])}"],
+            ["Size", format_bytes(corpus["bytes"])],
+            ["SHA-256", corpus["sha256"]],
+        ],
     }
 
 

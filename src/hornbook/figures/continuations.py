@@ -38,16 +38,17 @@ class Continuation:
 
 @torch.inference_mode()
 def most_probable_tree(
-    run: StoredRun, prompt: str, leaves: int = LEAVES, depth: int = DEPTH
+    run: StoredRun, prompt: str | list[int], leaves: int = LEAVES, depth: int = DEPTH
 ) -> Continuation:
     """The tree of the most probable continuations up to `depth` tokens, by beam search.
 
     At each depth the BEAM * leaves most probable beginnings are continued, but for those at the end
-    of their document; in the end the `leaves` most probable are kept.
+    of their document; in the end the `leaves` most probable are kept. prompt: a text, or ids that are
+    read as they are, at least one.
     """
     tokenizer, model = run.tokenizer, run.model
-    prompt = tokenizer.decode(tokenizer.encode(prompt, unknown="skip"))
-    root = Continuation(prompt_ids(tokenizer, prompt, "skip"), shown(prompt) or "start", 1, 0)
+    ids = prompt if isinstance(prompt, list) else prompt_ids(tokenizer, prompt, "skip")
+    root = Continuation(ids, shown(tokenizer.decode(ids)) or "start", 1, 0)
     beam = [root]
     for _ in range(depth):
         alive = [node for node in beam if not node.ended]

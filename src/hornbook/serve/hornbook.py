@@ -10,13 +10,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
-from hornbook.serve import inside, watching
+from hornbook.serve import card, inside, watching
 from hornbook.serve.errors import Json, refused
-from hornbook.serve.prompts import check_length, encode_with_end
+from hornbook.serve.prompts import encode_with_end
 from hornbook.serve.schemas import (
     CompareRequest,
     DetokenizeRequest,
-    ModelRequest,
+    EmbeddingsRequest,
+    EncodeRequest,
     ScoreRequest,
     TextRequest,
     TokenizeRequest,
@@ -57,18 +58,30 @@ def _add_models(routes: APIRouter, service: Service) -> None:
     async def tree(request: TreeRequest) -> Response:
         """The most probable continuations of a prompt."""
         name, run = await service.run(request.model)
-        check_length(len(run.tokenizer.encode(request.prompt, unknown="skip")), service.limits)
         root = await service.tasks.run(
-            inside.tree, run, request.prompt, request.leaves, request.depth, request.unknown
-        )
+            inside.tree, run, request.prompt, request.leaves, request.depth, request.unknown,
+            service.limits,
+        )  # fmt: skip
         return Json({"model": name, "root": root})
 
     @routes.post("/hornbook/embeddings")
-    async def embeddings(request: ModelRequest) -> Response:
+    async def embeddings(request: EmbeddingsRequest) -> Response:
         """The embeddings of tokens, in two dimensions."""
         name, run = await service.run(request.model)
-        found = await service.slow.run(inside.embeddings, run)
+        found = await service.slow.run(inside.embeddings, run, request.most)
         return Json({"model": name, **found})
+
+    @routes.post("/hornbook/encode")
+    async def encode(request: EncodeRequest) -> Response:
+        """The ids of a text, and the characters that the model does not know, which are left out."""
+        _, run = await service.run(request.model)
+        return Json(await service.tasks.run(card.encode, run, request.text))
+
+    @routes.get("/hornbook/models/{name:path}")
+    async def model(name: str) -> Response:
+        """What a model is: its vocabulary, sizes, figures and text."""
+        _, run = await service.run(name)
+        return Json({"model": name, **await service.slow.run(card.describe, run)})
 
 
 def _add_runs(routes: APIRouter, service: Service) -> None:
@@ -116,6 +129,11 @@ def _add_runs(routes: APIRouter, service: Service) -> None:
         await path_of(name)
         _, run = await service.run(name)
         return Json(await service.tasks.run(watching.samples, run))
+
+    @routes.get("/hornbook/runs/{name:path}/baselines")
+    async def baselines(name: str) -> Response:
+        """What the losses of a run are compared with; counts of a run in training are made now."""
+        return Json(await service.slow.run(watching.baselines, await path_of(name)))
 
     @routes.get("/hornbook/runs/{name:path}")
     async def run(name: str) -> Response:

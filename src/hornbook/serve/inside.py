@@ -13,7 +13,7 @@ from hornbook.metrics.loss import likeliest_tokens, score, scored_parts
 from hornbook.run import Run
 from hornbook.serve.errors import ApiError, refused
 from hornbook.serve.limits import Limits
-from hornbook.serve.prompts import check_length, token_text
+from hornbook.serve.prompts import check_ids, check_length, token_text
 from hornbook.tokenizers.base import Unknown
 
 if TYPE_CHECKING:
@@ -61,14 +61,17 @@ def scores(
     return found
 
 
-def attention(run: Run, text: str, unknown: Unknown) -> dict[str, Any]:
-    """The attention weights of every layer and head on the beginning of a text.
+def attention(run: Run, text: str | list[int], unknown: Unknown) -> dict[str, Any]:
+    """The attention weights of every layer and head on the beginning of a text, or of ids.
 
     Row t of a head is what token t attends to, (T, T); rows sum to 1.
     """
     from hornbook.figures.attention import attention_layers, attention_maps
 
-    ids = prompt_ids(run.tokenizer, text, unknown)
+    if isinstance(text, list):
+        ids = check_ids(text, run.tokenizer, "text") or [run.tokenizer.start_id]
+    else:
+        ids = prompt_ids(run.tokenizer, text, unknown)
     whole = len(ids)
     ids = ids[: min(ATTENTION_TOKENS, run.model.context_length)]
     maps = attention_maps(run, ids)
@@ -90,11 +93,17 @@ def _rounded(values: Sequence[float]) -> list[float]:
     return [round(value, 5) for value in values]
 
 
-def tree(run: Run, prompt: str, leaves: int, depth: int, unknown: Unknown) -> dict[str, Any]:
+def tree(
+    run: Run, prompt: str | list[int], leaves: int, depth: int, unknown: Unknown, limits: Limits
+) -> dict[str, Any]:
     """The most probable continuations of a prompt; `p` is that of the whole way from the prompt."""
     from hornbook.figures.continuations import most_probable_tree
 
-    run.tokenizer.encode(prompt, unknown=unknown)  # raises what is unknown
+    if isinstance(prompt, list):
+        prompt = check_ids(prompt, run.tokenizer, "prompt") or [run.tokenizer.start_id]
+        check_length(len(prompt), limits)
+    else:  # raises what is unknown
+        check_length(len(run.tokenizer.encode(prompt, unknown=unknown)), limits)
     root = most_probable_tree(run, prompt, leaves, depth)
     return _node(run, root)
 
@@ -112,15 +121,15 @@ def _node(run: Run, node: Continuation) -> dict[str, Any]:
     }
 
 
-def embeddings(run: Run) -> dict[str, Any]:
+def embeddings(run: Run, most: int = EMBEDDED) -> dict[str, Any]:
     """The embeddings of tokens in their first two principal components."""
     from hornbook.figures.data import frequent_tokens
     from hornbook.figures.embeddings import kind_of, principal, token_vectors
 
     size, end, note = run.tokenizer.vocab_size, run.tokenizer.end_id, ""
     chosen = np.arange(size)
-    if size > EMBEDDED:
-        chosen, note = frequent_tokens(run, EMBEDDED)
+    if size > most:
+        chosen, note = frequent_tokens(run, most)
     vectors, what = token_vectors(run, chosen)
     points, share = principal(vectors)
     tokens = [

@@ -95,7 +95,12 @@ async def complete(service: Service, request: CompletionRequest, http: Request) 
         read = await _echoes(service, run, prompts, asked, continued=options.max_tokens > 0)
     head = envelope("cmpl", "text_completion", name)
     skips = [0 if read else len(prompt.held) for prompt in prompts for _ in range(n)]
-    form = CompletionFormat(run.tokenizer, logprobs=asked is not None, skips=skips)
+    form = CompletionFormat(
+        run.tokenizer,
+        logprobs=asked is not None,
+        skips=skips,
+        ids=bool(request.return_tokens_as_token_ids),
+    )
 
     def echoed(index: int) -> tuple[str, list[Logprob]]:
         return read[index // best_of] if read else ("", [])

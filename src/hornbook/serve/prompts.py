@@ -47,16 +47,21 @@ def as_prompts(
             _, held = split_prompt(tokenizer, one, unknown, whole=whole)
         else:
             assert isinstance(one, list)
-            ids = one or [tokenizer.start_id]
-            if max(ids) >= tokenizer.vocab_size:
-                raise refused(
-                    "prompt",
-                    f"found the id {max(ids)}, expected ids below {tokenizer.vocab_size}, the size of "
-                    "the vocabulary",
-                )
+            ids = check_ids(one, tokenizer) or [tokenizer.start_id]
         check_length(len(ids), limits)
         found.append(Beginning(ids, held))
     return found
+
+
+def check_ids(ids: list[int], tokenizer: Tokenizer, param: str = "prompt") -> list[int]:
+    """The same ids. Raises ApiError where one is not of the vocabulary."""
+    if max(ids, default=0) >= tokenizer.vocab_size:
+        raise refused(
+            param,
+            f"found the id {max(ids)}, expected ids below {tokenizer.vocab_size}, the size of the "
+            "vocabulary",
+        )
+    return ids
 
 
 def check_length(n: int, limits: Limits, param: str = "prompt") -> None:

@@ -38,11 +38,11 @@ def usage(prompts: Sequence[Beginning], choices: Sequence[Choice]) -> dict[str, 
 class CompletionFormat:
     """`/v1/completions`: text, and log probabilities as parallel lists.
 
-    skips: of each continuation, the bytes of its first token that are part of the prompt.
-    """
-
-    def __init__(self, tokenizer: Tokenizer, *, logprobs: bool, skips: Sequence[int]) -> None:
-        self.tokenizer, self.logprobs, self.skips = tokenizer, logprobs, skips
+    def __init__(
+        self, tokenizer: Tokenizer, *, logprobs: bool, skips: Sequence[int], ids: bool = False
+    ) -> None:
+        self.tokenizer, self.logprobs = tokenizer, logprobs
+        self.skips, self.ids = skips, ids
         self._offsets: dict[int, Offsets] = {}
 
     def choice(
@@ -61,16 +61,19 @@ class CompletionFormat:
             offsets.push(entry.token)
         tops: list[dict[str, float] | None] = []
         for entry in entries:
-            top = {token_text(self.tokenizer, t): p for t, p in entry.alternatives}
+            top = {self._spelled(t): p for t, p in entry.alternatives}
             if entry.logprob is not None:
-                top.setdefault(token_text(self.tokenizer, entry.token), entry.logprob)
+                top.setdefault(self._spelled(entry.token), entry.logprob)
             tops.append(top if entry.logprob is not None else None)
         return {
-            "tokens": [token_text(self.tokenizer, entry.token) for entry in entries],
+            "tokens": [self._spelled(entry.token) for entry in entries],
             "token_logprobs": [entry.logprob for entry in entries],
             "top_logprobs": tops,
             "text_offset": offsets.before[first:],
         }
+
+    def _spelled(self, token: int) -> str:
+        return f"token_id:{token}" if self.ids else token_text(self.tokenizer, token)
 
     def chunk(self, piece: Piece) -> dict[str, Any]:
         """A piece of a stream."""

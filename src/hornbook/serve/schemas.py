@@ -65,6 +65,9 @@ class CompletionRequest(Generation):
     logprobs: StrictInt | None = Field(None, ge=0, description="alternatives at each position")
     echo: StrictBool | None = False
     suffix: str | None = Field(None, description="refused: these models read from left to right")
+    return_tokens_as_token_ids: StrictBool | None = Field(
+        False, description="in logprobs, tokens are spelled token_id:7, as by vLLM"
+    )
 
 
 class TextPart(Schema):
@@ -127,7 +130,7 @@ class TextRequest(Schema):
     """`POST /hornbook/attention`."""
 
     model: str | None = None
-    text: str = ""
+    text: str | Ids = Field("", description="a text, or ids that are read as they are")
     unknown: Unknown = "error"
 
 
@@ -135,16 +138,24 @@ class TreeRequest(Schema):
     """`POST /hornbook/tree`."""
 
     model: str | None = None
-    prompt: str = ""
+    prompt: str | Ids = Field("", description="a text, or ids that are read as they are")
     leaves: StrictInt = Field(16, ge=1, le=64)
     depth: StrictInt = Field(6, ge=1, le=16)
     unknown: Unknown = "error"
 
 
-class ModelRequest(Schema):
+class EmbeddingsRequest(Schema):
     """`POST /hornbook/embeddings`."""
 
     model: str | None = None
+    most: StrictInt = Field(512, ge=3, le=512, description="tokens, the most frequent")
+
+
+class EncodeRequest(Schema):
+    """`POST /hornbook/encode`."""
+
+    model: str | None = None
+    text: Text
 
 
 class CompareRequest(Schema):

@@ -6,12 +6,14 @@ import asyncio
 import json
 import math
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from hornbook.errors import RunError
+from hornbook.errors import HornbookError, RunError
+from hornbook.metrics.counts import search_counts
 from hornbook.run import Run
 from hornbook.runs.listing import RunSummary, read_summary
 
@@ -19,6 +21,9 @@ LIVE_SAMPLES, LIVE_TOKENS = 10, 200  # drawn from the newest best weights
 EVERY = 1.0  # seconds between two looks at a log that is followed
 QUIET = 15.0  # seconds without news after which a comment is sent, so that proxies keep the stream
 MOST_BYTES = 1 << 20  # of a log that are read at once
+MOST_COUNTED = 32  # texts whose counts are kept
+
+_counted: dict[tuple[str, str, str], dict[str, Any]] = {}  # by text, tokenizer and split
 
 
 def row(run: RunSummary) -> dict[str, Any]:
@@ -31,20 +36,43 @@ def row(run: RunSummary) -> dict[str, Any]:
 def details(name: str, path: Path) -> dict[str, Any]:
     """A run's sizes, settings and figures, and the baselines that its losses are compared with."""
     run, summary = Run.load(path), read_summary(path, name)
-    report, counts = run.report, run.report.get("counts")
     return {
         **row(summary),
         "vocab_size": run.facts["vocab_size"],
         "kind": run.facts["corpus"]["kind"],
         "config": run.config.model_dump(mode="json"),
         "hardware": run.facts["hardware"],
-        "verdict": report.get("verdict"),
-        "baselines": {
-            "uniform_nats": math.log(run.facts["vocab_size"]),
-            "counts_nats": None if counts is None else counts["loss"],
-            "counts_order": None if counts is None else counts["order"],
-        },
+        "verdict": run.report.get("verdict"),
+        "baselines": _baselines(run, run.report.get("counts")),
     }
+
+
+def _baselines(run: Run, counts: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {
+        "uniform_nats": math.log(run.facts["vocab_size"]),
+        "counts_nats": None if counts is None else counts["loss"],
+        "counts_order": None if counts is None else counts["order"],
+    }
+
+
+def baselines(path: Path) -> dict[str, Any]:
+    """The loss of a uniform guess and of the best n-grams, in nats per token.
+
+    The report of a finished run has them; of others the text is counted once, unless it is large or
+    gone, when there are none.
+    """
+    run = Run.load(path)
+    counts = run.report.get("counts")
+    if counts is None and not run.large:
+        key = (run.facts["corpus"]["sha256"], run.tokenizer.fingerprint, str(run.config.data))
+        with suppress(HornbookError):  # the text is not there any more
+            if key not in _counted:
+                parts = [run.part(name) for name in ("train", "val")]
+                _counted[key] = search_counts(*parts, run.tokenizer).to_json()
+                while len(_counted) > MOST_COUNTED:
+                    del _counted[next(iter(_counted))]
+            counts = _counted[key]
+    return _baselines(run, counts)
 
 
 def log(path: Path) -> dict[str, Any]:

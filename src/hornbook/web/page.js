@@ -23,10 +23,7 @@ async function build(backend, info) {
   document.title = info.name;
   place("name").textContent = info.name;
   place("summary").textContent = info.summary;
-  const write = new Write(backend, info, () => looks.forEach((look) => look.refresh()));
-  const tokens = () => write.tokens;
-  const looks = [tree(backend, tokens)];
-  if (info.attention) looks.unshift(attention(backend, tokens));
+  const { write, looks } = parts(backend, info, () => looks.forEach((look) => look.refresh()));
   place("page").append(
     write.root,
     ...looks.map((look) => look.root),
@@ -34,4 +31,13 @@ async function build(backend, info) {
     about(info),
   );
   await write.first();
+}
+
+/** Where a model writes, and what shows how it reads the text there. onChange(): that has changed. */
+export function parts(backend, info, onChange) {
+  const write = new Write(backend, info, onChange);
+  const tokens = () => write.tokens;
+  const looks = [tree(backend, tokens)];
+  if (info.attention) looks.unshift(attention(backend, tokens));
+  return { write, looks };
 }
