@@ -28,8 +28,8 @@ def as_prompts(
     """The ids of each prompt of a completion.
 
     A text begins with the id that starts a document, and its last token may become a longer one, as in
-    `hornbook sample`; ids are read as they are.
-    whole: a text ends where a token does, as that of a template. Null, or no ids, are the start of a document. Raises ApiError, DataError.
+    `hornbook sample`; ids are read as they are. whole: a text ends where a token does, as that of a
+    template. Null, or no ids, are the start of a document. Raises ApiError, DataError.
     """
     if prompt is None or isinstance(prompt, str) or (prompt and isinstance(prompt[0], int)):
         prompts: Sequence[object] = [prompt or ""]

@@ -11,8 +11,8 @@ from typing import Any
 class Tokenizer:
     """One id for each character, or for each byte of the UTF-8 text.
 
-    end_id: the id that ends a document and starts the next; None for a stream. whole_prompt: a prompt ends
-    where a token does.
+    end_id: the id that ends a document and starts the next; None for a stream. whole_prompt: a prompt
+    ends where a token does.
     """
 
     whole_prompt = False
