@@ -38,6 +38,10 @@ def usage(prompts: Sequence[Beginning], choices: Sequence[Choice]) -> dict[str, 
 class CompletionFormat:
     """`/v1/completions`: text, and log probabilities as parallel lists.
 
+    skips: of each continuation, the bytes of its first token that are part of the prompt. ids: tokens
+    are spelled by their numbers.
+    """
+
     def __init__(
         self, tokenizer: Tokenizer, *, logprobs: bool, skips: Sequence[int], ids: bool = False
     ) -> None:
