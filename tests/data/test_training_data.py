@@ -15,6 +15,7 @@ from hornbook.config import DataConfig, TokenizerConfig
 from hornbook.data.limits import LIMITS
 from hornbook.data.reading import TextReader
 from hornbook.data.training_data import load_training_data
+from hornbook.errors import ConfigError
 from tests.data.texts import BOTTLES, NAMES
 
 Write = Callable[[str, bytes | str], Path]
@@ -70,3 +71,24 @@ def test_a_text_that_is_not_in_memory_is_trained_on(
     held = run.evaluate(corpus=other)
     assert held.nats == pytest.approx(mapped.nats, rel=1e-5)
     assert held.tokens == mapped.tokens
+
+
+@pytest.mark.parametrize("kind", ["documents", "stream"])
+def test_the_tokenizer_of_another_text(kind: str, write: Write, tmp_path: Path) -> None:
+    path = write("t.txt", "\n".join(f"{name} {name}" for name in NAMES * 3))
+    config = DataConfig(corpus=str(path), kind=kind)
+    first = load_training_data(config, TokenizerConfig(kind="bpe", vocab_size=280))
+    (tmp_path / "run").mkdir()
+    first.tokenizer.save(tmp_path / "run" / "tokenizer.json")
+    setting = str(tmp_path / "run")
+    again = load_training_data(config, TokenizerConfig(kind=setting))
+    assert again.tokenizer.to_json() == first.tokenizer.to_json()
+    assert np.array_equal(again.train.tokens, first.train.tokens)
+    other = load_training_data(
+        DataConfig(corpus=str(write("u.txt", BOTTLES)), kind="stream"),
+        TokenizerConfig(kind=setting),
+    )
+    assert other.tokenizer.end_id is None
+    assert other.tokenizer.vocab_size == first.tokenizer.vocab_size
+    with pytest.raises(ConfigError, match=r"vocab_size: found 300, expected 2\d\d"):
+        load_training_data(config, TokenizerConfig(kind=setting, vocab_size=300))

@@ -56,17 +56,17 @@ def load_training_data(config: DataConfig, tokenizer: TokenizerConfig) -> Traini
     documents = corpus.kind == "documents"
     split = SplitCorpus(corpus, split_bounds(corpus, config), config.split_seed)
     if tokenizer.kind not in KINDS:
-        if tokenizer.vocab_size is not None:
-            raise ConfigError(
-                f"tokenizer.vocab_size: found {tokenizer.vocab_size}, expected none with "
-                f"{tokenizer.kind!r}: a tokenizer that exists has its ids"
-            )
         existing = existing_tokenizer(
             tokenizer.kind,
             corpus.alphabet,
             documents=documents,
             document_end=corpus.document_end,
         )
+        if tokenizer.vocab_size not in (None, existing.vocab_size):
+            raise ConfigError(
+                f"tokenizer.vocab_size: found {tokenizer.vocab_size}, expected "
+                f"{existing.vocab_size}, the ids of {tokenizer.kind}; leave it out"
+            )
         return tokenize(corpus, config, existing)
     with stage("learning tokens" if tokenizer.kind == "bpe" else "turning the text into tokens"):
         built = build_tokenizer(

@@ -98,6 +98,7 @@ def page_data(run: StoredRun) -> dict[str, Any]:
         "model": model,
         "tokenizer": run.tokenizer.to_json(),
         "window": run.config.generation.window,
+        "whole_prompt": run.template is not None,
         "frequent": frequent_tokens(run, TOKENS)[0].tolist(),
         "card": page_card(run),
     }

@@ -104,7 +104,11 @@ def write(run: StoredRun, out: Path, dtype: str) -> Written:
     write_tensors(
         out / "model.safetensors",
         {name: narrowed(tensor) for name, tensor in weights.items()},
-        {"model": json.dumps(config), "window": settings.window},
+        {
+            "model": json.dumps(config),
+            "window": settings.window,
+            "whole_prompt": str(run.template is not None),
+        },
     )
     run.tokenizer.save(out / "tokenizer.json")
     write_bytes(out / "sample.py", program(config, run.tokenizer.kind).encode())

@@ -23,6 +23,7 @@ from hornbook.planning.plan import Plan
 from hornbook.planning.request import Request
 from hornbook.planning.resolution import Resolution
 from hornbook.planning.timed import Choice, best_plan, plan_in_time
+from hornbook.tokenizers.existing import KINDS
 
 
 def resolve(request: Request) -> Plan:
@@ -37,7 +38,12 @@ def resolve(request: Request) -> Plan:
     text: dict[str, Any] = {"corpus": text_setting(data_config, data.corpus)}
     if data_config.files:
         text["files"] = [str(Path(f).expanduser().resolve()) for f in data_config.files]
-    settings = merge(request.settings, {"data": text, "model": {"name": request.model}})
+    units: dict[str, Any] = {}
+    if tokenizer.kind not in KINDS:
+        units["kind"] = str(Path(tokenizer.kind).expanduser().resolve())
+    settings = merge(
+        request.settings, {"data": text, "tokenizer": units, "model": {"name": request.model}}
+    )
     request = replace(request, settings=settings)
     if budget is not None and choices:
         return best_plan(request, data, budget, choices)

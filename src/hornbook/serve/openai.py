@@ -85,7 +85,8 @@ async def complete(service: Service, request: CompletionRequest, http: Request) 
     asked = request.logprobs
     recorded = 0 if asked is None and best_of > n else asked
     options = as_options(request, run, limits, max_tokens=request.max_tokens, alternatives=recorded)
-    prompts = as_prompts(request.prompt, run.tokenizer, request.unknown, limits)
+    whole = run.template is not None
+    prompts = as_prompts(request.prompt, run.tokenizer, request.unknown, limits, whole=whole)
     check_choices(len(prompts), best_of, limits)
     stream = bool(request.stream)
     choices = as_choices(prompts, run, options, request.seed, best_of, stream=stream)
@@ -160,7 +161,8 @@ async def converse(service: Service, request: ChatRequest, http: Request) -> Res
     tokens = request.max_completion_tokens or request.max_tokens
     options = as_options(request, run, limits, max_tokens=tokens, alternatives=alternatives)
     text = chat_prompt(request.messages, documents=run.documents)
-    prompts = as_prompts(text, run.tokenizer, request.unknown, limits)
+    whole = run.template is not None
+    prompts = as_prompts(text, run.tokenizer, request.unknown, limits, whole=whole)
     check_choices(1, n, limits)
     stream = bool(request.stream)
     choices = as_choices(prompts, run, options, request.seed, n, stream=stream)

@@ -23,13 +23,13 @@ class Beginning:
 
 
 def as_prompts(
-    prompt: Prompt, tokenizer: Tokenizer, unknown: Unknown, limits: Limits
+    prompt: Prompt, tokenizer: Tokenizer, unknown: Unknown, limits: Limits, *, whole: bool = False
 ) -> list[Beginning]:
     """The ids of each prompt of a completion.
 
     A text begins with the id that starts a document, and its last token may become a longer one, as in
-    `hornbook sample`; ids are read as they are.
-    Null, or no ids, are the start of a document. Raises ApiError, DataError.
+    `hornbook sample`; ids are read as they are. whole: a text ends where a token does, as that of a
+    template. Null, or no ids, are the start of a document. Raises ApiError, DataError.
     """
     if prompt is None or isinstance(prompt, str) or (prompt and isinstance(prompt[0], int)):
         prompts: Sequence[object] = [prompt or ""]
@@ -44,7 +44,7 @@ def as_prompts(
         held = b""
         if isinstance(one, str):
             ids = prompt_ids(tokenizer, one, unknown)
-            _, held = split_prompt(tokenizer, one, unknown)
+            _, held = split_prompt(tokenizer, one, unknown, whole=whole)
         else:
             assert isinstance(one, list)
             ids = check_ids(one, tokenizer) or [tokenizer.start_id]

@@ -49,8 +49,8 @@ def existing_tokenizer(
         meant = did_you_mean(source, KINDS)
         known = meant if meant.startswith("; did you mean") and not path.exists() else ""
         raise ConfigError(
-            f"tokenizer.kind: found {source!r}, expected {', '.join(KINDS)}, a run, or a tokenizer.json"
-            f"{known}"
+            f"tokenizer.kind: found {source!r}, expected {', '.join(map(repr, KINDS))}, or a run or "
+            f"tokenizer.json that exists{known}"
         )
     try:
         data = read_json(file)

@@ -17,11 +17,12 @@ export async function loadEngine(data, weights) {
 }
 
 export class Engine {
-  constructor({ model, tokenizer, window }, tensors) {
+  constructor({ model, tokenizer, window, whole_prompt: whole = false }, tensors) {
     this.tokenizer = buildTokenizer(tokenizer);
     this.weights = new Weights(tensors);
     this.model = buildModel(model, this.weights, this.tokenizer.vocabSize, this.tokenizer.endId);
     this.window = window;
+    this.whole = whole; // a prompt ends where a token does, as that of a template
   }
 
   /** The logits after each of these ids, the first of which starts a document or stream. */
@@ -37,7 +38,7 @@ export class Engine {
    * sample does, which has `replaces`. */
   *generate(ids, { n = 1, maxTokens = 500, seed, typed = false, ...sampling }) {
     const draws = new Draws(seed);
-    const { read, held } = typed
+    const { read, held } = typed && !this.whole
       ? this.tokenizer.split(ids)
       : { read: this.tokenizer.promptIds(ids), held: [] };
     const start = this.model.start(read, this.window);

@@ -54,7 +54,7 @@ class BPETokenizer(Tokenizer):
         self.letters = letters | {byte: chr(256 + i) for i, byte in enumerate(others)}
         byte_of = {letter: byte for byte, letter in self.letters.items()}
         self.id_of = {t: i for t, i in data["model"]["vocab"].items() if i != self.end_id}
-        self.bytes_of |= {i: bytes(map(byte_of.get, t)) for t, i in self.id_of.items()}
+        self.bytes_of |= {i: bytes(byte_of[letter] for letter in t) for t, i in self.id_of.items()}
         self.ranks = {tuple(pair): rank for rank, pair in enumerate(data["model"]["merges"])}
         step = data["pre_tokenizer"]
         self.steps = [self.cutter(each) for each in step.get("pretokenizers", [step])]
@@ -102,7 +102,7 @@ class BPETokenizer(Tokenizer):
         ids = self.start(prompt)
         held = self.bytes_of[ids[-1]]
         longer = [i for i, raw in sorted(self.bytes_of.items()) if raw.startswith(held)]
-        if len(ids) < 2 or not held or len(longer) < 2:
+        if self.whole_prompt or len(ids) < 2 or not held or len(longer) < 2:
             return ids, []
         return ids[:-1], longer
 

@@ -22,6 +22,7 @@ def load(folder: Path) -> tuple[Model, Tokenizer]:
     """The model and the tokenizer of a folder."""
     metadata, weights = read_weights(folder / "model.safetensors")
     config, tokenizer = json.loads(metadata["model"]), read_tokenizer(folder / "tokenizer.json")
+    tokenizer.whole_prompt = metadata["whole_prompt"] == "True"
     BoundedModel.window = metadata["window"]
     build = MODELS[config["name"]]
     model = build(weights, config, tokenizer.vocab_size, tokenizer.end_id)

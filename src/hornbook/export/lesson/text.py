@@ -11,8 +11,11 @@ from typing import Any
 class Tokenizer:
     """One id for each character, or for each byte of the UTF-8 text.
 
-    end_id: the id that ends a document and starts the next; None for a stream.
+    end_id: the id that ends a document and starts the next; None for a stream. whole_prompt: a prompt
+    ends where a token does.
     """
+
+    whole_prompt = False
 
     def __init__(self, data: dict[str, Any]) -> None:
         vocab, added = data["model"]["vocab"], data["added_tokens"]
