@@ -23,7 +23,9 @@ def describe(run: Run) -> dict[str, Any]:
         "start_id": tokenizer.start_id,
         "end_id": tokenizer.end_id,
         "context_length": model.context_length,
-        "tokens": [tokenizer.decode_bytes([i]).decode("latin-1") for i in range(tokenizer.vocab_size)],
+        "tokens": [
+            tokenizer.decode_bytes([i]).decode("latin-1") for i in range(tokenizer.vocab_size)
+        ],
         "attention": bool(attention_layers(run)),
         "card": page_card(run),
         "sizes": [

@@ -71,7 +71,6 @@ def _add_models(routes: APIRouter, service: Service) -> None:
         found = await service.slow.run(inside.embeddings, run, request.most)
         return Json({"model": name, **found})
 
-
     @routes.post("/hornbook/encode")
     async def encode(request: EncodeRequest) -> Response:
         """The ids of a text, and the characters that the model does not know, which are left out."""

@@ -126,12 +126,13 @@ export class Runs {
     try {
       const { runs } = await this.client.json("/hornbook/runs");
       this.error.textContent = "";
-      if (JSON.stringify(runs) === JSON.stringify(this.runs)) return;
+      if (this.listed && JSON.stringify(runs) === JSON.stringify(this.runs)) return;
+      this.listed = true;
       const began = new Set(runs.filter(({ held }) => held).map(({ name }) => name));
       const before = new Set(this.runs.filter(({ held }) => held).map(({ name }) => name));
       const first = !this.runs.length;
       this.runs = runs;
-      if (first) this.choose();
+      if (first && runs.length) this.choose();
       for (const [name, { followed }] of this.drawn)
         if (began.has(name) && !before.has(name) && !first) followed.start();
       for (const name of this.drawn.keys()) if (!this.named(name)) this.toggle(name, false);
