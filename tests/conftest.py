@@ -176,6 +176,33 @@ def stream_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     )
 
 
+@pytest.fixture(scope="session", params=["documents", "stream"])
+def bpe_run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A small GPT trained for a moment on subwords, some of which are parts of characters."""
+    from hornbook.api import train
+
+    folder = tmp_path_factory.mktemp("bpe")
+    lines = [f"{i} grüne flaschen an der wand, 東京 {i} 👩‍🔬" for i in range(99)]
+    (folder / "text.txt").write_text("\n".join(lines), "utf-8")
+    model = {**TINY_GPT["model"], "context_length": 32}
+    settings = {
+        "model": model,
+        # long enough to make bytes that no text has improbable: which of them is drawn is rounding
+        "training": {**TINY_GPT["training"], "steps": 120},
+        "optim": {"learning_rate": 1e-2},
+        "tokenizer": {"kind": "bpe", "vocab_size": 300},
+        "data": {"kind": request.param},
+    }
+    out = folder / str(request.param)
+    return Run.load(
+        train(str(folder / "text.txt"), out=out, precision="fp32", settings=settings).path
+    )
+
+
+# which end in a token, inside of one, inside of a character's tokens, and as no token begins
+BPE_PROMPTS = ("", "1", "12 grü", "12 gr", "7 grüne fla", "東", " ", "x\n", "👩", "ÿ")
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Chromium without a window, for the tests of pages."""

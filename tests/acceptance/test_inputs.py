@@ -36,7 +36,7 @@ def test_a_large_alphabet_is_told_what_it_costs(tmp_path: Path, capsys: Cap) -> 
             "--training.sample-count", "0", *QUICK, "--out", tmp_path / model,
         )  # fmt: skip
         assert code == 0, err
-        assert "--tokenizer.kind byte" in err
+        assert "--tokenizer byte" in err
         assert any(line.split()[:1] == ["memory"] for line in err.splitlines())
 
 

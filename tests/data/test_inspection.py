@@ -117,7 +117,7 @@ def test_many_characters_that_occur_once_are_said_with_the_choice_of_bytes(write
         found, _ = inspect(write("t.txt", text), "stream", "utf-8", limits, keep=keep)
         (note,) = found.notes
         assert "81 of 281 different characters" in note
-        assert "--tokenizer.kind byte" in note
+        assert "--tokenizer byte" in note
     assert (
         inspect(write("t.txt", common * 3), "stream", "utf-8", Limits(), keep=None)[0].notes == ()
     )

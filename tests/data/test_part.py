@@ -83,6 +83,20 @@ def test_a_subset_predicts_what_the_whole_predicts(kind: str) -> None:
     assert part.subset(0, tokenizer) is part.subset(10**9, tokenizer) is part
 
 
+def test_chosen_units_and_stretches_are_parts_of_the_part() -> None:
+    tokenizer = build_tokenizer("char", "abcd", documents=True)
+    part = Part.of_documents(["ab", "c", "dad", "b"], tokenizer)
+    chosen = part.units(np.array([True, False, True, False]), tokenizer)
+    assert "".join(map(tokenizer.symbol, chosen.tokens.tolist())) == ".ab.dad."
+    assert chosen.starts.tolist() == [0, 3, 7]
+    assert chosen.n_bytes == chosen.n_targets == 7
+    stream = build_tokenizer("char", "abcd", documents=False)
+    whole = Part.of_stream("abcdabcd", stream)
+    some = whole.stretch(2, 5, stream)
+    assert "".join(map(stream.symbol, some.tokens.tolist())) == "cdab"
+    assert (some.starts.tolist(), some.n_bytes) == ([0, 3], 3)
+
+
 def test_chunks_of_every_nth_unit_are_all_chunks() -> None:
     tokenizer = build_tokenizer("char", "\n".join(NAMES), documents=True)
     part = Part.of_documents(NAMES, tokenizer)

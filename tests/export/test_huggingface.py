@@ -58,11 +58,12 @@ def test_char_runs_are_equal(
         assert found.equal, found
 
 
+@pytest.mark.parametrize("kind", ["byte", "bpe"])
 @pytest.mark.parametrize("documents", [True, False])
-def test_byte_runs_are_equal(
-    run_of: MakeRun, tmp_path: Path, transformers: Any, documents: bool
+def test_runs_of_bytes_and_subwords_are_equal(
+    run_of: MakeRun, tmp_path: Path, transformers: Any, documents: bool, kind: str
 ) -> None:
-    run = run_of("gpt", documents=documents, tokenizer="byte")
+    run = run_of("gpt", documents=documents, tokenizer=kind)
     for found in check(run, write(run, tmp_path / "out", "f32")):
         assert found.equal, found
 

@@ -44,10 +44,10 @@ def test_the_program_imports_numpy_and_the_standard_library_alone(
 
 
 def test_what_is_not_needed_is_not_in_it() -> None:
-    gpt = program({"name": "gpt"})
+    gpt = program({"name": "gpt"}, "char")
     assert "class GPT(" in gpt
     assert "class MLP(" not in gpt
-    both = program({"name": "mixture", "components": [{"name": "mlp"}, {"name": "lstm"}]})
+    both = program({"name": "mixture", "components": [{"name": "mlp"}, {"name": "lstm"}]}, "byte")
     assert all(f"class {name}(" in both for name in ("MLP", "LSTM", "Mixture"))
     assert "class GPT(" not in both
     assert both.index("class MLP(") < both.index("class Mixture(")
@@ -60,7 +60,7 @@ def test_every_file_of_the_lesson_is_in_the_package() -> None:
 def test_a_hostile_run_is_data(names_run: Run, tmp_path: Path) -> None:
     """The same program for every run of a model: nothing of a run is in it."""
     made = export(names_run, "numpy", tmp_path / "out", verify=False)
-    assert (made.path / "sample.py").read_text("utf-8") == program({"name": "gpt"})
+    assert (made.path / "sample.py").read_text("utf-8") == program({"name": "gpt"}, "char")
 
 
 def test_half_precision_is_half_as_large_and_said(names_run: Run, tmp_path: Path) -> None:

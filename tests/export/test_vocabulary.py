@@ -3,8 +3,11 @@ from __future__ import annotations
 import pytest
 
 from hornbook.export.vocabulary import CONTROL, vocabulary
+from hornbook.tokenizers import BPETokenizer
+from hornbook.tokenizers.bpe import train_bpe
 from hornbook.tokenizers.byte import ByteTokenizer, printable_bytes
 from hornbook.tokenizers.char import CharTokenizer
+from hornbook.tokenizers.words import WORDS, Words
 
 LETTER = {letter: byte for byte, letter in enumerate(printable_bytes())}
 
@@ -43,3 +46,17 @@ def test_bytes_have_a_merge_that_no_text_needs() -> None:
     assert [as_bytes(token) for token in found.tokens[:256]] == [bytes([b]) for b in range(256)]
     (merge,) = found.merges
     assert as_bytes(merge.split(" ")[0]) == b"\xff"  # in no UTF-8
+
+
+@pytest.mark.parametrize("words", WORDS, ids=lambda words: words.name)
+def test_subwords_keep_their_merges_and_the_way_to_cut_words(words: Words) -> None:
+    learned = train_bpe(["the other theory of the other"] * 9, 280, documents=True)
+    own = BPETokenizer(learned.vocab, learned.merges, end_id=learned.end_id, words=words)
+    found = vocabulary(own)
+    assert found.words == words.name
+    assert found.merges == [" ".join(pair) for pair in own.merges]
+    assert [as_bytes(token) for token in found.tokens[:-1]] == [
+        own.decode_bytes([i]) for i in range(own.vocab_size - 1)
+    ]
+    assert (found.end_id, found.added) == (own.end_id, 0)
+    assert vocabulary(CharTokenizer(["a"], documents=True)).words == "qwen2"

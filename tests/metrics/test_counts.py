@@ -16,6 +16,7 @@ from hornbook.metrics.counts import (
     nats_by_order,
     paired,
     search_counts,
+    search_order,
 )
 from hornbook.metrics.loss import token_nats
 from hornbook.models.ngram import NGram, NGramConfig
@@ -72,6 +73,32 @@ def test_documents_shorter_than_the_order_end_the_search() -> None:
     tokenizer = build_tokenizer("char", "ab", documents=True)
     part = Part.of_documents(["a", "b"], tokenizer)
     assert len(list(nats_by_order(part, part, tokenizer.vocab_size))) == 3
+
+
+@pytest.mark.parametrize("kind", ["documents", "stream"])
+def test_the_best_order_is_found_in_the_training_part_alone(kind: str) -> None:
+    train, _, tokenizer = parts_of(kind)
+    found = search_order(train, tokenizer)
+    assert found.of == train.n_targets
+    assert 0.85 < found.share < 0.95  # nine tenths are counted
+    assert len(found.nats) == pytest.approx(0.1 * train.n_targets, rel=0.2)  # and one is predicted
+    if kind == "stream":
+        n = train.n_targets - train.n_targets // 10
+        counted, held_back = (
+            Part(train.tokens[a : b + 1], np.array([0, b - a]), False, 1)
+            for a, b in ((0, n), (n, train.n_targets))
+        )
+    else:
+        chosen = np.arange(len(train.starts) - 1) % 10 == 9
+        counted, held_back = train.units(~chosen, tokenizer), train.units(chosen, tokenizer)
+    again = search_counts(counted, held_back, tokenizer)
+    assert found.losses == again.losses
+
+
+def test_of_a_large_text_a_part_is_counted_to_find_the_order() -> None:
+    train, _, tokenizer = parts_of("documents")
+    found = search_order(train, tokenizer, train.n_targets // 3)
+    assert 0.2 < found.share < 0.35
 
 
 def test_models_that_err_differently_are_better_together() -> None:

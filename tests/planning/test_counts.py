@@ -33,5 +33,5 @@ def test_counts_that_do_not_fit_are_refused_with_a_way_on(
     monkeypatch.setattr(memory, "available_memory", lambda: 50_000)
     with pytest.raises(ConfigError, match=r"memory: counting needs .* lower --model\.order"):
         plan_of(words_file, model="ngram")
-    with pytest.raises(ConfigError, match=r"memory: counting needs .* --tokenizer\.kind byte"):
+    with pytest.raises(ConfigError, match=r"memory: counting needs .* --tokenizer byte"):
         plan_of(large_alphabet(tmp_path), model="ngram")

@@ -99,3 +99,14 @@ def test_a_schedule_that_is_none_is_refused(paces: Any) -> None:
 def test_a_request_cannot_be_patched() -> None:
     with pytest.raises(FrozenInstanceError):
         read_request().corpus = "names"  # type: ignore[misc]
+
+
+def test_an_exportable_model_is_the_gpt() -> None:
+    assert read_request(exportable=True).requested("model", "name") == "gpt"
+    assert read_request(model="gpt", exportable=True).model == "gpt"
+    with pytest.raises(ConfigError, match="exportable: found it beside the model 'hybrid'"):
+        read_request(model="hybrid", exportable=True)
+    with pytest.raises(ConfigError, match="exportable: found it beside the model 'gru'"):
+        read_request(settings={"model.name": "gru"}, exportable=True)
+    with pytest.raises(ConfigError, match="exportable: found it beside a preset"):
+        read_request(preset="gpt-names", exportable=True)

@@ -174,7 +174,7 @@ def test_a_large_alphabet_is_told_what_it_costs(
     assert "2,500 different tokens" in note
     assert not plan_of(words_file, TINY_GPT).notes
     monkeypatch.setattr(memory, "available_bytes", lambda _: 10_000_000)
-    with pytest.raises(ConfigError, match=r"weights, .*train with --tokenizer\.kind byte"):
+    with pytest.raises(ConfigError, match=r"weights, .*train with --tokenizer byte"):
         plan_of(text, model="bigram")
 
 

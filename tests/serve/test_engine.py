@@ -14,6 +14,7 @@ import pytest
 from hornbook.api import Run
 from hornbook.errors import ConfigError
 from hornbook.serve.limits import Limits
+from tests.conftest import BPE_PROMPTS
 from tests.serve.conftest import ENDLESS, LIMITS, Live
 
 pytest.importorskip("fastapi", reason="needs the extra serve")
@@ -25,6 +26,13 @@ def request_bytes(body: dict[str, Any]) -> bytes:
         b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         b"Content-Length: %d\r\n\r\n" % len(raw)
     ) + raw
+
+
+def events(server: Live, body: dict[str, Any]) -> list[Any]:
+    """What a stream consists of."""
+    _, _, content = server.request("POST", "/v1/completions", body)
+    lines = [line for line in content.splitlines() if line.startswith(b"data: {")]
+    return [json.loads(line.removeprefix(b"data: ")) for line in lines]
 
 
 def hang_up(live: Live, body: dict[str, Any]) -> None:
@@ -129,6 +137,55 @@ def test_every_model_is_served(small_run: Run) -> None:
         scored = server.post("/v1/score", {"input": ["emma", "otto"]})["data"]
         for one, own in zip(scored, small_run.score(["emma", "otto"]), strict=True):
             assert one["nats"] == pytest.approx(own.token_nats, abs=1e-5)
+    finally:
+        server.stop()
+
+
+def test_tokens_of_several_characters(bpe_run: Run) -> None:
+    """A prompt's last token may become a longer one, as in `hornbook sample`."""
+    server = Live([bpe_run], LIMITS)
+    try:
+        for options in ({}, {"temperature": 0}, {"stop": ["an", "fl"]}, {"temperature": 0.8}):
+            sampled = {k: v for k, v in options.items() if k != "stop"}
+            stop = options.get("stop", ())
+            body = {"prompt": list(BPE_PROMPTS), "seed": 3, "n": 3, "max_tokens": 17, **options}
+            found = server.post("/v1/completions", body)
+            own = [
+                bpe_run.sample(3, prompt=prompt, seed=3, max_tokens=17, stop=stop, **sampled)
+                for prompt in BPE_PROMPTS
+            ]
+            texts = [s.text[len(s.prompt) :] for samples in own for s in samples]
+            assert [c["text"] for c in found["choices"]] == texts
+            ends = {"stop" if s.finished else "length" for samples in own for s in samples}
+            assert {c["finish_reason"] for c in found["choices"]} == ends
+    finally:
+        server.stop()
+
+
+def test_log_probabilities_where_a_token_began_in_the_prompt(bpe_run: Run) -> None:
+    server = Live([bpe_run], LIMITS)
+    try:
+        for prompt in BPE_PROMPTS:
+            body = {"prompt": prompt, "seed": 5, "max_tokens": 12, "logprobs": 2}
+            plain = server.post("/v1/completions", body)
+            (choice,) = plain["choices"]
+            offsets = choice["logprobs"]["text_offset"]
+            assert offsets == sorted(offsets)
+            assert offsets[:1] == [0]
+            assert len(offsets) <= 12 + 1
+            assert plain["usage"]["completion_tokens"] <= 12
+            (echoed,) = server.post("/v1/completions", {**body, "echo": True})["choices"]
+            assert echoed["text"].lstrip("\n") == (prompt + choice["text"]).lstrip("\n")
+            encoded = server.post("/v1/completions", {**body, "echo": True, "max_tokens": 0})
+            (read,) = encoded["choices"]
+            n = len(read["logprobs"]["tokens"])
+            held = len(echoed["logprobs"]["tokens"]) - n - len(choice["logprobs"]["tokens"])
+            assert held in (0, -1)
+            pieces = [event["choices"][0] for event in events(server, {**body, "stream": True})]
+            assert "".join(piece["text"] for piece in pieces) == choice["text"]
+            tokens = [t for piece in pieces for t in piece["logprobs"]["tokens"]]
+            assert tokens == choice["logprobs"]["tokens"]
+            assert [o for p in pieces for o in p["logprobs"]["text_offset"]] == offsets
     finally:
         server.stop()
 

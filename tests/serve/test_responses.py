@@ -15,7 +15,7 @@ TOKENIZER = build_tokenizer("char", "abc", documents=True)
 def test_logprobs_list_the_token_itself_and_offsets_count_on() -> None:
     from hornbook.serve.responses import CompletionFormat
 
-    form = CompletionFormat(TOKENIZER, logprobs=True)
+    form = CompletionFormat(TOKENIZER, logprobs=True, skips=[0, 0])
     first = form.chunk(Piece(0, "ab", (Logprob(1, -1.0, ((2, -0.5),)), Logprob(2, -2.0, ())), None))
     assert first["logprobs"] == {
         "tokens": ["a", "b"],
@@ -30,7 +30,9 @@ def test_logprobs_list_the_token_itself_and_offsets_count_on() -> None:
         "tokens": ["a"], "token_logprobs": [None], "top_logprobs": [None], "text_offset": [0],
     }  # fmt: skip
     assert (
-        CompletionFormat(TOKENIZER, logprobs=False).chunk(Piece(0, "a", (), None))["logprobs"]
+        CompletionFormat(TOKENIZER, logprobs=False, skips=[0]).chunk(Piece(0, "a", (), None))[
+            "logprobs"
+        ]
         is None
     )
 

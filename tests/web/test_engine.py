@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import math
 
 import pytest
@@ -13,7 +14,7 @@ from hornbook.generate.decoder import prompt_ids
 from hornbook.models.base import LanguageModel, Window
 from hornbook.models.registry import build_model, model_config
 from hornbook.tokenizers import Tokenizer, build_tokenizer
-from tests.conftest import tiny_model
+from tests.conftest import BPE_PROMPTS, tiny_model
 from tests.web.javascript import NO_SIMD, run_engine
 
 V, LENGTH = 12, 50  # tokens; positions, three times the context of the small models
@@ -127,6 +128,28 @@ def test_the_same_seed_writes_the_text_of_hornbook(
             min_p=0.02,
         )
         assert [prompt + text for text in found] == [sample.text for sample in expected]
+
+
+def test_a_typed_text_may_end_inside_of_a_token(bpe_run: Run) -> None:
+    for prompt in BPE_PROMPTS:
+        code = f"""const {{ ids }} = engine.tokenizer.encode({json.dumps(prompt)});
+            const samples = [[], [], []];
+            for (const {{ sample, token }} of
+                engine.generate(
+                  ids, {{ typed: true, n: 3, seed: 4n, maxTokens: 20, temperature: 0.5 }}))
+              samples[sample].push(token);
+            return samples.map((tokens) => {{
+              const kept = tokens[0].replaces ? ids.slice(0, -1) : ids;
+              const texts = tokens.map((token) => token.text);
+              return [engine.tokenizer.decode([...kept, ...tokens.map((token) => token.id)]), texts];
+            }});"""
+        found = run_engine(bpe_run.model, bpe_run.tokenizer, code)
+        own = bpe_run.sample(3, prompt=prompt, seed=4, max_tokens=20, temperature=0.5)
+        expected = [s.text for s in own]
+        assert [text for text, _ in found] == expected
+        for text, pieces in found:
+            written = "".join(pieces)  # half of a character at the end is not yet
+            assert text.endswith((written, f"{written}\ufffd"))
 
 
 def test_surprisal_is_that_of_score(names_run: Run, stream_run: Run) -> None:

@@ -183,6 +183,16 @@ def test_an_alternative_is_gone_on_from_by_pointer(open_page: Any) -> None:
     assert len(page.text) == 5 + 10
 
 
+def test_a_finger_opens_and_closes_the_list(open_page: Any) -> None:
+    page = open_page("stream", width=400, has_touch=True)
+    popup = page.page.locator(".popup")
+    page.page.locator("#text .token").nth(4).tap()
+    page.page.evaluate("new Promise((resolve) => setTimeout(resolve, 500))")
+    assert popup.is_visible()
+    page.page.locator("h1").tap()
+    assert popup.is_hidden()
+
+
 def test_the_keyboard_alone_reaches_everything(open_page: Any) -> None:
     page = open_page("documents")
     keyboard = page.page.keyboard

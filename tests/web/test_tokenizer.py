@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import json
+import random
 
 import pytest
 
-from hornbook.tokenizers import build_tokenizer
+from hornbook.generate.decoder import split_prompt
+from hornbook.tokenizers import BPETokenizer, build_tokenizer
+from hornbook.tokenizers.bpe import train_bpe
+from hornbook.tokenizers.words import WORDS, Words
 from tests.web.javascript import run_node
 
 TEXTS = (
@@ -45,3 +49,39 @@ def test_bytes_become_text_when_a_character_is_complete() -> None:
         const bytes = [0x61, 0xf0, 0x9f, 0x98, 0x80, 0xc3];
         return [...bytes.map((byte) => pieces.push(byte)), pieces.finish()];"""
     assert run_node("tokenizer.js", code) == ["a", "", "", "", "😀", "", "\ufffd"]
+
+
+ALPHABET = [
+    *"abtTsSdlLeE'09. \t\n\r!_-", "\u00a0", "\u3000", "\u0085", "\u2028", "\ufeff", "\x1c", "\x00",
+    "ſ", "\u212a", "é", "ß", "Ж", "東", "京", "½", "٣", "Ⅷ", "👩", "\u200d", "🔬", "e\u0301",
+    "'ll", " the", "'S", "<|endoftext|>",
+]  # fmt: skip
+
+
+def random_texts(n: int) -> list[str]:
+    """Texts of letters, numbers, blanks and signs of all kinds."""
+    rng = random.Random(1)
+    return ["".join(rng.choices(ALPHABET, k=rng.randrange(1, 40))) for _ in range(n)]
+
+
+@pytest.mark.parametrize("words", WORDS, ids=lambda words: words.name)
+@pytest.mark.parametrize("documents", [True, False])
+def test_subwords_are_those_of_hornbook(words: Words, documents: bool) -> None:
+    learned = train_bpe(random_texts(400), 600, documents=documents)
+    tokenizer = BPETokenizer(learned.vocab, learned.merges, end_id=learned.end_id, words=words)
+    texts = random_texts(500)
+    code = f"""const tokenizer = $tokenizer.buildTokenizer({json.dumps(tokenizer.to_json())});
+        return [tokenizer.vocabSize, {json.dumps(texts)}.map((text) => {{
+          const {{ ids }} = tokenizer.encode(text);
+          const {{ read, held }} = tokenizer.split(ids);
+          return [ids, tokenizer.decode(ids), read, held];
+        }}), Array.from({{ length: 600 }}, (_, id) => tokenizer.symbol(id) ?? "<end>")];"""
+    size, found, symbols = run_node("tokenizer.js", code)
+    assert size == tokenizer.vocab_size
+    for text, (ids, decoded, read, held) in zip(texts, found, strict=True):
+        assert ids == tokenizer.encode(text).tolist()
+        assert decoded == text
+        expected, begun = split_prompt(tokenizer, text)
+        assert (read, bytes(held)) == (expected, begun)
+    own = [tokenizer.symbol(i) for i in range(tokenizer.vocab_size) if i != tokenizer.end_id]
+    assert symbols[: len(own)] == own

@@ -166,8 +166,10 @@ class DataConfig(Settings):
 class TokenizerConfig(Settings):
     """How text becomes ids."""
 
-    kind: Literal["char", "byte", "bpe"] = Field(
-        "char", description="one id a character, a byte, or a frequent sequence of bytes (bpe)"
+    kind: str = Field(
+        "char",
+        description="char, byte or bpe: one id a character, a byte, or a frequent sequence of bytes; "
+        "or a run or tokenizer.json whose tokenizer is taken over",
     )
     vocab_size: int | None = Field(
         None, ge=256, le=1 << 20, description="ids of bpe (default: by the size of the text)"

@@ -291,7 +291,8 @@ def rare_characters(text: str, n_different: int, *, whole: bool) -> str:
     where = "" if whole else f" of its first {len(text):,}"
     return (
         f"{once:,} of {len(counts):,} different characters{where} occur only once, too rarely to be "
-        "learned, and each takes an id: --tokenizer.kind byte reads the text as 256 different bytes"
+        "learned, and each takes an id: --tokenizer byte reads the text as 256 different bytes, "
+        "--tokenizer bpe as frequent sequences of them"
     )
 
 

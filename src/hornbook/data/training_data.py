@@ -13,8 +13,10 @@ from hornbook.data.corpus import Corpus
 from hornbook.data.part import Part
 from hornbook.data.split import Split, split_bounds, split_corpus
 from hornbook.data.tokens import SplitCorpus
+from hornbook.errors import ConfigError
 from hornbook.stages import stage
 from hornbook.tokenizers.base import Tokenizer
+from hornbook.tokenizers.existing import KINDS, existing_tokenizer
 from hornbook.tokenizers.registry import build_tokenizer
 
 MOST_LEARNED_FROM = 1 << 25  # characters of the training part that bpe learns its merges from
@@ -53,6 +55,19 @@ def load_training_data(config: DataConfig, tokenizer: TokenizerConfig) -> Traini
         corpus = load_corpus(config)
     documents = corpus.kind == "documents"
     split = SplitCorpus(corpus, split_bounds(corpus, config), config.split_seed)
+    if tokenizer.kind not in KINDS:
+        if tokenizer.vocab_size is not None:
+            raise ConfigError(
+                f"tokenizer.vocab_size: found {tokenizer.vocab_size}, expected none with "
+                f"{tokenizer.kind!r}: a tokenizer that exists has its ids"
+            )
+        existing = existing_tokenizer(
+            tokenizer.kind,
+            corpus.alphabet,
+            documents=documents,
+            document_end=corpus.document_end,
+        )
+        return tokenize(corpus, config, existing)
     with stage("learning tokens" if tokenizer.kind == "bpe" else "turning the text into tokens"):
         built = build_tokenizer(
             tokenizer.kind,

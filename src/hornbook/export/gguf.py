@@ -96,7 +96,7 @@ def _general(run: StoredRun, words: Vocabulary) -> dict[str, Any]:
         "general.sampling.min_p": 0.0,
         "general.sampling.penalty_repeat": 1.0,
         "tokenizer.ggml.model": "gpt2",
-        "tokenizer.ggml.pre": "qwen2",
+        "tokenizer.ggml.pre": words.words,
         "tokenizer.ggml.bos_token_id": words.end_id,
         "tokenizer.ggml.eos_token_id": words.end_id,
         "tokenizer.ggml.padding_token_id": words.end_id,

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hornbook.errors import ConfigError, RunError
+from hornbook.errors import RunError
 from hornbook.export.base import (
     Check,
     Written,
@@ -48,7 +48,6 @@ SUFFIX = ""
 LESSON = Path(__file__).with_name("lesson")
 PACKAGE = "hornbook.export.lesson"
 FILES = {"lstm": "rnn", "gru": "rnn", "ngram": "counts"}  # the others are named as their model
-TOKENIZERS = ("byte", "char")
 WITHIN = {"f32": 1e-4, "f16": 2e-2}  # differences of logits, relative to their spread
 PYTHON = (sys.executable, "-I", "-X", "utf8")  # without the environment and the working directory
 TITLE = '''"""Samples from a language model, with NumPy alone. Written by hornbook, to be read.
@@ -92,12 +91,7 @@ for _ in range(4):
 
 
 def write(run: StoredRun, out: Path, dtype: str) -> Written:
-    """Writes the folder. Raises ConfigError for a tokenizer that the program does not have."""
-    if run.tokenizer.kind not in TOKENIZERS:
-        raise ConfigError(
-            f"to: found a run with a {run.tokenizer.kind} tokenizer, expected one of "
-            f"{', '.join(TOKENIZERS)} for numpy; export it to html or onnx instead"
-        )
+    """Writes the folder."""
     weights, config = contents(run.model)
     notes = []
     if dtype == "f16":  # of what is trained; counts and statistics keep their dtype
@@ -113,7 +107,7 @@ def write(run: StoredRun, out: Path, dtype: str) -> Written:
         {"model": json.dumps(config), "window": settings.window},
     )
     run.tokenizer.save(out / "tokenizer.json")
-    write_bytes(out / "sample.py", program(config).encode())
+    write_bytes(out / "sample.py", program(config, run.tokenizer.kind).encode())
     if settings.sampling == "torch":
         notes.append(
             "a seed draws other samples than `hornbook sample`, whose draws are torch's own for this "
@@ -252,10 +246,11 @@ def narrowed(tensor: Tensor) -> Tensor:
     return tensor
 
 
-def program(config: dict[str, Any]) -> str:
-    """The source of `sample.py` for a model with these settings."""
+def program(config: dict[str, Any], tokenizer: str) -> str:
+    """The source of `sample.py` for a model with these settings and a kind of tokenizer."""
     files: list[str] = []
-    for name in ["text", *_models(config), "main"]:
+    text = ["text", "bpe"] if tokenizer == "bpe" else ["text"]
+    for name in [*text, *_models(config), "main"]:
         for file in _needed(FILES.get(name, name)):
             if file not in files:
                 files.append(file)

@@ -9,15 +9,17 @@ bytes is put together by merges, from left to right:
 
 No merge crosses two characters, so each is one token whatever stands beside it, and of what a tokenizer
 does not know nothing is left. The texts are divided first as Qwen2 does it ("qwen2"), which changes
-nothing here; by GPT-2's own rule llama.cpp would remove spaces from what it generates.
+nothing here; those of subwords (bpe) as their tokenizer does it. By GPT-2's own rule llama.cpp would
+remove spaces from what it generates.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hornbook.tokenizers import Tokenizer
+from hornbook.tokenizers import BPETokenizer, Tokenizer
 from hornbook.tokenizers.byte import printable_bytes
+from hornbook.tokenizers.words import OWN
 
 NORMAL, CONTROL = 1, 3  # llama.cpp's types of tokens
 NEVER = 0xFF  # a byte that no UTF-8 has
@@ -25,7 +27,8 @@ NEVER = 0xFF  # a byte that no UTF-8 has
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """tokens, types: by id. merges: "left right", the first ones first. end_id: begins and ends a
+    """tokens, types: by id. merges: "left right", the first ones first. words: how llama.cpp calls the
+    way in which texts are cut before. end_id: begins and ends a
     document, or, of a stream, stands for the end that llama.cpp wants and that is never generated."""
 
     tokens: list[str]
@@ -33,6 +36,7 @@ class Vocabulary:
     merges: list[str]
     end_id: int
     documents: bool
+    words: str = OWN.name
 
     @property
     def added(self) -> int:
@@ -63,7 +67,6 @@ def vocabulary(tokenizer: Tokenizer) -> Vocabulary:
     if not documents:
         tokens, types = [*tokens, tokenizer.end], [*types, CONTROL]
     end_id = len(tokens) - 1 if tokenizer.end_id is None else tokenizer.end_id
-    # llama.cpp refuses a file without merges
-    return Vocabulary(
-        tokens, types, merges or [letters[NEVER] + " " + letters[NEVER]], end_id, documents
-    )
+    merges = merges or [letters[NEVER] + " " + letters[NEVER]]  # llama.cpp refuses a file without
+    words = tokenizer.words.name if isinstance(tokenizer, BPETokenizer) else OWN.name
+    return Vocabulary(tokens, types, merges, end_id, documents, words)

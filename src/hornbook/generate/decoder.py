@@ -218,11 +218,16 @@ def split_prompt(
     return ids[:-1], held
 
 
+def begins_otherwise(tokenizer: Tokenizer, held: bytes) -> Tensor:
+    """Whether a token does not begin with these bytes, of each, (V,) bool."""
+    return torch.tensor(tokenizer.begin_with(held)).logical_not()
+
+
 def _beginning(draw: Draw, tokenizer: Tokenizer, held: bytes) -> Draw:
     """Draws tokens of which the first begins with these bytes."""
     if not held:
         return draw
-    others = torch.tensor(tokenizer.begin_with(held)).logical_not()
+    others = begins_otherwise(tokenizer, held)
 
     def drawn(logits: Tensor, samples: Tensor, length: int) -> Tensor:
         if length == 0:

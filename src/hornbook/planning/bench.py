@@ -112,7 +112,7 @@ class Bench:
         seconds: dict[K, list[float]] = {name: [] for name in works}
         minutes, most = self.plan.config.training.minutes, tuning.TRIAL_SECONDS
         if minutes is not None:
-            most = min(most, tuning.MEASURING_SHARE * 60 * minutes)
+            most = min(most, tuning.TRIAL_SHARE * 60 * minutes)
         with self._quietly():
             for turn in range(8):
                 for name, work in works.items():
@@ -206,6 +206,6 @@ class Bench:
         texts = token * min(data.validation.n_targets, typicality.TOKENS)
         # it also shows samples, and may measure the last weights, too; in float32 the losses are known
         again = 0.0 if self.plan.precision == "fp32" else evaluation
-        if self.model.parts:  # which are measured at the end
-            again += evaluation
+        if self.model.parts:  # which are measured at the end, too: counts, and what else there is
+            again += evaluation * (tuning.COUNTS_EVALUATION + len(self.model.parts) - 1)
         return evaluation, again + texts + mixing + 2 * novelty + tuning.REPORT_OVERHEAD

@@ -57,7 +57,9 @@ class Resolution:
         self.decisions["device"] = execution.device(requested, self.device.type)
         preset_context = self._decide_context()
         if data.tokenizer.kind == "bpe":
-            self.draft.decide("tokenizer.vocab_size", vocab_size(data))
+            self.draft.decide(
+                "tokenizer.vocab_size", vocab_size(data, self.draft["tokenizer.kind"])
+            )
         config, tokenizer = self.draft.config(), data.tokenizer
         model = build_on_meta(config.model, tokenizer.vocab_size, tokenizer.end_id)
         self.shape = Shape.of(model, data, config.training)

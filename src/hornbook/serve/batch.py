@@ -47,7 +47,7 @@ class Batch:
             tokens = self._leave(ended, tokens)
         self.members += new
         if self.members:
-            prompts = [_last_document(self.rows.model, choice.prompt) for _, choice in new]
+            prompts = [_last_document(self.rows.model, choice.read) for _, choice in new]
             self.logits = self.rows.step(tokens.to(self.rows.device), prompts)
         return found
 
@@ -66,7 +66,7 @@ class Batch:
     def _draw(self) -> Tensor:
         """The next token of each, (B,)."""
         logits, choices = self.logits, [choice for _, choice in self.members]
-        adjusted = [i for i, choice in enumerate(choices) if choice.options.adjusts]
+        adjusted = [i for i, choice in enumerate(choices) if choice.adjusts]
         if adjusted:
             logits = logits.clone()
             for i in adjusted:

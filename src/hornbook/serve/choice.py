@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from hornbook.generate.decoder import begins_otherwise
 from hornbook.generate.sampling import Sampling
 from hornbook.generate.stops import TextStream, cut_at_stop
 from hornbook.tokenizers import Tokenizer
@@ -68,7 +69,9 @@ class Piece:
 class Choice:
     """A continuation of a prompt.
 
-    index: its number in the response. key, number: what its draws depend on (`sampling.uniforms`).
+    index: its number in the response. prompt: its ids. held: the bytes of the last of them, in whose
+    place a token is drawn that begins with them; none where it is read (`split_prompt`). key, number:
+    what its draws depend on (`sampling.uniforms`).
     generator: draws from it instead, as the notes do. after: the choice that draws from the same
     generator before this one.
     """
@@ -80,12 +83,13 @@ class Choice:
         tokenizer: Tokenizer,
         options: Options,
         *,
+        held: bytes = b"",
         key: int = 0,
         number: int = 0,
         generator: torch.Generator | None = None,
         stream: bool = False,
     ) -> None:
-        self.index, self.prompt, self.options = index, prompt, options
+        self.index, self.prompt, self.held, self.options = index, prompt, held, options
         self.tokenizer, self.key, self.number, self.generator = tokenizer, key, number, generator
         self.stream = stream
         self.next: Choice | None = None  # draws from the same generator when this one has ended
@@ -93,9 +97,26 @@ class Choice:
         self.logprobs: list[Logprob] = []
         self.finish: FinishReason | None = None
         self.text = ""
-        self._texts = TextStream(tokenizer, options.stop) if stream or options.stop else None
-        self._offsets = Offsets(tokenizer)
+        self._texts = None
+        if stream or options.stop:
+            self._texts = TextStream(tokenizer, options.stop, skip=len(held))
+        self._offsets = Offsets(tokenizer, skip=len(held))
         self._sent = 0  # log probabilities that were part of a piece
+
+    @property
+    def read(self) -> list[int]:
+        """The ids of the prompt that the model reads before it draws."""
+        return self.prompt[:-1] if self.held else self.prompt
+
+    @property
+    def n_generated(self) -> int:
+        """Tokens generated; not the one that takes the place of the prompt's last."""
+        return len(self.tokens) - bool(self.held and self.tokens)
+
+    @property
+    def adjusts(self) -> bool:
+        """Whether the logits of its next token are changed before it is drawn."""
+        return self.options.adjusts or bool(self.held and not self.tokens)
 
     @property
     def shown(self) -> tuple[Logprob, ...]:
@@ -103,12 +124,16 @@ class Choice:
         return tuple(self.logprobs[: self._sent])
 
     def adjust(self, logits: Tensor) -> None:
-        """Applies bias and penalties to the logits of its next token in place, (V,)."""
+        """Applies bias and penalties to the logits of its next token in place, (V,), and excludes what
+        does not begin as it has to."""
         options = self.options
+        if self.held and not self.tokens:
+            logits[begins_otherwise(self.tokenizer, self.held).to(logits.device)] = -torch.inf
         for token, bias in options.bias.items():
             logits[token] += bias
-        if self.tokens and (options.presence or options.frequency):
-            counts = Counter(self.tokens)
+        own = self.tokens[1:] if self.held else self.tokens
+        if own and (options.presence or options.frequency):
+            counts = Counter(own)
             times = torch.tensor(list(counts.values()), dtype=logits.dtype)
             logits[list(counts)] -= options.presence + options.frequency * times
 
@@ -127,7 +152,7 @@ class Choice:
             if self._texts.stopped:
                 self.finish = "stop"
         if self.finish is None and (
-            len(self.tokens) >= self.options.max_tokens or now > self.options.deadline
+            self.n_generated >= self.options.max_tokens or now > self.options.deadline
         ):
             self.finish = "length"
         if self.finish is not None:
@@ -140,7 +165,8 @@ class Choice:
     def _end(self, text: str) -> Piece:
         before, stopped = self.text, False
         if self._texts is None or not self.stream:
-            self.text, stopped = cut_at_stop(self.tokenizer.decode(self.tokens), self.options.stop)
+            raw = self.tokenizer.decode_bytes(self.tokens)[len(self.held) :]
+            self.text, stopped = cut_at_stop(raw.decode("utf-8", "replace"), self.options.stop)
         else:
             self.text += text + self._texts.finish()
             stopped = self._texts.stopped
@@ -161,15 +187,18 @@ class Choice:
 class Offsets:
     """The number of characters before each token; `before` has one for each that was pushed.
 
-    A token that is part of a character begins where the character does.
+    A token that is part of a character begins where the character does. skip: bytes at the beginning
+    that are not part of the text.
     """
 
-    def __init__(self, tokenizer: Tokenizer, start: int = 0) -> None:
+    def __init__(self, tokenizer: Tokenizer, start: int = 0, *, skip: int = 0) -> None:
         self.before: list[int] = []
-        self._tokenizer, self._characters = tokenizer, start
+        self._tokenizer, self._characters, self._skip = tokenizer, start, skip
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def push(self, token: int) -> None:
         """One more token."""
         self.before.append(self._characters)
-        self._characters += len(self._decoder.decode(self._tokenizer.decode_bytes([token])))
+        raw = self._tokenizer.decode_bytes([token])
+        self._characters += len(self._decoder.decode(raw[self._skip :]))
+        self._skip = max(0, self._skip - len(raw))

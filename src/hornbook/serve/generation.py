@@ -21,6 +21,7 @@ from hornbook.serve.choice import Choice, Logprob, Options, Piece
 from hornbook.serve.errors import ApiError, Json, as_api_error, refused
 from hornbook.serve.job import Job
 from hornbook.serve.limits import Limits
+from hornbook.serve.prompts import Beginning
 from hornbook.serve.schemas import Generation, Stop
 from hornbook.serve.service import Service
 
@@ -87,7 +88,7 @@ def _bias(request: Generation, run: Run) -> dict[int, float]:
 
 
 def as_choices(
-    prompts: list[list[int]], run: Run, options: Options, seed: int | None, n: int, *, stream: bool
+    prompts: list[Beginning], run: Run, options: Options, seed: int | None, n: int, *, stream: bool
 ) -> list[Choice]:
     """n continuations of each prompt, which draw what `hornbook sample -n N --seed SEED` draws."""
     choices: list[Choice] = []
@@ -98,8 +99,8 @@ def as_choices(
         key = draw_key(generator) if keyed else 0
         own = [
             Choice(
-                len(choices) + i, prompt, run.tokenizer, options, key=key, number=i,
-                generator=None if keyed else generator, stream=stream,
+                len(choices) + i, prompt.ids, run.tokenizer, options, held=prompt.held, key=key,
+                number=i, generator=None if keyed else generator, stream=stream,
             )
             for i in range(n)
         ]  # fmt: skip

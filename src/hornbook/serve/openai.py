@@ -25,7 +25,7 @@ from hornbook.serve.generation import (
     start,
 )
 from hornbook.serve.job import Job
-from hornbook.serve.prompts import as_prompts, chat_prompt
+from hornbook.serve.prompts import Beginning, as_prompts, chat_prompt
 from hornbook.serve.responses import ChatFormat, CompletionFormat, envelope, usage
 from hornbook.serve.schemas import ChatRequest, CompletionRequest, Generation
 from hornbook.serve.service import Service
@@ -89,10 +89,16 @@ async def complete(service: Service, request: CompletionRequest, http: Request) 
     check_choices(len(prompts), best_of, limits)
     stream = bool(request.stream)
     choices = as_choices(prompts, run, options, request.seed, best_of, stream=stream)
-    read = await _echoes(service, run, prompts, asked) if request.echo else []
+    read = []
+    if request.echo:
+        read = await _echoes(service, run, prompts, asked, continued=options.max_tokens > 0)
     head = envelope("cmpl", "text_completion", name)
+    skips = [0 if read else len(prompt.held) for prompt in prompts for _ in range(n)]
     form = CompletionFormat(
-        run.tokenizer, logprobs=asked is not None, ids=bool(request.return_tokens_as_token_ids)
+        run.tokenizer,
+        logprobs=asked is not None,
+        skips=skips,
+        ids=bool(request.return_tokens_as_token_ids),
     )
 
     def echoed(index: int) -> tuple[str, list[Logprob]]:
@@ -131,13 +137,16 @@ async def complete(service: Service, request: CompletionRequest, http: Request) 
 
 
 async def _echoes(
-    service: Service, run: Run, prompts: list[list[int]], asked: int | None
+    service: Service, run: Run, prompts: list[Beginning], asked: int | None, *, continued: bool
 ) -> list[tuple[str, list[Logprob]]]:
-    """The texts of prompts, with the log probabilities of their tokens if these are asked for."""
+    """The texts of prompts, with the log probabilities of their tokens if these are asked for; not of
+    one whose place the first token of a continuation takes."""
     found = []
     for prompt in prompts:
-        entries = [] if asked is None else await prompt_logprobs(service, run, prompt, asked)
-        found.append((run.tokenizer.decode(prompt), entries))
+        entries = [] if asked is None else await prompt_logprobs(service, run, prompt.ids, asked)
+        if prompt.held and continued:
+            entries = entries[:-1]
+        found.append((run.tokenizer.decode(prompt.ids), entries))
     return found
 
 

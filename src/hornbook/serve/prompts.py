@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from hornbook.generate.decoder import prompt_ids
+from hornbook.generate.decoder import prompt_ids, split_prompt
 from hornbook.serve.errors import refused
 from hornbook.serve.limits import Limits
 from hornbook.serve.schemas import Message, Prompt
@@ -12,12 +13,22 @@ from hornbook.tokenizers import Tokenizer
 from hornbook.tokenizers.base import Unknown
 
 
+@dataclass(frozen=True)
+class Beginning:
+    """A prompt as ids. held: the bytes of the last one, if a longer token may take its place
+    (`split_prompt`)."""
+
+    ids: list[int]
+    held: bytes = b""
+
+
 def as_prompts(
     prompt: Prompt, tokenizer: Tokenizer, unknown: Unknown, limits: Limits
-) -> list[list[int]]:
+) -> list[Beginning]:
     """The ids of each prompt of a completion.
 
-    A text begins with the id that starts a document, as in `hornbook sample`; ids are read as they are.
+    A text begins with the id that starts a document, and its last token may become a longer one, as in
+    `hornbook sample`; ids are read as they are.
     Null, or no ids, are the start of a document. Raises ApiError, DataError.
     """
     if prompt is None or isinstance(prompt, str) or (prompt and isinstance(prompt[0], int)):
@@ -30,13 +41,15 @@ def as_prompts(
         raise refused("prompt", f"found {len(prompts)} prompts, expected at most {limits.choices}")
     found = []
     for one in prompts:
+        held = b""
         if isinstance(one, str):
             ids = prompt_ids(tokenizer, one, unknown)
+            _, held = split_prompt(tokenizer, one, unknown)
         else:
             assert isinstance(one, list)
             ids = check_ids(one, tokenizer) or [tokenizer.start_id]
         check_length(len(ids), limits)
-        found.append(ids)
+        found.append(Beginning(ids, held))
     return found
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hornbook.serve.choice import Choice, FinishReason, Logprob, Offsets, Piece
-from hornbook.serve.prompts import token_text
+from hornbook.serve.prompts import Beginning, token_text
 from hornbook.tokenizers import Tokenizer
 from hornbook.version import __version__
 
@@ -24,10 +24,10 @@ def envelope(prefix: str, kind: str, model: str) -> dict[str, Any]:
     }
 
 
-def usage(prompts: Sequence[Sequence[int]], choices: Sequence[Choice]) -> dict[str, int]:
+def usage(prompts: Sequence[Beginning], choices: Sequence[Choice]) -> dict[str, int]:
     """Tokens read and generated; the end of a document is one."""
-    read = sum(map(len, prompts))
-    generated = sum(len(choice.tokens) for choice in choices)
+    read = sum(len(prompt.ids) for prompt in prompts)
+    generated = sum(choice.n_generated for choice in choices)
     return {
         "prompt_tokens": read,
         "completion_tokens": generated,
@@ -36,10 +36,13 @@ def usage(prompts: Sequence[Sequence[int]], choices: Sequence[Choice]) -> dict[s
 
 
 class CompletionFormat:
-    """`/v1/completions`: text, and log probabilities as parallel lists."""
+    """`/v1/completions`: text, and log probabilities as parallel lists.
 
-    def __init__(self, tokenizer: Tokenizer, *, logprobs: bool, ids: bool = False) -> None:
-        self.tokenizer, self.logprobs, self.ids = tokenizer, logprobs, ids
+    def __init__(
+        self, tokenizer: Tokenizer, *, logprobs: bool, skips: Sequence[int], ids: bool = False
+    ) -> None:
+        self.tokenizer, self.logprobs = tokenizer, logprobs
+        self.skips, self.ids = skips, ids
         self._offsets: dict[int, Offsets] = {}
 
     def choice(
@@ -50,7 +53,9 @@ class CompletionFormat:
         return {"index": index, "text": text, "logprobs": logprobs, "finish_reason": finish}
 
     def _logprobs(self, index: int, entries: Sequence[Logprob]) -> dict[str, Any]:
-        offsets = self._offsets.setdefault(index, Offsets(self.tokenizer))
+        if index not in self._offsets:
+            self._offsets[index] = Offsets(self.tokenizer, skip=self.skips[index])
+        offsets = self._offsets[index]
         first = len(offsets.before)
         for entry in entries:
             offsets.push(entry.token)

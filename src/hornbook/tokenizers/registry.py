@@ -74,8 +74,8 @@ def tokenizer_of(data: Mapping[str, Any], document_end: str = LINE_BREAK) -> Tok
     if kind == "BPE":
         end_id = vocab.pop(end) if documents else None
         return BPETokenizer(
-            vocab, _pairs(model["merges"]), end_id=end_id, end=end,
-            words=_words(data["pre_tokenizer"]), document_end=document_end,
+            vocab, merges_of(model["merges"]), end_id=end_id, end=end,
+            words=words_of(data["pre_tokenizer"]), document_end=document_end,
         )  # fmt: skip
     raise RunError(
         f"a tokenizer of type {kind!r}; expected char (WordLevel), byte (BPE without merges) or "
@@ -83,7 +83,7 @@ def tokenizer_of(data: Mapping[str, Any], document_end: str = LINE_BREAK) -> Tok
     )
 
 
-def _pairs(merges: Iterable[Any]) -> list[tuple[str, str]]:
+def merges_of(merges: Iterable[Any]) -> list[tuple[str, str]]:
     """Merges as pairs, which older files write as one text."""
     pairs = []
     for merge in merges:
@@ -92,7 +92,7 @@ def _pairs(merges: Iterable[Any]) -> list[tuple[str, str]]:
     return pairs
 
 
-def _words(step: Mapping[str, Any]) -> Words:
+def words_of(step: Mapping[str, Any]) -> Words:
     """The way to cut texts that a pre-tokenizer describes. Raises RunError where it is not known."""
     wanted = _split_of(step)
     for words in WORDS:

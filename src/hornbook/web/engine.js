@@ -32,23 +32,33 @@ export class Engine {
 
   /** Continues ids: yields {sample, token} for each token of n samples, side by side.
    *
-   * Of a sample that ends by itself the last token is the end id. A token is as in `token`. */
-  *generate(ids, { n = 1, maxTokens = 500, seed, ...sampling }) {
+   * Of a sample that ends by itself the last token is the end id. A token is as in `token`. typed: a
+   * longer token may take the place of the last id (`Tokenizer.split`); then the first token of each
+   * sample does, which has `replaces`. */
+  *generate(ids, { n = 1, maxTokens = 500, seed, typed = false, ...sampling }) {
     const draws = new Draws(seed);
-    const start = this.model.start(this.tokenizer.promptIds(ids), this.window);
+    const { read, held } = typed
+      ? this.tokenizer.split(ids)
+      : { read: this.tokenizer.promptIds(ids), held: [] };
+    const start = this.model.start(read, this.window);
+    const length = maxTokens + (held.length ? 1 : 0);
+    const first = held.length ? only(start.logits, this.tokenizer.beginning(held)) : start.logits;
     let samples = Array.from({ length: n }, (_, i) => ({
       number: i,
-      logits: start.logits,
+      logits: first,
       state: i ? structuredClone(start.state) : start.state,
       pieces: this.tokenizer.pieces(),
     }));
-    for (let position = 0; position < maxTokens && samples.length; position++) {
+    if (held.length) // whose first token may end a character that the prompt begins
+      for (const { pieces } of samples) for (const id of read) pieces.push(id);
+    for (let position = 0; position < length && samples.length; position++) {
       for (const sample of samples) {
         const id = pick(sample.logits, sampling, draws.uniform(sample.number, position));
         const token = this.token(id, sample.logits, sample.pieces);
+        if (held.length && position === 0) token.replaces = true;
         yield { sample: sample.number, token };
         sample.ended = id === this.tokenizer.endId;
-        if (!sample.ended && position + 1 < maxTokens)
+        if (!sample.ended && position + 1 < length)
           sample.logits = this.model.step(id, sample.state);
       }
       samples = samples.filter((sample) => !sample.ended);
@@ -155,6 +165,13 @@ export class Engine {
 /** A tree without what was needed to grow it. */
 function bare({ id, label, p, ended, children }) {
   return { id, label, p, ended, children: children.map(bare).sort((a, b) => b.p - a.p) };
+}
+
+/** The logits of some tokens, and -Infinity for the others. */
+function only(logits, tokens) {
+  const found = logits.map(() => -Infinity);
+  for (const token of tokens) found[token] = logits[token];
+  return found;
 }
 
 /** The places of the k largest values, largest first. */

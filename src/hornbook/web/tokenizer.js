@@ -1,12 +1,14 @@
-// Text <-> ids, from a tokenizer.json: one id a character (WordLevel) or a byte (BPE without merges).
+// Text <-> ids, from a tokenizer.json: one id a character (WordLevel), a byte (BPE without merges), or a
+// frequent sequence of bytes (BPE).
+
+import { byteLetters, merger, wordCutter } from "./bpe.js";
 
 const SIGNS = { " ": "␣", "\n": "⏎", "\t": "⇥", "\r": "␍" };
 
 /** The tokenizer of a tokenizer.json. It has vocabSize, endId (null for a stream), and startId, which
  * generation starts from. */
 export function buildTokenizer(json) {
-  if (json.model.merges?.length)
-    throw new Error("this page reads tokenizers of characters and bytes alone");
+  if (json.model.merges?.length) return new BPETokenizer(json);
   return json.model.type === "WordLevel" ? new CharTokenizer(json) : new ByteTokenizer(json);
 }
 
@@ -24,6 +26,20 @@ class Tokenizer {
    * its start where there is none. */
   promptIds(ids) {
     return this.endId !== null || ids.length === 0 ? [this.startId, ...ids] : [...ids];
+  }
+
+  /** The ids of a prompt that are read before the first is drawn, and the bytes that one begins with: a
+   * longer token may take the place of the last. */
+  split(ids) {
+    const read = this.promptIds(ids);
+    const held = read.length > 1 ? this.bytes(read.at(-1)) : [];
+    if (!held.length || this.beginning(held).length < 2) return { read, held: [] };
+    return { read: read.slice(0, -1), held };
+  }
+
+  /** The bytes of an id; of those that begin no other, none. */
+  bytes() {
+    return [];
   }
 
   decode(ids) {
@@ -83,6 +99,57 @@ class ByteTokenizer extends Tokenizer {
 
   symbol(id) {
     return id < 128 ? String.fromCharCode(id) : `<${id.toString(16)}>`;
+  }
+}
+
+class BPETokenizer extends Tokenizer {
+  constructor(json) {
+    super(json);
+    this.ids = new Map(Object.entries(json.model.vocab));
+    if (this.endId !== null) this.ids.delete(json.added_tokens[0].content);
+    this.letters = byteLetters();
+    const byteOf = new Map(this.letters.map((letter, byte) => [letter, byte]));
+    this.table = Array(this.vocabSize).fill([]);
+    for (const [token, id] of this.ids)
+      this.table[id] = Array.from(token, (letter) => byteOf.get(letter));
+    this.cut = wordCutter(json.pre_tokenizer);
+    this.merge = merger(json.model.merges);
+  }
+
+  encode(text) {
+    const encoder = new TextEncoder();
+    const ids = this.cut(text).flatMap((word) => {
+      const letters = Array.from(encoder.encode(word), (byte) => this.letters[byte]).join("");
+      return this.merge(letters).map((token) => this.ids.get(token));
+    });
+    return { ids, unknown: [] };
+  }
+
+  bytes(id) {
+    return this.table[id];
+  }
+
+  /** The ids whose bytes begin with these. */
+  beginning(bytes) {
+    const ids = this.table.keys();
+    return [...ids].filter((id) => bytes.every((byte, i) => this.table[id][i] === byte));
+  }
+
+  pieces() {
+    const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+    return {
+      push: (id) => decoder.decode(Uint8Array.from(this.table[id]), { stream: true }),
+      finish: () => decoder.decode(),
+    };
+  }
+
+  symbol(id) {
+    const bytes = Uint8Array.from(this.table[id]);
+    try {
+      return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    } catch {
+      return `<${Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")}>`;
+    }
   }
 }
 

@@ -115,6 +115,9 @@ export class Popup {
     this.root.addEventListener("pointerenter", () => clearTimeout(this.timer));
     this.root.addEventListener("pointerleave", () => this.closeLater());
     this.root.addEventListener("keydown", (event) => this.pressed(event));
+    document.addEventListener("pointerdown", ({ target }) => {
+      if (!this.root.contains(target)) this.close(); // a finger has no other way to close it
+    });
   }
 
   /** choose(alternative): one of the list was taken. back(): where the focus was before. */

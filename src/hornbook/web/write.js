@@ -79,7 +79,13 @@ export class Write {
 
   /** The tokens at hand: the text and its first continuation, without the end. */
   get tokens() {
-    return [...this.state.text, ...(this.state.branches[0] ?? [])].filter((token) => !token.end);
+    return [...this.kept, ...(this.state.branches[0] ?? [])].filter((token) => !token.end);
+  }
+
+  /** The text, but for a last token whose place the first of the continuations takes. */
+  get kept() {
+    const { text, branches } = this.state;
+    return branches.some((branch) => branch[0]?.replaces) ? text.slice(0, -1) : text;
   }
 
   /** Writes the first samples. */
@@ -107,8 +113,12 @@ export class Write {
   // what the buttons do
 
   async go() {
-    const { branches, text } = this.state;
-    this.change({ text: [...text, ...(branches[0] ?? [])], branches: [] });
+    const { branches, typed } = this.state;
+    this.change({
+      text: [...this.kept, ...(branches[0] ?? [])],
+      typed: typed && !branches.length,
+      branches: [],
+    });
     await this.write();
   }
 
@@ -128,7 +138,7 @@ export class Write {
   /** Goes on from one of several continuations. */
   async take(branch) {
     this.change({
-      text: [...this.state.text, ...branch.filter((token) => !token.end)],
+      text: [...this.kept, ...branch.filter((token) => !token.end)],
       branches: [],
     });
     await this.write();
@@ -136,7 +146,7 @@ export class Write {
 
   /** Goes on from another token in place of `index` of the text and a continuation. */
   async choose(branch, index, { id, end }) {
-    const kept = [...this.state.text, ...branch].slice(0, index).map((token) => token.id);
+    const kept = [...this.kept, ...branch].slice(0, index).map((token) => token.id);
     this.running?.abort();
     const text = await this.backend.score(end ? kept : [...kept, id]);
     this.change({ text, branches: [] });
@@ -163,7 +173,7 @@ export class Write {
       .join(" ");
     this.unknown.textContent = strange && `Left out, as the model does not know them: ${strange}`;
     this.remember();
-    this.state = { text, branches: [] };
+    this.state = { text, typed: true, branches: [] };
     this.show({ editor: false });
     this.onChange();
   }
@@ -187,22 +197,25 @@ export class Write {
     clearTimeout(this.timer);
     const request = {
       ids: this.state.text.map((token) => token.id),
+      typed: this.state.typed,
       ...this.settings.values(),
       ...overrides,
     };
     const stop = (this.running = new AbortController());
-    this.state = { text: this.state.text, branches: Array.from({ length: request.n }, () => []) };
+    this.state = { ...this.state, branches: Array.from({ length: request.n }, () => []) };
     const { branches } = this.state;
     this.show();
     const began = performance.now();
     let count = 0;
     const onTokens = (found) => {
       if (stop.signal.aborted) return;
+      const replaced = found.some((item) => item.token.replaces);
       branches.forEach((branch, sample) => {
         const own = found.filter((item) => item.sample === sample).map((item) => item.token);
         branch.push(...own);
-        this.views[sample].add(own);
+        if (!replaced) this.views[sample].add(own);
       });
+      if (replaced) this.show({ editor: false });
       count += found.length;
       const speed = Math.round(count / Math.max(1e-3, (performance.now() - began) / 1000));
       const [tokens, perSecond] = [count, speed].map((n) => n.toLocaleString("en"));
@@ -222,7 +235,8 @@ export class Write {
   // what is shown
 
   show({ editor = true } = {}) {
-    const { text, branches } = this.state;
+    const { branches } = this.state;
+    const text = this.kept;
     this.popup.close();
     if (editor)
       this.backend.decode(text.map((token) => token.id)).then((all) => (this.editor.value = all));
@@ -246,7 +260,7 @@ export class Write {
       "aria-label": many ? `Continuation ${i + 1}` : "Text",
     });
     if (i === 0) root.id = "text";
-    const own = text.length ? [] : this.state.text; // tokens before the first of this element
+    const own = text.length ? [] : this.kept; // tokens before the first of this element
     const choose = (index, other) =>
       this.choose(this.state.branches[i] ?? [], index + own.length, other);
     const view = this.view(root, (index, other) => this.act(() => choose(index, other)));

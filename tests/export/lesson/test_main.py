@@ -8,8 +8,9 @@ import pytest
 from hornbook.api import Run
 from hornbook.export.lesson import main
 from hornbook.export.lesson.drawing import Sampling, key_of
-from hornbook.export.lesson.text import Tokenizer
+from hornbook.export.lesson.text import read_tokenizer
 from hornbook.export.targets import export
+from tests.conftest import BPE_PROMPTS
 from tests.export.lesson import common  # which registers the models
 
 
@@ -17,10 +18,11 @@ def texts(
     run: Run, folder: Path, prompt: str = "", stop: tuple[str, ...] = (), n: int = 3
 ) -> list[str]:
     model, tokenizer = main.load(folder)
-    start, made = tokenizer.start(prompt), []
+    (start, first), made = tokenizer.split(prompt), []
+    skip = min((len(tokenizer.bytes_of[i]) for i in first), default=0)
     for i in range(n):
-        tokens = main.complete(model, start, i, key_of(5), Sampling(0.8))
-        made.append(prompt + "".join(main.text_of(tokens, tokenizer, 90, stop)))
+        tokens = main.complete(model, start, i, key_of(5), Sampling(0.8), first)
+        made.append(prompt + "".join(main.text_of(tokens, tokenizer, 90 + bool(first), stop, skip)))
     return made
 
 
@@ -37,6 +39,22 @@ def test_samples_are_those_of_the_run(names_run: Run, stream_run: Run, tmp_path:
             3, prompt=prompt, stop=stop, seed=5, max_tokens=90, temperature=0.8, sampling="keyed"
         )
         assert texts(run, folder, prompt, stop) == [sample.text for sample in samples]
+
+
+def test_samples_of_subwords_are_those_of_the_run(bpe_run: Run, tmp_path: Path) -> None:
+    export(bpe_run, "numpy", tmp_path / "out", verify=False)
+    for prompt in BPE_PROMPTS:
+        for stop in ((), ("an", "\n")):
+            samples = bpe_run.sample(
+                3,
+                prompt=prompt,
+                stop=stop,
+                seed=5,
+                max_tokens=90,
+                temperature=0.8,
+                sampling="keyed",
+            )
+            assert texts(bpe_run, tmp_path / "out", prompt, stop) == [s.text for s in samples]
 
 
 def test_the_program_prints_samples(
@@ -75,7 +93,7 @@ def test_files_that_are_gone_are_named(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_a_piece_never_holds_half_a_character_or_part_of_a_stop_text(tmp_path: Path) -> None:
     path = common.saved_tokenizer(tmp_path, "byte", "", documents=True)
-    tokenizer = Tokenizer(path)
+    tokenizer = read_tokenizer(path)
     tokens = tokenizer.encode("né stop 東")
     assert "".join(main.text_of(iter(tokens), tokenizer, 99, ["stop"])) == "né "
     pieces = list(main.text_of(iter(tokens), tokenizer, 99, []))

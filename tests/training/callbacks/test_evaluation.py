@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from hornbook.files import read_tensors
-from hornbook.metrics.loss import evaluate
+from hornbook.metrics.loss import evaluate, token_nats
 from hornbook.planning.plan import Plan
 from hornbook.planning.request import read_request
 from hornbook.planning.resolve import resolve
@@ -37,6 +38,33 @@ def test_it_measures_the_whole_part_and_takes_no_time_of_the_steps(
         assert [r["step"] for r in records] == [0, 4, 8, 12]
         assert {r["seconds"] for r in records} == {0.0}
         assert trainer.clock.last["evaluation"] == 1000.0
+
+
+def test_the_losses_of_the_weights_that_are_kept_are_known(
+    plan_of: Callable[..., Plan], tmp_path: Path
+) -> None:
+    evaluator = Evaluator(3)
+    with trainer_of(plan_of(), tmp_path / "r", [evaluator, LogWriter()]) as trainer:
+        trainer.train()
+        part = trainer.plan.data.validation
+        assert evaluator.best_nats is not None
+        assert np.array_equal(evaluator.best_nats, token_nats(trainer.run.model, part))
+
+
+def test_the_counts_that_a_hybrid_begins_as_are_kept_where_no_step_is_better(
+    tmp_path: Path, words_file: Path
+) -> None:
+    settings = small("hybrid", steps=4)
+    settings["optim"] = {"learning_rate": 30.0, "muon_learning_rate": 30.0}
+    plan = resolve(read_request(str(words_file), model="hybrid", settings=settings))
+    evaluator = Evaluator(2)
+    with trainer_of(plan, tmp_path / "r", [evaluator, LogWriter()]) as trainer:
+        trainer.train()
+        assert trainer.state.history.best_step == 0
+        counts = trainer.run.model.parts["counts"]
+        assert evaluator.best_nats is not None
+        expected = token_nats(counts, plan.data.validation).mean()
+        assert evaluator.best_nats.mean() == pytest.approx(expected, abs=1e-4)
 
 
 def test_both_losses_are_measured_before_the_first_step_and_at_each_evaluation(

@@ -10,16 +10,18 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
+
 from hornbook.export.lesson.drawing import Sampling, key_of, uniform
 from hornbook.export.lesson.model import MODELS, BoundedModel, Model
-from hornbook.export.lesson.text import Tokenizer
+from hornbook.export.lesson.text import Tokenizer, read_tokenizer
 from hornbook.export.lesson.weights import read_weights
 
 
 def load(folder: Path) -> tuple[Model, Tokenizer]:
     """The model and the tokenizer of a folder."""
     metadata, weights = read_weights(folder / "model.safetensors")
-    config, tokenizer = json.loads(metadata["model"]), Tokenizer(folder / "tokenizer.json")
+    config, tokenizer = json.loads(metadata["model"]), read_tokenizer(folder / "tokenizer.json")
     BoundedModel.window = metadata["window"]
     build = MODELS[config["name"]]
     model = build(weights, config, tokenizer.vocab_size, tokenizer.end_id)
@@ -27,10 +29,19 @@ def load(folder: Path) -> tuple[Model, Tokenizer]:
 
 
 def complete(
-    model: Model, start: list[int], sample: int, key: int, sampling: Sampling
+    model: Model,
+    start: list[int],
+    sample: int,
+    key: int,
+    sampling: Sampling,
+    first: Sequence[int] = (),
 ) -> Iterator[int]:
-    """The tokens of one sample, without end: each is drawn, then read."""
+    """The tokens of one sample, without end: each is drawn, then read. first: what the first may be."""
     logits, position = model.start(start), 0
+    if first:
+        allowed = np.full_like(logits, -np.inf)
+        allowed[list(first)] = logits[list(first)]
+        logits = allowed
     while True:
         token = sampling.draw(logits, uniform(key, sample, position))
         yield token
@@ -38,15 +49,22 @@ def complete(
 
 
 def text_of(
-    tokens: Iterator[int], tokenizer: Tokenizer, max_tokens: int, stop: Sequence[str]
+    tokens: Iterator[int],
+    tokenizer: Tokenizer,
+    max_tokens: int,
+    stop: Sequence[str],
+    skip: int = 0,
 ) -> Iterator[str]:
-    """The text of tokens piece by piece: up to the end of its document, a stop text, or so many."""
+    """The text of tokens piece by piece: up to the end of its document, a stop text, or so many.
+
+    skip: bytes at the beginning that are the end of the prompt."""
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     held, longest = "", max([1, *map(len, stop)])  # held back: it may begin a stop text
     for token in islice(tokens, max_tokens):
         if token == tokenizer.end_id:
             break
-        held += decoder.decode(tokenizer.bytes_of[token])
+        held += decoder.decode(tokenizer.bytes_of[token][skip:])
+        skip = max(0, skip - len(tokenizer.bytes_of[token]))
         if found := [held.find(end) for end in stop if end in held]:
             yield held[: min(found)]
             return
@@ -89,13 +107,16 @@ def main() -> None:
         raise SystemExit(f"{error}; this program needs the files that it came with") from None
     sampling = Sampling(args.temperature, args.top_k, args.top_p, args.min_p)
     key = key_of(secrets.randbits(63) if args.seed is None else args.seed)
-    documents, start = tokenizer.end_id is not None, tokenizer.start(args.prompt)
+    documents = tokenizer.end_id is not None
+    start, first = tokenizer.split(args.prompt)
+    skip = min((len(tokenizer.bytes_of[i]) for i in first), default=0)
+    length = args.max_tokens + bool(first)
     for i in range(args.n or (10 if documents else 1)):
         if i and not documents:
             print("---")
         print(args.prompt, end="")
-        tokens = complete(model, start, i, key, sampling)
-        for piece in text_of(tokens, tokenizer, args.max_tokens, args.stop):
+        tokens = complete(model, start, i, key, sampling, first)
+        for piece in text_of(tokens, tokenizer, length, args.stop, skip):
             print(piece, end="", flush=True)
         print()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 
 class Tokenizer:
@@ -13,8 +14,7 @@ class Tokenizer:
     end_id: the id that ends a document and starts the next; None for a stream.
     """
 
-    def __init__(self, path: Path) -> None:
-        data = json.loads(path.read_bytes().decode("utf-8", "surrogatepass"))
+    def __init__(self, data: dict[str, Any]) -> None:
         vocab, added = data["model"]["vocab"], data["added_tokens"]
         self.vocab_size = len(vocab)
         self.end_id = added[0]["id"] if added else None
@@ -24,6 +24,7 @@ class Tokenizer:
         else:  # the letters of its vocabulary stand for bytes; the ids are the bytes themselves
             self.bytes_of = {i: bytes([i]) for i in range(256)}
             self.id_of = {}
+        self.line_break = self.id_of.get("\n", 0) if self.id_of else ord("\n")
         if self.end_id is not None:
             self.bytes_of[self.end_id] = b""
 
@@ -45,4 +46,21 @@ class Tokenizer:
         ids = self.encode(prompt)
         if self.end_id is not None:
             return [self.end_id, *ids]
-        return ids or (self.encode("\n") if not self.id_of or "\n" in self.id_of else [0])
+        return ids or [self.line_break]
+
+    def split(self, prompt: str) -> tuple[list[int], list[int]]:
+        """The ids that a model reads before the first one is drawn, and which that may be; none where
+        it may be any."""
+        return self.start(prompt), []
+
+
+TOKENIZERS = {
+    "WordLevel": Tokenizer,
+    "BPE": Tokenizer,
+}  # by type; "subwords" where there are merges
+
+
+def read_tokenizer(path: Path) -> Tokenizer:
+    """The tokenizer of a tokenizer.json."""
+    data = json.loads(path.read_bytes().decode("utf-8", "surrogatepass"))
+    return TOKENIZERS["subwords" if data["model"].get("merges") else data["model"]["type"]](data)

@@ -9,11 +9,13 @@ from hornbook.planning.decision import Decision
 from hornbook.tokenizers.base import Tokenizer
 
 
-def vocab_size(data: TrainingData) -> Decision[int]:
-    """The ids that bpe has on this text, where none were requested."""
+def vocab_size(data: TrainingData, kind: str) -> Decision[int]:
+    """The ids that bpe has on this text, where none were requested. kind: as it is set."""
     found, usual = data.tokenizer.vocab_size, usual_vocab_size(data.train.n_bytes)
     reason = f"{data.train.n_bytes / data.train.n_targets:.2f} bytes a token on average"
-    if found < usual:
+    if kind != data.tokenizer.kind:
+        reason += f"; taken over from {kind}"
+    elif found < usual:
         reason += "; no further sequence occurs twice"
     return Decision(found, reason)
 

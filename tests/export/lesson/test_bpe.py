@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hornbook.export.lesson.bpe import BPETokenizer as LessonTokenizer
+from hornbook.export.lesson.text import read_tokenizer
+from hornbook.generate.decoder import split_prompt
+from hornbook.tokenizers import BPETokenizer
+from hornbook.tokenizers.bpe import train_bpe
+from hornbook.tokenizers.words import WORDS, Words
+from tests.web.test_tokenizer import random_texts
+
+
+@pytest.mark.parametrize("words", WORDS, ids=lambda words: words.name)
+@pytest.mark.parametrize("documents", [True, False])
+def test_it_encodes_and_decodes_as_hornbook(tmp_path: Path, words: Words, documents: bool) -> None:
+    learned = train_bpe(random_texts(400), 600, documents=documents)
+    own = BPETokenizer(learned.vocab, learned.merges, end_id=learned.end_id, words=words)
+    own.save(tmp_path / "tokenizer.json")
+    lesson = read_tokenizer(tmp_path / "tokenizer.json")
+    assert isinstance(lesson, LessonTokenizer)
+    assert (lesson.vocab_size, lesson.end_id) == (own.vocab_size, own.end_id)
+    for text in [*random_texts(500), "", "\ud800 half of a pair"]:
+        ids = own.encode(text).tolist()
+        assert lesson.encode(text) == ids
+        assert lesson.decode(ids) == own.decode(ids)
+        start, held = split_prompt(own, text)
+        first = [i for i, begins in enumerate(own.begin_with(held)) if begins] if held else []
+        assert lesson.split(text) == (start, first)
