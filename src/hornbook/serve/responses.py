@@ -38,6 +38,10 @@ def usage(prompts: Sequence[Beginning], choices: Sequence[Choice]) -> dict[str, 
 class CompletionFormat:
     """`/v1/completions`: text, and log probabilities as parallel lists.
 
+    skips: of each continuation, the bytes of its first token that are part of the prompt. ids: tokens
+    are spelled `token_id:7`.
+    """
+
     def __init__(
         self, tokenizer: Tokenizer, *, logprobs: bool, skips: Sequence[int], ids: bool = False
     ) -> None:
