@@ -13,13 +13,18 @@ from hornbook.export.bundle import bundle, page, web_file
 WEB = Path(hornbook.__file__).parent / "web"
 
 
+def modules(script: str) -> set[str]:
+    """The modules that a script is joined from."""
+    return set(re.findall(r"^// ([\w/]+\.js)$", script, re.M))
+
+
 def test_every_module_is_in_the_script_after_what_it_imports() -> None:
     script = bundle("file.js")
-    places = {
-        name: script.index(f"// {name}\n")
-        for name in re.findall(r"^// ([\w/]+\.js)$", script, re.M)
-    }
-    assert {path.relative_to(WEB).as_posix() for path in WEB.rglob("*.js")} == set(places)
+    places = {name: script.index(f"// {name}\n") for name in modules(script)}
+    every = {path.relative_to(WEB).as_posix() for path in WEB.rglob("*.js")}
+    of_server = modules(bundle("server.js"))
+    assert every == places.keys() | of_server
+    assert not places.keys() & {"server.js", "remote.js", "client.js", "runs.js"}
     assert places["layers.js"] < places["models/gpt.js"] < places["engine.js"] < places["file.js"]
     assert re.search(r"^(import|export)\b", script, re.M) is None
 

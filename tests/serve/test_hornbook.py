@@ -65,6 +65,25 @@ def test_tree(live: Live, names_run: Run) -> None:
     assert live.request("POST", "/hornbook/tree", {"model": "names", "leaves": 1000})[0] == 400
 
 
+def test_ids_are_read_as_they_are(live: Live, names_run: Run) -> None:
+    ids = names_run.tokenizer.encode("em").tolist()
+    started = [names_run.tokenizer.start_id, *ids]
+    for path, field in (("/hornbook/attention", "text"), ("/hornbook/tree", "prompt")):
+        by_text = live.post(path, {"model": "names", field: "em"})
+        assert live.post(path, {"model": "names", field: started}) == by_text
+        assert live.post(path, {"model": "names", field: ids}) != by_text
+        assert live.post(path, {"model": "names", field: []}) == live.post(path, {"model": "names"})
+        status, _, content = live.request("POST", path, {"model": "names", field: [27]})
+        assert status == 400
+        assert "expected ids below 27" in json.loads(content)["error"]["message"]
+
+
+def test_the_most_frequent_tokens_are_embedded(live: Live) -> None:
+    found = live.post("/hornbook/embeddings", {"model": "names", "most": 4})["tokens"]
+    assert {token["token"] for token in found} >= {"a", "e", "n"}
+    assert len(found) == 4
+
+
 def test_embeddings(live: Live, names_run: Run) -> None:
     found = live.post("/hornbook/embeddings", {"model": "names"})
     assert len(found["tokens"]) == names_run.tokenizer.vocab_size

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 pytest.importorskip("fastapi", reason="needs the extra serve")
 pytest.importorskip("uvicorn", reason="needs the extra serve")
+pytest.importorskip("playwright", reason="needs playwright (pip install playwright)")
+
+from playwright.sync_api import expect
 
 HEBREW = ("שלום", "אבא", "אמא", "ילד", "ילדה", "בית", "ספר", "עולם")
 READY = "new Promise(r => { const f = () => globalThis.hornbook ? r() : setTimeout(f, 10); f(); })"
@@ -98,11 +101,9 @@ class Opened:
         for name in RUNS:
             box = self.page.get_by_role("checkbox", name=f"Draw {name}", exact=True)
             box.set_checked(name in names)
-        drawn = self.page.locator(".legend li")
-        self.page.wait_for_function(
-            f"document.querySelectorAll('.legend li').length === {len(names)}"
-        )
-        assert {text.strip() for text in drawn.all_text_contents()} == set(names)
+        for name in RUNS:
+            count = int(name in names)
+            expect(self.page.locator(".legend li").filter(has_text=name)).to_have_count(count)
 
 
 @pytest.fixture
@@ -162,7 +163,7 @@ def test_a_stream_is_continued_undone_and_stopped(
     assert page.text.startswith("green bottles, ")
     page.set("maxTokens", 2000)
     page.page.get_by_role("button", name="Continue").click()
-    page.page.wait_for_function("document.getElementById('text').textContent.length > 60")
+    page.page.locator("#text .token").nth(60).wait_for()
     page.page.get_by_role("button", name="Stop").click()
     page.wait()
     assert len(page.text) < 2000
@@ -255,9 +256,7 @@ def test_curves_of_runs_lie_over_each_other(open_page: Any, width: int) -> None:
     page.page.locator(".runs tbody th").first.wait_for()
     page.draw("names", "bigram")
     picture = page.page.locator("svg.curves")
-    page.page.wait_for_function(
-        "document.querySelectorAll('.level-name').length === 2", timeout=60_000
-    )
+    expect(page.page.locator(".level-name")).to_have_count(2, timeout=60_000)
     assert picture.locator("path").count() == 4  # training and validation of both
     assert "uniform guess 3.296" in picture.get_attribute("aria-label")
     labels = []
@@ -374,8 +373,9 @@ def test_a_folder_without_models_shows_its_runs(browser: Browser, tmp_path: Path
         server.stop()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["names", "stream", "hebrew"])
+@pytest.mark.parametrize(
+    ("name", "scheme"), [("names", "light"), ("stream", "dark"), ("hebrew", "dark")]
+)
 def test_it_fits_every_width_and_axe_finds_nothing_serious(
     open_page: Any, name: str, width: int, scheme: str
 ) -> None:

@@ -37,6 +37,17 @@ def test_logprobs_list_the_token_itself_and_offsets_count_on() -> None:
     )
 
 
+def test_tokens_are_spelled_as_ids_where_that_is_asked_for() -> None:
+    from hornbook.serve.responses import CompletionFormat
+
+    tokenizer = build_tokenizer("char", "ab", documents=True)
+    form = CompletionFormat(tokenizer, logprobs=True, skips=[0], ids=True)
+    piece = Piece(0, "a", (Logprob(1, -1.5, ((2, -0.5), (0, -2.0))),), None)
+    found = form.chunk(piece)["logprobs"]
+    assert found["tokens"] == ["token_id:1"]
+    assert found["top_logprobs"] == [{"token_id:2": -0.5, "token_id:0": -2.0, "token_id:1": -1.5}]
+
+
 def test_chat_has_bytes() -> None:
     from hornbook.serve.responses import ChatFormat
 

@@ -66,3 +66,16 @@ def test_a_log_that_was_cut_is_read_again(tmp_path: Path) -> None:
     assert _new_lines(file, after) == ([(12, '{"step": 3}')], 12)
     (tmp_path / "link").symlink_to(file)
     assert _new_lines(tmp_path / "link", 0) == ([], 0)
+
+
+def test_counts_of_a_run_in_training_are_those_of_its_report(
+    names_run: Run, tmp_path: Path
+) -> None:
+    from hornbook.serve import watching
+
+    finished = watching.baselines(names_run.path)
+    assert finished["counts_nats"] == names_run.report["counts"]["loss"]
+    path = tmp_path / "run"
+    shutil.copytree(names_run.path, path)
+    (path / "report.json").unlink()
+    assert watching.baselines(path) == pytest.approx(finished)

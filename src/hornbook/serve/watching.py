@@ -67,8 +67,8 @@ def baselines(path: Path) -> dict[str, Any]:
         key = (run.facts["corpus"]["sha256"], run.tokenizer.fingerprint, str(run.config.data))
         with suppress(HornbookError):  # the text is not there any more
             if key not in _counted:
-                parts = [run.part(name) for name in ("train", "val")]
-                _counted[key] = search_counts(*parts, run.tokenizer).to_json()
+                train, validation = run.part("train"), run.part("val")
+                _counted[key] = search_counts(train, validation, run.tokenizer).to_json()
                 while len(_counted) > MOST_COUNTED:
                     del _counted[next(iter(_counted))]
             counts = _counted[key]

@@ -1,5 +1,6 @@
 // All runs of the server: a table, loss curves, one run followed, several compared.
 
+import { COLUMNS, count, lossOf, newest, stateOf, stepsOf } from "./columns.js";
 import { STYLES, curves, short, swatch, values } from "./curves.js";
 import { element } from "./dom.js";
 import { Followed } from "./followed.js";
@@ -8,19 +9,6 @@ const EVERY = 4000; // milliseconds between two looks at the runs
 const FIRST = 4; // runs drawn at first
 const LATER = 150; // milliseconds in which changes of the picture are gathered
 const NARROW = 320; // pixels of the picture, at least
-
-const COLUMNS = [
-  { title: "Run", key: (run) => run.name },
-  { title: "State", key: stateOf },
-  { title: "Loss", key: (run) => run.nats, number: true, show: lossOf },
-  { title: "Bits per byte", key: (run) => run.bits_per_byte, number: true, show: digits },
-  { title: "Model", key: (run) => run.model },
-  { title: "Parameters", key: (run) => run.n_parameters, number: true, show: count },
-  { title: "Text", key: (run) => run.corpus },
-  { title: "Steps", key: (run) => run.steps, number: true, show: stepsOf },
-  { title: "Seconds", key: (run) => run.seconds, number: true, show: (run, s) => (s == null ? "" : s.toFixed(1)) },
-  { title: "Created", key: (run) => run.created, show: (run, text) => text.slice(0, 16).replace("T", " ") },
-];
 
 export class Runs {
   constructor(client) {
@@ -126,12 +114,13 @@ export class Runs {
     try {
       const { runs } = await this.client.json("/hornbook/runs");
       this.error.textContent = "";
-      if (JSON.stringify(runs) === JSON.stringify(this.runs)) return;
+      if (this.listed && JSON.stringify(runs) === JSON.stringify(this.runs)) return;
+      this.listed = true;
       const began = new Set(runs.filter(({ held }) => held).map(({ name }) => name));
       const before = new Set(this.runs.filter(({ held }) => held).map(({ name }) => name));
       const first = !this.runs.length;
       this.runs = runs;
-      if (first) this.choose();
+      if (first && runs.length) this.choose();
       for (const [name, { followed }] of this.drawn)
         if (began.has(name) && !before.has(name) && !first) followed.start();
       for (const name of this.drawn.keys()) if (!this.named(name)) this.toggle(name, false);
@@ -381,32 +370,4 @@ function levelsOf(all) {
     add(`best n-grams (order ${baselines.counts_order})`, baselines.counts_nats);
   }
   return [...found.values()];
-}
-
-function stateOf(run) {
-  if (run.held) return "in training";
-  return run.finished ? "finished" : "stopped";
-}
-
-function newest(records) {
-  const last = records.findLast((record) => record.val_loss != null);
-  return last ? `${last.val_loss.toFixed(4)} at step ${last.step}` : "none yet";
-}
-
-function lossOf(run, nats) {
-  if (nats == null) return "";
-  return run.standard_error == null ? nats.toFixed(4) : `${nats.toFixed(4)} ± ${run.standard_error.toFixed(4)}`;
-}
-
-function stepsOf(run) {
-  const done = count(run, run.steps);
-  return run.finished ? done : `${done} of ${count(run, run.total_steps)}`;
-}
-
-function digits(run, value) {
-  return value == null ? "" : value.toFixed(4);
-}
-
-function count(run, value) {
-  return value == null ? "" : value.toLocaleString("en");
 }
