@@ -183,22 +183,22 @@ def gpt_stream() -> Nested:
     }
 
 
-def _hybrid(gpt: Nested, order: int) -> Nested:
-    """Counts, and a GPT on top of them trained as it is alone; on an eighth of the rows without
-    counts, so that it is a model by itself, too."""
-    model = {"name": "hybrid", "order": order, "count_dropout": 0.125}
+def _hybrid(gpt: Nested, **counts: Any) -> Nested:
+    """Counts, and a GPT on top of them, trained as it is alone."""
     sizes = ("context_length", "n_layer", "n_head", "n_embd", "dropout")
-    return {**gpt, "model": model | {name: gpt["model"][name] for name in sizes}}
+    own = {name: gpt["model"][name] for name in sizes}
+    return {**gpt, "model": {"name": "hybrid", **counts, **own}}
 
 
 def hybrid_documents() -> Nested:
-    """Counts of six tokens and a small GPT for names, words, moves."""
-    return _hybrid(gpt_documents(), 6)
+    """Counts of six tokens and a small GPT for names, words, moves; an eighth of the rows has no
+    counts, so that the GPT can be sampled alone where the whole copies."""
+    return _hybrid(gpt_documents(), order=6, count_dropout=0.125)
 
 
 def hybrid_stream() -> Nested:
     """Counts of eight tokens and a GPT for a book or code: a few minutes on two cores."""
-    return _hybrid(gpt_stream(), 8)
+    return _hybrid(gpt_stream(), order=8)
 
 
 def gpt_shakespeare() -> Nested:

@@ -18,7 +18,7 @@ and not at ln V, and every step is spent on what they do not know. Three more th
   seen, and in the entropy and the largest probability of counts and of f. a is 1 plus a small network
   of these: Jelinek-Mercer's weights by the count of a context, learned.
 - **f is a model by itself** where a share of the rows (`count_dropout`) is trained without counts, as
-  if log p were 0. The whole is nearly as good, and f alone copies less and is exported as any GPT.
+  if log p were 0. That costs the whole something; f alone copies less and is exported as any GPT.
 
 In training each token is predicted with the counts of all others (Ney, Essen and Kneser 1995;
 `models/kneser_ney.py`): with counts that contain the answer f would learn to copy them.
