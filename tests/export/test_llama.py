@@ -36,8 +36,11 @@ def test_char_runs_are_equal(run_of: MakeRun, tmp_path: Path, sizes: str, docume
 
 
 @pytest.mark.parametrize("documents", [True, False])
-def test_byte_runs_are_equal(run_of: MakeRun, tmp_path: Path, documents: bool) -> None:
-    run = run_of("gpt", documents=documents, tokenizer="byte")
+@pytest.mark.parametrize("kind", ["byte", "bpe"])
+def test_runs_of_bytes_and_subwords_are_equal(
+    run_of: MakeRun, tmp_path: Path, documents: bool, kind: str
+) -> None:
+    run = run_of("gpt", documents=documents, tokenizer=kind)
     for found in check(run, write(run, tmp_path / "x.gguf", "f32")):
         assert found.equal, found
 

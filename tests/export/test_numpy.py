@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from hornbook.api import Run
-from hornbook.errors import ConfigError
 from hornbook.export.numpy import LESSON, narrowed, program
 from hornbook.export.targets import export
 from hornbook.files import read_tensors
@@ -115,12 +114,11 @@ def test_other_draws_are_said(names_run: Run, tmp_path: Path) -> None:
     assert "--sampling keyed" in made.written.notes[0]
 
 
-def test_a_tokenizer_that_the_program_lacks_is_refused(names_run: Run, tmp_path: Path) -> None:
-    run = Run(names_run.path, names_run.facts, names_run.config)
-    run.tokenizer.kind = "bpe"
-    with pytest.raises(ConfigError, match="bpe tokenizer"):
-        export(run, "numpy", tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+def test_subwords_are_in_the_program_that_needs_them(bpe_run: Run, tmp_path: Path) -> None:
+    made = export(bpe_run, "numpy", tmp_path / "out")
+    assert [check.equal for check in made.checks] == [True, True, True], made.checks
+    assert "class BPETokenizer(" in (made.path / "sample.py").read_text("utf-8")
+    assert "class BPETokenizer(" not in program({"name": "gpt"}, "char")
 
 
 def test_an_export_that_differs_says_so(names_run: Run, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from hornbook.api import Run
 from hornbook.figures.data import DoesNotApplyError, figure_data
-from hornbook.figures.units import hidden_states, unit_outputs
+from hornbook.figures.units import hidden_states, neurons, unit_outputs
 from tests.figures.test_odd_text import odd_run
 
 
@@ -33,3 +33,22 @@ def test_hidden_states_say_how_long_a_text_is(tmp_path: Path) -> None:
     note = hidden_states(run, "abc" * 20 + "\n" + "b" * 40).note
     assert note == "the first 16 of 102 tokens are drawn, starts of documents counted"
     assert not hidden_states(run, "abc").note
+
+
+def test_tokens_may_be_long_words(tmp_path: Path) -> None:
+    from hornbook.api import train
+    from tests.conftest import TINY_GPT
+
+    words = ["neighborhoods", "extraordinary", "counterexamples", "a"]
+    (tmp_path / "text.txt").write_text(" ".join(words[i * i % 4] for i in range(2000)), "utf-8")
+    settings = {
+        **TINY_GPT,
+        "training": {**TINY_GPT["training"], "steps": 2},
+        "tokenizer": {"kind": "bpe", "vocab_size": 320},
+        "data": {"kind": "stream"},
+    }
+    run = train(
+        str(tmp_path / "text.txt"), out=tmp_path / "run", precision="fp32", settings=settings
+    )
+    assert max(map(len, map(run.tokenizer.symbol, range(run.tokenizer.vocab_size)))) > 9
+    assert neurons(run).axes

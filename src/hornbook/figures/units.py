@@ -142,7 +142,8 @@ def neurons(run: StoredRun) -> Figure:
         for column, (text, strength) in enumerate(spans.items()):
             x = names_width + (column + 1) * span_width - 2
             *before, last = map(style.shown, text)
-            while sum(map(len, before)) > 9 - len(last):
+            last = style.shortened(last, 9)  # a token may be a long word
+            while before and sum(map(len, before)) > 9 - len(last):
                 before.pop(0)
             write(x - letter * len(last), row + 0.3, "".join(before), family=mono, fontsize=8.5,
                   ha="right")  # fmt: skip
