@@ -97,8 +97,11 @@ def test_without_zstandard_the_install_line_is_given(
         read(TextFile(tmp_path / "a.zst"))
 
 
+CUT_OFF = gzip.compress(TEXT.encode(), mtime=0)[:-20]
+
+
 @pytest.mark.parametrize("name", ["a.gz", "a.zip"])
-@pytest.mark.parametrize("raw", [b"", b"no archive", gzip.compress(TEXT.encode())[:-20]])
+@pytest.mark.parametrize("raw", [b"", b"no archive", CUT_OFF], ids=["empty", "other", "cut off"])
 def test_a_damaged_archive_is_named(tmp_path: Path, name: str, raw: bytes) -> None:
     path = tmp_path / name
     path.write_bytes(raw)
