@@ -51,9 +51,26 @@ def test_a_directory_that_is_no_export_is_never_replaced(names_run: Run, tmp_pat
     with pytest.raises(ConfigError, match=r"holds thesis\.tex"):
         export(names_run, "hf", tmp_path / "thesis", verify=False, overwrite=True)
     assert [p.name for p in (tmp_path / "thesis").iterdir()] == ["thesis.tex"]
-    with pytest.raises(ConfigError, match="which an export does not write"):
-        export(names_run, "hf", names_run.path, verify=False, overwrite=True)
+    for place in (names_run.path, names_run.path.parent):
+        with pytest.raises(ConfigError, match="holds the run"):
+            export(Run.load(names_run.path), "hf", place, verify=False, overwrite=True)
     assert Run.load(names_run.path).report
+
+
+def test_a_file_beside_the_export_is_replaced_on_request_only(
+    names_run: Run, tmp_path: Path
+) -> None:
+    pytest.importorskip("gguf")
+    modelfile = tmp_path / "mine.Modelfile"
+    modelfile.write_text("FROM elsewhere")
+    with pytest.raises(ConfigError, match=r"mine\.Modelfile is there already"):
+        export(names_run, "gguf", tmp_path / "mine.gguf", verify=False)
+    assert modelfile.read_text() == "FROM elsewhere"
+    with pytest.raises(ConfigError, match="which is the Modelfile's name"):
+        export(names_run, "gguf", modelfile, verify=False, overwrite=True)
+    assert modelfile.read_text() == "FROM elsewhere"
+    export(names_run, "gguf", tmp_path / "mine.gguf", verify=False, overwrite=True)
+    assert modelfile.read_text().startswith("FROM ./mine.gguf")
 
 
 def test_what_was_there_is_back_where_writing_fails(

@@ -34,6 +34,17 @@ SCALES = {"f32": 4096.0, "f16": 256.0, "bf16": 4096.0, "q8_0": 256.0}
 CHAT = "{% for message in messages %}{{ message.content }}{% endfor %}"  # no roles, just the text
 
 
+def beside(out: Path) -> tuple[Path, ...]:
+    """What is written beside the file. Raises ConfigError for a file that would be the same."""
+    modelfile = out.with_suffix(".Modelfile")
+    if modelfile == out:
+        raise ConfigError(
+            f"out: found {out}, which is the Modelfile's name; expected a name such as "
+            f"{out.with_suffix(SUFFIX).name}"
+        )
+    return (modelfile,)
+
+
 def write(run: StoredRun, out: Path, dtype: str) -> Written:
     """Writes the file. Raises ConfigError where llama.cpp has no form of the model, or without gguf."""
     package, found = _package(), portable(run)
@@ -57,7 +68,7 @@ def write(run: StoredRun, out: Path, dtype: str) -> Written:
     writer.write_tensors_to_file()
     writer.close()
     partial.replace(out)
-    modelfile = out.with_suffix(".Modelfile")
+    (modelfile,) = beside(out)
     write_bytes(modelfile, _modelfile(out.name, found, words).encode())
     notes = [*found.notes, f"for Ollama: ollama create NAME -f {modelfile}"]
     notes += _differences(run, found, kept)

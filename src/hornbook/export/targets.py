@@ -72,10 +72,14 @@ def _place(
     ending = target.SUFFIX or f"-{to}"
     default = run.path.with_name(f"{run.path.resolve().name}{ending}")
     where = default if out is None else user_path(Path(out), ConfigError)
-    if os.path.lexists(where) and not overwrite:
-        raise ConfigError(
-            f"out: {where} is there already; give another place, or --overwrite to replace it"
-        )
+    if run.path.resolve().is_relative_to(where.resolve()):
+        raise ConfigError(f"out: {where} holds the run {run.path} itself; give another place")
+    beside = target.beside(where) if hasattr(target, "beside") else ()
+    for path in (where, *beside):
+        if os.path.lexists(path) and not overwrite:
+            raise ConfigError(
+                f"out: {path} is there already; give another place, or --overwrite to replace it"
+            )
     try:
         where.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
