@@ -21,10 +21,16 @@ def test_a_card_has_the_figures_the_text_and_the_verdict(names_run: Run) -> None
     assert json.loads(settings)["training"]["steps"] == 30
 
 
-def test_a_card_does_not_name_folders_of_this_machine(stream_run: Run) -> None:
-    assert str(Path(stream_run.config.data.corpus).parent) not in card(
-        stream_run, "mine", tags=[], usage=""
-    )
+def test_a_card_does_not_name_folders_of_this_machine(
+    stream_run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = stream_run.config
+    data = config.data.model_copy(update={"files": ("/home/me/secret/more.txt",)})
+    monkeypatch.setattr(Run, "config", config.model_copy(update={"data": data}))
+    text = card(stream_run, "mine", tags=[], usage="")
+    assert str(Path(stream_run.config.data.corpus).parent) not in text
+    assert "secret" not in text
+    assert '"more.txt"' in text
 
 
 def test_what_a_run_holds_is_never_markup() -> None:

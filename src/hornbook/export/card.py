@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
 from hornbook.figures.about import facts
@@ -53,6 +54,7 @@ def card(
     )
     config = run.config.model_dump(mode="json")
     config["data"]["corpus"] = corpus["name"]  # not the path on this machine
+    config["data"]["files"] = [PurePath(each).name for each in config["data"]["files"]]
     lines += ["", "## How it was made", "", "All settings of the run:", ""]
     lines += [fenced(dump(config, indent=2), "json"), ""]
     lines += ["It knows only the symbols of its text, and nothing of the world.", ""]
