@@ -26,7 +26,7 @@ def test_a_card_does_not_name_folders_of_this_machine(
 ) -> None:
     config = stream_run.config
     data = config.data.model_copy(update={"files": ("/home/me/secret/more.txt",)})
-    monkeypatch.setattr(Run, "config", config.model_copy(update={"data": data}))
+    monkeypatch.setitem(vars(stream_run), "config", config.model_copy(update={"data": data}))
     text = card(stream_run, "mine", tags=[], usage="")
     assert str(Path(stream_run.config.data.corpus).parent) not in text
     assert "secret" not in text
