@@ -203,9 +203,12 @@ def bpe_run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 BPE_PROMPTS = ("", "1", "12 grü", "12 gr", "7 grüne fla", "東", " ", "x\n", "👩", "ÿ")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium without a window, for the tests of pages."""
+    """Chromium without a window, for the tests of pages.
+
+    Playwright keeps an event loop running until it ends, which other tests would find.
+    """
     playwright = pytest.importorskip(
         "playwright.sync_api", reason="needs playwright (pip install playwright)"
     )

@@ -257,7 +257,7 @@ MESSAGES = [
     Message("sample {copy}", 1, "tokenizer.json", "not a tokenizer that hornbook wrote",
             spoil=written("tokenizer.json", "{}")),
     Message("sample {copy}", 1, "tokenizer.json", "a tokenizer of type 'Unigram'",
-            "expected a char (WordLevel) or byte", spoil=unigram),
+            "expected char (WordLevel), byte", spoil=unigram),
     Message("sample {copy}", 1, "model", "a model of these sizes cannot be built",
             spoil=setting("model", n_embd=1 << 40, n_hidden=1 << 40)),
     Message("show {copy}", 1, "report.json", "is a link", "expected a file", "cp -L", link),

@@ -55,9 +55,15 @@ def strings(path: Path) -> Iterator[str]:
             yield node.value if isinstance(node.value, str) else ""
 
 
+# options of a browser and of Node, which are started
+OF_OTHER_PROGRAMS = ("export/browser.py", "export/html.py")
+
+
 def printed() -> Iterator[tuple[str, str]]:
     """Where, and a text that hornbook or its documentation shows."""
     for path in sorted(ROOT.rglob("*.py")):
+        if path.relative_to(ROOT).as_posix() in OF_OTHER_PROGRAMS:
+            continue
         for text in strings(path):
             if "color-scheme" not in text:  # a style sheet
                 yield path.name, text

@@ -217,13 +217,20 @@ FASTA = "\n".join(
 )
 
 
-@pytest.mark.parametrize("text", [PROSE.replace("\n\n", "\n"), FASTA], ids=["prose", "FASTA"])
-def test_lines_that_are_pieces_are_no_documents(text: str, tmp_path: Path, capsys: Cap) -> None:
-    (tmp_path / "t.txt").write_text(text)
+def test_lines_of_wrapped_prose_are_no_documents(tmp_path: Path, capsys: Cap) -> None:
+    (tmp_path / "t.txt").write_text(PROSE.replace("\n\n", "\n"))
     code, out, err = typed(capsys, "data", tmp_path / "t.txt", "--json")
     assert code == 0, err
     assert '"kind": "stream"' in out
     assert "wrapped at" in typed(capsys, "data", tmp_path / "t.txt")[1]
+
+
+def test_wrapped_proteins_are_a_document_each(tmp_path: Path, capsys: Cap) -> None:
+    (tmp_path / "t.txt").write_text(FASTA)
+    code, out, err = typed(capsys, "data", tmp_path / "t.txt", "--json")
+    assert code == 0, err
+    assert '"kind": "documents"' in out
+    assert "60" in typed(capsys, "data", tmp_path / "t.txt")[1]
 
 
 def test_trainings_in_threads_lose_nothing_of_what_each_promises(

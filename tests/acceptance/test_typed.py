@@ -83,7 +83,6 @@ def test_samples_are_counted_by_n(names_run: Run, capsys: Cap) -> None:
         ("train bigram", "--model bigram"),
         ("train names --model batchnorm", "notes-mlp-bn"),
         ("train names --model transformer", "gpt"),
-        ("train a.txt b.txt", "cat "),
         ("sample RUN --prompt -x", "--prompt=-x"),
         ("sample RUN --stop --", "--stop=--"),
         ("score RUN -x", "-- -x"),

@@ -19,6 +19,10 @@ COMMAND = re.compile(r"hornbook ([-a-z]+)([^\n;)]*)")
 OF_NO_VERB = {"--version"}
 
 
+# options of a browser and of Node, which are started
+OF_OTHER_PROGRAMS = ("export/browser.py", "export/html.py")
+
+
 def strings(path: Path) -> Iterator[str]:
     """The texts of a file that may be printed: all but docstrings, joined where an f-string is."""
     tree = ast.parse(path.read_text("utf-8"))
@@ -52,6 +56,7 @@ def strings(path: Path) -> Iterator[str]:
 FILES = [
     path for path in sorted(ROOT.rglob("*.py"))
     if path.parent.name not in ("figures", "autograd") and "styl" not in path.name
+    if path.relative_to(ROOT).as_posix() not in OF_OTHER_PROGRAMS
 ]  # fmt: skip
 NAMED = [
     (path, text)

@@ -31,13 +31,16 @@ def test_options_have_the_meaning_of_the_command_line(names_run: Run) -> None:
 def test_choices_of_one_prompt_share_a_key(names_run: Run) -> None:
     from hornbook.serve.choice import Options
     from hornbook.serve.generation import as_choices
+    from hornbook.serve.prompts import Beginning
 
-    choices = as_choices([[0], [0, 1]], names_run, Options(), 5, 2, stream=False)
+    one, other = Beginning([0]), Beginning([0, 1])
+
+    choices = as_choices([one, other], names_run, Options(), 5, 2, stream=False)
     assert [c.number for c in choices] == [0, 1, 0, 1]
     assert len({c.key for c in choices}) == 1
-    others = as_choices([[0], [0]], names_run, Options(), None, 1, stream=False)
+    others = as_choices([one, one], names_run, Options(), None, 1, stream=False)
     assert others[0].key != others[1].key
-    negative = as_choices([[0]], names_run, Options(), -5, 1, stream=False)
+    negative = as_choices([one], names_run, Options(), -5, 1, stream=False)
     assert negative[0].key != choices[0].key
 
 

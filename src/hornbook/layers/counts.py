@@ -184,7 +184,7 @@ def add_entries(
         row = torch.arange(n, device=p.device).repeat_interleave(count[:n])
         entry = torch.arange(len(row), device=p.device)
         entry += (first[:n] - count[:n].cumsum(0) + count[:n])[row]
-        added = value[entry] if scale is None else value[entry] * scale[row]
+        added = (value[entry] if scale is None else value[entry] * scale[row]).to(p.dtype)
         # no place comes twice, so the sum has no order
         p.view(-1).scatter_add_(0, rows[row] * p.shape[1] + following[entry], added)
         rows, first, count = rows[n:], first[n:], count[n:]
