@@ -67,7 +67,7 @@ def watched(watcher: Watcher, on_line: Callable[[], None] = lambda: None) -> Ite
 
 
 def is_watched() -> bool:
-    """Whether somebody is told of stages."""
+    """Whether a watcher is registered."""
     return bool(_watchers)
 
 

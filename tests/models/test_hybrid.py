@@ -98,7 +98,7 @@ def test_the_network_is_a_part_where_it_was_trained_as_one() -> None:
     assert list(model.parts) == ["counts"]
     with pytest.raises(ConfigError, match="train one that is with"):
         model.part("network")
-    with pytest.raises(ConfigError, match="found 'head', expected one of counts: the parts"):
+    with pytest.raises(ConfigError, match="found 'head' for a hybrid: expected counts"):
         model.part("head")
     model.count_dropout = 0.1
     assert model.part("network") is model.network

@@ -107,8 +107,8 @@ def search_bytes(n_tokens: int) -> int:
 
 
 def search_order(train: Part, tokenizer: Tokenizer, most_tokens: int = MOST_TOKENS) -> Counts:
-    """The best order by a tenth of the training part, of counts of its other nine: the validation part
-    is not looked at.
+    """The best order by a tenth of the training part, of counts of its other nine; the validation part
+    is not used.
 
     Of documents every tenth one is held back, of a stream the last tenth. To leave out each token alone
     would be no substitute: a stream repeats itself nearby, so long contexts would seem better than they

@@ -194,11 +194,9 @@ class LanguageModel(nn.Module, ABC):
     def part(self, name: str) -> LanguageModel:
         """One of `parts`. Raises ConfigError where none has this name."""
         if name not in self.parts:
-            known = f"one of {', '.join(self.parts)}" if self.parts else "none"
-            raise ConfigError(
-                f"part: found {name!r}, expected {known}: the parts of this model ({self.config.name}) "
-                "that predict by themselves"
-            )
+            names = ", ".join(self.parts)
+            do = f"expected {names}" if names else "this model has no parts; leave it out"
+            raise ConfigError(f"part: found {name!r} for a {self.config.name}: {do}")
         return self.parts[name]
 
     @property

@@ -69,7 +69,7 @@ def refused(param: str, message: str, code: str | None = None) -> ApiError:
 
 
 def as_api_error(error: BaseException) -> ApiError:
-    """What a client is told of an error; what it cannot be told is logged."""
+    """The response to an error; what must not leave the server is logged."""
     if isinstance(error, ApiError):
         return error
     if isinstance(error, UnknownModelError):
