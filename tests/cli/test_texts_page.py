@@ -38,7 +38,8 @@ def test_the_page_works_as_printed(
         words += ["--model", "ngram", "--model.order", "2"] if words[0] == "train" else []
         code, out, err = run(capsys, *words)
         assert code == 0, f"{command}\n{err}"
-        assert out.strip(), command
+        # an answer of an almost untrained model may be empty or white space
+        assert out.strip() or words[0] == "chat", command
 
 
 def test_the_message_of_the_page_is_what_is_printed(
