@@ -59,6 +59,18 @@ def test_pieces_are_the_text_up_to_the_first_stop(text: str, stop: list[str], mo
     assert [entry.token for entry in alone.shown] == logprobs
 
 
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("text", "expected"), [("so\n", "so"), ("so\n\n", "so\n"), ("s\no", "s\no"), ("", "")]
+)
+def test_what_ends_a_document_is_left_out(text: str, expected: str, stream: bool) -> None:
+    options = Options(ending="\n")
+    choice, pieces = pieces_of([*text.encode(), BYTES.end_id], options, stream=stream)
+    assert choice.text == "".join(piece.text for piece in pieces) == expected
+    cut, _ = pieces_of([*text.encode()], Options(ending="\n", max_tokens=len(text) or 1), stream=stream)
+    assert text == "" or cut.text == text  # a limit is not the end of a document
+
+
 def test_the_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     choice = Choice(0, [256], BYTES, Options(deadline=10.0))
     assert choice.push(97, None, 9.0) is None

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hornbook.api import Run
+from hornbook.api import Run, train
 from tests.serve.conftest import ENDLESS, Live
 
 openai = pytest.importorskip("openai", reason="needs the package openai")
 pytest.importorskip("fastapi", reason="needs the extra serve")
+
+CORPORA = Path(__file__).parent.parent / "corpora"
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +154,32 @@ def test_chat(client: Any, stream_run: Run, names_run: Run) -> None:
     )
     expected = names_run.sample(1, prompt="em", seed=3, max_tokens=40)[0].text
     assert "em" + name.choices[0].message.content == expected
+
+
+@pytest.mark.parametrize("name", ["chats", "sums"])
+def test_a_run_that_was_trained_to_answer_is_asked_by_its_template(
+    name: str, tmp_path: Path
+) -> None:
+    run = train(str(CORPORA / f"{name}.jsonl"), model="ngram", out=tmp_path / name)
+    server = Live([run])
+    asked = {"chats": "Where is the oat?", "sums": "7+8="}[name]
+    template = run.template
+    assert template is not None
+    expected = run.sample(
+        1, prompt=template.prompt(asked), seed=3, max_tokens=60, stop=list(template.stops)
+    )[0].text.removeprefix(template.prompt(asked))
+    try:
+        client = openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0)
+        options = {"model": name, "seed": 3, "max_tokens": 60}
+        messages = [{"role": "user", "content": asked}]
+        found = client.chat.completions.create(messages=messages, **options).choices[0]
+        assert found.message.content == template.answer_of(expected)
+        assert found.finish_reason == "stop"
+        chunks = client.chat.completions.create(messages=messages, stream=True, **options)
+        text = "".join(c.choices[0].delta.content or "" for c in chunks)
+        assert text == found.message.content
+    finally:
+        server.stop()
 
 
 REFUSED: dict[str, dict[str, Any]] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,7 @@ from playwright.sync_api import expect
 HEBREW = ("שלום", "אבא", "אמא", "ילד", "ילדה", "בית", "ספר", "עולם")
 READY = "new Promise(r => { const f = () => globalThis.hornbook ? r() : setTimeout(f, 10); f(); })"
 WIDTHS = (400, 1600)
-RUNS = {"bigram", "hebrew", "names", "stream", "trained"}
+RUNS = {"bigram", "hebrew", "names", "stream", "subwords", "trained"}
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +46,9 @@ def folder(names_run: Run, stream_run: Run, tmp_path_factory: pytest.TempPathFac
     text.write_text("\n".join(f"{a} {b}" for a in HEBREW for b in HEBREW), "utf-8")
     settings = {**TINY_GPT, "training": {**TINY_GPT["training"], "steps": 4}}
     train(str(text), out=folder / "hebrew", precision="fp32", settings=settings)
+    settings = {**settings, "tokenizer": {"kind": "bpe"}}
+    story = Path(__file__).parent.parent / "corpora/story.txt"
+    train(str(story), out=folder / "subwords", precision="fp32", settings=settings)
     return folder
 
 
@@ -142,6 +146,19 @@ def test_it_writes_what_hornbook_samples(open_page: Any, width: int, names_run: 
     sampled = [sample.text for sample in names_run.sample(2, prompt="em", seed=7)]
     outputs = page.page.locator("output").all_text_contents()
     assert ["em" + text for text in outputs] == sampled
+
+
+def test_a_typed_text_may_end_inside_a_token(open_page: Any, folder: Path) -> None:
+    page = open_page()
+    page.choose("subwords")
+    run = Run.load(folder / "subwords")
+    page.set("n", 1)
+    page.set("seed", 7)
+    page.set("maxTokens", 20)
+    page.type("The mo")
+    page.press("Continue")
+    (sampled,) = run.sample(1, prompt="The mo", seed=7, max_tokens=20)
+    assert page.page.locator("#text").text_content() == sampled.text
 
 
 STOP_SOON = """() => new Promise((done) => {
@@ -329,6 +346,35 @@ def test_a_run_in_training_is_followed(open_page: Any, width: int, folder: Path)
         page.page.locator(".runs tr", has_text="trained").get_by_text("stopped").wait_for()
     finally:
         log.write_text(whole)
+
+
+def test_more_runs_than_a_browser_has_connections_are_followed(
+    browser: Browser, names_run: Run, tmp_path: Path
+) -> None:
+    names = [f"run{i}" for i in range(8)]
+    lines = (names_run.path / "log.jsonl").read_text().splitlines(keepends=True)
+    with ExitStack() as held:
+        for name in names:
+            shutil.copytree(names_run.path, tmp_path / name)
+            (tmp_path / name / "report.json").unlink()
+            (tmp_path / name / "log.jsonl").write_text("".join(lines[:-1]))
+            held.enter_context(Lock(tmp_path / name))
+        server = Live([SimpleNamespace(path=tmp_path)])  # type: ignore[list-item]
+        held.callback(server.stop)
+        page = Opened(browser, f"{server.url}/#runs")
+        page.page.locator(".runs tr", has_text="in training").first.wait_for()
+        for name in names:
+            page.page.get_by_role("checkbox", name=f"Draw {name}", exact=True).check()
+        page.page.locator("summary", has_text="Newest values").click()
+        rows = page.page.locator("[aria-label='Newest values'] tbody tr")
+        for before, line in ((lines[-2], None), (lines[-1], lines[-1])):
+            for name in names if line else ():
+                with (tmp_path / name / "log.jsonl").open("a") as log:
+                    log.write(line)
+            step = str(json.loads(before)["step"])
+            for name in names:
+                rows.filter(has_text=name).filter(has_text=step).wait_for()
+        page.page.close()
 
 
 def test_the_tabs_follow_keys_and_the_address(open_page: Any) -> None:

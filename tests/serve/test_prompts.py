@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from hornbook.errors import DataError
 from hornbook.tokenizers import build_tokenizer
 from hornbook.tokenizers.byte import ByteTokenizer
 
@@ -36,6 +37,36 @@ def test_the_plain_template() -> None:
     assert chat_prompt(talk, documents=True) == "u"
     talk.append(Message(role="assistant", content="so"))
     assert chat_prompt(talk, documents=False) == "s\nu\nso"
+
+
+def test_the_template_of_the_run() -> None:
+    from hornbook.data.template import Template
+    from hornbook.serve.prompts import chat_prompt
+    from hornbook.serve.schemas import Message
+
+    talk = [Message(role="system", content="s"), Message(role="user", content="1+1=")]
+    pair, chat = Template.of("prompt+completion"), Template.of("messages")
+    assert chat_prompt(talk, documents=True, template=pair) == "1+1="
+    assert chat_prompt(talk, documents=True, template=chat) == "system: s\nuser: 1+1=\nassistant: "
+    talk.append(Message(role="assistant", content="so"))
+    assert chat_prompt(talk, documents=True, template=pair) == "1+1=so"
+    assert chat_prompt(talk, documents=True, template=chat).endswith("\nassistant: so")
+    with pytest.raises(DataError, match="control character"):
+        chat_prompt([Message(role="user", content="\x02")], documents=True, template=pair)
+
+
+def test_ids_of_a_typed_text_may_end_inside_a_token() -> None:
+    from hornbook.serve.limits import Limits
+    from hornbook.serve.prompts import as_prompts
+
+    tokenizer = build_tokenizer(
+        "bpe", "", documents=True, vocab_size=300, training=lambda: ["hello help " * 50]
+    )
+    limits = Limits()
+    (text,) = as_prompts("h", tokenizer, "error", limits)
+    assert text.held
+    assert as_prompts(text.ids, tokenizer, "error", limits, typed=True) == [text]
+    assert as_prompts(text.ids, tokenizer, "error", limits)[0].held == b""
 
 
 def test_tokens_have_texts_of_their_own() -> None:

@@ -50,6 +50,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
     resumed = hornbook.resume(tmp_path / "cut")
     assert without_times(whole.log) == without_times(resumed.log)
     assert tensors_of(whole.path) == tensors_of(resumed.path)
+    assert whole.samples == resumed.samples
 
 
 class Unevaluated(Callback):
@@ -74,6 +75,7 @@ def test_an_evaluation_that_was_interrupted_is_made_up_for(
     resumed = hornbook.resume(out)
     assert without_times(whole.log) == without_times(resumed.log)
     assert tensors_of(whole.path) == tensors_of(resumed.path)
+    assert whole.samples == resumed.samples
 
 
 def test_an_evaluation_that_is_made_up_for_may_end_patience(corpus: Path, tmp_path: Path) -> None:

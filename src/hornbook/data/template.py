@@ -130,9 +130,14 @@ class Template:
         before, between, _ = self._parts
         return f"{before}{prompt}{between}"
 
+    @property
+    def ending(self) -> str:
+        """What follows an answer at the end of a document."""
+        return self._parts[2]
+
     def answer_of(self, text: str) -> str:
         """An answer as it was generated, without the rest of the template."""
-        return text.removesuffix(self._parts[2])
+        return text.removesuffix(self.ending)
 
     def reply_to(self, messages: Sequence[Message]) -> str:
         """The text of a conversation up to where the next answer begins."""

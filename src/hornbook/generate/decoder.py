@@ -212,8 +212,14 @@ def split_prompt(
     `hel` would leave out all that the model knows of `hello`.
     """
     ids = prompt_ids(tokenizer, prompt, unknown)
+    return (ids, b"") if whole else hold_last(tokenizer, ids)
+
+
+def hold_last(tokenizer: Tokenizer, ids: list[int]) -> tuple[list[int], bytes]:
+    """The ids of a prompt but for the last, and its bytes; all ids and none where no longer token
+    begins with them."""
     held = tokenizer.decode_bytes(ids[-1:]) if len(ids) > 1 else b""
-    if whole or not held or sum(tokenizer.begin_with(held)) < 2:
+    if not held or sum(tokenizer.begin_with(held)) < 2:
         return ids, b""
     return ids[:-1], held
 

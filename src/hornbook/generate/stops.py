@@ -21,15 +21,18 @@ def cut_at_stop(text: str, stop: Sequence[str]) -> tuple[str, bool]:
 class TextStream:
     """Turns tokens into text; a piece never splits a character nor contains part of a stop string.
 
-    skip: bytes at the beginning that are left out: they are the end of the prompt.
+    skip: bytes at the beginning that are left out: they are the end of the prompt. keep: characters that
+    wait in any case, since the end of the text may leave them out.
     stopped: a stop string was found; what follows is ignored.
     """
 
-    def __init__(self, tokenizer: Tokenizer, stop: Sequence[str] = (), *, skip: int = 0) -> None:
+    def __init__(
+        self, tokenizer: Tokenizer, stop: Sequence[str] = (), *, skip: int = 0, keep: int = 0
+    ) -> None:
         self._tokenizer, self._stop, self._skip = tokenizer, stop, skip
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._bytes_of: dict[int, bytes] = {}
-        self._longest = max((len(s) for s in stop), default=1)
+        self._longest = max([1, keep + 1, *(len(s) for s in stop)])
         self._held = ""  # may be the beginning of a stop string
         self.stopped = False
 

@@ -4,6 +4,7 @@
     tokenizer.json     the Hugging Face tokenizers format
     model.safetensors  the best weights by validation loss
     log.jsonl          one object a line while training
+    samples.jsonl      samples of the weights at some steps, one object a line
     last/              the states to resume from (`training/checkpoint.py`)
     report.json        final figures
     probes.jsonl       what probes recorded while training (`training/callbacks/probes.py`)
@@ -49,10 +50,12 @@ from hornbook.models.base import LanguageModel
 from hornbook.models.registry import build_empty, build_on_meta, parse_run_config
 from hornbook.runs.commands import resume_command
 from hornbook.runs.position import saved_step, saved_total
-from hornbook.runs.schema import FORMAT, Facts, Record, Report, checked, migrated
+from hornbook.runs.schema import FORMAT, Facts, Record, Report, SampleRecord, checked, migrated
 from hornbook.runs.text import TrainedText
 from hornbook.tokenizers import Tokenizer, load_tokenizer
 from hornbook.tokenizers.base import LINE_BREAK, NULL, Unknown
+
+SAMPLES = "samples.jsonl"
 
 
 class StoredRun:
@@ -153,6 +156,12 @@ class StoredRun:
         error is put there instead and the log ends with the line before."""
         file = self.path / "log.jsonl"
         return read_lines(file, lambda record: checked(file, record, Record), damage=damage)
+
+    @property
+    def samples(self) -> list[dict[str, Any]]:
+        """Samples while it was trained, `step` and `texts` of each time, as far as they can be read."""
+        file = self.path / SAMPLES
+        return read_lines(file, lambda line: checked(file, line, SampleRecord), damage=[])
 
     @property
     def report(self) -> dict[str, Any]:

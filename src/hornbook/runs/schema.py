@@ -196,6 +196,13 @@ class Record(_Strict, extra="allow"):
     grad_norm: float | None = None
 
 
+class SampleRecord(_Strict):
+    """A line of samples.jsonl: samples of the weights after a step."""
+
+    step: int = Field(ge=0, lt=1 << 62)
+    texts: list[str]
+
+
 class ProbeRecord(_Strict, extra="allow"):
     """A line of probes.jsonl: what a probe recorded of a step, or how much samples copied then."""
 

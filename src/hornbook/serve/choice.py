@@ -38,7 +38,8 @@ class Options:
 
     bias: added to the logits of tokens. presence, frequency: subtracted from the logits of tokens that
     were generated, once, and for each time. alternatives: how many are recorded at each position;
-    None records no log probabilities. deadline: by the monotonic clock.
+    None records no log probabilities. deadline: by the monotonic clock. ending: text before the end of a
+    document that is not part of the result.
     """
 
     sampling: Sampling = field(default_factory=Sampling)
@@ -49,6 +50,7 @@ class Options:
     frequency: float = 0.0
     alternatives: int | None = None
     deadline: float = float("inf")
+    ending: str = ""
 
     @property
     def adjusts(self) -> bool:
@@ -99,7 +101,8 @@ class Choice:
         self.text = ""
         self._texts = None
         if stream or options.stop:
-            self._texts = TextStream(tokenizer, options.stop, skip=len(held))
+            keep = len(options.ending)
+            self._texts = TextStream(tokenizer, options.stop, skip=len(held), keep=keep)
         self._offsets = Offsets(tokenizer, skip=len(held))
         self._sent = 0  # log probabilities that were part of a piece
 
@@ -170,6 +173,8 @@ class Choice:
         else:
             self.text += text + self._texts.finish()
             stopped = self._texts.stopped
+        if self.tokens[-1] == self.tokenizer.end_id and not stopped:
+            self.text = self.text.removesuffix(self.options.ending)
         if stopped:
             self.finish = "stop"
         ready = self._ready(everything=not stopped)

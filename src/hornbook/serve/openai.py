@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -86,7 +87,10 @@ async def complete(service: Service, request: CompletionRequest, http: Request) 
     recorded = 0 if asked is None and best_of > n else asked
     options = as_options(request, run, limits, max_tokens=request.max_tokens, alternatives=recorded)
     whole = run.template is not None
-    prompts = as_prompts(request.prompt, run.tokenizer, request.unknown, limits, whole=whole)
+    prompts = as_prompts(
+        request.prompt, run.tokenizer, request.unknown, limits,
+        whole=whole, typed=bool(request.typed),
+    )  # fmt: skip
     check_choices(len(prompts), best_of, limits)
     stream = bool(request.stream)
     choices = as_choices(prompts, run, options, request.seed, best_of, stream=stream)
@@ -159,9 +163,13 @@ async def converse(service: Service, request: ChatRequest, http: Request) -> Res
         raise refused("top_logprobs", "found it without logprobs, expected logprobs: true")
     alternatives = (request.top_logprobs or 0) if request.logprobs else None
     tokens = request.max_completion_tokens or request.max_tokens
+    template = run.template
     options = as_options(request, run, limits, max_tokens=tokens, alternatives=alternatives)
-    text = chat_prompt(request.messages, documents=run.documents)
-    whole = run.template is not None
+    if template is not None:
+        stops = (*options.stop, *template.stops)
+        options = replace(options, stop=stops, ending=template.ending)
+    text = chat_prompt(request.messages, documents=run.documents, template=template)
+    whole = template is not None
     prompts = as_prompts(text, run.tokenizer, request.unknown, limits, whole=whole)
     check_choices(1, n, limits)
     stream = bool(request.stream)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hornbook.generate.decoder import prompt_ids, split_prompt
+from hornbook.data.template import ASSISTANT, Template, clean
+from hornbook.generate.decoder import hold_last, prompt_ids
 from hornbook.serve.errors import refused
 from hornbook.serve.limits import Limits
 from hornbook.serve.schemas import Message, Prompt
@@ -23,13 +24,20 @@ class Beginning:
 
 
 def as_prompts(
-    prompt: Prompt, tokenizer: Tokenizer, unknown: Unknown, limits: Limits, *, whole: bool = False
+    prompt: Prompt,
+    tokenizer: Tokenizer,
+    unknown: Unknown,
+    limits: Limits,
+    *,
+    whole: bool = False,
+    typed: bool = False,
 ) -> list[Beginning]:
     """The ids of each prompt of a completion.
 
     A text begins with the id that starts a document, and its last token may become a longer one, as in
-    `hornbook sample`; ids are read as they are. whole: a text ends where a token does, as that of a
-    template. Null, or no ids, are the start of a document. Raises ApiError, DataError.
+    `hornbook sample`; ids are read as they are, unless they are of a text that was typed. whole: a text
+    ends where a token does, as that of a template. Null, or no ids, are the start of a document. Raises
+    ApiError, DataError.
     """
     if prompt is None or isinstance(prompt, str) or (prompt and isinstance(prompt[0], int)):
         prompts: Sequence[object] = [prompt or ""]
@@ -41,14 +49,14 @@ def as_prompts(
         raise refused("prompt", f"found {len(prompts)} prompts, expected at most {limits.choices}")
     found = []
     for one in prompts:
-        held = b""
         if isinstance(one, str):
             ids = prompt_ids(tokenizer, one, unknown)
-            _, held = split_prompt(tokenizer, one, unknown, whole=whole)
         else:
             assert isinstance(one, list)
             ids = check_ids(one, tokenizer) or [tokenizer.start_id]
         check_length(len(ids), limits)
+        completes = (typed or isinstance(one, str)) and not whole
+        held = hold_last(tokenizer, ids)[1] if completes else b""
         found.append(Beginning(ids, held))
     return found
 
@@ -73,13 +81,24 @@ def check_length(n: int, limits: Limits, param: str = "prompt") -> None:
         )  # fmt: skip
 
 
-def chat_prompt(messages: Sequence[Message], *, documents: bool) -> str:
-    """The plain template: what a model that was not trained on conversations continues.
+def chat_prompt(
+    messages: Sequence[Message], *, documents: bool, template: Template | None = None
+) -> str:
+    """The text that a model continues to answer messages.
 
-    Of a stream all messages, each on lines of its own, and the answer begins a new line; of documents
-    the last message, as the beginning of one. A last message of the assistant is continued.
+    By the template that it was trained with: a conversation, or the last message as a prompt. Else by a
+    plain one: of a stream all messages, each on lines of its own, and the answer begins a new line; of
+    documents the last message, as the beginning of one. A last message of the assistant is continued.
+    Raises DataError for characters that no text of the template has.
     """
     last = messages[-1]
+    if template is not None:
+        talk = [(m.role, clean(m.text, "messages")) for m in messages]
+        if last.role == ASSISTANT:
+            before = talk[:-1] if template.chat or len(talk) > 1 else [("", "")]
+            asked = template.reply_to(before) if template.chat else template.prompt(before[-1][1])
+            return asked + talk[-1][1]
+        return template.reply_to(talk) if template.chat else template.prompt(talk[-1][1])
     if documents:
         return last.text
     text = "\n".join(message.text for message in messages)

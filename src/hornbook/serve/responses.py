@@ -52,9 +52,18 @@ class CompletionFormat:
     def choice(
         self, index: int, text: str, entries: Sequence[Logprob], finish: FinishReason | None
     ) -> dict[str, Any]:
-        """A continuation, or the next piece of one. Offsets of pieces count on from those before."""
+        """A continuation, or the next piece of one. Offsets of pieces count on from those before.
+
+        hornbook's own: `replaces_last` says that the first token of the log probabilities takes the
+        place of the prompt's last.
+        """
+        known = self._offsets.get(index)
+        first = known is None or not known.before
         logprobs = self._logprobs(index, entries) if self.logprobs else None
-        return {"index": index, "text": text, "logprobs": logprobs, "finish_reason": finish}
+        found = {"index": index, "text": text, "logprobs": logprobs, "finish_reason": finish}
+        if logprobs and entries and first and self.skips[index]:
+            found["replaces_last"] = True
+        return found
 
     def _logprobs(self, index: int, entries: Sequence[Logprob]) -> dict[str, Any]:
         if index not in self._offsets:

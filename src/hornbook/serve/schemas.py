@@ -60,6 +60,10 @@ class CompletionRequest(Generation):
     """`POST /v1/completions`."""
 
     prompt: Prompt = Field(None, description="texts or token ids; null: the start of a document")
+    typed: StrictBool | None = Field(
+        False,
+        description="hornbook's own: ids are of a typed text, whose last token may become a longer one",
+    )
     max_tokens: StrictInt | None = Field(500, ge=0)
     best_of: StrictInt | None = Field(None, ge=1)
     logprobs: StrictInt | None = Field(None, ge=0, description="alternatives at each position")

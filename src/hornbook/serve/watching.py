@@ -21,6 +21,7 @@ LIVE_SAMPLES, LIVE_TOKENS = 10, 200  # drawn from the newest best weights
 EVERY = 1.0  # seconds between two looks at a log that is followed
 QUIET = 15.0  # seconds without news after which a comment is sent, so that proxies keep the stream
 MOST_BYTES = 1 << 20  # of a log that are read at once
+MOST_SAMPLED = 200  # steps whose samples are sent
 MOST_COUNTED = 32  # texts whose counts are kept
 
 _counted: dict[tuple[str, str, str], dict[str, Any]] = {}  # by text, tokenizer and split
@@ -83,11 +84,16 @@ def log(path: Path) -> dict[str, Any]:
 
 
 def samples(run: Run) -> dict[str, Any]:
-    """The samples of a run's report, and new ones of its newest weights, the same each time."""
+    """The samples of a run: of its report, of the steps of its training, and new ones of its newest best
+    weights, the same each time."""
     n = LIVE_SAMPLES if run.documents else 1
     seed = run.config.training.seed
     live = run.sample(n, max_tokens=LIVE_TOKENS, seed=seed)
-    return {"report": run.report.get("samples", []), "live": [sample.text for sample in live]}
+    return {
+        "report": run.report.get("samples", []),
+        "live": [sample.text for sample in live],
+        "steps": run.samples[-MOST_SAMPLED:],
+    }
 
 
 async def follow(path: Path, after: int = 0) -> AsyncIterator[str | None]:

@@ -6,6 +6,7 @@ import math
 
 from hornbook.errors import RunError, counted
 from hornbook.files import read_tensors, remove, write_lines
+from hornbook.runs.directory import SAMPLES
 from hornbook.training.callbacks.base import TrainerBase
 from hornbook.training.changes import ChangedRun
 from hornbook.training.checkpoint import has_state, load_state
@@ -43,6 +44,10 @@ def restore(trainer: TrainerBase, changed: ChangedRun) -> None:
         remove(path / "report.json")
     kept = log[: state.records]
     write_lines(path / "log.jsonl", kept)
+    if samples := [s for s in trainer.run.samples if s["step"] <= state.step]:
+        write_lines(path / SAMPLES, samples)
+    else:
+        remove(path / SAMPLES)
     state.losses = [r["loss"] for r in kept if r["loss"] is not None]
     state.recorded = kept[-1]["seconds"] if kept else 0.0
 

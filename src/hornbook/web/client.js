@@ -1,12 +1,15 @@
 // Requests to the server: JSON, and server-sent events by fetch, which can send a key and be aborted.
 
 const KEY = "hornbook key"; // in the storage of this tab
+const STREAMS = 3; // open at a time; browsers open six connections to a server
+const TURN = 2000; // milliseconds that a stream stays open while others wait
 const AGAIN = 2000; // milliseconds before a lost stream is asked for again
 
 /** askKey(wrong): asks the reader for the server's key; wrong: the last one was. */
 export class Client {
   constructor(askKey) {
     this.askKey = askKey;
+    this.turns = new Turns(STREAMS);
   }
 
   /** The answer to a GET, or to a POST of `body`. Throws an Error with the server's own words. */
@@ -61,20 +64,49 @@ export class Client {
     }
   }
 
-  /** The same until an event `end`; a stream that was lost is taken up where it broke off. */
+  /** The same until an event `end`; a stream that was lost is taken up where it broke off. Of many, only
+   * a few are open at a time, in turns. */
   async *follow(path, signal) {
     const headers = {};
     while (!signal.aborted) {
+      await this.turns.take();
+      const turn = new AbortController();
+      const stop = () => turn.abort();
+      signal.addEventListener("abort", stop);
+      const timer = setInterval(() => this.turns.waiting.length && stop(), TURN);
       try {
-        for await (const event of this.events(path, { signal, headers })) {
+        if (signal.aborted) return;
+        for await (const event of this.events(path, { signal: turn.signal, headers })) {
           if (event.event === "end") return;
           headers["Last-Event-ID"] = event.id;
           yield event;
         }
       } catch (error) {
         if (signal.aborted) return;
+      } finally {
+        clearInterval(timer);
+        signal.removeEventListener("abort", stop);
+        this.turns.give();
       }
       await new Promise((resolve) => setTimeout(resolve, AGAIN));
     }
+  }
+}
+
+/** So many may go on at a time; the others wait for their turn. */
+class Turns {
+  constructor(free) {
+    Object.assign(this, { free, waiting: [] });
+  }
+
+  async take() {
+    if (this.free > 0) this.free -= 1;
+    else await new Promise((resolve) => this.waiting.push(resolve));
+  }
+
+  give() {
+    const next = this.waiting.shift();
+    if (next) next();
+    else this.free += 1;
   }
 }

@@ -5,7 +5,7 @@ export class Followed {
   constructor(client, name, onChange) {
     Object.assign(this, { client, name, onChange });
     this.records = [];
-    this.samples = []; // {step, loss, texts}, the newest first
+    this.samples = []; // {title, texts}, the newest first
     this.baselines = null;
     this.path = `/hornbook/runs/${name.split("/").map(encodeURIComponent).join("/")}`;
   }
@@ -59,11 +59,21 @@ export class Followed {
     this.onChange();
     if (!found) return; // no weights yet
     const texts = found.report.length ? found.report.map(textOf) : found.live;
-    if (JSON.stringify(texts) === JSON.stringify(this.samples[0]?.texts)) return;
+    const earlier = found.steps.map(({ step, texts }) => ({ title: this.titled(step), texts }));
+    this.samples = [{ title: `The best weights${this.best()}`, texts }, ...earlier.reverse()];
+    this.onChange();
+  }
+
+  /** The step of the lowest validation loss, and that. */
+  best() {
     const evaluated = this.records.filter((record) => record.val_loss != null);
     const best = evaluated.reduce((a, b) => (a && a.val_loss <= b.val_loss ? a : b), null);
-    this.samples.unshift({ step: best?.step, loss: best?.val_loss, texts });
-    this.onChange();
+    return best ? `, step ${best.step}: validation loss ${best.val_loss.toFixed(3)}` : "";
+  }
+
+  titled(step) {
+    const loss = this.records.find((record) => record.step === step)?.val_loss;
+    return `Step ${step}${loss == null ? "" : `: validation loss ${loss.toFixed(3)}`}`;
   }
 }
 

@@ -57,10 +57,12 @@ export class RemoteBackend {
     return this.vocabulary.read(choices[0].logprobs, this.vocabulary.pieces()).slice(1);
   }
 
-  async generate({ ids, n, maxTokens, temperature, topK, topP, minP, seed }, onTokens, signal) {
+  async generate(request, onTokens, signal) {
+    const { ids, typed, n, maxTokens, temperature, topK, topP, minP, seed } = request;
     const body = {
       model: this.model,
       prompt: this.promptIds(ids),
+      typed: Boolean(typed),
       stream: true,
       n,
       temperature,
@@ -77,11 +79,12 @@ export class RemoteBackend {
         if (data === "[DONE]") return;
         const { choices, error } = JSON.parse(data);
         if (error) throw new Error(error.message);
-        const found = choices.flatMap(({ index, logprobs }) =>
-          this.vocabulary
-            .read(logprobs, pieces[index])
-            .map((token) => ({ sample: index, token })),
-        );
+        const found = choices.flatMap(({ index, logprobs, replaces_last: replaces }) => {
+          if (replaces) for (const id of ids.slice(0, -1)) pieces[index].push(id);
+          const tokens = this.vocabulary.read(logprobs, pieces[index]);
+          if (replaces) tokens[0].replaces = true;
+          return tokens.map((token) => ({ sample: index, token }));
+        });
         if (found.length) onTokens(found);
       }
     } catch (error) {

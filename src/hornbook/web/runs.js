@@ -342,8 +342,8 @@ export class Runs {
     const title = this.detail.querySelector("h2") ?? element("h2", { tabIndex: -1, dir: "auto" });
     title.textContent = run.name;
     const list = facts.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]);
-    const samples = followed.samples.flatMap(({ step, loss, texts }) => [
-      element("h3", {}, step == null ? "Samples" : `Step ${step}, validation loss ${loss.toFixed(3)}`),
+    const samples = followed.samples.flatMap(({ title, texts }) => [
+      element("h3", {}, title),
       element("ul", { className: "samples" }, ...texts.slice(0, 10).map((text) => element("li", { dir: "auto" }, text))),
     ]);
     const parts = [element("dl", {}, ...list)];

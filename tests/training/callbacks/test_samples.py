@@ -27,6 +27,8 @@ def test_they_are_drawn_on_the_way_not_at_the_end(
             weights.append(trainer.step.model.state_dict()["weight"])
             generator = torch.get_rng_state()
             weights.append(generator)
+            kept = [(line["step"], line["texts"]) for line in trainer.run.samples]
+            assert kept == (listen.samples if callbacks else [])
     assert [step for step, _ in listen.samples] == steps
     assert all(len(texts) == 3 for _, texts in listen.samples)
     assert torch.equal(weights[0], weights[2])

@@ -1,11 +1,13 @@
-"""Draws a few samples from the current weights at regular intervals."""
+"""Draws a few samples from the current weights at regular intervals; samples.jsonl keeps them."""
 
 from __future__ import annotations
 
+from hornbook.files import append_line
 from hornbook.generate import Sampling, make_generator, sample
 from hornbook.metrics.answers import answer_prompts
 from hornbook.models.base import LanguageModel
 from hornbook.planning.plan import Plan
+from hornbook.runs.directory import SAMPLES as FILE
 from hornbook.training.callbacks.base import SpacedCallback
 
 SHOWN = 3  # documents
@@ -19,13 +21,21 @@ class Samples(SpacedCallback):
         """All but the last: the report has samples of the end."""
         return tuple(n for n in super().steps() if n != self.trainer.state.total_steps)
 
+    def post_start(self) -> None:
+        """Makes up for samples before which an interruption came."""
+        step = self.trainer.state.step
+        if step in self.steps() and all(s["step"] != step for s in self.trainer.run.samples):
+            self.act()
+
     def act(self) -> None:
         """Draws samples and passes them on."""
         trainer, model = self.trainer, self.trainer.step.model
         with trainer.clock.paused("samples"):
             texts = draw_samples(trainer.plan, model, SHOWN)
             model.train()
-            trainer.each("on_samples", trainer.state.step, texts)
+            step = trainer.state.step
+            trainer.write(lambda path: append_line(path / FILE, {"step": step, "texts": texts}))
+            trainer.each("on_samples", step, texts)
 
 
 def draw_samples(plan: Plan, model: LanguageModel, n: int) -> list[str]:
