@@ -1,10 +1,10 @@
-"""Characters against BPE, by bits per byte: what is reached in so many minutes, and what `auto` chooses.
+"""Characters against BPE, by bits per byte: what each reaches in so many minutes, and `auto`.
 
     HORNBOOK_DATA=... python benchmarks/tokens.py [CORPUS ...] [--minutes 1 4 16] [--seeds 1]
         [--tokenizers char bpe bpe:512 auto] [--model gpt] [--processor-time]
 
-`hornbook train CORPUS --minutes M --tokenizer T`, each as a process of its own; `bpe` has as many ids as
-hornbook chooses, `bpe:512` so many. `--processor-time` as in `minutes.py`: one thread, seconds of the
+`hornbook train CORPUS --minutes M --tokenizer T`, each as a process of its own; `bpe` has the ids
+that hornbook chooses, `bpe:512` so many. `--processor-time` as in `minutes.py`: one thread, seconds of the
 processor. Prints a JSON line for each run, then the table: bits per byte of the whole validation part,
 medians of the seeds.
 """
