@@ -4,8 +4,8 @@
         [--tokenizers char bpe bpe:512 auto] [--model gpt] [--processor-time]
 
 `hornbook train CORPUS --minutes M --tokenizer T`, each as a process of its own; `bpe` has the ids
-that hornbook chooses, `bpe:512` so many. `--processor-time` as in `minutes.py`: one thread, seconds of the
-processor. Prints a JSON line for each run, then the table: bits per byte of the whole validation part,
+that hornbook chooses, `bpe:512` so many. `--processor-time` as in `minutes.py`: one thread, seconds of
+the processor. Prints a JSON line for each run, then the table: bits per byte of the validation part,
 medians of the seeds.
 """
 

@@ -49,8 +49,9 @@ def existing_tokenizer(
     if not file.is_file():
         meant = did_you_mean(source, (*KINDS, AUTO))
         known = meant if meant.startswith("; did you mean") and not path.exists() else ""
+        kinds = ", ".join(map(repr, (*KINDS, AUTO)))
         raise ConfigError(
-            f"tokenizer.kind: found {source!r}, expected {', '.join(map(repr, (*KINDS, AUTO)))}, or a run or "
+            f"tokenizer.kind: found {source!r}, expected {kinds}, or a run or "
             f"tokenizer.json that exists{known}"
         )
     try:
