@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 SOURCE_CHARACTERS = 2_000_000
+LIBRARY_CHARACTERS = 10_000_000
 
 
 def _modules() -> Iterator[str]:
@@ -38,6 +39,17 @@ def source() -> str:
     """Modules of the standard library: a stream of 2 MB, ASCII."""
     text = "\n".join(_modules())
     return text.encode("ascii", "ignore").decode("ascii")[:SOURCE_CHARACTERS]
+
+
+def library() -> str:
+    """The standard library with its packages and their tests: a stream of 10 MB, ASCII."""
+    folder, found, size = Path(sysconfig.get_paths()["stdlib"]), [], 0
+    for path in sorted(folder.rglob("*.py")):
+        if "site-packages" not in path.parts and size < LIBRARY_CHARACTERS:
+            text = path.read_bytes().decode("ascii", "ignore")
+            found.append(text)
+            size += len(text)
+    return "\n".join(found)[:LIBRARY_CHARACTERS]
 
 
 def licenses() -> str:
@@ -89,7 +101,7 @@ def _lines(texts: set[str]) -> str:
 TEXTS: dict[str, Callable[[], str]] = {
     function.__name__: function
     for function in (
-        docs, source, licenses, identifiers, characters, sentences, zones, sums,
+        docs, source, library, licenses, identifiers, characters, sentences, zones, sums,
     )
 }  # fmt: skip
 

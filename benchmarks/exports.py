@@ -103,7 +103,9 @@ def measure(run: Run, name: str, to: str, target: ModuleType, dtype: str, speed:
         tokens = [check.equal for check in made.checks if "tokens of a text" in check.what]
         row |= {
             "program": made.checks[0].program if made.checks else None,
-            "difference": max((c.difference for c in made.checks if c.difference), default=None),
+            "difference": max(
+                (c.difference for c in made.checks if c.difference is not None), default=None
+            ),
             "tokens": all(tokens) if tokens else None,
             "equal": all(check.equal for check in made.checks),
             "bits": float(change[1]) if change else None,

@@ -71,14 +71,15 @@ def peak() -> float:
 
 
 def run(
-    way: str, corpus: str, minutes: float, seed: int, out: Path, *, processor: bool = False
-) -> dict[str, Any]:
-    """One run as a process: loss, steps, and minutes from start to end."""
+    way: str, corpus: str, minutes: float, seed: int, out: Path, *,
+    processor: bool = False, options: Sequence[str] = (),
+) -> dict[str, Any]:  # fmt: skip
+    """One run as a process: loss, steps, and minutes from start to end. options: further ones."""
     folder = Path(__file__).parent
     if way == "nanogpt":
         command = [str(folder / "nanogpt.py"), corpus]
     else:
-        command = ["-m", "hornbook", "train", corpus, "--out", str(out), *WAYS[way]]
+        command = ["-m", "hornbook", "train", corpus, "--out", str(out), *WAYS[way], *options]
     environment = os.environ | {"OMP_NUM_THREADS": "1"} if processor else None
     if processor:
         command = ["-c", BY_PROCESSOR, *command]
@@ -100,6 +101,7 @@ def run(
     return {
         **row,
         "val_loss": round(report["validation"]["nats"], 4),
+        "bits_per_byte": round(report["validation"]["bits_per_byte"], 4),
         "model": facts["config"]["model"]["name"],
         "size": facts["decisions"].get("size", {}).get("value"),
         "steps": report["steps"],

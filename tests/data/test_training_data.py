@@ -47,15 +47,24 @@ def test_a_text_in_memory_is_read_once(write: Write, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("kind", ["documents", "stream"])
-@pytest.mark.parametrize("model", ["gpt", "mlp", "ngram"])
+@pytest.mark.parametrize(
+    ("model", "tokenizer"), [("gpt", "char"), ("mlp", "char"), ("ngram", "char"), ("gpt", "bpe")]
+)
 def test_a_text_that_is_not_in_memory_is_trained_on(
-    kind: str, model: str, write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: str,
+    model: str,
+    tokenizer: str,
+    write: Write,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for module in ("corpora", "limits"):
         limits = replace(LIMITS, in_memory=0, chunk=300, excerpt=400)
         monkeypatch.setattr(f"hornbook.data.{module}.LIMITS", limits)
     path = write("t.txt", "\n".join(NAMES) if kind == "documents" else BOTTLES)
     sizes: dict[str, Any] = {"model": {}, "data": {"kind": kind, "validation_tokens": 100}}
+    if tokenizer == "bpe":
+        sizes["tokenizer"] = {"kind": "bpe", "vocab_size": 280}
     if model == "gpt":
         sizes["model"] = {"n_layer": 1, "n_head": 2, "n_kv_head": 2, "n_embd": 16, "n_hidden": 24}
     if model != "ngram":

@@ -14,6 +14,7 @@ from hornbook.data import training_data
 from hornbook.errors import ConfigError, DataError
 from hornbook.planning.bench import Bench
 from hornbook.planning.decide.size import SIZES
+from hornbook.planning.describe import describe
 from hornbook.planning.request import read_request
 from hornbook.planning.resolve import resolve
 from hornbook.planning.tuning import SMALL_TEXT_DROPOUT, SMALL_TEXT_EPOCHS
@@ -47,6 +48,18 @@ def test_settings_are_layered(words_file: Path) -> None:
     assert plan.config.optim.beta2 == preset["optim"].get("beta2", 0.99)
     assert plan.config.optim.weight_decay == preset["optim"]["weight_decay"]
     assert plan.config.training.steps == plan.schedule.total_steps == 3
+
+
+def test_the_tokenizer_is_chosen_and_said(tmp_path: Path, words_file: Path) -> None:
+    han = tmp_path / "han.txt"
+    han.write_text("".join(chr(0x4E00 + i % 2500) for i in range(6000)), "utf-8")
+    for corpus, kind, why in ((words_file, "char", "documents"), (han, "bpe", "2,500 different")):
+        plan = plan_of(corpus, {"tokenizer": {"kind": "auto"}}, steps=1)
+        assert plan.config.tokenizer.kind == plan.data.tokenizer.kind == kind
+        assert why in plan.decisions["tokenizer.kind"].reason
+        assert any(name == "tokenizer" and why in how for name, how in describe(plan))
+    plan = plan_of(words_file, {"tokenizer": {"kind": "auto", "vocab_size": 280}}, steps=1)
+    assert plan.data.tokenizer.kind == "bpe"
 
 
 def test_the_preset_is_that_of_the_text(tmp_path: Path, words_file: Path) -> None:

@@ -84,7 +84,7 @@ def refused(source: Path | str, text: str = "the") -> str:
 
 def test_what_cannot_be_taken_over_is_said(tmp_path: Path) -> None:
     assert "did you mean 'bpe'" in refused("bpee")
-    assert "expected 'char', 'byte', 'bpe', or a run" in refused(tmp_path)
+    assert "expected 'char', 'byte', 'bpe', 'auto', or a run" in refused(tmp_path)
     file = tmp_path / "tokenizer.json"
     for text in ("", "[]", "{}", '{"model": 3}', '{"model": {"type": "BPE"}}', "\x00"):
         file.write_text(text)

@@ -53,6 +53,19 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
     assert whole.samples == resumed.samples
 
 
+def test_a_resumed_run_of_subwords_equals_an_uninterrupted_one(
+    corpus: Path, tmp_path: Path
+) -> None:
+    settings = small("gpt") | {"tokenizer": {"kind": "bpe", "vocab_size": 280}}
+    arguments = {"model": "gpt", "settings": settings}
+    whole = hornbook.train(str(corpus), out=tmp_path / "whole", **arguments)
+    with pytest.raises(KeyboardInterrupt):
+        hornbook.train(str(corpus), out=tmp_path / "cut", callbacks=[After(5, stop)], **arguments)
+    resumed = hornbook.resume(tmp_path / "cut")
+    assert without_times(whole.log) == without_times(resumed.log)
+    assert tensors_of(whole.path) == tensors_of(resumed.path)
+
+
 class Unevaluated(Callback):
     """Killed when the state is saved and the evaluation not yet made."""
 

@@ -169,7 +169,8 @@ class TokenizerConfig(Settings):
     kind: str = Field(
         "char",
         description="char, byte or bpe: one id a character, a byte, or a frequent sequence of bytes; "
-        "or a run or tokenizer.json whose tokenizer is taken over",
+        "auto: char or bpe, by the text and the minutes; or a run or tokenizer.json whose tokenizer is "
+        "taken over",
     )
     vocab_size: int | None = Field(
         None, ge=256, le=1 << 20, description="ids of bpe (default: by the size of the text)"

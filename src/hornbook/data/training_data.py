@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,7 @@ from hornbook.data.tokens import SplitCorpus
 from hornbook.errors import ConfigError
 from hornbook.stages import stage
 from hornbook.tokenizers.base import Tokenizer
-from hornbook.tokenizers.existing import KINDS, existing_tokenizer
+from hornbook.tokenizers.existing import AUTO, KINDS, existing_tokenizer
 from hornbook.tokenizers.registry import build_tokenizer
 
 MOST_LEARNED_FROM = 1 << 25  # characters of the training part that bpe learns its merges from
@@ -46,15 +46,24 @@ class TrainingData:
         return self.split.documents
 
 
-def load_training_data(config: DataConfig, tokenizer: TokenizerConfig) -> TrainingData:
+def load_training_data(
+    config: DataConfig,
+    tokenizer: TokenizerConfig,
+    choose: Callable[[Corpus, int], str] = lambda corpus, n_bytes: "char",
+) -> TrainingData:
     """The data of a new run: the corpus that the settings name, and a tokenizer built for it.
 
+    choose: the kind of tokenizer for `auto`, by the corpus and the bytes of its training part.
     Raises ConfigError or DataError where the text cannot be read, split or encoded.
     """
     with stage("reading the text"):
         corpus = load_corpus(config)
     documents = corpus.kind == "documents"
     split = SplitCorpus(corpus, split_bounds(corpus, config), config.split_seed)
+    if tokenizer.kind == AUTO:
+        ids = tokenizer.vocab_size
+        kind = "bpe" if ids is not None else choose(corpus, split.n_training_bytes)
+        tokenizer = tokenizer.model_copy(update={"kind": kind})
     if tokenizer.kind not in KINDS:
         existing = existing_tokenizer(
             tokenizer.kind,

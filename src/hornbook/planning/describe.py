@@ -37,7 +37,7 @@ def describe(plan: Plan) -> list[tuple[str, str]]:
         count += " and counts of the training part"
     lines = [  # what, how, and the decision that it comes from
         ("corpus", f"{corpus.source}: {corpus.kind} ({corpus.why_kind})", ""),
-        ("tokenizer", f"{tokenizer.kind}, {tokenizer.vocab_size:,} tokens", "tokenizer.vocab_size"),
+        ("tokenizer", f"{tokenizer.kind}, {tokenizer.vocab_size:,} tokens", _tokenizer(plan)),
         ("split", f"train / validation / test: {sizes} {unit}{again}", ""),
         ("model", f"{plan.config.model.name}, {count}", "size"),
         ("context", counted(shape.context_length, "token"), "model.context_length"),
@@ -82,6 +82,12 @@ def _changed(plan: Plan) -> list[tuple[str, str, str]]:
         if decision is not None and decision.reason not in ("the preset's", REQUESTED):
             lines.append((what, f"{decision.value:g}", name))
     return lines
+
+
+def _tokenizer(plan: Plan) -> str:
+    """The decision about the tokens that is shown: which, else how many."""
+    names = ("tokenizer.kind", "tokenizer.vocab_size")
+    return next((name for name in names if name in plan.decisions), "")
 
 
 def facts(plan: Plan, n_parameters: int) -> dict[str, Any]:

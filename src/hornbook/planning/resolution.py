@@ -53,6 +53,7 @@ class Resolution:
         self.draft = Draft(preset, request.settings)
         self.device = find_device(self.draft["training.device"])
         self.decisions = self.draft.decisions
+        self.decisions.update(request.decided)
         requested = self.draft["training.device"]
         self.decisions["device"] = execution.device(requested, self.device.type)
         preset_context = self._decide_context()

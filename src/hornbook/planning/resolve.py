@@ -14,16 +14,19 @@ from typing import Any
 from hornbook.config import DataConfig, TokenizerConfig, TrainingConfig, merge
 from hornbook.config.sections import LENGTHS
 from hornbook.data.corpora import text_setting
+from hornbook.data.corpus import Corpus
 from hornbook.data.training_data import load_training_data
 from hornbook.errors import ConfigError
 from hornbook.models.registry import MODELS, model_config
 from hornbook.planning.decide.size import SIZE_FIELDS
 from hornbook.planning.decide.time_budget import TimeBudget
+from hornbook.planning.decide.vocabulary import tokenizer_kind
+from hornbook.planning.decision import Decision
 from hornbook.planning.plan import Plan
 from hornbook.planning.request import Request
 from hornbook.planning.resolution import Resolution
 from hornbook.planning.timed import Choice, best_plan, plan_in_time
-from hornbook.tokenizers.existing import KINDS
+from hornbook.tokenizers.existing import AUTO, KINDS
 
 
 def resolve(request: Request) -> Plan:
@@ -33,18 +36,32 @@ def resolve(request: Request) -> Plan:
     merged = merge({"data": {}, "tokenizer": {}}, request.base, request.settings)
     data_config = DataConfig.parse(merged["data"], "data")
     tokenizer = TokenizerConfig.parse(merged["tokenizer"], "tokenizer")
-    data = load_training_data(data_config, tokenizer)
-    choices = _choices(request)
+    choices, decided = _choices(request), dict[str, Decision[Any]]()
+
+    def choose(corpus: Corpus, n_bytes: int) -> str:
+        decision = tokenizer_kind(
+            documents=corpus.kind == "documents",
+            n_bytes=n_bytes,
+            characters=len(corpus.alphabet),
+            minutes=None if budget is None else budget.minutes,
+            counts="counts" in choices or "hybrid" in choices,
+        )
+        decided["tokenizer.kind"] = decision
+        return decision.value
+
+    data = load_training_data(data_config, tokenizer, choose)
     text: dict[str, Any] = {"corpus": text_setting(data_config, data.corpus)}
     if data_config.files:
         text["files"] = [str(Path(f).expanduser().resolve()) for f in data_config.files]
     units: dict[str, Any] = {}
-    if tokenizer.kind not in KINDS:
+    if tokenizer.kind == AUTO:
+        units["kind"] = data.tokenizer.kind
+    elif tokenizer.kind not in KINDS:
         units["kind"] = str(Path(tokenizer.kind).expanduser().resolve())
     settings = merge(
         request.settings, {"data": text, "tokenizer": units, "model": {"name": request.model}}
     )
-    request = replace(request, settings=settings)
+    request = replace(request, settings=settings, decided=decided)
     if budget is not None and choices:
         return best_plan(request, data, budget, choices)
     resolution = Resolution(request.defaults(documents=data.documents), request, data)

@@ -60,5 +60,8 @@ MEMORY_TO_SPARE = 4  # times the estimate from which memory is spent to save tim
 STATES_ON_DISK = 3  # while one is written
 
 TRAINING_SAMPLE = 1 << 13  # training tokens on which the loss is estimated at each evaluation
+# minutes of a network alone, for each MB of its training part, from which on characters are better than
+# BPE: between 3 and 9.5 on Shakespeare (docs/logbook.md, 2026-11-29)
+CHARACTER_MINUTES_PER_MB = 7.0
 LARGE_VOCABULARY = 2000  # tokens from which bytes are offered
 LARGE_PART = 1 << 24  # windows that statistics are taken of, tokens counted, of a large part

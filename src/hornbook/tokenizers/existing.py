@@ -18,6 +18,7 @@ from hornbook.tokenizers.char import CharTokenizer
 from hornbook.tokenizers.registry import merges_of, words_of
 
 KINDS = ("char", "byte", "bpe")
+AUTO = "auto"  # one of them, chosen by the text
 ENDS = (
     END,
     "<|end_of_text|>",
@@ -46,10 +47,11 @@ def existing_tokenizer(
     path = user_path(source, ConfigError)
     file = path / "tokenizer.json" if path.is_dir() else path
     if not file.is_file():
-        meant = did_you_mean(source, KINDS)
+        meant = did_you_mean(source, (*KINDS, AUTO))
         known = meant if meant.startswith("; did you mean") and not path.exists() else ""
+        kinds = ", ".join(map(repr, (*KINDS, AUTO)))
         raise ConfigError(
-            f"tokenizer.kind: found {source!r}, expected {', '.join(map(repr, KINDS))}, or a run or "
+            f"tokenizer.kind: found {source!r}, expected {kinds}, or a run or "
             f"tokenizer.json that exists{known}"
         )
     try:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from hornbook.planning.decide.vocabulary import bytes_offer, vocabulary_cost
+from typing import Any
+
+import pytest
+
+from hornbook.planning.decide.vocabulary import bytes_offer, tokenizer_kind, vocabulary_cost
 from hornbook.tokenizers import build_tokenizer
 
 HAN = "".join(chr(0x4E00 + i) for i in range(3000))
@@ -18,6 +22,27 @@ def test_a_large_vocabulary_is_offered_bytes() -> None:
         assert words in found
     assert "3.0 times as many tokens and the model 65,536 parameters" in found
     assert "parameters" not in vocabulary_cost(tokenizer, logits=1, bytes_per_token=3.0)
+
+
+TEXT = {"documents": False, "n_bytes": 1_000_000, "characters": 65, "minutes": 1.0, "counts": True}
+
+
+@pytest.mark.parametrize(
+    ("changed", "kind", "why"),
+    [
+        ({}, "char", "counts"),
+        ({"counts": False}, "bpe", "about 7 minutes"),
+        ({"counts": False, "minutes": 10.0}, "char", "about 7 minutes"),
+        ({"counts": False, "minutes": 10.0, "n_bytes": 10_000_000}, "bpe", "about 70 minutes"),
+        ({"counts": False, "minutes": None}, "char", "no time budget"),
+        ({"documents": True, "counts": False}, "char", "documents"),
+        ({"characters": 3000}, "bpe", "3,000 different characters"),
+    ],
+)
+def test_characters_or_bpe(changed: dict[str, Any], kind: str, why: str) -> None:
+    found = tokenizer_kind(**TEXT | changed)
+    assert found.value == kind
+    assert why in found.reason
 
 
 def test_a_small_vocabulary_is_not() -> None:

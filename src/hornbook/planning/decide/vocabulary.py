@@ -9,10 +9,35 @@ from hornbook.planning.decision import Decision
 from hornbook.tokenizers.base import Tokenizer
 
 
+def tokenizer_kind(
+    *, documents: bool, n_bytes: int, characters: int, minutes: float | None, counts: bool
+) -> Decision[str]:
+    """Characters or BPE, for `auto`: what promises fewer bits per byte.
+
+    n_bytes: of the training part. characters: different ones in the text. minutes: of a time budget.
+    counts: whether it may choose counts, or a network on top of them.
+    """
+    if characters >= tuning.LARGE_VOCABULARY:
+        return Decision("bpe", f"{characters:,} different characters")
+    if documents:
+        return Decision("char", "of short documents BPE has too few examples")
+    if minutes is None:
+        return Decision("char", "there is no time budget to choose by")
+    if counts:
+        return Decision(
+            "char", "counts know what follows characters as well, and gain more by them"
+        )
+    enough = tuning.CHARACTER_MINUTES_PER_MB * n_bytes / 1e6
+    found = f"a network needs about {enough:.2g} minutes to read this text by characters"
+    return Decision("bpe" if minutes < enough else "char", found)
+
+
 def vocab_size(data: TrainingData, kind: str) -> Decision[int]:
     """The ids that bpe has on this text, where none were requested. kind: as it is set."""
     found, usual = data.tokenizer.vocab_size, usual_vocab_size(data.train.n_bytes)
     reason = f"{data.train.n_bytes / data.train.n_targets:.2f} bytes a token on average"
+    if found == usual:
+        reason = f"as usual for a training part of {format_bytes(data.train.n_bytes)}, {reason}"
     if kind != data.tokenizer.kind:
         reason += f"; taken over from {kind}"
     elif found < usual:
