@@ -29,10 +29,10 @@ from torch.nn import functional as F
 
 from hornbook.config import ModelConfig
 from hornbook.errors import ConfigError, RunError
-from hornbook.export import names
-from hornbook.export.names import GPT2, QWEN3, Table
 from hornbook.models.base import LanguageModel
 from hornbook.models.registry import model_config
+from hornbook.pretrained import names
+from hornbook.pretrained.names import GPT2, QWEN3, Table
 from hornbook.runs.directory import StoredRun
 
 Weights = dict[str, Tensor]

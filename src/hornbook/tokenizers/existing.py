@@ -54,16 +54,18 @@ def existing_tokenizer(
         )
     try:
         data = read_json(file)
-        return _taken_over(data, text, documents=documents, document_end=document_end)
+        return taken_over(data, text, documents=documents, document_end=document_end)
     except HornbookError as error:
         raise ConfigError(f"{file}: {error}".replace(f"{file}: {file}", str(file))) from None
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise ConfigError(f"{file}: not a tokenizer.json ({error})") from None
 
 
-def _taken_over(
+def taken_over(
     data: Mapping[str, Any], text: str, *, documents: bool, document_end: str
 ) -> Tokenizer:
+    """The tokenizer of a tokenizer.json as plain data, for a text of this form. Raises ConfigError, or
+    one of what Python raises for data of another form."""
     model, kind = data["model"], data["model"]["type"]
     if kind == "WordLevel":
         special = {str(each["content"]) for each in data["added_tokens"]}

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from hornbook.errors import RunError
-from hornbook.export.names import (
+from hornbook.pretrained.names import (
     GPT2,
     QWEN3,
     Table,
