@@ -111,7 +111,7 @@ class Resolution:
         return context
 
     def _base_context(self, preset: Nested) -> int | None:
-        """The context of the preset; that of the base stays, and rows are no longer than they need be."""
+        """The context of the preset. That of the base stays; its rows are as long as the text needs."""
         part, sliding = self.data.train, MODELS[self.draft["model.name"]].model.sliding
         if not self.draft.has("model.context_length") or sliding:
             return None

@@ -1,8 +1,8 @@
 """LoRA's matrices as `peft` reads them: adapter_config.json and adapter_model.safetensors.
 
-The names are those of the model in Hugging Face's form, as `hornbook export --to hf` writes the base, so
-that the adapter can be loaded on top of that directory. A layer's matrices are A (r, in) and B (out, r)
-there too, also where the files of the form hold its weight transposed (GPT-2).
+The names are those of the model in Hugging Face's form, as `hornbook export --to hf` writes the base,
+so that the adapter can be loaded on top of that directory. A layer's matrices are A (r, in) and
+B (out, r) there too, also where the files of the form hold its weight transposed (GPT-2).
 """
 
 from __future__ import annotations

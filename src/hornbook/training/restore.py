@@ -49,7 +49,7 @@ def restore(trainer: TrainerBase, changed: ChangedRun) -> None:
 
 
 def _has_trained(trainer: TrainerBase) -> bool:
-    """Whether there are weights of a later step than 0, at which those of a base, or counts, are kept."""
+    """Whether there are weights of a later step than 0, at which a base, or counts, are kept."""
     if not (trainer.run.path / "model.safetensors").exists():
         return False
     log = trainer.run.read_log([])
