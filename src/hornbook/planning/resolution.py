@@ -23,7 +23,7 @@ from hornbook.optim.schedules import Schedule
 from hornbook.planning import tuning
 from hornbook.planning.bench import Bench
 from hornbook.planning.counts import counts_memory
-from hornbook.planning.decide import batches, execution, memory
+from hornbook.planning.decide import batches, execution, finetuning, memory
 from hornbook.planning.decide.size import Size
 from hornbook.planning.decide.time_budget import TimeBudget
 from hornbook.planning.decide.vocabulary import bytes_offer, vocab_size, vocabulary_cost
@@ -32,6 +32,7 @@ from hornbook.planning.draft import Draft
 from hornbook.planning.plan import Plan
 from hornbook.planning.request import Request
 from hornbook.planning.shape import Shape
+from hornbook.planning.start import Start
 from hornbook.stages import stage
 
 
@@ -40,40 +41,50 @@ class Resolution:
 
     size: the one that the preset is made of, for a time budget. decisions: by setting or by name.
     batch: the batch size of trial steps, from which `decide_steps` decides that of the run.
-    bench: made by `decide_execution`.
+    start: the base that the run begins from. bench: made by `decide_execution`.
     """
 
     batch: Decision[batches.BatchSize]
     bench: Bench
 
     def __init__(
-        self, preset: Nested, request: Request, data: TrainingData, size: Size | None = None
+        self,
+        preset: Nested,
+        request: Request,
+        data: TrainingData,
+        size: Size | None = None,
+        start: Start | None = None,
     ) -> None:
-        self.request, self.data, self.size = request, data, size
+        self.request, self.data, self.size, self.start = request, data, size, start
         self.draft = Draft(preset, request.settings)
         self.device = find_device(self.draft["training.device"])
         self.decisions = self.draft.decisions
         requested = self.draft["training.device"]
         self.decisions["device"] = execution.device(requested, self.device.type)
-        preset_context = self._decide_context()
+        preset_context = self._decide_context() if start is None else self._base_context(preset)
         if data.tokenizer.kind == "bpe":
             self.draft.decide(
                 "tokenizer.vocab_size", vocab_size(data, self.draft["tokenizer.kind"])
             )
         config, tokenizer = self.draft.config(), data.tokenizer
         model = build_on_meta(config.model, tokenizer.vocab_size, tokenizer.end_id)
-        self.shape = Shape.of(model, data, config.training)
+        self.shape = Shape.of(model, data, config.training, config.finetuning.replay)
         if model.fitted:
             return
+        if start is not None:
+            start.freeze(model, start.grown_names(model))
         available = memory.available_bytes(self.device)
         memory.check_weights_fit(model, config, available, bytes_offer(tokenizer))
-        self.decisions["row_length"] = self.shape.row
+        self.decisions.setdefault("row_length", self.shape.row)
         self.decisions["examples"] = self.shape.form
         windows, context = self.shape.examples == "windows", self.shape.context_length
         self.least_rows = 2 if windows else 1  # of one window BatchNorm has no variance
         batch = batches.batch_in_context(
             config.training.batch_size, preset_context or context, context, least=self.least_rows
         )
+        if start is not None:
+            per_row = self.shape.tokens_per_step(1)
+            batch = finetuning.batch_size(batch, per_row, self.shape.n_train)
         self.batch = self.draft.propose("training.batch_size", batch)
         if windows:
             model.check_windows(self.rows)
@@ -98,6 +109,20 @@ class Resolution:
         )
         self.draft.decide(name, decision)
         return context
+
+    def _base_context(self, preset: Nested) -> int | None:
+        """The context of the preset; that of the base stays, and rows are no longer than they need be."""
+        part, sliding = self.data.train, MODELS[self.draft["model.name"]].model.sliding
+        if not self.draft.has("model.context_length") or sliding:
+            return None
+        row = finetuning.row_length(
+            self.draft["model.context_length"],
+            longest=part.longest if part.documents else None,
+            n_train=part.n_targets,
+        )
+        self.decisions["row_length"] = self.draft.propose("training.row_length", row)
+        found: int | None = preset.get("model", {}).get("context_length")
+        return found
 
     @property
     def rows(self) -> int:
@@ -178,6 +203,9 @@ class Resolution:
 
         steps: those of the preset or, in_time, those that fit into a time budget.
         """
+        if self.start is not None:
+            self._decide_continued(steps)
+            return
         draft, requested = self.draft, self.draft.is_requested
         named = isinstance(self.request.preset, str)  # then only a time budget changes it
         fixed = requested("training.steps") or draft["training.epochs"] is not None
@@ -213,6 +241,25 @@ class Resolution:
             reason = "for so many steps of this size"
             draft.decide("optim.learning_rate", Decision(rate, reason))
             draft.decide("optim.muon_learning_rate", Decision(muon_rate, reason))
+
+    def _decide_continued(self, steps: Decision[int]) -> None:
+        """Steps, evaluations and learning rates of a run that begins from a base."""
+        draft, lora = self.draft, bool(self.draft["finetuning.lora_rank"])
+        replay = self.shape.replay
+        if draft["training.epochs"] is None and draft["training.minutes"] is None:
+            steps = finetuning.steps(self.shape.n_train, self.tokens_per_step, replay, steps.value)
+        n_steps = draft.decide("training.steps", steps)
+        draft.decide("training.batch_size", self.batch)
+        count, patience = finetuning.evaluations()
+        if "training.eval_count" not in self.decisions:  # a time budget decides it
+            draft.decide("training.eval_count", count)
+        draft.decide("training.patience", patience)
+        draft.decide("optim.warmup", batches.warmup(draft["optim.warmup"], None, n_steps))
+        rate = finetuning.learning_rate(draft["optim.learning_rate"], lora=lora)
+        draft.decide("optim.learning_rate", rate)
+        if draft["optim.name"] == "muon" and not lora:
+            muon_rate = finetuning.muon_learning_rate(draft["optim.muon_learning_rate"])
+            draft.decide("optim.muon_learning_rate", muon_rate)
 
     def plan(
         self,
@@ -268,6 +315,7 @@ class Resolution:
             schedule=schedule,
             decisions=MappingProxyType(dict(self.decisions)),
             notes=(*request.messages, *self.data.notes, *notes),
+            start=self.start,
             **found,
         )
 

@@ -203,7 +203,8 @@ class StoredRun:
 
     def split(self) -> Split:
         """The texts of its train, validation and test parts."""
-        return split_corpus(self.corpus(), self.config.data, self.tokenizer)
+        unknown = self.config.finetuning.unknown
+        return split_corpus(self.corpus(), self.config.data, self.tokenizer, unknown)
 
     def part(
         self,
@@ -288,6 +289,8 @@ def create(
     """
     check_free(path)
     corpus = {**facts["corpus"], "relative": _relative(config.data.corpus, path)}
+    if base := facts.get("base"):
+        facts = {**facts, "base": {**base, "relative": _relative(config.finetuning.base, path)}}
     facts = {"format": FORMAT, **facts, "corpus": corpus, "config": config.model_dump(mode="json")}
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     for other in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):

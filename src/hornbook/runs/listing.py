@@ -20,7 +20,7 @@ from hornbook.runs.schema import Facts, Report, checked, migrated
 DEPTH = 3  # levels of directories below the one that is listed: a sweep, a setting, its seeds
 CONTENTS = {  # what hornbook writes into a run directory
     "config.json", "tokenizer.json", "model.safetensors", "log.jsonl", "last", "report.json",
-    "probes.jsonl", "inspect", NAME, HOLDER,
+    "probes.jsonl", "inspect", "adapter", NAME, HOLDER,
 }  # fmt: skip
 
 

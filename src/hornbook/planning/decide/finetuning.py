@@ -1,0 +1,72 @@
+"""How a trained model is trained further: less, with smaller learning rates, and no longer than it helps.
+
+docs/finetuning.md has the measurements.
+"""
+
+from __future__ import annotations
+
+import math
+
+from hornbook.planning import tuning
+from hornbook.planning.decide.batches import BatchSize
+from hornbook.planning.decision import Decision
+
+
+def batch_size(
+    preset: Decision[BatchSize], tokens_per_row: float, n_train: int
+) -> Decision[BatchSize]:
+    """Rows of a batch: the preset's, of a small text fewer, so that each pass has some steps."""
+    if preset.value == "all":
+        return preset
+    fitting = max(2, int(n_train / tokens_per_row / tuning.CONTINUED_STEPS_PER_EPOCH))
+    if fitting >= preset.value:
+        return preset
+    return Decision(fitting, "a small text")
+
+
+def row_length(context: int, *, longest: int | None, n_train: int) -> Decision[int]:
+    """Tokens in a row: the context of the base, but no more than a text needs.
+
+    longest: tokens of the longest document; None of a stream. n_train: tokens of the training part.
+    """
+    needed = tuning.CONTINUED_ROW if longest is None else max(64, longest)
+    row = min(context, max(needed, tuning.CONTINUED_ROW))
+    row = min(row, max(2, n_train // 2))
+    return Decision(row, "the context of the base" if row == context else "enough for this text")
+
+
+def steps(n_train: int, tokens_per_step: float, replay: float, planned: int) -> Decision[int]:
+    """Steps: a few passes through the new text, at most as many as the preset has for a new model.
+
+    tokens_per_step: of a batch, of which the share `replay` is old text.
+    """
+    passes = tuning.CONTINUED_EPOCHS
+    wanted = math.ceil(passes * n_train / (tokens_per_step * (1 - replay)))
+    if wanted > planned:
+        return Decision(planned, "the preset's")
+    return Decision(
+        max(1, wanted), f"{passes} passes through the new text, or until it gets no better"
+    )
+
+
+def learning_rate(preset: float, *, lora: bool) -> Decision[float]:
+    """The peak learning rate of AdamW."""
+    if lora:
+        return Decision(tuning.LORA_RATE, "of LoRA's matrices, which begin at 0")
+    share = tuning.CONTINUED_RATE
+    return Decision(preset * share, f"{share:g} of the preset's: the weights are trained already")
+
+
+def muon_learning_rate(preset: float) -> Decision[float]:
+    """The peak learning rate of Muon's matrices."""
+    share = tuning.CONTINUED_RATE
+    return Decision(preset * share, f"{share:g} of the preset's: the weights are trained already")
+
+
+def evaluations() -> tuple[Decision[int], Decision[int]]:
+    """How many evaluations, and how many of them without a new best end the run."""
+    count, patience = tuning.CONTINUED_EVALUATIONS, tuning.CONTINUED_PATIENCE
+    return (
+        Decision(count, "often, as the best weights may come soon"),
+        Decision(patience, "a model that is trained further soon knows a small text by heart"),
+    )
