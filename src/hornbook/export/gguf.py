@@ -164,7 +164,7 @@ def _differences(run: StoredRun, found: Portable, kept: list[str]) -> list[str]:
             f"f16 instead of q8_0, since their rows are no multiple of {BLOCK}: {len(kept)} matrices, "
             f"such as {kept[0]}"
         )
-    if found.settings.get("activation") == "gelu":
+    if found.settings.get("activation") in llama.APPROXIMATED:
         notes.append("llama.cpp computes GELU by its tanh approximation, in float16")
     return notes
 

@@ -20,6 +20,8 @@ class Base:
     weights, float32, named as in `LanguageModel.state_dict`. sha256: of the file of weights; of several
     files, of their sha256 in the order of their names.
     run: where it is a run of hornbook, from which its text and losses are known; else None.
+    form: what it is, in a word: "run", "LlamaForCausalLM", "GGUF of llama". notes: what is not as where
+    it comes from, one sentence each.
     """
 
     source: str
@@ -29,3 +31,5 @@ class Base:
     tensors: dict[str, Tensor] = field(repr=False)
     sha256: str
     run: StoredRun | None = None
+    form: str = "run"
+    notes: tuple[str, ...] = ()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import threading
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,7 +19,7 @@ import numpy as np
 
 from hornbook.errors import ConfigError, DataError
 from hornbook.tokenizers.base import END, LINE_BREAK, Ids, Tokenizer, Unknown
-from hornbook.tokenizers.byte import printable_bytes
+from hornbook.tokenizers.byte import characters_with, printable_bytes
 from hornbook.tokenizers.words import OWN, Words, safe_cuts
 
 Merge = tuple[str, str]
@@ -32,10 +33,12 @@ TO_BYTES = {letter: byte for byte, letter in enumerate(LETTERS)}
 
 
 class BPETokenizer(Tokenizer):
-    """Sequences of bytes <-> ids; knows every text there is.
+    """Sequences of bytes <-> ids; knows every text there is, if each byte has an id. One that was taken
+    over may lack some, and then does not know the characters that have them.
 
     vocab: the id of each token, written in GPT-2's letters for bytes. merges: pairs in the order in
     which they are merged. words: what a text is cut into before. end_id: None for a stream.
+    whole_words: a word that is a token is that token, whatever its merges (Llama 3's `ignore_merges`).
     """
 
     kind = "bpe"
@@ -49,22 +52,28 @@ class BPETokenizer(Tokenizer):
         end: str = END,
         words: Words = OWN,
         document_end: str = LINE_BREAK,
+        whole_words: bool = False,
     ) -> None:
         self.vocab, self.merges, self.words = vocab, tuple(merges), words
+        self.whole_words = whole_words
         self.end_id, self.end, self.document_end = end_id, end, document_end
         self.vocab_size = len(vocab) + (end_id is not None)
-        if missing := [letter for letter in LETTERS if letter not in vocab]:
-            raise ValueError(f"no id for {len(missing)} of the 256 bytes")
+        lacking = (byte for byte, letter in enumerate(LETTERS) if letter not in vocab)
+        strange = "".join(characters_with(byte for byte in lacking if byte != ord(document_end)))
+        self._strange = re.compile(f"[{strange}]") if strange else None
         self._bytes = [b""] * self.vocab_size
         for token, i in vocab.items():
             self._bytes[i] = bytes(TO_BYTES[letter] for letter in token)
         self._dtype = np.dtype(np.min_scalar_type(self.vocab_size - 1))
-        self._model = library().models.BPE(vocab, list(self.merges))
+        self._model = library().models.BPE(
+            vocab, list(self.merges), ignore_merges=whole_words
+        )
         self._known = _KnownWords(self._encode_word)
 
     def encode(self, text: str, *, unknown: Unknown = "error") -> Ids:
-        """The ids of `text`, (N,). Nothing is unknown; the end of a document as it is written in
-        tokenizer.json is text like any other."""
+        """The ids of `text`, (N,). The end of a document as it is written in tokenizer.json is text like
+        any other. Raises DataError as `Tokenizer.encode` does, where a byte has no id."""
+        text = self._known_text(text, unknown)
         return self._known.ids(self.words.cut(text)).astype(self._dtype)
 
     def encode_lines(self, text: str, *, unknown: Unknown = "error") -> Ids:
@@ -72,6 +81,7 @@ class BPETokenizer(Tokenizer):
         if self.end_id is None:
             raise DataError("this tokenizer is of a stream: it has no end-of-document id")
         words: list[str | None] = []
+        text = self._known_text(text, unknown)
         for document in text.split(self.document_end):
             words += self.words.cut(document)
             words.append(None)
@@ -84,6 +94,19 @@ class BPETokenizer(Tokenizer):
     def cut(self, pieces: Iterable[str]) -> Iterator[str]:
         """Pieces that end between words (`words.safe_cuts`): together they have the ids of the text."""
         return safe_cuts(pieces, PIECE)
+
+    def _known_text(self, text: str, unknown: Unknown) -> str:
+        """The text without the characters that it does not know. Raises DataError for them, unless they
+        are to be skipped."""
+        if self._strange is None or not (strange := set(self._strange.findall(text))):
+            return text
+        if unknown == "error":
+            first = ", ".join(f"{c!r} (U+{ord(c):04X})" for c in sorted(strange)[:5])
+            raise DataError(
+                f"unknown characters: {first}; the tokenizer has no id for some of their bytes. Take "
+                "them out, or skip them (--unknown skip)"
+            )
+        return self._strange.sub("", text)
 
     def _encode_word(self, word: str | None) -> Iterable[int]:
         if word is None:  # between documents
@@ -132,6 +155,7 @@ class BPETokenizer(Tokenizer):
                 "end_of_word_suffix": None,
                 "fuse_unk": False,
                 "byte_fallback": False,
+                **({"ignore_merges": True} if self.whole_words else {}),
                 "vocab": vocab,
                 "merges": [list(pair) for pair in self.merges],
             },

@@ -76,6 +76,7 @@ def tokenizer_of(data: Mapping[str, Any], document_end: str = LINE_BREAK) -> Tok
         return BPETokenizer(
             vocab, merges_of(model["merges"]), end_id=end_id, end=end,
             words=words_of(data["pre_tokenizer"]), document_end=document_end,
+            whole_words=bool(model.get("ignore_merges")),
         )  # fmt: skip
     raise RunError(
         f"a tokenizer of type {kind!r}; expected char (WordLevel), byte (BPE without merges) or "
