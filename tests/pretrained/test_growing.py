@@ -56,6 +56,6 @@ def test_a_new_row_is_the_mean_of_the_others() -> None:
 
 def test_what_cannot_grow_is_said() -> None:
     before = build_model(model_config(settings("gpt")), 9, 0)
-    other = build_model(model_config(settings("gpt", n_embd=16)), 11, 0)
+    other = build_model(model_config(settings("gpt", n_embd=24)), 11, 0)
     with pytest.raises(ConfigError, match="cannot become"):
         grown(before.state_dict(), other, 9)

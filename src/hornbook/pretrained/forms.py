@@ -150,7 +150,9 @@ def from_huggingface(
         found["n_inner"] = 4 * found.get("n_embd", 0)
     if "activation_function" in found:
         found["activation_function"] = _activation(str(found["activation_function"]))
-    settings = _settings(found, [(own, theirs) for own, theirs, _ in form.settings], "config.json: ")
+    settings = _settings(
+        found, [(own, theirs) for own, theirs, _ in form.settings], "config.json: "
+    )
     prefix = form.weights[0].huggingface.partition(".")[0] + "."
     bare = not any(name.startswith(prefix) for name in weights)  # saved without the head
     named = {

@@ -65,9 +65,7 @@ class BPETokenizer(Tokenizer):
         for token, i in vocab.items():
             self._bytes[i] = bytes(TO_BYTES[letter] for letter in token)
         self._dtype = np.dtype(np.min_scalar_type(self.vocab_size - 1))
-        self._model = library().models.BPE(
-            vocab, list(self.merges), ignore_merges=whole_words
-        )
+        self._model = library().models.BPE(vocab, list(self.merges), ignore_merges=whole_words)
         self._known = _KnownWords(self._encode_word)
 
     def encode(self, text: str, *, unknown: Unknown = "error") -> Ids:
