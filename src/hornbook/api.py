@@ -1,4 +1,5 @@
-"""The public API: train, resume, load, compare, sweep, mix, ladder, lr_find; and `Run` (`run.py`).
+"""The public API: train, resume, load, compare, sweep, mix, import_model, ladder, lr_find;
+and `Run` (`run.py`).
 
 The command line goes through this module as well, so it draws the same samples.
 """
@@ -16,6 +17,7 @@ from hornbook.experiments import comparison, mixture
 from hornbook.experiments.lr_finder import LearningRateSweep, find_learning_rate
 from hornbook.planning.request import read_request
 from hornbook.planning.resolve import resolve
+from hornbook.pretrained.importing import import_base
 from hornbook.process import standard_defaults, training_state
 from hornbook.run import Run as Run
 from hornbook.runs.directory import StoredRun, is_run
@@ -216,6 +218,29 @@ def mix(
     ]
     order = None if counts is None else arguments.integer(counts, "counts")
     return Run.of(mixture.mix(found, Path(arguments.path(out, "out")), shares, counts=order))
+
+
+@speaks_python
+@standard_defaults()
+def import_model(
+    source: str | Path,
+    out: str | Path | None = None,
+    *,
+    on_message: Callable[[str], None] = lambda line: None,
+) -> Run:
+    """A run made of a model that others trained, without training it.
+
+    source: a directory of Hugging Face's transformers, of GPT-2, Llama or Qwen3 with its weights in
+        safetensors, or a GGUF file. out: the run directory to make; `runs/<name>` if left out.
+    on_message: called with each sentence about what is not as in the source.
+    The text that it was trained on is unknown. Raises ConfigError or RunError for what hornbook cannot
+    represent, and says what that is.
+    """
+    where = None if out is None else Path(arguments.path(out, "out"))
+    made = import_base(arguments.path(source, "source"), where)
+    for note in made.notes:
+        on_message(note)
+    return Run.of(made.run)
 
 
 @speaks_python

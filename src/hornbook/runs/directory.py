@@ -300,7 +300,7 @@ def create(
         partial.mkdir(parents=True)
         tokenizer.save(partial / "tokenizer.json")
         write_json(partial / "config.json", facts)
-        if is_kept(Path(config.data.corpus)):  # it was piped in, and is nowhere else
+        if config.data.corpus and is_kept(Path(config.data.corpus)):  # it was piped in, and is nowhere else
             shutil.copyfile(config.data.corpus, partial / "corpus.txt")
         partial.rename(path)
         sync(path.parent)
@@ -325,7 +325,7 @@ def is_run(path: Path) -> bool:
 def _relative(corpus: str, run: Path) -> str:
     """The path of a text from a run directory; empty for a name of the registry, or on another
     drive."""
-    if corpus in CORPORA or corpus.startswith(HUB):
+    if not corpus or corpus in CORPORA or corpus.startswith(HUB):
         return ""
     with suppress(ValueError, OSError):
         return Path(os.path.relpath(Path(corpus).resolve(), run.resolve())).as_posix()

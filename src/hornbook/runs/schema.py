@@ -80,6 +80,17 @@ class BaseFacts(_Strict):
     relative: str = ""
 
 
+class ImportFacts(_Strict):
+    """Where the weights of a run that was not trained here come from.
+
+    form: what that is, such as "LlamaForCausalLM" or "GGUF of llama". sha256: of its weights.
+    """
+
+    source: str
+    form: str
+    sha256: str
+
+
 class DecisionFacts(_Strict):
     """What hornbook chose itself."""
 
@@ -107,6 +118,7 @@ class Facts(_Strict):
     decisions: dict[str, DecisionFacts] = {}
     schedule: list[SegmentFacts] = []  # as planned, where it is not one of `steps` steps
     base: BaseFacts | None = None
+    imported: ImportFacts | None = None  # its text is unknown: `corpus` has no name and no sha256
     trained_parameters: int | None = Field(None, ge=0)  # where it is not all of them
 
 
