@@ -4,8 +4,8 @@
     python benchmarks/finetuning.py --cost [--channels 384] [--layers 6]
 
 A base is trained by the default settings of its text for each seed. The new text is then learned from
-nothing, from the base, from the base with half of each batch old text (replay), and each of the last two
-with LoRA; beside it stand the best counts. Losses are those of the whole validation parts, nats per
+nothing, from the base, from the base with half of each batch old text (replay), and the last two with
+LoRA as well; beside it stand the best counts. Losses are those of the whole validation parts, nats per
 token. What hornbook decides for training from a base (CONTINUED_* and LORA_RATE in
 `planning/tuning.py`) was chosen by this table. --cost: memory and time of a step of LoRA and of all
 weights, each in a process of its own. Prints a table, then one JSON line.

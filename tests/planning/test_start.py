@@ -140,8 +140,7 @@ def test_lora_needs_blocks(texts: Path, tmp_path: Path) -> None:
         progress=False,
     )  # fmt: skip
     with pytest.raises(ConfigError, match="--lora: found a mlp, which has no blocks"):
-        plan_from(run, "new.txt", {"base": str(run.path), "lora_rank": 2})
-    (texts / "mlp").mkdir(exist_ok=True)
+        plan_of(texts / "new.txt", {"finetuning": {"base": str(run.path), "lora_rank": 2}})
 
 
 def test_replay_mixes_rows_of_the_old_text_in(base: hornbook.Run) -> None:
