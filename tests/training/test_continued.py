@@ -36,11 +36,11 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> hornbook.Run:
     )
 
 
-def train(base: hornbook.Run, out: Path, form: str, *callbacks: Any, **more: Any) -> hornbook.Run:
+def train(base: hornbook.Run, out: Path, form: str, *callbacks: Any) -> hornbook.Run:
     text = "more.txt" if form in ("grown", "skip") else "new.txt"
-    training = {**SETTINGS["training"], "patience": 0, **more}
+    training = {**SETTINGS["training"], "patience": 0}
     return hornbook.train(
-        base.path.parent / text,
+        Path(base.config.data.corpus).parent / text,
         base=base.path,
         settings={"finetuning": FORMS[form], "training": training},
         out=out,

@@ -65,9 +65,18 @@ def _show(loaded: Run) -> None:
         ("run", str(loaded.path)),
         ("model", f"{loaded.config.model.name}, {facts['n_parameters']:,} {kept}"),
         ("settings", ", ".join(f"{name} {value}" for name, value in settings.items())),
-        ("corpus", f"{corpus['source']}: {corpus['kind']}, sha256 {corpus['sha256'][:12]}..."),
-        ("trained", f"{facts['created']} on {hardware['device']}, {hardware['precision']}"),
     ]
+    if imported := facts.get("imported"):
+        rows += [
+            ("imported", f"{facts['created']} from {imported['source']} ({imported['form']})"),
+            ("weights", f"sha256 {imported['sha256'][:12]}..."),
+        ]
+        report = {}
+    else:
+        rows += [
+            ("corpus", f"{corpus['source']}: {corpus['kind']}, sha256 {corpus['sha256'][:12]}..."),
+            ("trained", f"{facts['created']} on {hardware['device']}, {hardware['precision']}"),
+        ]
     if base := facts.get("base"):
         rows.insert(
             4, ("base", f"{base['source']}: {base['model']}, sha256 {base['sha256'][:12]}...")

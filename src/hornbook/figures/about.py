@@ -42,9 +42,9 @@ def facts(run: StoredRun) -> list[tuple[str, str]]:
         parts += f", {split['validation']:,} to validate"
     return [
         ("Model", f"{config.model.name}, {facts['n_parameters']:,} {kept}"),
-        ("Corpus", f"{corpus['name']} ({corpus['kind']}): {parts}"),
+        ("Corpus", "" if run.imported else f"{corpus['name']} ({corpus['kind']}): {parts}"),
         ("Began from", _base(run)),
-        ("Trained", _when(run)),
+        ("Imported" if run.imported else "Trained", _when(run)),
         ("How", _how(run)),
         ("Settings", ", ".join(f"{_words(name)} {_words(v)}" for name, v in settings.items())),
         ("Loss", _loss(run)),
@@ -71,6 +71,8 @@ def _base(run: StoredRun) -> str:
 def _when(run: StoredRun) -> str:
     hardware = run.facts["hardware"]
     date = datetime.fromisoformat(run.facts["created"])
+    if run.imported:
+        return f"{date:%Y-%m-%d %H:%M} {date:%Z}".rstrip() + f", from {run.imported}"
     where = f"on {hardware['device']}, {hardware['precision']}"
     return (
         f"{date:%Y-%m-%d %H:%M} {date:%Z}".rstrip() + f", {where}, hornbook {run.facts['hornbook']}"
@@ -83,6 +85,8 @@ def _how(run: StoredRun) -> str:
         return f"mixed from {', '.join(mixed)}"
     if run.model.fitted:
         return "counted in one pass"
+    if run.imported:
+        return "elsewhere"
     optim, training, report = run.config.optim, run.config.training, run.report
     name = (
         f"muon ({optim.muon_learning_rate:g} for matrices)" if optim.name == "muon" else optim.name
@@ -104,7 +108,7 @@ def _loss(run: StoredRun) -> str:
     validation = run.report.get("validation") or {}
     nats, error = validation.get("nats"), validation.get("standard_error")
     if nats is None:
-        return "infinite" if run.report else ""
+        return "infinite" if run.report and not run.imported else ""
     part = "validation" if run.config.data.held_out else "training text"
     spread = "" if error is None else f" ± {error:.4f}"
     return f"{part} {nats:.4f}{spread} nats per token"

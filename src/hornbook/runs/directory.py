@@ -165,6 +165,12 @@ class StoredRun:
         return report if self.alone is None else _report_of(report, self.alone)
 
     @property
+    def imported(self) -> str:
+        """What it was imported from, by name and form; empty where it was trained here."""
+        found = self.facts.get("imported")
+        return f"{Path(found['source']).name} ({found['form']})" if found else ""
+
+    @property
     def documents(self) -> bool:
         """Whether it was trained on documents rather than a stream."""
         return bool(self.facts["corpus"]["kind"] == "documents")

@@ -29,7 +29,7 @@ class RunSummary:
     """A run in a few figures.
 
     name: its path below the directory that is listed. steps: that are done. nats, bits_per_byte: of
-    the validation part, None where it is not finished, or infinite. standard_error: of nats. held: by a
+    the validation part, None where it is not finished, or infinite, or not trained here (`imported`). standard_error: of nats. held: by a
     process that trains it.
     """
 
@@ -48,6 +48,7 @@ class RunSummary:
     standard_error: float | None = None
     bits_per_byte: float | None = None
     seconds: float | None = None
+    imported: bool = False
 
 
 def read_summary(path: Path, name: str = "") -> RunSummary:
@@ -80,6 +81,7 @@ def read_summary(path: Path, name: str = "") -> RunSummary:
         standard_error=validation.get("standard_error"),
         bits_per_byte=validation.get("bits_per_byte"),
         seconds=report.get("seconds"),
+        imported=facts.get("imported") is not None,
     )
 
 

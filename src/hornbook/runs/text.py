@@ -65,8 +65,7 @@ class TrainedText:
         known, data = self.facts, self.config
         if not known["sha256"]:
             raise MissingTextError(
-                f"{self.path}: was imported, and the text that it was trained on is unknown; a text of "
-                "your own is given by --corpus, where there is this option"
+                f"{self.path}: was imported, and the text that it was trained on is unknown"
             )
         try:
             corpus = self._read(data.corpus, data.files)

@@ -53,7 +53,7 @@ def _has_trained(trainer: TrainerBase) -> bool:
     if not (trainer.run.path / "model.safetensors").exists():
         return False
     log = trainer.run.read_log([])
-    return not log or log[-1]["step"] > 0
+    return not log or any(r["step"] > 0 and r.get("val_loss") is not None for r in log)
 
 
 def _check_best(trainer: TrainerBase) -> None:

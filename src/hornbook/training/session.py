@@ -26,7 +26,7 @@ from hornbook.planning.resume import plan_of_run
 from hornbook.planning.start import start_again
 from hornbook.planning.tuning import STATES_ON_DISK
 from hornbook.process import training_state
-from hornbook.runs.commands import resume_command
+from hornbook.runs.commands import resume_command, start_command
 from hornbook.runs.directory import (
     StoredRun,
     check_free,
@@ -144,6 +144,9 @@ def _is_finished(run: StoredRun) -> bool:
 def _nothing_to_do(run: StoredRun) -> str:
     """That a run is finished, and what could be done with it."""
     done = run.report["steps"]
+    if run.imported:
+        command = start_command(run.path, "TEXT")
+        return f"nothing to do: {run.path} was imported; to train it on a text: {command}"
     message = f"nothing to do: {run.path} is finished, {counted(done, 'step')}"
     if not has_state(run.path):  # counted, or mixed: it cannot be trained further
         return message
