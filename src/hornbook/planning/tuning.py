@@ -22,7 +22,9 @@ CONTINUED_STEPS_PER_EPOCH = 6  # at least
 CONTINUED_EVALUATIONS = 24
 CONTINUED_PATIENCE = 6
 CONTINUED_ROW = 256  # tokens of a row at most, or the longest document
-OLD_SAMPLE = 1 << 14  # tokens of the base's validation part on which its loss is watched
+OLD_SAMPLE = (
+    1 << 12
+)  # tokens of the validation part of the text of the base on which its loss is watched
 
 DEFAULT_CONTEXT_LIMIT = 256  # tokens of context for long documents, unless more are requested
 
