@@ -255,6 +255,10 @@ class Resolution:
             draft.decide("training.eval_count", count)
         draft.decide("training.patience", patience)
         draft.decide("optim.warmup", batches.warmup(draft["optim.warmup"], None, n_steps))
+        if draft.has("model.dropout"):
+            small = self.shape.max_steps(draft["training.batch_size"]) is not None
+            own = finetuning.dropout(draft["model.dropout"], small_text=small)
+            draft.decide("model.dropout", own)
         rate = finetuning.learning_rate(draft["optim.learning_rate"], lora=lora)
         draft.decide("optim.learning_rate", rate)
         if draft["optim.name"] == "muon" and not lora:
