@@ -6,9 +6,10 @@
 A base is trained by the default settings of its text for each seed. The new text is then learned from
 nothing, from the base, from the base with a quarter or half of each batch old text (replay), and with
 LoRA; beside it stand the best counts. A quarter of the new text is held out, another one for each seed.
-Losses are those of the whole validation parts, nats per token. What hornbook decides for training from a base (CONTINUED_* and LORA_RATE in
-`planning/tuning.py`) was chosen by this table. --cost: memory and time of a step of LoRA and of all
-weights, each in a process of its own. Prints a table, then one JSON line.
+Losses are those of the whole validation parts, nats per token. What hornbook decides for training from
+a base (CONTINUED_* and LORA_RATE in `planning/tuning.py`) was chosen by this table. --cost: memory and
+time of a step of LoRA and of all weights, each in a process of its own. Prints a table, then one JSON
+line.
 """
 
 from __future__ import annotations
