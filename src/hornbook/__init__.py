@@ -14,7 +14,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hornbook.api import Run, compare, import_model, ladder, load, lr_find, mix, resume, sweep, train
+    from hornbook.api import (
+        Run,
+        compare,
+        import_model,
+        ladder,
+        load,
+        lr_find,
+        mix,
+        resume,
+        sweep,
+        train,
+    )
     from hornbook.errors import ConfigError, DataError, HornbookError, RunError
     from hornbook.training.callbacks.base import Callback
     from hornbook.training.interrupts import Interrupted

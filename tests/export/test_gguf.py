@@ -12,8 +12,8 @@ import torch
 from hornbook.api import Run
 from hornbook.errors import ConfigError
 from hornbook.export import gguf as target
-from hornbook.pretrained.forms import from_gguf
 from hornbook.export.gguf import write
+from hornbook.pretrained.forms import from_gguf
 from tests.export.conftest import MakeRun
 
 

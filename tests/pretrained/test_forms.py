@@ -87,7 +87,12 @@ def test_scaled_positions_are_a_tensor_in_gguf_files() -> None:
 
 @pytest.mark.parametrize(
     ("name", "own"),
-    [("relu", "relu"), ("gelu", "gelu"), ("gelu_new", "gelu_tanh"), ("gelu_pytorch_tanh", "gelu_tanh")],
+    [
+        ("relu", "relu"),
+        ("gelu", "gelu"),
+        ("gelu_new", "gelu_tanh"),
+        ("gelu_pytorch_tanh", "gelu_tanh"),
+    ],
 )
 def test_activations_of_gpt2(name: str, own: str) -> None:
     config = {

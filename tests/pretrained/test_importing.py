@@ -22,7 +22,7 @@ from tests.export.common import make_run
 def imported(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("imported")
     run = make_run(folder, "llama", documents=True, tokenizer="bpe")
-    return hornbook.import_model(write(run, folder / "my model", "f32").path, folder / "run")
+    return hornbook.import_model(write(run, folder / "my model", "f32").path, folder / "taken")
 
 
 def test_what_is_known_of_it(imported: Run) -> None:
@@ -61,7 +61,9 @@ def test_another_text_is_one_document(imported: Run, tmp_path: Path) -> None:
     ],
 )
 def test_what_needs_its_text_says_that_it_is_unknown(imported: Run, call: Any) -> None:
-    with pytest.raises(DataError, match="was imported, and the text that it was trained on is unknown"):
+    with pytest.raises(
+        DataError, match="was imported, and the text that it was trained on is unknown"
+    ):
         call(imported)
 
 

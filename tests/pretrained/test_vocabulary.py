@@ -117,7 +117,7 @@ def test_subwords_of_a_gguf_file_are_those_of_the_library(words: str) -> None:
         ({"model": "llama"}, r"found 'llama' \(SentencePiece\), expected 'gpt2'"),
         ({"pre": "tekken"}, "pre: found 'tekken', expected one of 'qwen2'"),
         ({"pre": None}, "pre: found None"),
-        ({"token_type": [1, 2]}, "token_type: found 2, expected 281"),
+        ({"token_type": [1, 2]}, "token_type: found 2, expected 2[0-9]+"),
         ({"tokens": ["ab", "c"], "token_type": []}, "found the token 'ab', and no token for each"),
     ],
 )

@@ -124,7 +124,9 @@ def page_card(run: StoredRun) -> dict[str, Any]:
         "good": bool(verdict.get("good")),
         "advice": verdict.get("advice", []),
         "novelty": (report.get("novelty") or {}).get("verdict", ""),
-        "text": [] if run.imported else [
+        "text": []
+        if run.imported
+        else [
             ["Name", visible(corpus["name"])],
             ["Source", visible(_without_folder(corpus["source"]))],
             ["Kind", f"{corpus['kind']}: {visible(corpus['why'])}"],

@@ -54,7 +54,9 @@ QWEN3: Table = (
 )
 """`gpt`; a model with tied embeddings has no head."""
 
-LLAMA: Table = tuple(row for row in QWEN3 if not row.own.endswith(("q_norm.weight", "k_norm.weight")))
+LLAMA: Table = tuple(
+    row for row in QWEN3 if not row.own.endswith(("q_norm.weight", "k_norm.weight"))
+)
 """`gpt` without QK-norm."""
 
 GPT2: Table = (

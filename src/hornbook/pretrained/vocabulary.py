@@ -87,7 +87,9 @@ def fitted_to_tokenizer(weights: Weights, n_ids: int) -> tuple[Weights, tuple[st
     rows = {name: len(weights[name]) for name in OF_TOKENS if name in weights}
     least, most = min(rows.values(), default=n_ids), max(rows.values(), default=n_ids)
     if least < n_ids:
-        raise RunError(f"found embeddings of {least} tokens, expected {n_ids}, as the tokenizer has")
+        raise RunError(
+            f"found embeddings of {least} tokens, expected {n_ids}, as the tokenizer has"
+        )
     if most == n_ids:
         return weights, ()
     cut = {name: w[:n_ids].clone() if name in rows else w for name, w in weights.items()}
@@ -123,7 +125,12 @@ def gguf_tokenizer(fields: Mapping[str, Any]) -> tuple[dict[str, Any], int | Non
     known = {"added_tokens": added, "normalizer": None, "pre_tokenizer": words.pre_tokenizer()}
     contents = {str(each["content"]) for each in added}
     plain = {token: i for token, i in vocab.items() if token not in contents}
-    bpe = {"type": "BPE", "vocab": vocab, "merges": merges, "ignore_merges": words.name == WHOLE_WORDS}
+    bpe = {
+        "type": "BPE",
+        "vocab": vocab,
+        "merges": merges,
+        "ignore_merges": words.name == WHOLE_WORDS,
+    }
     if list(plain)[: len(LETTERS)] == LETTERS and len(plain) == len(LETTERS):
         bpe |= {"merges": []}  # bytes; llama.cpp wants a merge
     elif len(set(LETTERS) - plain.keys()) > MOST_MISSING:

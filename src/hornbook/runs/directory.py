@@ -306,7 +306,9 @@ def create(
         partial.mkdir(parents=True)
         tokenizer.save(partial / "tokenizer.json")
         write_json(partial / "config.json", facts)
-        if config.data.corpus and is_kept(Path(config.data.corpus)):  # it was piped in, and is nowhere else
+        if config.data.corpus and is_kept(
+            Path(config.data.corpus)
+        ):  # it was piped in, and is nowhere else
             shutil.copyfile(config.data.corpus, partial / "corpus.txt")
         partial.rename(path)
         sync(path.parent)

@@ -65,14 +65,12 @@ class BPETokenizer(Tokenizer):
         for token, i in vocab.items():
             self._bytes[i] = bytes(TO_BYTES[letter] for letter in token)
         self._dtype = np.dtype(np.min_scalar_type(self.vocab_size - 1))
-        self._model = library().models.BPE(
-            vocab, list(self.merges), ignore_merges=whole_words
-        )
+        self._model = library().models.BPE(vocab, list(self.merges), ignore_merges=whole_words)
         self._known = _KnownWords(self._encode_word)
 
     def encode(self, text: str, *, unknown: Unknown = "error") -> Ids:
-        """The ids of `text`, (N,). The end of a document as it is written in tokenizer.json is text like
-        any other. Raises DataError as `Tokenizer.encode` does, where a byte has no id."""
+        """The ids of `text`, (N,). The end of a document as it is written in tokenizer.json is text
+        like any other. Raises DataError as `Tokenizer.encode` does, where a byte has no id."""
         text = self._known_text(text, unknown)
         return self._known.ids(self.words.cut(text)).astype(self._dtype)
 
