@@ -58,6 +58,8 @@ def card(
         )
     config = run.config.model_dump(mode="json")
     config["data"]["corpus"] = corpus["name"]  # not the path on this machine
+    if base := config["finetuning"]["base"]:
+        config["finetuning"]["base"] = PurePath(base).name
     config["data"]["files"] = [PurePath(each).name for each in config["data"]["files"]]
     lines += ["", "## How it was made", "", "All settings of the run:", ""]
     lines += [fenced(dump(config, indent=2), "json"), ""]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import PurePath
 
 from hornbook.figures.style import readable
 from hornbook.runs.directory import StoredRun
@@ -42,6 +43,7 @@ def facts(run: StoredRun) -> list[tuple[str, str]]:
     return [
         ("Model", f"{config.model.name}, {facts['n_parameters']:,} {kept}"),
         ("Corpus", "" if run.imported else f"{corpus['name']} ({corpus['kind']}): {parts}"),
+        ("Began from", _base(run)),
         ("Imported" if run.imported else "Trained", _when(run)),
         ("How", _how(run)),
         ("Settings", ", ".join(f"{_words(name)} {_words(v)}" for name, v in settings.items())),
@@ -53,6 +55,17 @@ def facts(run: StoredRun) -> list[tuple[str, str]]:
             if name in ("counts", "mixture")
         ),
     ]
+
+
+def _base(run: StoredRun) -> str:
+    """The model that the run began from, and the loss on its text before and now."""
+    base, old = run.facts.get("base"), run.report.get("old_text")
+    if base is None:
+        return ""
+    words = f"{PurePath(base['source']).name}, sha256 {base['sha256'][:12]}..."
+    if old and old["before"] is not None and old["nats"] is not None:
+        words += f"; {old['name']} {old['before']:.4f} nats before, {old['nats']:.4f} now"
+    return words
 
 
 def _when(run: StoredRun) -> str:

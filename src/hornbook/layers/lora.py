@@ -1,7 +1,7 @@
 """Low-rank adaptation: a matrix stays as it is, and the product of two small ones is added to it.
 
-W (out, in) is frozen; W + s B A is what computes, with A (r, in) and B (out, r), which alone are trained.
-A begins at random and B at 0, so the layer begins as it was. s = alpha / r. Hu et al. 2022, "LoRA:
+W (out, in) is frozen, and W + s B A computes, with A (r, in) and B (out, r), which alone are trained. A
+begins at random and B at 0, so the layer begins as it was. s = alpha / r. Hu et al. 2022, "LoRA:
 low-rank adaptation of large language models".
 
 C_in and C_out are the channels before and after a layer, r the rank.

@@ -21,8 +21,9 @@ def build_optimizer(
     output: the part of the model that computes the logits (`LanguageModel.output`).
     Weight decay is on matrices; embeddings, norms and biases have none, unless `decayed` is "all".
     Muon takes the matrices between hidden channels, not embeddings and the output, whose rows or
-    columns are tokens, nor those of LoRA: a matrix of low rank has few directions to make equal. The learning rate is set before each step (`engine/step.py`): that of a group
-    is `scale` times the schedule's.
+    columns are tokens, nor those of LoRA: a matrix of low rank has few directions to make equal. The
+    learning rate is set before each step (`engine/step.py`): that of a group is `scale` times the
+    schedule's.
     """
     decayed: list[nn.Parameter] = []
     free: list[nn.Parameter] = []

@@ -63,9 +63,10 @@ class Resolution:
         self.decisions["device"] = execution.device(requested, self.device.type)
         preset_context = self._decide_context() if start is None else self._base_context(preset)
         if data.tokenizer.kind == "bpe":
-            self.draft.decide(
-                "tokenizer.vocab_size", vocab_size(data, self.draft["tokenizer.kind"])
-            )
+            size = vocab_size(data, self.draft["tokenizer.kind"])
+            if start is not None:
+                size = Decision(size.value, "the base's")
+            self.draft.decide("tokenizer.vocab_size", size)
         config, tokenizer = self.draft.config(), data.tokenizer
         model = build_on_meta(config.model, tokenizer.vocab_size, tokenizer.end_id)
         self.shape = Shape.of(model, data, config.training, config.finetuning.replay)
@@ -111,7 +112,7 @@ class Resolution:
         return context
 
     def _base_context(self, preset: Nested) -> int | None:
-        """The context of the preset; that of the base stays, and rows are no longer than they need be."""
+        """The context of the preset. That of the base stays; its rows are as long as the text needs."""
         part, sliding = self.data.train, MODELS[self.draft["model.name"]].model.sliding
         if not self.draft.has("model.context_length") or sliding:
             return None

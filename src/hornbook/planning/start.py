@@ -122,7 +122,8 @@ def continued(request: Request, base: Base) -> Request:
                 f"tokenizer.{name}: found {value!r}, but that of the base {base.source} is "
                 f"{expected!r}; its tokenizer is taken over, leave it out"
             )
-    data = {} if base.run is None else {"kind": base.run.facts["corpus"]["kind"]}
+    trained_on = _corpus_of(base)
+    data = {"kind": trained_on["kind"]} if trained_on else {}
     layers = ({"model": own, "data": data}, request.settings, {"tokenizer": units})
     settings = merge(*layers, {"finetuning": {"base": str(base.path.resolve())}})
     settings["tokenizer"].pop("vocab_size", None)
@@ -144,9 +145,9 @@ def start_from(
         "vocab_size": base.tokenizer.vocab_size,
     }
     old = None
-    if run is not None:
+    if run is not None and (corpus := _corpus_of(base)):
         facts["nats"] = run.report.get("validation", {}).get("nats")
-        facts["corpus"] = {k: run.facts["corpus"][k] for k in ("name", "source", "kind", "sha256")}
+        facts["corpus"] = {k: corpus[k] for k in ("name", "source", "kind", "sha256")}
         with stage("reading the text of the base"):
             old = _old_text(run, config, tokenizer, notes)
     elif config.replay:
@@ -157,6 +158,12 @@ def start_from(
     if (n := tokenizer.vocab_size - base.tokenizer.vocab_size) > 0:
         notes.append(_cost_of_growing(start, base, tokenizer, n))
     return start, notes
+
+
+def _corpus_of(base: Base) -> Mapping[str, Any]:
+    """The facts of the text that a base was trained on; none where that is unknown."""
+    corpus: Mapping[str, Any] = {} if base.run is None else base.run.facts["corpus"]
+    return corpus if corpus.get("sha256") else {}
 
 
 def start_again(
@@ -176,7 +183,7 @@ def start_again(
                 f"{base.sha256[:12]}..., was {facts['sha256'][:12]}...)"
             )
         tensors = None if begun else base.tensors
-        if base.run is not None:
+        if base.run is not None and _corpus_of(base):
             old = _old_text(base.run, config, tokenizer, notes)
     except (ConfigError, RunError) as error:
         if not begun or config.replay:

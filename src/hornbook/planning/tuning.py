@@ -15,8 +15,8 @@ SMALL_TEXT_STEPS_PER_EPOCH = 6  # at least
 TOLERATED = 1.25  # times as many steps are left as they are
 
 # benchmarks/finetuning.py: training from a trained model
-CONTINUED_RATE = 0.1  # of the preset's learning rates
-LORA_RATE = 5e-3  # of AdamW, for LoRA's matrices
+CONTINUED_RATE = 0.25  # of the preset's learning rates
+LORA_RATE = 2e-3  # of AdamW, for LoRA's matrices
 CONTINUED_EPOCHS = 12
 CONTINUED_STEPS_PER_EPOCH = 6  # at least
 CONTINUED_EVALUATIONS = 24

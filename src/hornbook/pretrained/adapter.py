@@ -1,8 +1,8 @@
 """LoRA's matrices as `peft` reads them: adapter_config.json and adapter_model.safetensors.
 
-The names are those of the model in Hugging Face's form, as `hornbook export --to hf` writes the base, so
-that the adapter can be loaded on top of that directory. A layer's matrices are A (r, in) and B (out, r)
-there too, also where the files of the form hold its weight transposed (GPT-2).
+The names are those of the model in Hugging Face's form, as `hornbook export --to hf` writes the base,
+so that the adapter can be loaded on top of that directory. A layer's matrices are A (r, in) and
+B (out, r) there too, also where the files of the form hold its weight transposed (GPT-2).
 """
 
 from __future__ import annotations
@@ -12,29 +12,39 @@ from typing import Any
 
 from torch import Tensor
 
-from hornbook.config import FinetuningConfig, ModelConfig
+from hornbook.config import FinetuningConfig
 from hornbook.files import not_written, write_json, write_tensors
 from hornbook.layers.lora import lora_weights
 from hornbook.models.base import LanguageModel
-from hornbook.pretrained.names import GPT2, QWEN3, Table, to_huggingface
+from hornbook.pretrained.forms import form_of
+from hornbook.pretrained.names import to_huggingface
 
 ADAPTER = "adapter"  # the folder in a run directory
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 PREFIX = "base_model.model."  # peft's, before the names of the model
-TABLES: dict[str, Table] = {"gpt": QWEN3, "gpt2": GPT2}
+PLAIN = {"pair_embedding": False, "conv_kernel": 1}  # of a model that other programs have
 
 
-def has_adapter(config: ModelConfig) -> bool:
-    """Whether other programs have this model, so that its adapter has names there."""
-    plain = {"pair_embedding": False, "conv_kernel": 1}
-    own = all(getattr(config, name, value) == value for name, value in plain.items())
-    return own and config.name in TABLES
+def has_adapter(model: LanguageModel) -> bool:
+    """Whether other programs have this model, with the same matrices, so that its adapter fits there.
+
+    A bias of the head, which they do not have, is written into other weights by the export of the base:
+    that leaves the matrices as they are only where there are no more tokens than channels.
+    """
+    config = model.config
+    plain = all(getattr(config, name, value) == value for name, value in PLAIN.items())
+    if not plain or form_of(config) is None:
+        return False
+    bias = dict(model.named_parameters()).get("head.bias")
+    if bias is None or not bias.any():
+        return True
+    return not bias.requires_grad and model.vocab_size <= int(getattr(config, "n_embd", 0))
 
 
 def write_adapter(run: Path, model: LanguageModel, config: FinetuningConfig) -> None:
     """Writes the adapter of a model with LoRA into a run directory; nothing where other programs do not
     have the model. Raises RunError where it cannot be written."""
-    if not has_adapter(model.config):
+    if not has_adapter(model):
         return
     folder = run / ADAPTER
     try:
@@ -53,8 +63,9 @@ def adapter_of(
 
     Weights besides LoRA's that were trained, because the vocabulary has grown, are whole in it.
     """
-    table, tensors = TABLES[model.config.name], dict[str, Tensor]()
-    names = list[str]()
+    form = form_of(model.config)
+    assert form is not None
+    table, tensors, names = form.weights, dict[str, Tensor](), list[str]()
     for name, (a, b) in lora_weights(model).items():
         (theirs,) = to_huggingface(table, {f"{name}.weight": a})
         theirs = theirs.removesuffix(".weight")
@@ -64,7 +75,7 @@ def adapter_of(
     whole = {
         name: p.detach()
         for name, p in model.named_parameters()
-        if p.requires_grad and not name.endswith(("lora_A", "lora_B"))
+        if p.requires_grad and not name.endswith(("lora_A", "lora_B", "head.bias"))
     }
     for theirs, weight in to_huggingface(table, whole).items():
         tensors[PREFIX + theirs] = weight

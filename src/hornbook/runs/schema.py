@@ -1,7 +1,7 @@
 """What the JSON files of a run directory have to look like, and how older ones are read.
 
-Format 3 (2026-11): the facts of a base may be there since training can begin from one; settings under the field's names, decisions with their reasons, the schedule of a
-timed run apart from the settings; config.json is written once.
+Format 3 (2026-11): settings under the field's names, decisions with their reasons, the schedule of a
+timed run apart from the settings; config.json is written once. A run that began from a base names it.
 Format 2 (2026-11): two states in `last/`, checksums in the files of tensors, threads in the facts.
 Format 1: one state, named by `last/state.json`; no checksums.
 """
@@ -66,8 +66,9 @@ class HardwareFacts(_Strict):
 class BaseFacts(_Strict):
     """The model that a run began from.
 
-    sha256: of its file of weights. nats: its loss on the validation part of its text. corpus: the text that it was trained on, where it is a run. relative:
-    its path from the run directory, with slashes; empty where it has none.
+    sha256: of its file of weights. nats: its loss on the validation part of its text. corpus: that
+    text, where it is a run. relative: its path from the run directory, with slashes; empty where it has
+    none.
     """
 
     source: str

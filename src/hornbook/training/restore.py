@@ -49,11 +49,11 @@ def restore(trainer: TrainerBase, changed: ChangedRun) -> None:
 
 
 def _has_trained(trainer: TrainerBase) -> bool:
-    """Whether there are weights of a later step than 0, at which those of a base, or counts, are kept."""
+    """Whether there are weights of a later step than 0, at which a base, or counts, are kept."""
     if not (trainer.run.path / "model.safetensors").exists():
         return False
     log = trainer.run.read_log([])
-    return not log or log[-1]["step"] > 0
+    return not log or any(r["step"] > 0 and r.get("val_loss") is not None for r in log)
 
 
 def _check_best(trainer: TrainerBase) -> None:

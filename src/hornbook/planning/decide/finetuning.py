@@ -1,4 +1,4 @@
-"""How a trained model is trained further: less, with smaller learning rates, and no longer than it helps.
+"""How a trained model is trained further: for fewer steps, and no longer than it helps.
 
 docs/finetuning.md has the measurements.
 """

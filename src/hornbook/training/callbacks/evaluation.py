@@ -9,7 +9,8 @@ from hornbook.engine.device import autocast
 from hornbook.files import write_tensors
 from hornbook.layers.lora import merged_weights
 from hornbook.metrics.loss import Floats, mean_nats, token_nats
-from hornbook.pretrained.adapter import write_adapter
+from hornbook.pretrained.adapter import has_adapter, write_adapter
+from hornbook.runs.directory import StoredRun
 from hornbook.training.callbacks.base import SpacedCallback
 from hornbook.training.callbacks.logging import new_record
 
@@ -30,6 +31,16 @@ class Evaluator(SpacedCallback):
     """
 
     best_nats: Floats | None = None
+
+    def on_start(self, run: StoredRun, step: int, total_steps: int) -> None:
+        """Says where LoRA's matrices are kept in the merged weights alone."""
+        trainer = self.trainer
+        lora = trainer.plan.config.finetuning.lora_rank
+        if lora and not step and not has_adapter(trainer.step.model):
+            trainer.notify(
+                "no adapter is written, as other programs do not have this model in this form; "
+                "model.safetensors has the merged weights"
+            )
 
     def post_start(self) -> None:
         """Measures the untrained model, or makes up for an evaluation that was interrupted."""
