@@ -1,7 +1,7 @@
 """A run in the form that other programs know it by: `portable`, then `to_huggingface` or `to_gguf`.
 
-The forms themselves, and the way back, are in `pretrained/forms.py`. Other modules ask for the form of a
-model and never which model it is.
+The forms themselves, and the way back, are in `pretrained/forms.py`. Other modules ask for the form of
+a model and never which model it is.
 
 Two things of the notes' GPT-2 have no place elsewhere, and are written as equal ones:
 

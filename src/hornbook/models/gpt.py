@@ -3,8 +3,8 @@
 RMSNorm before each branch and at the end; rotary positions; QK-norm per head; SwiGLU; grouped queries;
 no biases. Without QK-norm (`qk_norm`) it is Llama. Left out of Qwen3: sliding windows, which its small
 models do not use; of Llama: scaled rotary positions. `pair_embedding` and `conv_kernel` are not part of
-either and off by default. Qwen3 technical report 2025; Llama: Touvron et al. 2023; RoPE: Su et al. 2021;
-SwiGLU: Shazeer 2020; QK-norm: Henry et al. 2020; grouped queries: Ainslie et al. 2023.
+either and off by default. Qwen3 technical report 2025; Llama: Touvron et al. 2023; RoPE: Su et al.
+2021; SwiGLU: Shazeer 2020; QK-norm: Henry et al. 2020; grouped queries: Ainslie et al. 2023.
 
 B batch, T positions, C channels (n_embd), H heads, G heads of keys and values, D channels of a head, V
 vocabulary.

@@ -1,8 +1,8 @@
 """The forms that other programs know a model by: Qwen3 and Llama are `gpt`, GPT-2 is `gpt2`.
 
 A form has a table of the names of settings and one of the names of weights (`names.py`).
-`from_huggingface` and `from_gguf` make settings and weights of hornbook of those in a file; what `gpt` and
-`gpt2` cannot represent is refused. The way back is in `export/forms.py`.
+`from_huggingface` and `from_gguf` make settings and weights of hornbook of those in a file; what `gpt`
+and `gpt2` cannot represent is refused. The way back is in `export/forms.py`.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ class Form:
 
     model: its name in the registry. architecture, model_type: in config.json. gguf: its name in GGUF
     files. settings: (own, Hugging Face's, GGUF's) names of each; "" where it has none. fixed: what
-    config.json holds besides, of which a model here has one value only. defaults: what Hugging Face takes
-    where config.json does not say. neighbors: in GGUF files rotary positions rotate channels 2i and
-    2i + 1 of a head, not i and i + D/2, so the rows of queries and keys have another order.
+    config.json holds besides, of which a model here has one value only. defaults: what Hugging Face
+    takes where config.json does not say. neighbors: in GGUF files rotary positions rotate channels 2i
+    and 2i + 1 of a head, not i and i + D/2, so the rows of queries and keys have another order.
     """
 
     model: str

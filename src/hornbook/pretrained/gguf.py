@@ -101,8 +101,8 @@ def _tensors(package: Any, reader: Any) -> dict[str, Tensor]:
             values = package.dequantize(tensor.data, tensor.tensor_type)
         except NotImplementedError:
             raise RunError(
-                f"{tensor.name}: found weights in {tensor.tensor_type.name}, which the package gguf does "
-                "not read"
+                f"{tensor.name}: found weights in {tensor.tensor_type.name}, which the package gguf "
+                "does not read"
             ) from None
         shape = tuple(int(n) for n in reversed(tensor.shape))
         values = np.array(values, dtype=np.float32)  # a copy: what is read is mapped

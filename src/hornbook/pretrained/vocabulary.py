@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hornbook.config import ModelConfig
-from hornbook.errors import ConfigError, RunError, counted
+from hornbook.errors import ConfigError, HornbookError, RunError, counted
 from hornbook.models.registry import build_on_meta
 from hornbook.pretrained.forms import Weights
 from hornbook.tokenizers import Tokenizer
@@ -48,7 +48,7 @@ def tokenizer_of_model(
         if documents and LINE_BREAK in getattr(tokenizer, "characters", LINE_BREAK):
             tokenizer = taken_over(given, documents=True, document_end=NULL, end=spelled)
         _check_ids(tokenizer, named, chosen)
-    except ConfigError as error:
+    except HornbookError as error:
         raise RunError(f"tokenizer: {error}") from None
     except DAMAGE as error:
         raise RunError(f"tokenizer: damaged ({error})") from None
@@ -66,7 +66,7 @@ def _end(
     if begin is not None and begin == end and begin in named:
         return begin
     usual = next((i for i, content in added.items() if content == END), None)
-    return next((i for i in (usual, end, begin) if i is not None and i in named), None)
+    return next((i for i in (usual, end) if i is not None and i in named), None)
 
 
 def _check_ids(tokenizer: Tokenizer, named: Mapping[int, str], end: int | None) -> None:

@@ -28,9 +28,9 @@ CONTENTS = {  # what hornbook writes into a run directory
 class RunSummary:
     """A run in a few figures.
 
-    name: its path below the directory that is listed. steps: that are done. nats, bits_per_byte: of
-    the validation part, None where it is not finished, or infinite, or not trained here (`imported`). standard_error: of nats. held: by a
-    process that trains it.
+    name: its path below the directory that is listed. steps: that are done. nats, bits_per_byte: of the
+    validation part, None where it is not finished, or infinite, or not trained here (`imported`).
+    standard_error: of nats. held: by a process that trains it.
     """
 
     path: Path

@@ -69,8 +69,8 @@ class BPETokenizer(Tokenizer):
         self._known = _KnownWords(self._encode_word)
 
     def encode(self, text: str, *, unknown: Unknown = "error") -> Ids:
-        """The ids of `text`, (N,). The end of a document as it is written in tokenizer.json is text like
-        any other. Raises DataError as `Tokenizer.encode` does, where a byte has no id."""
+        """The ids of `text`, (N,). The end of a document as it is written in tokenizer.json is text
+        like any other. Raises DataError as `Tokenizer.encode` does, where a byte has no id."""
         text = self._known_text(text, unknown)
         return self._known.ids(self.words.cut(text)).astype(self._dtype)
 

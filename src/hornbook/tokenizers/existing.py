@@ -71,8 +71,8 @@ def taken_over(
 ) -> Tokenizer:
     """The tokenizer of the Hugging Face format as plain data, for a text of this form.
 
-    end: which of its added tokens ends a document; None for the usual one. Raises ConfigError for a kind
-    that hornbook does not have, LookupError, TypeError or ValueError where it is damaged.
+    end: which of its added tokens ends a document; None for the usual one. Raises ConfigError for a
+    kind that hornbook does not have, LookupError, TypeError or ValueError where it is damaged.
     """
     model, kind = data["model"], data["model"]["type"]
     if kind == "WordLevel":
