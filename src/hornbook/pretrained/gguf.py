@@ -20,6 +20,7 @@ from hornbook.pretrained.vocabulary import (
     check_fits,
     fitted_to_tokenizer,
     gguf_tokenizer,
+    template_of,
     tokenizer_of_model,
 )
 from hornbook.stages import stage, tracked
@@ -54,6 +55,7 @@ def read_gguf(source: str, path: Path) -> Base:
         tensors=weights,
         sha256=sha256_of(path),
         form=f"GGUF of {fields['general.architecture']}",
+        template=template_of(tokenizer, fields.get("tokenizer.chat_template")),
         notes=(*([quantized] if kinds else []), *said, *cut),
     )
 

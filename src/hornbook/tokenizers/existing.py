@@ -135,4 +135,5 @@ def _subwords(
         vocab, merges_of(model["merges"]), end_id=end_id, end=end,
         words=words_of(data["pre_tokenizer"]), document_end=document_end,
         whole_words=bool(model.get("ignore_merges")),
+        special=() if end_id is None else [s for s in added if s in vocab],
     )  # fmt: skip

@@ -77,6 +77,7 @@ def tokenizer_of(data: Mapping[str, Any], document_end: str = LINE_BREAK) -> Tok
             vocab, merges_of(model["merges"]), end_id=end_id, end=end,
             words=words_of(data["pre_tokenizer"]), document_end=document_end,
             whole_words=bool(model.get("ignore_merges")),
+            special=[str(each["content"]) for each in added[1:]],
         )  # fmt: skip
     raise RunError(
         f"a tokenizer of type {kind!r}; expected char (WordLevel), byte (BPE without merges) or "
