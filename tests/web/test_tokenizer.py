@@ -92,6 +92,7 @@ def test_words_that_are_tokens_and_bytes_without_ids() -> None:
     vocab = {t: i for i, t in enumerate(t for t in learned.vocab if t != LETTERS[4])}
     vocab["xqz"] = len(vocab)
     own = BPETokenizer(vocab, learned.merges, end_id=None, whole_words=True)
-    code = f"""return $tokenizer.buildTokenizer({json.dumps(own.to_json())}).encode("xqz a\\x04 xqz");"""
+    code = f"""const tokenizer = $tokenizer.buildTokenizer({json.dumps(own.to_json())});
+        return tokenizer.encode("xqz a\\x04 xqz");"""
     expected = own.encode("xqz a\x04 xqz", unknown="skip").tolist()
     assert run_node("tokenizer.js", code) == {"ids": expected, "unknown": ["\x04"]}

@@ -73,6 +73,8 @@ def _reader(package: Any, path: Path) -> Any:
     class Reader(package.GGUFReader):  # type: ignore[misc]
         """One that notices the end of a file, after which the package's own reads on."""
 
+        data: Any  # the mapped file
+
         def _get(self, offset: int, dtype: Any, count: int = 1, *others: Any, **named: Any) -> Any:
             if isinstance(self.data, np.memmap):
                 self.data = self.data.view(np.ndarray)  # whose slices cost a fraction

@@ -32,7 +32,7 @@ from hornbook.models.base import LanguageModel
 from hornbook.planning.plan import Plan
 from hornbook.planning.start import Start
 from hornbook.pretrained.adapter import ADAPTER, WEIGHTS
-from hornbook.pretrained.reading import sha256_of
+from hornbook.pretrained.hashing import sha256_of
 from hornbook.runs.directory import StoredRun
 from hornbook.runs.lock import Lock
 from hornbook.tokenizers import Tokenizer
