@@ -45,6 +45,7 @@ def train(
     model: str | None = None,
     preset: str | Nested | None = None,
     base: str | Path | StoredRun | None = None,
+    unknown: str | None = None,
     steps: int | None = None,
     epochs: float | None = None,
     seed: int | None = None,
@@ -65,6 +66,7 @@ def train(
     settings: dotted fields, such as `{"model.n_layer": 4}`, or sections of fields, as in TOML.
     base: a run, or the directory of one or of a model that others trained; its weights are trained
         further on this corpus. `settings={"finetuning.lora_rank": 8}` trains LoRA's matrices alone.
+    unknown: "skip" leaves out the characters of the corpus that the base does not know.
     epochs: passes through the training part, in place of steps.
     minutes: a time budget: training ends after so many, and chooses model, size, context, batch and
         steps for it, unless they are requested. Counted from `began` (time.monotonic()), by default
@@ -80,7 +82,8 @@ def train(
     request = read_request(
         corpus, model=model, preset=preset, settings=settings, began=began, steps=steps,
         epochs=epochs, seed=seed, device=device, precision=precision, minutes=minutes,
-        exportable=exportable, base=base.path if isinstance(base, StoredRun) else base,
+        exportable=exportable, unknown=unknown,
+        base=base.path if isinstance(base, StoredRun) else base,
     )  # fmt: skip
     shown = with_progress(callbacks, progress)
     try:

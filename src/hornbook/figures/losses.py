@@ -55,8 +55,8 @@ def losses(run: StoredRun) -> Figure:
         top.plot(x, y, "o-", color=style.VERMILION, ms=4, lw=1.5, label=f"{what} (whole part)")
         old = [(r["step"], r["old_loss"]) for r in records if r.get("old_loss") is not None]
         if old:
-            at, loss = zip(*old, strict=True)
-            top.plot(at, loss, "s-", color=style.GREEN, ms=3, lw=1.2, label="text of the base")
+            where, nats = zip(*old, strict=True)
+            top.plot(where, nats, "s-", color=style.GREEN, ms=3, lw=1.2, label="text of the base")
         # the untrained weights are kept only where there are no others
         begun = run.facts.get("base") is not None  # and those of a base too
         after = [point for point in evaluations if point[0] or begun] or evaluations

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -26,9 +25,9 @@ class LoRALinear(nn.Linear):
         for parameter in linear.parameters():
             parameter.requires_grad_(False)
         self.scale = scale
-        like = {"dtype": linear.weight.dtype, "device": linear.weight.device}
-        self.lora_A = nn.Parameter(torch.empty(rank, linear.in_features, **like))
-        self.lora_B = nn.Parameter(torch.zeros(linear.out_features, rank, **like))
+        own = linear.weight
+        self.lora_A = nn.Parameter(own.new_empty(rank, linear.in_features))
+        self.lora_B = nn.Parameter(own.new_zeros(linear.out_features, rank))
         nn.init.kaiming_uniform_(self.lora_A, a=math.sqrt(5))  # as PyTorch's linear layers begin
 
     def forward(self, x: Tensor) -> Tensor:

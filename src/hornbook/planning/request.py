@@ -62,13 +62,14 @@ def read_request(
     began: float | None = None,
     exportable: bool = False,
     base: str | Path | None = None,
+    unknown: str | None = None,
     **training: Any,
 ) -> Request:
     """A request from arguments. `training`: fields of that section, None where not requested.
 
     settings: dotted fields, sections of fields, or both. Names of earlier versions are accepted, with
     a message. exportable: the model is the gpt, which other software reads. base: what training begins
-    from. Raises ConfigError where
+    from. unknown: "skip" leaves out what its tokenizer does not know. Raises ConfigError where
     one value is given twice.
     """
     sections, messages = read_settings(mapping(settings, "settings"))
@@ -85,6 +86,7 @@ def read_request(
     arguments: list[tuple[str, str, Any]] = [
         ("model", "model.name", None if model is None else text(model, "model")),
         ("corpus", "data.corpus", None if corpus is None else path(corpus, "corpus")),
+        ("unknown", "finetuning.unknown", None if unknown is None else text(unknown, "unknown")),
         ("base", "finetuning.base", None if base is None else path(base, "base")),
     ]
     arguments += [(name, f"training.{name}", value) for name, value in training.items()]

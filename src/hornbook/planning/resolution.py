@@ -63,10 +63,9 @@ class Resolution:
         self.decisions["device"] = execution.device(requested, self.device.type)
         preset_context = self._decide_context() if start is None else self._base_context(preset)
         if data.tokenizer.kind == "bpe":
-            size = vocab_size(data, self.draft["tokenizer.kind"])
-            if start is not None:
-                size = Decision(size.value, "the base's")
-            self.draft.decide("tokenizer.vocab_size", size)
+            ids = vocab_size(data, self.draft["tokenizer.kind"])
+            ids = ids if start is None else Decision(ids.value, "the base's")
+            self.draft.decide("tokenizer.vocab_size", ids)
         config, tokenizer = self.draft.config(), data.tokenizer
         model = build_on_meta(config.model, tokenizer.vocab_size, tokenizer.end_id)
         self.shape = Shape.of(model, data, config.training, config.finetuning.replay)
@@ -256,6 +255,10 @@ class Resolution:
             draft.decide("training.eval_count", count)
         draft.decide("training.patience", patience)
         draft.decide("optim.warmup", batches.warmup(draft["optim.warmup"], None, n_steps))
+        if draft.has("model.dropout"):
+            small = self.shape.max_steps(draft["training.batch_size"]) is not None
+            own = finetuning.dropout(draft["model.dropout"], small_text=small)
+            draft.decide("model.dropout", own)
         rate = finetuning.learning_rate(draft["optim.learning_rate"], lora=lora)
         draft.decide("optim.learning_rate", rate)
         if draft["optim.name"] == "muon" and not lora:

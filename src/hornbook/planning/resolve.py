@@ -23,7 +23,7 @@ from hornbook.planning.decide.time_budget import TimeBudget
 from hornbook.planning.plan import Plan
 from hornbook.planning.request import Request
 from hornbook.planning.resolution import Resolution
-from hornbook.planning.start import continued, start_from
+from hornbook.planning.start import continued, free_settings, start_from
 from hornbook.planning.timed import Choice, best_plan, plan_in_time
 from hornbook.pretrained.reading import read_base
 from hornbook.tokenizers.existing import KINDS
@@ -64,6 +64,8 @@ def resolve(request: Request) -> Plan:
     if budget is not None and choices:
         return best_plan(request, data, budget, choices)
     preset = request.defaults(documents=data.documents)
+    if base is not None:
+        preset = merge(preset, {"model": free_settings(base)})
     resolution = Resolution(preset, request, data, start=start)
     if resolution.shape.fitted:
         return resolution.plan_of_counts()

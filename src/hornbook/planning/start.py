@@ -99,6 +99,11 @@ class Start:
             own[name].requires_grad_(True)
 
 
+def free_settings(base: Base) -> dict[str, Any]:
+    """The settings of the model of a base that may differ in a run that begins from it."""
+    return {name: v for name, v in base.model.model_dump().items() if name in MAY_DIFFER}
+
+
 def continued(request: Request, base: Base) -> Request:
     """A request for a run that begins from a base: its model and kind of tokenizer are the base's.
 
@@ -124,7 +129,8 @@ def continued(request: Request, base: Base) -> Request:
             )
     trained_on = _corpus_of(base)
     data = {"kind": trained_on["kind"]} if trained_on else {}
-    layers = ({"model": own, "data": data}, request.settings, {"tokenizer": units})
+    fixed = {name: value for name, value in own.items() if name not in MAY_DIFFER}
+    layers = ({"model": fixed, "data": data}, request.settings, {"tokenizer": units})
     settings = merge(*layers, {"finetuning": {"base": str(base.path.resolve())}})
     settings["tokenizer"].pop("vocab_size", None)
     return replace(request, settings=settings)

@@ -20,9 +20,12 @@ LORA_RATE = 2e-3  # of AdamW, for LoRA's matrices
 CONTINUED_EPOCHS = 12
 CONTINUED_STEPS_PER_EPOCH = 6  # at least
 CONTINUED_EVALUATIONS = 24
-CONTINUED_PATIENCE = 6
+CONTINUED_PATIENCE = 12
+CONTINUED_DROPOUT = 0.2  # of a small text
 CONTINUED_ROW = 256  # tokens of a row at most, or the longest document
-OLD_SAMPLE = 1 << 14  # tokens of the base's validation part on which its loss is watched
+OLD_SAMPLE = (
+    1 << 12
+)  # tokens of the validation part of the text of the base on which its loss is watched
 
 DEFAULT_CONTEXT_LIMIT = 256  # tokens of context for long documents, unless more are requested
 

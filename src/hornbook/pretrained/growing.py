@@ -52,7 +52,8 @@ def _with_means(tensor: Tensor, dim: int, after: int) -> Tensor:
 
 def _pairs(tensor: Tensor, dim: int, before: int, after: int) -> Tensor:
     """A table of (token before or nothing, token), flattened along a dimension."""
-    table = tensor.unflatten(dim, (before + 1, before))
+    shape = (*tensor.shape[:dim], before + 1, before, *tensor.shape[dim + 1 :])
+    table = tensor.reshape(shape)
     after_tokens, after_nothing = table.split([before, 1], dim)
     table = torch.cat([_with_means(after_tokens, dim, after), after_nothing], dim)
     return _with_means(table, dim + 1, after).flatten(dim, dim + 1)

@@ -30,3 +30,9 @@ def test_rows_are_no_longer_than_the_text_needs(context: int, expected: int) -> 
     assert finetuning.row_length(context, longest=20, n_train=10_000).value == expected
     assert finetuning.row_length(8192, longest=None, n_train=100).value == 50
     assert finetuning.row_length(8192, longest=1000, n_train=10_000).value == 1000
+
+
+def test_a_small_text_has_more_dropout() -> None:
+    assert finetuning.dropout(0.05, small_text=False).value == 0.05
+    assert finetuning.dropout(0.05, small_text=True).value == tuning.CONTINUED_DROPOUT
+    assert finetuning.dropout(0.5, small_text=True).value == 0.5

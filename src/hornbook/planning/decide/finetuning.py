@@ -63,6 +63,13 @@ def muon_learning_rate(preset: float) -> Decision[float]:
     return Decision(preset * share, f"{share:g} of the preset's: the weights are trained already")
 
 
+def dropout(base: float, *, small_text: bool) -> Decision[float]:
+    """The dropout of the base; of a small text, which is read many times, more."""
+    if small_text and base < tuning.CONTINUED_DROPOUT:
+        return Decision(tuning.CONTINUED_DROPOUT, "a small text is read many times")
+    return Decision(base, "the base's")
+
+
 def evaluations() -> tuple[Decision[int], Decision[int]]:
     """How many evaluations, and how many of them without a new best end the run."""
     count, patience = tuning.CONTINUED_EVALUATIONS, tuning.CONTINUED_PATIENCE
