@@ -140,9 +140,10 @@ def test_bytes_that_most_scripts_need_must_have_ids() -> None:
 
 @given(st.lists(st.sampled_from([*TEXT.split(" "), " ", "\n", "xq", "z'z"])).map("".join))
 def test_a_word_that_is_a_token_may_be_that_token_whatever_its_merges(text: str) -> None:
-    vocab = {**STREAM.vocab, "xq": 290, "Ġwas": 291, "Ġbelief,": 292}
+    tokens = dict.fromkeys([*STREAM.vocab, "xq", "Ġwas", "Ġbelief"])  # words without merges
+    vocab = {token: i for i, token in enumerate(tokens)}
     own = BPETokenizer(vocab, STREAM.merges, end_id=None, whole_words=True)
-    assert own.encode("xq").tolist() == [290]
+    assert own.encode("xq").tolist() == [vocab["xq"]]
     assert own.encode(text).tolist() == library(own).encode(text).ids
     assert tokenizer_of(own.to_json()).fingerprint == own.fingerprint
 
