@@ -73,7 +73,7 @@ def test_damaged_data(data: dict[str, Any]) -> None:
 
 def test_what_a_tokenizer_does_not_do_here_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="tokenizer: found a normalizer"):
-        tokenizer_of_model(saved(tmp_path, normalizer={"type": "NFC"}), None, None)
+        tokenizer_of_model(saved(tmp_path, normalizer={"type": "Lowercase"}), None, None)
 
 
 def test_rows_for_each_token() -> None:

@@ -159,3 +159,13 @@ def test_special_tokens_are_never_read_from_a_text() -> None:
         assert ids.tolist() == [vocab["a"], vocab["<|user|>"], vocab["b"]]
         assert each.decode(ids) == "a<|user|>b"
     assert [t["content"] for t in own.to_json()["added_tokens"]] == [END, "<|user|>"]
+
+
+def test_texts_in_the_composed_form() -> None:
+    own = BPETokenizer(STREAM.vocab, STREAM.merges, end_id=None, composed=True)
+    apart, whole = "A\u030arhus bla\u030abær", "Århus blåbær"
+    for each in (own, tokenizer_of(own.to_json())):
+        assert each.encode(apart).tolist() == each.encode(whole).tolist()
+        assert each.encode(apart).tolist() == library(own).encode(apart).ids
+        assert each.decode(each.encode(apart)) == whole
+    assert STREAM.encode(apart).tolist() != STREAM.encode(whole).tolist()

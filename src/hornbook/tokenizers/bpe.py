@@ -11,6 +11,7 @@ import importlib
 import json
 import re
 import threading
+import unicodedata
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -34,6 +35,7 @@ Merge = tuple[str, str]
 LEAST = 256  # ids: a byte each
 LONGEST = 64  # bytes of a token that is learned
 KNOWN_WORDS = 1 << 20  # whose ids are kept
+COMPOSED = {"type": "NFC"}  # a normalizer of the Hugging Face format
 PIECE = 1 << 20  # characters that are encoded at a time
 
 LETTERS = printable_bytes()
@@ -47,7 +49,8 @@ class BPETokenizer(Tokenizer):
     vocab: the id of each token, written in GPT-2's letters for bytes. merges: pairs in the order in
     which they are merged. words: what a text is cut into before. end_id: None for a stream. special:
     `Tokenizer.special`. whole_words: a word that is a token is that token, whatever its merges (Llama
-    3's `ignore_merges`).
+    3's `ignore_merges`). composed: texts are brought to Unicode's form NFC before (Qwen), so that
+    others come back in that form.
     """
 
     kind = "bpe"
@@ -63,9 +66,10 @@ class BPETokenizer(Tokenizer):
         document_end: str = LINE_BREAK,
         whole_words: bool = False,
         special: Sequence[str] = (),
+        composed: bool = False,
     ) -> None:
         self.vocab, self.merges, self.words = vocab, tuple(merges), words
-        self.whole_words = whole_words
+        self.whole_words, self.composed = whole_words, composed
         self.special = tuple(special)[: len(STAND_INS)]
         self._special = {stand_in(i): vocab[s] for i, s in enumerate(self.special)}
         self.end_id, self.end, self.document_end = end_id, end, document_end
@@ -114,6 +118,8 @@ class BPETokenizer(Tokenizer):
     def _known_text(self, text: str, unknown: Unknown) -> str:
         """The text without the characters that it does not know. Raises DataError for them, unless they
         are to be skipped."""
+        if self.composed and not text.isascii():
+            text = unicodedata.normalize("NFC", text)
         if self._strange is None or not (strange := set(self._strange.findall(text))):
             return text
         if unknown == "error":
@@ -160,7 +166,7 @@ class BPETokenizer(Tokenizer):
         if self.end_id is not None:
             vocab[self.end] = self.end_id
         level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False}
-        return self._huggingface(
+        data = self._huggingface(
             pre_tokenizer=self.words.pre_tokenizer(),
             decoder={**level, "use_regex": False},
             model={
@@ -176,6 +182,7 @@ class BPETokenizer(Tokenizer):
                 "merges": [list(pair) for pair in self.merges],
             },
         )
+        return data | {"normalizer": COMPOSED} if self.composed else data
 
 
 class _KnownWords:
