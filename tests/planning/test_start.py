@@ -169,3 +169,18 @@ def test_a_text_that_is_gone_is_not_watched_and_cannot_be_replayed(
     assert any("is not watched" in note for note in plan.notes)
     with pytest.raises(ConfigError, match="--replay: the text of the base cannot be used"):
         plan_from(run, "new.txt", {"replay": 0.5})
+
+
+def test_a_directory_of_transformers_and_what_was_imported_are_bases_without_a_text(
+    base: hornbook.Run, texts: Path, tmp_path: Path
+) -> None:
+    base.export("hf", tmp_path / "hf", verify=False)
+    imported = hornbook.import_model(tmp_path / "hf", tmp_path / "imported")
+    for path in (tmp_path / "hf", imported.path):
+        plan = plan_of(texts / "new.txt", {"finetuning": {"base": str(path)}})
+        assert plan.old_sample == []
+        assert plan.config.optim.name == "adamw"
+        rows = torch.randint(1, 9, (2, 8))
+        torch.testing.assert_close(plan.build_model().eval()(rows), base.model(rows))
+        with pytest.raises(ConfigError, match="--replay: .* has no text that could be replayed"):
+            plan_of(texts / "new.txt", {"finetuning": {"base": str(path), "replay": 0.5}})

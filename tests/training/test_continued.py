@@ -125,7 +125,7 @@ def test_a_finished_run_with_another_text_is_told_how(base: hornbook.Run) -> Non
 def test_a_run_can_itself_be_a_base(base: hornbook.Run, tmp_path: Path) -> None:
     first = train(base, tmp_path / "first", "lora")
     second = train(first, tmp_path / "second", "full")
-    with pytest.raises(ConfigError, match="do not know|does not know"):
+    with pytest.raises(ConfigError, match="does not know"):
         hornbook.train(
             base.path.parent / "more.txt", base=first, out=tmp_path / "third", progress=False
         )

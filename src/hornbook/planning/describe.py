@@ -103,6 +103,9 @@ def _changed(plan: Plan) -> list[tuple[str, str, str]]:
         if optim.name == "muon" and not plan.config.finetuning.lora_rank:
             rates += f", of Muon's matrices {optim.muon_learning_rate:g}"
         lines.append(("learning rate", rates, "optim.learning_rate"))
+    optimizer = plan.decisions.get("optim.name")
+    if optimizer is not None and optimizer.reason not in ("the preset's", REQUESTED):
+        lines.append(("optimizer", str(optimizer.value), "optim.name"))
     names = {
         "optim.warmup": "warm-up",
         "model.dropout": "dropout",

@@ -20,7 +20,7 @@ from hornbook.errors import counted
 from hornbook.metrics.loss import scored_logits
 from hornbook.models.registry import MODELS, build_on_meta
 from hornbook.optim.schedules import Schedule
-from hornbook.planning import tuning
+from hornbook.planning import continuing, tuning
 from hornbook.planning.bench import Bench
 from hornbook.planning.counts import counts_memory
 from hornbook.planning.decide import batches, execution, finetuning, memory
@@ -61,7 +61,11 @@ class Resolution:
         self.decisions = self.draft.decisions
         requested = self.draft["training.device"]
         self.decisions["device"] = execution.device(requested, self.device.type)
-        preset_context = self._decide_context() if start is None else self._base_context(preset)
+        if start is None:
+            preset_context = self._decide_context()
+        else:
+            preset_context = preset.get("model", {}).get("context_length")
+            continuing.decide_form(self.draft, start, data.train)
         if data.tokenizer.kind == "bpe":
             ids = vocab_size(data, self.draft["tokenizer.kind"])
             ids = ids if start is None else Decision(ids.value, "the base's")
@@ -109,20 +113,6 @@ class Resolution:
         )
         self.draft.decide(name, decision)
         return context
-
-    def _base_context(self, preset: Nested) -> int | None:
-        """The context of the preset. That of the base stays; its rows are as long as the text needs."""
-        part, sliding = self.data.train, MODELS[self.draft["model.name"]].model.sliding
-        if not self.draft.has("model.context_length") or sliding:
-            return None
-        row = finetuning.row_length(
-            self.draft["model.context_length"],
-            longest=part.longest if part.documents else None,
-            n_train=part.n_targets,
-        )
-        self.decisions["row_length"] = self.draft.propose("training.row_length", row)
-        found: int | None = preset.get("model", {}).get("context_length")
-        return found
 
     @property
     def rows(self) -> int:
@@ -196,7 +186,8 @@ class Resolution:
         epochs = self.draft["training.epochs"]
         if epochs is None:
             return Decision(self.draft["training.steps"], "the preset's")
-        return batches.steps_of_epochs(epochs, self.shape.n_train, self.tokens_per_step)
+        new_tokens = self.tokens_per_step * (1 - self.shape.replay)
+        return batches.steps_of_epochs(epochs, self.shape.n_train, new_tokens)
 
     def decide_steps(self, steps: Decision[int], *, in_time: bool = False) -> None:
         """Steps and batch size, and what follows from them: warm-up, dropout, learning rates.
@@ -204,7 +195,7 @@ class Resolution:
         steps: those of the preset or, in_time, those that fit into a time budget.
         """
         if self.start is not None:
-            self._decide_continued(steps)
+            continuing.decide_steps(self.draft, self.shape, self.batch, steps)
             return
         draft, requested = self.draft, self.draft.is_requested
         named = isinstance(self.request.preset, str)  # then only a time budget changes it
@@ -241,29 +232,6 @@ class Resolution:
             reason = "for so many steps of this size"
             draft.decide("optim.learning_rate", Decision(rate, reason))
             draft.decide("optim.muon_learning_rate", Decision(muon_rate, reason))
-
-    def _decide_continued(self, steps: Decision[int]) -> None:
-        """Steps, evaluations and learning rates of a run that begins from a base."""
-        draft, lora = self.draft, bool(self.draft["finetuning.lora_rank"])
-        replay = self.shape.replay
-        if draft["training.epochs"] is None and draft["training.minutes"] is None:
-            steps = finetuning.steps(self.shape.n_train, self.tokens_per_step, replay, steps.value)
-        n_steps = draft.decide("training.steps", steps)
-        draft.decide("training.batch_size", self.batch)
-        count, patience = finetuning.evaluations()
-        if "training.eval_count" not in self.decisions:  # a time budget decides it
-            draft.decide("training.eval_count", count)
-        draft.decide("training.patience", patience)
-        draft.decide("optim.warmup", batches.warmup(draft["optim.warmup"], None, n_steps))
-        if draft.has("model.dropout"):
-            small = self.shape.max_steps(draft["training.batch_size"]) is not None
-            own = finetuning.dropout(draft["model.dropout"], small_text=small)
-            draft.decide("model.dropout", own)
-        rate = finetuning.learning_rate(draft["optim.learning_rate"], lora=lora)
-        draft.decide("optim.learning_rate", rate)
-        if draft["optim.name"] == "muon" and not lora:
-            muon_rate = finetuning.muon_learning_rate(draft["optim.muon_learning_rate"])
-            draft.decide("optim.muon_learning_rate", muon_rate)
 
     def plan(
         self,

@@ -53,13 +53,15 @@ class Start:
     """A base, and how training begins from it.
 
     facts: of the base, as config.json keeps them. tensors: its weights; None where a state is loaded in
-    their place. old: its text, None where that is not at hand, or is of another kind.
+    their place. old: its text, None where that is not at hand, or is of another kind. muon: whether
+    Muon trained it.
     """
 
     facts: Mapping[str, Any]
     config: FinetuningConfig
     tensors: Mapping[str, Tensor] | None = field(repr=False)
     old: OldText | None
+    muon: bool = False
 
     def grown_names(self, model: LanguageModel) -> list[str]:
         """The weights that have rows for tokens which the base does not know."""
@@ -160,7 +162,8 @@ def start_from(
         raise ConfigError(
             f"--replay: {base.source} has no text that could be replayed; leave it out"
         )
-    start = Start(facts=facts, config=config, tensors=base.tensors, old=old)
+    muon = run is not None and run.config.optim.name == "muon"
+    start = Start(facts=facts, config=config, tensors=base.tensors, old=old, muon=muon)
     if (n := tokenizer.vocab_size - base.tokenizer.vocab_size) > 0:
         notes.append(_cost_of_growing(start, base, tokenizer, n))
     return start, notes

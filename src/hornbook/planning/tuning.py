@@ -16,7 +16,9 @@ TOLERATED = 1.25  # times as many steps are left as they are
 
 # benchmarks/finetuning.py: training from a trained model
 CONTINUED_RATE = 0.25  # of the preset's learning rates
-LORA_RATE = 2e-3  # of AdamW, for LoRA's matrices
+LORA_RATE = 2e-3  # of AdamW, for LoRA's matrices in a model of MEASURED_CHANNELS
+CONTINUED_ADAMW_RATE = 1e-3  # of AdamW alone, in such a model
+MEASURED_CHANNELS = 64
 CONTINUED_EPOCHS = 12
 CONTINUED_STEPS_PER_EPOCH = 6  # at least
 CONTINUED_EVALUATIONS = 24

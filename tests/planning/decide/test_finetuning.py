@@ -36,3 +36,20 @@ def test_a_small_text_has_more_dropout() -> None:
     assert finetuning.dropout(0.05, small_text=False).value == 0.05
     assert finetuning.dropout(0.05, small_text=True).value == tuning.CONTINUED_DROPOUT
     assert finetuning.dropout(0.5, small_text=True).value == 0.5
+
+
+def test_muon_trains_on_what_it_has_trained() -> None:
+    assert finetuning.optimizer("muon", muon=True).value == "muon"
+    assert finetuning.optimizer("muon", muon=False).value == "adamw"
+    assert finetuning.optimizer("sgd", muon=False).value == "sgd"
+
+
+def test_learning_rates_are_smaller_for_weights_that_are_trained_and_for_wide_models() -> None:
+    plain = {"lora": False, "changed": False}
+    assert finetuning.learning_rate(0.01, **plain, channels=64).value < 0.01
+    for lora in (False, True):
+        narrow, wide = (
+            finetuning.learning_rate(0.01, lora=lora, changed=True, channels=n).value
+            for n in (64, 1024)
+        )
+        assert wide < narrow < 0.01

@@ -49,16 +49,37 @@ def steps(n_train: int, tokens_per_step: float, replay: float, planned: int) -> 
     )
 
 
-def learning_rate(preset: float, *, lora: bool) -> Decision[float]:
-    """The peak learning rate of AdamW."""
+def optimizer(preset: str, *, muon: bool) -> Decision[str]:
+    """The optimizer: the preset's, but Muon only for weights that it has trained.
+
+    muon: whether it trained the base.
+    """
+    if preset == "muon" and not muon:
+        return Decision("adamw", "the base was trained without Muon")
+    return Decision(preset, "the preset's")
+
+
+def learning_rate(preset: float, *, lora: bool, changed: bool, channels: int) -> Decision[float]:
+    """The peak learning rate of AdamW.
+
+    changed: the optimizer is another than the preset's rate is for. channels: of the model; each weight
+    of a wide one adds up with more others, so it moves less.
+    """
     if lora:
-        return Decision(tuning.LORA_RATE, "of LoRA's matrices, which begin at 0")
-    share = tuning.CONTINUED_RATE
-    return Decision(preset * share, f"{share:g} of the preset's: the weights are trained already")
+        rate = tuning.LORA_RATE * math.sqrt(tuning.MEASURED_CHANNELS / channels)
+        return Decision(rate, "of LoRA's matrices, for so many channels")
+    if changed:
+        rate = tuning.CONTINUED_ADAMW_RATE * tuning.MEASURED_CHANNELS / channels
+        return Decision(rate, "for so many channels: the weights are trained already")
+    return _share(preset)
 
 
 def muon_learning_rate(preset: float) -> Decision[float]:
     """The peak learning rate of Muon's matrices."""
+    return _share(preset)
+
+
+def _share(preset: float) -> Decision[float]:
     share = tuning.CONTINUED_RATE
     return Decision(preset * share, f"{share:g} of the preset's: the weights are trained already")
 
