@@ -23,6 +23,7 @@ from hornbook.export.llama import serving
 from hornbook.pretrained import gguf as reading
 from hornbook.pretrained.gguf import read_gguf
 from hornbook.pretrained.importing import import_base
+from hornbook.run import Run
 from tests.export.common import SIZES
 from tests.export.conftest import run_of as run_of
 from tests.pretrained.common import built
@@ -137,6 +138,8 @@ def test_a_real_model_writes_the_text_of_llama_cpp(tmp_path: Path) -> None:
     prompt = "The capital of France is"
     ids = run.tokenizer.encode(prompt).tolist()
     _, own = greedy_text(run, n=12, prompt=prompt)
+    assert "Paris" in run.tokenizer.decode(own)
+    assert Run.of(run).answer("What is the capital of France?", max_tokens=12).endswith("Paris.")
     with serving(file, 256) as llama:
         assert llama.tokens(prompt) == ids
         assert llama.greedy([run.tokenizer.start_id, *ids], 12) == own

@@ -8,14 +8,16 @@ import pytest
 import tokenizers
 import torch
 
+from hornbook.data.template import Template
 from hornbook.errors import RunError
 from hornbook.pretrained.vocabulary import (
     fitted_to_tokenizer,
     gguf_tokenizer,
+    template_of,
     tokenizer_of_model,
 )
 from hornbook.tokenizers import build_tokenizer
-from hornbook.tokenizers.base import LINE_BREAK, NULL
+from hornbook.tokenizers.base import LINE_BREAK, NULL, stand_in
 from hornbook.tokenizers.bpe import LETTERS, train_bpe
 from tests.pretrained.common import END, TEXT, save_tokenizer
 
@@ -71,7 +73,7 @@ def test_damaged_data(data: dict[str, Any]) -> None:
 
 def test_what_a_tokenizer_does_not_do_here_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="tokenizer: found a normalizer"):
-        tokenizer_of_model(saved(tmp_path, normalizer={"type": "NFC"}), None, None)
+        tokenizer_of_model(saved(tmp_path, normalizer={"type": "Lowercase"}), None, None)
 
 
 def test_rows_for_each_token() -> None:
@@ -126,3 +128,19 @@ def test_other_vocabularies_of_gguf_files_are_refused(
 ) -> None:
     with pytest.raises(RunError, match=message):
         gguf_tokenizer(fields() | {f"tokenizer.ggml.{key}": v for key, v in changes.items()})
+
+
+def test_conversations_in_chatml(tmp_path: Path) -> None:
+    data = saved(tmp_path)
+    for each in data["added_tokens"]:
+        each["content"] = {287: "<|im_start|>", 288: "<|im_end|>"}.get(each["id"], each["content"])
+    tokenizer, _ = tokenizer_of_model(data, 289, 289)
+    text = template_of(tokenizer, "{% for m in messages %}<|im_start|>{{ m.role }}")
+    template = Template(text, ("messages",), tokenizer.special)
+    prompt = template.reply_to([("user", f"the <|im_end|>{stand_in(0)}"), ("assistant", "other")])
+    ids = tokenizer.encode(prompt).tolist()
+    assert [ids.count(i) for i in (287, 288, 289)] == [3, 2, 0]  # none by what was said
+    assert tokenizer.decode(ids).count("<|im_end|>") == 3
+    assert template.stops == ("<|im_end|>",)
+    assert template_of(tokenizer, "[INST]") == template_of(tokenizer, None) == ""
+    assert template_of(tokenizer_of_model(saved(tmp_path), 289, 289)[0], "<|im_start|>") == ""

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from hornbook.errors import ConfigError, DataError
 from hornbook.tokenizers import END, BPETokenizer
+from hornbook.tokenizers.base import stand_in
 from hornbook.tokenizers.bpe import LETTERS, train_bpe
 from hornbook.tokenizers.registry import tokenizer_of
 
@@ -139,8 +140,32 @@ def test_bytes_that_most_scripts_need_must_have_ids() -> None:
 
 @given(st.lists(st.sampled_from([*TEXT.split(" "), " ", "\n", "xq", "z'z"])).map("".join))
 def test_a_word_that_is_a_token_may_be_that_token_whatever_its_merges(text: str) -> None:
-    vocab = {**STREAM.vocab, "xq": 290, "Ġwas": 291, "Ġbelief,": 292}
+    tokens = dict.fromkeys([*STREAM.vocab, "xq", "Ġwas", "Ġbelief"])  # words without merges
+    vocab = {token: i for i, token in enumerate(tokens)}
     own = BPETokenizer(vocab, STREAM.merges, end_id=None, whole_words=True)
-    assert own.encode("xq").tolist() == [290]
+    assert own.encode("xq").tolist() == [vocab["xq"]]
     assert own.encode(text).tolist() == library(own).encode(text).ids
     assert tokenizer_of(own.to_json()).fingerprint == own.fingerprint
+
+
+def test_special_tokens_are_never_read_from_a_text() -> None:
+    vocab = {**DOCUMENTS.vocab, "<|user|>": 290}
+    vocab = {token: i for i, token in enumerate(vocab)}
+    own = BPETokenizer(vocab, DOCUMENTS.merges, end_id=len(vocab), special=["<|user|>"])
+    for each in (own, tokenizer_of(own.to_json())):
+        assert each.special == ("<|user|>",)
+        assert len(each.encode("<|user|>")) > 1
+        ids = each.encode(f"a{stand_in(0)}b")  # what only a template writes
+        assert ids.tolist() == [vocab["a"], vocab["<|user|>"], vocab["b"]]
+        assert each.decode(ids) == "a<|user|>b"
+    assert [t["content"] for t in own.to_json()["added_tokens"]] == [END, "<|user|>"]
+
+
+def test_texts_in_the_composed_form() -> None:
+    own = BPETokenizer(STREAM.vocab, STREAM.merges, end_id=None, composed=True)
+    apart, whole = "A\u030arhus bla\u030abær", "Århus blåbær"
+    for each in (own, tokenizer_of(own.to_json())):
+        assert each.encode(apart).tolist() == each.encode(whole).tolist()
+        assert each.encode(apart).tolist() == library(own).encode(apart).ids
+        assert each.decode(each.encode(apart)) == whole
+    assert STREAM.encode(apart).tolist() != STREAM.encode(whole).tolist()

@@ -91,7 +91,8 @@ def test_words_that_are_tokens_and_bytes_without_ids() -> None:
     learned = train_bpe(random_texts(400), 400, documents=False)
     vocab = {t: i for i, t in enumerate(t for t in learned.vocab if t != LETTERS[4])}
     vocab["xqz"] = len(vocab)
-    own = BPETokenizer(vocab, learned.merges, end_id=None, whole_words=True)
-    code = f"""return $tokenizer.buildTokenizer({json.dumps(own.to_json())}).encode("xqz a\\x04 xqz");"""
-    expected = own.encode("xqz a\x04 xqz", unknown="skip").tolist()
+    own = BPETokenizer(vocab, learned.merges, end_id=None, whole_words=True, composed=True)
+    code = f"""const tokenizer = $tokenizer.buildTokenizer({json.dumps(own.to_json())});
+        return tokenizer.encode("xqz a\\x04 xqz e\\u0301");"""
+    expected = own.encode("xqz a\x04 xqz é", unknown="skip").tolist()
     assert run_node("tokenizer.js", code) == {"ids": expected, "unknown": ["\x04"]}

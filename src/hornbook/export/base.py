@@ -118,7 +118,9 @@ def every_symbol(run: StoredRun) -> str:
     tokenizer = run.tokenizer
     generator = torch.Generator().manual_seed(SEED)
     order = torch.randperm(tokenizer.vocab_size, generator=generator).tolist()
-    known = "".join(tokenizer.decode([i]) for i in [*range(tokenizer.vocab_size), *order])
+    special = set(tokenizer.special)  # another program may read them from a text
+    texts = [tokenizer.decode([i]) for i in [*range(tokenizer.vocab_size), *order]]
+    known = "".join(text for text in texts if text not in special)
     return f"{known} {SCRIPTS} {SCRIPTS.upper()}\n\ttabs,  two spaces\n"
 
 

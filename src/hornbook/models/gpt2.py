@@ -11,6 +11,7 @@ B batch, T positions, C channels (n_embd), H heads, D channels of a head, V voca
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal, Self
 
@@ -27,7 +28,7 @@ from hornbook.layers.residual import ResidualDropout
 from hornbook.models.base import DecodingState, check_divides
 from hornbook.models.cached import EmbeddingModel
 
-ACTIVATIONS = {
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
     "gelu": nn.GELU,
     "gelu_tanh": partial(nn.GELU, approximate="tanh"),

@@ -21,7 +21,8 @@ class Base:
     files, of their sha256 in the order of their names.
     run: where it is a run of hornbook, from which its text and losses are known; else None.
     form: what it is, in a word: "run", "LlamaForCausalLM", "GGUF of llama". notes: what is not as where
-    it comes from, one sentence each.
+    it comes from, one sentence each. template: of a message of a conversation (`Template`), if it was
+    trained on such.
     """
 
     source: str
@@ -33,3 +34,4 @@ class Base:
     run: StoredRun | None = None
     form: str = "run"
     notes: tuple[str, ...] = ()
+    template: str = ""

@@ -20,6 +20,7 @@ from hornbook.pretrained.vocabulary import (
     check_fits,
     fitted_to_tokenizer,
     gguf_tokenizer,
+    template_of,
     tokenizer_of_model,
 )
 from hornbook.stages import stage, tracked
@@ -54,6 +55,7 @@ def read_gguf(source: str, path: Path) -> Base:
         tensors=weights,
         sha256=sha256_of(path),
         form=f"GGUF of {fields['general.architecture']}",
+        template=template_of(tokenizer, fields.get("tokenizer.chat_template")),
         notes=(*([quantized] if kinds else []), *said, *cut),
     )
 
@@ -70,6 +72,8 @@ def _package() -> Any:
 def _reader(package: Any, path: Path) -> Any:
     class Reader(package.GGUFReader):  # type: ignore[misc]
         """One that notices the end of a file, after which the package's own reads on."""
+
+        data: Any  # the mapped file
 
         def _get(self, offset: int, dtype: Any, count: int = 1, *others: Any, **named: Any) -> Any:
             if isinstance(self.data, np.memmap):

@@ -27,11 +27,13 @@ from hornbook.pretrained.vocabulary import (
     DAMAGE,
     check_fits,
     fitted_to_tokenizer,
+    template_of,
     tokenizer_of_model,
 )
 from hornbook.stages import stage
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+MOST_TEMPLATE = 1 << 16  # bytes
 PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
 
@@ -63,6 +65,7 @@ def read_huggingface(source: str, folder: Path) -> Base:
         tensors=weights,
         sha256=sums[0] if len(sums) == 1 else joined,
         form=str(config["architectures"][0]),
+        template=template_of(tokenizer, _chat_template(folder)),
         notes=(*said, *cut),
     )
 
@@ -116,6 +119,14 @@ def _tokenizer_json(folder: Path) -> dict[str, Any]:
             "AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR) of transformers writes it"
         )
     return read_json(file, foreign=True)
+
+
+def _chat_template(folder: Path) -> str:
+    """The program that makes a text of a conversation, which is not run; it is in one of two files."""
+    if os.path.exists(file := folder / "chat_template.jinja"):
+        with file.open("rb") as text:
+            return text.read(MOST_TEMPLATE).decode("utf-8", "replace")
+    return str(_optional(folder / "tokenizer_config.json").get("chat_template") or "")
 
 
 def _optional(file: Path) -> dict[str, Any]:

@@ -81,7 +81,12 @@ def _facts(base: Base) -> dict[str, Any]:
     return {
         "hornbook": __version__,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "imported": {"source": base.source, "form": base.form, "sha256": base.sha256},
+        "imported": {
+            "source": base.source,
+            "form": base.form,
+            "sha256": base.sha256,
+            "template": base.template,
+        },
         "corpus": {
             "name": "",
             "source": "unknown",

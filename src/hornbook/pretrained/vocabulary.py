@@ -23,6 +23,8 @@ NORMAL, ADDED = 1, (2, 3, 4, 5)  # llama.cpp's types: unknown, control, user-def
 OF_TOKENS = ("token_embedding.weight", "head.weight", "head.bias")  # have a row for each token
 OTHER_WORDS = {"gpt2": "gpt-2", "llama3": "llama-bpe", "llama-v3": "llama-bpe"}
 WHOLE_WORDS = "llama-bpe"  # with which llama.cpp takes a word that is a token as that token
+CHATML = ("<|im_start|>", "<|im_end|>")
+CHATML_MESSAGE = f"{CHATML[0]}{{role}}\n{{content}}{CHATML[1]}\n"
 SPECIAL = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
 DAMAGE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
@@ -77,6 +79,13 @@ def _check_ids(tokenizer: Tokenizer, named: Mapping[int, str], end: int | None) 
         same = named.get(int(i))
         if same != token and "".join(LETTERS[byte] for byte in (same or "").encode()) != token:
             raise RunError(f"found {same!r} at id {i}, expected {token!r}")
+
+
+def template_of(tokenizer: Tokenizer, chat_template: object) -> str:
+    """The template of a message, where a model's own, a program of Jinja, is that of ChatML; else
+    nothing. The program is not run."""
+    written = CHATML[0] in str(chat_template)
+    return CHATML_MESSAGE if written and set(CHATML) <= set(tokenizer.special) else ""
 
 
 def fitted_to_tokenizer(weights: Weights, n_ids: int) -> tuple[Weights, tuple[str, ...]]:

@@ -32,7 +32,7 @@ from hornbook.data.part import Part
 from hornbook.data.sources.hub import HUB
 from hornbook.data.sources.standard_input import is_kept
 from hornbook.data.split import Split, split_corpus
-from hornbook.data.template import Template
+from hornbook.data.template import MESSAGES, Template
 from hornbook.errors import ConfigError, RunError, counted, did_you_mean
 from hornbook.files import (
     Header,
@@ -198,6 +198,8 @@ class StoredRun:
     @property
     def template(self) -> Template | None:
         """How prompts and answers become text; None where it was not trained on such."""
+        if text := (self.facts.get("imported") or {}).get("template"):
+            return Template(text, (MESSAGES,), self.tokenizer.special)
         return self._text.template
 
     def corpus(self) -> Corpus:

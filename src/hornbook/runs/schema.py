@@ -83,12 +83,14 @@ class BaseFacts(_Strict):
 class ImportFacts(_Strict):
     """Where the weights of a run that was not trained here come from.
 
-    form: what that is, such as "LlamaForCausalLM" or "GGUF of llama". sha256: of its weights.
+    form: what that is, such as "LlamaForCausalLM" or "GGUF of llama". sha256: of its weights. template:
+    of a message of a conversation, where it was trained on such.
     """
 
     source: str
     form: str
     sha256: str
+    template: str = ""
 
 
 class DecisionFacts(_Strict):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -160,8 +161,11 @@ async def converse(service: Service, request: ChatRequest, http: Request) -> Res
     alternatives = (request.top_logprobs or 0) if request.logprobs else None
     tokens = request.max_completion_tokens or request.max_tokens
     options = as_options(request, run, limits, max_tokens=tokens, alternatives=alternatives)
-    text = chat_prompt(request.messages, documents=run.documents)
-    whole = run.template is not None
+    text, template = chat_prompt(request.messages, documents=run.documents), run.template
+    if template is not None and template.chat:
+        text = template.reply_to([(message.role, message.text) for message in request.messages])
+        options = replace(options, stop=(*options.stop, *template.stops))
+    whole = template is not None
     prompts = as_prompts(text, run.tokenizer, request.unknown, limits, whole=whole)
     check_choices(1, n, limits)
     stream = bool(request.stream)

@@ -11,6 +11,7 @@ import importlib
 import json
 import re
 import threading
+import unicodedata
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -18,7 +19,15 @@ from typing import Any
 import numpy as np
 
 from hornbook.errors import ConfigError, DataError
-from hornbook.tokenizers.base import END, LINE_BREAK, Ids, Tokenizer, Unknown
+from hornbook.tokenizers.base import (
+    END,
+    LINE_BREAK,
+    STAND_INS,
+    Ids,
+    Tokenizer,
+    Unknown,
+    stand_in,
+)
 from hornbook.tokenizers.byte import characters_with, printable_bytes
 from hornbook.tokenizers.words import OWN, Words, safe_cuts
 
@@ -26,6 +35,7 @@ Merge = tuple[str, str]
 LEAST = 256  # ids: a byte each
 LONGEST = 64  # bytes of a token that is learned
 KNOWN_WORDS = 1 << 20  # whose ids are kept
+COMPOSED = {"type": "NFC"}  # a normalizer of the Hugging Face format
 PIECE = 1 << 20  # characters that are encoded at a time
 
 LETTERS = printable_bytes()
@@ -37,8 +47,10 @@ class BPETokenizer(Tokenizer):
     over may lack some, and then does not know the characters that have them.
 
     vocab: the id of each token, written in GPT-2's letters for bytes. merges: pairs in the order in
-    which they are merged. words: what a text is cut into before. end_id: None for a stream.
-    whole_words: a word that is a token is that token, whatever its merges (Llama 3's `ignore_merges`).
+    which they are merged. words: what a text is cut into before. end_id: None for a stream. special:
+    `Tokenizer.special`. whole_words: a word that is a token is that token, whatever its merges (Llama
+    3's `ignore_merges`). composed: texts are brought to Unicode's form NFC before (Qwen), so that
+    others come back in that form.
     """
 
     kind = "bpe"
@@ -53,9 +65,13 @@ class BPETokenizer(Tokenizer):
         words: Words = OWN,
         document_end: str = LINE_BREAK,
         whole_words: bool = False,
+        special: Sequence[str] = (),
+        composed: bool = False,
     ) -> None:
         self.vocab, self.merges, self.words = vocab, tuple(merges), words
-        self.whole_words = whole_words
+        self.whole_words, self.composed = whole_words, composed
+        self.special = tuple(special)[: len(STAND_INS)]
+        self._special = {stand_in(i): vocab[s] for i, s in enumerate(self.special)}
         self.end_id, self.end, self.document_end = end_id, end, document_end
         self.vocab_size = len(vocab) + (end_id is not None)
         lacking = (byte for byte, letter in enumerate(LETTERS) if letter not in vocab)
@@ -72,7 +88,13 @@ class BPETokenizer(Tokenizer):
         """The ids of `text`, (N,). The end of a document as it is written in tokenizer.json is text
         like any other. Raises DataError as `Tokenizer.encode` does, where a byte has no id."""
         text = self._known_text(text, unknown)
-        return self._known.ids(self.words.cut(text)).astype(self._dtype)
+        if not self._special or self._special.keys().isdisjoint(text):
+            return self._known.ids(self.words.cut(text)).astype(self._dtype)
+        ids: list[int] = []
+        for piece in re.split(f"([{''.join(self._special)}])", text):
+            own = self._special.get(piece)
+            ids += self._known.ids(self.words.cut(piece)).tolist() if own is None else [own]
+        return np.array(ids, self._dtype)
 
     def encode_lines(self, text: str, *, unknown: Unknown = "error") -> Ids:
         """The ids of `text`, each `document_end` an end of document, (N,)."""
@@ -96,6 +118,8 @@ class BPETokenizer(Tokenizer):
     def _known_text(self, text: str, unknown: Unknown) -> str:
         """The text without the characters that it does not know. Raises DataError for them, unless they
         are to be skipped."""
+        if self.composed and not text.isascii():
+            text = unicodedata.normalize("NFC", text)
         if self._strange is None or not (strange := set(self._strange.findall(text))):
             return text
         if unknown == "error":
@@ -142,7 +166,7 @@ class BPETokenizer(Tokenizer):
         if self.end_id is not None:
             vocab[self.end] = self.end_id
         level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False}
-        return self._huggingface(
+        data = self._huggingface(
             pre_tokenizer=self.words.pre_tokenizer(),
             decoder={**level, "use_regex": False},
             model={
@@ -158,6 +182,7 @@ class BPETokenizer(Tokenizer):
                 "merges": [list(pair) for pair in self.merges],
             },
         )
+        return data | {"normalizer": COMPOSED} if self.composed else data
 
 
 class _KnownWords:

@@ -12,7 +12,7 @@ from typing import Any
 from hornbook.errors import ConfigError, HornbookError, counted, did_you_mean
 from hornbook.files import read_json, user_path
 from hornbook.tokenizers.base import END, LINE_BREAK, Tokenizer, end_spelling
-from hornbook.tokenizers.bpe import LETTERS, TO_BYTES, BPETokenizer
+from hornbook.tokenizers.bpe import COMPOSED, LETTERS, TO_BYTES, BPETokenizer
 from hornbook.tokenizers.byte import ByteTokenizer
 from hornbook.tokenizers.char import CharTokenizer
 from hornbook.tokenizers.registry import merges_of, words_of
@@ -103,8 +103,9 @@ def _subwords(
     data: Mapping[str, Any], *, documents: bool, document_end: str, wanted: str | None
 ) -> BPETokenizer:
     model = data["model"]
-    if data.get("normalizer") is not None:
-        raise ConfigError("found a normalizer, which changes texts; expected none (null)")
+    normalizer = data.get("normalizer")
+    if normalizer not in (None, COMPOSED):
+        raise ConfigError("found a normalizer, which changes texts; expected none (null), or NFC")
     for name, expected in CHANGES.items():
         if model.get(name) not in expected:
             raise ConfigError(f"model.{name}: found {model[name]!r}, expected {expected[0]}")
@@ -135,4 +136,6 @@ def _subwords(
         vocab, merges_of(model["merges"]), end_id=end_id, end=end,
         words=words_of(data["pre_tokenizer"]), document_end=document_end,
         whole_words=bool(model.get("ignore_merges")),
+        composed=normalizer == COMPOSED,
+        special=() if end_id is None else [s for s in added if s in vocab],
     )  # fmt: skip

@@ -114,6 +114,7 @@ class BPETokenizer extends Tokenizer {
       this.table[id] = Array.from(token, (letter) => byteOf.get(letter));
     this.cut = wordCutter(json.pre_tokenizer);
     this.merge = merger(json.model.merges);
+    this.composed = json.normalizer?.type === "NFC";
     this.wholeWords = Boolean(json.model.ignore_merges);
     this.lacking = new Set([...byteOf.keys()].filter((letter) => !this.ids.has(letter)));
   }
@@ -122,12 +123,12 @@ class BPETokenizer extends Tokenizer {
   encode(given) {
     const encoder = new TextEncoder();
     const unknown = new Set();
-    let text = given;
+    let text = this.composed ? given.normalize("NFC") : given;
     if (this.lacking.size) {
-      for (const character of given)
+      for (const character of text)
         if (encoder.encode(character).some((byte) => this.lacking.has(this.letters[byte])))
           unknown.add(character);
-      if (unknown.size) text = Array.from(given).filter((c) => !unknown.has(c)).join("");
+      if (unknown.size) text = Array.from(text).filter((c) => !unknown.has(c)).join("");
     }
     const ids = this.cut(text).flatMap((word) => {
       const letters = Array.from(encoder.encode(word), (byte) => this.letters[byte]).join("");

@@ -56,6 +56,7 @@ class BPETokenizer(Tokenizer):
         self.id_of = {t: i for t, i in data["model"]["vocab"].items() if i != self.end_id}
         self.bytes_of |= {i: bytes(byte_of[letter] for letter in t) for t, i in self.id_of.items()}
         self.ranks = {tuple(pair): rank for rank, pair in enumerate(data["model"]["merges"])}
+        self.composed = (data.get("normalizer") or {}).get("type") == "NFC"
         self.whole_words = data["model"].get("ignore_merges", False)
         step = data["pre_tokenizer"]
         self.steps = [self.cutter(each) for each in step.get("pretokenizers", [step])]
@@ -84,6 +85,7 @@ class BPETokenizer(Tokenizer):
 
     def encode(self, text: str) -> list[int]:
         """The ids of a text. Ends the program where it has a byte without an id."""
+        text = unicodedata.normalize("NFC", text) if self.composed else text
         tokens = [token for word in self.words(text) for token in self.merge(word)]
         if unknown := sorted(set(tokens) - self.id_of.keys()):
             raise SystemExit(f"unknown bytes (as letters): {unknown}; expected text without them")
