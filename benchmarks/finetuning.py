@@ -25,6 +25,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import torch
+
 import hornbook
 
 ROOT = Path(__file__).parent.parent
@@ -93,42 +95,47 @@ def compare(base: str, text: Path, seeds: int) -> None:
 
 def cost_of(way: str, channels: int, layers: int, steps: int) -> dict[str, Any]:
     """Memory and processor time of steps of one way, in this process."""
-    from hornbook.config import FinetuningConfig
+    from hornbook.config import DataConfig, FinetuningConfig, TokenizerConfig
+    from hornbook.data.batches import Draw, build_batches
+    from hornbook.data.training_data import load_training_data
     from hornbook.engine.step import OptimizerStep
-    from hornbook.planning.request import read_request
-    from hornbook.planning.resolve import resolve
+    from hornbook.models.registry import build_model, parse_run_config
+    from hornbook.planning.decide.memory import weights_bytes
     from hornbook.planning.start import Start
 
-    model = {
-        "n_layer": layers, "n_head": channels // 64, "n_kv_head": channels // 64,
-        "n_embd": channels, "n_hidden": 3 * channels, "context_length": 128,
-    }  # fmt: skip
-    training = {"batch_size": 8, "steps": 1000, "device": "cpu", **PINNED}
-    settings = {"model": model, "optim": {"name": "adamw"}, "training": training}
-    plan = resolve(read_request("names", settings=settings))
-    own = plan.build_model()
-    finetuning = FinetuningConfig(base="random", **(WAYS[way] or {}))
-    facts = {"vocab_size": own.vocab_size}
-    Start(facts=facts, config=finetuning, tensors=None, old=None).begin(own)
-    step = OptimizerStep(own.train(), plan.build_batches(), plan.config)
+    data = load_training_data(DataConfig(), TokenizerConfig())
+    vocab_size = data.tokenizer.vocab_size
+    heads = channels // 64
+    config = parse_run_config(
+        {
+            "model": {
+                "name": "gpt", "n_layer": layers, "n_head": heads, "n_kv_head": heads,
+                "n_embd": channels, "n_hidden": 3 * channels, "context_length": 128,
+            },
+            "optim": {"name": "adamw"},
+        }
+    )  # fmt: skip
+    torch.set_num_threads(1)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    own = build_model(config.model, vocab_size, data.tokenizer.end_id)
+    n_parameters = own.n_parameters
+    finetuning = FinetuningConfig(base="random weights", **(WAYS[way] or {}))
+    facts = {"vocab_size": vocab_size}
+    Start(facts=facts, config=finetuning, tensors=None, old=None).begin(own)
+    batches = build_batches(data.train, "sequences", 128, Draw(batch_size=8, seed=0))
+    step = OptimizerStep(own.train(), batches, config)
     step(0)
     begin = time.process_time()
     for i in range(1, steps):
         step(i)
     seconds = (time.process_time() - begin) / (steps - 1)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    trained = sum(p.numel() for p in own.parameters() if p.requires_grad)
-    state = sum(
-        t.nbytes for s in step.optimizer.state.values() for t in s.values() if hasattr(t, "nbytes")
-    )
     return {
         "way": way,
-        "parameters": plan.shape.n_parameters,
-        "trained": trained,
-        "gradients_mb": 4 * trained / 1e6,
-        "optimizer_mb": state / 1e6,
-        "steps_mb": (peak - before) / 1e3,
+        "parameters": n_parameters,
+        "trained": sum(p.numel() for p in own.parameters() if p.requires_grad),
+        "weights_mb": weights_bytes(own, config) / 1e6,
+        "peak_mb": (peak - before) / 1e3,
         "step_seconds": seconds,
     }
 
@@ -141,12 +148,14 @@ def cost(channels: int, layers: int) -> None:
         words += ["--channels", str(channels), "--layers", str(layers)]
         done = subprocess.run(words, capture_output=True, text=True, check=True)
         rows.append(json.loads(done.stdout.splitlines()[-1]))
-    n = rows[0]["parameters"]
-    print(f"| gpt of {n / 1e6:.1f} M parameters | trained | gradients | optimizer | steps | time |")
-    print("| --- | --- | --- | --- | --- | --- |")
+    n = rows[0]["parameters"] / 1e6
+    print(
+        f"| gpt of {n:.1f} M parameters | trained | weights, gradients, optimizer | peak | time |"
+    )
+    print("| --- | --- | --- | --- | --- |")
     for r in rows:
         share = r["step_seconds"] / rows[0]["step_seconds"]
-        sizes = " | ".join(f"{r[k]:,.1f} MB" for k in ("gradients_mb", "optimizer_mb", "steps_mb"))
+        sizes = " | ".join(f"{r[kind]:,.0f} MB" for kind in ("weights_mb", "peak_mb"))
         print(f"| {r['way']} | {r['trained']:,} | {sizes} | {share:.2f} |")
     print(json.dumps(rows))
 
