@@ -295,7 +295,7 @@ MESSAGES = [
     Message("train --resume {copy} --steps 5", 2, "steps", "found 5", "fewer than the 30 steps",
             "give 30 or more"),
     Message("train more.txt --resume {run}", 2, "data.corpus", "found it beside --resume",
-            "continues on its own text", "train a new run on both texts in one file"),
+            "continues on its own text", "hornbook train more.txt --from"),
     Message("train names --name x --out y", 2, "--name", "found it beside --out", do="give one"),
     Message("train names --name a/b", 2, "--name", "found 'a/b'", "expected a name", "--out"),
     Message("train --resume {run} --name x", 2, "--name", "found it beside --resume", do="leave it"),
