@@ -14,7 +14,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hornbook.api import Run, compare, ladder, load, lr_find, mix, resume, sweep, train
+    from hornbook.api import (
+        Run,
+        compare,
+        import_model,
+        ladder,
+        load,
+        lr_find,
+        mix,
+        resume,
+        sweep,
+        train,
+    )
     from hornbook.errors import ConfigError, DataError, HornbookError, RunError
     from hornbook.training.callbacks.base import Callback
     from hornbook.training.interrupts import Interrupted
@@ -30,6 +41,7 @@ _HOMES = {
     "Run": "hornbook.api",
     "RunError": "hornbook.errors",
     "compare": "hornbook.api",
+    "import_model": "hornbook.api",
     "ladder": "hornbook.api",
     "load": "hornbook.api",
     "lr_find": "hornbook.api",
@@ -48,6 +60,7 @@ __all__ = [
     "Run",
     "RunError",
     "compare",
+    "import_model",
     "ladder",
     "load",
     "lr_find",

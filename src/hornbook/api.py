@@ -1,4 +1,5 @@
-"""The public API: train, resume, load, compare, sweep, mix, ladder, lr_find; and `Run` (`run.py`).
+"""The public API: train, resume, load, compare, sweep, mix, import_model, ladder, lr_find;
+and `Run` (`run.py`).
 
 The command line goes through this module as well, so it draws the same samples.
 """
@@ -16,6 +17,7 @@ from hornbook.experiments import comparison, mixture
 from hornbook.experiments.lr_finder import LearningRateSweep, find_learning_rate
 from hornbook.planning.request import read_request
 from hornbook.planning.resolve import resolve
+from hornbook.pretrained.importing import import_base
 from hornbook.process import standard_defaults, training_state
 from hornbook.run import Run as Run
 from hornbook.runs.directory import StoredRun, is_run
@@ -42,6 +44,8 @@ def train(
     *,
     model: str | None = None,
     preset: str | Nested | None = None,
+    base: str | Path | StoredRun | None = None,
+    unknown: str | None = None,
     steps: int | None = None,
     epochs: float | None = None,
     seed: int | None = None,
@@ -60,6 +64,9 @@ def train(
 
     preset: a name, or sections of fields in place of one.
     settings: dotted fields, such as `{"model.n_layer": 4}`, or sections of fields, as in TOML.
+    base: a run, or the directory of one or of a model that others trained; its weights are trained
+        further on this corpus. `settings={"finetuning.lora_rank": 8}` trains LoRA's matrices alone.
+    unknown: "skip" leaves out the characters of the corpus that the base does not know.
     epochs: passes through the training part, in place of steps.
     minutes: a time budget: training ends after so many, and chooses model, size, context, batch and
         steps for it, unless they are requested. Counted from `began` (time.monotonic()), by default
@@ -75,7 +82,8 @@ def train(
     request = read_request(
         corpus, model=model, preset=preset, settings=settings, began=began, steps=steps,
         epochs=epochs, seed=seed, device=device, precision=precision, minutes=minutes,
-        exportable=exportable,
+        exportable=exportable, unknown=unknown,
+        base=base.path if isinstance(base, StoredRun) else base,
     )  # fmt: skip
     shown = with_progress(callbacks, progress)
     try:
@@ -213,6 +221,29 @@ def mix(
     ]
     order = None if counts is None else arguments.integer(counts, "counts")
     return Run.of(mixture.mix(found, Path(arguments.path(out, "out")), shares, counts=order))
+
+
+@speaks_python
+@standard_defaults()
+def import_model(
+    source: str | Path,
+    out: str | Path | None = None,
+    *,
+    on_message: Callable[[str], None] = lambda line: None,
+) -> Run:
+    """A run made of a model that others trained, without training it.
+
+    source: a directory of Hugging Face's transformers, of GPT-2, Llama or Qwen3 with its weights in
+        safetensors, or a GGUF file. out: the run directory to make; `runs/<name>` if left out.
+    on_message: called with each sentence about what is not as in the source.
+    The text that it was trained on is unknown. Raises ConfigError or RunError for what hornbook cannot
+    represent, and says what that is.
+    """
+    where = None if out is None else Path(arguments.path(out, "out"))
+    made = import_base(arguments.path(source, "source"), where)
+    for note in made.notes:
+        on_message(note)
+    return Run.of(made.run)
 
 
 @speaks_python

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 MAX_JSON_BYTES = 1 << 24  # of a JSON file, a line of a log, or a safetensors header
+FOREIGN_JSON_BYTES = 1 << 26  # of one of another program: a tokenizer of 150,000 ids
 MEMORY_PER_JSON_BYTE = 32  # worst case of parsed JSON: a list of empty objects
 HASH_CHUNK_BYTES = 1 << 20
 CHECKSUM = "sha256"  # its key in the metadata of a safetensors file
@@ -81,19 +82,21 @@ def user_path(text: str | Path, kind: type[HornbookError]) -> Path:
 
 
 @contextmanager
-def _open_regular(path: Path, max_bytes: int | None = None) -> Iterator[BufferedReader]:
-    """Opens a regular file. Raises RunError where it is something else, or larger than `max_bytes`."""
-    flags = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
+def _open_regular(path: Path, most: int | None = None, *, links: bool = False) -> Iterator[Any]:
+    """Opens a regular file, or with `links` one that a link leads to, as a BufferedReader. Raises
+    RunError where it is something else, or larger than `most` bytes."""
+    names = ("O_NONBLOCK", "O_BINARY", "O_NOFOLLOW")[: 2 if links else 3]
+    flags = sum(getattr(os, name, 0) for name in names)
     try:
         with open(os.open(path, os.O_RDONLY | flags), "rb") as file:
             found = os.fstat(file.fileno())
             if not stat.S_ISREG(found.st_mode):
                 raise RunError(f"{path}: is not a regular file, expected one that hornbook wrote")
-            if max_bytes is not None and found.st_size > max_bytes:
-                raise RunError(
-                    f"{path}: damaged: found {format_bytes(found.st_size)}, expected at most "
-                    f"{format_bytes(max_bytes)}"
+            if most is not None and found.st_size > most:
+                sizes = (
+                    f"found {format_bytes(found.st_size)}, expected at most {format_bytes(most)}"
                 )
+                raise RunError(f"{path}: damaged: {sizes}")
             yield file
     except OSError as error:
         if error.errno == errno.ELOOP:
@@ -103,9 +106,11 @@ def _open_regular(path: Path, max_bytes: int | None = None) -> Iterator[Buffered
         raise RunError(f"{path}: cannot be read ({error.strerror or error})") from None
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file. Raises RunError where the file is missing, damaged or too large."""
-    with _open_regular(path, MAX_JSON_BYTES) as file:
+def read_json(path: Path, *, foreign: bool = False) -> dict[str, Any]:
+    """The object in a JSON file. foreign: of another program, where it may be a link and larger.
+    Raises RunError where the file is missing, damaged or too large."""
+    most = FOREIGN_JSON_BYTES if foreign else MAX_JSON_BYTES
+    with _open_regular(path, most, links=foreign) as file:
         return _parse(path, file.read())
 
 
@@ -272,22 +277,23 @@ class Header:
     tensors: dict[str, Tensor]
 
 
-def read_tensors(path: Path, check: Callable[[Header], None] = lambda _: None) -> dict[str, Tensor]:
-    """The tensors of a safetensors file.
+def read_tensors(
+    path: Path, check: Callable[[Header], None] = lambda _: None, *, foreign: bool = False
+) -> dict[str, Tensor]:
+    """The tensors of a safetensors file; a foreign one needs no checksum, and may be a link.
 
     Size, header and checksum are verified, and `check` may raise RunError for names, shapes and
     dtypes, before memory is allocated. Tensors are read, not memory-mapped, so that later changes of
     the file do not reach them. Raises RunError where the file is missing, damaged or refused.
     """
     try:
-        with _open_regular(path) as file:
-            header = _read_header(path, file)
+        with _open_regular(path, links=foreign) as file:
+            header = _read_header(path, file, foreign=foreign)
             check(header)
             needed, available = sum(t.nbytes for t in header.tensors.values()), available_memory()
             if available is not None and needed > available:
-                raise RunError(
-                    f"needs {format_bytes(needed)} of memory, found {format_bytes(available)} available"
-                )
+                sizes = f"{format_bytes(needed)} of memory, found {format_bytes(available)}"
+                raise RunError(f"needs {sizes} available")
             return {name: _read_tensor(file, meta) for name, meta in header.tensors.items()}
     except RunError as error:
         message = str(error)
@@ -352,10 +358,10 @@ def _bytes_of(tensor: Tensor) -> memoryview:
     return flat.view(torch.uint8).numpy().data
 
 
-def _read_header(path: Path, file: BufferedReader) -> Header:
+def _read_header(path: Path, file: BufferedReader, *, foreign: bool) -> Header:
     """The header of a safetensors file whose checksum is right; `file` is then at the first tensor.
 
-    A file without metadata is of format 1, which had no checksum.
+    One without metadata is of format 1, which had no checksum. foreign: it may have none.
     """
     import torch
 
@@ -364,7 +370,7 @@ def _read_header(path: Path, file: BufferedReader) -> Header:
     if n_bytes < 8 or length > min(n_bytes - 8, MAX_JSON_BYTES):
         raise RunError("damaged: cut off, or not a safetensors file")
     header = _parse(path, file.read(length))
-    if "__metadata__" in header:
+    if "__metadata__" in header and not (foreign and CHECKSUM not in header["__metadata__"]):
         digest = _header_digest(header)
         while chunk := file.read(HASH_CHUNK_BYTES):
             digest.update(chunk)
@@ -377,11 +383,8 @@ def _read_header(path: Path, file: BufferedReader) -> Header:
         dtype = getattr(torch, DTYPES[entry["dtype"]])
         tensors[name] = torch.empty(entry["shape"], dtype=dtype, device="meta")
         start, end = end, end + tensors[name].nbytes
-        if entry["data_offsets"] != [start, end]:
-            raise RunError(
-                f"damaged: {name}: found offsets {entry['data_offsets']}, expected "
-                f"{[start, end]} by its shape"
-            )
+        if (found := entry["data_offsets"]) != (right := [start, end]):
+            raise RunError(f"damaged: {name}: found offsets {found}, expected {right} by its shape")
     expected = 8 + length + end
     if n_bytes != expected:
         raise RunError(f"damaged: found {format_bytes(n_bytes)}, expected {format_bytes(expected)}")

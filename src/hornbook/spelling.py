@@ -29,6 +29,8 @@ ARGUMENTS = {  # settings that are arguments of their own in Python; others are 
     "training.seed": "seed",
     "training.device": "device",
     "training.precision": "precision",
+    "finetuning.base": "base",
+    "finetuning.unknown": "unknown",
 }
 FLAG = r"--[a-z][a-z0-9_-]*(?:\.[a-z][a-z0-9_-]*)?"
 # a number, or a word that ends a phrase: in "--reference is exact" there is none

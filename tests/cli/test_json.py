@@ -29,6 +29,7 @@ COMMANDS = {  # of every verb that has --json; {run} and {text} are filled in
     "models": ["models", "mlp"],
     "runs": ["runs", "{folder}"],
     "export": ["export", "{gpt}", "--to", "hf", "--out", "{ladder}", "--no-verify"],
+    "import": ["import", "{hf}", "--out", "{ladder}"],
     "sweep": [
         "sweep",
         "{text}",
@@ -56,6 +57,9 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     words = ["train", str(text), "--model.n-layer", "1", "--kind", "documents", *SMALL]
     assert main([*words, "--out", str(folder / "gpt-é")]) == 0
     named = {"run": folder / "ré", "other": folder / "other", "gpt": folder / "gpt-é"}
+    named["hf"] = folder / "hf-é"
+    words = ["export", str(named["gpt"]), "--to", "hf", "--out", str(named["hf"]), "--no-verify"]
+    assert main(words) == 0
     return {"folder": folder, "text": text, **named}
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from hornbook.config import DataConfig
 from hornbook.data import batches as module
-from hornbook.data.batches import IGNORE, Draw, build_batches, resident
+from hornbook.data.batches import IGNORE, Draw, MixedBatches, build_batches, resident, shared
 from hornbook.data.corpus import read_corpus
 from hornbook.data.part import Part
 from hornbook.data.split import split_corpus
@@ -153,3 +153,29 @@ def test_an_epoch_of_several_passes_draws_everything_once(
             assert missed < 12 * batches.passes + 24
         if not rows:
             assert len(set(drawn)) == len(drawn)
+
+
+def test_mixed_batches_are_rows_of_both_texts_whatever_was_drawn_before() -> None:
+    first, second = part_of(["a", "ab", "aa", "ba"] * 9), part_of(["c", "cc"] * 20)
+    own, other = shared(Draw(batch_size=8, seed=3), 0.25, 8)
+
+    def build() -> MixedBatches:
+        parts = ((first, own), (second, other))
+        return MixedBatches(*(build_batches(p, "sequences", 6, draw) for p, draw in parts))
+
+    mixed = build()
+    batches = [mixed.batch(step) for step in range(20)]
+    for step in (17, 3, 11):
+        assert all(map(torch.equal, build().batch(step), batches[step]))
+    unknown = build_tokenizer("char", "abc", documents=True).encode("c")[0]
+    for ids, _ in batches:
+        assert ids.shape == (8, 6)
+        assert not (ids[:6] == unknown).any()
+        assert not ((ids[6:] != unknown) & (ids[6:] != 0)).any()
+    assert mixed.several(2, 3)[0].shape == (3, 8, 6)
+
+
+@pytest.mark.parametrize(("share", "second"), [(0.01, 1), (0.5, 4), (0.99, 7)])
+def test_both_texts_have_a_row_at_least(share: float, second: int) -> None:
+    own, other = shared(Draw(batch_size=8, seed=3), share, 8)
+    assert (own.batch_size, other.batch_size) == (8 - second, second)

@@ -20,11 +20,23 @@ SIZES: dict[str, dict[str, Any]] = {  # other values than those that a reader ta
         "rope_base": 300.0, "norm_eps": 1e-4,
     },
     "tied": {"n_layer": 1, "n_head": 2, "n_kv_head": 1, "n_embd": 32, "tie_embeddings": True},
+    "llama": {
+        "n_layer": 2, "n_head": 4, "n_kv_head": 2, "n_embd": 32, "n_hidden": 24, "qk_norm": False,
+        "rope_base": 300.0,
+    },
+    "wide": {"n_layer": 1, "n_head": 2, "n_kv_head": 1, "n_embd": 32, "head_dim": 24},
     "gpt2": {"n_layer": 2, "n_head": 2, "n_embd": 96},
     "gelu": {"n_layer": 1, "n_head": 3, "n_embd": 96, "activation": "gelu"},
+    "openai": {  # GPT-2 as OpenAI's
+        "n_layer": 2, "n_head": 2, "n_embd": 96, "n_hidden": 64, "activation": "gelu_tanh",
+        "qkv_bias": True, "tie_embeddings": True, "norm_eps": 1e-4,
+    },
     "narrow": {"n_layer": 2, "n_head": 2, "n_embd": 16},  # fewer channels than symbols
 }  # fmt: skip
-MODELS = {"gpt": "gpt", "tied": "gpt", "gpt2": "gpt2", "gelu": "gpt2", "narrow": "gpt2"}
+MODELS = {
+    "gpt": "gpt", "tied": "gpt", "llama": "gpt", "wide": "gpt",
+    "gpt2": "gpt2", "gelu": "gpt2", "openai": "gpt2", "narrow": "gpt2",
+}  # fmt: skip
 
 
 def make_run(

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from hornbook.api import Run
+from hornbook.config import FinetuningConfig
 from hornbook.export.card import card, code, fenced
 
 
@@ -27,6 +28,10 @@ def test_a_card_does_not_name_folders_of_this_machine(
     config = stream_run.config
     data = config.data.model_copy(update={"files": ("/home/me/secret/more.txt",)})
     monkeypatch.setitem(vars(stream_run), "config", config.model_copy(update={"data": data}))
+    base = FinetuningConfig(base="/home/me/secret/base")
+    monkeypatch.setitem(
+        vars(stream_run), "config", stream_run.config.model_copy(update={"finetuning": base})
+    )
     text = card(stream_run, "mine", tags=[], usage="")
     assert str(Path(stream_run.config.data.corpus).parent) not in text
     assert "secret" not in text

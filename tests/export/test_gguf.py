@@ -12,8 +12,8 @@ import torch
 from hornbook.api import Run
 from hornbook.errors import ConfigError
 from hornbook.export import gguf as target
-from hornbook.export.forms import from_gguf
 from hornbook.export.gguf import write
+from hornbook.pretrained.forms import from_gguf
 from tests.export.conftest import MakeRun
 
 
@@ -29,7 +29,7 @@ def contents(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     return fields, {tensor.name: tensor for tensor in reader.tensors}
 
 
-@pytest.mark.parametrize("sizes", ["gpt", "tied"])
+@pytest.mark.parametrize("sizes", ["gpt", "tied", "llama", "wide"])
 def test_the_model_comes_back_bit_for_bit(
     run_of: MakeRun, tmp_path: Path, gguf: Any, sizes: str
 ) -> None:

@@ -17,6 +17,7 @@ from hornbook.export.base import Export
 from hornbook.export.onnx_cache import Value
 from hornbook.export.targets import export
 from tests.conftest import WORDS, train_small
+from tests.export.common import make_run
 from tests.export.test_onnx_readme import programs
 
 onnx = pytest.importorskip("onnx", reason="needs onnx: pip install 'hornbook[onnx]'")
@@ -49,6 +50,13 @@ def test_every_model_is_equal_and_its_readme_runs(small_run: Run, tmp_path: Path
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         assert done.stdout.strip()
+
+
+@pytest.mark.parametrize("sizes", ["llama", "openai"])
+def test_the_forms_of_others_are_equal(tmp_path: Path, sizes: str) -> None:
+    made = export(make_run(tmp_path, sizes, documents=True), "onnx", tmp_path / "out")
+    assert (made.path / target.CACHED).exists()
+    assert all(check.equal for check in made.checks), made.checks
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,17 @@ def test_the_facts_are_those_of_the_run(names_run: Run) -> None:
     assert "n embd 16" in found["Settings"]
 
 
+def test_a_base_is_named_with_what_became_of_its_text(names_run: Run) -> None:
+    assert dict(facts(names_run))["Began from"] == ""
+    run = Run(names_run.path, names_run.facts, names_run.config)
+    corpus = {"name": "old"}
+    run.facts = {
+        **run.facts,
+        "base": {"source": "/home/me/runs/first", "sha256": "ab" * 32, "corpus": corpus},
+    }
+    assert dict(facts(run))["Began from"] == "first, sha256 abababababab..."
+
+
 def test_counts_are_counted(words_file: Path, tmp_path: Path) -> None:
     run = hornbook.train(str(words_file), model="ngram", out=tmp_path / "run")
     found = dict(facts(run))

@@ -24,6 +24,24 @@ def gpt(end_id: int | None = None, **fields: Any) -> GPT:
     return model.double().eval()
 
 
+def test_heads_may_be_wider_than_their_share_of_the_channels() -> None:
+    model = gpt(head_dim=6, n_head=3, n_kv_head=1)
+    assert model.state_dict()["blocks.0.attention.q_proj.weight"].shape == (18, 16)
+    assert model.state_dict()["blocks.0.attention.o_proj.weight"].shape == (16, 18)
+    assert gpt(head_dim=4).config.head_channels == gpt().config.head_channels == 4
+
+
+def test_without_qk_norm_the_length_of_a_query_matters() -> None:
+    ids = torch.tensor([[1, 2, 3, 4]])
+    for qk_norm in (True, False):
+        model = randomized(gpt(qk_norm=qk_norm))
+        assert any("q_norm" in name for name in model.state_dict()) == qk_norm
+        before = model(ids)
+        model.blocks[0].attention.q_proj.weight.data *= 3
+        same = torch.allclose(before, model(ids), atol=1e-4)
+        assert same == qk_norm
+
+
 def randomized(model: GPT) -> GPT:
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.5)
@@ -90,6 +108,7 @@ def test_a_tied_head_is_the_embedding() -> None:
         ({"n_head": 3}, r"n_head: found 3, expected a divisor of model.n_embd \(16\)"),
         ({"n_kv_head": 3}, r"n_kv_head: found 3, expected a divisor of model.n_head \(4\)"),
         ({"n_head": 16, "n_kv_head": 16}, "n_embd / n_head must be even"),
+        ({"head_dim": 5}, "head_dim must be even"),
     ],
 )
 def test_sizes_that_do_not_divide_are_refused(sizes: dict[str, int], message: str) -> None:

@@ -27,6 +27,19 @@ def test_it_begins_near_the_uniform_baseline(head_std: float, above: float) -> N
     assert loss.item() == pytest.approx(math.log(65), abs=above)
 
 
+def test_a_tied_head_is_the_embedding_without_a_bias() -> None:
+    torch.manual_seed(0)
+    sizes = {"n_layer": 1, "n_head": 2, "n_embd": 8, "context_length": 8}
+    tied = build_model(model_config({"name": "gpt2", "tie_embeddings": True, **sizes}), 12, None)
+    assert tied.output is tied.token_embedding
+    plain = build_model(model_config({"name": "gpt2", **sizes}), 12, None)
+    weights = tied.state_dict()
+    head = {"head.weight": weights["token_embedding.weight"], "head.bias": torch.zeros(12)}
+    plain.load_weights(weights | head)
+    ids = torch.tensor([[3, 1, 4]])
+    torch.testing.assert_close(tied.eval()(ids), plain.eval()(ids))
+
+
 def test_positions_begin_anew_with_each_document() -> None:
     model = tiny_model("gpt2", 12, 0)
     ids = torch.tensor([[0, 4, 5, 0, 4, 5]])

@@ -30,7 +30,7 @@ def test_tokens_of_a_step_are_those_of_the_batches(
     training = config.training
     model = build_on_meta(config.model, data.tokenizer.vocab_size, data.tokenizer.end_id)
     shape = Shape.of(model, data, training)
-    batches = shape.build_batches(data, draw_of(training), CPU)
+    batches = shape.build_batches(data.train, draw_of(training), CPU)
     assert shape.rows(training.batch_size) == batches.batch_size
     assert batches.batch(0)[0].shape == (batches.batch_size, shape.row_length)
     n = 200 if training.sampling == "random" else -(-shape.items // batches.batch_size)

@@ -254,3 +254,23 @@ def test_curl_reads_a_stream(live: Live) -> None:
     events = done.stdout.strip().split("\n\n")
     assert events[-1] == "data: [DONE]"
     assert all(json.loads(event[6:])["choices"] for event in events[:-1])
+
+
+def test_a_run_of_conversations_is_asked_by_its_template(tmp_path: Path) -> None:
+    line = json.dumps({"messages": [{"role": r, "content": "a b"} for r in ("user", "assistant")]})
+    (tmp_path / "chats.jsonl").write_text(f"{line}\n" * 12)
+    training = {"steps": 1, "eval_count": 1, "sample_count": 0, "threads": 1}
+    model = {"n_layer": 1, "n_head": 2, "n_kv_head": 2, "n_embd": 16, "n_hidden": 16}
+    settings = {"model": model, "training": training}
+    run = train(tmp_path / "chats.jsonl", out=tmp_path / "run", model="gpt", settings=settings)
+    assert run.template is not None
+    live = Live([run])
+    try:
+        talk = [{"role": r, "content": "a b"} for r in ("user", "assistant", "user")]
+        body = {"model": "run", "messages": talk, "max_tokens": 1}
+        status, _, answer = live.request("POST", "/v1/chat/completions", body)
+    finally:
+        live.stop()
+    said = run.template.reply_to([(each["role"], each["content"]) for each in talk])
+    assert status == 200, answer
+    assert json.loads(answer)["usage"]["prompt_tokens"] == 1 + len(run.tokenizer.encode(said))

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from hornbook.errors import ConfigError, DataError
 from hornbook.tokenizers import END, BPETokenizer
-from hornbook.tokenizers.bpe import train_bpe
+from hornbook.tokenizers.base import stand_in
+from hornbook.tokenizers.bpe import LETTERS, train_bpe
 from hornbook.tokenizers.registry import tokenizer_of
 
 TEXT = """It was the best of times, it was the worst of times, it was the age of wisdom, it was the age
@@ -106,3 +107,65 @@ def test_fewer_ids_than_bytes_are_refused() -> None:
 def test_tokens_that_begin_with_bytes() -> None:
     beginning = STREAM.begin_with(b" the")
     assert [STREAM.symbol(i) for i in range(290) if beginning[i]][:1] == [" the"]
+
+
+def lacking(*bytes_: int) -> BPETokenizer:
+    """A tokenizer without ids for these bytes."""
+    learned = train_bpe([TEXT], 270, documents=True)
+    without = {LETTERS[byte] for byte in bytes_}
+    left = [token for token in learned.vocab if not without & set(token)]
+    vocab = {token: i for i, token in enumerate(left)}
+    merges = [pair for pair in learned.merges if "".join(pair) in vocab]
+    return BPETokenizer(vocab, merges, end_id=len(vocab))
+
+
+def test_characters_with_a_byte_that_has_no_id_are_unknown() -> None:
+    own = lacking(4, 0xC0, 0xF1, 0xFF)
+    assert own.decode(own.encode(TEXT + "🙂")) == TEXT + "🙂"
+    for text in ("a\x04b", "a\U00040000b"):
+        with pytest.raises(DataError, match=rf"U\+{ord(text[1]):04X}.*--unknown skip"):
+            own.encode(text)
+        with pytest.raises(DataError, match="no id for some of their bytes"):
+            own.encode_lines(f"{text}\n")
+        assert own.decode(own.encode(text, unknown="skip")) == "ab"
+        assert own.encode_lines(f"{text}\n", unknown="skip")[-1] == own.end_id
+    again = tokenizer_of(own.to_json())
+    assert again.encode("a\x04b", unknown="skip").tolist() == own.encode("ab").tolist()
+
+
+def test_bytes_that_most_scripts_need_must_have_ids() -> None:
+    with pytest.raises(ValueError, match="the byte 80, which continues characters"):
+        lacking(0x80)
+
+
+@given(st.lists(st.sampled_from([*TEXT.split(" "), " ", "\n", "xq", "z'z"])).map("".join))
+def test_a_word_that_is_a_token_may_be_that_token_whatever_its_merges(text: str) -> None:
+    tokens = dict.fromkeys([*STREAM.vocab, "xq", "Ġwas", "Ġbelief"])  # words without merges
+    vocab = {token: i for i, token in enumerate(tokens)}
+    own = BPETokenizer(vocab, STREAM.merges, end_id=None, whole_words=True)
+    assert own.encode("xq").tolist() == [vocab["xq"]]
+    assert own.encode(text).tolist() == library(own).encode(text).ids
+    assert tokenizer_of(own.to_json()).fingerprint == own.fingerprint
+
+
+def test_special_tokens_are_never_read_from_a_text() -> None:
+    vocab = {**DOCUMENTS.vocab, "<|user|>": 290}
+    vocab = {token: i for i, token in enumerate(vocab)}
+    own = BPETokenizer(vocab, DOCUMENTS.merges, end_id=len(vocab), special=["<|user|>"])
+    for each in (own, tokenizer_of(own.to_json())):
+        assert each.special == ("<|user|>",)
+        assert len(each.encode("<|user|>")) > 1
+        ids = each.encode(f"a{stand_in(0)}b")  # what only a template writes
+        assert ids.tolist() == [vocab["a"], vocab["<|user|>"], vocab["b"]]
+        assert each.decode(ids) == "a<|user|>b"
+    assert [t["content"] for t in own.to_json()["added_tokens"]] == [END, "<|user|>"]
+
+
+def test_texts_in_the_composed_form() -> None:
+    own = BPETokenizer(STREAM.vocab, STREAM.merges, end_id=None, composed=True)
+    apart, whole = "A\u030arhus bla\u030abær", "Århus blåbær"
+    for each in (own, tokenizer_of(own.to_json())):
+        assert each.encode(apart).tolist() == each.encode(whole).tolist()
+        assert each.encode(apart).tolist() == library(own).encode(apart).ids
+        assert each.decode(each.encode(apart)) == whole
+    assert STREAM.encode(apart).tolist() != STREAM.encode(whole).tolist()

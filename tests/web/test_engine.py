@@ -70,8 +70,12 @@ def test_weights_of_fewer_bytes_are_read_as_they_were_written(model_name: str, d
     [
         {"name": "gpt", "n_layer": 1, "n_head": 4, "n_kv_head": 2, "n_embd": 24, "n_hidden": 20,
          "tie_embeddings": True, "context_length": 8, "rope_base": 100.0},
+        {"name": "gpt", "n_layer": 1, "n_head": 2, "n_kv_head": 1, "n_embd": 20, "n_hidden": 20,
+         "context_length": 8, "qk_norm": False, "head_dim": 6},
         {"name": "gpt2", "n_layer": 1, "n_head": 3, "n_embd": 12, "context_length": 8,
          "activation": "gelu"},
+        {"name": "gpt2", "n_layer": 1, "n_head": 3, "n_embd": 12, "context_length": 8, "n_hidden": 20,
+         "activation": "gelu_tanh", "qkv_bias": True, "tie_embeddings": True, "norm_eps": 1e-3},
         {"name": "mlp", "n_embd": 5, "n_hidden": 9, "n_layer": 3, "norm": "batchnorm",
          "norm_logits": True, "dropout": 0.1, "activation": "selu"},
         {"name": "mlp", "n_embd": 5, "n_hidden": 9, "norm": "layernorm", "activation": "gelu"},

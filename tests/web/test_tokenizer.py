@@ -7,7 +7,7 @@ import pytest
 
 from hornbook.generate.decoder import split_prompt
 from hornbook.tokenizers import BPETokenizer, build_tokenizer
-from hornbook.tokenizers.bpe import train_bpe
+from hornbook.tokenizers.bpe import LETTERS, train_bpe
 from hornbook.tokenizers.words import WORDS, Words
 from tests.web.javascript import run_node
 
@@ -85,3 +85,14 @@ def test_subwords_are_those_of_hornbook(words: Words, documents: bool) -> None:
         assert (read, bytes(held)) == (expected, begun)
     own = [tokenizer.symbol(i) for i in range(tokenizer.vocab_size) if i != tokenizer.end_id]
     assert symbols[: len(own)] == own
+
+
+def test_words_that_are_tokens_and_bytes_without_ids() -> None:
+    learned = train_bpe(random_texts(400), 400, documents=False)
+    vocab = {t: i for i, t in enumerate(t for t in learned.vocab if t != LETTERS[4])}
+    vocab["xqz"] = len(vocab)
+    own = BPETokenizer(vocab, learned.merges, end_id=None, whole_words=True, composed=True)
+    code = f"""const tokenizer = $tokenizer.buildTokenizer({json.dumps(own.to_json())});
+        return tokenizer.encode("xqz a\\x04 xqz e\\u0301");"""
+    expected = own.encode("xqz a\x04 xqz é", unknown="skip").tolist()
+    assert run_node("tokenizer.js", code) == {"ids": expected, "unknown": ["\x04"]}

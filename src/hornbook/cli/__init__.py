@@ -17,6 +17,7 @@ VERBS = {
     "serve": "answer requests over HTTP: OpenAI's API for trained runs",
     "lr-find": "find a learning rate",
     "inspect": "draw what a run learned, how it trained, and whether it copied its text",
+    "import": "make a run of a model that others trained: transformers, llama.cpp",
     "export": "write a run for transformers, llama.cpp, onnxruntime, a browser or numpy",
     "push": "upload a run to Hugging Face's hub, in the form of transformers",
     "doctor": "check this machine: its device, speed, memory and libraries",

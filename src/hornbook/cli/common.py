@@ -276,6 +276,15 @@ def part_rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
+def old_text_rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """A row of a table: the loss on the text of the base, where it is known."""
+    old = report.get("old_text")
+    if not old:
+        return []
+    before = "" if old["before"] is None else f"{number(old['before'])} before, "
+    return [("old text", f"{before}{number(old['nats'])} nats per token now ({old['name']})")]
+
+
 def note(message: str) -> None:
     """Prints a line on stderr, after what has been printed on stdout."""
     sys.stdout.flush()

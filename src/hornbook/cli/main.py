@@ -14,6 +14,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from keyword import iskeyword
 
 from hornbook.cli import OTHER_VERBS, VERBS
 from hornbook.errors import ConfigError, HornbookError, did_you_mean, for_terminal
@@ -69,6 +70,7 @@ def _run(arguments: list[str]) -> int:
         if "OMP_WAIT_POLICY" not in os.environ:
             os.environ.setdefault("GOMP_SPINCOUNT", "10000")
         verb = arguments[0].replace("-", "_")
+        verb += "_" if iskeyword(verb) else ""
         with Heartbeat():
             code = importlib.import_module(f"hornbook.cli.{verb}").run(arguments[1:])
     sys.stdout.flush()

@@ -50,7 +50,7 @@ def run(arguments: list[str]) -> int:
     elif found:
         head = ("run", "model", "parameters", "corpus", "nats/token", "bits/byte", "date", "state")
         print(table([head, *map(_row, found)], right=(2, 4, 5)))
-        if args.sort == "loss" and len({summary.sha256 for summary in found}) > 1:
+        if args.sort == "loss" and len({s.sha256 for s in found if not s.imported}) > 1:
             print("\nlosses on different corpora cannot be compared")
     else:
         print(f"{args.folder}: no runs", file=sys.stderr)
@@ -61,8 +61,11 @@ def run(arguments: list[str]) -> int:
 
 def _row(run: RunSummary) -> Sequence[str]:
     created = datetime.fromisoformat(run.created).astimezone()
+    measured = run.finished and not run.imported
     state = f"finished, {counted(run.steps, 'step')}"
-    if not run.finished:
+    if run.imported:
+        state = "imported"
+    elif not run.finished:
         state = f"{run.steps:,} of {counted(run.total_steps, 'step')}"
         state += ", in training" if run.held else ", not finished"
     return (
@@ -70,8 +73,8 @@ def _row(run: RunSummary) -> Sequence[str]:
         run.model,
         f"{run.n_parameters:,}",
         visible(run.corpus),
-        number(run.nats) if run.finished else "",
-        number(run.bits_per_byte) if run.finished else "",
+        number(run.nats) if measured else "",
+        number(run.bits_per_byte) if measured else "",
         f"{created:%Y-%m-%d %H:%M}",
         state,
     )

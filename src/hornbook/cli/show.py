@@ -5,7 +5,15 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from hornbook.cli.common import Parser, note, number, part_rows, print_json, with_error
+from hornbook.cli.common import (
+    Parser,
+    note,
+    number,
+    old_text_rows,
+    part_rows,
+    print_json,
+    with_error,
+)
 from hornbook.errors import RunError, counted
 from hornbook.runs.commands import resume_command
 from hornbook.table import table
@@ -57,9 +65,25 @@ def _show(loaded: Run) -> None:
         ("run", str(loaded.path)),
         ("model", f"{loaded.config.model.name}, {facts['n_parameters']:,} {kept}"),
         ("settings", ", ".join(f"{name} {value}" for name, value in settings.items())),
-        ("corpus", f"{corpus['source']}: {corpus['kind']}, sha256 {corpus['sha256'][:12]}..."),
-        ("trained", f"{facts['created']} on {hardware['device']}, {hardware['precision']}"),
     ]
+    if imported := facts.get("imported"):
+        rows += [
+            ("imported", f"{facts['created']} from {imported['source']} ({imported['form']})"),
+            ("weights", f"sha256 {imported['sha256'][:12]}..."),
+        ]
+        report = {}
+    else:
+        rows += [
+            ("corpus", f"{corpus['source']}: {corpus['kind']}, sha256 {corpus['sha256'][:12]}..."),
+            ("trained", f"{facts['created']} on {hardware['device']}, {hardware['precision']}"),
+        ]
+    if base := facts.get("base"):
+        rows.insert(
+            4, ("base", f"{base['source']}: {base['model']}, sha256 {base['sha256'][:12]}...")
+        )
+    if (trained := facts.get("trained_parameters")) is not None:
+        rank = loaded.config.finetuning.lora_rank
+        rows.insert(5, ("adapter", f"LoRA of rank {rank}, {trained:,} trained parameters"))
     if report:
         validation = report["validation"]
         steps = f"{report['steps']:,}, {report['seconds']:.1f} s, best {report['best_step']}"
@@ -70,6 +94,7 @@ def _show(loaded: Run) -> None:
             ("steps", steps),
             (part, f"{loss} nats per token, {bits}"),
             *part_rows(report),
+            *old_text_rows(report),
             ("repeatable", report.get("determinism") or unknown),
             *verdict_rows(report),
             ("samples", "  ".join(visible(s)[:60] for s in report["samples"][:8])),

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hornbook.cli.common import number, part_rows, with_error
+from hornbook.cli.common import number, old_text_rows, part_rows, with_error
 from hornbook.cli.flags import SettingsParser, show_notes
 from hornbook.config import Nested, read_settings
 from hornbook.config.layering import override
@@ -127,6 +127,7 @@ def _summary(run: Run) -> None:
     bits = number(validation["bits_per_byte"])
     part = "validation" if data.held_out else "training text"
     rows = [(part, f"{loss} nats per token, {bits} bits per byte"), *part_rows(report)]
+    rows += old_text_rows(report)
     if run.documents:
         new, different = report["samples_new"], report["samples_different"]
         corpus = "the beginning of the corpus" if run.large else "the corpus"

@@ -6,6 +6,7 @@ from hornbook.config.layering import merge, read_settings, read_toml
 from hornbook.config.sections import (
     SECTIONS,
     DataConfig,
+    FinetuningConfig,
     ModelConfig,
     Nested,
     OptimConfig,
@@ -18,6 +19,7 @@ from hornbook.config.sections import (
 __all__ = [
     "SECTIONS",
     "DataConfig",
+    "FinetuningConfig",
     "ModelConfig",
     "Nested",
     "OptimConfig",

@@ -284,6 +284,50 @@ class TrainingConfig(Settings):
     )
 
 
+class FinetuningConfig(Settings):
+    """What a run begins from, where it does not begin from random weights."""
+
+    base: str = Field(
+        "", description="a run, or a model in a directory, whose weights training begins from"
+    )
+    lora_rank: NonNegativeInt = Field(
+        0,
+        description="trains two matrices of this rank beside each matrix of attention and MLPs "
+        "(LoRA); 0: all weights",
+    )
+    lora_alpha: PositiveFloat | None = Field(
+        None, description="LoRA adds alpha / rank times their product (default: twice the rank)"
+    )
+    replay: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of each batch from the text that the base was trained on",
+    )
+    grow: bool = Field(
+        False, description="adds the characters of the text that the base does not know"
+    )
+    unknown: Literal["error", "skip"] = Field(
+        "error", description="characters that the base does not know: an error, or left out"
+    )
+
+    @model_validator(mode="after")
+    def _of_a_base(self) -> Self:
+        for name, field in type(self).model_fields.items():
+            if not self.base and (value := getattr(self, name)) != field.default:
+                raise ValueError(f"{name}: found {value!r} without a base; give one (--from)")
+        if self.lora_alpha and not self.lora_rank:
+            raise ValueError("lora_alpha: found it without a rank; give one (--lora)")
+        if self.grow and self.unknown == "skip":
+            raise ValueError("unknown: found skip beside grow; give one of them")
+        return self
+
+    @property
+    def scale(self) -> float:
+        """What the product of LoRA's matrices is multiplied by."""
+        return (self.lora_alpha or 2.0 * self.lora_rank) / max(1, self.lora_rank)
+
+
 class GenerationConfig(Settings):
     """How samples of the run are drawn, unless another way is requested."""
 
@@ -307,6 +351,7 @@ class RunConfig(Settings):
     model: SerializeAsAny[ModelConfig]
     optim: OptimConfig = OptimConfig()
     training: TrainingConfig = TrainingConfig()
+    finetuning: FinetuningConfig = FinetuningConfig()
     generation: GenerationConfig = GenerationConfig()
 
 

@@ -9,7 +9,7 @@ starts it (the notes' examples).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -258,6 +258,34 @@ class WindowBatches(Batches):
         back = torch.arange(1 - self.length, 1, device=last.device)
         start = self._starts[torch.searchsorted(self._starts, last, right=True) - 1]
         return self.take(torch.maximum(last[:, None] + back, start[:, None]))
+
+
+class MixedBatches(Batches):
+    """Batches of two texts side by side: rows of the first, then rows of the second."""
+
+    def __init__(self, first: Batches, second: Batches) -> None:
+        self.first, self.second = first, second
+        self.length, self.draw = first.length, first.draw
+        self.batch_size = first.batch_size + second.batch_size
+        self.items_per_epoch = first.items_per_epoch
+        self.overlapping = first.overlapping
+
+    def batch(self, step: int) -> tuple[Tensor, Tensor]:
+        """ids and targets of both."""
+        pairs = zip(self.first.batch(step), self.second.batch(step), strict=True)
+        ids, targets = (torch.cat(pair) for pair in pairs)
+        return ids, targets
+
+
+def shared(draw: Draw, share: float, rows: int) -> tuple[Draw, Draw]:
+    """A draw of so many rows divided between two texts, at least one row each; `share` is the second's.
+
+    >>> own, other = shared(Draw(batch_size=16, seed=0), 0.25, 16)
+    >>> own.batch_size, other.batch_size
+    (12, 4)
+    """
+    second = min(max(1, round(share * rows)), max(1, rows - 1))
+    return replace(draw, batch_size=max(1, rows - second)), replace(draw, batch_size=second)
 
 
 def build_batches(

@@ -32,6 +32,8 @@ class Split:
     notes: messages for the user.
     held_out: whether validation is apart from training; else it is the training part again.
     scored: tokens of a held-out part that are kept of it, 0 for all.
+    unknown: what is done with characters that the tokenizer does not know, unless another way is
+        requested.
     source: the corpus that it is a split of; None of one that was put together from texts.
     """
 
@@ -44,6 +46,7 @@ class Split:
     held_out: bool = True
     scored: int = 0
     source: SplitCorpus | None = None
+    unknown: Unknown = "error"
 
     @property
     def in_memory(self) -> bool:
@@ -84,6 +87,7 @@ class Split:
                 f"split: found {name!r}, no such part{did_you_mean(name, (*PARTS, 'val'))}"
             )
         name = "validation" if name == "val" else name
+        unknown = self.unknown if unknown == "error" else unknown
         i = PARTS.index(name)
         texts = (self.train, self.validation, self.test)[i]
         if not texts:
@@ -101,14 +105,16 @@ class Split:
         return Part.of_stream(texts[0], tokenizer, before=self.before[i], unknown=unknown)
 
 
-def split_corpus(corpus: Corpus, config: DataConfig, tokenizer: Tokenizer) -> Split:
+def split_corpus(
+    corpus: Corpus, config: DataConfig, tokenizer: Tokenizer, unknown: Unknown = "error"
+) -> Split:
     """Train, validation and test: shuffled documents 80/10/10, or a stream 90/10 by position.
 
     Seed 42 gives the split of the lectures (`random.seed(42); random.shuffle(words)`).
     Raises DataError where a part would be empty, or as `SplitCorpus.load`.
     """
     source = SplitCorpus(corpus, split_bounds(corpus, config), config.split_seed)
-    split = _split(source, tokenizer)
+    split = replace(_split(source, tokenizer, unknown), unknown=unknown)
     if not config.held_out:
         split = replace(
             split, validation=split.train, before=("", "", split.before[2]), held_out=False,
@@ -117,7 +123,7 @@ def split_corpus(corpus: Corpus, config: DataConfig, tokenizer: Tokenizer) -> Sp
     if split.in_memory:
         return replace(split, notes=(*split.notes, *_describe_duplicates(split)))
     scored = SCORED_TOKENS if config.validation_tokens is None else config.validation_tokens
-    n = source.load(tokenizer)[0]["validation"].n_targets
+    n = source.load(tokenizer, unknown)[0]["validation"].n_targets
     notes = split.notes
     if 0 < scored < n:
         notes += (

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from hornbook.data.sources.records import field_of, plain_text
 from hornbook.errors import ConfigError, DataError
-from hornbook.tokenizers.base import NULL, Ids, Tokenizer, Unknown
+from hornbook.tokenizers.base import NULL, STAND_INS, Ids, Tokenizer, Unknown, stand_in
 
 PAIR = "{prompt}{completion}"
 MESSAGE = "{role}: {content}\n"
@@ -38,6 +38,7 @@ PAIRED = "prompt+completion"  # the fields of pairs
 USER, ASSISTANT = "user", "assistant"
 ANSWER, ANSWER_END = "\x02", "\x03"
 MARKS = re.compile(f"[{ANSWER}{ANSWER_END}]")
+WITHOUT = dict.fromkeys(STAND_INS)  # what is taken out of what others write
 SEGMENTS = re.compile(f"([{ANSWER}{ANSWER_END}{NULL}])")
 
 Message = tuple[str, str]  # role, content
@@ -45,10 +46,15 @@ Message = tuple[str, str]  # role, content
 
 @dataclass(frozen=True)
 class Template:
-    """How prompts and answers become text. fields: of a pair, or that of conversations."""
+    """How prompts and answers become text. fields: of a pair, or that of conversations.
+
+    special: tokens of the model that stand in the text of the template and that no text becomes
+    (`Tokenizer.special`); what others write is never read as one.
+    """
 
     text: str
     fields: tuple[str, ...]
+    special: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, field: str, text: str = "") -> Template:
@@ -81,9 +87,12 @@ class Template:
 
     @property
     def _parts(self) -> tuple[str, str, str]:
-        """The text before, between and after the two fields."""
+        """The text before, between and after the two fields, stand-ins for special tokens."""
         first, second = self._names
-        before, rest = self.text.split(first)
+        text = self.text
+        for i, token in enumerate(self.special):
+            text = text.replace(token, stand_in(i))
+        before, rest = text.split(first)
         between, after = rest.split(second)
         return before, between, after
 
@@ -91,6 +100,8 @@ class Template:
     def stops(self) -> tuple[str, ...]:
         """What ends an answer, besides the end of the document."""
         before, between, after = self._parts
+        if ends := [self.special[STAND_INS.index(ord(c))] for c in after if ord(c) in STAND_INS]:
+            return (ends[0],)
         stop = f"{after}{before}{USER}{between}" if self.chat else after
         return (stop,) if stop.strip() else ()
 
@@ -116,6 +127,8 @@ class Template:
     def conversation(self, messages: Sequence[Message]) -> str:
         """Messages as text, the answers marked."""
         before, between, after = self._parts
+        if self.special:
+            messages = [(role, content.translate(WITHOUT)) for role, content in messages]
         text = ""
         for i, (role, content) in enumerate(messages):
             begun = i > 0 and messages[i - 1][0] == ASSISTANT  # an answer, which ends here

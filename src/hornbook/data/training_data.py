@@ -15,7 +15,8 @@ from hornbook.data.split import Split, split_bounds, split_corpus
 from hornbook.data.tokens import SplitCorpus
 from hornbook.errors import ConfigError
 from hornbook.stages import stage
-from hornbook.tokenizers.base import Tokenizer
+from hornbook.tokenizers.base import Tokenizer, Unknown
+from hornbook.tokenizers.continued import continued_tokenizer
 from hornbook.tokenizers.existing import AUTO, KINDS, existing_tokenizer
 from hornbook.tokenizers.registry import build_tokenizer
 
@@ -89,10 +90,29 @@ def load_training_data(
     return tokenize(corpus, config, built)
 
 
-def tokenize(corpus: Corpus, config: DataConfig, tokenizer: Tokenizer) -> TrainingData:
+def load_continued_data(
+    config: DataConfig, tokenizer: Tokenizer, *, grow: bool, unknown: Unknown
+) -> TrainingData:
+    """The data of a run that continues from a trained model, with its tokenizer.
+
+    grow: characters that it does not know get the next ids; else they are an error, or skipped.
+    Raises ConfigError or DataError as `load_training_data`.
+    """
+    with stage("reading the text"):
+        corpus = load_corpus(config)
+    found = continued_tokenizer(
+        tokenizer, corpus.alphabet, documents=corpus.kind == "documents",
+        document_end=corpus.document_end, grow=grow, unknown=unknown,
+    )  # fmt: skip
+    return tokenize(corpus, config, found, unknown)
+
+
+def tokenize(
+    corpus: Corpus, config: DataConfig, tokenizer: Tokenizer, unknown: Unknown = "error"
+) -> TrainingData:
     """The data of a run whose corpus is read and whose tokenizer exists. Raises DataError."""
     with stage("turning the text into tokens"):
-        split = split_corpus(corpus, config, tokenizer)
+        split = split_corpus(corpus, config, tokenizer, unknown)
         train, validation = (split.part(name, tokenizer) for name in ("train", "validation"))
     return TrainingData(
         corpus=corpus,

@@ -118,18 +118,20 @@ def every_symbol(run: StoredRun) -> str:
     tokenizer = run.tokenizer
     generator = torch.Generator().manual_seed(SEED)
     order = torch.randperm(tokenizer.vocab_size, generator=generator).tolist()
-    known = "".join(tokenizer.decode([i]) for i in [*range(tokenizer.vocab_size), *order])
+    special = set(tokenizer.special)  # another program may read them from a text
+    texts = [tokenizer.decode([i]) for i in [*range(tokenizer.vocab_size), *order]]
+    known = "".join(text for text in texts if text not in special)
     return f"{known} {SCRIPTS} {SCRIPTS.upper()}\n\ttabs,  two spaces\n"
 
 
 def greedy_text(
-    run: StoredRun, model: LanguageModel | None = None, n: int = 60
+    run: StoredRun, model: LanguageModel | None = None, n: int = 60, prompt: str = ""
 ) -> tuple[list[int], list[int]]:
-    """The ids that generation starts from without a prompt, and up to n most probable ones after
-    them, at most as many as the context holds; they end with the end of a document if it comes."""
-    model, tokenizer = model or run.model, run.tokenizer
-    n = min(n, model.context_length - 1) if not model.sliding else n
-    start = prompt_ids(tokenizer, "")
+    """The ids that generation starts from, of a prompt or without one, and up to n most probable ones
+    after them, at most as many as the context holds; they end with the end of a document if it
+    comes."""
+    model, start = model or run.model, prompt_ids(run.tokenizer, prompt)
+    n = min(n, model.context_length - len(start)) if not model.sliding else n
     draw = lambda logits, samples, length: logits.argmax(-1)  # noqa: E731
     rows = generate_ids(model, start, torch.zeros(1, dtype=torch.int64), max(1, n), draw)
     return start, [int(token) for _, token in rows]

@@ -36,7 +36,10 @@ def card(
     header = {"library_name": "transformers", "pipeline_tag": "text-generation"}
     lines = ["---", *(f"{k}: {v}" for k, v in header.items()), f"tags: {dump(list(tags))}"]
     lines += [_index(run, title, losses), "---", "", f"# {code(title)}", ""]
-    lines += [f"A small language model, trained by hornbook on {code(corpus['name'])}.", ""]
+    made = f"trained by hornbook on {code(corpus['name'])}"
+    if run.imported:
+        made = f"imported by hornbook from {code(run.imported)}"
+    lines += [f"A small language model, {made}.", ""]
     lines += [*(f"Note: {note}.\n" for note in notes), usage, "", "## Figures", ""]
     lines += _table([(name, value) for name, value in [*facts(run), *_measured(losses)] if value])
     if part:
@@ -48,16 +51,20 @@ def card(
         lines += ["", "## Does it copy its text?", "", code(novelty)]
     if samples := [text for text in report.get("samples", []) if text][:SAMPLES]:
         lines += ["", "## Samples", "", fenced("\n".join(text[:LONGEST] for text in samples))]
-    lines += ["", "## The text", ""]
-    lines += _table(
-        [(name, str(corpus[key])) for name, key in TEXT if corpus.get(key) not in (None, "")]
-    )
+    if not run.imported:
+        lines += ["", "## The text", ""]
+        lines += _table(
+            [(name, str(corpus[key])) for name, key in TEXT if corpus.get(key) not in (None, "")]
+        )
     config = run.config.model_dump(mode="json")
     config["data"]["corpus"] = corpus["name"]  # not the path on this machine
+    if base := config["finetuning"]["base"]:
+        config["finetuning"]["base"] = PurePath(base).name
     config["data"]["files"] = [PurePath(each).name for each in config["data"]["files"]]
     lines += ["", "## How it was made", "", "All settings of the run:", ""]
     lines += [fenced(dump(config, indent=2), "json"), ""]
-    lines += ["It knows only the symbols of its text, and nothing of the world.", ""]
+    if not run.imported:
+        lines += ["It knows only the symbols of its text, and nothing of the world.", ""]
     return "\n".join(lines)
 
 

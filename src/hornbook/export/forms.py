@@ -1,8 +1,7 @@
-"""The forms that other programs know a model by: Qwen3 is `gpt`, GPT-2 is `gpt2`. Both ways.
+"""A run in the form that other programs know it by: `portable`, then `to_huggingface` or `to_gguf`.
 
-A form has a table of the names of settings, one of the names of weights (`names.py`), and what has to
-be done to the values. `portable` goes from a model here to the form, `from_huggingface` and `from_gguf`
-back. Other modules ask for the form of a model and never which model it is.
+The forms themselves, and the way back, are in `pretrained/forms.py`. Other modules ask for the form of
+a model and never which model it is.
 
 Two things of the notes' GPT-2 have no place elsewhere, and are written as equal ones:
 
@@ -19,7 +18,6 @@ Two things of the notes' GPT-2 have no place elsewhere, and are written as equal
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,80 +25,23 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from hornbook.config import ModelConfig
-from hornbook.errors import ConfigError, RunError
-from hornbook.export import names
-from hornbook.export.names import GPT2, QWEN3, Table
+from hornbook.errors import ConfigError
 from hornbook.models.base import LanguageModel
-from hornbook.models.registry import model_config
+from hornbook.models.gpt import GPTConfig
+from hornbook.models.gpt2 import GPT2Config
+from hornbook.pretrained import names
+from hornbook.pretrained.forms import (
+    ACTIVATIONS,
+    Form,
+    Settings,
+    Weights,
+    form_of,
+    neighbors,
+    reorder_heads,
+)
 from hornbook.runs.directory import StoredRun
 
-Weights = dict[str, Tensor]
-Settings = dict[str, Any]
-
 EXACT = 1e-5  # how far logits may be off by a folded bias, in nats
-LAYER_NORM_EPS = 1e-5  # of torch, and so of `gpt2`
-
-
-@dataclass(frozen=True)
-class Form:
-    """How other programs name the settings and weights of a model.
-
-    model: its name in the registry. architecture, model_type: in config.json. gguf: its name in GGUF
-    files. settings: (own, Hugging Face's, GGUF's) names of each; "" where it has none. fixed: what
-    config.json holds besides, of which a model here has one value only.
-    """
-
-    model: str
-    architecture: str
-    model_type: str
-    gguf: str
-    weights: Table
-    settings: tuple[tuple[str, str, str], ...]
-    fixed: Mapping[str, Any]
-
-
-QWEN3_FORM = Form(
-    model="gpt",
-    architecture="Qwen3ForCausalLM",
-    model_type="qwen3",
-    gguf="qwen3",
-    weights=QWEN3,
-    settings=(
-        ("context_length", "max_position_embeddings", "context_length"),
-        ("n_embd", "hidden_size", "embedding_length"),
-        ("n_layer", "num_hidden_layers", "block_count"),
-        ("n_head", "num_attention_heads", "attention.head_count"),
-        ("n_kv_head", "num_key_value_heads", "attention.head_count_kv"),
-        ("n_hidden", "intermediate_size", "feed_forward_length"),
-        ("head_dim", "head_dim", "attention.key_length"),
-        ("head_dim", "head_dim", "attention.value_length"),
-        ("norm_eps", "rms_norm_eps", "attention.layer_norm_rms_epsilon"),
-        ("rope_base", "rope_theta", "rope.freq_base"),
-        ("tie_embeddings", "tie_word_embeddings", ""),
-    ),
-    fixed={"hidden_act": "silu", "attention_bias": False, "use_sliding_window": False},
-)
-
-GPT2_FORM = Form(
-    model="gpt2",
-    architecture="GPT2LMHeadModel",
-    model_type="gpt2",
-    gguf="gpt2",
-    weights=GPT2,
-    settings=(
-        ("context_length", "n_positions", "context_length"),
-        ("n_embd", "n_embd", "embedding_length"),
-        ("n_layer", "n_layer", "block_count"),
-        ("n_head", "n_head", "attention.head_count"),
-        ("n_hidden", "n_inner", "feed_forward_length"),
-        ("norm_eps", "layer_norm_epsilon", "attention.layer_norm_epsilon"),
-        ("activation", "activation_function", ""),
-    ),
-    fixed={"tie_word_embeddings": False, "scale_attn_weights": True},
-)
-
-FORMS = {form.model: form for form in (QWEN3_FORM, GPT2_FORM)}
 
 
 @dataclass(frozen=True)
@@ -126,28 +67,29 @@ def portable(run: StoredRun) -> Portable:
     """
     model, part, notes = run.model, "", []
     network = model.parts.get("network")
-    if model.config.name not in FORMS and network is not None:
+    if form_of(model.config) is None and network is not None:
         notes.append(_network_alone(run))
         model, part = network, "network"
-    _check(model)
-    form = FORMS[model.config.name]
+    form = _form(model)
     settings = model.config.model_dump()
     weights = {name: w.detach().float().cpu() for name, w in model.state_dict().items()}
-    if form is QWEN3_FORM:
-        settings["head_dim"] = settings["n_embd"] // settings["n_head"]
-    else:
-        settings |= {"n_hidden": 4 * settings["n_embd"], "norm_eps": LAYER_NORM_EPS}
-        settings, weights = _without_head_bias(settings, weights)
+    if isinstance(model.config, GPTConfig):
+        settings["head_dim"] = model.config.head_channels
+    elif isinstance(model.config, GPT2Config):
+        settings["n_hidden"] = model.config.hidden_channels
+        if not settings["tie_embeddings"]:
+            settings, weights = _without_head_bias(settings, weights)
         for i in range(settings["n_layer"]):
             bias = torch.zeros(3 * settings["n_embd"])
-            weights[f"blocks.{i}.attn.qkv.bias"] = bias
+            weights.setdefault(f"blocks.{i}.attn.qkv.bias", bias)
     return Portable(form, settings, weights, model, part, tuple(notes))
 
 
-def _check(model: LanguageModel) -> None:
-    """Raises ConfigError where other programs have no counterpart of a model."""
+def _form(model: LanguageModel) -> Form:
+    """The form of a model. Raises ConfigError where other programs have no counterpart."""
     name, config = model.config.name, model.config
-    if name not in FORMS:
+    form = form_of(config)
+    if form is None:
         parts = (
             "; its network is trained on its counts and does not predict without them (train one that "
             "does with --model.count-dropout 0.1)"
@@ -164,6 +106,7 @@ def _check(model: LanguageModel) -> None:
                 f"to: model.{setting} is {found}, which other programs do not have; export to html, "
                 f"onnx or numpy, or train with {flag} {str(plain).lower()}"
             )
+    return form
 
 
 def _network_alone(run: StoredRun) -> str:
@@ -184,6 +127,8 @@ def to_huggingface(found: Portable) -> tuple[dict[str, Any], Weights]:
         **{theirs: found.settings[own] for own, theirs, _ in found.form.settings},
         **found.form.fixed,
     }
+    if "activation_function" in config:
+        config["activation_function"] = ACTIVATIONS[config["activation_function"]]
     if "rope_theta" in config:  # version 4 reads it here, version 5 there
         config["rope_parameters"] = {"rope_type": "default", "rope_theta": config["rope_theta"]}
     return config, names.to_huggingface(found.form.weights, found.weights)
@@ -198,80 +143,10 @@ def to_gguf(found: Portable, scale: float) -> tuple[dict[str, Any], Weights]:
         for own, _, theirs in found.form.settings
         if theirs
     }
-    return fields, names.to_gguf(found.form.weights, found.weights)
-
-
-def from_huggingface(
-    config: Mapping[str, Any], weights: Mapping[str, Tensor]
-) -> tuple[ModelConfig, Weights]:
-    """The model of a config.json and its weights, as here. Raises RunError for what has none here."""
-    architecture = (config.get("architectures") or ["none"])[0]
-    form = next((f for f in FORMS.values() if f.architecture == architecture), None)
-    if form is None:
-        known = " or ".join(f.architecture for f in FORMS.values())
-        raise RunError(f"config.json: architectures: found {architecture!r}, expected {known}")
-    for key, value in form.fixed.items():
-        if config.get(key, value) != value:
-            raise RunError(f"config.json: {key}: found {config[key]!r}, expected {value!r}")
-    found = dict(config)
-    if rope := config.get("rope_parameters") or config.get("rope_scaling"):
-        if rope.get("rope_type", "default") != "default":
-            raise RunError(
-                f"config.json: rope_type: found {rope['rope_type']!r}, expected 'default'"
-            )
-        found |= {k: v for k, v in rope.items() if k == "rope_theta"}
-    if found.get("n_inner", 0) is None:
-        found["n_inner"] = 4 * found["n_embd"]
-    try:
-        settings = {own: found[theirs] for own, theirs, _ in form.settings}
-    except KeyError as error:
-        raise RunError(f"config.json: {error.args[0]}: found nothing, expected a value") from None
-    return _own(form, settings, names.from_huggingface(form.weights, weights))
-
-
-def from_gguf(
-    fields: Mapping[str, Any], weights: Mapping[str, Tensor]
-) -> tuple[ModelConfig, Weights]:
-    """The model of a GGUF file, by its fields and weights, as here; GPT-2 with GELU, which is all that
-    these files know. Raises RunError for what has none here."""
-    found = fields.get("general.architecture")
-    form = next((f for f in FORMS.values() if f.gguf == found), None)
-    if form is None:
-        known = " or ".join(f.gguf for f in FORMS.values())
-        raise RunError(f"general.architecture: found {found!r}, expected {known}")
-    try:
-        settings = {o: fields[f"{form.gguf}.{theirs}"] for o, _, theirs in form.settings if theirs}
-    except KeyError as error:
-        raise RunError(f"{error.args[0]}: found nothing, expected a value") from None
-    if form is QWEN3_FORM:
-        settings["tie_embeddings"] = "output.weight" not in weights
-    else:
-        settings["activation"] = "gelu"
-    return _own(form, settings, names.from_gguf(form.weights, weights))
-
-
-def _own(form: Form, settings: Settings, weights: Weights) -> tuple[ModelConfig, Weights]:
-    """Settings and weights in a form -> those of the model here."""
-    weights = {name: weight.float() for name, weight in weights.items()}
-    expected: Settings = {}
-    if form is QWEN3_FORM:
-        expected["head_dim"] = settings["n_embd"] // settings["n_head"]
-        if settings["tie_embeddings"]:
-            weights.pop("head.weight", None)
-    else:
-        expected |= {"n_hidden": 4 * settings["n_embd"], "norm_eps": LAYER_NORM_EPS}
-        for i in range(settings["n_layer"]):
-            name = f"blocks.{i}.attn.qkv.bias"
-            if weights.pop(name, torch.zeros(1)).any():
-                raise RunError(f"{name}: found values other than 0, expected a model without it")
-        weights["head.bias"] = torch.zeros(len(weights["token_embedding.weight"]))
-    for own, value in expected.items():
-        if not math.isclose(settings.pop(own), value, rel_tol=1e-6):
-            raise RunError(f"{own}: expected {value}, the only value of a {form.model} here")
-    try:
-        return model_config({"name": form.model, **settings}), weights
-    except ConfigError as error:
-        raise RunError(str(error)) from None
+    weights = dict(found.weights)
+    if found.form.neighbors:
+        reorder_heads(weights, found.settings, neighbors)
+    return fields, names.to_gguf(found.form.weights, weights)
 
 
 def _without_head_bias(settings: Settings, weights: Weights) -> tuple[Settings, Weights]:
@@ -308,6 +183,10 @@ def _widened(settings: Settings, weights: Weights, bias: Tensor) -> tuple[Settin
             q, k, v = F.pad(w, (0, n_head)).view(3, n_head, dim, n)
             q = q * math.sqrt((dim + 1) / dim)
             w = F.pad(torch.stack([q, k, v]), (0, 0, 0, 1)).reshape(3 * n, n)
+        elif name.endswith("attn.qkv.bias"):
+            q, k, v = w.view(3, n_head, dim)
+            q = q * math.sqrt((dim + 1) / dim)
+            w = F.pad(torch.stack([q, k, v]), (0, 1)).reshape(3 * n)
         elif name.endswith("attn.proj.weight"):
             w = F.pad(w.view(n, n_head, dim), (0, 1)).reshape(n, n)
         elif name.endswith(("mlp.0.weight", "head.weight")):
@@ -327,6 +206,8 @@ def scaled_relu(found: Portable, scale: float) -> Portable:
         else w
         for name, w in found.weights.items()
     }
+    if "head.weight" not in weights:  # tied: the head is the embedding as it was
+        weights["head.weight"] = found.weights["token_embedding.weight"]
     eps = found.settings["norm_eps"] * scale**2
     return replace(
         found, weights=weights, settings={**found.settings, "norm_eps": eps, "activation": "gelu"}

@@ -97,10 +97,10 @@ def _package() -> Any:
 
 
 def _general(run: StoredRun, words: Vocabulary) -> dict[str, Any]:
-    facts = run.facts["corpus"]
+    made = f"trained by hornbook on {run.facts['corpus']['name']}"
     return {
         "general.name": run.path.resolve().name,
-        "general.description": f"trained by hornbook on {facts['name']}",
+        "general.description": f"imported from {run.imported}" if run.imported else made,
         "general.sampling.temp": 1.0,
         "general.sampling.top_k": 0,
         "general.sampling.top_p": 1.0,
@@ -164,7 +164,7 @@ def _differences(run: StoredRun, found: Portable, kept: list[str]) -> list[str]:
             f"f16 instead of q8_0, since their rows are no multiple of {BLOCK}: {len(kept)} matrices, "
             f"such as {kept[0]}"
         )
-    if found.settings.get("activation") == "gelu":
+    if found.settings.get("activation") in llama.APPROXIMATED:
         notes.append("llama.cpp computes GELU by its tanh approximation, in float16")
     return notes
 

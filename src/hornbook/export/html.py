@@ -107,10 +107,10 @@ def page_data(run: StoredRun) -> dict[str, Any]:
 def summary(run: StoredRun) -> str:
     """A model in a line."""
     kept = "probabilities" if run.model.fitted else "parameters"
-    return visible(
-        f"{run.model.config.name}, {run.facts['n_parameters']:,} {kept}, trained on "
-        f"{run.facts['corpus']['name']}"
-    )
+    made = f"trained on {run.facts['corpus']['name']}"
+    if run.imported:
+        made = f"imported from {run.imported}"
+    return visible(f"{run.model.config.name}, {run.facts['n_parameters']:,} {kept}, {made}")
 
 
 def page_card(run: StoredRun) -> dict[str, Any]:
@@ -124,7 +124,9 @@ def page_card(run: StoredRun) -> dict[str, Any]:
         "good": bool(verdict.get("good")),
         "advice": verdict.get("advice", []),
         "novelty": (report.get("novelty") or {}).get("verdict", ""),
-        "text": [
+        "text": []
+        if run.imported
+        else [
             ["Name", visible(corpus["name"])],
             ["Source", visible(_without_folder(corpus["source"]))],
             ["Kind", f"{corpus['kind']}: {visible(corpus['why'])}"],

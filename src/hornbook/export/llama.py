@@ -39,7 +39,8 @@ MOST_LOGITS = 1 << 21  # that are asked for: each is a line of JSON
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # it is on this machine
 # of logits, relative to their spread
 TOLERANCE = {"f32": 1e-4, "f16": 2e-2, "bf16": 2e-1, "q8_0": 5e-1}
-APPROXIMATE = 2e-2  # where llama.cpp approximates GELU
+APPROXIMATE = 2e-2  # where llama.cpp approximates GELU, in float16
+APPROXIMATED = ("gelu", "gelu_tanh")
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ def compare(run: StoredRun, written: Written) -> list[Check]:
     found = portable(run)
     model, tokenizer = found.model, run.tokenizer
     program = f"llama.cpp (xllamacpp {version('xllamacpp')})"
-    approximate = found.settings.get("activation") == "gelu"
+    approximate = found.settings.get("activation") in APPROXIMATED
     tolerance = max(TOLERANCE[written.dtype], APPROXIMATE if approximate else 0.0)
     rows, text = random_rows(run, model), every_symbol(run)
     if rows.shape[1] == 1:

@@ -62,7 +62,10 @@ def vocabulary(tokenizer: Tokenizer) -> Vocabulary:
                 for n in range(1, len(letters_of)):
                     chains["".join(letters_of[:n]) + " " + letters_of[n]] = None
         merges = list(chains)
-    types = [CONTROL if i == tokenizer.end_id else NORMAL for i in range(len(tokens))]
+    special = set(tokenizer.special)
+    types = [
+        CONTROL if i == tokenizer.end_id or t in special else NORMAL for i, t in enumerate(by_id)
+    ]
     documents = tokenizer.end_id is not None
     if not documents:
         tokens, types = [*tokens, tokenizer.end], [*types, CONTROL]

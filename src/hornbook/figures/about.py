@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import PurePath
 
 from hornbook.figures.style import readable
 from hornbook.runs.directory import StoredRun
@@ -41,8 +42,9 @@ def facts(run: StoredRun) -> list[tuple[str, str]]:
         parts += f", {split['validation']:,} to validate"
     return [
         ("Model", f"{config.model.name}, {facts['n_parameters']:,} {kept}"),
-        ("Corpus", f"{corpus['name']} ({corpus['kind']}): {parts}"),
-        ("Trained", _when(run)),
+        ("Corpus", "" if run.imported else f"{corpus['name']} ({corpus['kind']}): {parts}"),
+        ("Began from", _base(run)),
+        ("Imported" if run.imported else "Trained", _when(run)),
         ("How", _how(run)),
         ("Settings", ", ".join(f"{_words(name)} {_words(v)}" for name, v in settings.items())),
         ("Loss", _loss(run)),
@@ -55,9 +57,22 @@ def facts(run: StoredRun) -> list[tuple[str, str]]:
     ]
 
 
+def _base(run: StoredRun) -> str:
+    """The model that the run began from, and the loss on its text before and now."""
+    base, old = run.facts.get("base"), run.report.get("old_text")
+    if base is None:
+        return ""
+    words = f"{PurePath(base['source']).name}, sha256 {base['sha256'][:12]}..."
+    if old and old["before"] is not None and old["nats"] is not None:
+        words += f"; {old['name']} {old['before']:.4f} nats before, {old['nats']:.4f} now"
+    return words
+
+
 def _when(run: StoredRun) -> str:
     hardware = run.facts["hardware"]
     date = datetime.fromisoformat(run.facts["created"])
+    if run.imported:
+        return f"{date:%Y-%m-%d %H:%M} {date:%Z}".rstrip() + f", from {run.imported}"
     where = f"on {hardware['device']}, {hardware['precision']}"
     return (
         f"{date:%Y-%m-%d %H:%M} {date:%Z}".rstrip() + f", {where}, hornbook {run.facts['hornbook']}"
@@ -70,6 +85,8 @@ def _how(run: StoredRun) -> str:
         return f"mixed from {', '.join(mixed)}"
     if run.model.fitted:
         return "counted in one pass"
+    if run.imported:
+        return "elsewhere"
     optim, training, report = run.config.optim, run.config.training, run.report
     name = (
         f"muon ({optim.muon_learning_rate:g} for matrices)" if optim.name == "muon" else optim.name
@@ -91,7 +108,7 @@ def _loss(run: StoredRun) -> str:
     validation = run.report.get("validation") or {}
     nats, error = validation.get("nats"), validation.get("standard_error")
     if nats is None:
-        return "infinite" if run.report else ""
+        return "infinite" if run.report and not run.imported else ""
     part = "validation" if run.config.data.held_out else "training text"
     spread = "" if error is None else f" ± {error:.4f}"
     return f"{part} {nats:.4f}{spread} nats per token"

@@ -67,10 +67,13 @@ class FigureData:
         """Validation texts; the model's own samples where the corpus is gone."""
         if self.split is not None:
             return self.split.validation
-        n = 100 if self.run.documents else 1
         generator, run = make_generator(0), self.run
-        samples = sample(run.model, run.tokenizer, n=n, max_tokens=500, generator=generator)
-        return tuple(s.text for s in samples if len(s.text) > 1) or ("",)
+        n, length = (100 if run.documents else 1), 500
+        if run.imported:  # such models are larger
+            n, length = min(n, 8), 100
+        samples = sample(run.model, run.tokenizer, n=n, max_tokens=length, generator=generator)
+        texts = [s.text.replace(run.document_end, "") for s in samples]  # no text holds it
+        return tuple(text for text in texts if len(text) > 1) or ("",)
 
     @cached_property
     def part(self) -> Part:

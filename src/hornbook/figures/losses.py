@@ -53,8 +53,13 @@ def losses(run: StoredRun) -> Figure:
             top.plot(x, trained, "o-", color=style.BLUE, ms=3, lw=1.2, label="training (a sample)")
         what = "validation" if run.config.data.held_out else "training text"
         top.plot(x, y, "o-", color=style.VERMILION, ms=4, lw=1.5, label=f"{what} (whole part)")
+        old = [(r["step"], r["old_loss"]) for r in records if r.get("old_loss") is not None]
+        if old:
+            where, nats = zip(*old, strict=True)
+            top.plot(where, nats, "s-", color=style.GREEN, ms=3, lw=1.2, label="text of the base")
         # the untrained weights are kept only where there are no others
-        after = [point for point in evaluations if point[0]] or evaluations
+        begun = run.facts.get("base") is not None  # and those of a base too
+        after = [point for point in evaluations if point[0] or begun] or evaluations
         best_step, _, best = min(after, key=lambda point: point[2])
         top.axvline(best_step, color=style.BLACK, ls="--", lw=1)
         figure.finding = Finding(f"best {what} loss {best:.4f} nats at step {best_step:,}")

@@ -209,6 +209,12 @@ class LanguageModel(nn.Module, ABC):
         return None
 
     @property
+    def adaptable(self) -> list[str]:
+        """The names of the linear layers that LoRA adapts: those of attention and MLPs in blocks; none
+        in a model without them."""
+        return []
+
+    @property
     def device(self) -> torch.device:
         """The device of its tensors."""
         return next((t.device for t in self.state_dict().values()), torch.device("cpu"))

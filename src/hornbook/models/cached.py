@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any, ClassVar
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from hornbook.models.base import DecodingState, LanguageModel, Window
 
@@ -71,6 +71,15 @@ class EmbeddingModel(CachedModel):
 
     added: (B, T, C), of the positions that are read; nothing where it is None.
     """
+
+    @property
+    def adaptable(self) -> list[str]:
+        """The linear layers of its blocks."""
+        return [
+            name
+            for name, module in self.named_modules()
+            if name.startswith("blocks.") and isinstance(module, nn.Linear)
+        ]
 
     @abstractmethod
     def forward(self, ids: Tensor, added: Tensor | None = None) -> Tensor:

@@ -1,9 +1,10 @@
 """A modern GPT, exactly in the form of Hugging Face's Qwen3, which can load its weights.
 
 RMSNorm before each branch and at the end; rotary positions; QK-norm per head; SwiGLU; grouped queries;
-no biases. Left out of Qwen3: sliding windows, which its small models do not use. `pair_embedding` and
-`conv_kernel` are not part of it and off by default. Qwen3 technical report 2025; RoPE: Su et al. 2021;
-SwiGLU: Shazeer 2020; QK-norm: Henry et al. 2020; grouped queries: Ainslie et al. 2023.
+no biases. Without QK-norm (`qk_norm`) it is Llama. Left out of Qwen3: sliding windows, which its small
+models do not use; of Llama: scaled rotary positions. `pair_embedding` and `conv_kernel` are not part of
+either and off by default. Qwen3 technical report 2025; Llama: Touvron et al. 2023; RoPE: Su et al.
+2021; SwiGLU: Shazeer 2020; QK-norm: Henry et al. 2020; grouped queries: Ainslie et al. 2023.
 
 B batch, T positions, C channels (n_embd), H heads, G heads of keys and values, D channels of a head, V
 vocabulary.
@@ -41,9 +42,13 @@ class GPTConfig(ModelConfig):
     n_head: int = Field(4, gt=0, description="attention heads")
     n_kv_head: int = Field(4, gt=0, description="heads of keys and values, shared by groups")
     n_embd: int = Field(96, gt=0, description="channels")
+    head_dim: int | None = Field(
+        None, gt=0, description="channels of a head (default: n_embd / n_head)"
+    )
     n_hidden: int = Field(256, gt=0, description="channels of the SwiGLU")
     rope_base: float = Field(10_000.0, gt=1, description="base of the rotary frequencies")
     norm_eps: float = Field(1e-6, gt=0, description="added to the mean square in RMSNorm")
+    qk_norm: bool = Field(True, description="normalizes queries and keys; false: Llama")
     tie_embeddings: bool = Field(False, description="the head is the embedding, transposed")
     dropout: float = Field(0.0, ge=0, lt=1, description="on the residual branches")
     pair_embedding: bool = Field(
@@ -55,27 +60,34 @@ class GPTConfig(ModelConfig):
 
     @model_validator(mode="after")
     def _heads_divide(self) -> Self:
-        check_divides(self, "n_head", "n_embd")
+        if self.head_dim is None:
+            check_divides(self, "n_head", "n_embd")
         check_divides(self, "n_kv_head", "n_head")
-        if (self.n_embd // self.n_head) % 2:
-            raise ValueError("n_embd / n_head must be even: rotary positions rotate pairs")
+        if self.head_channels % 2:
+            what = "n_embd / n_head" if self.head_dim is None else "head_dim"
+            raise ValueError(f"{what} must be even: rotary positions rotate pairs")
         return self
+
+    @property
+    def head_channels(self) -> int:
+        """Channels of a head."""
+        return self.n_embd // self.n_head if self.head_dim is None else self.head_dim
 
 
 class CausalSelfAttention(nn.Module):
-    """Attention with QK-norm and rotary positions."""
+    """Attention with QK-norm, unless it is off, and rotary positions."""
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
-        dim = config.n_embd // config.n_head
+        dim = config.head_channels
         self.n_head, self.n_kv_head = config.n_head, config.n_kv_head
         self.q_proj = nn.Linear(config.n_embd, config.n_head * dim, bias=False)
         self.k_proj = nn.Linear(config.n_embd, config.n_kv_head * dim, bias=False)
         self.v_proj = nn.Linear(config.n_embd, config.n_kv_head * dim, bias=False)
         self.o_proj = nn.Linear(config.n_head * dim, config.n_embd, bias=False)
-        self.rope_base = config.rope_base
-        self.q_norm = RMSNorm(dim, config.norm_eps)
-        self.k_norm = RMSNorm(dim, config.norm_eps)
+        self.head_dim, self.rope_base = dim, config.rope_base
+        self.q_norm = RMSNorm(dim, config.norm_eps) if config.qk_norm else None
+        self.k_norm = RMSNorm(dim, config.norm_eps) if config.qk_norm else None
         self.rotate = Rotation()
         self.attend = CausalAttention()
 
@@ -92,13 +104,14 @@ class CausalSelfAttention(nn.Module):
         Without cos and sin positions count from 0, without a mask each sees all before it.
         """
         if cos is None or sin is None:
-            positions, dim = torch.arange(x.shape[1], device=x.device), self.q_norm.weight.shape[0]
-            cos, sin = rotary_angles(positions, dim, self.rope_base)
+            positions = torch.arange(x.shape[1], device=x.device)
+            cos, sin = rotary_angles(positions, self.head_dim, self.rope_base)
         q = split_heads(self.q_proj(x), self.n_head)  # (B, H, T, D)
         k = split_heads(self.k_proj(x), self.n_kv_head)  # (B, G, T, D)
         v = split_heads(self.v_proj(x), self.n_kv_head)
-        q = self.rotate(self.q_norm(q), cos, sin)
-        k = self.rotate(self.k_norm(k), cos, sin)
+        if self.q_norm is not None and self.k_norm is not None:
+            q, k = self.q_norm(q), self.k_norm(k)
+        q, k = self.rotate(q, cos, sin), self.rotate(k, cos, sin)
         y = self.attend(q, k, v, mask) if cache is None else cache.attend(q, k, v)
         out: Tensor = self.o_proj(merge_heads(y))
         return out
@@ -164,7 +177,7 @@ class GPT(EmbeddingModel):
 
     def __init__(self, config: GPTConfig, vocab_size: int, end_id: int | None) -> None:
         super().__init__(config, vocab_size, end_id, config.context_length)
-        self.head_dim, self.rope_base = config.n_embd // config.n_head, config.rope_base
+        self.head_dim, self.rope_base = config.head_channels, config.rope_base
         self.conv_kernel = config.conv_kernel
         dim = config.n_embd
         self.token_embedding = nn.Embedding(vocab_size, dim)

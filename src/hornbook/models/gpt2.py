@@ -1,7 +1,8 @@
 """The notes' GPT (the GPT-2 form): learned positions, pre-LayerNorm, ReLU or GELU, dropout.
 
 With the notes' settings (6 layers, 6 heads, 384 channels, context 256, 65 characters) it has their
-10,788,929 parameters: queries, keys and values without bias, the rest and the head with one.
+10,788,929 parameters: queries, keys and values without bias, the rest and the head with one. With
+`qkv_bias`, `tie_embeddings` and the activation `gelu_tanh` it is OpenAI's GPT-2.
 One product for queries, keys and values, and the fused attention of PyTorch, in place of the notes'
 loop over heads; the function is the same. Radford et al. 2019; the notes, "GPT".
 
@@ -10,11 +11,14 @@ B batch, T positions, C channels (n_embd), H heads, D channels of a head, V voca
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal, Self
 
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from hornbook.config import ModelConfig
 from hornbook.layers.attention import CausalAttention, document_mask, merge_heads, split_heads
@@ -23,6 +27,12 @@ from hornbook.layers.documents import document_starts
 from hornbook.layers.residual import ResidualDropout
 from hornbook.models.base import DecodingState, check_divides
 from hornbook.models.cached import EmbeddingModel
+
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "relu": nn.ReLU,
+    "gelu": nn.GELU,
+    "gelu_tanh": partial(nn.GELU, approximate="tanh"),
+}
 
 
 class GPT2Config(ModelConfig):
@@ -35,7 +45,17 @@ class GPT2Config(ModelConfig):
     n_embd: int = Field(384, gt=0, description="channels")
     dropout: float = Field(0.2, ge=0, lt=1, description="on the residual branches")
     attention_dropout: float = Field(0.0, ge=0, lt=1, description="on the attention weights")
-    activation: Literal["relu", "gelu"] = Field("relu", description="of the hidden layer")
+    activation: Literal["relu", "gelu", "gelu_tanh"] = Field(
+        "relu", description="of the hidden layer; gelu_tanh: GELU as GPT-2 approximates it"
+    )
+    n_hidden: int | None = Field(
+        None, gt=0, description="channels of the hidden layer (default: 4 n_embd)"
+    )
+    qkv_bias: bool = Field(False, description="queries, keys and values have a bias")
+    tie_embeddings: bool = Field(
+        False, description="the head is the embedding, transposed, without a bias"
+    )
+    norm_eps: float = Field(1e-5, gt=0, description="added to the variance in LayerNorm")
     head_std: float = Field(
         0.01, ge=0, description="standard deviation of the head's first weights (the notes: 0.02)"
     )
@@ -45,6 +65,11 @@ class GPT2Config(ModelConfig):
         check_divides(self, "n_head", "n_embd")
         return self
 
+    @property
+    def hidden_channels(self) -> int:
+        """Channels of the hidden layer."""
+        return 4 * self.n_embd if self.n_hidden is None else self.n_hidden
+
 
 class CausalSelfAttention(nn.Module):
     """Every position attends to itself and earlier ones, by `n_head` heads."""
@@ -52,7 +77,7 @@ class CausalSelfAttention(nn.Module):
     def __init__(self, config: GPT2Config) -> None:
         super().__init__()
         self.n_head = config.n_head
-        self.qkv = nn.Linear(config.n_embd, 3 * config.n_embd, bias=False)
+        self.qkv = nn.Linear(config.n_embd, 3 * config.n_embd, bias=config.qkv_bias)
         self.proj = nn.Linear(config.n_embd, config.n_embd)
         self.attend = CausalAttention(config.attention_dropout)
 
@@ -69,13 +94,13 @@ class CausalSelfAttention(nn.Module):
 
 
 class MLP(nn.Sequential):
-    """Each position by itself: (B, T, C) -> (B, T, 4C) -> (B, T, C)."""
+    """Each position by itself: (B, T, C) -> (B, T, hidden) -> (B, T, C)."""
 
     def __init__(self, config: GPT2Config) -> None:
         super().__init__(
-            nn.Linear(config.n_embd, 4 * config.n_embd),
-            nn.ReLU() if config.activation == "relu" else nn.GELU(),
-            nn.Linear(4 * config.n_embd, config.n_embd),
+            nn.Linear(config.n_embd, config.hidden_channels),
+            ACTIVATIONS[config.activation](),
+            nn.Linear(config.hidden_channels, config.n_embd),
         )
 
 
@@ -84,9 +109,9 @@ class Block(nn.Module):
 
     def __init__(self, config: GPT2Config) -> None:
         super().__init__()
-        self.ln1 = nn.LayerNorm(config.n_embd)
+        self.ln1 = nn.LayerNorm(config.n_embd, config.norm_eps)
         self.attn = CausalSelfAttention(config)
-        self.ln2 = nn.LayerNorm(config.n_embd)
+        self.ln2 = nn.LayerNorm(config.n_embd, config.norm_eps)
         self.mlp = MLP(config)
         self.add = ResidualDropout(config.dropout)
 
@@ -107,8 +132,9 @@ class GPT2(EmbeddingModel):
         self.token_embedding = nn.Embedding(vocab_size, config.n_embd)
         self.position_embedding = nn.Embedding(config.context_length, config.n_embd)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layer))
-        self.ln_f = nn.LayerNorm(config.n_embd)
-        self.head = nn.Linear(config.n_embd, vocab_size)
+        self.ln_f = nn.LayerNorm(config.n_embd, config.norm_eps)
+        tied = config.tie_embeddings
+        self.head = None if tied else nn.Linear(config.n_embd, vocab_size)
         self.init_weights(config.head_std)
 
     def init_weights(self, head_std: float) -> None:
@@ -127,12 +153,13 @@ class GPT2(EmbeddingModel):
                 nn.init.normal_(module.weight, std=0.02)
             if isinstance(module, nn.Linear) and module.bias is not None:
                 nn.init.zeros_(module.bias)
-        nn.init.normal_(self.head.weight, std=head_std)
+        if self.head is not None:
+            nn.init.normal_(self.head.weight, std=head_std)
 
     @property
     def output(self) -> nn.Module:
-        """The head."""
-        return self.head
+        """The head, or the embedding that it is tied to."""
+        return self.token_embedding if self.head is None else self.head
 
     def forward(self, ids: Tensor, added: Tensor | None = None) -> Tensor:
         """(B, T) -> (B, T, V)."""
@@ -145,7 +172,14 @@ class GPT2(EmbeddingModel):
         x = x if added is None else x + added
         for block in self.blocks:
             x = block(x, mask)
-        logits: Tensor = self.head(self.ln_f(x))
+        return self.logits(x)
+
+    def logits(self, x: Tensor) -> Tensor:
+        """The last LayerNorm and the head, (..., C) -> (..., V)."""
+        x = self.ln_f(x)
+        if self.head is None:
+            return F.linear(x, self.token_embedding.weight)
+        logits: Tensor = self.head(x)
         return logits
 
     def empty_cache(self, ids: Tensor) -> list[Any]:
@@ -158,5 +192,4 @@ class GPT2(EmbeddingModel):
         x = x if added is None else x + added
         for block, cache in zip(self.blocks, state.cache, strict=True):
             x = block(x, None, cache)
-        logits: Tensor = self.head(self.ln_f(x[:, -1]))
-        return logits
+        return self.logits(x[:, -1])

@@ -137,6 +137,11 @@ class Hybrid(CachedModel):
         return super().part(name)
 
     @property
+    def adaptable(self) -> list[str]:
+        """Those of the network."""
+        return [f"network.{name}" for name in self.network.adaptable]
+
+    @property
     def overlap(self) -> int:
         """So many that the counts see all of their context everywhere; at most half a row."""
         return min(self.counts.overlap, self.context_length // 2)

@@ -50,7 +50,7 @@ class Bench:
         if plan.device.type == "cpu":
             tokens = min(tokens, int(tuning.TRIAL_OPERATIONS / (6 * max(1, shape.n_parameters))))
         rows = max(2, min(plan.rows, tokens // shape.row_length))
-        batches = shape.build_batches(plan.data, Draw(batch_size=rows, seed=0), plan.device)
+        batches = shape.build_batches(plan.data.train, Draw(batch_size=rows, seed=0), plan.device)
         return self._steps(batches, precision, compiled)
 
     def _steps(self, batches: Batches, precision: str, compiled: Form = "no") -> OptimizerStep:
@@ -195,7 +195,7 @@ class Bench:
 
         counted: tokens that the search for the best counts takes at most.
         """
-        data, index = self.plan.data, self.plan.text_index
+        plan, data, index = self.plan, self.plan.data, self.plan.text_index
         mixing = 0.0
         if data.split.held_out:
             counts = index.best_counts(data.train, data.validation, data.tokenizer, counted)
@@ -208,4 +208,6 @@ class Bench:
         again = 0.0 if self.plan.precision == "fp32" else evaluation
         if self.model.parts:  # which are measured at the end, too: counts, and what else there is
             again += evaluation * (tuning.COUNTS_EVALUATION + len(self.model.parts) - 1)
+        if plan.start is not None and plan.start.old is not None:
+            again += token * plan.start.old.validation.n_targets
         return evaluation, again + texts + mixing + 2 * novelty + tuning.REPORT_OVERHEAD

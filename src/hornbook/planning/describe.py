@@ -18,6 +18,7 @@ from hornbook.data.units import RECORD
 from hornbook.engine.device import describe_device
 from hornbook.errors import counted
 from hornbook.kernels.tuning import SPAN
+from hornbook.models.registry import build_on_meta
 from hornbook.planning.decision import REQUESTED
 from hornbook.planning.plan import Plan
 from hornbook.version import __version__
@@ -33,11 +34,14 @@ def describe(plan: Plan) -> list[tuple[str, str]]:
     sizes = " / ".join(f"{size:,}" for size in split.sizes)
     again = "" if split.held_out else "; validation is the training part again"
     count = "fitted by counting" if shape.fitted else f"{shape.n_parameters:,} parameters"
+    if (trained := trained_parameters(plan)) is not None:
+        count += f", {trained:,} of them in LoRA's matrices and trained"
     if shape.counted and not shape.fitted:
         count += " and counts of the training part"
     lines = [  # what, how, and the decision that it comes from
         ("corpus", f"{corpus.source}: {corpus.kind} ({corpus.why_kind})", ""),
         ("tokenizer", f"{tokenizer.kind}, {tokenizer.vocab_size:,} tokens", _tokenizer(plan)),
+        *_base(plan),
         ("split", f"train / validation / test: {sizes} {unit}{again}", ""),
         ("model", f"{plan.config.model.name}, {count}", "size"),
         ("context", counted(shape.context_length, "token"), "model.context_length"),
@@ -48,7 +52,7 @@ def describe(plan: Plan) -> list[tuple[str, str]]:
     else:
         total = plan.schedule.total_steps
         tokens = plan.tokens_per_step * total
-        steps = f"{total:,}, {counted(round(tokens), 'token')}, {tokens / shape.n_train:.1f} epochs"
+        steps = f"{total:,}, {counted(round(tokens), 'token')}, {shape.passes(tokens):.1f} epochs"
         lines += [
             ("batch", counted(plan.rows, shape.examples.removesuffix("s")), "training.batch_size"),
             ("row length", counted(shape.row_length, "token"), "row_length"),
@@ -66,16 +70,47 @@ def describe(plan: Plan) -> list[tuple[str, str]]:
     return described + [("note", note) for note in plan.notes]
 
 
+def _base(plan: Plan) -> list[tuple[str, str, str]]:
+    """What the run begins from, and how."""
+    if plan.start is None:
+        return []
+    facts, config, old = plan.start.facts, plan.config.finetuning, plan.start.old
+    lines = [("base", f"{facts['source']}: {facts['model']}, sha256 {facts['sha256'][:12]}...", "")]
+    if config.lora_rank:
+        how = f"LoRA of rank {config.lora_rank}, times {config.scale:g}"
+        lines.append(("trained", f"{how}; all other weights stay", ""))
+    if old is not None:
+        share = f"{config.replay:.0%} of each batch" if config.replay else "watched, not trained on"
+        lines.append(("old text", f"{old.name}: {share}", ""))
+    return lines
+
+
+def trained_parameters(plan: Plan) -> int | None:
+    """How many numbers are trained where that is not all of the model's; else None."""
+    if plan.start is None or not plan.config.finetuning.lora_rank:
+        return None
+    tokenizer = plan.data.tokenizer
+    model = build_on_meta(plan.config.model, tokenizer.vocab_size, tokenizer.end_id)
+    plan.start.freeze(model, plan.start.grown_names(model))
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
 def _changed(plan: Plan) -> list[tuple[str, str, str]]:
     """Decisions on learning rates and dropout that are not just what the preset says."""
     optim, lines = plan.config.optim, list[tuple[str, str, str]]()
     if "optim.learning_rate" in plan.decisions:
-        rates = f"{optim.learning_rate:g}, of Muon's matrices {optim.muon_learning_rate:g}"
+        rates = f"{optim.learning_rate:g}"
+        if optim.name == "muon" and not plan.config.finetuning.lora_rank:
+            rates += f", of Muon's matrices {optim.muon_learning_rate:g}"
         lines.append(("learning rate", rates, "optim.learning_rate"))
+    optimizer = plan.decisions.get("optim.name")
+    if optimizer is not None and optimizer.reason not in ("the preset's", REQUESTED):
+        lines.append(("optimizer", str(optimizer.value), "optim.name"))
     names = {
         "optim.warmup": "warm-up",
         "model.dropout": "dropout",
         "training.eval_count": "evaluations",
+        "training.patience": "patience",
     }
     for name, what in names.items():
         decision = plan.decisions.get(name)
@@ -129,6 +164,10 @@ def facts(plan: Plan, n_parameters: int) -> dict[str, Any]:
         },
         "decisions": {name: asdict(decision) for name, decision in plan.decisions.items()},
     }
+    if plan.start is not None:
+        found["base"] = dict(plan.start.facts)
+        if (trained := trained_parameters(plan)) is not None:
+            found["trained_parameters"] = trained
     if len(plan.schedule.segments) > 1:
         found["schedule"] = [list(segment) for segment in plan.schedule.segments]
     return found

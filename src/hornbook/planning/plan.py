@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from hornbook.config import RunConfig
-from hornbook.data.batches import Batches, Draw, WindowBatches
+from hornbook.data.batches import Batches, Draw, MixedBatches, WindowBatches, shared
 from hornbook.data.part import Part
 from hornbook.data.training_data import TrainingData
 from hornbook.engine.compiled import Form
@@ -24,6 +24,7 @@ from hornbook.planning.decide.memory import MemoryEstimate
 from hornbook.planning.decide.time_budget import TimeBudget
 from hornbook.planning.decision import Decision
 from hornbook.planning.shape import Shape, draw_of
+from hornbook.planning.start import Start
 from hornbook.planning.tuning import LARGE_PART, TRAINING_SAMPLE
 from hornbook.stages import stage
 from hornbook.tokenizers import Tokenizer
@@ -38,7 +39,8 @@ class Plan:
     config: all settings, as config.json keeps them. schedule: the learning rates, and with them the
     total steps, as planned. max_steps: of a small text, which no time budget exceeds.
     step_seconds: what a step took when it was measured, None where it was not.
-    decisions: what hornbook chose itself, by setting or by name. notes: for the user.
+    decisions: what hornbook chose itself, by setting or by name. notes: for the user. start: what it
+    begins from, None where that is random weights.
     """
 
     config: RunConfig
@@ -55,6 +57,7 @@ class Plan:
     time_budget: TimeBudget | None = None
     decisions: Mapping[str, Decision[Any]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    start: Start | None = None
 
     @property
     def rows(self) -> int:
@@ -67,8 +70,9 @@ class Plan:
         return self.shape.tokens_per_step(self.config.training.batch_size)
 
     def build_model(self) -> LanguageModel:
-        """The model with its first weights, what it counts of the training part counted, and faster
-        kernels unless the settings ask for the reference. Seeds torch's global generator."""
+        """The model with its first weights, random or the base's, what it counts of the training part
+        counted, and faster kernels unless the settings ask for the reference. Seeds torch's global
+        generator."""
         tokenizer, training = self.data.tokenizer, self.config.training
         torch.manual_seed(training.seed)
         model = build_model(self.config.model, tokenizer.vocab_size, tokenizer.end_id)
@@ -80,6 +84,8 @@ class Plan:
                 fit(model, self.data.train, tokenizer)
             if model.counting is not None:
                 self.data.counted[model.counting] = model
+        if self.start is not None:
+            self.start.begin(model)
         model = model.to(self.device)
         if not training.reference:
             install(model)
@@ -87,7 +93,20 @@ class Plan:
 
     def build_batches(self) -> Batches:
         """The batches of the training part."""
-        return self.shape.build_batches(self.data, draw_of(self.config.training), self.device)
+        draw, replay = draw_of(self.config.training), self.config.finetuning.replay
+        new = self.shape.build_batches(self.data.train, draw, self.device)
+        if not replay or self.start is None or self.start.old is None:
+            return new
+        own, other = shared(draw, replay, new.batch_size)
+        new = self.shape.build_batches(self.data.train, own, self.device)
+        return MixedBatches(new, self.shape.build_batches(self.start.old.train, other, self.device))
+
+    @cached_property
+    def old_sample(self) -> list[Part]:
+        """What the loss on the text of the base is estimated on while training; nothing without it."""
+        if self.start is None or self.start.old is None:
+            return []
+        return self.start.old.sample(max(1, self.shape.context_length), self.data.tokenizer)
 
     def training_windows(self) -> Iterator[Tensor]:
         """The contexts of all predictions of the training part in order, (n, context) each; of a
@@ -113,7 +132,8 @@ class Plan:
     @property
     def tokens_per_evaluation(self) -> int:
         """Tokens that an evaluation while training scores."""
-        return self.data.validation.n_targets + sum(p.n_targets for p in self.training_sample)
+        samples = [*self.training_sample, *self.old_sample]
+        return self.data.validation.n_targets + sum(p.n_targets for p in samples)
 
     @cached_property
     def text_index(self) -> TextIndex:

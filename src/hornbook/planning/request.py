@@ -64,12 +64,15 @@ def read_request(
     settings: Mapping[str, Any] | None = None,
     began: float | None = None,
     exportable: bool = False,
+    base: str | Path | None = None,
+    unknown: str | None = None,
     **training: Any,
 ) -> Request:
     """A request from arguments. `training`: fields of that section, None where not requested.
 
     settings: dotted fields, sections of fields, or both. Names of earlier versions are accepted, with
-    a message. exportable: the model is the gpt, which other software reads. Raises ConfigError where
+    a message. exportable: the model is the gpt, which other software reads. base: what training begins
+    from. unknown: "skip" leaves out what its tokenizer does not know. Raises ConfigError where
     one value is given twice.
     """
     sections, messages = read_settings(mapping(settings, "settings"))
@@ -86,6 +89,8 @@ def read_request(
     arguments: list[tuple[str, str, Any]] = [
         ("model", "model.name", None if model is None else text(model, "model")),
         ("corpus", "data.corpus", None if corpus is None else path(corpus, "corpus")),
+        ("unknown", "finetuning.unknown", None if unknown is None else text(unknown, "unknown")),
+        ("base", "finetuning.base", None if base is None else path(base, "base")),
     ]
     arguments += [(name, f"training.{name}", value) for name, value in training.items()]
     for argument, setting, value in arguments:

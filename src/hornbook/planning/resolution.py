@@ -20,10 +20,10 @@ from hornbook.errors import counted
 from hornbook.metrics.loss import scored_logits
 from hornbook.models.registry import MODELS, build_on_meta
 from hornbook.optim.schedules import Schedule
-from hornbook.planning import tuning
+from hornbook.planning import continuing, tuning
 from hornbook.planning.bench import Bench
 from hornbook.planning.counts import counts_memory
-from hornbook.planning.decide import batches, execution, memory
+from hornbook.planning.decide import batches, execution, finetuning, memory
 from hornbook.planning.decide.size import Size
 from hornbook.planning.decide.time_budget import TimeBudget
 from hornbook.planning.decide.vocabulary import bytes_offer, vocab_size, vocabulary_cost
@@ -32,6 +32,7 @@ from hornbook.planning.draft import Draft
 from hornbook.planning.plan import Plan
 from hornbook.planning.request import Request
 from hornbook.planning.shape import Shape
+from hornbook.planning.start import Start
 from hornbook.stages import stage
 
 
@@ -40,41 +41,55 @@ class Resolution:
 
     size: the one that the preset is made of, for a time budget. decisions: by setting or by name.
     batch: the batch size of trial steps, from which `decide_steps` decides that of the run.
-    bench: made by `decide_execution`.
+    start: the base that the run begins from. bench: made by `decide_execution`.
     """
 
     batch: Decision[batches.BatchSize]
     bench: Bench
 
     def __init__(
-        self, preset: Nested, request: Request, data: TrainingData, size: Size | None = None
+        self,
+        preset: Nested,
+        request: Request,
+        data: TrainingData,
+        size: Size | None = None,
+        start: Start | None = None,
     ) -> None:
-        self.request, self.data, self.size = request, data, size
+        self.request, self.data, self.size, self.start = request, data, size, start
         self.draft = Draft(preset, request.settings)
         self.device = find_device(self.draft["training.device"])
         self.decisions = self.draft.decisions
         self.decisions.update(request.decided)
         requested = self.draft["training.device"]
         self.decisions["device"] = execution.device(requested, self.device.type)
-        preset_context = self._decide_context()
+        if start is None:
+            preset_context = self._decide_context()
+        else:
+            preset_context = preset.get("model", {}).get("context_length")
+            continuing.decide_form(self.draft, start, data.train)
         if data.tokenizer.kind == "bpe":
-            self.draft.decide(
-                "tokenizer.vocab_size", vocab_size(data, self.draft["tokenizer.kind"])
-            )
+            ids = vocab_size(data, self.draft["tokenizer.kind"])
+            ids = ids if start is None else Decision(ids.value, "the base's")
+            self.draft.decide("tokenizer.vocab_size", ids)
         config, tokenizer = self.draft.config(), data.tokenizer
         model = build_on_meta(config.model, tokenizer.vocab_size, tokenizer.end_id)
-        self.shape = Shape.of(model, data, config.training)
+        self.shape = Shape.of(model, data, config.training, config.finetuning.replay)
         if model.fitted:
             return
+        if start is not None:
+            start.freeze(model, start.grown_names(model))
         available = memory.available_bytes(self.device)
         memory.check_weights_fit(model, config, available, bytes_offer(tokenizer))
-        self.decisions["row_length"] = self.shape.row
+        self.decisions.setdefault("row_length", self.shape.row)
         self.decisions["examples"] = self.shape.form
         windows, context = self.shape.examples == "windows", self.shape.context_length
         self.least_rows = 2 if windows else 1  # of one window BatchNorm has no variance
         batch = batches.batch_in_context(
             config.training.batch_size, preset_context or context, context, least=self.least_rows
         )
+        if start is not None:
+            per_row = self.shape.tokens_per_step(1)
+            batch = finetuning.batch_size(batch, per_row, self.shape.n_train)
         self.batch = self.draft.propose("training.batch_size", batch)
         if windows:
             model.check_windows(self.rows)
@@ -172,13 +187,17 @@ class Resolution:
         epochs = self.draft["training.epochs"]
         if epochs is None:
             return Decision(self.draft["training.steps"], "the preset's")
-        return batches.steps_of_epochs(epochs, self.shape.n_train, self.tokens_per_step)
+        new_tokens = self.tokens_per_step * (1 - self.shape.replay)
+        return batches.steps_of_epochs(epochs, self.shape.n_train, new_tokens)
 
     def decide_steps(self, steps: Decision[int], *, in_time: bool = False) -> None:
         """Steps and batch size, and what follows from them: warm-up, dropout, learning rates.
 
         steps: those of the preset or, in_time, those that fit into a time budget.
         """
+        if self.start is not None:
+            continuing.decide_steps(self.draft, self.shape, self.batch, steps)
+            return
         draft, requested = self.draft, self.draft.is_requested
         named = isinstance(self.request.preset, str)  # then only a time budget changes it
         fixed = requested("training.steps") or draft["training.epochs"] is not None
@@ -269,6 +288,7 @@ class Resolution:
             schedule=schedule,
             decisions=MappingProxyType(dict(self.decisions)),
             notes=(*request.messages, *self.data.notes, *notes),
+            start=self.start,
             **found,
         )
 

@@ -11,11 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hornbook.config import DataConfig, TokenizerConfig, TrainingConfig, merge
+from hornbook.arguments import text
+from hornbook.config import DataConfig, FinetuningConfig, TokenizerConfig, TrainingConfig, merge
 from hornbook.config.sections import LENGTHS
 from hornbook.data.corpora import text_setting
 from hornbook.data.corpus import Corpus
-from hornbook.data.training_data import load_training_data
+from hornbook.data.training_data import load_continued_data, load_training_data
 from hornbook.errors import ConfigError
 from hornbook.models.registry import MODELS, model_config
 from hornbook.planning.decide.size import SIZE_FIELDS
@@ -25,46 +26,63 @@ from hornbook.planning.decision import Decision
 from hornbook.planning.plan import Plan
 from hornbook.planning.request import Request
 from hornbook.planning.resolution import Resolution
+from hornbook.planning.start import continued, free_settings, start_from
 from hornbook.planning.timed import Choice, best_plan, plan_in_time
+from hornbook.pretrained.reading import read_base
 from hornbook.tokenizers.existing import AUTO, KINDS
 
 
 def resolve(request: Request) -> Plan:
-    """The plan of a request. Raises ConfigError or DataError, before anything is written."""
+    """The plan of a request. Raises ConfigError, DataError or RunError, before anything is written."""
+    base = None
+    if request.requested("finetuning", "base"):
+        base = read_base(text(request.requested("finetuning", "base"), "base"))
+        request = continued(request, base)
+    finetuning = FinetuningConfig.parse(request.settings.get("finetuning", {}), "finetuning")
     _check_model(request)
     budget = _time_budget(request)
     merged = merge({"data": {}, "tokenizer": {}}, request.base, request.settings)
     data_config = DataConfig.parse(merged["data"], "data")
     tokenizer = TokenizerConfig.parse(merged["tokenizer"], "tokenizer")
     choices, decided = _choices(request), dict[str, Decision[Any]]()
+    start = None
+    if base is None:
 
-    def choose(corpus: Corpus, n_bytes: int) -> str:
-        decision = tokenizer_kind(
-            documents=corpus.kind == "documents",
-            n_bytes=n_bytes,
-            characters=len(corpus.alphabet),
-            minutes=None if budget is None else budget.minutes,
-            counts="counts" in choices or "hybrid" in choices,
+        def choose(corpus: Corpus, n_bytes: int) -> str:
+            decided["tokenizer.kind"] = decision = tokenizer_kind(
+                documents=corpus.kind == "documents",
+                n_bytes=n_bytes,
+                characters=len(corpus.alphabet),
+                minutes=None if budget is None else budget.minutes,
+                counts="counts" in choices or "hybrid" in choices,
+            )
+            return decision.value
+
+        data = load_training_data(data_config, tokenizer, choose)
+    else:
+        data = load_continued_data(
+            data_config, base.tokenizer, grow=finetuning.grow, unknown=finetuning.unknown
         )
-        decided["tokenizer.kind"] = decision
-        return decision.value
-
-    data = load_training_data(data_config, tokenizer, choose)
-    text: dict[str, Any] = {"corpus": text_setting(data_config, data.corpus)}
+        start, notes = start_from(base, finetuning, data.tokenizer)
+        data = replace(data, notes=(*data.notes, *notes))
+    where: dict[str, Any] = {"corpus": text_setting(data_config, data.corpus)}
     if data_config.files:
-        text["files"] = [str(Path(f).expanduser().resolve()) for f in data_config.files]
+        where["files"] = [str(Path(f).expanduser().resolve()) for f in data_config.files]
     units: dict[str, Any] = {}
     if tokenizer.kind == AUTO:
         units["kind"] = data.tokenizer.kind
     elif tokenizer.kind not in KINDS:
         units["kind"] = str(Path(tokenizer.kind).expanduser().resolve())
     settings = merge(
-        request.settings, {"data": text, "tokenizer": units, "model": {"name": request.model}}
+        request.settings, {"data": where, "tokenizer": units, "model": {"name": request.model}}
     )
     request = replace(request, settings=settings, decided=decided)
     if budget is not None and choices:
         return best_plan(request, data, budget, choices)
-    resolution = Resolution(request.defaults(documents=data.documents), request, data)
+    preset = request.defaults(documents=data.documents)
+    if base is not None:
+        preset = merge(preset, {"model": free_settings(base)})
+    resolution = Resolution(preset, request, data, start=start)
     if resolution.shape.fitted:
         return resolution.plan_of_counts()
     resolution.decide_execution()

@@ -19,6 +19,7 @@ from hornbook.planning.counts import counts_memory
 from hornbook.planning.decision import Decision
 from hornbook.planning.plan import Plan
 from hornbook.planning.shape import Shape
+from hornbook.planning.start import Start
 
 
 def plan_of_run(
@@ -27,6 +28,7 @@ def plan_of_run(
     data: TrainingData,
     schedule: Schedule,
     notes: tuple[str, ...] = (),
+    start: Start | None = None,
 ) -> Plan:
     """The plan by the settings and facts of config.json. Raises ConfigError where memory is short."""
     tokenizer = data.tokenizer
@@ -36,7 +38,7 @@ def plan_of_run(
     decisions: dict[str, Decision[Any]] = {
         name: Decision(value, "as before") for name, value in hardware.items()
     }
-    shape = Shape.of(model, data, config.training)
+    shape = Shape.of(model, data, config.training, config.finetuning.replay)
     plan = Plan(
         config=config,
         data=data,
@@ -46,6 +48,7 @@ def plan_of_run(
         max_steps=None if shape.fitted else shape.max_steps(config.training.batch_size),
         decisions=MappingProxyType(decisions),
         notes=notes,
+        start=start,
         **hardware,
     )
     if shape.counted:  # refused before anything is counted

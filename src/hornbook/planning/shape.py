@@ -9,6 +9,7 @@ import torch
 
 from hornbook.config import TrainingConfig
 from hornbook.data.batches import Batches, Draw, build_batches
+from hornbook.data.part import Part
 from hornbook.data.training_data import TrainingData
 from hornbook.models.base import LanguageModel
 from hornbook.planning.decide import batches as decide
@@ -20,7 +21,8 @@ class Shape:
     """The form of the batches, and the size of the model that reads them.
 
     form, row: of the batches, and tokens in a row of them, with the reasons. items: rows or windows in
-    the training part. overlapping: its rows begin at any token.
+    the training part. overlapping: its rows begin at any token. replay: share of a batch that is of
+    another text (`planning/start.py`).
     """
 
     n_parameters: int
@@ -32,9 +34,16 @@ class Shape:
     n_train: int
     items: int
     overlapping: bool
+    replay: float = 0.0
 
     @classmethod
-    def of(cls, model: LanguageModel, data: TrainingData, training: TrainingConfig) -> Shape:
+    def of(
+        cls,
+        model: LanguageModel,
+        data: TrainingData,
+        training: TrainingConfig,
+        replay: float = 0.0,
+    ) -> Shape:
         """The shape of a model (which may be on the device `meta`) on a text."""
         n_train = data.train.n_targets
         form = decide.examples(training.examples, model.examples)
@@ -58,6 +67,7 @@ class Shape:
             n_train=n_train,
             items=batches.items_per_epoch if batches else 1,
             overlapping=bool(batches and batches.overlapping),
+            replay=replay,
         )
 
     @property
@@ -81,13 +91,17 @@ class Shape:
         full = rows * (self.row_length if self.examples == "sequences" else 1)
         return min(self.n_train * share, full)
 
+    def passes(self, tokens: float) -> float:
+        """How often the training part was read in so many tokens."""
+        return tokens * (1 - self.replay) / self.n_train
+
     def max_steps(self, batch_size: int | Literal["all"]) -> int | None:
         """Steps after which a small text begins to be memorized; None where it is not small."""
         return decide.max_steps(self.n_parameters, self.n_train, self.tokens_per_step(batch_size))
 
-    def build_batches(self, data: TrainingData, draw: Draw, device: torch.device | str) -> Batches:
-        """The batches of the training part."""
-        return build_batches(data.train, self.examples, self.row_length, draw, device)
+    def build_batches(self, train: Part, draw: Draw, device: torch.device | str) -> Batches:
+        """The batches of a training part."""
+        return build_batches(train, self.examples, self.row_length, draw, device)
 
 
 def draw_of(training: TrainingConfig) -> Draw:

@@ -14,6 +14,21 @@ SMALL_TEXT_DROPOUT = 0.3
 SMALL_TEXT_STEPS_PER_EPOCH = 6  # at least
 TOLERATED = 1.25  # times as many steps are left as they are
 
+# benchmarks/finetuning.py: training from a trained model
+CONTINUED_RATE = 0.25  # of the preset's learning rates
+LORA_RATE = 2e-3  # of AdamW, for LoRA's matrices in a model of MEASURED_CHANNELS
+CONTINUED_ADAMW_RATE = 1e-3  # of AdamW alone, in such a model
+MEASURED_CHANNELS = 64
+CONTINUED_EPOCHS = 12
+CONTINUED_STEPS_PER_EPOCH = 6  # at least
+CONTINUED_EVALUATIONS = 24
+CONTINUED_PATIENCE = 12
+CONTINUED_DROPOUT = 0.2  # of a small text
+CONTINUED_ROW = 256  # tokens of a row at most, or the longest document
+OLD_SAMPLE = (
+    1 << 12
+)  # tokens of the validation part of the text of the base on which its loss is watched
+
 DEFAULT_CONTEXT_LIMIT = 256  # tokens of context for long documents, unless more are requested
 
 # benchmarks/budget.py

@@ -31,6 +31,15 @@ def resume_command(path: str | Path, *flags: str) -> str:
     return " ".join([f"hornbook train --resume {_quoted(path_word(path))}", *flags])
 
 
+def start_command(path: str | Path, corpus: str) -> str:
+    """What to type to train a run further on another text.
+
+    >>> start_command("runs/names", "other names.txt")
+    "hornbook train 'other names.txt' --from runs/names"
+    """
+    return _joined(["hornbook", "train", path_word(corpus), "--from", path_word(path)])
+
+
 def mix_command(path: str | Path, order: int, weights: Sequence[float]) -> str:
     """What to type to mix a run with counts of its text.
 

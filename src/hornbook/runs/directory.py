@@ -33,7 +33,7 @@ from hornbook.data.part import Part
 from hornbook.data.sources.hub import HUB
 from hornbook.data.sources.standard_input import is_kept
 from hornbook.data.split import Split, split_corpus
-from hornbook.data.template import Template
+from hornbook.data.template import MESSAGES, Template
 from hornbook.errors import ConfigError, RunError, counted, did_you_mean
 from hornbook.files import (
     Header,
@@ -174,6 +174,12 @@ class StoredRun:
         return report if self.alone is None else _report_of(report, self.alone)
 
     @property
+    def imported(self) -> str:
+        """What it was imported from, by name and form; empty where it was trained here."""
+        found = self.facts.get("imported")
+        return f"{Path(found['source']).name} ({found['form']})" if found else ""
+
+    @property
     def documents(self) -> bool:
         """Whether it was trained on documents rather than a stream."""
         return bool(self.facts["corpus"]["kind"] == "documents")
@@ -201,6 +207,8 @@ class StoredRun:
     @property
     def template(self) -> Template | None:
         """How prompts and answers become text; None where it was not trained on such."""
+        if text := (self.facts.get("imported") or {}).get("template"):
+            return Template(text, (MESSAGES,), self.tokenizer.special)
         return self._text.template
 
     def corpus(self) -> Corpus:
@@ -212,7 +220,8 @@ class StoredRun:
 
     def split(self) -> Split:
         """The texts of its train, validation and test parts."""
-        return split_corpus(self.corpus(), self.config.data, self.tokenizer)
+        unknown = self.config.finetuning.unknown
+        return split_corpus(self.corpus(), self.config.data, self.tokenizer, unknown)
 
     def part(
         self,
@@ -297,6 +306,8 @@ def create(
     """
     check_free(path)
     corpus = {**facts["corpus"], "relative": _relative(config.data.corpus, path)}
+    if base := facts.get("base"):
+        facts = {**facts, "base": {**base, "relative": _relative(config.finetuning.base, path)}}
     facts = {"format": FORMAT, **facts, "corpus": corpus, "config": config.model_dump(mode="json")}
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     for other in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
@@ -306,7 +317,9 @@ def create(
         partial.mkdir(parents=True)
         tokenizer.save(partial / "tokenizer.json")
         write_json(partial / "config.json", facts)
-        if is_kept(Path(config.data.corpus)):  # it was piped in, and is nowhere else
+        if config.data.corpus and is_kept(
+            Path(config.data.corpus)
+        ):  # it was piped in, and is nowhere else
             shutil.copyfile(config.data.corpus, partial / "corpus.txt")
         partial.rename(path)
         sync(path.parent)
@@ -331,7 +344,7 @@ def is_run(path: Path) -> bool:
 def _relative(corpus: str, run: Path) -> str:
     """The path of a text from a run directory; empty for a name of the registry, or on another
     drive."""
-    if corpus in CORPORA or corpus.startswith(HUB):
+    if not corpus or corpus in CORPORA or corpus.startswith(HUB):
         return ""
     with suppress(ValueError, OSError):
         return Path(os.path.relpath(Path(corpus).resolve(), run.resolve())).as_posix()

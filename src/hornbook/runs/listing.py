@@ -20,7 +20,7 @@ from hornbook.runs.schema import Facts, Report, checked, migrated
 DEPTH = 3  # levels of directories below the one that is listed: a sweep, a setting, its seeds
 CONTENTS = {  # what hornbook writes into a run directory
     "config.json", "tokenizer.json", "model.safetensors", "log.jsonl", "last", "report.json",
-    "probes.jsonl", "samples.jsonl", "inspect", NAME, HOLDER,
+    "probes.jsonl", "samples.jsonl", "inspect", "adapter", NAME, HOLDER,
 }  # fmt: skip
 
 
@@ -28,9 +28,9 @@ CONTENTS = {  # what hornbook writes into a run directory
 class RunSummary:
     """A run in a few figures.
 
-    name: its path below the directory that is listed. steps: that are done. nats, bits_per_byte: of
-    the validation part, None where it is not finished, or infinite. standard_error: of nats. held: by a
-    process that trains it.
+    name: its path below the directory that is listed. steps: that are done. nats, bits_per_byte: of the
+    validation part, None where it is not finished, or infinite, or not trained here (`imported`).
+    standard_error: of nats. held: by a process that trains it.
     """
 
     path: Path
@@ -48,6 +48,7 @@ class RunSummary:
     standard_error: float | None = None
     bits_per_byte: float | None = None
     seconds: float | None = None
+    imported: bool = False
 
 
 def read_summary(path: Path, name: str = "") -> RunSummary:
@@ -80,6 +81,7 @@ def read_summary(path: Path, name: str = "") -> RunSummary:
         standard_error=validation.get("standard_error"),
         bits_per_byte=validation.get("bits_per_byte"),
         seconds=report.get("seconds"),
+        imported=facts.get("imported") is not None,
     )
 
 

@@ -1,7 +1,7 @@
 """What the JSON files of a run directory have to look like, and how older ones are read.
 
 Format 3 (2026-11): settings under the field's names, decisions with their reasons, the schedule of a
-timed run apart from the settings; config.json is written once.
+timed run apart from the settings; config.json is written once. A run that began from a base names it.
 Format 2 (2026-11): two states in `last/`, checksums in the files of tensors, threads in the facts.
 Format 1: one state, named by `last/state.json`; no checksums.
 """
@@ -63,6 +63,36 @@ class HardwareFacts(_Strict):
     threads: int | None
 
 
+class BaseFacts(_Strict):
+    """The model that a run began from.
+
+    sha256: of its file of weights. nats: its loss on the validation part of its text. corpus: that
+    text, where it is a run. relative: its path from the run directory, with slashes; empty where it has
+    none.
+    """
+
+    source: str
+    model: str
+    sha256: str
+    vocab_size: int = Field(gt=0, lt=1 << 24)
+    nats: float | None = None
+    corpus: dict[Literal["name", "source", "kind", "sha256"], str] = {}
+    relative: str = ""
+
+
+class ImportFacts(_Strict):
+    """Where the weights of a run that was not trained here come from.
+
+    form: what that is, such as "LlamaForCausalLM" or "GGUF of llama". sha256: of its weights. template:
+    of a message of a conversation, where it was trained on such.
+    """
+
+    source: str
+    form: str
+    sha256: str
+    template: str = ""
+
+
 class DecisionFacts(_Strict):
     """What hornbook chose itself."""
 
@@ -89,6 +119,9 @@ class Facts(_Strict):
     mixed: list[str] = []
     decisions: dict[str, DecisionFacts] = {}
     schedule: list[SegmentFacts] = []  # as planned, where it is not one of `steps` steps
+    base: BaseFacts | None = None
+    imported: ImportFacts | None = None  # its text is unknown: `corpus` has no name and no sha256
+    trained_parameters: int | None = Field(None, ge=0)  # where it is not all of them
 
 
 # figures may be added to what follows, hence extra="allow"
@@ -145,6 +178,21 @@ class AnswersFacts(_Strict, extra="allow"):
 Quantiles = Annotated[list[float | None], Field(min_length=17, max_length=17)]
 
 
+class OldTextFacts(_Strict, extra="allow"):
+    """The loss on the text of the base: of the base, and of the run."""
+
+    name: str
+    before: float | None
+    nats: float | None
+
+
+class AdapterFacts(_Strict, extra="allow"):
+    """The matrices of LoRA, as other programs read them. sha256: of adapter_model.safetensors."""
+
+    path: str
+    sha256: str
+
+
 class TextFacts(_Strict, extra="allow"):
     """Quantiles of the losses of held-out texts (`metrics/typicality.py`)."""
 
@@ -175,6 +223,8 @@ class Report(_Strict, extra="allow"):
     mixture: MixtureFacts | None = None
     verdict: VerdictFacts | None = None
     answers: AnswersFacts | None = None
+    old_text: OldTextFacts | None = None
+    adapter: AdapterFacts | None = None
     held_out_texts: TextFacts | None = None
     schedule: list[SegmentFacts] = []
 
@@ -192,6 +242,7 @@ class Record(_Strict, extra="allow"):
     tokens_per_second: float
     val_loss: Loss = None
     train_loss: Loss = None
+    old_loss: Loss = None
     lr: float | None = None
     grad_norm: float | None = None
 

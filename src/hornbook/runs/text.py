@@ -63,6 +63,10 @@ class TrainedText:
         DataError where it is nowhere.
         """
         known, data = self.facts, self.config
+        if not known["sha256"]:
+            raise MissingTextError(
+                f"{self.path}: was imported, and the text that it was trained on is unknown"
+            )
         try:
             corpus = self._read(data.corpus, data.files)
             if corpus.sha256 != known["sha256"]:

@@ -23,6 +23,14 @@ LINE_BREAK = "\n"  # ends each document of a text that has one a line
 NULL = "\0"  # ends each document where they may hold line breaks; no text holds it
 
 
+STAND_INS = range(0xFDD0, 0xFDF0)  # characters that Unicode keeps for programs: no text holds them
+
+
+def stand_in(i: int) -> str:
+    """What is written in a template for the special token i of a tokenizer, which no text becomes."""
+    return chr(STAND_INS[i])
+
+
 def end_spelling(text: str) -> str:
     """How the end of a document is written for this corpus: something that it does not contain."""
     end, n = END, 1
@@ -44,6 +52,8 @@ class Tokenizer(ABC):
     end: how that id is written in tokenizer.json.
     document_end: the character that ends a document in text, LINE_BREAK or NULL; the corpus decides it
         (`Inspection.document_end`), and it is not saved.
+    special: tokens besides the end that no text becomes, such as those of a conversation, as they are
+        written in tokenizer.json; `stand_in` stands for each in a template.
     """
 
     kind: str
@@ -51,6 +61,7 @@ class Tokenizer(ABC):
     end_id: int | None
     end: str
     document_end: str = LINE_BREAK
+    special: tuple[str, ...] = ()
 
     @abstractmethod
     def encode(self, text: str, *, unknown: Unknown = "error") -> Ids:
@@ -134,11 +145,15 @@ class Tokenizer(ABC):
     ) -> dict[str, Any]:
         special = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
         end = {"id": self.end_id, "content": self.end, **special, "special": True}
+        others = [
+            {"id": model["vocab"][content], "content": content, **special, "special": True}
+            for content in self.special
+        ]
         return {
             "version": "1.0",
             "truncation": None,
             "padding": None,
-            "added_tokens": [] if self.end_id is None else [end],
+            "added_tokens": [] if self.end_id is None else [end, *others],
             "normalizer": None,
             "pre_tokenizer": pre_tokenizer,
             "post_processor": None,

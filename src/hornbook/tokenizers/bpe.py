@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import threading
+import unicodedata
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -17,14 +19,23 @@ from typing import Any
 import numpy as np
 
 from hornbook.errors import ConfigError, DataError
-from hornbook.tokenizers.base import END, LINE_BREAK, Ids, Tokenizer, Unknown
-from hornbook.tokenizers.byte import printable_bytes
+from hornbook.tokenizers.base import (
+    END,
+    LINE_BREAK,
+    STAND_INS,
+    Ids,
+    Tokenizer,
+    Unknown,
+    stand_in,
+)
+from hornbook.tokenizers.byte import characters_with, printable_bytes
 from hornbook.tokenizers.words import OWN, Words, safe_cuts
 
 Merge = tuple[str, str]
 LEAST = 256  # ids: a byte each
 LONGEST = 64  # bytes of a token that is learned
 KNOWN_WORDS = 1 << 20  # whose ids are kept
+COMPOSED = {"type": "NFC"}  # a normalizer of the Hugging Face format
 PIECE = 1 << 20  # characters that are encoded at a time
 
 LETTERS = printable_bytes()
@@ -32,10 +43,14 @@ TO_BYTES = {letter: byte for byte, letter in enumerate(LETTERS)}
 
 
 class BPETokenizer(Tokenizer):
-    """Sequences of bytes <-> ids; knows every text there is.
+    """Sequences of bytes <-> ids; knows every text there is, if each byte has an id. One that was taken
+    over may lack some, and then does not know the characters that have them.
 
     vocab: the id of each token, written in GPT-2's letters for bytes. merges: pairs in the order in
-    which they are merged. words: what a text is cut into before. end_id: None for a stream.
+    which they are merged. words: what a text is cut into before. end_id: None for a stream. special:
+    `Tokenizer.special`. whole_words: a word that is a token is that token, whatever its merges (Llama
+    3's `ignore_merges`). composed: texts are brought to Unicode's form NFC before (Qwen), so that
+    others come back in that form.
     """
 
     kind = "bpe"
@@ -49,29 +64,44 @@ class BPETokenizer(Tokenizer):
         end: str = END,
         words: Words = OWN,
         document_end: str = LINE_BREAK,
+        whole_words: bool = False,
+        special: Sequence[str] = (),
+        composed: bool = False,
     ) -> None:
         self.vocab, self.merges, self.words = vocab, tuple(merges), words
+        self.whole_words, self.composed = whole_words, composed
+        self.special = tuple(special)[: len(STAND_INS)]
+        self._special = {stand_in(i): vocab[s] for i, s in enumerate(self.special)}
         self.end_id, self.end, self.document_end = end_id, end, document_end
         self.vocab_size = len(vocab) + (end_id is not None)
-        if missing := [letter for letter in LETTERS if letter not in vocab]:
-            raise ValueError(f"no id for {len(missing)} of the 256 bytes")
+        lacking = (byte for byte, letter in enumerate(LETTERS) if letter not in vocab)
+        strange = "".join(characters_with(byte for byte in lacking if byte != ord(document_end)))
+        self._strange = re.compile(f"[{strange}]") if strange else None
         self._bytes = [b""] * self.vocab_size
         for token, i in vocab.items():
             self._bytes[i] = bytes(TO_BYTES[letter] for letter in token)
         self._dtype = np.dtype(np.min_scalar_type(self.vocab_size - 1))
-        self._model = library().models.BPE(vocab, list(self.merges))
+        self._model = library().models.BPE(vocab, list(self.merges), ignore_merges=whole_words)
         self._known = _KnownWords(self._encode_word)
 
     def encode(self, text: str, *, unknown: Unknown = "error") -> Ids:
-        """The ids of `text`, (N,). Nothing is unknown; the end of a document as it is written in
-        tokenizer.json is text like any other."""
-        return self._known.ids(self.words.cut(text)).astype(self._dtype)
+        """The ids of `text`, (N,). The end of a document as it is written in tokenizer.json is text
+        like any other. Raises DataError as `Tokenizer.encode` does, where a byte has no id."""
+        text = self._known_text(text, unknown)
+        if not self._special or self._special.keys().isdisjoint(text):
+            return self._known.ids(self.words.cut(text)).astype(self._dtype)
+        ids: list[int] = []
+        for piece in re.split(f"([{''.join(self._special)}])", text):
+            own = self._special.get(piece)
+            ids += self._known.ids(self.words.cut(piece)).tolist() if own is None else [own]
+        return np.array(ids, self._dtype)
 
     def encode_lines(self, text: str, *, unknown: Unknown = "error") -> Ids:
         """The ids of `text`, each `document_end` an end of document, (N,)."""
         if self.end_id is None:
             raise DataError("this tokenizer is of a stream: it has no end-of-document id")
         words: list[str | None] = []
+        text = self._known_text(text, unknown)
         for document in text.split(self.document_end):
             words += self.words.cut(document)
             words.append(None)
@@ -84,6 +114,21 @@ class BPETokenizer(Tokenizer):
     def cut(self, pieces: Iterable[str]) -> Iterator[str]:
         """Pieces that end between words (`words.safe_cuts`): together they have the ids of the text."""
         return safe_cuts(pieces, PIECE)
+
+    def _known_text(self, text: str, unknown: Unknown) -> str:
+        """The text without the characters that it does not know. Raises DataError for them, unless they
+        are to be skipped."""
+        if self.composed and not text.isascii():
+            text = unicodedata.normalize("NFC", text)
+        if self._strange is None or not (strange := set(self._strange.findall(text))):
+            return text
+        if unknown == "error":
+            first = ", ".join(f"{c!r} (U+{ord(c):04X})" for c in sorted(strange)[:5])
+            raise DataError(
+                f"unknown characters: {first}; the tokenizer has no id for some of their bytes. Take "
+                "them out, or skip them (--unknown skip)"
+            )
+        return self._strange.sub("", text)
 
     def _encode_word(self, word: str | None) -> Iterable[int]:
         if word is None:  # between documents
@@ -121,7 +166,7 @@ class BPETokenizer(Tokenizer):
         if self.end_id is not None:
             vocab[self.end] = self.end_id
         level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False}
-        return self._huggingface(
+        data = self._huggingface(
             pre_tokenizer=self.words.pre_tokenizer(),
             decoder={**level, "use_regex": False},
             model={
@@ -132,10 +177,12 @@ class BPETokenizer(Tokenizer):
                 "end_of_word_suffix": None,
                 "fuse_unk": False,
                 "byte_fallback": False,
+                **({"ignore_merges": True} if self.whole_words else {}),
                 "vocab": vocab,
                 "merges": [list(pair) for pair in self.merges],
             },
         )
+        return data | {"normalizer": COMPOSED} if self.composed else data
 
 
 class _KnownWords:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -83,3 +84,22 @@ def printable_bytes() -> list[str]:
     others = [b for b in range(256) if b not in own]
     letters = {b: chr(b) for b in own} | {b: chr(256 + i) for i, b in enumerate(others)}
     return [letters[b] for b in range(256)]
+
+
+def characters_with(lacking: Iterable[int]) -> Iterator[str]:
+    """The characters whose UTF-8 has one of these bytes, as ranges of an expression's class.
+
+    Raises ValueError for a byte that continues characters, which most scripts need.
+    """
+    for byte in lacking:
+        if byte < 0x80:
+            yield re.escape(chr(byte))
+        elif byte < 0xC0:
+            raise ValueError(f"no id for the byte {byte:02x}, which continues characters")
+        else:  # leads a character of 2, 3 or 4 bytes; some lead none
+            size = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
+            bits = 6 * (size - 1)
+            first = max((byte & (0x7F >> size)) << bits, (0x80, 0x800, 0x10000)[size - 2])
+            last = min(((byte & (0x7F >> size)) << bits) + (1 << bits) - 1, 0x10FFFF)
+            if first <= last and byte < 0xF8:
+                yield f"{chr(first)}-{chr(last)}"

@@ -9,7 +9,7 @@ from typing import Any
 from hornbook.errors import ConfigError, RunError
 from hornbook.files import read_json
 from hornbook.tokenizers.base import END, LINE_BREAK, Tokenizer, end_spelling
-from hornbook.tokenizers.bpe import BPETokenizer, train_bpe
+from hornbook.tokenizers.bpe import COMPOSED, BPETokenizer, train_bpe
 from hornbook.tokenizers.byte import ByteTokenizer
 from hornbook.tokenizers.char import CharTokenizer
 from hornbook.tokenizers.words import WORDS, Words
@@ -76,6 +76,9 @@ def tokenizer_of(data: Mapping[str, Any], document_end: str = LINE_BREAK) -> Tok
         return BPETokenizer(
             vocab, merges_of(model["merges"]), end_id=end_id, end=end,
             words=words_of(data["pre_tokenizer"]), document_end=document_end,
+            whole_words=bool(model.get("ignore_merges")),
+            special=[str(each["content"]) for each in added[1:]],
+            composed=data.get("normalizer") == COMPOSED,
         )  # fmt: skip
     raise RunError(
         f"a tokenizer of type {kind!r}; expected char (WordLevel), byte (BPE without merges) or "

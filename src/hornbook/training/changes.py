@@ -12,6 +12,7 @@ from hornbook.config import Nested, RunConfig, TrainingConfig, merge
 from hornbook.errors import ConfigError, RunError, counted
 from hornbook.models.registry import parse_run_config
 from hornbook.optim.schedules import Schedule, Segment, read_segments
+from hornbook.runs.commands import start_command
 from hornbook.runs.directory import StoredRun
 from hornbook.runs.schema import Changeable
 from hornbook.training.checkpoint import read_position
@@ -39,9 +40,8 @@ def changed_run(run: StoredRun, steps: Any, settings: Nested) -> ChangedRun:
     """Applies changes to a run. Raises ConfigError for those that are not possible."""
     if "corpus" in settings.get("data", {}):
         raise ConfigError(
-            "data.corpus: found it beside --resume; a run continues on its own text. A trained run "
-            "cannot be trained on another text (fine-tuned): to learn from both, train a new run on "
-            "both texts in one file"
+            "data.corpus: found it beside --resume; a run continues on its own text. To train it "
+            f"further on another text: {start_command(run.path, settings['data']['corpus'])}"
         )
     for section, fields in settings.items():
         others = sorted(fields) if section != "optim" else sorted(fields.keys() - set(CHANGEABLE))

@@ -30,6 +30,9 @@ from hornbook.metrics.typicality import HeldOutTexts
 from hornbook.metrics.verdict import OVERHEAD, AgainstCounts, Evidence, judge
 from hornbook.models.base import LanguageModel
 from hornbook.planning.plan import Plan
+from hornbook.planning.start import Start
+from hornbook.pretrained.adapter import ADAPTER, WEIGHTS
+from hornbook.pretrained.hashing import sha256_of
 from hornbook.runs.directory import StoredRun
 from hornbook.runs.lock import Lock
 from hornbook.tokenizers import Tokenizer
@@ -90,7 +93,7 @@ def write_report(
         "steps": newest["step"],
         "best_step": best_step,
         "tokens": newest["tokens"],
-        "passes": best.get("tokens", newest["tokens"]) / data.train.n_targets,
+        "passes": plan.shape.passes(best.get("tokens", newest["tokens"])),
         "seconds": newest["seconds"],
         "loss": best.get("loss"),
         "train_loss": best.get("train_loss"),
@@ -100,6 +103,8 @@ def write_report(
         "determinism": determinism(plan),
         "samples": samples,
     }
+    if plan.start is not None:
+        report |= _of_a_start(plan.start, run, model)
     if parts:
         report["parts"] = parts
     if state is not None and len(state.schedule.segments) > 1:
@@ -151,6 +156,17 @@ def write_report(
     report["verdict"] = judge(evidence).to_json()
     run.path = lock.followed()
     write_json(run.path / "report.json", report)
+
+
+def _of_a_start(start: Start, run: StoredRun, model: LanguageModel) -> dict[str, Any]:
+    """The loss on the validation part of the base's text, before and now; and the adapter."""
+    found: dict[str, Any] = {}
+    if start.old is not None:
+        now = evaluate(model, start.old.validation).to_json()
+        found["old_text"] = {"name": start.old.name, "before": start.facts.get("nats"), **now}
+    if (weights := run.path / ADAPTER / WEIGHTS).exists():
+        found["adapter"] = {"path": ADAPTER, "sha256": sha256_of(weights)}
+    return found
 
 
 def parts_alone(

@@ -6,6 +6,7 @@ import math
 
 from hornbook.errors import RunError, counted
 from hornbook.files import read_tensors, remove, write_lines
+from hornbook.models.registry import build_on_meta
 from hornbook.runs.directory import SAMPLES
 from hornbook.training.callbacks.base import TrainerBase
 from hornbook.training.changes import ChangedRun
@@ -18,7 +19,7 @@ def restore(trainer: TrainerBase, changed: ChangedRun) -> None:
     Raises RunError where no state is whole.
     """
     path, state = trainer.run.path, trainer.state
-    if has_state(path) or (path / "model.safetensors").exists():
+    if has_state(path) or _has_trained(trainer):
         if message := load_state(path, trainer.step, state):
             trainer.notify(message)
         if changed.extended and state.history.out_of_patience:
@@ -52,15 +53,26 @@ def restore(trainer: TrainerBase, changed: ChangedRun) -> None:
     state.recorded = kept[-1]["seconds"] if kept else 0.0
 
 
+def _has_trained(trainer: TrainerBase) -> bool:
+    """Whether there are weights of a later step than 0, at which a base, or counts, are kept."""
+    if not (trainer.run.path / "model.safetensors").exists():
+        return False
+    log = trainer.run.read_log([])
+    return not log or any(r["step"] > 0 and r.get("val_loss") is not None for r in log)
+
+
 def _check_best(trainer: TrainerBase) -> None:
     """Forgets the best loss where its weights are damaged or gone: others are to be kept."""
     history = trainer.state.history
     if math.isinf(history.best):
         return
+    plain = trainer.step.model
+    if trainer.plan.config.finetuning.lora_rank:  # the file has merged weights
+        plain = build_on_meta(plain.config, plain.vocab_size, plain.end_id)
     try:
         read_tensors(
             trainer.run.path / "model.safetensors",
-            lambda header: trainer.step.model.check_weights(header.tensors),
+            lambda header: plain.check_weights(header.tensors),
         )
     except RunError as error:
         trainer.notify(

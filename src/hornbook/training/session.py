@@ -23,9 +23,10 @@ from hornbook.planning.plan import Plan
 from hornbook.planning.request import Request
 from hornbook.planning.resolve import resolve
 from hornbook.planning.resume import plan_of_run
+from hornbook.planning.start import start_again
 from hornbook.planning.tuning import STATES_ON_DISK
 from hornbook.process import training_state
-from hornbook.runs.commands import resume_command
+from hornbook.runs.commands import resume_command, start_command
 from hornbook.runs.directory import (
     StoredRun,
     check_free,
@@ -123,9 +124,11 @@ def resume(
             for callback in callbacks:
                 callback.on_message(_nothing_to_do(run))
             return run
-        data = tokenize(run.corpus(), run.config.data, run.tokenizer)
-        notes = (*renamed, *changed.notes, *([lock.stale] if lock.stale else []))
-        plan = plan_of_run(changed.config, run.facts, data, changed.schedule, notes)
+        unknown = run.config.finetuning.unknown
+        data = tokenize(run.corpus(), run.config.data, run.tokenizer, unknown)
+        start, old = start_again(run, data.tokenizer, begun=has_state(run.path))
+        notes = (*renamed, *changed.notes, *old, *([lock.stale] if lock.stale else []))
+        plan = plan_of_run(changed.config, run.facts, data, changed.schedule, notes, start)
         with _announced(plan, callbacks):
             counted = _fit(plan) if plan.shape.fitted else None
             return _train(plan, run, lock, callbacks, counted, changed)
@@ -141,6 +144,9 @@ def _is_finished(run: StoredRun) -> bool:
 def _nothing_to_do(run: StoredRun) -> str:
     """That a run is finished, and what could be done with it."""
     done = run.report["steps"]
+    if run.imported:
+        command = start_command(run.path, "TEXT")
+        return f"nothing to do: {run.path} was imported; to train it on a text: {command}"
     message = f"nothing to do: {run.path} is finished, {counted(done, 'step')}"
     if not has_state(run.path):  # counted, or mixed: it cannot be trained further
         return message

@@ -18,14 +18,12 @@ export function about({ card, sizes, vocabSize, contextLength }) {
     ...(card.novelty
       ? [element("h3", {}, "Does it copy its text?"), element("p", {}, card.novelty)]
       : []),
-    element("h3", {}, "Where its text comes from"),
-    rows(card.text),
-    element(
-      "p",
-      { className: "soft" },
-      "It knows only the characters of that text, and nothing of the world.",
-    ),
   ];
+  if (card.text.length) {
+    const only = "It knows only the characters of that text, and nothing of the world.";
+    parts.push(element("h3", {}, "Where its text comes from"), rows(card.text));
+    parts.push(element("p", { className: "soft" }, only));
+  }
   if (sizes.length) {
     const cells = sizes.map(([name, shape, n]) =>
       element(

@@ -114,15 +114,28 @@ class BPETokenizer extends Tokenizer {
       this.table[id] = Array.from(token, (letter) => byteOf.get(letter));
     this.cut = wordCutter(json.pre_tokenizer);
     this.merge = merger(json.model.merges);
+    this.composed = json.normalizer?.type === "NFC";
+    this.wholeWords = Boolean(json.model.ignore_merges);
+    this.lacking = new Set([...byteOf.keys()].filter((letter) => !this.ids.has(letter)));
   }
 
-  encode(text) {
+  /** The ids of a text, and the characters of which a byte has no id, which are left out. */
+  encode(given) {
     const encoder = new TextEncoder();
+    const unknown = new Set();
+    let text = this.composed ? given.normalize("NFC") : given;
+    if (this.lacking.size) {
+      for (const character of text)
+        if (encoder.encode(character).some((byte) => this.lacking.has(this.letters[byte])))
+          unknown.add(character);
+      if (unknown.size) text = Array.from(text).filter((c) => !unknown.has(c)).join("");
+    }
     const ids = this.cut(text).flatMap((word) => {
       const letters = Array.from(encoder.encode(word), (byte) => this.letters[byte]).join("");
+      if (this.wholeWords && this.ids.has(letters)) return [this.ids.get(letters)];
       return this.merge(letters).map((token) => this.ids.get(token));
     });
-    return { ids, unknown: [] };
+    return { ids, unknown: [...unknown] };
   }
 
   bytes(id) {

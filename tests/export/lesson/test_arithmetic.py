@@ -26,3 +26,4 @@ def test_each_function_is_that_of_torch() -> None:
     same(arithmetic.layer_norm(x, weight, bias), F.layer_norm(X, (6,), WEIGHT, BIAS))
     same(arithmetic.rms_norm(x, weight, 1e-6), F.rms_norm(X, (6,), WEIGHT, 1e-6))
     same(arithmetic.gelu(x), F.gelu(X))
+    same(arithmetic.gelu_tanh(x), F.gelu(X, approximate="tanh"))

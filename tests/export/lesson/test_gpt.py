@@ -30,6 +30,7 @@ def check(settings: dict[str, Any], end_id: int | None = 0, window: Window = "ha
         {},
         {"n_kv_head": 4, "tie_embeddings": True, "rope_base": 1e6, "norm_eps": 1e-5},
         {"n_kv_head": 1, "pair_embedding": True, "conv_kernel": 4},
+        {"qk_norm": False, "head_dim": 6},
     ],
 )
 def test_its_logits_are_the_model_s(settings: dict[str, Any]) -> None:

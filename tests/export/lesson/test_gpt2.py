@@ -25,3 +25,8 @@ def check(settings: dict[str, Any], end_id: int | None = 0, window: Window = "ha
 def test_its_logits_are_the_model_s(activation: str) -> None:
     check({"activation": activation})
     check({"activation": activation}, end_id=None, window="sliding")
+
+
+def test_its_logits_are_those_of_openai_s_form() -> None:
+    options = {"qkv_bias": True, "tie_embeddings": True, "n_hidden": 24, "norm_eps": 1e-3}
+    check({"activation": "gelu_tanh", **options})

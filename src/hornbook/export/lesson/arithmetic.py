@@ -55,3 +55,10 @@ def gelu(x: Array) -> Array:
     """x times the probability that a normal number is below x."""
     y: Array = x * (1 + _erf(x / np.float32(math.sqrt(2)))) / 2
     return y
+
+
+def gelu_tanh(x: Array) -> Array:
+    """GELU as GPT-2 approximates it, by the hyperbolic tangent."""
+    inner = np.float32(math.sqrt(2 / math.pi)) * (x + np.float32(0.044715) * x**3)
+    y: Array = np.float32(0.5) * x * (1 + np.tanh(inner))
+    return y

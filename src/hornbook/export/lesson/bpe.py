@@ -56,6 +56,8 @@ class BPETokenizer(Tokenizer):
         self.id_of = {t: i for t, i in data["model"]["vocab"].items() if i != self.end_id}
         self.bytes_of |= {i: bytes(byte_of[letter] for letter in t) for t, i in self.id_of.items()}
         self.ranks = {tuple(pair): rank for rank, pair in enumerate(data["model"]["merges"])}
+        self.composed = (data.get("normalizer") or {}).get("type") == "NFC"
+        self.whole_words = data["model"].get("ignore_merges", False)
         step = data["pre_tokenizer"]
         self.steps = [self.cutter(each) for each in step.get("pretokenizers", [step])]
         self.line_break = self.encode("\n")[0]
@@ -82,12 +84,18 @@ class BPETokenizer(Tokenizer):
         return words
 
     def encode(self, text: str) -> list[int]:
-        """The ids of a text; nothing is unknown."""
-        return [self.id_of[token] for word in self.words(text) for token in self.merge(word)]
+        """The ids of a text. Ends the program where it has a byte without an id."""
+        text = unicodedata.normalize("NFC", text) if self.composed else text
+        tokens = [token for word in self.words(text) for token in self.merge(word)]
+        if unknown := sorted(set(tokens) - self.id_of.keys()):
+            raise SystemExit(f"unknown bytes (as letters): {unknown}; expected text without them")
+        return [self.id_of[token] for token in tokens]
 
     def merge(self, word: str) -> list[str]:
         """The tokens of a word, in letters for bytes."""
         tokens = [self.letters[byte] for byte in word.encode("utf-8", "surrogatepass")]
+        if self.whole_words and "".join(tokens) in self.id_of:
+            return ["".join(tokens)]
         while len(tokens) > 1:
             pairs = list(pairwise(tokens))
             best = min(pairs, key=lambda pair: self.ranks.get(pair, len(self.ranks)))

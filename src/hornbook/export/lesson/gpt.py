@@ -1,4 +1,4 @@
-"""A modern GPT: RMSNorm, rotary positions, normalized queries and keys, SwiGLU.
+"""A modern GPT: RMSNorm, rotary positions, normalized queries and keys (not in Llama), SwiGLU.
 
 T new positions, C channels, H heads, D channels of a head.
 """
@@ -33,7 +33,8 @@ class GPT(BoundedModel):
         """Forgets the keys, values and convolution inputs of each block."""
         super().reset()
         n, C = self.config["n_layer"], self.config["n_embd"]  # noqa: N806
-        shape = (0, self.config["n_kv_head"], C // self.config["n_head"])
+        self.channels = self.config["head_dim"] or C // self.config["n_head"]
+        shape = (0, self.config["n_kv_head"], self.channels)
         self.keys = [np.zeros(shape, np.float32)] * n
         self.values = [np.zeros(shape, np.float32)] * n
         self.inputs = [np.zeros((self.config["conv_kernel"] - 1, C), np.float32)] * n
@@ -61,15 +62,16 @@ class GPT(BoundedModel):
     def block(self, i: int, x: Array) -> Array:
         """Attention, then SwiGLU, each on the normalized stream and added to it, (T, C) -> (T, C)."""
         w, c, b, eps = self.weights, self.config, f"blocks.{i}.", self.config["norm_eps"]
-        D = c["n_embd"] // c["n_head"]  # noqa: N806
         positions = len(self.ids) + np.arange(len(x))
         y = rms_norm(x, w[b + "input_norm.weight"], eps)
         q, k, v = (
-            linear(y, w[f"{b}attention.{part}_proj.weight"]).reshape(len(x), -1, D)
+            linear(y, w[f"{b}attention.{part}_proj.weight"]).reshape(len(x), -1, self.channels)
             for part in "qkv"
         )
-        q = rotate(rms_norm(q, w[b + "attention.q_norm.weight"], eps), positions, c["rope_base"])
-        k = rotate(rms_norm(k, w[b + "attention.k_norm.weight"], eps), positions, c["rope_base"])
+        if c["qk_norm"]:
+            q = rms_norm(q, w[b + "attention.q_norm.weight"], eps)
+            k = rms_norm(k, w[b + "attention.k_norm.weight"], eps)
+        q, k = rotate(q, positions, c["rope_base"]), rotate(k, positions, c["rope_base"])
         self.keys[i] = np.concatenate([self.keys[i], k])
         self.values[i] = np.concatenate([self.values[i], v])
         y = attend(q, self.keys[i], self.values[i])

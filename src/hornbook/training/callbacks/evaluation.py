@@ -7,7 +7,10 @@ from typing import Any
 
 from hornbook.engine.device import autocast
 from hornbook.files import write_tensors
+from hornbook.layers.lora import merged_weights
 from hornbook.metrics.loss import Floats, mean_nats, token_nats
+from hornbook.pretrained.adapter import has_adapter, write_adapter
+from hornbook.runs.directory import StoredRun
 from hornbook.training.callbacks.base import SpacedCallback
 from hornbook.training.callbacks.logging import new_record
 
@@ -20,14 +23,24 @@ UNTRAINED = {
 
 class Evaluator(SpacedCallback):
     """Measures the loss over the validation part, and estimates that over the training part on a
-    fixed sample of it, as the notes' `estimate_loss` does. Writes model.safetensors where the
-    validation loss is the best. Both losses are without dropout.
+    fixed sample of it, as the notes' `estimate_loss` does, and that on the text of a base. Writes
+    model.safetensors where the validation loss is the best. Both losses are without dropout.
 
     best_nats: of each token of the validation part by the weights that are kept, in float32; None where
     they are not known.
     """
 
     best_nats: Floats | None = None
+
+    def on_start(self, run: StoredRun, step: int, total_steps: int) -> None:
+        """Says where LoRA's matrices are kept in the merged weights alone."""
+        trainer = self.trainer
+        lora = trainer.plan.config.finetuning.lora_rank
+        if lora and not step and not has_adapter(trainer.step.model):
+            trainer.notify(
+                "no adapter is written, as other programs do not have this model in this form; "
+                "model.safetensors has the merged weights"
+            )
 
     def post_start(self) -> None:
         """Measures the untrained model, or makes up for an evaluation that was interrupted."""
@@ -54,14 +67,16 @@ class Evaluator(SpacedCallback):
                 record["val_loss"] = float(nats.mean())
                 if sample := trainer.plan.training_sample:
                     record["train_loss"] = mean_nats(model, sample, trained_on=True)
+                if sample := trainer.plan.old_sample:
+                    record["old_loss"] = mean_nats(model, sample)
             train_loss = record.get("train_loss", record["loss"])
             # untrained weights are a yardstick: they are kept only where there are no others, or where
-            # they are the counts of the training part
-            if (state.step or model.counted) and state.history.add(
+            # they are the counts of the training part, or those of a base
+            known = model.counted or trainer.plan.start is not None
+            if (state.step or known) and state.history.add(
                 state.step, train_loss, record["val_loss"]
             ):
-                weights = model.state_dict()
-                trainer.write(lambda path: write_tensors(path / "model.safetensors", weights))
+                self._write()
                 self.best_nats = nats if trainer.plan.precision == "fp32" else None
             trainer.log(record)  # here, so that callbacks see the weights that were evaluated
 
@@ -73,5 +88,13 @@ class Evaluator(SpacedCallback):
         history.best_step = trainer.state.step
         with trainer.step.ema_weights():
             trainer.step.model.calibrate(trainer.plan.training_windows)
-            weights = trainer.step.model.state_dict()
-            trainer.write(lambda path: write_tensors(path / "model.safetensors", weights))
+            self._write()
+
+    def _write(self) -> None:
+        """Writes the weights as they are: those of LoRA merged, and beside that as an adapter."""
+        trainer, model = self.trainer, self.trainer.step.model
+        finetuning = trainer.plan.config.finetuning
+        if finetuning.lora_rank:
+            trainer.write(lambda path: write_adapter(path, model, finetuning))
+        weights = merged_weights(model)
+        trainer.write(lambda path: write_tensors(path / "model.safetensors", weights))

@@ -120,7 +120,7 @@ class Progress(Callback):
         if evaluated:
             self.val_loss = "".join(
                 f"  {name} {record[name]:.4f}"
-                for name in ("train_loss", "val_loss")
+                for name in ("train_loss", "val_loss", "old_loss")
                 if name in record
             )
         left = self.left.read(step, self.steps, now)

@@ -1,5 +1,5 @@
-// A modern GPT: RMSNorm, rotary positions, QK-norm, SwiGLU, grouped queries (as Qwen3), and hornbook's
-// pair embedding and short convolution.
+// A modern GPT: RMSNorm, rotary positions, QK-norm, SwiGLU, grouped queries (as Qwen3; Llama without
+// QK-norm), and hornbook's pair embedding and short convolution.
 
 import { Rotation, add, attend, emptyCache, rmsNorm, silu } from "../layers.js";
 import { CachedModel } from "./cached.js";
@@ -45,14 +45,17 @@ export class GPT extends CachedModel {
 
 class Block {
   constructor(config, weights) {
-    const D = config.n_embd / config.n_head;
+    const D = config.head_dim ?? config.n_embd / config.n_head;
     this.heads = config.n_head;
     this.eps = config.norm_eps;
     this.rotation = new Rotation(D, config.rope_base);
     const attention = weights.at("attention");
     for (const name of ["q", "k", "v", "o"]) this[name] = attention.linear(`${name}_proj`);
-    this.qNorm = attention.vector("q_norm.weight");
-    this.kNorm = attention.vector("k_norm.weight");
+    this.normed = config.qk_norm; // not so in Llama
+    if (this.normed) {
+      this.qNorm = attention.vector("q_norm.weight");
+      this.kNorm = attention.vector("k_norm.weight");
+    }
     this.inputNorm = weights.vector("input_norm.weight");
     this.hiddenNorm = weights.vector("hidden_norm.weight");
     this.convolution =
@@ -64,9 +67,14 @@ class Block {
   /** Adds attention, then SwiGLU, to x, in place. */
   apply(x, position, cache, seen) {
     const input = rmsNorm(x, this.inputNorm, this.eps);
-    const q = this.rotation.apply(rmsNorm(this.q.apply(input), this.qNorm, this.eps), position);
-    const k = this.rotation.apply(rmsNorm(this.k.apply(input), this.kNorm, this.eps), position);
     const v = this.v.apply(input);
+    let [q, k] = [this.q.apply(input), this.k.apply(input)];
+    if (this.normed) {
+      q = rmsNorm(q, this.qNorm, this.eps);
+      k = rmsNorm(k, this.kNorm, this.eps);
+    }
+    this.rotation.apply(q, position);
+    this.rotation.apply(k, position);
     add(x, this.o.apply(attend(q, k, v, cache.attention, position, this.heads, seen)));
     let y = rmsNorm(x, this.hiddenNorm, this.eps);
     if (this.convolution) y = this.convolution.apply(y, cache.inputs);

@@ -12,8 +12,8 @@ export class GPT2 extends CachedModel {
       { length: config.n_layer },
       (_, i) => new Block(config, weights.at(`blocks.${i}`)),
     );
-    this.norm = norm(weights, "ln_f");
-    this.output = weights.linear("head");
+    this.norm = norm(weights, "ln_f", config.norm_eps);
+    this.output = weights.linear(config.tie_embeddings ? "token_embedding" : "head");
     this.attentionLayers = config.n_layer;
   }
 
@@ -37,8 +37,8 @@ class Block {
   constructor(config, weights) {
     this.heads = config.n_head;
     this.activation = ACTIVATIONS[config.activation];
-    this.norm1 = norm(weights, "ln1");
-    this.norm2 = norm(weights, "ln2");
+    this.norm1 = norm(weights, "ln1", config.norm_eps);
+    this.norm2 = norm(weights, "ln2", config.norm_eps);
     this.qkv = weights.linear("attn.qkv");
     this.proj = weights.linear("attn.proj");
     this.up = weights.linear("mlp.0");
@@ -54,7 +54,7 @@ class Block {
   }
 }
 
-function norm(weights, part) {
+function norm(weights, part, eps) {
   const [weight, bias] = [weights.vector(`${part}.weight`), weights.vector(`${part}.bias`)];
-  return (x) => layerNorm(x, weight, bias);
+  return (x) => layerNorm(x, weight, bias, eps);
 }

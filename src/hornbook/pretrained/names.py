@@ -54,6 +54,11 @@ QWEN3: Table = (
 )
 """`gpt`; a model with tied embeddings has no head."""
 
+LLAMA: Table = tuple(
+    row for row in QWEN3 if not row.own.endswith(("q_norm.weight", "k_norm.weight"))
+)
+"""`gpt` without QK-norm."""
+
 GPT2: Table = (
     Row("token_embedding.weight", "transformer.wte.weight", "token_embd.weight"),
     Row("position_embedding.weight", "transformer.wpe.weight", "position_embd.weight"),
@@ -78,7 +83,7 @@ GPT2: Table = (
         for kind in ("weight", "bias")
     ),
 )
-"""`gpt2`, with a bias of queries, keys and values and without one of the head, as elsewhere."""
+"""`gpt2` without a bias of the head, which others do not have."""
 
 
 def to_huggingface(table: Table, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -117,8 +122,9 @@ def _renamed(
         block = number[1] if number else ""
         row = rows.get(name) or rows.get(name.replace(f".{block}.", ".{}.", 1))
         if row is None:
+            bias = " (this form has no biases there)" if name.endswith(".bias") else ""
             raise RunError(
-                f"{name}: no weight of this form has this name, expected one such as "
+                f"{name}: no weight of this form has this name{bias}, expected one such as "
                 f"{found(table[0])}"
             )
         turned = turn and row.turned

