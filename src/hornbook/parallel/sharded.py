@@ -1,0 +1,97 @@
+"""Weights, gradients and optimizer state sharded over ranks, by PyTorch's FSDP2 (`fully_shard`).
+
+Each rank keeps some rows of every weight. The blocks of a model are gathered one after the other where
+they are computed, forward and backward, and their gradients averaged over all ranks on the way back to
+the rows; the rest of a model is gathered as a whole. Zhao et al. 2023, "PyTorch FSDP: experiences on
+scaling fully sharded data parallel"; Rajbhandari et al. 2020, "ZeRO".
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+from torch.distributed.fsdp import fully_shard
+from torch.distributed.tensor import DTensor
+
+from hornbook.errors import ConfigError
+from hornbook.models.base import LanguageModel
+
+BLOCKS = "blocks"  # the name under which a model has the modules that it computes one by one
+
+
+def make_mesh(world_size: int, replicas: int, device: torch.device) -> DeviceMesh:
+    """The ranks as a (replicate, shard) mesh; as one dimension (shard,) where there is one replica.
+
+    replicas: how often all weights are there; each is sharded over world_size / replicas ranks that
+    follow each other. Raises ConfigError where it does not divide the number of ranks.
+    """
+    if world_size % replicas:
+        raise ConfigError(
+            f"replicas: found {replicas} for {world_size} ranks, expected a divisor of their number"
+        )
+    if replicas == 1:
+        return init_device_mesh(device.type, (world_size,), mesh_dim_names=("shard",))
+    shape = (replicas, world_size // replicas)
+    return init_device_mesh(device.type, shape, mesh_dim_names=("replicate", "shard"))
+
+
+def blocks_of(model: nn.Module) -> list[nn.Module]:
+    """The modules that are computed one after the other, each once in a forward pass."""
+    return [
+        block
+        for name, modules in model.named_modules()
+        if name.rpartition(".")[2] == BLOCKS and isinstance(modules, nn.ModuleList)
+        for block in modules
+    ]
+
+
+class Sharded:
+    """A model whose parameters are sharded, in place.
+
+    model: has its first weights, the same on every rank. root: the module whose forward pass computes the
+    loss from it; only through this the model is trained. mesh: see `make_mesh`.
+    """
+
+    def __init__(self, model: LanguageModel, root: nn.Module, mesh: DeviceMesh) -> None:
+        self.model, self.mesh = model, mesh
+        self._whole = _without_weights(model)
+        for block in blocks_of(model):
+            fully_shard(block, mesh=mesh)
+        fully_shard(root, mesh=mesh)
+
+    @contextmanager
+    def gathered(self, values: Sequence[Tensor] | None = None) -> Iterator[LanguageModel]:
+        """The model with whole weights on every rank, as an ordinary one: to evaluate, sample and save.
+        It shares the buffers of the one that is trained. All ranks call this.
+
+        values: of the parameters that are trained, in order; by default those that they have.
+        """
+        own = dict(self.model.named_parameters())
+        if values is not None:
+            trained = [name for name, p in own.items() if p.requires_grad]
+            own |= dict(zip(trained, values, strict=True))
+        whole = {name: nn.Parameter(full(p), p.requires_grad) for name, p in own.items()}
+        self._whole.load_state_dict(whole, strict=False, assign=True)
+        try:
+            yield self._whole
+        finally:
+            empty = {name: nn.Parameter(p.to("meta"), p.requires_grad) for name, p in whole.items()}
+            self._whole.load_state_dict(empty, strict=False, assign=True)
+
+
+def full(tensor: Tensor) -> Tensor:
+    """All rows of a tensor, if it is sharded; all ranks call this."""
+    return tensor.detach().full_tensor() if isinstance(tensor, DTensor) else tensor.detach()
+
+
+def _without_weights(model: LanguageModel) -> LanguageModel:
+    """A copy whose parameters take no memory, and whose buffers are those of the model."""
+    shared: dict[int, object] = {id(buffer): buffer for buffer in model.buffers()}
+    for parameter in model.parameters():
+        shared[id(parameter)] = nn.Parameter(parameter.to("meta"), parameter.requires_grad)
+    return copy.deepcopy(model, shared)
