@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.tensor import DTensor, Shard as OfRows, distribute_tensor
+from torch.distributed.tensor import DTensor, distribute_tensor
+from torch.distributed.tensor import Shard as OfRows
 
 from hornbook.errors import RunError
 from hornbook.files import read_tensors, write_tensors
@@ -102,7 +103,9 @@ def test_damage_is_found_and_named(saved: Path, tmp_path: Path) -> None:
             read(folder, 4)
         other = (index + 1) % 4
         shutil.copy(shard_file(folder / STATE, other, 4), file)
-        with pytest.raises(RunError, match=rf"found file {other} of 4 of a state, expected {index}"):
+        with pytest.raises(
+            RunError, match=rf"found file {other} of 4 of a state, expected {index}"
+        ):
             read(folder, 4)
 
 

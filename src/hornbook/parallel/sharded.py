@@ -53,8 +53,8 @@ def blocks_of(model: nn.Module) -> list[nn.Module]:
 class Sharded:
     """A model whose parameters are sharded, in place.
 
-    model: has its first weights, the same on every rank. root: the module whose forward pass computes the
-    loss from it; only through this the model is trained. mesh: see `make_mesh`.
+    model: has its first weights, the same on every rank. root: the module whose forward pass computes
+    the loss from it; only through this the model is trained. mesh: see `make_mesh`.
     """
 
     def __init__(self, model: LanguageModel, root: nn.Module, mesh: DeviceMesh) -> None:

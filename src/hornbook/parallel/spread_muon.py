@@ -54,8 +54,8 @@ def orthogonalize_shards(
 ) -> list[Tensor]:
     """The rows of this rank of the updates of matrices, of which it has the rows `shards`.
 
-    shapes: those of the whole matrices. All ranks of the group call this with the same ones. Updates are
-    orthogonalized and scaled as `Muon` scales them.
+    shapes: those of the whole matrices. All ranks of the group call this with the same ones. Updates
+    are orthogonalized and scaled as `Muon` scales them.
     """
     world, rank = group.size(), group.rank()
     dealt = deal(shapes, world)
@@ -115,8 +115,8 @@ def deal(shapes: tuple[Shape, ...], n_ranks: int) -> tuple[tuple[int, ...], ...]
 
 
 def rows_of(n: int, rank: int, n_ranks: int) -> int:
-    """How many of n rows a rank has, as FSDP2 shards them: pieces of equal size, the last ones shorter or
-    empty.
+    """How many of n rows a rank has, as FSDP2 shards them: pieces of equal size, the last ones shorter
+    or empty.
 
     >>> [rows_of(5, rank, 4) for rank in range(4)]
     [2, 2, 1, 0]
