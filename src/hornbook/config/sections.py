@@ -231,6 +231,16 @@ class TrainingConfig(Settings):
     batch_size: PositiveInt | Literal["all"] = Field(
         64, description="sequences (or windows) a step; all: the whole training part"
     )
+    micro_batch: PositiveInt | None = Field(
+        None,
+        description="sequences (or windows) computed at once; the gradients of several add up to those "
+        "of the batch (default: all, or as many as fit into memory)",
+    )
+    parallel: Literal["auto", "ddp", "fsdp"] = Field(
+        "auto",
+        description="how several processes share the work (torchrun); ddp: each has all weights, fsdp: "
+        "a part of them",
+    )
     examples: Literal["auto", "sequences", "windows"] = Field(
         "auto", description="sequences: every position is predicted; windows: one target each"
     )

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from hornbook.config import RunConfig
-from hornbook.data.batches import Batches
+from hornbook.data.batches import IGNORE, Batches
 from hornbook.engine.compiled import CompiledSteps, Form, compiled_loss
 from hornbook.engine.device import autocast
 from hornbook.engine.loss import l2_penalty
@@ -22,6 +22,8 @@ from hornbook.metrics.loss import batch_loss
 from hornbook.models.base import LanguageModel
 from hornbook.optim import build_optimizer
 from hornbook.optim.schedules import Schedule
+from hornbook.parallel.ranks import SINGLE, Ranks
+from hornbook.parallel.replicated import Replicated, step_seed
 
 
 class NotFiniteError(RunError):
@@ -39,6 +41,7 @@ class OptimizerStep:
     learning_rate: of each step; by default as the settings plan it.
     span: how many steps `advance` may make in one call.
     averaged: the exponential moving average of the parameters, where the settings ask for one.
+    ranks: the processes that make the step together, each with its share of the batch.
     """
 
     def __init__(
@@ -49,9 +52,11 @@ class OptimizerStep:
         precision: str = "fp32",
         compiled: Form = "no",
         learning_rate: Callable[[int], float] | None = None,
+        ranks: Ranks = SINGLE,
     ) -> None:
         self.model, self.batches, self.config = model, batches, config
-        self.precision = precision
+        self.precision, self.ranks = precision, ranks
+        self._replicated = Replicated(ranks, model) if ranks.many else None
         planned = Schedule.planned(config.optim, config.training.steps)
         self.learning_rate = learning_rate or planned.rate
         self.optimizer = build_optimizer(model, config.optim, model.output)
@@ -95,16 +100,31 @@ class OptimizerStep:
         return [self(step)]
 
     def gradients(self, step: int) -> Tensor:
-        """Sets the gradients of a step and returns its loss."""
+        """Sets the gradients of a step and returns its loss; both are of the batch of all ranks."""
         ids, targets = self.batches.batch(step)
         for parameter in self.parameters:
             parameter.grad = None
-        with autocast(ids.device, self.precision):
-            loss = self._loss(self.model, ids, targets)
-        if self.config.optim.l2:
-            loss = loss + l2_penalty(self.model, self.config.optim.l2)
-        loss.backward()  # type: ignore[no-untyped-call]
-        return loss.detach().clone()
+        at_once = self.config.training.micro_batch or len(ids)
+        pieces = list(zip(ids.split(at_once), targets.split(at_once), strict=True))
+        total = None  # scored targets of the whole batch; None: there is one piece, and one rank
+        if self.ranks.many:
+            torch.manual_seed(step_seed(self.config.training.seed, step, self.ranks.rank))
+        if self.ranks.many or len(pieces) > 1:
+            total = self.ranks.sum((targets != IGNORE).sum())
+        losses = torch.zeros((), dtype=torch.float32, device=ids.device)
+        for i, piece in enumerate(pieces):
+            with autocast(ids.device, self.precision):
+                loss = self._loss(self.model, *piece, total)
+            if self.config.optim.l2 and i == 0:
+                penalty = l2_penalty(self.model, self.config.optim.l2)
+                loss = loss + penalty / self.ranks.world_size
+            losses = losses + loss.detach() if len(pieces) > 1 else loss.detach().clone()
+            if self._replicated and i == len(pieces) - 1:
+                self._replicated.begin(losses)
+            loss.backward()  # type: ignore[no-untyped-call]
+        if self._replicated:
+            self._replicated.finish()
+        return losses
 
     def _clip(self) -> Tensor:
         limit = self.config.optim.grad_clip

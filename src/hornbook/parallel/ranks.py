@@ -33,7 +33,7 @@ ALONE = Launch(0, 1, 0, 1, "", 0)
 
 
 class LostRankError(RunError):
-    """Another rank ended, or cannot be reached. said: it has said why, or another rank has."""
+    """Another rank ended, or cannot be reached. said: that rank prints why."""
 
     def __init__(self, message: str, *, said: bool) -> None:
         super().__init__(message)
@@ -62,6 +62,11 @@ class Ranks:
         return self.launch.is_first
 
     @property
+    def launched(self) -> bool:
+        """Whether torchrun started this process, be it the only one: it may be a restart."""
+        return self.launch is not ALONE
+
+    @property
     def many(self) -> bool:
         """Whether there are others."""
         return self.world_size > 1
@@ -70,6 +75,9 @@ class Ranks:
     def name(self) -> str:
         """`rank 1 of 4`."""
         return f"rank {self.rank} of {self.world_size}"
+
+    def __deepcopy__(self, memo: object) -> Ranks:
+        return self  # of a model that is copied: its processes are the same
 
     def sum(self, tensor: Tensor) -> Tensor:
         """The sum over all ranks, in the tensor itself."""
@@ -93,8 +101,10 @@ class Ranks:
 
     def barrier(self) -> None:
         """Waits for all ranks, however long they take."""
-        for rank in range(self.world_size if self.many else 0):
-            self._wait_for(rank)
+        if self._store is not None:
+            store, key = self._store, self._next_key()
+            store.add(key, 1)
+            self._wait(lambda: store.add(key, 0) == self.world_size)
 
     def broadcast(self, value: Any) -> Any:
         """The value of rank 0, on all ranks: bytes, or what JSON holds."""
@@ -138,10 +148,14 @@ class Ranks:
         however long that takes."""
         if not self.many:
             return work()
-        value = work() if self.is_first else None
-        self._wait_for(0)
-        found: T = self.broadcast(value)
-        return found
+        assert self._store is not None
+        store, key = self._store, self._next_key()
+        if self.is_first:
+            value = work()
+            store.set(key, b"done")
+            return self.broadcast(value)
+        self._wait(lambda: store.check([key]))
+        return self.broadcast(None)
 
     def one_after_other(self, work: Callable[[], T]) -> T:
         """What the work returns on each rank: the first of each machine does it before the others,
@@ -170,19 +184,18 @@ class Ranks:
         finally:
             self.seconds += time.perf_counter() - begin
 
-    def _wait_for(self, rank: int) -> None:
-        """Waits until a rank is here, without a time limit. It looks again and again, so that a signal
-        ends it."""
-        assert self._store is not None
+    def _next_key(self) -> str:
         self._waits += 1
-        key, pause = f"wait-{self._waits}", POLL
+        return f"wait-{self._waits}"
+
+    def _wait(self, over: Callable[[], bool]) -> None:
+        """Waits without a time limit. It looks again and again, so that a signal ends it."""
+        pause = POLL
         try:
-            if rank == self.rank:
-                self._store.set(key, b"here")
-            while not self._store.check([key]):
+            while not over():
+                self._check_failure()
                 time.sleep(pause)
                 pause = min(LONGEST_POLL, 1.2 * pause)
-                self._check_failure()
         except RuntimeError as error:
             raise self._lost(error) from None
 
@@ -240,9 +253,9 @@ def joined(device: str = "auto") -> Iterator[Ranks]:
     try:
         yield ranks
     except HornbookError as error:
-        said = isinstance(error, LostRankError) and error.said
+        said = isinstance(error, LostRankError) and bool(error.said)
         if ranks.many:
-            error.said = said or not ranks.fail(str(error))  # type: ignore[attr-defined]
+            error.said = said or not ranks.fail(str(error))
             error.args = (f"{ranks.name}: {error}",)
         raise
     except Exception as error:

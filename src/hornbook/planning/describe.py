@@ -54,6 +54,7 @@ def describe(plan: Plan) -> list[tuple[str, str]]:
             ("row length", counted(shape.row_length, "token"), "row_length"),
             ("steps", steps, "training.steps"),
             *_changed(plan),
+            *_shared(plan),
             device,
             ("threads", str(plan.threads), "threads"),
             ("precision", plan.precision, "precision"),
@@ -81,6 +82,18 @@ def _changed(plan: Plan) -> list[tuple[str, str, str]]:
         decision = plan.decisions.get(name)
         if decision is not None and decision.reason not in ("the preset's", REQUESTED):
             lines.append((what, f"{decision.value:g}", name))
+    return lines
+
+
+def _shared(plan: Plan) -> list[tuple[str, str, str]]:
+    """How a batch is shared: by processes, and by what is computed at once."""
+    lines: list[tuple[str, str, str]] = []
+    if plan.ranks.many:
+        how = plan.decisions["parallel"].value if "parallel" in plan.decisions else ""
+        lines.append(("processes", f"{plan.ranks.world_size:,}, {how}", "parallel"))
+    if plan.rows_at_once < plan.own_rows:
+        rows = f"{plan.rows_at_once:,} of {plan.own_rows:,} at once"
+        lines.append(("micro-batch", rows, "training.micro_batch"))
     return lines
 
 
@@ -115,6 +128,7 @@ def facts(plan: Plan, n_parameters: int) -> dict[str, Any]:
             "system": platform.system(),
             "cores": os.cpu_count(),
             "threads": plan.threads,
+            **({"ranks": plan.ranks.world_size} if plan.ranks.many else {}),
         },
         "versions": {
             "python": platform.python_version(),
@@ -123,6 +137,8 @@ def facts(plan: Plan, n_parameters: int) -> dict[str, Any]:
         },
         "decisions": {name: asdict(decision) for name, decision in plan.decisions.items()},
     }
+    if plan.ranks.launch.run_id:
+        found["launch"] = plan.ranks.launch.run_id
     if len(plan.schedule.segments) > 1:
         found["schedule"] = [list(segment) for segment in plan.schedule.segments]
     return found

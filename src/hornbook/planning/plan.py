@@ -20,6 +20,7 @@ from hornbook.metrics.text_index import TextIndex, text_index_of
 from hornbook.models.base import LanguageModel
 from hornbook.models.registry import build_model
 from hornbook.optim.schedules import Schedule
+from hornbook.parallel.ranks import SINGLE, Ranks
 from hornbook.planning.decide.memory import MemoryEstimate
 from hornbook.planning.decide.time_budget import TimeBudget
 from hornbook.planning.decision import Decision
@@ -39,6 +40,7 @@ class Plan:
     total steps, as planned. max_steps: of a small text, which no time budget exceeds.
     step_seconds: what a step took when it was measured, None where it was not.
     decisions: what hornbook chose itself, by setting or by name. notes: for the user.
+    ranks: the processes that train it together, of which this is one.
     """
 
     config: RunConfig
@@ -55,11 +57,22 @@ class Plan:
     time_budget: TimeBudget | None = None
     decisions: Mapping[str, Decision[Any]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    ranks: Ranks = SINGLE
 
     @property
     def rows(self) -> int:
-        """Rows or windows of a batch."""
+        """Rows or windows of a batch, of all ranks together."""
         return self.shape.rows(self.config.training.batch_size)
+
+    @property
+    def own_rows(self) -> int:
+        """Rows or windows of a batch that a rank computes, at most."""
+        return -(-self.rows // self.ranks.world_size)
+
+    @property
+    def rows_at_once(self) -> int:
+        """Of these, those that are computed at once, at most."""
+        return min(self.own_rows, self.config.training.micro_batch or self.own_rows)
 
     @property
     def tokens_per_step(self) -> float:
@@ -87,7 +100,8 @@ class Plan:
 
     def build_batches(self) -> Batches:
         """The batches of the training part."""
-        return self.shape.build_batches(self.data, draw_of(self.config.training), self.device)
+        draw = draw_of(self.config.training, self.ranks)
+        return self.shape.build_batches(self.data, draw, self.device)
 
     def training_windows(self) -> Iterator[Tensor]:
         """The contexts of all predictions of the training part in order, (n, context) each; of a

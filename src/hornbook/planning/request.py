@@ -11,6 +11,7 @@ from hornbook.arguments import mapping, path, plain, text
 from hornbook.config import Nested, presets, read_settings
 from hornbook.errors import ConfigError, counted
 from hornbook.optim.schedules import Segment, read_segments
+from hornbook.parallel.ranks import SINGLE, Ranks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +24,7 @@ class Request:
     reserve: how many times the seconds of the report a time budget leaves at its end.
     segments: the schedule of a timed run, to repeat it.
     precision: of the runs that this one is to be compared with, taken instead of a measurement.
+    ranks: the processes that are going to train it.
     """
 
     preset: str | Nested | None = None
@@ -32,6 +34,7 @@ class Request:
     segments: tuple[Segment, ...] = ()
     messages: tuple[str, ...] = ()
     precision: str | None = None
+    ranks: Ranks = SINGLE
 
     @property
     def base(self) -> Nested:

@@ -10,7 +10,6 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-import torch
 
 from hornbook.config import Nested
 from hornbook.data.training_data import TrainingData
@@ -31,7 +30,7 @@ from hornbook.planning.decision import Decision
 from hornbook.planning.draft import Draft
 from hornbook.planning.plan import Plan
 from hornbook.planning.request import Request
-from hornbook.planning.shape import Shape
+from hornbook.planning.shape import Shape, threads_available
 from hornbook.stages import stage
 
 
@@ -65,18 +64,21 @@ class Resolution:
         self.shape = Shape.of(model, data, config.training)
         if model.fitted:
             return
-        available = memory.available_bytes(self.device)
+        ranks = request.ranks
+        available = memory.available_bytes(self.device, ranks.launch.local_world_size)
         memory.check_weights_fit(model, config, available, bytes_offer(tokenizer))
         self.decisions["row_length"] = self.shape.row
         self.decisions["examples"] = self.shape.form
         windows, context = self.shape.examples == "windows", self.shape.context_length
-        self.least_rows = 2 if windows else 1  # of one window BatchNorm has no variance
+        each = 2 if windows else 1  # of one window BatchNorm has no variance
+        self.least_rows = each * ranks.world_size
         batch = batches.batch_in_context(
             config.training.batch_size, preset_context or context, context, least=self.least_rows
         )
         self.batch = self.draft.propose("training.batch_size", batch)
         if windows:
             model.check_windows(self.rows)
+        batches.check_ranks(self.rows, ranks.world_size, each)
 
     def _decide_context(self) -> int | None:
         """The context of the preset; None where it is not decided for the text."""
@@ -143,7 +145,7 @@ class Resolution:
         self.bench = bench = Bench(self._plan())
         self.decisions["threads"] = execution.threads(
             draft["training.threads"],
-            torch.get_num_threads(),
+            threads_available(self.request.ranks),
             device=self.device.type,
             fixed=self._fixed(),
             measure=bench.seconds_by_threads,
@@ -222,9 +224,15 @@ class Resolution:
         notes: tuple[str, ...] = (),
     ) -> Plan:
         """The plan, after all else is decided: memory and compiling come last."""
-        bench = self._final_bench()
+        bench, ranks = self._final_bench(), self.request.ranks
+        if ranks.many:
+            requested = self.draft["training.parallel"]
+            self.decisions["parallel"] = execution.parallel(requested, ranks.world_size)
         with stage("estimating memory"):
-            estimate, self.decisions["memory"] = bench.estimate_memory()
+            needed = bench.memory_needed()
+            self.draft.decide("training.micro_batch", bench.micro_batch(needed))
+            bench.plan = self._plan()
+            estimate, self.decisions["memory"] = bench.estimate_memory(needed)
         with stage("measuring compiled steps"):
             self.decisions["compiled"] = self._compilation(bench, time_budget, estimate)
         return self._plan(
@@ -257,7 +265,7 @@ class Resolution:
         schedule = Schedule.planned(config.optim, config.training.steps)
         if request.segments:
             schedule = Schedule(config.optim, request.segments)
-        found["threads"] = torch.get_num_threads()
+        found["threads"] = threads_available(request.ranks)
         for name in {"threads", "precision", "compiled"} & self.decisions.keys():
             found[name] = self.decisions[name].value
         return Plan(
@@ -268,6 +276,7 @@ class Resolution:
             schedule=schedule,
             decisions=MappingProxyType(dict(self.decisions)),
             notes=(*request.messages, *self.data.notes, *notes),
+            ranks=request.ranks,
             **found,
         )
 
@@ -288,6 +297,10 @@ class Resolution:
         fixed, least = self._fixed(), execution.worthwhile_seconds(form)
         if plan.shape.counted:
             fixed = "counts are looked up, which is not compiled"
+        if form == "steps" and plan.ranks.many:
+            fixed = "several processes add up their gradients in each step"
+        if form == "steps" and plan.rows_at_once < plan.own_rows:
+            fixed = "a batch is computed in parts"
         too_short = time_budget is not None and 60 * time_budget.minutes < least
         if too_short and training.compile == "auto":
             fixed = fixed or "it would not save time within the time budget"

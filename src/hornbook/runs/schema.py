@@ -52,7 +52,7 @@ class SplitFacts(_Strict):
 
 
 class HardwareFacts(_Strict):
-    """Where it was trained, and in what precision."""
+    """Where it was trained, and in what precision. ranks: by how many processes."""
 
     device: str
     precision: str = Field(pattern="^(fp32|bf16)$")
@@ -61,6 +61,7 @@ class HardwareFacts(_Strict):
     system: str
     cores: int | None
     threads: int | None
+    ranks: int = Field(1, ge=1)
 
 
 class DecisionFacts(_Strict):
@@ -74,7 +75,8 @@ SegmentFacts = Annotated[list[float], Field(min_length=3, max_length=3)]
 
 
 class Facts(_Strict):
-    """config.json. The settings in `config` are checked by their own classes."""
+    """config.json. The settings in `config` are checked by their own classes. launch: of several
+    processes, by which a restart finds it again."""
 
     format: int
     hornbook: str
@@ -87,6 +89,7 @@ class Facts(_Strict):
     versions: dict[str, str]
     config: dict[str, dict[str, Any]]
     mixed: list[str] = []
+    launch: str = ""
     decisions: dict[str, DecisionFacts] = {}
     schedule: list[SegmentFacts] = []  # as planned, where it is not one of `steps` steps
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 from hornbook.engine.compiled import Form
+from hornbook.errors import ConfigError
 from hornbook.planning import tuning
 from hornbook.planning.decision import REQUESTED, Decision
 
@@ -54,6 +55,17 @@ def threads(
     chosen = min(n for n, took in seconds.items() if took <= tuning.FEWER_THREADS * fastest)
     figures = ", ".join(f"{n}: {float(f'{took * 1e3:.3g}'):,g} ms" for n, took in seconds.items())
     return Decision(chosen, f"measured, a step takes with {figures}")
+
+
+def parallel(
+    requested: Literal["auto", "ddp", "fsdp"], world_size: int
+) -> Decision[Literal["ddp", "fsdp"]]:
+    """How several processes share the work. Raises ConfigError for what is not there."""
+    if requested == "fsdp" and world_size > 1:
+        raise ConfigError("training.parallel: found 'fsdp', expected 'ddp' or 'auto'")
+    if requested != "auto":
+        return Decision("ddp", REQUESTED)
+    return Decision("ddp", "all weights fit on each")
 
 
 def precision(

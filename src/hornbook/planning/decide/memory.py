@@ -9,6 +9,8 @@ docs/reliability.md.
 
 from __future__ import annotations
 
+import bisect
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -55,11 +57,13 @@ class MemoryEstimate:
         return available is None or 3 * self.weights <= available
 
 
-def available_bytes(device: torch.device) -> int | None:
-    """Bytes that can still be had on a device; None if unknown."""
+def available_bytes(device: torch.device, processes: int = 1) -> int | None:
+    """Bytes that can still be had on a device; None if unknown. processes: on this machine, which share
+    its memory, but have a GPU each."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    return available_memory()
+    found = available_memory()
+    return None if found is None else found // processes
 
 
 def check_weights_fit(
@@ -114,6 +118,26 @@ def estimate_memory(
     each = max(0, kept[1] - kept[0])
     activations = kept[0] + each * (batch_size - 2)
     return MemoryEstimate(weights=weights, activations=activations, scoring=scoring)
+
+
+def micro_batch(
+    needed: Callable[[int], MemoryEstimate], rows: int, available: int | None, *, whole: str = ""
+) -> Decision[int | None]:
+    """How many rows of a batch are computed at once: None for all of them, or as many as fit.
+
+    needed: the estimate for so many rows. whole: why a batch cannot be divided; empty where it can.
+    """
+    if whole:
+        return Decision(None, whole)
+    if available is None or needed(rows).total <= available:
+        return Decision(None, "the whole batch fits into memory")
+    fits = bisect.bisect_right(range(1, rows), available, key=lambda n: needed(n).total)
+    if fits == 0:
+        return Decision(None, "not even one row fits into memory")
+    pieces = -(-rows // fits)
+    need, found = format_bytes(needed(rows).total), format_bytes(available)
+    reason = f"{rows} at once need about {need}, found {found} available"
+    return Decision(-(-rows // pieces), reason)
 
 
 def memory_of_counts(

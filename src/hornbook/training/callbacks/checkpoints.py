@@ -10,7 +10,7 @@ from pathlib import Path
 from hornbook.engine.step import NotFiniteError
 from hornbook.files import sync
 from hornbook.runs.directory import StoredRun
-from hornbook.training.callbacks.base import Callback
+from hornbook.training.callbacks.base import Agreement, Callback
 from hornbook.training.checkpoint import save_state
 
 SAVE_EVERY = 300.0  # seconds after which a state is saved that no evaluation has saved
@@ -35,10 +35,10 @@ class Checkpoints(Callback):
         if self.at_start:
             self.save()
 
-    def pre_step(self, step: int) -> None:
-        """Now and then, when all that follows the step before is done, its record among it."""
-        if self.now() - self._saved > SAVE_EVERY:
-            self.save()
+    def propose(self) -> Agreement:
+        """Now and then a state is to be saved, when all that follows a step is done, its record among
+        it."""
+        return Agreement(save=int(self.now() - self._saved > SAVE_EVERY))
 
     def save(self) -> None:
         """Saves the state after the log that it counts on. Raises NotFiniteError, RunError."""
@@ -60,7 +60,7 @@ class Checkpoints(Callback):
         """An evaluation takes time."""
         self.save()
 
-    on_interrupt = on_end = pre_evaluate
+    on_interrupt = on_end = on_save_due = pre_evaluate
 
     def on_total_steps(self, total_steps: int) -> None:
         """A run that is killed after this ends there, too."""

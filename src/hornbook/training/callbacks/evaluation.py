@@ -50,10 +50,12 @@ class Evaluator(SpacedCallback):
         with trainer.step.ema_weights():
             model.calibrate(trainer.plan.training_windows)
             with autocast(trainer.plan.device, trainer.plan.precision):
-                nats = token_nats(model, trainer.plan.data.validation)
+                nats = token_nats(model, trainer.plan.data.validation, ranks=trainer.ranks)
                 record["val_loss"] = float(nats.mean())
                 if sample := trainer.plan.training_sample:
-                    record["train_loss"] = mean_nats(model, sample, trained_on=True)
+                    record["train_loss"] = mean_nats(
+                        model, sample, trained_on=True, ranks=trainer.ranks
+                    )
             train_loss = record.get("train_loss", record["loss"])
             # untrained weights are a yardstick: they are kept only where there are no others, or where
             # they are the counts of the training part

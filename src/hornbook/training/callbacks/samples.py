@@ -20,7 +20,9 @@ class Samples(SpacedCallback):
         return tuple(n for n in super().steps() if n != self.trainer.state.total_steps)
 
     def act(self) -> None:
-        """Draws samples and passes them on."""
+        """Draws samples and passes them on; on rank 0 alone."""
+        if not self.trainer.ranks.is_first:
+            return
         trainer, model = self.trainer, self.trainer.step.model
         with trainer.clock.paused("samples"):
             texts = draw_samples(trainer.plan, model, SHOWN)
