@@ -2,8 +2,8 @@
 
     torchrun --nproc-per-node 2 benchmarks/spread_muon.py [--channels 256] [--blocks 4] [--steps 10]
 
-Steps of the optimizer alone, on a GPT whose weights are sharded (FSDP2, Gloo on a CPU), both ways in turns
-within one run; medians. Prints a table, then one JSON line.
+Steps of the optimizer alone, on a GPT whose weights are sharded (FSDP2, Gloo on a CPU), both ways in
+turns within one run; medians. Prints a table, then one JSON line.
 """
 
 from __future__ import annotations

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import pytest
 import torch
 from torch import nn
 from torch.distributed.device_mesh import init_device_mesh
@@ -8,7 +7,7 @@ from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor
 
 from hornbook.optim.muon import Muon
-from hornbook.parallel.spread_muon import SpreadMuon, deal, rows_of
+from hornbook.parallel.spread_muon import SpreadMuon, deal
 
 from .processes import on_ranks
 
@@ -73,11 +72,3 @@ def test_the_work_is_dealt_evenly() -> None:
         ]
         assert max(work) <= 1.25 * min(work)
         assert sorted(k for own in deal(shapes, n) for k in own) == list(range(len(shapes)))
-
-
-@pytest.mark.parametrize("n_ranks", [1, 2, 3, 4, 7])
-def test_rows_are_those_that_torch_chunks(n_ranks: int) -> None:
-    for n in range(12):
-        expected = [len(piece) for piece in torch.arange(n).chunk(n_ranks)] if n else []
-        expected += [0] * (n_ranks - len(expected))
-        assert [rows_of(n, rank, n_ranks) for rank in range(n_ranks)] == expected

@@ -241,6 +241,10 @@ class TrainingConfig(Settings):
         description="how several processes share the work (torchrun); ddp: each has all weights, fsdp: "
         "a part of them",
     )
+    replicas: PositiveInt = Field(
+        1,
+        description="copies of all weights (fsdp), each shared by a part of the processes",
+    )
     examples: Literal["auto", "sequences", "windows"] = Field(
         "auto", description="sequences: every position is predicted; windows: one target each"
     )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
@@ -14,16 +15,24 @@ from hornbook.config import RunConfig
 from hornbook.data.batches import IGNORE, Batches
 from hornbook.engine.compiled import CompiledSteps, Form, compiled_loss
 from hornbook.engine.device import autocast
-from hornbook.engine.loss import l2_penalty
+from hornbook.engine.loss import FunctionalLoss, add_l2_gradients, l2_penalty
 from hornbook.errors import RunError
 from hornbook.kernels.install import uninstall
 from hornbook.kernels.tuning import SPAN
 from hornbook.metrics.loss import batch_loss
 from hornbook.models.base import LanguageModel
 from hornbook.optim import build_optimizer
+from hornbook.optim.muon import Muon
 from hornbook.optim.schedules import Schedule
 from hornbook.parallel.ranks import SINGLE, Ranks
 from hornbook.parallel.replicated import Replicated, step_seed
+from hornbook.parallel.shards import full
+
+if TYPE_CHECKING:
+    from hornbook.parallel.sharded import Sharded
+
+
+Parallel = Literal["ddp", "fsdp"]
 
 
 class NotFiniteError(RunError):
@@ -41,8 +50,12 @@ class OptimizerStep:
     learning_rate: of each step; by default as the settings plan it.
     span: how many steps `advance` may make in one call.
     averaged: the exponential moving average of the parameters, where the settings ask for one.
-    ranks: the processes that make the step together, each with its share of the batch.
+    ranks: the processes that make the step together, each with its share of the batch. parallel:
+    whether each of them has all weights (ddp) or a part of them (fsdp).
+    sharded: of many ranks, what gathers the weights of which each has a part.
     """
+
+    sharded: Sharded | None = None
 
     def __init__(
         self,
@@ -53,18 +66,31 @@ class OptimizerStep:
         compiled: Form = "no",
         learning_rate: Callable[[int], float] | None = None,
         ranks: Ranks = SINGLE,
+        parallel: Parallel = "ddp",
     ) -> None:
         self.model, self.batches, self.config = model, batches, config
         self.precision, self.ranks = precision, ranks
-        self._replicated = Replicated(ranks, model) if ranks.many else None
+        self._loss: Callable[..., Tensor] = batch_loss
+        self._weights: Replicated | Sharded | None = None
+        muon = Muon
+        if ranks.many and parallel == "fsdp":
+            from hornbook.parallel.sharded import Sharded
+            from hornbook.parallel.spread_muon import SpreadMuon
+
+            muon = SpreadMuon
+            root = FunctionalLoss(model)
+            self.sharded = Sharded(ranks, model, root, config.training.replicas)
+            self._weights, self._loss = self.sharded, lambda _, *batch: root(*batch)
+        elif ranks.many:
+            self._weights = Replicated(ranks, model)
         planned = Schedule.planned(config.optim, config.training.steps)
         self.learning_rate = learning_rate or planned.rate
-        self.optimizer = build_optimizer(model, config.optim, model.output)
+        self.optimizer = build_optimizer(model, config.optim, model.output, muon)
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.averaged = [p.detach().clone() for p in self.parameters if config.training.ema_decay]
-        if compiled == "loss":
+        if compiled == "loss" and self.sharded is None:
             uninstall(model)  # the compiler fuses the textbook; it cannot trace the kernels
-        self._loss = compiled_loss(model.device) if compiled == "loss" else batch_loss
+            self._loss = compiled_loss(model.device)
         self._compiled = CompiledSteps(model, config.optim.l2) if compiled == "steps" else None
         self.span = SPAN if self._compiled else 1
 
@@ -115,24 +141,25 @@ class OptimizerStep:
         for i, piece in enumerate(pieces):
             with autocast(ids.device, self.precision):
                 loss = self._loss(self.model, *piece, total)
-            if self.config.optim.l2 and i == 0:
+            if self.config.optim.l2 and i == 0 and self.sharded is None:
                 penalty = l2_penalty(self.model, self.config.optim.l2)
                 loss = loss + penalty / self.ranks.world_size
             losses = losses + loss.detach() if len(pieces) > 1 else loss.detach().clone()
-            if self._replicated and i == len(pieces) - 1:
-                self._replicated.begin(losses)
+            if self._weights and i == len(pieces) - 1:
+                self._weights.begin(losses)
             loss.backward()  # type: ignore[no-untyped-call]
-        if self._replicated:
-            self._replicated.finish()
+        if self._weights:
+            self._weights.finish()
+        if self.config.optim.l2 and self.sharded is not None:
+            losses += add_l2_gradients(self.parameters, self.config.optim.l2)
         return losses
 
     def _clip(self) -> Tensor:
         limit = self.config.optim.grad_clip
         if limit:
-            return torch.nn.utils.clip_grad_norm_(self.parameters, limit)
+            return full(torch.nn.utils.clip_grad_norm_(self.parameters, limit))
         gradients = [p.grad for p in self.parameters if p.grad is not None]
-        norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
-        return norm
+        return full(torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients))))
 
     def _average(self, step: int) -> None:
         """Moves the averages towards the parameters; early ones are forgotten sooner."""
@@ -143,14 +170,28 @@ class OptimizerStep:
                 average(self.averaged, list[Tensor](self.parameters), step)
 
     @contextmanager
-    def ema_weights(self) -> Iterator[None]:
-        """The model with its averaged parameters, where there are any, and back."""
+    def whole(self) -> Iterator[LanguageModel]:
+        """The model with all its weights; of sharded ones a copy that is there meanwhile. All ranks
+        call this."""
+        if self.sharded is None:
+            yield self.model
+        else:
+            with self.sharded.gathered() as model:
+                yield model
+
+    @contextmanager
+    def ema_weights(self) -> Iterator[LanguageModel]:
+        """The whole model with its averaged parameters, where there are any, and back."""
+        if self.sharded is not None:
+            with self.sharded.gathered(self.averaged or None) as model:
+                yield model
+            return
         before = [p.detach().clone() for p in self.parameters if self.averaged]
         with torch.no_grad():
             for parameter, average in zip(self.parameters, self.averaged, strict=False):
                 parameter.copy_(average)
         try:
-            yield
+            yield self.model
         finally:
             with torch.no_grad():
                 for parameter, own in zip(self.parameters, before, strict=False):
@@ -166,6 +207,22 @@ class OptimizerStep:
         tensors |= {f"ema.{i}": t for i, t in enumerate(self.averaged)}
         return tensors
 
+    def like(self, name: str) -> Tensor | None:
+        """The tensor that one of `state_tensors` is laid out as over the ranks: itself, or the
+        parameter that it belongs to. None for a single number, and for what is not of the step."""
+        kind, _, rest = name.partition(".")
+        found: Tensor | None = None
+        with suppress(AttributeError, LookupError, ValueError):
+            if kind == "model":
+                found = self.model.get_parameter(rest).detach()
+            elif kind == "ema":
+                found = self.averaged[int(rest)]
+            elif kind == "optim" and not rest.endswith(".step"):
+                groups = self.optimizer.param_groups
+                every = [p for group in groups for p in group["params"]]
+                found = every[int(rest.partition(".")[0])].detach()
+        return found
+
     def check_state_tensors(self, tensors: Mapping[str, Tensor]) -> None:
         """Raises RunError unless names, shapes and dtypes are those of `state_tensors`.
 
@@ -179,7 +236,10 @@ class OptimizerStep:
                 group["lr"] = 0.0
             self.optimizer.step()
             self.optimizer.zero_grad(set_to_none=True)
-        own = {name: tensor.to("meta") for name, tensor in self.state_tensors().items()}
+        own = {
+            name: torch.empty(tensor.shape, dtype=tensor.dtype, device="meta")
+            for name, tensor in self.state_tensors().items()
+        }
         self.optimizer.state.clear()  # else it would be in memory twice
         for name in own.keys() - tensors.keys():
             if not name.startswith("optim.") or name.split(".")[1] in updated:

@@ -16,10 +16,12 @@ import torch
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import fully_shard
-from torch.distributed.tensor import DTensor
 
 from hornbook.errors import ConfigError
 from hornbook.models.base import LanguageModel
+from hornbook.parallel.ranks import Ranks
+from hornbook.parallel.replicated import synchronize_batchnorm
+from hornbook.parallel.shards import full, local
 
 BLOCKS = "blocks"  # the name under which a model has the modules that it computes one by one
 
@@ -51,18 +53,45 @@ def blocks_of(model: nn.Module) -> list[nn.Module]:
 
 
 class Sharded:
-    """A model whose parameters are sharded, in place.
+    """A model whose parameters are sharded, in place: those of rank 0.
 
-    model: has its first weights, the same on every rank. root: the module whose forward pass computes
-    the loss from it; only through this the model is trained. mesh: see `make_mesh`.
+    root: the module whose forward pass computes the loss from it; only through this the model is
+    trained. replicas: see `make_mesh`. Of each step: `begin` before the last backward pass, `finish`
+    after it. BatchNorm measures the statistics of the whole batch.
     """
 
-    def __init__(self, model: LanguageModel, root: nn.Module, mesh: DeviceMesh) -> None:
-        self.model, self.mesh = model, mesh
+    def __init__(
+        self, ranks: Ranks, model: LanguageModel, root: nn.Module, replicas: int = 1
+    ) -> None:
+        self.ranks, self.model = ranks, model
+        self.mesh = make_mesh(ranks.world_size, replicas, model.device)
+        model.load_state_dict(ranks.broadcast_tensors(model.state_dict()))
+        synchronize_batchnorm(model, ranks)
         self._whole = _without_weights(model)
         for block in blocks_of(model):
-            fully_shard(block, mesh=mesh)
-        fully_shard(root, mesh=mesh)
+            fully_shard(block, mesh=self.mesh)
+        fully_shard(root, mesh=self.mesh)
+        self._loss = torch.zeros(())
+
+    @property
+    def shard(self) -> tuple[int, int] | None:
+        """Which shard of how many this rank saves; None where another replica saves it."""
+        last = self.mesh.ndim - 1
+        if last and self.mesh.get_local_rank(0):
+            return None
+        return self.mesh.get_local_rank(last), self.mesh.size(last)
+
+    def begin(self, loss: Tensor) -> None:
+        """The gradients of the next backward pass are final. loss: the sum of this rank's losses, which
+        becomes that of all."""
+        self._loss = loss
+
+    def finish(self) -> None:
+        """Makes gradients, which FSDP2 averages over the ranks, their sums: each rank divides its loss
+        by the targets of all of them."""
+        self.ranks.sum(self._loss)
+        gradients = local([p.grad for p in self.model.parameters() if p.grad is not None])
+        torch._foreach_mul_(gradients, float(self.ranks.world_size))
 
     @contextmanager
     def gathered(self, values: Sequence[Tensor] | None = None) -> Iterator[LanguageModel]:
@@ -82,11 +111,6 @@ class Sharded:
         finally:
             empty = {name: nn.Parameter(p.to("meta"), p.requires_grad) for name, p in whole.items()}
             self._whole.load_state_dict(empty, strict=False, assign=True)
-
-
-def full(tensor: Tensor) -> Tensor:
-    """All rows of a tensor, if it is sharded; all ranks call this."""
-    return tensor.detach().full_tensor() if isinstance(tensor, DTensor) else tensor.detach()
 
 
 def _without_weights(model: LanguageModel) -> LanguageModel:

@@ -15,9 +15,9 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.distributed.tensor import DTensor
 
 from hornbook.optim.muon import Muon, orthogonalize
+from hornbook.parallel.shards import local, rows_of
 
 Shape = tuple[int, int]
 
@@ -44,11 +44,6 @@ class SpreadMuon(Muon):
         torch._foreach_add_(values, updates, alpha=-lr)
 
 
-def local(tensors: Sequence[Tensor]) -> list[Tensor]:
-    """The rows of sharded tensors that this rank has."""
-    return [t.to_local() for t in tensors if isinstance(t, DTensor)]
-
-
 def orthogonalize_shards(
     shards: Sequence[Tensor], shapes: tuple[Shape, ...], group: dist.ProcessGroup
 ) -> list[Tensor]:
@@ -60,7 +55,8 @@ def orthogonalize_shards(
     world, rank = group.size(), group.rank()
     dealt = deal(shapes, world)
     own = dealt[rank]
-    rows = [[rows_of(n, r, world) for n, _ in shapes] for r in range(world)]
+    edges = [[rows_of(n, r, world) for n, _ in shapes] for r in range(world)]
+    rows = [[end - first for first, end in of_rank] for of_rank in edges]
     sizes = [[rows[r][k] * shapes[k][1] for k in own] for r in range(world)]  # of what comes here
 
     order = [k for r in range(world) for k in dealt[r]]
@@ -112,14 +108,3 @@ def deal(shapes: tuple[Shape, ...], n_ranks: int) -> tuple[tuple[int, ...], ...]
         work[rank] += cost[k]
         dealt[rank].append(k)
     return tuple(tuple(sorted(own)) for own in dealt)
-
-
-def rows_of(n: int, rank: int, n_ranks: int) -> int:
-    """How many of n rows a rank has, as FSDP2 shards them: pieces of equal size, the last ones shorter
-    or empty.
-
-    >>> [rows_of(5, rank, 4) for rank in range(4)]
-    [2, 2, 1, 0]
-    """
-    size = -(-n // n_ranks)
-    return min(size, max(0, n - rank * size))

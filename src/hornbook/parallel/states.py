@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
-from torch.distributed.tensor import DTensor
 
 from hornbook.errors import RunError
 from hornbook.files import Header, read_tensors, write_tensors
+from hornbook.parallel.shards import is_sharded, own_rows
 
 KEY = "shard"  # in the metadata of a file
 FILE = re.compile(r"(state-[0-9]{8,18}(?:-[0-9]+)?)\.([0-9]{1,6})-of-([0-9]{1,6})\.safetensors")
@@ -47,6 +46,12 @@ def shard_files(file: Path) -> list[Path]:
     return [shard_file(file, index, count) for index in range(count)] or [file]
 
 
+def first_file(file: Path) -> Path:
+    """The first file of the state that a file is of, by which the state is named."""
+    match = FILE.fullmatch(file.name)
+    return shard_file(file, 0, int(match[3])) if match else file
+
+
 def shard_file(file: Path, index: int, count: int) -> Path:
     """The file of a rank, of the state that one rank would save as `file`.
 
@@ -68,45 +73,52 @@ def write_rows(
     own: dict[str, Tensor] = {}
     rows: dict[str, list[int]] = {}
     for name, tensor in tensors.items():
-        if not isinstance(tensor, DTensor):
+        if not is_sharded(tensor):
             if shard.index == 0:
                 own[name] = tensor
         elif (part := tensor.to_local()).numel():
-            own[name], rows[name] = part, [first_row(tensor), *tensor.shape]
+            own[name], rows[name] = part, [own_rows(tensor)[0], *tensor.shape]
     facts = shard.model_copy(update={"rows": rows}).model_dump_json()
     write_tensors(file, own, {**metadata, KEY: facts})
 
 
-def first_row(tensor: DTensor) -> int:
-    """The first of the rows of a tensor that this rank has: they are in pieces of equal size, the last
-    ones shorter or empty."""
-    mesh = tensor.device_mesh
-    shards = mesh.size(mesh.ndim - 1)
-    return int(mesh.get_local_rank(mesh.ndim - 1)) * -(-tensor.shape[0] // shards)
-
-
-@dataclass(frozen=True)
 class Rows:
-    """What a rank reads of a tensor: `tensor` holds its rows from `first` on.
+    """What a rank reads of a tensor: its own rows, or none where nobody has a tensor of this name.
 
     found: how many rows of the whole were in the files so far.
     """
 
-    tensor: Tensor
-    first: int
-    shape: tuple[int, ...]
-    found: int = 0
+    def __init__(self, like: Tensor | None, shape: Sequence[int]) -> None:
+        self.like, self.shape, self.found = like, list(shape), 0
+        self.first, end = own_rows(like) if is_sharded(like) else (0, shape[0])
+        size = (end - self.first, *shape[1:])
+        self.own = None if like is None else torch.empty(size, dtype=like.dtype, device="cpu")
 
-    def plus(self, part: Tensor, start: int) -> Rows:
-        """With the rows of a file, of which it takes its own. Raises RunError for a gap."""
-        if start != self.found or part.shape[1:] != self.shape[1:]:
+    def add(self, part: Tensor, start: int) -> None:
+        """Takes what it needs of the rows of a file. Raises RunError where some before are missing."""
+        if start != self.found:
             raise RunError(f"found rows from {start}, expected rows from {self.found}")
-        end = start + len(part)
-        low = max(start, self.first)
-        high = min(end, self.first + len(self.tensor))
-        if low < high:
-            self.tensor[low - self.first : high - self.first] = part[low - start : high - start]
-        return Rows(self.tensor, self.first, self.shape, end)
+        self.found = end = start + len(part)
+        if self.own is not None:
+            low, high = max(start, self.first), min(end, self.first + len(self.own))
+            if low < high:
+                self.own[low - self.first : high - self.first] = part[low - start : high - start]
+
+    def tensor(self) -> Tensor:
+        """The rows as the tensor that they are a part of."""
+        assert self.own is not None
+        if not is_sharded(self.like):
+            return self.own
+        from torch.distributed.tensor import DTensor
+
+        return DTensor.from_local(
+            self.own.to(self.like.device),
+            self.like.device_mesh,
+            self.like.placements,
+            run_check=False,
+            shape=self.like.shape,
+            stride=self.like.stride(),
+        )
 
 
 def read_rows(
@@ -114,9 +126,10 @@ def read_rows(
 ) -> dict[str, Tensor]:
     """The tensors of a state, of sharded ones the rows of this rank, one file in memory at a time.
 
-    files: all of the state, in order. like: the tensor that one of this name is to be laid out as, None
-    where there is none: it is read as it is. check: is called with the header of the first file.
-    Raises RunError where a file is missing, damaged or of another save, or where rows are missing.
+    files: all of the state, in order. like: the tensor that one of this name is to be laid out as; None
+    for what is read as it is, and for rows that are only counted. check: is called with the header of
+    the first file. Raises RunError where a file is missing, damaged or of another save, or where rows
+    are missing.
     """
     parts: dict[str, Rows] = {}
     whole: dict[str, Tensor] = {}
@@ -138,13 +151,14 @@ def read_rows(
         tensors = read_tensors(file, check_header)
         for name, tensor in tensors.items():
             target = like(name)
-            if target is None or not (isinstance(target, DTensor) or name in facts.rows):
+            if name not in facts.rows and not is_sharded(target):
                 whole[name] = tensor
                 continue
-            start = facts.rows.get(name, [0])[0]
+            start, *shape = facts.rows.get(name, [0, *tensor.shape])
             try:
-                known = parts.get(name) or _empty(target)
-                parts[name] = known.plus(tensor, start)
+                if name not in parts:
+                    parts[name] = Rows(target, shape)
+                parts[name].add(tensor, start)
             except RunError as error:
                 raise RunError(f"{file}: {name}: {error}") from None
     for name, rows in parts.items():
@@ -153,7 +167,7 @@ def read_rows(
                 f"{files[0]}: {name}: found {rows.found} rows in {len(files)} files, expected "
                 f"{rows.shape[0]}"
             )
-    return whole | {name: _laid_out(rows, like(name)) for name, rows in parts.items()}
+    return whole | {name: rows.tensor() for name, rows in parts.items() if rows.own is not None}
 
 
 def _facts(header: Header, index: int, count: int) -> Shard:
@@ -186,24 +200,3 @@ def _check_layout(name: str, tensor: Tensor, facts: Shard, like: Tensor | None) 
         raise RunError(
             f"{name}: found {tuple(shape)} {tensor.dtype}, expected {tuple(like.shape)} {like.dtype}"
         )
-
-
-def _empty(like: Tensor) -> Rows:
-    """What is to be read of a tensor: its rows of this rank, all where it is not sharded."""
-    part, first = (like.to_local(), first_row(like)) if isinstance(like, DTensor) else (like, 0)
-    tensor = torch.empty(part.shape, dtype=part.dtype, device="cpu")
-    return Rows(tensor, first, tuple(like.shape))
-
-
-def _laid_out(rows: Rows, like: Tensor | None) -> Tensor:
-    """The rows that were read as the tensor that they are part of."""
-    if not isinstance(like, DTensor):
-        return rows.tensor
-    return DTensor.from_local(
-        rows.tensor.to(like.device),
-        like.device_mesh,
-        like.placements,
-        run_check=False,
-        shape=like.shape,
-        stride=like.stride(),
-    )

@@ -151,7 +151,7 @@ class Bench:
         plan = self.plan
         # at the end the best weights are read to be scored, beside those that were trained
         scoring = memory.report_bytes(self.model, plan.data) + memory.model_bytes(self.model)
-        weights = memory.weights_bytes(self.model, plan.config)
+        weights = memory.weights_bytes(self.model, plan.config, plan.shards)
         kept = self.kept_bytes(2), self.kept_bytes(3)  # of one row BatchNorm has no variance
         return lambda rows: memory.estimate_memory(weights, kept, rows, scoring)
 

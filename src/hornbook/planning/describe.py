@@ -128,7 +128,11 @@ def facts(plan: Plan, n_parameters: int) -> dict[str, Any]:
             "system": platform.system(),
             "cores": os.cpu_count(),
             "threads": plan.threads,
-            **({"ranks": plan.ranks.world_size} if plan.ranks.many else {}),
+            **(
+                {"ranks": plan.ranks.world_size, "parallel": plan.parallel}
+                if plan.ranks.many
+                else {}
+            ),
         },
         "versions": {
             "python": platform.python_version(),

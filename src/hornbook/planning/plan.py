@@ -15,6 +15,7 @@ from hornbook.data.batches import Batches, Draw, WindowBatches
 from hornbook.data.part import Part
 from hornbook.data.training_data import TrainingData
 from hornbook.engine.compiled import Form
+from hornbook.engine.step import Parallel
 from hornbook.kernels.install import install
 from hornbook.metrics.text_index import TextIndex, text_index_of
 from hornbook.models.base import LanguageModel
@@ -40,7 +41,7 @@ class Plan:
     total steps, as planned. max_steps: of a small text, which no time budget exceeds.
     step_seconds: what a step took when it was measured, None where it was not.
     decisions: what hornbook chose itself, by setting or by name. notes: for the user.
-    ranks: the processes that train it together, of which this is one.
+    ranks: the processes that train it together, of which this is one. parallel: how.
     """
 
     config: RunConfig
@@ -58,6 +59,7 @@ class Plan:
     decisions: Mapping[str, Decision[Any]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     ranks: Ranks = SINGLE
+    parallel: Parallel = "ddp"
 
     @property
     def rows(self) -> int:
@@ -73,6 +75,13 @@ class Plan:
     def rows_at_once(self) -> int:
         """Of these, those that are computed at once, at most."""
         return min(self.own_rows, self.config.training.micro_batch or self.own_rows)
+
+    @property
+    def shards(self) -> int:
+        """Over how many processes weights, gradients and optimizer state are spread."""
+        if self.parallel == "ddp":
+            return 1
+        return self.ranks.world_size // self.config.training.replicas
 
     @property
     def tokens_per_step(self) -> float:

@@ -66,7 +66,16 @@ class Resolution:
             return
         ranks = request.ranks
         available = memory.available_bytes(self.device, ranks.launch.local_world_size)
-        memory.check_weights_fit(model, config, available, bytes_offer(tokenizer))
+        shards = 1
+        if ranks.many:
+            found = execution.parallel(
+                config.training.parallel, config.training.replicas, ranks.world_size,
+                needed=memory.weights_bytes(model, config), available=available,
+            )  # fmt: skip
+            self.decisions["parallel"] = found
+            if found.value == "fsdp":
+                shards = ranks.world_size // config.training.replicas
+        memory.check_weights_fit(model, config, available, bytes_offer(tokenizer), shards)
         self.decisions["row_length"] = self.shape.row
         self.decisions["examples"] = self.shape.form
         windows, context = self.shape.examples == "windows", self.shape.context_length
@@ -224,10 +233,7 @@ class Resolution:
         notes: tuple[str, ...] = (),
     ) -> Plan:
         """The plan, after all else is decided: memory and compiling come last."""
-        bench, ranks = self._final_bench(), self.request.ranks
-        if ranks.many:
-            requested = self.draft["training.parallel"]
-            self.decisions["parallel"] = execution.parallel(requested, ranks.world_size)
+        bench = self._final_bench()
         with stage("estimating memory"):
             needed = bench.memory_needed()
             self.draft.decide("training.micro_batch", bench.micro_batch(needed))
@@ -266,7 +272,7 @@ class Resolution:
         if request.segments:
             schedule = Schedule(config.optim, request.segments)
         found["threads"] = threads_available(request.ranks)
-        for name in {"threads", "precision", "compiled"} & self.decisions.keys():
+        for name in {"threads", "precision", "compiled", "parallel"} & self.decisions.keys():
             found[name] = self.decisions[name].value
         return Plan(
             config=config,
@@ -297,6 +303,8 @@ class Resolution:
         fixed, least = self._fixed(), execution.worthwhile_seconds(form)
         if plan.shape.counted:
             fixed = "counts are looked up, which is not compiled"
+        if plan.parallel == "fsdp":
+            fixed = "weights are gathered from other processes"
         if form == "steps" and plan.ranks.many:
             fixed = "several processes add up their gradients in each step"
         if form == "steps" and plan.rows_at_once < plan.own_rows:

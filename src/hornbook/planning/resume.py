@@ -15,7 +15,7 @@ from hornbook.optim.schedules import Schedule
 from hornbook.parallel.ranks import SINGLE, Ranks
 from hornbook.planning.bench import Bench
 from hornbook.planning.counts import counts_memory
-from hornbook.planning.decide import batches, execution
+from hornbook.planning.decide import batches, execution, memory
 from hornbook.planning.decision import Decision
 from hornbook.planning.plan import Plan
 from hornbook.planning.shape import Shape, threads_available
@@ -30,8 +30,8 @@ def plan_of_run(
     ranks: Ranks = SINGLE,
 ) -> Plan:
     """The plan by the settings and facts of config.json. Where it is trained by another number of
-    processes than before, threads and what is computed at once are decided for these. Raises ConfigError
-    where memory is short."""
+    processes than before, threads and what is computed at once are decided for these. Raises
+    ConfigError where memory is short."""
     tokenizer = data.tokenizer
     model = build_on_meta(config.model, tokenizer.vocab_size, tokenizer.end_id)
     hardware = {name: facts["hardware"][name] for name in ("threads", "precision", "compiled")}
@@ -46,13 +46,23 @@ def plan_of_run(
     }
     if others:
         decisions["threads"] = Decision(hardware["threads"], "its share of the cores")
+    device = find_device(config.training.device)
+    if ranks.many and (others or "parallel" not in facts["hardware"]):
+        needed = memory.weights_bytes(model, config)
+        available = memory.available_bytes(device, ranks.launch.local_world_size)
+        decisions["parallel"] = execution.parallel(
+            config.training.parallel, config.training.replicas, ranks.world_size,
+            needed=needed, available=available,
+        )  # fmt: skip
+    elif ranks.many:
+        decisions["parallel"] = Decision(facts["hardware"]["parallel"], "as before")
     if ranks.many:
-        decisions["parallel"] = execution.parallel(config.training.parallel, ranks.world_size)
+        hardware["parallel"] = decisions["parallel"].value
     shape = Shape.of(model, data, config.training)
     plan = Plan(
         config=config,
         data=data,
-        device=find_device(config.training.device),
+        device=device,
         shape=shape,
         schedule=schedule,
         max_steps=None if shape.fitted else shape.max_steps(config.training.batch_size),
@@ -62,16 +72,16 @@ def plan_of_run(
         **hardware,
     )
     if shape.counted:  # refused before anything is counted
-        memory, decision = counts_memory(plan)
+        estimate, decision = counts_memory(plan)
     if not shape.fitted:
         batches.check_ranks(plan.rows, ranks.world_size, 2 if shape.examples == "windows" else 1)
         bench = Bench(plan)
-        needed = bench.memory_needed()
+        by_rows = bench.memory_needed()
         if others:
-            bench.plan = plan = _divided(plan, bench.micro_batch(needed))
-        memory, decision = bench.estimate_memory(needed)
+            bench.plan = plan = _divided(plan, bench.micro_batch(by_rows))
+        estimate, decision = bench.estimate_memory(by_rows)
     return replace(
-        plan, memory=memory, decisions=MappingProxyType({**plan.decisions, "memory": decision})
+        plan, memory=estimate, decisions=MappingProxyType({**plan.decisions, "memory": decision})
     )
 
 

@@ -52,7 +52,8 @@ class SplitFacts(_Strict):
 
 
 class HardwareFacts(_Strict):
-    """Where it was trained, and in what precision. ranks: by how many processes."""
+    """Where it was trained, and in what precision. ranks: by how many processes, and
+    parallel: whether each had all weights."""
 
     device: str
     precision: str = Field(pattern="^(fp32|bf16)$")
@@ -62,6 +63,7 @@ class HardwareFacts(_Strict):
     cores: int | None
     threads: int | None
     ranks: int = Field(1, ge=1)
+    parallel: str = Field("ddp", pattern="^(ddp|fsdp)$")
 
 
 class DecisionFacts(_Strict):

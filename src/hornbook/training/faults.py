@@ -13,6 +13,7 @@ from hornbook.engine.step import NotFiniteError
 from hornbook.errors import RunError
 from hornbook.machine import format_bytes
 from hornbook.models.base import LanguageModel
+from hornbook.parallel.shards import local
 from hornbook.runs.commands import resume_command
 from hornbook.training.callbacks.base import TrainerBase
 from hornbook.training.checkpoint import saved_steps, use_older_state
@@ -73,7 +74,7 @@ def why_not_finite(
     if optim.name == "muon":
         lower += f" --optim.muon-learning-rate {optim.muon_learning_rate / 3:.1g}"
     clip = optim.grad_clip
-    if any(not p.isfinite().all() for p in model.parameters()):
+    if any(not p.isfinite().all() for p in local(list(model.parameters()))):
         return f"weights overflowed: the learning rate, {rate:.2g}, is too high", lower
     if math.isfinite(loss):
         clipping = f"--optim.grad-clip {clip / 2:.2g}" if clip else "--optim.grad-clip 1"

@@ -284,14 +284,16 @@ def _make_steps(
             restore(trainer)
         trainer.train()
 
-        def report() -> str:
-            with stage("measuring the final figures"):
-                evaluators = [c for c in callbacks if isinstance(c, Evaluator)]
-                best = evaluators[0].best_nats
-                write_report(plan, run, lock, trainer.state, trainer.step.model, best)
-            return str(run.path)
+        with trainer.step.whole() as last:
 
-        run.path = Path(plan.ranks.on_first(report))
+            def report() -> str:
+                with stage("measuring the final figures"):
+                    evaluators = [c for c in callbacks if isinstance(c, Evaluator)]
+                    best = evaluators[0].best_nats
+                    write_report(plan, run, lock, trainer.state, last, best)
+                return str(run.path)
+
+            run.path = Path(plan.ranks.on_first(report))
 
 
 def _fit(plan: Plan) -> tuple[LanguageModel, float]:

@@ -26,6 +26,7 @@ from hornbook.runs.directory import StoredRun, is_run
 from hornbook.runs.schema import Facts, checked
 from hornbook.tokenizers.registry import tokenizer_of
 from hornbook.training.callbacks.base import TrainerBase
+from hornbook.training.checkpoint import load_with_first
 from hornbook.training.history import ValidationHistory
 
 CHOSEN = {"data": ("corpus", "files"), "tokenizer": ("kind",)}  # written otherwise in a run
@@ -47,6 +48,7 @@ def told(plan: Plan, run: StoredRun, *, resumed: bool, changed: bool) -> dict[st
             "precision": plan.precision,
             "compiled": plan.compiled,
             "ranks": plan.ranks.world_size,
+            "parallel": plan.parallel,
         },
         "resumed": resumed,
         "changed": changed,
@@ -122,15 +124,19 @@ def share_state(trainer: TrainerBase) -> None:
         "recorded": state.recorded,
         "stopped": state.stopped,
     }
+    sharded = trainer.step.sharded is not None
+    if sharded:
+        load_with_first(trainer.step, ranks)
     position = ranks.broadcast(position)
-    tensors = trainer.step.state_tensors()
+    tensors = {} if sharded else trainer.step.state_tensors()
     if state.pending:
         tensors["pending"] = torch.stack([torch.stack(pair) for pair in state.pending])
     tensors = ranks.broadcast_tensors(tensors)
     if ranks.is_first:
         return
     pairs = tensors.pop("pending", torch.empty(0, 2))
-    trainer.step.load_state_tensors(tensors)
+    if not sharded:
+        trainer.step.load_state_tensors(tensors)
     state.step, state.tokens = position["step"], position["tokens"]
     state.seconds, state.records = position["seconds"], position["records"]
     state.schedule = Schedule(state.schedule.config, read_segments(position["segments"]))

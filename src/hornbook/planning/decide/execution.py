@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 from hornbook.engine.compiled import Form
+from hornbook.engine.step import Parallel
 from hornbook.errors import ConfigError
+from hornbook.machine import format_bytes
 from hornbook.planning import tuning
 from hornbook.planning.decision import REQUESTED, Decision
 
@@ -58,14 +60,31 @@ def threads(
 
 
 def parallel(
-    requested: Literal["auto", "ddp", "fsdp"], world_size: int
-) -> Decision[Literal["ddp", "fsdp"]]:
-    """How several processes share the work. Raises ConfigError for what is not there."""
-    if requested == "fsdp" and world_size > 1:
-        raise ConfigError("training.parallel: found 'fsdp', expected 'ddp' or 'auto'")
+    requested: Literal["auto", "ddp", "fsdp"],
+    replicas: int,
+    world_size: int,
+    *,
+    needed: int,
+    available: int | None,
+) -> Decision[Parallel]:
+    """How several processes share the work: each has all weights (ddp) or a part of them (fsdp).
+
+    replicas: requested, copies of all weights. needed: bytes of weights with gradients and optimizer,
+    of those available to each process. Raises ConfigError where replicas do not divide the processes.
+    """
+    if world_size % replicas:
+        raise ConfigError(
+            f"training.replicas: found {replicas} for {world_size} processes, expected a divisor of "
+            "their number; give another, or start another number (torchrun --nproc-per-node)"
+        )
     if requested != "auto":
-        return Decision("ddp", REQUESTED)
-    return Decision("ddp", "all weights fit on each")
+        return Decision(requested, REQUESTED)
+    if available is None:
+        return Decision("ddp", "all weights on each")
+    what = f"weights with gradients and optimizer take {format_bytes(needed)}"
+    if needed <= available * tuning.REPLICATED_SHARE:
+        return Decision("ddp", f"{what} of {format_bytes(available)}, on each process")
+    return Decision("fsdp", f"{what}, with {format_bytes(available)} on each process")
 
 
 def precision(

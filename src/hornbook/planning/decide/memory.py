@@ -67,13 +67,17 @@ def available_bytes(device: torch.device, processes: int = 1) -> int | None:
 
 
 def check_weights_fit(
-    model: LanguageModel, config: RunConfig, available: int | None, offer: str = ""
+    model: LanguageModel,
+    config: RunConfig,
+    available: int | None,
+    offer: str = "",
+    shards: int = 1,
 ) -> None:
     """Raises ConfigError where the weights alone do not fit. The model may be on the device `meta`.
 
     offer: flags that make the vocabulary smaller, if it is large.
     """
-    needed = weights_bytes(model, config)
+    needed = weights_bytes(model, config, shards)
     if available is not None and needed > available:
         raise ConfigError(
             f"memory: weights, gradients and the optimizer need {format_bytes(needed)}, found "
@@ -82,13 +86,20 @@ def check_weights_fit(
         )
 
 
-def weights_bytes(model: LanguageModel, config: RunConfig) -> int:
-    """Bytes of weights, their gradients and the optimizer's state; of averaged weights, too."""
+def weights_bytes(model: LanguageModel, config: RunConfig, shards: int = 1) -> int:
+    """Bytes of weights, their gradients and the optimizer's state; of averaged weights, too.
+
+    shards: processes over which they are spread; each of these begins with whole weights, and gathers
+    them to evaluate.
+    """
     trained = 4 * sum(p.numel() for p in model.parameters() if p.requires_grad)
     numbers = 1 + tuning.OPTIMIZER_NUMBERS[config.optim.name]
     if config.training.ema_decay:
         numbers += 2  # the averages, and the weights beside them while these are evaluated
-    return model_bytes(model) + trained * numbers
+    whole = model_bytes(model)
+    return (
+        whole + trained * numbers if shards == 1 else whole + (whole + trained * numbers) // shards
+    )
 
 
 def model_bytes(model: LanguageModel) -> int:

@@ -67,7 +67,7 @@ class TrainerBase:
         self.state = TrainingState(plan.schedule, ValidationHistory(plan.config.training.patience))
         self.step = OptimizerStep(
             plan.build_model(), plan.build_batches(), plan.config, plan.precision, plan.compiled,
-            learning_rate=self.state.rate, ranks=plan.ranks,
+            learning_rate=self.state.rate, ranks=plan.ranks, parallel=plan.parallel,
         )  # fmt: skip
         self.signals: list[int] = []
         self.now, self.clock = now, StepClock(now=now)

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from hornbook.engine.step import NotFiniteError
 from hornbook.files import sync
+from hornbook.parallel.shards import local
 from hornbook.runs.directory import StoredRun
 from hornbook.training.callbacks.base import Agreement, Callback
-from hornbook.training.checkpoint import save_state
+from hornbook.training.checkpoint import save_shards, save_state
 
 SAVE_EVERY = 300.0  # seconds after which a state is saved that no evaluation has saved
 
@@ -44,16 +45,21 @@ class Checkpoints(Callback):
         """Saves the state after the log that it counts on. Raises NotFiniteError, RunError."""
         trainer = self.trainer
         trainer.state.read_losses()
-        if not all(bool(p.isfinite().all()) for p in trainer.step.model.parameters()):
+        own = local(list(trainer.step.model.parameters()))
+        if trainer.ranks.any(not all(bool(p.isfinite().all()) for p in own)):
             # a step may overflow weights where its gradient was finite
             raise NotFiniteError(trainer.state.step, math.nan, math.nan)
 
         def write(path: Path) -> None:
             sync(path / "log.jsonl")
-            save_state(path, trainer.step, trainer.state)
+            if trainer.step.sharded is None:
+                save_state(path, trainer.step, trainer.state)
 
         with trainer.clock.paused("saving"):
             trainer.write(write)
+            if trainer.step.sharded is not None:
+                path = Path(trainer.ranks.broadcast(str(trainer.run.path.absolute())))
+                save_shards(path, trainer.step, trainer.state, trainer.ranks)
         self._saved = self.now()
 
     def pre_evaluate(self) -> None:

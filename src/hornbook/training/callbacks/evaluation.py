@@ -46,8 +46,8 @@ class Evaluator(SpacedCallback):
 
     def _log(self, record: dict[str, Any]) -> None:
         """Adds the losses to a record; keeps the weights where they are the best so far."""
-        trainer, state, model = self.trainer, self.trainer.state, self.trainer.step.model
-        with trainer.step.ema_weights():
+        trainer, state = self.trainer, self.trainer.state
+        with trainer.step.ema_weights() as model:
             model.calibrate(trainer.plan.training_windows)
             with autocast(trainer.plan.device, trainer.plan.precision):
                 nats = token_nats(model, trainer.plan.data.validation, ranks=trainer.ranks)
@@ -73,7 +73,7 @@ class Evaluator(SpacedCallback):
         if not math.isinf(history.best):
             return
         history.best_step = trainer.state.step
-        with trainer.step.ema_weights():
-            trainer.step.model.calibrate(trainer.plan.training_windows)
-            weights = trainer.step.model.state_dict()
+        with trainer.step.ema_weights() as model:
+            model.calibrate(trainer.plan.training_windows)
+            weights = model.state_dict()
             trainer.write(lambda path: write_tensors(path / "model.safetensors", weights))

@@ -21,10 +21,10 @@ class Samples(SpacedCallback):
 
     def act(self) -> None:
         """Draws samples and passes them on; on rank 0 alone."""
-        if not self.trainer.ranks.is_first:
-            return
-        trainer, model = self.trainer, self.trainer.step.model
-        with trainer.clock.paused("samples"):
+        trainer = self.trainer
+        with trainer.clock.paused("samples"), trainer.step.whole() as model:
+            if not trainer.ranks.is_first:
+                return
             texts = draw_samples(trainer.plan, model, SHOWN)
             model.train()
             trainer.each("on_samples", trainer.state.step, texts)
