@@ -8,6 +8,7 @@ measurement, a clock, a signal) is agreed on here before others act on it.
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -115,9 +116,10 @@ class Ranks:
         size = torch.tensor([len(data), int(raw)], dtype=torch.int64, device="cpu")
         with self.talking():
             dist.broadcast(size, 0)
-            if not self.is_first:
-                data = bytearray(int(size[0]))
-            content = torch.frombuffer(bytearray(data) or bytearray(1), dtype=torch.uint8)
+        if not self.is_first:
+            data = bytearray(int(size[0]))
+        content = torch.frombuffer(bytearray(data) or bytearray(1), dtype=torch.uint8)
+        with self.talking():
             dist.broadcast(content, 0)
         data = content.numpy().tobytes()[: int(size[0])]
         return data if size[1] else json.loads(data)
@@ -134,13 +136,13 @@ class Ranks:
         )
         received: dict[str, Tensor] = {}
         for name, shape, dtype, device in layout:
+            tensor = torch.empty(math.prod(shape), dtype=getattr(torch, dtype), device=device)
             if self.is_first:
-                tensor = tensors[name].detach().contiguous()
-            else:
-                tensor = torch.empty(shape, dtype=getattr(torch, dtype), device=device)
+                tensor.copy_(tensors[name].detach().reshape(-1))
+            data = tensor.view(torch.uint8)  # whatever the dtype, also one that cannot be sent
             with self.talking():
-                dist.broadcast(tensor.view(-1).view(torch.uint8) if shape else tensor, 0)
-            received[name] = tensor
+                dist.broadcast(data, 0)
+            received[name] = tensor.view(shape)
         return received
 
     def on_first(self, work: Callable[[], T]) -> T:

@@ -16,7 +16,7 @@ from hornbook.parallel.ranks import SINGLE, Ranks
 from hornbook.planning.bench import Bench
 from hornbook.planning.counts import counts_memory
 from hornbook.planning.decide import batches, execution, memory
-from hornbook.planning.decision import Decision
+from hornbook.planning.decision import REQUESTED, Decision
 from hornbook.planning.plan import Plan
 from hornbook.planning.shape import Shape, threads_available
 
@@ -29,9 +29,11 @@ def plan_of_run(
     notes: tuple[str, ...] = (),
     ranks: Ranks = SINGLE,
 ) -> Plan:
-    """The plan by the settings and facts of config.json. Where it is trained by another number of
-    processes than before, threads and what is computed at once are decided for these. Raises
-    ConfigError where memory is short."""
+    """The plan by the settings and facts of config.json. Raises ConfigError where memory is short.
+
+    Where it is trained by another number of processes than before, threads and what is computed at once
+    are decided for these, unless they were requested.
+    """
     tokenizer = data.tokenizer
     model = build_on_meta(config.model, tokenizer.vocab_size, tokenizer.end_id)
     hardware = {name: facts["hardware"][name] for name in ("threads", "precision", "compiled")}
@@ -77,7 +79,8 @@ def plan_of_run(
         batches.check_ranks(plan.rows, ranks.world_size, 2 if shape.examples == "windows" else 1)
         bench = Bench(plan)
         by_rows = bench.memory_needed()
-        if others:
+        micro_batch = facts.get("decisions", {}).get("training.micro_batch", {})
+        if others and micro_batch.get("reason") != REQUESTED:
             bench.plan = plan = _divided(plan, bench.micro_batch(by_rows))
         estimate, decision = bench.estimate_memory(by_rows)
     return replace(
