@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-import torch.distributed as dist
 from torch import nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
@@ -18,14 +17,13 @@ from hornbook.engine.step import OptimizerStep
 from hornbook.errors import ConfigError
 from hornbook.kernels.install import install
 from hornbook.models.registry import MODELS, parse_run_config
-from hornbook.parallel.launch import Launch
-from hornbook.parallel.ranks import SINGLE, Ranks
+from hornbook.parallel.ranks import SINGLE, Ranks, joined
 from hornbook.parallel.replicated import has_batchnorm
 from hornbook.parallel.sharded import blocks_of, make_mesh
+from hornbook.parallel.shards import full
 from hornbook.tokenizers import build_tokenizer
 from tests.conftest import WORDS, tiny_model
-
-from .processes import on_ranks
+from tests.parallel.helpers import on_ranks
 
 TRAINED = [name for name, entry in MODELS.items() if entry.trained and not entry.model.fitted]
 STEPS = 20
@@ -69,20 +67,15 @@ def trained(case: str, ranks: Ranks = SINGLE) -> dict[str, Any]:
     return {"figures": figures, "logits": logits.flatten().tolist() if comparable else []}
 
 
-def ranks_here() -> Ranks:
-    """This process among those of the test."""
-    world = dist.get_world_size()
-    return Ranks(Launch(dist.get_rank(), world, dist.get_rank(), world, "", 0))
-
-
 def all_cases() -> dict[str, dict[str, Any]]:
-    return {case: trained(case, ranks_here()) for case in CASES}
+    with joined("cpu") as ranks:
+        return {case: trained(case, ranks) for case in CASES}
 
 
 @pytest.mark.parametrize("world", [2, 4])
 def test_twenty_steps_of_every_model_are_those_of_one_process(world: int) -> None:
     expected = {case: trained(case) for case in CASES}
-    for found in on_ranks(world, __name__, "all_cases", seconds=300):
+    for found in on_ranks(world, all_cases):
         for case in CASES:
             for key, tolerance in (("figures", 1e-5), ("logits", 1e-3)):
                 torch.testing.assert_close(
@@ -93,16 +86,17 @@ def test_twenty_steps_of_every_model_are_those_of_one_process(world: int) -> Non
 
 def gradients_over_ranks() -> list[float]:
     """The gradient of the mean of (rank + 1) * w over ranks, by FSDP2 itself: 1.5 for two of them."""
-    model = nn.Linear(1, 4, bias=False)
-    fully_shard(model, mesh=init_device_mesh("cpu", (dist.get_world_size(),)))
-    model(torch.full((1, 1), dist.get_rank() + 1.0)).sum().backward()
-    gradient: list[float] = model.weight.grad.full_tensor().flatten().tolist()
-    return gradient
+    with joined("cpu") as ranks:
+        model = nn.Linear(1, 4, bias=False)
+        fully_shard(model, mesh=init_device_mesh("cpu", (ranks.world_size,)))
+        model(torch.full((1, 1), ranks.rank + 1.0)).sum().backward()
+        gradient: list[float] = full(model.weight.grad).flatten().tolist()
+        return gradient
 
 
 def test_torch_averages_gradients_and_does_not_sum_them() -> None:
     """With Gloo it once summed them (pytorch#162338); `Sharded.finish` counts on the average."""
-    for gradient in on_ranks(2, __name__, "gradients_over_ranks"):
+    for gradient in on_ranks(2, gradients_over_ranks):
         assert gradient == [1.5] * 4
 
 

@@ -7,9 +7,9 @@ from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor
 
 from hornbook.optim.muon import Muon
+from hornbook.parallel.ranks import joined
 from hornbook.parallel.spread_muon import SpreadMuon, deal
-
-from .processes import on_ranks
+from tests.parallel.helpers import on_ranks
 
 SHAPES = ((8, 8), (5, 12), (12, 5), (8, 8), (3, 3), (1, 4), (8, 8))
 
@@ -53,12 +53,13 @@ def after_three_steps(build: type[Muon], mesh: tuple[int, ...] = ()) -> list[lis
 
 
 def on_two_meshes() -> list[list[list[float]]]:
-    return [after_three_steps(SpreadMuon, mesh) for mesh in ((4,), (2, 2))]
+    with joined("cpu"):
+        return [after_three_steps(SpreadMuon, mesh) for mesh in ((4,), (2, 2))]
 
 
 def test_three_steps_equal_those_of_one_process() -> None:
     expected = after_three_steps(Muon)
-    for meshes in on_ranks(4, __name__, "on_two_meshes"):
+    for meshes in on_ranks(4, on_two_meshes):
         for found in meshes:
             for a, b in zip(found, expected, strict=True):
                 torch.testing.assert_close(torch.tensor(a), torch.tensor(b), rtol=1e-5, atol=1e-6)

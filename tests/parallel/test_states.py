@@ -12,9 +12,9 @@ from torch.distributed.tensor import Shard as OfRows
 
 from hornbook.errors import RunError
 from hornbook.files import read_tensors, write_tensors
+from hornbook.parallel.ranks import joined
 from hornbook.parallel.states import Shard, read_rows, shard_file, shard_files, write_rows
-
-from .processes import on_ranks
+from tests.parallel.helpers import on_ranks
 
 STATE = "state-00000010-0.safetensors"
 
@@ -42,6 +42,11 @@ def sharded(mesh: tuple[int, ...]) -> dict[str, Tensor]:
 
 def write_and_read(folder: str) -> list[bool]:
     """Saved over four ranks, and over two of them twice; read over four, also what one has written."""
+    with joined("cpu"):
+        return _written_and_read(folder)
+
+
+def _written_and_read(folder: str) -> list[bool]:
     equal: list[bool] = []
     four = sharded((4,))
     for mesh, name in (((4,), "four"), ((2, 2), "two")):
@@ -74,7 +79,7 @@ def same(found: dict[str, Tensor], expected: dict[str, Tensor]) -> list[bool]:
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("states")
     write_tensors(folder / STATE, values(), {"position": "{}"})
-    for equal in on_ranks(4, __name__, "write_and_read", str(folder)):
+    for equal in on_ranks(4, write_and_read, str(folder)):
         assert all(equal)
     return folder
 
