@@ -48,11 +48,18 @@ def test_micro_batches_penalty_clipping_and_muon_are_those_of_one_process() -> N
     check(on_ranks(2, losses_of, ["gpt"], OTHER)[0], expected)
 
 
+def test_batchnorm_measures_the_batch_of_all_ranks() -> None:
+    settings = {"model": {"norm": "batchnorm"}}
+    found = on_ranks(2, losses_of, ["mlp", "wavenet"], settings)
+    check(found[0], losses_of(["mlp", "wavenet"], settings))
+    assert found[0] == found[1]  # running averages, too
+
+
 def test_dropout_is_drawn_by_seed_step_and_rank() -> None:
     """A single process draws from torch's global generator, as it always did."""
     seeds = {step_seed(seed, step, rank) for seed in (1, 2) for step in (0, 5) for rank in (0, 1)}
     assert len(seeds) == 8
-    step = step_of("gpt", SINGLE, {"model": {"dropout": 0.5}})
+    step = step_of("gpt2", SINGLE, {"model": {"dropout": 0.5}})
     torch.manual_seed(5)
     first = step.gradients(3)
     assert not torch.equal(step.gradients(3), first)
@@ -68,5 +75,5 @@ def test_gradients_are_sent_in_buckets_of_one_dtype() -> None:
 
 
 def test_models_that_measure_a_whole_batch_are_known() -> None:
-    assert has_batchnorm(tiny_model("mlp"))
+    assert has_batchnorm(step_of("mlp", SINGLE, {"model": {"norm": "batchnorm"}}).model)
     assert not has_batchnorm(tiny_model("gpt"))

@@ -50,7 +50,8 @@ class Ranks:
     rank, world_size: as in torch.distributed. launch: the rest that is known of them.
 
     Attributes:
-        seconds: spent on sending and on waiting for the others, so far.
+        seconds: spent on sending and on waiting for the others, so far; of GPUs, which send by
+            themselves, the time to tell them to.
     """
 
     def __init__(self, launch: Launch = ALONE, store: dist.Store | None = None) -> None:
@@ -219,6 +220,18 @@ class Ranks:
         except RuntimeError:  # whoever kept the store is gone
             return True
 
+    def leave(self) -> None:
+        """The end: where rank 0 keeps the store itself, it waits until the others need it no more."""
+        if self._store is None or not self.many or self.launch.agent_store:
+            return
+        until = time.monotonic() + LAST_WORDS
+        with suppress(RuntimeError):
+            self._store.add("left", 1)
+            while self.is_first and time.monotonic() < until:
+                if self._store.add("left", 0) == self.world_size:
+                    return
+                time.sleep(POLL)
+
     def _lost(self, error: RuntimeError) -> LostRankError:
         """Another rank is gone: it may be about to say why."""
         if isinstance(error, LostRankError):
@@ -255,6 +268,7 @@ def joined(device: str = "auto") -> Iterator[Ranks]:
     ranks = _join(launch, device)
     try:
         yield ranks
+        ranks.leave()
     except HornbookError as error:
         said = isinstance(error, LostRankError) and bool(error.said)
         if ranks.many:
@@ -305,9 +319,9 @@ def meet(store: dist.Store, launch: Launch, seconds: float) -> str:
     """A name that the ranks which are there now have agreed on, and none has had before.
 
     After a restart the store may still be that of the processes before, and hold what these have set.
-    Each rank says who it is; rank 0 says whom it takes for the others, again where another one turns up;
-    when all of them have found themselves among these, it is so. Raises RuntimeError after so many
-    seconds.
+    Each rank says who it is. Rank 0 says whom it takes for the others, and says it again where another
+    one turns up. When all have found themselves among these, they have met. Raises RuntimeError after
+    so many seconds.
     """
     own, until = secrets.token_hex(8), time.monotonic() + seconds
     hello = [f"hello-{rank}" for rank in range(launch.world_size)]
