@@ -1,4 +1,4 @@
-"""Ranks as processes that are forked from one which has imported everything: importing takes seconds."""
+"""Ranks as processes that are forked from one which has imported everything: that takes seconds."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from contextlib import nullcontext, suppress
 from hornbook.cli import OTHER_VERBS, VERBS
 from hornbook.errors import ConfigError, HornbookError, did_you_mean, for_terminal
 from hornbook.heartbeat import Heartbeat
-from hornbook.parallel.launch import find_launch
+from hornbook.parallel.launch import find_launch, speaks
 from hornbook.version import __version__
 
 
@@ -29,6 +29,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
     first = speaks()
+    if (
+        find_launch()
+    ):  # a lost rank is explained once, not by a trace of C++ from each of the others
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     if not first:  # of several processes, rank 0 alone says what all of them would
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):  # what a stream cannot encode is escaped
@@ -79,12 +83,6 @@ def _run(arguments: list[str]) -> int:
             code = importlib.import_module(f"hornbook.cli.{verb}").run(arguments[1:])
     sys.stdout.flush()
     return code
-
-
-def speaks() -> bool:
-    """Whether this process is the only one, or the first of those that torchrun has started."""
-    launch = find_launch()
-    return launch is None or launch.is_first
 
 
 def _remedy(path: str) -> str:

@@ -38,6 +38,22 @@ class Launch:
         return self.rank == 0
 
 
+def alone(what: str) -> None:
+    """Raises ConfigError where several processes were started for what one alone does."""
+    launch = find_launch()
+    if launch is not None and launch.world_size > 1:
+        raise ConfigError(
+            f"{what} trains one run after another in one process: found {launch.world_size} processes; "
+            "start it without torchrun"
+        )
+
+
+def speaks() -> bool:
+    """Whether this process is the only one, or the first of those that torchrun has started."""
+    launch = find_launch()
+    return launch is None or launch.is_first
+
+
 def find_launch(environment: Mapping[str, str] | None = None) -> Launch | None:
     """The launch that this process is part of; None where it was started by itself.
 

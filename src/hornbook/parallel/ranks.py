@@ -7,9 +7,11 @@ measurement, a clock, a signal) is agreed on here before others act on it.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
+import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -48,7 +50,8 @@ class Ranks:
     rank, world_size: as in torch.distributed. launch: the rest that is known of them.
 
     Attributes:
-        seconds: spent on sending and on waiting for the others, so far.
+        seconds: spent on sending and on waiting for the others, so far; of GPUs, which send by
+            themselves, the time to tell them to.
     """
 
     def __init__(self, launch: Launch = ALONE, store: dist.Store | None = None) -> None:
@@ -217,6 +220,18 @@ class Ranks:
         except RuntimeError:  # whoever kept the store is gone
             return True
 
+    def leave(self) -> None:
+        """The end: where rank 0 keeps the store itself, it waits until the others need it no more."""
+        if self._store is None or not self.many or self.launch.agent_store:
+            return
+        until = time.monotonic() + LAST_WORDS
+        with suppress(RuntimeError):
+            self._store.add("left", 1)
+            while self.is_first and time.monotonic() < until:
+                if self._store.add("left", 0) == self.world_size:
+                    return
+                time.sleep(POLL)
+
     def _lost(self, error: RuntimeError) -> LostRankError:
         """Another rank is gone: it may be about to say why."""
         if isinstance(error, LostRankError):
@@ -236,7 +251,6 @@ class Ranks:
 
 
 SINGLE = Ranks()
-_joined = 0  # how often ranks were joined in this process
 
 
 @contextmanager
@@ -254,6 +268,7 @@ def joined(device: str = "auto") -> Iterator[Ranks]:
     ranks = _join(launch, device)
     try:
         yield ranks
+        ranks.leave()
     except HornbookError as error:
         said = isinstance(error, LostRankError) and bool(error.said)
         if ranks.many:
@@ -269,8 +284,6 @@ def joined(device: str = "auto") -> Iterator[Ranks]:
 
 
 def _join(launch: Launch, device: str) -> Ranks:
-    global _joined
-    _joined += 1
     seconds = timeout_seconds()
     try:
         store = dist.TCPStore(
@@ -281,7 +294,7 @@ def _join(launch: Launch, device: str) -> Ranks:
             timeout=timedelta(seconds=seconds),
             multi_tenant=True,
         )
-        own = dist.PrefixStore(f"hornbook-{_joined}", store)
+        own = dist.PrefixStore(meet(store, launch, seconds), store)
         gpus = torch.cuda.is_available() and device in ("auto", "cuda")
         if gpus:
             torch.cuda.set_device(launch.local_rank % torch.cuda.device_count())
@@ -300,6 +313,35 @@ def _join(launch: Launch, device: str) -> Ranks:
             "rendezvous and can reach each other (GLOO_SOCKET_IFNAME names the network)"
         ) from None
     return Ranks(launch, own)
+
+
+def meet(store: dist.Store, launch: Launch, seconds: float) -> str:
+    """A name that the ranks which are there now have agreed on, and none has had before.
+
+    After a restart the store may still be that of the processes before, and hold what these have set.
+    Each rank says who it is. Rank 0 says whom it takes for the others, and says it again where another
+    one turns up. When all have found themselves among these, they have met. Raises RuntimeError after
+    so many seconds.
+    """
+    own, until = secrets.token_hex(8), time.monotonic() + seconds
+    hello = [f"hello-{rank}" for rank in range(launch.world_size)]
+    members, name, pause = "", "", POLL
+    store.set(hello[launch.rank], own)
+    while time.monotonic() < until:
+        before = members
+        if launch.is_first and store.check(hello):
+            members = " ".join(store.get(key).decode() for key in hello)
+            store.set("members", members)
+        elif not launch.is_first and store.check(["members"]):
+            members = store.get("members").decode()
+        if members != before and own in members.split():
+            name = hashlib.sha256(members.encode()).hexdigest()
+            store.add(name, 1)
+        if name and store.add(name, 0) == launch.world_size:
+            return name
+        time.sleep(pause)
+        pause = min(LONGEST_POLL, 1.2 * pause)
+    raise RuntimeError(f"not all of them were there after {seconds:g} seconds")
 
 
 def timeout_seconds() -> float:

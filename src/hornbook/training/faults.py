@@ -27,6 +27,8 @@ def explained(trainer: TrainerBase) -> Iterator[None]:
     try:
         yield
     except NotFiniteError as error:
+        if not trainer.ranks.is_first:  # all have found the same, and rank 0 has saved the states
+            trainer.ranks.barrier()  # until that has said so
         raise _diverged(trainer, error) from None
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):

@@ -6,7 +6,7 @@ from contextlib import nullcontext
 
 from hornbook.machine import available_memory, keep_freed_memory
 from hornbook.stages import TRAINING, stage
-from hornbook.training.callbacks.base import Agreement, TrainerBase
+from hornbook.training.callbacks.base import NOTHING, Agreement, TrainerBase
 from hornbook.training.clock import StepClock
 from hornbook.training.faults import explained
 from hornbook.training.interrupts import Interrupted, collected_signals
@@ -58,10 +58,13 @@ class Trainer(TrainerBase):
         On a signal the state is saved; raises Interrupted.
         """
         state = self.state
-        proposals = [Agreement(signal=next(iter(self.signals), 0))]
+        found = [Agreement(signal=self.signals[0])] if self.signals else []
         if not state.finished:
-            proposals += [callback.propose() for callback in self.callbacks]
-        agreed = Agreement(*self.ranks.max([max(each) for each in zip(*proposals, strict=True)]))
+            proposals = (callback.propose() for callback in self.callbacks)
+            found += [proposal for proposal in proposals if proposal is not NOTHING]
+        agreed = Agreement(*map(max, zip(*found, strict=True))) if found else NOTHING
+        if self.ranks.many:
+            agreed = Agreement(*self.ranks.max(agreed))
         if agreed.signal:
             self.each("on_interrupt")
             raise Interrupted(self.run, state.step, agreed.signal)

@@ -194,7 +194,7 @@ def callbacks_of(plan: Plan, users: Sequence[Callback], *, save_first: bool) -> 
     first: list[Callback] = []
     if plan.time_budget is not None:
         first.append(TimeBudgetCallback(plan.time_budget))
-    if training.probe_every:
+    if training.probe_every and plan.ranks.is_first:  # of its share of the batch
         first.append(Probes(plan))
     return [
         *first,

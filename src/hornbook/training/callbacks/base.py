@@ -48,6 +48,9 @@ class Agreement(NamedTuple):
     total_steps: int = 0
 
 
+NOTHING = Agreement()
+
+
 class TrainerBase:
     """What a callback may use of the trainer; the loop itself is `training.loop.Trainer`.
 
@@ -149,7 +152,7 @@ class Callback:
 
     def propose(self) -> Agreement:
         """Between two steps: what is to be done on all processes, and this one alone knows."""
-        return Agreement()
+        return NOTHING
 
     def pre_step(self, step: int) -> None:
         """Right before a step, counted from 0 (or before several that are made in one call)."""

@@ -11,7 +11,7 @@ from hornbook.engine.step import NotFiniteError
 from hornbook.files import sync
 from hornbook.parallel.shards import local
 from hornbook.runs.directory import StoredRun
-from hornbook.training.callbacks.base import Agreement, Callback
+from hornbook.training.callbacks.base import NOTHING, Agreement, Callback
 from hornbook.training.checkpoint import save_shards, save_state
 
 SAVE_EVERY = 300.0  # seconds after which a state is saved that no evaluation has saved
@@ -39,7 +39,7 @@ class Checkpoints(Callback):
     def propose(self) -> Agreement:
         """Now and then a state is to be saved, when all that follows a step is done, its record among
         it."""
-        return Agreement(save=int(self.now() - self._saved > SAVE_EVERY))
+        return Agreement(save=1) if self.now() - self._saved > SAVE_EVERY else NOTHING
 
     def save(self) -> None:
         """Saves the state after the log that it counts on. Raises NotFiniteError, RunError."""

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from hornbook.planning.decide.time_budget import TimeBudget
 from hornbook.runs.directory import StoredRun
-from hornbook.training.callbacks.base import Agreement, Callback, spaced_steps
+from hornbook.training.callbacks.base import NOTHING, Agreement, Callback, spaced_steps
 
 COUNTED_AT = (0.1, 0.25, 0.4, 0.55, 0.7, 0.8, 0.9)  # shares of the time for steps
 FEWEST_CALLS = 4  # since the last count, at least, to go by
@@ -39,7 +39,7 @@ class TimeBudgetCallback(Callback):
         """Counts the steps that fit again where it is time to."""
         if self.counts and self.budget.clock() > self.counts[0]:
             return Agreement(total_steps=self.count())
-        return Agreement()
+        return NOTHING
 
     def pre_step(self, step: int) -> None:
         """Keeps when the step begins."""

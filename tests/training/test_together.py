@@ -1,0 +1,129 @@
+"""Several ranks train one run, which one process or another number of ranks can go on with."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import hornbook
+from hornbook.errors import ConfigError
+from hornbook.files import read_json
+from hornbook.parallel.launch import Launch
+from hornbook.parallel.ranks import Ranks
+from hornbook.planning.request import read_request
+from hornbook.runs.directory import StoredRun
+from hornbook.training.together import earlier_run
+from tests.parallel.helpers import on_ranks
+from tests.parallel.work import resume, train
+from tests.training.helpers import small, tensors_of, without_times
+
+RANKS = Ranks(Launch(0, 2, 0, 2, "localhost", 1, run_id="a", restarts=1))
+
+
+def settings() -> dict[str, Any]:
+    """A GPT with dropout and averaged weights; ten rows, which four ranks do not share evenly."""
+    found = small("gpt", batch_size=10, ema_decay=0.9)
+    return {**found, "model": {**found["model"], "dropout": 0.2}}
+
+
+def records(path: Path) -> list[dict[str, Any]]:
+    log = without_times(StoredRun.load(path).log)
+    return [{k: v for k, v in record.items() if k != "communication"} for record in log]
+
+
+@pytest.fixture(scope="module")
+def pair(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that two ranks have trained."""
+    out = tmp_path_factory.mktemp("pair") / "run"
+    assert on_ranks(2, train, str(corpus), str(out), settings()) == [str(out)] * 2
+    return out
+
+
+def test_a_run_of_two_ranks_is_an_ordinary_run(pair: Path, corpus: Path, tmp_path: Path) -> None:
+    run = hornbook.load(pair)
+    assert run.report["steps"] == 12
+    assert "2 processes of 1 thread" in run.report["determinism"]
+    assert run.facts["hardware"]["ranks"] == 2
+    assert all(0 <= r["communication"] <= 1 for r in run.log if r["step"])
+    assert not (pair / "lock").exists()
+    # without dropout, which each rank draws by itself, the losses are those of one process
+    plain = small("gpt", batch_size=10)
+    on_ranks(2, train, str(corpus), str(tmp_path / "two"), plain)
+    one = hornbook.train(str(corpus), out=tmp_path / "one", settings=plain)
+    two = hornbook.load(tmp_path / "two")
+    for name in ("val_loss", "train_loss", "loss", "grad_norm"):
+        losses = [[r[name] for r in log if r.get(name)] for log in (two.log, one.log)]
+        assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
+def test_a_signal_to_one_rank_ends_all_after_the_same_step(
+    pair: Path, corpus: Path, tmp_path: Path
+) -> None:
+    """The same command goes on, to the same end to the bit."""
+    out = tmp_path / "run"
+    ended = on_ranks(2, train, str(corpus), str(out), settings(), 5)
+    assert [end.kind for end in ended] == ["Interrupted"] * 2
+    assert all("interrupted after step 6" in end.message for end in ended)
+    assert read_json(out / "last" / "state.json")["step"] == 6
+    on_ranks(2, train, str(corpus), str(out), settings())
+    assert tensors_of(out) == tensors_of(pair)
+    assert records(out) == records(pair)
+
+
+@pytest.mark.parametrize("world_size", [1, 4])
+def test_another_number_of_ranks_goes_on(pair: Path, world_size: int, tmp_path: Path) -> None:
+    out = Path(shutil.copytree(pair, tmp_path / "run"))
+    if world_size == 1:
+        hornbook.resume(out, steps=18)
+    else:
+        on_ranks(world_size, resume, str(out), 18)
+    run = hornbook.load(out)
+    assert run.report["steps"] == 18
+    assert run.report["validation"]["nats"] < hornbook.load(pair).report["validation"]["nats"]
+
+
+def test_a_finished_run_is_not_trained_again(pair: Path, corpus: Path) -> None:
+    before = (pair / "log.jsonl").stat()
+    assert on_ranks(2, train, str(corpus), str(pair), settings()) == [str(pair)] * 2
+    assert (pair / "log.jsonl").stat().st_mtime_ns == before.st_mtime_ns
+
+
+def test_a_batch_that_is_too_small_for_the_ranks_is_refused(corpus: Path, tmp_path: Path) -> None:
+    failed = on_ranks(2, train, str(corpus), str(tmp_path / "r"), small("gpt", batch_size=1))
+    assert failed[0].kind == "ConfigError"
+    assert (
+        "rank 0 of 2: training.batch_size: found a batch of 1 for 2 processes" in failed[0].message
+    )
+    assert failed[1].said
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_launch_goes_on_with_its_own_run_alone(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    request = replace(read_request(str(corpus), settings=small("bigram")), ranks=RANKS)
+    assert earlier_run(request, None) is None
+    assert earlier_run(request, tmp_path / "out") is None
+    hornbook.train(str(corpus), settings=small("bigram"))
+    run = next(Path("runs").iterdir())
+    assert earlier_run(request, None) is None  # somebody else's
+    assert earlier_run(request, run) == run
+    facts = read_json(run / "config.json")
+    (run / "config.json").write_text(hornbook_json({**facts, "launch": "a"}))
+    assert earlier_run(request, None) == run
+    begun = Ranks(Launch(0, 2, 0, 2, "localhost", 1, run_id="a"))
+    assert earlier_run(replace(request, ranks=begun), None) is None
+    other = replace(request, settings={**request.settings, "optim": {"learning_rate": 0.5}})
+    with pytest.raises(ConfigError, match=r"optim.learning_rate .* found 0.5 requested"):
+        earlier_run(other, run)
+
+
+def hornbook_json(facts: dict[str, Any]) -> str:
+    from hornbook.files import dump
+
+    return dump(facts)
