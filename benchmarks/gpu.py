@@ -2,11 +2,11 @@
 
     HORNBOOK_DATA=... python benchmarks/gpu.py target|losses|share [--device cuda] [--tiny]
 
-target: seconds of training until the notes' GPT (10.8 M parameters) has a validation loss of 1.47, measured
-every 250 steps, evaluations not counted; the goal is 15 s on an H100 and 10 s on an H200. Precision and
-compiling are as the plan decides. losses: of 50 steps in bf16 and in float32, from the same weights and on the
-same batches. share: of the operations in bf16 that the device is made for, by size of the model. --tiny: a
-small model and few steps, to see that it works. Prints a table, then one JSON line.
+target: seconds of training until the notes' GPT (10.8 M parameters) has a validation loss of 1.47,
+measured every 250 steps, evaluations not counted; the goal is 15 s on an H100 and 10 s on an H200.
+Precision and compiling are as the plan decides. losses: of 50 steps in bf16 and in float32, from the same
+weights and on the same batches. share: of the operations in bf16 that the device is made for, by size of
+the model. --tiny: a small model and few steps, to see that it works. Prints a table, then one JSON line.
 """
 
 from __future__ import annotations
@@ -90,7 +90,9 @@ def losses(device: str, tiny: bool) -> dict[str, Any]:
         step.model.train()
         found[precision] = [float(step(i)[0]) for i in range(steps)]
     apart = [abs(a - b) for a, b in zip(found["fp32"], found["bf16"], strict=True)]
-    print(f"{steps} steps: losses differ by at most {max(apart):.2e}, at the end by {apart[-1]:.2e}")
+    print(
+        f"{steps} steps: losses differ by at most {max(apart):.2e}, at the end by {apart[-1]:.2e}"
+    )
     return {"steps": steps, "most": max(apart), "last": {k: v[-1] for k, v in found.items()}}
 
 

@@ -30,6 +30,7 @@ finish() {
     rm -rf "$work"
 }
 trap finish EXIT
+trap "exit 130" INT TERM
 
 [ "$(id -u)" = 0 ] || { echo 'needs root: skipped'; exit 77; }
 command -v ip > /dev/null || { echo 'needs iproute2 (ip): skipped'; exit 77; }
@@ -101,6 +102,7 @@ until_saved "$work/two" $((steps / 2))
 echo "  step $(saved "$work/two"): the network is cut, and the second machine killed"
 ip -n "$right" link set "$id-b" down
 switch_off "$right"
+wait "$second" 2> /dev/null
 for _ in $(seq 900); do
     kill -0 "$first" 2> /dev/null || break
     sleep 0.2

@@ -75,6 +75,7 @@ class Resolution:
             self.decisions["parallel"] = found
             if found.value == "fsdp":
                 shards = ranks.world_size // config.training.replicas
+                execution.check_probes(config.training.probe_every)
         memory.check_weights_fit(model, config, available, bytes_offer(tokenizer), shards)
         self.decisions["row_length"] = self.shape.row
         self.decisions["examples"] = self.shape.form

@@ -87,6 +87,15 @@ def parallel(
     return Decision("fsdp", f"{what}, with {format_bytes(available)} on each process")
 
 
+def check_probes(probe_every: int) -> None:
+    """Raises ConfigError where a model of sharded weights is to be probed."""
+    if probe_every:
+        raise ConfigError(
+            f"training.probe_every: found {probe_every} with sharded weights (fsdp), expected 0; leave "
+            "it out, or train with --parallel ddp"
+        )
+
+
 def precision(
     requested: Literal["auto", "fp32", "bf16"],
     *,
