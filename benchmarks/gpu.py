@@ -4,9 +4,10 @@
 
 target: seconds of training until the notes' GPT (10.8 M parameters) has a validation loss of 1.47,
 measured every 250 steps, evaluations not counted; the goal is 15 s on an H100 and 10 s on an H200.
-Precision and compiling are as the plan decides. losses: of 50 steps in bf16 and in float32, from the same
-weights and on the same batches. share: of the operations in bf16 that the device is made for, by size of
-the model. --tiny: a small model and few steps, to see that it works. Prints a table, then one JSON line.
+Precision and compiling are as the plan decides. losses: of 50 steps in bf16 and in float32, from the
+same weights and on the same batches. share: of the operations in bf16 that the device is made for, by
+size of the model. --tiny: a small model and few steps, to see that it works. Prints a table, then one
+JSON line.
 """
 
 from __future__ import annotations
