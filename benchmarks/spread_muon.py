@@ -3,7 +3,9 @@
     torchrun --nproc-per-node 2 benchmarks/spread_muon.py [--channels 256] [--blocks 4] [--steps 10]
 
 Steps of the optimizer alone, on a GPT whose weights are sharded (FSDP2, Gloo on a CPU), both ways in
-turns within one run; medians. Prints a table, then one JSON line.
+turns within one run; medians. `processor` is the processor time of a rank, on average over the ranks:
+go by that on a machine with other work, or with fewer cores than ranks. Prints a table, then one JSON
+line.
 """
 
 from __future__ import annotations
@@ -14,14 +16,15 @@ import statistics
 import time
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 
 from hornbook.config import OptimConfig
 from hornbook.models.gpt import GPT, GPTConfig
 from hornbook.optim.groups import build_optimizer
 from hornbook.optim.muon import Muon
-from hornbook.parallel.sharded import Sharded, make_mesh
+from hornbook.parallel.ranks import Ranks, joined
+from hornbook.parallel.sharded import Sharded
+from hornbook.parallel.shards import full, is_sharded, own_rows
 from hornbook.parallel.spread_muon import SpreadMuon
 
 
@@ -34,19 +37,18 @@ class Loss(nn.Module):
         return self.model(ids).square().mean()
 
 
-def build(config: GPTConfig, kind: type[Muon]) -> tuple[torch.optim.Optimizer, GPT]:
+def build(ranks: Ranks, config: GPTConfig, kind: type[Muon]) -> tuple[torch.optim.Optimizer, GPT]:
     torch.manual_seed(0)
     model = GPT(config, 96, None)
-    Sharded(model, Loss(model), make_mesh(dist.get_world_size(), 1, torch.device("cpu")))
-    optimizer = build_optimizer(model, OptimConfig(name="muon"), model.output)
-    optimizer.__class__ = kind
+    Sharded(ranks, model, Loss(model))
+    optimizer = build_optimizer(model, OptimConfig(name="muon"), model.output, kind)
     generator = torch.Generator().manual_seed(1)
     for parameter in model.parameters():
-        own = parameter.to_local()
+        assert is_sharded(parameter)
         gradient = torch.randn(parameter.shape, generator=generator)
-        first = dist.get_rank() * -(-len(gradient) // dist.get_world_size())
+        first, end = own_rows(parameter)
         parameter.grad = parameter.detach().clone()
-        parameter.grad.to_local().copy_(gradient[first : first + len(own)])
+        parameter.grad.to_local().copy_(gradient[first:end])
     return optimizer, model
 
 
@@ -57,33 +59,45 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=10)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    dist.init_process_group("gloo")
     config = GPTConfig(
         n_layer=arguments.blocks, n_embd=arguments.channels, n_hidden=3 * arguments.channels
     )
     ways = {"DTensor gathers": Muon, "spread": SpreadMuon}
-    built = {name: build(config, kind) for name, kind in ways.items()}
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for step in range(arguments.steps + 1):
-        for name, (optimizer, _) in built.items():
-            dist.barrier()
-            begin = time.perf_counter()
-            optimizer.step()
-            dist.barrier()
-            if step:  # the first one makes the state
-                seconds[name].append(time.perf_counter() - begin)
-    models = [model for _, model in built.values()]
-    pairs = zip(models[0].parameters(), models[1].parameters(), strict=True)
-    apart = max(float((a - b).full_tensor().abs().max().detach()) for a, b in pairs)
-    if dist.get_rank() == 0:
-        medians = {name: statistics.median(found) for name, found in seconds.items()}
-        for name, median in medians.items():
-            print(f"{name:16} {1000 * median:8.1f} ms")
-        ratio = medians["DTensor gathers"] / medians["spread"]
-        print(f"{ratio:.2f} times as fast; weights differ by at most {apart:.1e}")
-        world = dist.get_world_size()
-        print(json.dumps({"ranks": world, "seconds": medians, "times": ratio, "apart": apart}))
-    dist.destroy_process_group()
+    with joined("cpu") as ranks:
+        built = {name: build(ranks, config, kind) for name, kind in ways.items()}
+        seconds: dict[str, list[float]] = {name: [] for name in ways}
+        processor: dict[str, list[float]] = {name: [] for name in ways}
+        for step in range(arguments.steps + 1):
+            for name, (optimizer, _) in built.items():
+                ranks.any(False)
+                begin, used = time.perf_counter(), time.process_time()
+                optimizer.step()
+                own = torch.tensor(time.process_time() - used)
+                ranks.any(False)
+                if step:  # the first one makes the state
+                    seconds[name].append(time.perf_counter() - begin)
+                    processor[name].append(float(ranks.sum(own)) / ranks.world_size)
+        models = [model for _, model in built.values()]
+        pairs = zip(models[0].parameters(), models[1].parameters(), strict=True)
+        apart = max(float((full(a) - full(b)).abs().max()) for a, b in pairs)
+        if ranks.is_first:
+            show(ranks.world_size, seconds, processor, apart)
+
+
+def show(
+    world_size: int,
+    seconds: dict[str, list[float]],
+    processor: dict[str, list[float]],
+    apart: float,
+) -> None:
+    walls = {name: statistics.median(found) for name, found in seconds.items()}
+    used = {name: statistics.median(found) for name, found in processor.items()}
+    for name, wall in walls.items():
+        print(f"{name:16} {1000 * wall:8.1f} ms, processor {1000 * used[name]:8.1f} ms")
+    times, less = (found["DTensor gathers"] / found["spread"] for found in (walls, used))
+    print(f"{times:.2f} times as fast, {less:.2f} by processor time; weights differ by {apart:.1e}")
+    figures = {"ranks": world_size, "seconds": walls, "processor": used}
+    print(json.dumps({**figures, "times": times, "times_processor": less, "apart": apart}))
 
 
 if __name__ == "__main__":
