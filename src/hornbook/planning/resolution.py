@@ -65,7 +65,7 @@ class Resolution:
         if model.fitted:
             return
         ranks = request.ranks
-        available = memory.available_bytes(self.device, ranks.launch.local_world_size)
+        available = memory.own_bytes(self.device, ranks.launch.local_world_size)
         memory.check_weights_fit(model, config, available, bytes_offer(tokenizer))
         self.decisions["row_length"] = self.shape.row
         self.decisions["examples"] = self.shape.form
@@ -230,7 +230,8 @@ class Resolution:
             self.decisions["parallel"] = execution.parallel(requested, ranks.world_size)
         with stage("estimating memory"):
             needed = bench.memory_needed()
-            self.draft.decide("training.micro_batch", bench.micro_batch(needed))
+            name = "training.micro_batch"
+            self.decisions[name] = self.draft.propose(name, bench.micro_batch(needed))
             bench.plan = self._plan()
             estimate, self.decisions["memory"] = bench.estimate_memory(needed)
         with stage("measuring compiled steps"):
