@@ -268,7 +268,6 @@ def joined(device: str = "auto") -> Iterator[Ranks]:
     ranks = _join(launch, device)
     try:
         yield ranks
-        ranks.leave()
     except HornbookError as error:
         said = isinstance(error, LostRankError) and bool(error.said)
         if ranks.many:
@@ -280,7 +279,8 @@ def joined(device: str = "auto") -> Iterator[Ranks]:
         raise
     finally:
         with suppress(RuntimeError):
-            dist.destroy_process_group()
+            dist.destroy_process_group()  # who waits for this rank finds out
+        ranks.leave()
 
 
 def _join(launch: Launch, device: str) -> Ranks:
