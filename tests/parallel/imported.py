@@ -6,6 +6,7 @@ import torch
 import torch.distributed
 
 import hornbook.api
+import hornbook.cli.train
 import tests.parallel.work
 
 torch.set_num_threads(1)

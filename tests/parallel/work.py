@@ -5,13 +5,18 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Mapping
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
 
 import hornbook
+from hornbook.cli.main import main
 from hornbook.config import merge
+from hornbook.data import tokens
 from hornbook.data.batches import Draw, build_batches
 from hornbook.data.part import Part
 from hornbook.engine.step import OptimizerStep
@@ -21,6 +26,8 @@ from hornbook.metrics.loss import token_nats
 from hornbook.models.registry import MODELS, build_model, parse_run_config
 from hornbook.parallel.ranks import Ranks, joined
 from hornbook.tokenizers import Tokenizer, build_tokenizer
+from hornbook.training.callbacks.base import NOTHING, Agreement
+from hornbook.training.callbacks.checkpoints import Checkpoints
 from tests.conftest import TINY
 
 TRAINED = [name for name, entry in MODELS.items() if entry.trained and not entry.model.fitted]
@@ -116,12 +123,61 @@ class Signaled(hornbook.Callback):
             os.kill(os.getpid(), self.number)
 
 
+class Proposed(hornbook.Callback):
+    """What the clocks of this process, the first, say after so many steps."""
+
+    def __init__(self, agreements: Mapping[int, Agreement]) -> None:
+        self.agreements = agreements
+
+    def propose(self) -> Agreement:
+        return self.agreements.get(self.trainer.state.step, NOTHING)
+
+
 def train(corpus: str, out: str, settings: Mapping[str, Any], signaled: int = -1) -> str:
     """Trains a run, or goes on with it; returns its path. signaled: rank 0 gets SIGTERM before this
     step."""
     callbacks = [Signaled(signaled, signal.SIGTERM)]
     run = hornbook.train(corpus, out=out, settings=settings, progress=False, callbacks=callbacks)
     return str(run.path)
+
+
+def train_as_proposed(
+    corpus: str, out: str, settings: Mapping[str, Any], agreements: Mapping[int, Agreement]
+) -> tuple[int, list[int], int]:
+    """Trains a run; returns the step that this rank ends with, after which steps it is to save, and how
+    often it turned the text into tokens."""
+    written, saved, last = [], [], []
+    write, save, end = tokens._write, Checkpoints.save, Checkpoints.on_end
+
+    def saving(self: Checkpoints) -> None:
+        saved.append(self.trainer.state.step)
+        save(self)
+
+    def ending(self: Checkpoints) -> None:
+        last.append(self.trainer.state.step)
+        end(self)
+
+    def writing(*arguments: Any) -> Any:
+        written.append(os.getpid())
+        return write(*arguments)
+
+    with (
+        patch.object(Checkpoints, "save", saving),
+        patch.object(Checkpoints, "on_end", ending),
+        patch.object(tokens, "_write", writing),
+        patch.dict(os.environ, {"HORNBOOK_CACHE": f"{out}-cache"}),
+    ):
+        callbacks = [Proposed(agreements)]
+        hornbook.train(corpus, out=out, settings=settings, progress=False, callbacks=callbacks)
+    return last[0], saved, len(written)
+
+
+def command(arguments: list[str]) -> tuple[int, str, str]:
+    """A command line on each rank: exit code, what it prints, and what it says."""
+    out, err = StringIO(), StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        code = main(arguments)
+    return code, out.getvalue(), err.getvalue()
 
 
 def resume(out: str, steps: int) -> str:

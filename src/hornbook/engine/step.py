@@ -131,7 +131,8 @@ class OptimizerStep:
         for parameter in self.parameters:
             parameter.grad = None
         at_once = self.config.training.micro_batch or len(ids)
-        pieces = list(zip(ids.split(at_once), targets.split(at_once), strict=True))
+        parts = torch.split(ids, at_once), torch.split(targets, at_once)
+        pieces = list(zip(*parts, strict=True))
         total = None  # scored targets of the whole batch; None: there is one piece, and one rank
         if self.ranks.many:
             torch.manual_seed(step_seed(self.config.training.seed, step, self.ranks.rank))

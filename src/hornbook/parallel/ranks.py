@@ -54,7 +54,7 @@ class Ranks:
             themselves, the time to tell them to.
     """
 
-    def __init__(self, launch: Launch = ALONE, store: dist.Store | None = None) -> None:
+    def __init__(self, launch: Launch = ALONE, store: Any | None = None) -> None:
         self.launch = launch
         self.rank, self.world_size = launch.rank, launch.world_size
         self.seconds = 0.0
@@ -108,7 +108,7 @@ class Ranks:
         if self._store is not None:
             store, key = self._store, self._next_key()
             store.add(key, 1)
-            self._wait(lambda: store.add(key, 0) == self.world_size)
+            self._wait(lambda: bool(store.add(key, 0) == self.world_size))
 
     def broadcast(self, value: Any) -> Any:
         """The value of rank 0, on all ranks: bytes, or what JSON holds."""
@@ -155,12 +155,12 @@ class Ranks:
             return work()
         assert self._store is not None
         store, key = self._store, self._next_key()
+        value = work() if self.is_first else None
         if self.is_first:
-            value = work()
             store.set(key, b"done")
-            return self.broadcast(value)
-        self._wait(lambda: store.check([key]))
-        return self.broadcast(None)
+        self._wait(lambda: bool(store.check([key])))
+        found: T = self.broadcast(value)
+        return found
 
     def one_after_other(self, work: Callable[[], T]) -> T:
         """What the work returns on each rank: the first of each machine does it before the others,
@@ -268,7 +268,6 @@ def joined(device: str = "auto") -> Iterator[Ranks]:
     ranks = _join(launch, device)
     try:
         yield ranks
-        ranks.leave()
     except HornbookError as error:
         said = isinstance(error, LostRankError) and bool(error.said)
         if ranks.many:
@@ -280,13 +279,14 @@ def joined(device: str = "auto") -> Iterator[Ranks]:
         raise
     finally:
         with suppress(RuntimeError):
-            dist.destroy_process_group()
+            dist.destroy_process_group()  # who waits for this rank finds out
+        ranks.leave()
 
 
 def _join(launch: Launch, device: str) -> Ranks:
     seconds = timeout_seconds()
     try:
-        store = dist.TCPStore(
+        store = dist.TCPStore(  # type: ignore[attr-defined]
             launch.address,
             launch.port,
             launch.world_size,
@@ -294,13 +294,14 @@ def _join(launch: Launch, device: str) -> Ranks:
             timeout=timedelta(seconds=seconds),
             multi_tenant=True,
         )
-        own = dist.PrefixStore(meet(store, launch, seconds), store)
+        prefixed = dist.PrefixStore  # type: ignore[attr-defined]
+        own = prefixed(meet(store, launch, seconds), store)
         gpus = torch.cuda.is_available() and device in ("auto", "cuda")
         if gpus:
             torch.cuda.set_device(launch.local_rank % torch.cuda.device_count())
         dist.init_process_group(
             "cpu:gloo,cuda:nccl" if gpus else "gloo",
-            store=dist.PrefixStore("group", own),
+            store=prefixed("group", own),
             rank=launch.rank,
             world_size=launch.world_size,
             timeout=timedelta(seconds=seconds),
@@ -315,7 +316,7 @@ def _join(launch: Launch, device: str) -> Ranks:
     return Ranks(launch, own)
 
 
-def meet(store: dist.Store, launch: Launch, seconds: float) -> str:
+def meet(store: Any, launch: Launch, seconds: float) -> str:
     """A name that the ranks which are there now have agreed on, and none has had before.
 
     After a restart the store may still be that of the processes before, and hold what these have set.

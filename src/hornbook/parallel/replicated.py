@@ -41,7 +41,7 @@ class Replicated:
         self._left: list[int] = []  # gradients that each bucket waits for; none outside of a step
         self._sent: list[tuple[Tensor, Any]] = []
         for parameter in parameters:
-            parameter.register_post_accumulate_grad_hook(self._on_gradient)
+            parameter.register_post_accumulate_grad_hook(self._on_gradient)  # type: ignore[no-untyped-call]
 
     def begin(self, loss: Tensor) -> None:
         """The gradients of the next backward pass are final. loss: the sum of this rank's losses, which
@@ -58,7 +58,7 @@ class Replicated:
             self._loss.wait()
             for bucket, (flat, work) in zip(self.buckets, self._sent, strict=True):
                 work.wait()
-                pieces = flat.split([p.numel() for p in bucket])
+                pieces = torch.split(flat, [p.numel() for p in bucket])
                 for parameter, piece in zip(bucket, pieces, strict=True):
                     parameter.grad = piece.view_as(parameter)
         self._left, self._sent = [], []
@@ -108,7 +108,7 @@ class _Sum(torch.autograd.Function):
         return ranks.sum(x.clone())
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         return ctx.ranks.sum(gradient.clone()), None
 
 

@@ -157,7 +157,7 @@ class Bench:
 
     def available_memory(self) -> int | None:
         """Bytes that this process can still have; None if unknown."""
-        return memory.available_bytes(self.plan.device, self.plan.ranks.launch.local_world_size)
+        return memory.own_bytes(self.plan.device, self.plan.ranks.launch.local_world_size)
 
     def micro_batch(self, needed: Callable[[int], memory.MemoryEstimate]) -> Decision[int | None]:
         """How many rows are computed at once, by the memory that these need."""

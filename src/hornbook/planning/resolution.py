@@ -65,7 +65,7 @@ class Resolution:
         if model.fitted:
             return
         ranks = request.ranks
-        available = memory.available_bytes(self.device, ranks.launch.local_world_size)
+        available = memory.own_bytes(self.device, ranks.launch.local_world_size)
         shards = 1
         if ranks.many:
             found = execution.parallel(
@@ -237,7 +237,8 @@ class Resolution:
         bench = self._final_bench()
         with stage("estimating memory"):
             needed = bench.memory_needed()
-            self.draft.decide("training.micro_batch", bench.micro_batch(needed))
+            name = "training.micro_batch"
+            self.decisions[name] = self.draft.propose(name, bench.micro_batch(needed))
             bench.plan = self._plan()
             estimate, self.decisions["memory"] = bench.estimate_memory(needed)
         with stage("measuring compiled steps"):

@@ -51,7 +51,7 @@ def plan_of_run(
     device = find_device(config.training.device)
     if ranks.many and (others or "parallel" not in facts["hardware"]):
         needed = memory.weights_bytes(model, config)
-        available = memory.available_bytes(device, ranks.launch.local_world_size)
+        available = memory.own_bytes(device, ranks.launch.local_world_size)
         decisions["parallel"] = execution.parallel(
             config.training.parallel, config.training.replicas, ranks.world_size,
             needed=needed, available=available,

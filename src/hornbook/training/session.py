@@ -53,7 +53,14 @@ from hornbook.training.checkpoint import has_state
 from hornbook.training.loop import Trainer
 from hornbook.training.report import write_report
 from hornbook.training.restore import restore
-from hornbook.training.together import earlier_run, planned_as_told, share_state, told
+from hornbook.training.together import (
+    earlier_run,
+    finished_as_told,
+    planned_as_told,
+    run_as_told,
+    share_state,
+    told,
+)
 
 
 @training_state("train")
@@ -147,7 +154,7 @@ def _resume(
         if finished and not changed.changed:
             for callback in callbacks:
                 callback.on_message(_nothing_to_do(run))
-            ranks.on_first(lambda: {"finished": str(run.path.absolute())})
+            ranks.on_first(lambda: finished_as_told(run))
             return run
         data = tokenize(run.corpus(), run.config.data, run.tokenizer)
         notes = (*renamed, *changed.notes, *([lock.stale] if lock.stale else []))
@@ -225,7 +232,7 @@ def _train(
         with stage("measuring the final figures"):
             nats = _write_counts(plan, run, lock, users, *counted)
             write_report(plan, run, lock, nats=nats)
-        plan.ranks.on_first(lambda: {"finished": str(run.path.absolute())})
+        plan.ranks.on_first(lambda: finished_as_told(run))
     else:
         changed = resumed is not None and resumed.changed
         if plan.ranks.many:
@@ -253,8 +260,8 @@ def _restoration(resumed: ChangedRun | None) -> Callable[[Trainer], None] | None
 def _train_with_first(ranks: Ranks) -> StoredRun:
     """Trains as another rank than the first what that has planned; returns the same run."""
     message: dict[str, Any] = ranks.on_first(dict)
-    if "finished" in message:
-        return StoredRun.load(message["finished"])
+    if message["finished"]:
+        return run_as_told(message)
     plan, run = ranks.one_after_other(lambda: planned_as_told(ranks, message))
     with _announced(plan, ()):
         _make_steps(

@@ -38,6 +38,7 @@ def told(plan: Plan, run: StoredRun, *, resumed: bool, changed: bool) -> dict[st
     resumed: from a state. changed: settings or steps are others than in it.
     """
     return {
+        "finished": False,
         "path": str(run.path.absolute()),
         "facts": dict(run.facts),
         "config": plan.config.model_dump(mode="json"),
@@ -53,6 +54,17 @@ def told(plan: Plan, run: StoredRun, *, resumed: bool, changed: bool) -> dict[st
         "resumed": resumed,
         "changed": changed,
     }
+
+
+def finished_as_told(run: StoredRun) -> dict[str, Any]:
+    """That there is nothing left to train, as plain data."""
+    return {"finished": True, "path": str(run.path.absolute()), "facts": dict(run.facts)}
+
+
+def run_as_told(message: Mapping[str, Any]) -> StoredRun:
+    """The run of rank 0 on another rank, whose machine may not have its directory."""
+    facts = message["facts"]
+    return StoredRun(Path(message["path"]), facts, parse_run_config(facts["config"]))
 
 
 def planned_as_told(ranks: Ranks, message: Mapping[str, Any]) -> tuple[Plan, StoredRun]:

@@ -44,7 +44,7 @@ def check_context(requested: int, *, documents: bool, n_validation: int) -> None
 
 def check_ranks(rows: int, world_size: int, least: int = 1) -> None:
     """Raises ConfigError where a batch is too small to be shared. least: rows of each rank."""
-    if rows < world_size * least:
+    if world_size > 1 and rows < world_size * least:
         each = "one row" if least == 1 else f"{least} windows"
         raise ConfigError(
             f"training.batch_size: found a batch of {rows} for {world_size} processes, expected "

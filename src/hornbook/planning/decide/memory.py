@@ -57,13 +57,17 @@ class MemoryEstimate:
         return available is None or 3 * self.weights <= available
 
 
-def available_bytes(device: torch.device, processes: int = 1) -> int | None:
-    """Bytes that can still be had on a device; None if unknown. processes: on this machine, which share
-    its memory, but have a GPU each."""
+def available_bytes(device: torch.device) -> int | None:
+    """Bytes that can still be had on a device; None if unknown."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    found = available_memory()
-    return None if found is None else found // processes
+    return available_memory()
+
+
+def own_bytes(device: torch.device, processes: int) -> int | None:
+    """Of these, those of one of several processes, which share memory but have a GPU each."""
+    found = available_bytes(device)
+    return found if found is None or device.type == "cuda" else found // processes
 
 
 def check_weights_fit(
