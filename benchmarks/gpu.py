@@ -1,19 +1,20 @@
 """What is measured of training on a CUDA device (`sh benchmarks/gpu.sh`), in one process.
 
-    HORNBOOK_DATA=... python benchmarks/gpu.py target|losses|share [--device cuda] [--tiny]
+    HORNBOOK_DATA=... python benchmarks/gpu.py losses|generation|target|share [--device cuda] [--tiny]
 
 target: seconds of training until the notes' GPT (10.8 M parameters) has a validation loss of 1.47,
 measured every 250 steps, evaluations not counted; the goal is 15 s on an H100 and 10 s on an H200.
 Precision and compiling are as the plan decides. losses: of 50 steps in bf16 and in float32, from the
-same weights and on the same batches. share: of the operations in bf16 that the device is made for, by
-size of the model. --tiny: a small model and few steps, to see that it works. Prints a table, then one
-JSON line.
+same weights and on the same batches. generation: of 10,000 characters by that GPT, after a first text
+of 1,000. share: of the operations in bf16 that the device is made for, by size of the model. --tiny: a
+small model and few steps, to see that it works. Prints a table, then one JSON line.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -22,7 +23,8 @@ import torch
 from common import build_step, make_plan, train_steps, validation_loss
 
 from hornbook.config import Nested, merge
-from hornbook.engine.device import describe_device, find_device, peak_operations
+from hornbook.engine.device import describe_device, find_device, peak_operations, synchronize
+from hornbook.generate import stream
 from hornbook.planning.plan import Plan
 
 TARGET, EVERY = 1.47, 250
@@ -125,8 +127,25 @@ def share(device: str, tiny: bool) -> dict[str, Any]:
     return found
 
 
+def generation(device: str, tiny: bool) -> dict[str, Any]:
+    """One long text by fresh weights."""
+    plan = notes_plan(device, TINY if tiny else {})
+    model, tokenizer = plan.build_model().eval(), plan.data.tokenizer
+    characters = 100 if tiny else 10_000
+    list(stream(model, tokenizer, max_tokens=characters // 10, prompt="A"))
+    synchronize(plan.device)
+    begin = time.perf_counter()
+    written = sum(
+        len(piece) for piece in stream(model, tokenizer, max_tokens=characters, prompt="A")
+    )
+    synchronize(plan.device)
+    seconds = time.perf_counter() - begin
+    print(f"{written:,} characters in {seconds:.2f} s, {written / seconds:,.0f} a second")
+    return {"characters": written, "seconds": seconds}
+
+
 PARTS: dict[str, Callable[[str, bool], dict[str, Any]]] = {
-    "target": target, "losses": losses, "share": share,
+    "losses": losses, "generation": generation, "target": target, "share": share,
 }  # fmt: skip
 
 

@@ -29,9 +29,9 @@ trap 'rm -rf "$runs"' EXIT
 if [ "$device" = cuda ]; then
     "$python" -c 'import sys, torch; torch.cuda.is_available() or sys.exit("found no CUDA device")' \
         || exit 1
-    minutes=0.5 characters=10000 names=16384
+    minutes=0.5
 else
-    minutes=0.02 characters=20 names=64
+    minutes=0.02
 fi
 
 # the longest parts last: where time is short, they are what is cut off
@@ -39,7 +39,7 @@ part 20 -m hornbook doctor
 part 70 -m pytest -q -p no:cacheprovider -m cuda tests/test_cuda.py
 part 50 benchmarks/gpu.py losses --device $device $tiny
 part 80 -m hornbook train shakespeare --minutes $minutes --training.device $device --out "$runs/minutes"
-part 60 benchmarks/generation.py --device $device --characters $characters --names $names
+part 60 benchmarks/gpu.py generation --device $device $tiny
 part 110 benchmarks/gpu.py target --device $device $tiny
 part 90 benchmarks/gpu.py share --device $device $tiny
 exit $failed

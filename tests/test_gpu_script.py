@@ -30,5 +30,5 @@ def test_all_of_it_works_with_a_tiny_setting() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
     parts = [found["part"] for found in map(json.loads, lines) if "part" in found]
-    assert parts == ["losses", "target", "share"]
+    assert parts == ["losses", "generation", "target", "share"]
     assert "failed" not in done.stdout

@@ -19,7 +19,7 @@ from hornbook.kernels.install import install
 from hornbook.models.registry import MODELS, parse_run_config
 from hornbook.parallel.ranks import SINGLE, Ranks, joined
 from hornbook.parallel.replicated import has_batchnorm
-from hornbook.parallel.sharded import blocks_of, make_mesh
+from hornbook.parallel.sharded import make_mesh
 from hornbook.parallel.shards import full
 from hornbook.tokenizers import build_tokenizer
 from tests.conftest import WORDS, tiny_model
@@ -98,12 +98,6 @@ def test_torch_averages_gradients_and_does_not_sum_them() -> None:
     """With Gloo it once summed them (pytorch#162338); `Sharded.finish` counts on the average."""
     for gradient in on_ranks(2, gradients_over_ranks):
         assert gradient == [1.5] * 4
-
-
-def test_blocks_are_those_that_are_computed_one_by_one() -> None:
-    assert len(blocks_of(tiny_model("gpt"))) == 2
-    assert len(blocks_of(tiny_model("hybrid"))) == 2
-    assert blocks_of(tiny_model("mlp")) == []
 
 
 def test_replicas_divide_the_ranks() -> None:

@@ -236,6 +236,11 @@ class TrainingConfig(Settings):
         description="sequences (or windows) computed at once; the gradients of several add up to those "
         "of the batch (default: all, or as many as fit into memory)",
     )
+    checkpointing: Literal["yes", "no"] | None = Field(
+        None,
+        description="compute the activations of each block again in the backward pass (default: where "
+        "memory is short)",
+    )
     parallel: Literal["auto", "ddp", "fsdp"] = Field(
         "auto",
         description="how several processes share the work (torchrun); ddp: each has all weights, fsdp: "

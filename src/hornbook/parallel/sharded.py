@@ -18,12 +18,10 @@ from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import fully_shard
 
 from hornbook.errors import ConfigError
-from hornbook.models.base import LanguageModel
+from hornbook.models.base import LanguageModel, blocks_of
 from hornbook.parallel.ranks import Ranks
 from hornbook.parallel.replicated import synchronize_batchnorm
 from hornbook.parallel.shards import full, local
-
-BLOCKS = "blocks"  # the name under which a model has the modules that it computes one by one
 
 
 def make_mesh(world_size: int, replicas: int, device: torch.device) -> DeviceMesh:
@@ -40,16 +38,6 @@ def make_mesh(world_size: int, replicas: int, device: torch.device) -> DeviceMes
         return init_device_mesh(device.type, (world_size,), mesh_dim_names=("shard",))
     shape = (replicas, world_size // replicas)
     return init_device_mesh(device.type, shape, mesh_dim_names=("replicate", "shard"))
-
-
-def blocks_of(model: nn.Module) -> list[nn.Module]:
-    """The modules that are computed one after the other, each once in a forward pass."""
-    return [
-        block
-        for name, modules in model.named_modules()
-        if name.rpartition(".")[2] == BLOCKS and isinstance(modules, nn.ModuleList)
-        for block in modules
-    ]
 
 
 class Sharded:
@@ -100,9 +88,9 @@ class Sharded:
 
         values: of the parameters that are trained, in order; by default those that they have.
         """
-        own = dict(self.model.named_parameters())
+        own: dict[str, Tensor] = dict(self.model.named_parameters())
         if values is not None:
-            trained = [name for name, p in own.items() if p.requires_grad]
+            trained = [name for name, tensor in own.items() if tensor.requires_grad]
             own |= dict(zip(trained, values, strict=True))
         whole = {name: nn.Parameter(full(p), p.requires_grad) for name, p in own.items()}
         self._whole.load_state_dict(whole, strict=False, assign=True)

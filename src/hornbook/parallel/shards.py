@@ -27,7 +27,7 @@ def local(tensors: Sequence[Tensor]) -> list[Tensor]:
 
 def full(tensor: Tensor) -> Tensor:
     """All rows of a tensor, without its gradient; of a sharded one all ranks call this."""
-    return tensor.detach().full_tensor() if is_sharded(tensor) else tensor.detach()
+    return tensor.full_tensor().detach() if is_sharded(tensor) else tensor.detach()
 
 
 def rows_of(n: int, rank: int, n_ranks: int) -> tuple[int, int]:

@@ -65,16 +65,19 @@ def orthogonalize_shards(
     received = sent.new_empty(sum(map(sum, sizes)))
     dist.all_to_all_single(received, sent, [sum(s) for s in sizes], counts, group=group)
 
-    pieces = iter(received.split([n for s in sizes for n in s]))
+    pieces = iter(torch.split(received, [n for s in sizes for n in s]))
     parts: list[list[Tensor]] = [[next(pieces).view(-1, shapes[k][1]) for k in own] for _ in sizes]
     matrices = [torch.cat([part[i] for part in parts]) for i in range(len(own))]
     updates = _updates(matrices)
-    back = [u.split([rows[r][k] for r in range(world)]) for u, k in zip(updates, own, strict=True)]
+    back = [
+        torch.split(u, [rows[r][k] for r in range(world)])
+        for u, k in zip(updates, own, strict=True)
+    ]
     ready = [own_rows[r].reshape(-1) for r in range(world) for own_rows in back]
     result = torch.cat(ready) if ready else received
     returned = torch.empty_like(sent)
     dist.all_to_all_single(returned, result, counts, [sum(s) for s in sizes], group=group)
-    found = dict(zip(order, returned.split([shards[k].numel() for k in order]), strict=True))
+    found = dict(zip(order, torch.split(returned, [shards[k].numel() for k in order]), strict=True))
     return [found[k].view_as(shards[k]) for k in range(len(shards))]
 
 

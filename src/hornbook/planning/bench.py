@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor
@@ -23,6 +23,7 @@ from hornbook.metrics import typicality
 from hornbook.metrics.counts import MOST_TOKENS, mix_with_counts
 from hornbook.metrics.loss import batch_loss
 from hornbook.metrics.novelty import seconds_of_novelty
+from hornbook.models.base import blocks_of
 from hornbook.parallel.replicated import has_batchnorm
 from hornbook.planning import tuning
 from hornbook.planning.decide import memory
@@ -158,6 +159,13 @@ class Bench:
     def available_memory(self) -> int | None:
         """Bytes that this process can still have; None if unknown."""
         return memory.own_bytes(self.plan.device, self.plan.ranks.launch.local_world_size)
+
+    def checkpointing(
+        self, needed: Callable[[int], memory.MemoryEstimate], least: int
+    ) -> Decision[Literal["yes", "no"]]:
+        """Whether activations are computed again; least: rows that are computed at once in any case."""
+        blocks = len(blocks_of(self.model))
+        return memory.checkpointing(needed, self.available_memory(), least, blocks=blocks)
 
     def micro_batch(self, needed: Callable[[int], memory.MemoryEstimate]) -> Decision[int | None]:
         """How many rows are computed at once, by the memory that these need."""

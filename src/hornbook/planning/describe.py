@@ -91,6 +91,8 @@ def _shared(plan: Plan) -> list[tuple[str, str, str]]:
     if plan.ranks.many:
         how = plan.decisions["parallel"].value if "parallel" in plan.decisions else ""
         lines.append(("processes", f"{plan.ranks.world_size:,}, {how}", "parallel"))
+    if plan.config.training.checkpointing == "yes":
+        lines.append(("activations", "computed again", "training.checkpointing"))
     if plan.rows_at_once < plan.own_rows:
         rows = f"{plan.rows_at_once:,} of {plan.own_rows:,} at once"
         lines.append(("micro-batch", rows, "training.micro_batch"))

@@ -16,6 +16,7 @@ from hornbook.data.part import Part
 from hornbook.data.training_data import TrainingData
 from hornbook.engine.compiled import Form
 from hornbook.engine.step import Parallel
+from hornbook.kernels.checkpointing import install_checkpointing
 from hornbook.kernels.install import install
 from hornbook.metrics.text_index import TextIndex, text_index_of
 from hornbook.models.base import LanguageModel
@@ -105,6 +106,8 @@ class Plan:
         model = model.to(self.device)
         if not training.reference:
             install(model)
+        if training.checkpointing == "yes":
+            install_checkpointing(model)
         return model
 
     def build_batches(self) -> Batches:

@@ -237,6 +237,13 @@ class Resolution:
         bench = self._final_bench()
         with stage("estimating memory"):
             needed = bench.memory_needed()
+            name = "training.checkpointing"
+            least = self.least_rows // self.request.ranks.world_size
+            decision = self.draft.propose(name, bench.checkpointing(needed, least))
+            self.decisions[name] = decision
+            if decision.value == "yes" and not self.draft.is_requested(name):
+                bench = Bench(self._plan())
+                needed = bench.memory_needed()
             name = "training.micro_batch"
             self.decisions[name] = self.draft.propose(name, bench.micro_batch(needed))
             bench.plan = self._plan()

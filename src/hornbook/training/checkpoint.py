@@ -67,21 +67,22 @@ def save_shards(path: Path, step: OptimizerStep, state: TrainingState, ranks: Ra
     """
     assert step.sharded is not None
 
-    def begin() -> list[str | None]:
-        folder = _folder(path)
-        return [*_next_name(folder, state), secrets.token_hex(8)]
+    def begin() -> dict[str, Any]:
+        name, before = _next_name(_folder(path), state)
+        return {"name": name, "before": before, "save": secrets.token_hex(8)}
 
-    name, before, save = ranks.on_first(begin)
+    found = ranks.on_first(begin)
+    name: str = found["name"]
     folder, shard = path / "last", step.sharded.shard
     count = ranks.world_size // step.config.training.replicas
     first = shard_file(folder / name, 0, count)
     if shard is not None:
-        facts = Shard(index=shard[0], count=count, save=save)
+        facts = Shard(index=shard[0], count=count, save=found["save"])
         file = shard_file(folder / name, shard[0], count)
         write_rows(file, _tensors(step, state), facts, {"position": _position(state)})
     ranks.barrier()
     if ranks.is_first:
-        _finish(folder, state, first.name, before)
+        _finish(folder, state, first.name, found["before"])
     state.file = first.name
 
 

@@ -19,6 +19,7 @@ from hornbook.planning.decide.memory import (
     available_bytes,
     check_memory,
     check_weights_fit,
+    checkpointing,
     estimate_memory,
     memory_of_counts,
     micro_batch,
@@ -191,3 +192,21 @@ def test_a_batch_that_does_not_fit_is_computed_in_equal_parts() -> None:
     assert "found 16 B available" in micro_batch(of, 8, 16).reason
     whole = micro_batch(of, 8, 11, whole="batchnorm measures the whole batch")
     assert (whole.value, whole.reason) == (None, "batchnorm measures the whole batch")
+
+
+def test_activations_are_computed_again_where_not_even_one_row_fits() -> None:
+    def needed(rows: int) -> MemoryEstimate:
+        return MemoryEstimate(weights=100, activations=100 * rows, scoring=0)
+
+    assert checkpointing(needed, 300, 1, blocks=2).value == "no"
+    assert checkpointing(needed, None, 1, blocks=2).value == "no"
+    found = checkpointing(needed, 299, 1, blocks=2)
+    assert found.value == "yes"
+    assert "1 row would need" in found.reason
+    assert checkpointing(needed, 299, 1, blocks=0).value == "no"
+
+
+def test_sharded_weights_need_their_share_and_whole_weights_to_evaluate() -> None:
+    config, model = settings(), tiny_model("gpt")
+    whole, own = weights_bytes(model, config), model_bytes(model)
+    assert weights_bytes(model, config, 4) == own + whole // 4

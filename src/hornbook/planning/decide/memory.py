@@ -12,12 +12,13 @@ from __future__ import annotations
 import bisect
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 
 from hornbook.config import RunConfig
 from hornbook.data.training_data import TrainingData
-from hornbook.errors import ConfigError
+from hornbook.errors import ConfigError, counted
 from hornbook.machine import available_memory, format_bytes
 from hornbook.metrics.counts import search_bytes
 from hornbook.metrics.loss import scored_logits
@@ -133,6 +134,24 @@ def estimate_memory(
     each = max(0, kept[1] - kept[0])
     activations = kept[0] + each * (batch_size - 2)
     return MemoryEstimate(weights=weights, activations=activations, scoring=scoring)
+
+
+def checkpointing(
+    needed: Callable[[int], MemoryEstimate], available: int | None, least: int, *, blocks: int
+) -> Decision[Literal["yes", "no"]]:
+    """Whether the activations of blocks are computed again: only where not even the fewest rows fit.
+
+    needed: the estimate for so many rows without it. least: rows. blocks: those of the model.
+    """
+    if not blocks:
+        return Decision("no", "the model has no blocks")
+    if available is None or needed(least).total <= available:
+        return Decision("no", "activations fit into memory")
+    return Decision(
+        "yes",
+        f"{counted(least, 'row')} would need {format_bytes(needed(least).total)}, found "
+        f"{format_bytes(available)}",
+    )
 
 
 def micro_batch(
