@@ -7,7 +7,6 @@ masks again.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import torch
@@ -27,9 +26,13 @@ class Recomputed(nn.Module):
         return checkpoint(super().forward, *inputs, use_reentrant=False, **others)
 
 
-@lru_cache
+_classes: dict[type[nn.Module], type[nn.Module]] = {}  # of blocks, those that are recomputed
+
+
 def _recomputed(block: type[nn.Module]) -> type[nn.Module]:
-    return type(f"Recomputed{block.__name__}", (Recomputed, block), {})
+    if block not in _classes:
+        _classes[block] = type(f"Recomputed{block.__name__}", (Recomputed, block), {})
+    return _classes[block]
 
 
 def install_checkpointing(model: nn.Module) -> None:
