@@ -1,6 +1,6 @@
 """Several processes on this machine, by torchrun's own agent: what a step costs, and what a kill costs.
 
-    python benchmarks/ranks.py [--model gpt] [--steps 30]
+    python benchmarks/ranks.py [--model gpt] [--steps 12]
     python benchmarks/ranks.py --kills 100 [--ranks 2] [--seed 0]
 
 The first prints seconds of a step and bytes sent by a process, of one process with two threads against
@@ -50,8 +50,8 @@ WORDS = [a + b + c for a in ("ba", "ko", "mi") for b in ("tu", "re", "la") for c
 TIMES = {"seconds", "tokens_per_second", "communication"}
 
 
-def launch(work: Callable[..., Any], n: int, *arguments: Any) -> Any:
-    """What rank 0 of n returns; a rank that ends with an error is started again, and all others."""
+def launch(work: Callable[..., Any], n: int, *arguments: Any, restarts: int = 0) -> Any:
+    """What rank 0 of n returns; where a rank fails, all of them are started again, so often."""
     multiprocessing.set_forkserver_preload(["hornbook.api"])
     config = LaunchConfig(
         min_nodes=1,
@@ -60,7 +60,7 @@ def launch(work: Callable[..., Any], n: int, *arguments: Any) -> Any:
         rdzv_backend="c10d",
         rdzv_endpoint="localhost:0",
         run_id=f"ranks-{random.random()}",
-        max_restarts=10_000,
+        max_restarts=restarts,
         monitor_interval=0.05,
         start_method="forkserver",
         local_addr="localhost",
@@ -171,7 +171,7 @@ def kill(times: int, n: int, seed: int) -> int:
         out, runs = folder / f"run-{runs}", runs + 1
         most = min(times - killed, rng.randint(1, 5))
         with killer(folder, n, rng, most, seconds) as kills:
-            launch(train, n, str(folder), str(corpus), str(out))
+            launch(train, n, str(folder), str(corpus), str(out), restarts=10 * times)
         killed += len(kills)
         lost += contents(out) != whole or not StoredRun.load(out).report
         print(f"run {runs}: {len(kills)} kills, {killed} in all, {lost} runs lost", flush=True)
@@ -183,7 +183,7 @@ def kill(times: int, n: int, seed: int) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--model", default="gpt")
-    parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--steps", type=int, default=12)
     parser.add_argument("--kills", type=int)
     parser.add_argument("--ranks", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)

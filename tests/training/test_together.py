@@ -79,6 +79,12 @@ def test_what_the_clocks_of_one_rank_say_is_agreed_on(corpus: Path, tmp_path: Pa
     assert hornbook.load(tmp_path / "r").report["steps"] == 9
 
 
+def test_counts_are_made_by_the_first_rank(corpus: Path, tmp_path: Path) -> None:
+    out = tmp_path / "r"
+    assert on_ranks(2, train, str(corpus), str(out), small("ngram")) == [str(out)] * 2
+    assert hornbook.load(out).report["validation"]["nats"] > 0
+
+
 def test_one_rank_alone_speaks(corpus: Path, tmp_path: Path) -> None:
     fields = [f"--model.{k.replace('_', '-')}={v}" for k, v in small("gpt")["model"].items()]
     words = ["train", str(corpus), "--steps", "4", "--threads", "1", *fields]

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 
-from hornbook.engine.tuning import PEAKS
+from hornbook.engine.peaks import PEAKS
 from hornbook.errors import ConfigError
 
 

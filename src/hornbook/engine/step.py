@@ -130,9 +130,13 @@ class OptimizerStep:
         ids, targets = self.batches.batch(step)
         for parameter in self.parameters:
             parameter.grad = None
-        at_once = self.config.training.micro_batch or len(ids)
+        at_once = self.config.training.micro_batch or self.batches.batch_size
         parts = torch.split(ids, at_once), torch.split(targets, at_once)
         pieces = list(zip(*parts, strict=True))
+        if self.sharded is not None:  # all ranks gather and send as often as the one with most rows
+            most = -(-self.batches.batch_size // self.ranks.world_size)
+            nothing = ids[:1], torch.full_like(targets[:1], IGNORE)
+            pieces += [nothing] * (-(-most // at_once) - len(pieces))
         total = None  # scored targets of the whole batch; None: there is one piece, and one rank
         if self.ranks.many:
             torch.manual_seed(step_seed(self.config.training.seed, step, self.ranks.rank))

@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from hornbook.layers.basic import BatchNorm1d
 from hornbook.models.base import LanguageModel
 from hornbook.parallel.ranks import Ranks
-from hornbook.parallel.tuning import BUCKET_BYTES
+
+BUCKET_BYTES = 25 << 20  # of gradients sent at once, as torch's DistributedDataParallel has it
 
 
 class Replicated:
