@@ -33,6 +33,8 @@ class HornbookError(ValueError):
     """Base class of the errors that a user can cause and correct."""
 
     exit_code = 1
+    # of several processes: whether another one prints it; None: raised before they have met
+    said: bool | None = None
 
     def __init__(self, message: str) -> None:
         super().__init__(legible(message))

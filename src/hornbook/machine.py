@@ -68,6 +68,13 @@ def keep_freed_memory() -> Iterator[None]:
         trim(0)
 
 
+def cores() -> int:
+    """CPU cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def host() -> str:
     """The name of this machine."""
     return socket.gethostname()

@@ -75,14 +75,21 @@ def test_batches_are_functions_of_seed_step_and_rank(
     assert torch.equal(torch.cat([ids.flatten(), targets.flatten()]), make()[2])
 
 
-def test_two_ranks_draw_what_one_draws_with_twice_the_batch() -> None:
+@pytest.mark.parametrize("examples", ["sequences", "windows"])
+@pytest.mark.parametrize("size", [6, 7, "all"])
+@pytest.mark.parametrize("world", [2, 3, 4])
+def test_ranks_draw_together_what_one_draws(examples: str, size: object, world: int) -> None:
     part = part_of(["abc" * (1 + i % 5) for i in range(60)])
-    both = build_batches(part, "windows", 4, Draw(batch_size=8, seed=5)).batch(2)[1]
-    shares = [
-        build_batches(part, "windows", 4, Draw(batch_size=4, seed=5, rank=r, world_size=2))
-        for r in (0, 1)
-    ]
-    assert torch.equal(torch.cat([share.batch(2)[1] for share in shares]), both)
+
+    def make(rank: int, world: int) -> list[torch.Tensor]:
+        draw = Draw(batch_size=size, seed=5, rank=rank, world_size=world)  # type: ignore[arg-type]
+        batches = build_batches(part, examples, 8, draw)  # type: ignore[arg-type]
+        return [t for step in (0, 2, 19) for t in batches.batch(step)]
+
+    shares = [make(rank, world) for rank in range(world)]
+    for whole, *parts in zip(make(0, 1), *shares, strict=True):
+        assert torch.equal(torch.cat(parts), whole)
+        assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
 
 def test_epochs_of_a_stream_are_permutations_of_its_blocks() -> None:

@@ -13,6 +13,7 @@ from hornbook.engine.device import (
     deterministic_algorithms,
     find_device,
     has_bf16,
+    peak_operations,
     preserve_rng_state,
     synchronize,
     use_threads,
@@ -91,3 +92,21 @@ def test_instructions_for_bf16_are_looked_for(monkeypatch: pytest.MonkeyPatch) -
 def test_a_cpu_is_described_and_never_waited_for() -> None:
     assert describe_device(CPU) == "CPU"
     synchronize(CPU)
+
+
+@pytest.mark.parametrize(
+    ("name", "precision", "peak"),
+    [
+        ("NVIDIA H100 80GB HBM3", "bf16", 989e12),
+        ("NVIDIA H100 PCIe", "bf16", 756e12),
+        ("NVIDIA A100-SXM4-40GB", "fp32", 19.5e12),
+        ("NVIDIA L40S", "bf16", 362e12),
+        ("NVIDIA L4", "bf16", 121e12),
+        ("something new", "bf16", None),
+    ],
+)
+def test_what_a_gpu_is_made_for(
+    name: str, precision: str, peak: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: name)
+    assert peak_operations(torch.device("cuda"), precision) == peak

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -10,11 +11,25 @@ import torch
 
 from hornbook.config import Nested, merge
 from hornbook.errors import ConfigError, DataError
+from hornbook.machine import cores
+from hornbook.parallel.launch import Launch
+from hornbook.parallel.ranks import Ranks
 from hornbook.planning.bench import Bench
 from hornbook.planning.decide import memory
 from hornbook.planning.decide.time_budget import TimeBudget
 from hornbook.planning.decision import Decision
-from tests.planning.texts import TINY_GPT, TINY_MLP, large_alphabet, plan_of, resolution_of, stream
+from hornbook.planning.describe import describe, facts
+from hornbook.planning.request import read_request
+from hornbook.planning.resolve import resolve
+from tests.planning.texts import (
+    PINNED,
+    TINY_GPT,
+    TINY_MLP,
+    large_alphabet,
+    plan_of,
+    resolution_of,
+    stream,
+)
 
 
 @pytest.fixture
@@ -226,3 +241,36 @@ def test_long_documents_are_announced(words_file: Path, tmp_path: Path) -> None:
     resolution.decide_steps(Decision(5, "the preset's"))
     (note,) = [n for n in resolution.plan().notes if "longer than the context" in n]
     assert note.endswith("documents are longer than the context of 8: read in pieces")
+
+
+def test_processes_share_a_batch_and_the_cores(words_file: Path) -> None:
+    ranks = Ranks(Launch(1, 3, 1, 3, "localhost", 1, run_id="a"))
+    settings = merge(PINNED, TINY_GPT, {"training": {"batch_size": 7, "threads": "auto"}})
+    plan = resolve(replace(read_request(str(words_file), settings=settings), ranks=ranks))
+    assert (plan.rows, plan.own_rows, plan.rows_at_once) == (7, 3, 3)
+    assert plan.threads == max(1, cores() // 3)
+    assert plan.build_batches().share == (2, 4)
+    assert any(what == "processes" and how.startswith("3, ddp (") for what, how in describe(plan))
+    found = facts(plan, 1)
+    assert (found["hardware"]["ranks"], found["launch"]) == (3, "a")
+    tiny = merge(settings, {"training": {"batch_size": 2}})
+    with pytest.raises(ConfigError, match="found a batch of 2 for 3 processes, expected 3 or more"):
+        resolve(replace(read_request(str(words_file), settings=tiny), ranks=ranks))
+
+
+def test_what_does_not_fit_is_computed_in_parts(
+    words_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = plan_of(words_file, TINY_GPT)
+    assert whole.memory is not None
+    assert (whole.config.training.micro_batch, whole.rows_at_once) == (None, 4)
+    fits = whole.memory.total - 1
+    monkeypatch.setattr(memory, "available_bytes", lambda *_: fits)
+    plan = plan_of(words_file, TINY_GPT)
+    assert (plan.config.training.micro_batch, plan.rows_at_once) == (2, 2)
+    assert any(what == "micro-batch" and "2 of 4 at once" in how for what, how in describe(plan))
+    requested = plan_of(words_file, merge(TINY_GPT, {"training": {"micro_batch": 3}}))
+    assert (requested.rows_at_once, requested.rows) == (3, 4)
+    plan_of(words_file, TINY_MLP)  # a batch of which the statistics are taken stays whole
+    with pytest.raises(ConfigError, match="micro_batch: found 2 for a model with batchnorm"):
+        plan_of(words_file, merge(TINY_MLP, {"training": {"micro_batch": 2}}))

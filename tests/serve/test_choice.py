@@ -67,7 +67,9 @@ def test_what_ends_a_document_is_left_out(text: str, expected: str, stream: bool
     options = Options(ending="\n")
     choice, pieces = pieces_of([*text.encode(), BYTES.end_id], options, stream=stream)
     assert choice.text == "".join(piece.text for piece in pieces) == expected
-    cut, _ = pieces_of([*text.encode()], Options(ending="\n", max_tokens=len(text) or 1), stream=stream)
+    cut, _ = pieces_of(
+        [*text.encode()], Options(ending="\n", max_tokens=len(text) or 1), stream=stream
+    )
     assert text == "" or cut.text == text  # a limit is not the end of a document
 
 

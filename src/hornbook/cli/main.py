@@ -13,12 +13,13 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from keyword import iskeyword
 
 from hornbook.cli import OTHER_VERBS, VERBS
 from hornbook.errors import ConfigError, HornbookError, did_you_mean, for_terminal
 from hornbook.heartbeat import Heartbeat
+from hornbook.parallel.launch import find_launch, speaks
 from hornbook.version import __version__
 
 
@@ -28,6 +29,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name in ("stdout", "stderr"):  # closed by the caller: nothing is printed there
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+    first = speaks()
+    if (
+        find_launch()
+    ):  # a lost rank is explained once, not by a trace of C++ from each of the others
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+    if not first:  # of several processes, rank 0 alone says what all of them would
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):  # what a stream cannot encode is escaped
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -37,10 +45,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         with for_terminal():
             return _run(arguments)
     except HornbookError as error:
-        fail(str(error))
+        if not error.said and (first or error.said is not None):
+            fail(str(error))
         return error.exit_code
     except KeyboardInterrupt as stop:
-        fail(str(stop) or "interrupted")
+        if first:
+            fail(str(stop) or "interrupted")
         return 128 + getattr(stop, "signal", signal.SIGINT)
     except BrokenPipeError:  # the reader of a pipe went away
         _silence()
@@ -71,7 +81,7 @@ def _run(arguments: list[str]) -> int:
             os.environ.setdefault("GOMP_SPINCOUNT", "10000")
         verb = arguments[0].replace("-", "_")
         verb += "_" if iskeyword(verb) else ""
-        with Heartbeat():
+        with Heartbeat() if speaks() else nullcontext():
             code = importlib.import_module(f"hornbook.cli.{verb}").run(arguments[1:])
     sys.stdout.flush()
     return code

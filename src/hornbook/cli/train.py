@@ -14,6 +14,7 @@ from hornbook.cli.flags import SettingsParser, show_notes
 from hornbook.config import Nested, read_settings
 from hornbook.config.layering import override
 from hornbook.errors import ConfigError
+from hornbook.parallel.launch import speaks
 from hornbook.planning.repeat import read_config
 from hornbook.runs.commands import run_command, text_to_type
 from hornbook.table import table
@@ -81,7 +82,8 @@ def run(arguments: list[str]) -> int:
         settings=override(settings, given),
         callbacks=[Progress(repeated=sha256)],
     )
-    _summary(finished)
+    if speaks():
+        _summary(finished)
     return 0
 
 
@@ -112,7 +114,7 @@ def _resume(args: argparse.Namespace, settings: Nested) -> int:
     steps = settings.get("training", {}).pop("steps", None)
     progress = Progress()
     finished = resume(args.resume, steps=steps, settings=settings, callbacks=[progress])
-    if progress.started:
+    if progress.started and speaks():
         _summary(finished)
     return 0
 

@@ -19,6 +19,7 @@ SHORT_NAMES = {  # a name on the command line -> the setting
     "threads": "training.threads",
     "reference": "training.reference",
     "deterministic": "training.deterministic",
+    "parallel": "training.parallel",
     "patience": "training.patience",
     "probe-every": "training.probe_every",
     "tokenizer": "tokenizer.kind",

@@ -232,6 +232,25 @@ class TrainingConfig(Settings):
     batch_size: PositiveInt | Literal["all"] = Field(
         64, description="sequences (or windows) a step; all: the whole training part"
     )
+    micro_batch: PositiveInt | None = Field(
+        None,
+        description="sequences (or windows) computed at once; the gradients of several add up to those "
+        "of the batch (default: all, or as many as fit into memory)",
+    )
+    checkpointing: Literal["yes", "no"] | None = Field(
+        None,
+        description="compute the activations of each block again in the backward pass (default: where "
+        "memory is short)",
+    )
+    parallel: Literal["auto", "ddp", "fsdp"] = Field(
+        "auto",
+        description="how several processes share the work (torchrun); ddp: each has all weights, fsdp: "
+        "a part of them",
+    )
+    replicas: PositiveInt = Field(
+        1,
+        description="copies of all weights (fsdp), each shared by a part of the processes",
+    )
     examples: Literal["auto", "sequences", "windows"] = Field(
         "auto", description="sequences: every position is predicted; windows: one target each"
     )

@@ -41,10 +41,19 @@ def resident(tokens: Ids, device: torch.device | str) -> Tensor:
     return torch.from_numpy(tokens.astype(np.int64)).to(device)
 
 
+def share_of(n: int, rank: int, world_size: int) -> tuple[int, int]:
+    """The first of n items that a rank takes, and the one after its last; shares differ by one at most.
+
+    >>> [share_of(10, rank, 4) for rank in range(4)]
+    [(0, 2), (2, 5), (5, 7), (7, 10)]
+    """
+    return n * rank // world_size, n * (rank + 1) // world_size
+
+
 @dataclass(frozen=True, kw_only=True)
 class Draw:
     """How batches are drawn: `batch_size` items a step, by epochs (a new permutation each) or at
-    random with replacement; of `world_size` processes each takes its own share."""
+    random with replacement; of `world_size` processes each takes its own share of them."""
 
     batch_size: int | Literal["all"]
     seed: int
@@ -56,7 +65,8 @@ class Draw:
 class Batches:
     """`batch(step)` gives ids (B, T) int64 and targets, (B, T) or (B,) int64 with IGNORE.
 
-    items_per_epoch: rows or windows in the part. batch_size: of them, how many make a batch.
+    items_per_epoch: rows or windows in the part. batch_size: of them, how many make a batch, of all
+    processes together; share: the first and the last of these that this process takes.
     An epoch of a large part is made of several passes, each over every n-th item, so that no order
     of them all has to be held; else an epoch is one pass. overlapping: its rows begin at any token.
     """
@@ -75,6 +85,7 @@ class Batches:
         self.length, self.draw = length, draw
         self.full = draw.batch_size == "all"
         self.batch_size = items if draw.batch_size == "all" else min(draw.batch_size, items)
+        self.share = share_of(self.batch_size, draw.rank, draw.world_size)
         self.passes = 1 if self.full else passes
         self.items_per_pass = items // self.passes
         self.items_per_epoch = self.items_per_pass * self.passes
@@ -108,10 +119,11 @@ class Batches:
 
     def items(self, step: int) -> list[tuple[int, IntArray]]:
         """What a batch is made of: (pass, items of that pass), mostly one pair."""
+        begin, end = self.share
         if self.full:
-            return [(0, np.arange(self.items_per_epoch))]
-        n, size = self.items_per_pass, self.batch_size
-        first = (step * self.draw.world_size + self.draw.rank) * size
+            return [(0, np.arange(begin, end))]
+        n, size = self.items_per_pass, end - begin
+        first = step * self.batch_size + begin
         pairs = []
         while size > 0:
             number, begin = divmod(first, n)
@@ -267,6 +279,8 @@ class MixedBatches(Batches):
         self.first, self.second = first, second
         self.length, self.draw = first.length, first.draw
         self.batch_size = first.batch_size + second.batch_size
+        begin, end = (a + b for a, b in zip(first.share, second.share, strict=True))
+        self.share = begin, end
         self.items_per_epoch = first.items_per_epoch
         self.overlapping = first.overlapping
 

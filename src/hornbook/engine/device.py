@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 
+from hornbook.engine.peaks import PEAKS
 from hornbook.errors import ConfigError
 
 
@@ -70,6 +71,18 @@ def has_bf16(device: torch.device) -> bool:
         checks = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
         return any(getattr(torch.cpu, check, bool)() for check in checks)
     return False
+
+
+def memory_taken(device: torch.device) -> int:
+    """The most bytes that tensors took on a GPU so far."""
+    return int(torch.cuda.max_memory_allocated(device))
+
+
+def peak_operations(device: torch.device, precision: str) -> float | None:
+    """Floating-point operations that a GPU is made for in a second; None where that is not known."""
+    name = torch.cuda.get_device_name(device)
+    peaks = next((peaks for gpu, peaks in PEAKS.items() if gpu in name), {})
+    return peaks.get(precision)
 
 
 def synchronize(device: torch.device) -> None:

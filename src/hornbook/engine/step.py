@@ -4,24 +4,35 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from hornbook.config import RunConfig
-from hornbook.data.batches import Batches
+from hornbook.data.batches import IGNORE, Batches
 from hornbook.engine.compiled import CompiledSteps, Form, compiled_loss
 from hornbook.engine.device import autocast
-from hornbook.engine.loss import l2_penalty
+from hornbook.engine.loss import FunctionalLoss, add_l2_gradients, l2_penalty
 from hornbook.errors import RunError
 from hornbook.kernels.install import uninstall
 from hornbook.kernels.tuning import SPAN
 from hornbook.metrics.loss import batch_loss
 from hornbook.models.base import LanguageModel
 from hornbook.optim import build_optimizer
+from hornbook.optim.muon import Muon
 from hornbook.optim.schedules import Schedule
+from hornbook.parallel.ranks import SINGLE, Ranks
+from hornbook.parallel.replicated import Replicated, step_seed
+from hornbook.parallel.shards import full
+
+if TYPE_CHECKING:
+    from hornbook.parallel.sharded import Sharded
+
+
+Parallel = Literal["ddp", "fsdp"]
 
 
 class NotFiniteError(RunError):
@@ -39,7 +50,12 @@ class OptimizerStep:
     learning_rate: of each step; by default as the settings plan it.
     span: how many steps `advance` may make in one call.
     averaged: the exponential moving average of the parameters, where the settings ask for one.
+    ranks: the processes that make the step together, each with its share of the batch. parallel:
+    whether each of them has all weights (ddp) or a part of them (fsdp).
+    sharded: of many ranks, what gathers the weights of which each has a part.
     """
+
+    sharded: Sharded | None = None
 
     def __init__(
         self,
@@ -49,17 +65,32 @@ class OptimizerStep:
         precision: str = "fp32",
         compiled: Form = "no",
         learning_rate: Callable[[int], float] | None = None,
+        ranks: Ranks = SINGLE,
+        parallel: Parallel = "ddp",
     ) -> None:
         self.model, self.batches, self.config = model, batches, config
-        self.precision = precision
+        self.precision, self.ranks = precision, ranks
+        self._loss: Callable[..., Tensor] = batch_loss
+        self._weights: Replicated | Sharded | None = None
+        muon = Muon
+        if ranks.many and parallel == "fsdp":
+            from hornbook.parallel.sharded import Sharded
+            from hornbook.parallel.spread_muon import SpreadMuon
+
+            muon = SpreadMuon
+            root = FunctionalLoss(model)
+            self.sharded = Sharded(ranks, model, root, config.training.replicas)
+            self._weights, self._loss = self.sharded, lambda _, *batch: root(*batch)
+        elif ranks.many:
+            self._weights = Replicated(ranks, model)
         planned = Schedule.planned(config.optim, config.training.steps)
         self.learning_rate = learning_rate or planned.rate
-        self.optimizer = build_optimizer(model, config.optim, model.output)
+        self.optimizer = build_optimizer(model, config.optim, model.output, muon)
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.averaged = [p.detach().clone() for p in self.parameters if config.training.ema_decay]
-        if compiled == "loss":
+        if compiled == "loss" and self.sharded is None:
             uninstall(model)  # the compiler fuses the textbook; it cannot trace the kernels
-        self._loss = compiled_loss(model.device) if compiled == "loss" else batch_loss
+            self._loss = compiled_loss(model.device)
         self._compiled = CompiledSteps(model, config.optim.l2) if compiled == "steps" else None
         self.span = SPAN if self._compiled else 1
 
@@ -95,24 +126,45 @@ class OptimizerStep:
         return [self(step)]
 
     def gradients(self, step: int) -> Tensor:
-        """Sets the gradients of a step and returns its loss."""
+        """Sets the gradients of a step and returns its loss; both are of the batch of all ranks."""
         ids, targets = self.batches.batch(step)
         for parameter in self.parameters:
             parameter.grad = None
-        with autocast(ids.device, self.precision):
-            loss = self._loss(self.model, ids, targets)
-        if self.config.optim.l2:
-            loss = loss + l2_penalty(self.model, self.config.optim.l2)
-        loss.backward()  # type: ignore[no-untyped-call]
-        return loss.detach().clone()
+        at_once = self.config.training.micro_batch or self.batches.batch_size
+        parts = torch.split(ids, at_once), torch.split(targets, at_once)
+        pieces = list(zip(*parts, strict=True))
+        if self.sharded is not None:  # all ranks gather and send as often as the one with most rows
+            most = -(-self.batches.batch_size // self.ranks.world_size)
+            nothing = ids[:1], torch.full_like(targets[:1], IGNORE)
+            pieces += [nothing] * (-(-most // at_once) - len(pieces))
+        total = None  # scored targets of the whole batch; None: there is one piece, and one rank
+        if self.ranks.many:
+            torch.manual_seed(step_seed(self.config.training.seed, step, self.ranks.rank))
+        if self.ranks.many or len(pieces) > 1:
+            total = self.ranks.sum((targets != IGNORE).sum())
+        losses = torch.zeros((), dtype=torch.float32, device=ids.device)
+        for i, piece in enumerate(pieces):
+            with autocast(ids.device, self.precision):
+                loss = self._loss(self.model, *piece, total)
+            if self.config.optim.l2 and i == 0 and self.sharded is None:
+                penalty = l2_penalty(self.model, self.config.optim.l2)
+                loss = loss + penalty / self.ranks.world_size
+            losses = losses + loss.detach() if len(pieces) > 1 else loss.detach().clone()
+            if self._weights and i == len(pieces) - 1:
+                self._weights.begin(losses)
+            loss.backward()  # type: ignore[no-untyped-call]
+        if self._weights:
+            self._weights.finish()
+        if self.config.optim.l2 and self.sharded is not None:
+            losses += add_l2_gradients(self.parameters, self.config.optim.l2)
+        return losses
 
     def _clip(self) -> Tensor:
         limit = self.config.optim.grad_clip
         if limit:
-            return torch.nn.utils.clip_grad_norm_(self.parameters, limit)
+            return full(torch.nn.utils.clip_grad_norm_(self.parameters, limit))
         gradients = [p.grad for p in self.parameters if p.grad is not None]
-        norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
-        return norm
+        return full(torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients))))
 
     def _average(self, step: int) -> None:
         """Moves the averages towards the parameters; early ones are forgotten sooner."""
@@ -123,14 +175,28 @@ class OptimizerStep:
                 average(self.averaged, list[Tensor](self.parameters), step)
 
     @contextmanager
-    def ema_weights(self) -> Iterator[None]:
-        """The model with its averaged parameters, where there are any, and back."""
+    def whole(self) -> Iterator[LanguageModel]:
+        """The model with all its weights; of sharded ones a copy that is there meanwhile. All ranks
+        call this."""
+        if self.sharded is None:
+            yield self.model
+        else:
+            with self.sharded.gathered() as model:
+                yield model
+
+    @contextmanager
+    def ema_weights(self) -> Iterator[LanguageModel]:
+        """The whole model with its averaged parameters, where there are any, and back."""
+        if self.sharded is not None:
+            with self.sharded.gathered(self.averaged or None) as model:
+                yield model
+            return
         before = [p.detach().clone() for p in self.parameters if self.averaged]
         with torch.no_grad():
             for parameter, average in zip(self.parameters, self.averaged, strict=False):
                 parameter.copy_(average)
         try:
-            yield
+            yield self.model
         finally:
             with torch.no_grad():
                 for parameter, own in zip(self.parameters, before, strict=False):
@@ -146,6 +212,22 @@ class OptimizerStep:
         tensors |= {f"ema.{i}": t for i, t in enumerate(self.averaged)}
         return tensors
 
+    def like(self, name: str) -> Tensor | None:
+        """The tensor that one of `state_tensors` is laid out as over the ranks: itself, or the
+        parameter that it belongs to. None for a single number, and for what is not of the step."""
+        kind, _, rest = name.partition(".")
+        found: Tensor | None = None
+        with suppress(AttributeError, LookupError, ValueError):
+            if kind == "model":
+                found = self.model.get_parameter(rest).detach()
+            elif kind == "ema":
+                found = self.averaged[int(rest)]
+            elif kind == "optim" and not rest.endswith(".step"):
+                groups = self.optimizer.param_groups
+                every = [p for group in groups for p in group["params"]]
+                found = every[int(rest.partition(".")[0])].detach()
+        return found
+
     def check_state_tensors(self, tensors: Mapping[str, Tensor]) -> None:
         """Raises RunError unless names, shapes and dtypes are those of `state_tensors`.
 
@@ -159,7 +241,10 @@ class OptimizerStep:
                 group["lr"] = 0.0
             self.optimizer.step()
             self.optimizer.zero_grad(set_to_none=True)
-        own = {name: tensor.to("meta") for name, tensor in self.state_tensors().items()}
+        own = {
+            name: torch.empty(tensor.shape, dtype=tensor.dtype, device="meta")
+            for name, tensor in self.state_tensors().items()
+        }
         self.optimizer.state.clear()  # else it would be in memory twice
         for name in own.keys() - tensors.keys():
             if not name.startswith("optim.") or name.split(".")[1] in updated:

@@ -27,6 +27,7 @@ from hornbook.metrics.comparison import corrected, difference, differences
 from hornbook.metrics.results import MeasuredRun, RunResult, format_loss
 from hornbook.metrics.verdict import times
 from hornbook.models.registry import MODELS
+from hornbook.parallel.launch import alone
 from hornbook.planning.decide.time_budget import TooShortError
 from hornbook.planning.request import Request, read_request
 from hornbook.planning.tuning import TRAINED_A_SECOND
@@ -103,6 +104,7 @@ def climb(
     Raises ConfigError for an unknown rung or minutes too few for a named one, RunError where `out`
     holds another ladder, is a file, or cannot be written.
     """
+    alone("a ladder")
     began = time.monotonic() if began is None else began
     settings = settings or {}
     text = load_corpus(DataConfig.parse({**settings.get("data", {}), "corpus": corpus}, "data"))

@@ -19,6 +19,7 @@ import numpy as np
 from hornbook.engine.device import preserve_rng_state, use_threads
 from hornbook.engine.step import NotFiniteError, OptimizerStep
 from hornbook.errors import ConfigError
+from hornbook.parallel.launch import alone
 from hornbook.planning.plan import Plan
 from hornbook.stages import tracked
 from hornbook.table import Tabular
@@ -91,6 +92,7 @@ def find_learning_rate(
     Raises ConfigError for a model that is not trained by gradients, and for bounds or steps that are
     not possible.
     """
+    alone("lr-find")
     if plan.shape.fitted:
         raise ConfigError(
             f"model: {plan.config.model.name} is fitted by counting; it has no learning rate"

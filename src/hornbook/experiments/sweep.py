@@ -28,6 +28,7 @@ from hornbook.files import not_written, read_json, user_path, write_json
 from hornbook.metrics.groups import NAME, setting_words
 from hornbook.metrics.results import rank
 from hornbook.models.registry import MODELS, parse_run_config
+from hornbook.parallel.launch import alone
 from hornbook.planning.request import Request
 from hornbook.runs.directory import StoredRun
 from hornbook.training.callbacks.base import Callback
@@ -86,6 +87,7 @@ def sweep(
     Raises ConfigError for what cannot be varied, before anything is trained; RunError where `out`
     holds something else or cannot be written.
     """
+    alone("a sweep")
     space = read_space(request, over or {}, searched=trials is not None)
     seeds = read_seeds(request, seeds)
     search = None

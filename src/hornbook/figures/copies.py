@@ -14,21 +14,24 @@ from matplotlib.ticker import LogLocator
 from hornbook.figures import style
 from hornbook.figures.data import DoesNotApplyError, figure_data, once_per_run, probe_records
 from hornbook.figures.style import Figure, panels, styled
-from hornbook.files import read_tensors
 from hornbook.metrics.finding import Finding
 from hornbook.metrics.novelty import Novelty, NoveltyReport, measure_novelty
 from hornbook.models.base import LanguageModel
 from hornbook.models.registry import build_empty
+from hornbook.parallel.states import read_rows, shard_files
 from hornbook.runs.directory import StoredRun
+from hornbook.runs.position import STATE
 
 
 def last_model(run: StoredRun) -> LanguageModel | None:
     """The model of the last step; None where its state is gone or it is the one that was kept."""
-    states = sorted((run.path / "last").glob("state-*.safetensors"))
+    files = (run.path / "last").glob("state-*.safetensors")
+    states = sorted(file for file in files if STATE.fullmatch(file.name))
     if not states or run.report.get("best_step") == run.report.get("steps"):
         return None
-    tensors = read_tensors(states[-1])
     model = build_empty(run.config.model, run.tokenizer.vocab_size, run.tokenizer.end_id)
+    own = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    tensors = read_rows(shard_files(states[-1]), own.get)
     model.load_weights({n[6:]: t for n, t in tensors.items() if n.startswith("model.")})
     return model.eval()
 

@@ -21,8 +21,8 @@ def cut_at_stop(text: str, stop: Sequence[str]) -> tuple[str, bool]:
 class TextStream:
     """Turns tokens into text; a piece never splits a character nor contains part of a stop string.
 
-    skip: bytes at the beginning that are left out: they are the end of the prompt. keep: characters that
-    wait in any case, since the end of the text may leave them out.
+    skip: bytes at the beginning that are left out: they are the end of the prompt. keep: characters
+    that wait in any case, since the end of the text may leave them out.
     stopped: a stop string was found; what follows is ignored.
     """
 

@@ -23,6 +23,7 @@ from hornbook.data.batches import IGNORE, resident
 from hornbook.data.packing import Rows
 from hornbook.data.part import Part
 from hornbook.models.base import LanguageModel
+from hornbook.parallel.ranks import SINGLE, Ranks
 from hornbook.stages import tracked
 from hornbook.table import Tabular, on_one_line
 from hornbook.tokenizers import Tokenizer
@@ -66,15 +67,21 @@ class Evaluation(Tabular):
         ]  # fmt: skip
 
 
-def batch_loss(model: LanguageModel, ids: Tensor, targets: Tensor) -> Tensor:
+def batch_loss(
+    model: LanguageModel, ids: Tensor, targets: Tensor, total: Tensor | None = None
+) -> Tensor:
     """Mean cross-entropy in nats of a batch, a scalar that gradients flow from.
 
-    targets: (B, T) of every position, or (B,) after full windows.
+    targets: (B, T) of every position, or (B,) after full windows. total: of a part of a batch, how many
+    targets are scored in all of it; the losses of the parts add up to that of the batch.
     """
     logits = model.training_logits(ids, targets)
     if logits.dtype == torch.bfloat16:
         logits = logits.float()
-    return F.cross_entropy(logits.flatten(0, -2), targets.flatten(), ignore_index=IGNORE)
+    logits, targets = logits.flatten(0, -2), targets.flatten()
+    if total is None:
+        return F.cross_entropy(logits, targets, ignore_index=IGNORE)
+    return F.cross_entropy(logits, targets, ignore_index=IGNORE, reduction="sum") / total
 
 
 def scored_row(model: LanguageModel) -> int:
@@ -97,6 +104,7 @@ def token_nats(
     batch_tokens: int = BATCH_TOKENS,
     separate: bool = False,
     trained_on: bool = False,
+    ranks: Ranks = SINGLE,
 ) -> Floats:
     """-log p of each predicted token of a part in nats, (n_targets,), in order; 0 where its
     prediction is not scored (`Part.scored`).
@@ -104,14 +112,16 @@ def token_nats(
     batch_tokens: how many are computed at once, at most; fewer where the vocabulary is large.
     separate: each unit has rows of its own, as short texts of a stream need: nothing in their ids
     tells a model where one begins. trained_on: by `LanguageModel.training_logits`, for a part that the
-    model may have counted. The model is put into evaluation mode and back.
+    model may have counted. The model is put into evaluation mode and back. ranks: each takes a share of
+    the batches, and all have the same result: to the bit that of a single process.
     """
-    nats = np.empty(part.n_targets)
+    nats = np.zeros(part.n_targets)
     for positions, scored, logits, targets in _scored_batches(
-        model, part, batch_tokens, separate=separate, trained_on=trained_on
+        model, part, batch_tokens, separate=separate, trained_on=trained_on, ranks=ranks
     ):
         losses = F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction="none")
         nats[positions[scored]] = losses.cpu().numpy()[scored.ravel()]
+    ranks.sum(torch.from_numpy(nats))  # of each token one rank has the loss
     return nats if part.scored is None else nats * part.scored
 
 
@@ -139,6 +149,7 @@ def _scored_batches(
     *,
     separate: bool = False,
     trained_on: bool = False,
+    ranks: Ranks = SINGLE,
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.bool_], Tensor, Tensor]]:
     """For each batch of rows: the positions in the part and which of them are scored, (B, T) each, the
     logits (B, T, V) and the targets (B, T)."""
@@ -154,7 +165,7 @@ def _scored_batches(
     was_training = model.training
     model.eval()
     per_batch = max(1, batch_tokens // rows.length)
-    for first in tracked("evaluation", range(0, len(rows), per_batch)):
+    for first in tracked("evaluation", ranks.share(range(0, len(rows), per_batch))):
         positions, scored = rows.positions(first, min(first + per_batch, len(rows)))
         index = torch.from_numpy(positions.clip(min=0)).to(device)
         ids = tokens[index].long()
@@ -199,9 +210,15 @@ def evaluate(model: LanguageModel, part: Part) -> Evaluation:
     return summarize(token_nats(model, part), part, max(model.context_length, 1))
 
 
-def mean_nats(model: LanguageModel, parts: Sequence[Part], *, trained_on: bool = False) -> float:
-    """The mean loss over several parts together; trained_on: see `token_nats`."""
-    nats = [token_nats(model, part, trained_on=trained_on) for part in parts]
+def mean_nats(
+    model: LanguageModel,
+    parts: Sequence[Part],
+    *,
+    trained_on: bool = False,
+    ranks: Ranks = SINGLE,
+) -> float:
+    """The mean loss over several parts together; trained_on, ranks: see `token_nats`."""
+    nats = [token_nats(model, part, trained_on=trained_on, ranks=ranks) for part in parts]
     return float(np.concatenate(nats).sum() / sum(part.n_scored for part in parts))
 
 

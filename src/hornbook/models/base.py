@@ -287,6 +287,17 @@ def as_ids(ids: Any) -> Tensor:
     return torch.from_numpy(array.astype(np.int64)).view(-1, array.shape[-1])
 
 
+def blocks_of(model: nn.Module) -> list[nn.Module]:
+    """The modules that a model computes one after the other, each once in a forward pass: those in a
+    list named `blocks`. They can be sharded and recomputed one by one."""
+    return [
+        block
+        for name, modules in model.named_modules()
+        if name.rpartition(".")[2] == "blocks" and isinstance(modules, nn.ModuleList)
+        for block in modules
+    ]
+
+
 def check_names(expected: Iterable[str], found: Iterable[str]) -> None:
     """Raises RunError unless the names of weights are the expected ones."""
     expected, found = set(expected), set(found)

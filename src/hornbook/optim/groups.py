@@ -14,11 +14,15 @@ from hornbook.optim.muon import Muon
 
 
 def build_optimizer(
-    model: nn.Module, config: OptimConfig, output: nn.Module | None = None
+    model: nn.Module,
+    config: OptimConfig,
+    output: nn.Module | None = None,
+    muon: type[Muon] = Muon,
 ) -> torch.optim.Optimizer:
     """PyTorch's fused AdamW, plain gradient descent, or Muon with AdamW, over all trained parameters.
 
-    output: the part of the model that computes the logits (`LanguageModel.output`).
+    output: the part of the model that computes the logits (`LanguageModel.output`). muon: another form
+    of it, for sharded matrices.
     Weight decay is on matrices; embeddings, norms and biases have none, unless `decayed` is "all".
     Muon takes the matrices between hidden channels, not embeddings and the output, whose rows or
     columns are tokens, nor those of LoRA: a matrix of low rank has few directions to make equal. The
@@ -54,5 +58,5 @@ def build_optimizer(
     groups = [group for group in groups if group["params"]]
     if config.name == "sgd":
         return GradientDescent(groups, lr=config.learning_rate)
-    build = Muon if config.name == "muon" else torch.optim.AdamW
+    build = muon if config.name == "muon" else torch.optim.AdamW
     return build(groups, lr=config.learning_rate, betas=(config.beta1, config.beta2), fused=True)

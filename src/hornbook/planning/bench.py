@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor
@@ -18,10 +18,13 @@ from hornbook.data.batches import Batches, Draw
 from hornbook.engine.compiled import Form
 from hornbook.engine.device import autocast, preserve_rng_state, synchronize, use_threads
 from hornbook.engine.step import OptimizerStep
+from hornbook.errors import ConfigError
 from hornbook.metrics import typicality
 from hornbook.metrics.counts import MOST_TOKENS, mix_with_counts
 from hornbook.metrics.loss import batch_loss
 from hornbook.metrics.novelty import seconds_of_novelty
+from hornbook.models.base import blocks_of
+from hornbook.parallel.replicated import has_batchnorm
 from hornbook.planning import tuning
 from hornbook.planning.decide import memory
 from hornbook.planning.decide.vocabulary import bytes_offer
@@ -49,7 +52,7 @@ class Bench:
         plan, shape, tokens = self.plan, self.plan.shape, tuning.TRIAL_TOKENS
         if plan.device.type == "cpu":
             tokens = min(tokens, int(tuning.TRIAL_OPERATIONS / (6 * max(1, shape.n_parameters))))
-        rows = max(2, min(plan.rows, tokens // shape.row_length))
+        rows = max(2, min(plan.own_rows, tokens // shape.row_length))
         batches = shape.build_batches(plan.data.train, Draw(batch_size=rows, seed=0), plan.device)
         return self._steps(batches, precision, compiled)
 
@@ -60,7 +63,7 @@ class Bench:
     def seconds_by_threads(self, counts: Sequence[int]) -> Mapping[int, float]:
         """Seconds of a step's gradients with each number of threads, by a trial of few rows."""
         step = self.trial("fp32")
-        scale = self.plan.rows / step.batches.batch_size
+        scale = self.plan.own_rows / step.batches.batch_size
 
         def gradients(n: int, turn: int) -> None:
             with use_threads(n):
@@ -86,7 +89,7 @@ class Bench:
         """Seconds of a step, by a trial of few rows; the first where that is under `least`."""
         with self._quietly():
             step = self.trial(self.plan.precision)
-            scale = self.plan.rows / step.batches.batch_size
+            scale = self.plan.own_rows / step.batches.batch_size
             first = self._time(lambda: step(0)) * scale
             return first if first < least else scale * self._median(step)
 
@@ -144,20 +147,48 @@ class Bench:
         synchronize(self.plan.device)
         return self._clock() - begin
 
-    def estimate_memory(self) -> tuple[memory.MemoryEstimate, Decision[str]]:
-        """Memory that training takes, also in words. Raises ConfigError where it is not available."""
+    def memory_needed(self) -> Callable[[int], memory.MemoryEstimate]:
+        """Memory that training takes in one process, by the rows that are computed at once."""
         plan = self.plan
         # at the end the best weights are read to be scored, beside those that were trained
-        scoring = memory.report_bytes(self.model, plan.data)
-        estimate = memory.estimate_memory(
-            memory.weights_bytes(self.model, plan.config),
-            (self.kept_bytes(2), self.kept_bytes(3)),  # of one row BatchNorm has no variance
-            plan.rows,
-            scoring + memory.model_bytes(self.model),
-        )
+        scoring = memory.report_bytes(self.model, plan.data) + memory.model_bytes(self.model)
+        weights = memory.weights_bytes(self.model, plan.config, plan.shards)
+        kept = self.kept_bytes(2), self.kept_bytes(3)  # of one row BatchNorm has no variance
+        return lambda rows: memory.estimate_memory(weights, kept, rows, scoring)
+
+    def available_memory(self) -> int | None:
+        """Bytes that this process can still have; None if unknown."""
+        return memory.own_bytes(self.plan.device, self.plan.ranks.launch.local_world_size)
+
+    def checkpointing(
+        self, needed: Callable[[int], memory.MemoryEstimate], least: int
+    ) -> Decision[Literal["yes", "no"]]:
+        """Whether activations are computed again; least: rows that are computed at once in any case."""
+        blocks = len(blocks_of(self.model))
+        return memory.checkpointing(needed, self.available_memory(), least, blocks=blocks)
+
+    def micro_batch(self, needed: Callable[[int], memory.MemoryEstimate]) -> Decision[int | None]:
+        """How many rows are computed at once, by the memory that these need."""
+        whole = "batchnorm measures the whole batch" if has_batchnorm(self.model) else ""
+        rows, available = self.plan.own_rows, self.available_memory()
+        return memory.micro_batch(needed, rows, available, whole=whole)
+
+    def estimate_memory(
+        self, needed: Callable[[int], memory.MemoryEstimate] | None = None
+    ) -> tuple[memory.MemoryEstimate, Decision[str]]:
+        """Memory that training takes, also in words. Raises ConfigError where it is not available, or
+        where a batch cannot be divided as requested."""
+        plan = self.plan
+        if plan.rows_at_once < plan.own_rows and has_batchnorm(self.model):
+            raise ConfigError(
+                f"training.micro_batch: found {plan.rows_at_once} for a model with batchnorm, which "
+                f"measures the whole batch of {plan.own_rows}; leave it out, or choose another norm "
+                "(--model.norm layernorm)"
+            )
+        estimate = (needed or self.memory_needed())(plan.rows_at_once)
         words = memory.check_memory(
             estimate,
-            memory.available_bytes(plan.device),
+            self.available_memory(),
             batch_size=plan.rows,
             model=plan.config.model.name,
             offer=bytes_offer(plan.data.tokenizer),

@@ -58,6 +58,7 @@ def describe(plan: Plan) -> list[tuple[str, str]]:
             ("row length", counted(shape.row_length, "token"), "row_length"),
             ("steps", steps, "training.steps"),
             *_changed(plan),
+            *_shared(plan),
             device,
             ("threads", str(plan.threads), "threads"),
             ("precision", plan.precision, "precision"),
@@ -125,6 +126,20 @@ def _tokenizer(plan: Plan) -> str:
     return next((name for name in names if name in plan.decisions), "")
 
 
+def _shared(plan: Plan) -> list[tuple[str, str, str]]:
+    """How a batch is shared: by processes, and by what is computed at once."""
+    lines: list[tuple[str, str, str]] = []
+    if plan.ranks.many:
+        how = plan.decisions["parallel"].value if "parallel" in plan.decisions else ""
+        lines.append(("processes", f"{plan.ranks.world_size:,}, {how}", "parallel"))
+    if plan.config.training.checkpointing == "yes":
+        lines.append(("activations", "computed again", "training.checkpointing"))
+    if plan.rows_at_once < plan.own_rows:
+        rows = f"{plan.rows_at_once:,} of {plan.own_rows:,} at once"
+        lines.append(("micro-batch", rows, "training.micro_batch"))
+    return lines
+
+
 def facts(plan: Plan, n_parameters: int) -> dict[str, Any]:
     """What config.json says besides the settings. n_parameters: of a count model, once it is fitted."""
     corpus = plan.data.corpus
@@ -156,6 +171,11 @@ def facts(plan: Plan, n_parameters: int) -> dict[str, Any]:
             "system": platform.system(),
             "cores": os.cpu_count(),
             "threads": plan.threads,
+            **(
+                {"ranks": plan.ranks.world_size, "parallel": plan.parallel}
+                if plan.ranks.many
+                else {}
+            ),
         },
         "versions": {
             "python": platform.python_version(),
@@ -168,6 +188,8 @@ def facts(plan: Plan, n_parameters: int) -> dict[str, Any]:
         found["base"] = dict(plan.start.facts)
         if (trained := trained_parameters(plan)) is not None:
             found["trained_parameters"] = trained
+    if plan.ranks.launch.run_id:
+        found["launch"] = plan.ranks.launch.run_id
     if len(plan.schedule.segments) > 1:
         found["schedule"] = [list(segment) for segment in plan.schedule.segments]
     return found

@@ -15,11 +15,14 @@ from hornbook.data.batches import Batches, Draw, MixedBatches, WindowBatches, sh
 from hornbook.data.part import Part
 from hornbook.data.training_data import TrainingData
 from hornbook.engine.compiled import Form
+from hornbook.engine.step import Parallel
+from hornbook.kernels.checkpointing import install_checkpointing
 from hornbook.kernels.install import install
 from hornbook.metrics.text_index import TextIndex, text_index_of
 from hornbook.models.base import LanguageModel
 from hornbook.models.registry import build_model
 from hornbook.optim.schedules import Schedule
+from hornbook.parallel.ranks import SINGLE, Ranks
 from hornbook.planning.decide.memory import MemoryEstimate
 from hornbook.planning.decide.time_budget import TimeBudget
 from hornbook.planning.decision import Decision
@@ -41,6 +44,7 @@ class Plan:
     step_seconds: what a step took when it was measured, None where it was not.
     decisions: what hornbook chose itself, by setting or by name. notes: for the user. start: what it
     begins from, None where that is random weights.
+    ranks: the processes that train it together, of which this is one. parallel: how.
     """
 
     config: RunConfig
@@ -58,11 +62,30 @@ class Plan:
     decisions: Mapping[str, Decision[Any]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     start: Start | None = None
+    ranks: Ranks = SINGLE
+    parallel: Parallel = "ddp"
 
     @property
     def rows(self) -> int:
-        """Rows or windows of a batch."""
+        """Rows or windows of a batch, of all ranks together."""
         return self.shape.rows(self.config.training.batch_size)
+
+    @property
+    def own_rows(self) -> int:
+        """Rows or windows of a batch that a rank computes, at most."""
+        return -(-self.rows // self.ranks.world_size)
+
+    @property
+    def rows_at_once(self) -> int:
+        """Of these, those that are computed at once, at most."""
+        return min(self.own_rows, self.config.training.micro_batch or self.own_rows)
+
+    @property
+    def shards(self) -> int:
+        """Over how many processes weights, gradients and optimizer state are spread."""
+        if self.parallel == "ddp":
+            return 1
+        return self.ranks.world_size // self.config.training.replicas
 
     @property
     def tokens_per_step(self) -> float:
@@ -89,11 +112,13 @@ class Plan:
         model = model.to(self.device)
         if not training.reference:
             install(model)
+        if training.checkpointing == "yes":
+            install_checkpointing(model)
         return model
 
     def build_batches(self) -> Batches:
         """The batches of the training part."""
-        draw, replay = draw_of(self.config.training), self.config.finetuning.replay
+        draw, replay = draw_of(self.config.training, self.ranks), self.config.finetuning.replay
         new = self.shape.build_batches(self.data.train, draw, self.device)
         if not replay or self.start is None or self.start.old is None:
             return new

@@ -11,6 +11,7 @@ from hornbook.arguments import mapping, path, plain, text
 from hornbook.config import Nested, presets, read_settings
 from hornbook.errors import ConfigError, counted
 from hornbook.optim.schedules import Segment, read_segments
+from hornbook.parallel.ranks import SINGLE, Ranks
 from hornbook.planning.decision import Decision
 
 
@@ -25,6 +26,7 @@ class Request:
     segments: the schedule of a timed run, to repeat it.
     precision: of the runs that this one is to be compared with, taken instead of a measurement.
     decided: what was decided before the text was turned into tokens.
+    ranks: the processes that are going to train it.
     """
 
     preset: str | Nested | None = None
@@ -35,6 +37,7 @@ class Request:
     messages: tuple[str, ...] = ()
     precision: str | None = None
     decided: Mapping[str, Decision[Any]] = field(default_factory=dict)
+    ranks: Ranks = SINGLE
 
     @property
     def base(self) -> Nested:

@@ -10,7 +10,6 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-import torch
 
 from hornbook.config import Nested
 from hornbook.data.training_data import TrainingData
@@ -31,7 +30,7 @@ from hornbook.planning.decision import Decision
 from hornbook.planning.draft import Draft
 from hornbook.planning.plan import Plan
 from hornbook.planning.request import Request
-from hornbook.planning.shape import Shape
+from hornbook.planning.shape import Shape, threads_available
 from hornbook.planning.start import Start
 from hornbook.stages import stage
 
@@ -78,12 +77,24 @@ class Resolution:
             return
         if start is not None:
             start.freeze(model, start.grown_names(model))
-        available = memory.available_bytes(self.device)
-        memory.check_weights_fit(model, config, available, bytes_offer(tokenizer))
+        ranks = request.ranks
+        available = memory.own_bytes(self.device, ranks.launch.local_world_size)
+        shards = 1
+        if ranks.many:
+            found = execution.parallel(
+                config.training.parallel, config.training.replicas, ranks.world_size,
+                needed=memory.weights_bytes(model, config), available=available,
+            )  # fmt: skip
+            self.decisions["parallel"] = found
+            if found.value == "fsdp":
+                shards = ranks.world_size // config.training.replicas
+                execution.check_probes(config.training.probe_every)
+        memory.check_weights_fit(model, config, available, bytes_offer(tokenizer), shards)
         self.decisions.setdefault("row_length", self.shape.row)
         self.decisions["examples"] = self.shape.form
         windows, context = self.shape.examples == "windows", self.shape.context_length
-        self.least_rows = 2 if windows else 1  # of one window BatchNorm has no variance
+        each = 2 if windows else 1  # of one window BatchNorm has no variance
+        self.least_rows = each * ranks.world_size
         batch = batches.batch_in_context(
             config.training.batch_size, preset_context or context, context, least=self.least_rows
         )
@@ -93,6 +104,7 @@ class Resolution:
         self.batch = self.draft.propose("training.batch_size", batch)
         if windows:
             model.check_windows(self.rows)
+        batches.check_ranks(self.rows, ranks.world_size, each)
 
     def _decide_context(self) -> int | None:
         """The context of the preset; None where it is not decided for the text."""
@@ -159,7 +171,7 @@ class Resolution:
         self.bench = bench = Bench(self._plan())
         self.decisions["threads"] = execution.threads(
             draft["training.threads"],
-            torch.get_num_threads(),
+            threads_available(self.request.ranks),
             device=self.device.type,
             fixed=self._fixed(),
             measure=bench.seconds_by_threads,
@@ -244,7 +256,18 @@ class Resolution:
         """The plan, after all else is decided: memory and compiling come last."""
         bench = self._final_bench()
         with stage("estimating memory"):
-            estimate, self.decisions["memory"] = bench.estimate_memory()
+            needed = bench.memory_needed()
+            name = "training.checkpointing"
+            least = self.least_rows // self.request.ranks.world_size
+            decision = self.draft.propose(name, bench.checkpointing(needed, least))
+            self.decisions[name] = decision
+            if decision.value == "yes" and not self.draft.is_requested(name):
+                bench = Bench(self._plan())
+                needed = bench.memory_needed()
+            name = "training.micro_batch"
+            self.decisions[name] = self.draft.propose(name, bench.micro_batch(needed))
+            bench.plan = self._plan()
+            estimate, self.decisions["memory"] = bench.estimate_memory(needed)
         with stage("measuring compiled steps"):
             self.decisions["compiled"] = self._compilation(bench, time_budget, estimate)
         return self._plan(
@@ -277,8 +300,8 @@ class Resolution:
         schedule = Schedule.planned(config.optim, config.training.steps)
         if request.segments:
             schedule = Schedule(config.optim, request.segments)
-        found["threads"] = torch.get_num_threads()
-        for name in {"threads", "precision", "compiled"} & self.decisions.keys():
+        found["threads"] = threads_available(request.ranks)
+        for name in {"threads", "precision", "compiled", "parallel"} & self.decisions.keys():
             found[name] = self.decisions[name].value
         return Plan(
             config=config,
@@ -289,6 +312,7 @@ class Resolution:
             decisions=MappingProxyType(dict(self.decisions)),
             notes=(*request.messages, *self.data.notes, *notes),
             start=self.start,
+            ranks=request.ranks,
             **found,
         )
 
@@ -309,6 +333,12 @@ class Resolution:
         fixed, least = self._fixed(), execution.worthwhile_seconds(form)
         if plan.shape.counted:
             fixed = "counts are looked up, which is not compiled"
+        if plan.parallel == "fsdp":
+            fixed = "weights are gathered from other processes"
+        if form == "steps" and plan.ranks.many:
+            fixed = "several processes add up their gradients in each step"
+        if form == "steps" and plan.rows_at_once < plan.own_rows:
+            fixed = "a batch is computed in parts"
         too_short = time_budget is not None and 60 * time_budget.minutes < least
         if too_short and training.compile == "auto":
             fixed = fixed or "it would not save time within the time budget"

@@ -11,7 +11,9 @@ from hornbook.config import TrainingConfig
 from hornbook.data.batches import Batches, Draw, build_batches
 from hornbook.data.part import Part
 from hornbook.data.training_data import TrainingData
+from hornbook.machine import cores
 from hornbook.models.base import LanguageModel
+from hornbook.parallel.ranks import SINGLE, Ranks
 from hornbook.planning.decide import batches as decide
 from hornbook.planning.decision import Decision
 
@@ -104,6 +106,19 @@ class Shape:
         return build_batches(train, self.examples, self.row_length, draw, device)
 
 
-def draw_of(training: TrainingConfig) -> Draw:
-    """How batches are drawn by the settings."""
-    return Draw(batch_size=training.batch_size, seed=training.seed, sampling=training.sampling)
+def threads_available(ranks: Ranks = SINGLE) -> int:
+    """CPU threads that this process may use: its share of the cores, where several are on a machine."""
+    if not ranks.many:
+        return torch.get_num_threads()
+    return max(1, cores() // ranks.launch.local_world_size)
+
+
+def draw_of(training: TrainingConfig, ranks: Ranks = SINGLE) -> Draw:
+    """How batches are drawn by the settings, of which each rank draws its share."""
+    return Draw(
+        batch_size=training.batch_size,
+        seed=training.seed,
+        sampling=training.sampling,
+        rank=ranks.rank,
+        world_size=ranks.world_size,
+    )

@@ -40,6 +40,10 @@ FORWARD_SPEEDUP = 3.0  # how much faster tokens are scored than trained on, befo
 COMPILE_SECONDS = {"loss": 45.0, "steps": 20.0}
 COMPILE_SAVES = {"loss": 0.1, "steps": 0.7}  # share of the seconds of a run without compiling
 
+REPLICATED_SHARE = (
+    0.5  # of a process's memory, up to which it has all weights: half for activations
+)
+
 # measuring before a run
 TRIAL_TOKENS = 1 << 12  # tokens of a timed step, at most
 TRIAL_OPERATIONS = 1e10  # and operations, on a CPU: some tenths of a second

@@ -9,7 +9,8 @@ from pathlib import Path
 from hornbook.errors import RunError
 from hornbook.files import read_json
 
-STATE = re.compile(r"state-([0-9]{8,18})(-[0-9]+)?\.safetensors")
+# steps, number, and of the first of several files, how many there are (`parallel/states.py`)
+STATE = re.compile(r"state-([0-9]{8,18})(-[0-9]+)?(?:\.0-of-[0-9]{1,6})?\.safetensors")
 
 
 def saved_step(path: Path) -> int | None:

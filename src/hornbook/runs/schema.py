@@ -52,7 +52,8 @@ class SplitFacts(_Strict):
 
 
 class HardwareFacts(_Strict):
-    """Where it was trained, and in what precision."""
+    """Where it was trained, and in what precision. ranks: by how many processes, and
+    parallel: whether each had all weights."""
 
     device: str
     precision: str = Field(pattern="^(fp32|bf16)$")
@@ -61,6 +62,8 @@ class HardwareFacts(_Strict):
     system: str
     cores: int | None
     threads: int | None
+    ranks: int = Field(1, ge=1)
+    parallel: str = Field("ddp", pattern="^(ddp|fsdp)$")
 
 
 class BaseFacts(_Strict):
@@ -104,7 +107,8 @@ SegmentFacts = Annotated[list[float], Field(min_length=3, max_length=3)]
 
 
 class Facts(_Strict):
-    """config.json. The settings in `config` are checked by their own classes."""
+    """config.json. The settings in `config` are checked by their own classes. launch: of several
+    processes, by which a restart finds it again."""
 
     format: int
     hornbook: str
@@ -117,6 +121,7 @@ class Facts(_Strict):
     versions: dict[str, str]
     config: dict[str, dict[str, Any]]
     mixed: list[str] = []
+    launch: str = ""
     decisions: dict[str, DecisionFacts] = {}
     schedule: list[SegmentFacts] = []  # as planned, where it is not one of `steps` steps
     base: BaseFacts | None = None

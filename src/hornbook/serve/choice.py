@@ -38,8 +38,8 @@ class Options:
 
     bias: added to the logits of tokens. presence, frequency: subtracted from the logits of tokens that
     were generated, once, and for each time. alternatives: how many are recorded at each position;
-    None records no log probabilities. deadline: by the monotonic clock. ending: text before the end of a
-    document that is not part of the result.
+    None records no log probabilities. deadline: by the monotonic clock. ending: text before the end of
+    a document that is not part of the result.
     """
 
     sampling: Sampling = field(default_factory=Sampling)

@@ -84,8 +84,8 @@ def log(path: Path) -> dict[str, Any]:
 
 
 def samples(run: Run) -> dict[str, Any]:
-    """The samples of a run: of its report, of the steps of its training, and new ones of its newest best
-    weights, the same each time."""
+    """The samples of a run: of its report, of the steps of its training, and new ones of its newest
+    best weights, the same each time."""
     n = LIVE_SAMPLES if run.documents else 1
     seed = run.config.training.seed
     live = run.sample(n, max_tokens=LIVE_TOKENS, seed=seed)

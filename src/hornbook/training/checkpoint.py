@@ -2,12 +2,15 @@
 
 A state is one safetensors file: the tensors of a step, pending losses and generators, with the
 position as JSON in its metadata, under one checksum. `state.json` names the newest and is written last.
+Of sharded weights each rank writes such a file with its rows (`parallel/states.py`); the state is named
+by the first of them.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+import secrets
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -27,6 +30,15 @@ from hornbook.files import (
     write_json,
     write_tensors,
 )
+from hornbook.parallel.ranks import SINGLE, Ranks
+from hornbook.parallel.states import (
+    Shard,
+    first_file,
+    read_rows,
+    shard_file,
+    shard_files,
+    write_rows,
+)
 from hornbook.runs.position import STATE
 from hornbook.runs.schema import Pointer, Position, checked
 from hornbook.training.history import ValidationHistory
@@ -42,6 +54,40 @@ def save_state(path: Path, step: OptimizerStep, state: TrainingState) -> None:
 
     Raises RunError where it cannot be written.
     """
+    folder = _folder(path)
+    name, before = _next_name(folder, state)
+    write_tensors(folder / name, _tensors(step, state), {"position": _position(state)})
+    _finish(folder, state, name, before)
+
+
+def save_shards(path: Path, step: OptimizerStep, state: TrainingState, ranks: Ranks) -> None:
+    """Saves a state of sharded weights; all ranks call this, and each saves its rows.
+
+    Raises RunError where a file cannot be written.
+    """
+    assert step.sharded is not None
+
+    def begin() -> dict[str, Any]:
+        name, before = _next_name(_folder(path), state)
+        return {"name": name, "before": before, "save": secrets.token_hex(8)}
+
+    found = ranks.on_first(begin)
+    name: str = found["name"]
+    folder, shard = path / "last", step.sharded.shard
+    count = ranks.world_size // step.config.training.replicas
+    first = shard_file(folder / name, 0, count)
+    if shard is not None:
+        facts = Shard(index=shard[0], count=count, save=found["save"])
+        file = shard_file(folder / name, shard[0], count)
+        write_rows(file, _tensors(step, state), facts, {"position": _position(state)})
+    ranks.barrier()
+    if ranks.is_first:
+        _finish(folder, state, first.name, found["before"])
+    state.file = first.name
+
+
+def _folder(path: Path) -> Path:
+    """The directory of the states, made where it is not there."""
     folder = path / "last"
     if not folder.is_dir() or folder.is_symlink():
         try:
@@ -49,12 +95,20 @@ def save_state(path: Path, step: OptimizerStep, state: TrainingState) -> None:
         except OSError as error:
             raise RunError(f"{folder}: cannot be made ({error.strerror})") from None
         sync(path)
+    return folder
+
+
+def _tensors(step: OptimizerStep, state: TrainingState) -> dict[str, Tensor]:
     tensors = step.state_tensors()
     tensors |= {name: generator.get_rng_state() for name, generator in _generators().items()}
     if state.pending:
         tensors["pending"] = torch.stack([torch.stack(pair) for pair in state.pending])
     if state.folded[0]:
         tensors["pending.folded"] = torch.tensor(state.folded, dtype=torch.float64, device="cpu")
+    return tensors
+
+
+def _position(state: TrainingState) -> str:
     position = {
         "step": state.step,
         "tokens": state.tokens,
@@ -65,14 +119,21 @@ def save_state(path: Path, step: OptimizerStep, state: TrainingState) -> None:
         "overrides": dict(state.overrides),
         "watch": state.history.to_json(),
     }
-    before = _older(folder, state, state.step)
+    return dump(position)
+
+
+def _next_name(folder: Path, state: TrainingState) -> tuple[str, str | None]:
+    """The name of the state to be written, which no other has, and the one to be kept beside it."""
     number = next((n for at, n in map(_order, _files(folder)) if at == state.step), -1) + 1
-    name = f"state-{state.step:08d}-{number}.safetensors"
-    write_tensors(folder / name, tensors, {"position": dump(position)})
+    return f"state-{state.step:08d}-{number}.safetensors", _older(folder, state, state.step)
+
+
+def _finish(folder: Path, state: TrainingState, name: str, before: str | None) -> None:
+    """Names a state that is written as the newest, and removes those before `before`."""
     _write_pointer(folder, state.step, name, before, state.total_steps)
     state.file = name
     for old in folder.glob("state-*.safetensors"):
-        if old.name not in (name, before):
+        if first_file(old).name not in (name, before):
             with suppress(OSError):
                 old.unlink()
 
@@ -129,17 +190,23 @@ def load_state(path: Path, step: OptimizerStep, state: TrainingState) -> str:
     """Puts a model, its optimizer, the generators and the state back; a message about damage, if any.
 
     Schedule and overrides are left alone: `training.changes` decides what the run continues with.
-    Raises RunError where no state is whole.
+    Of sharded weights this is called on rank 0, and `load_with_first` on the others. Raises RunError
+    where no state is whole.
     """
     folder = path / "last"
     states = list(_states(folder))
     remove_partial_files(folder)
     damage: list[str] = []
+    ranks = step.ranks if step.sharded is not None else SINGLE
     for name, position in states:
+        ranks.broadcast(str((folder / name).absolute()))
+        failed: RunError | None = None
         try:
             _load(folder / name, position, step, state)
         except RunError as error:
-            damage.append(str(error))
+            failed = error
+        if ranks.any(failed is not None):
+            damage.append(str(failed or f"{folder / name}: cannot be read on another rank"))
             continue
         state.file = name
         before = f". Resuming from the state before it, of step {state.step:,}"
@@ -148,6 +215,20 @@ def load_state(path: Path, step: OptimizerStep, state: TrainingState) -> str:
         "\n".join(damage)
         or f"{folder}: found no state to resume from; train another run (another --out), or put it back"
     )
+
+
+def load_with_first(step: OptimizerStep, ranks: Ranks) -> None:
+    """Loads the rows of this rank of the state that `load_state` finds whole on rank 0, which calls
+    this after it, and says that it is done."""
+    while name := ranks.broadcast(""):
+        failed = False
+        try:
+            tensors = _of_step(read_rows(shard_files(Path(name)), step.like))
+            step.check_state_tensors(tensors)
+            step.load_state_tensors(tensors)
+        except RunError:
+            failed = True
+        ranks.any(failed)
 
 
 def _states(folder: Path) -> Iterator[tuple[str, dict[str, Any] | None]]:
@@ -179,34 +260,44 @@ def _states(folder: Path) -> Iterator[tuple[str, dict[str, Any] | None]]:
 
 def _files(folder: Path) -> list[str]:
     """The names of the states in a folder, newest first."""
-    names = [path.name for path in folder.glob("state-*.safetensors")]
+    names = {first_file(path).name for path in folder.glob("state-*.safetensors")}
     return sorted(filter(STATE.fullmatch, names), key=_order, reverse=True)
 
 
 def _order(name: str) -> tuple[int, int]:
     """The steps of a state, and its number among those of the same; format 1 has one of each."""
-    _, step, *number = name.removesuffix(".safetensors").split("-")
+    _, step, *number = name.partition(".")[0].split("-")
     return int(step), int(number[0]) if number else -1
 
 
 def _read(
-    file: Path,
-    position: dict[str, Any] | None,
-    check: Callable[[dict[str, Tensor]], None] = lambda _: None,
+    file: Path, position: dict[str, Any] | None, step: OptimizerStep | None = None
 ) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """The position and the tensors of a state; `check` is called before these are read.
+    """The position and the tensors of a state, which are checked to be those of a step, if it is given.
 
-    position: where the pointer has it (format 1).
+    position: where the pointer has it (format 1). Of sharded weights the tensors are the rows of this
+    rank.
     """
+    files = shard_files(file)
+    by_rows = len(files) > 1 or (step is not None and step.sharded is not None)
 
     def check_header(header: Header) -> None:
         nonlocal position
         if position is None:
             position = json.loads(header.metadata["position"])
         checked(file, position, Position)
-        check(header.tensors)
+        if step is not None and not by_rows:
+            step.check_state_tensors(_of_step(header.tensors))
 
-    tensors = read_tensors(file, check_header)
+    if not by_rows:
+        tensors = read_tensors(file, check_header)
+    else:
+        tensors = read_rows(files, step.like if step else lambda _: None, check_header)
+        if step is not None:
+            try:
+                step.check_state_tensors(_of_step(tensors))
+            except RunError as error:
+                raise RunError(f"{file}: {error}") from None
     assert position is not None
     return position, tensors
 
@@ -218,9 +309,7 @@ def _of_step(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 def _load(
     file: Path, position: dict[str, Any] | None, step: OptimizerStep, state: TrainingState
 ) -> None:
-    position, tensors = _read(
-        file, position, lambda found: step.check_state_tensors(_of_step(found))
-    )
+    position, tensors = _read(file, position, step)
     try:
         step.load_state_tensors(_of_step(tensors))
         for name, generator in _generators().items():

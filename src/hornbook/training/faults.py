@@ -13,6 +13,7 @@ from hornbook.engine.step import NotFiniteError
 from hornbook.errors import RunError
 from hornbook.machine import format_bytes
 from hornbook.models.base import LanguageModel
+from hornbook.parallel.shards import local
 from hornbook.runs.commands import resume_command
 from hornbook.training.callbacks.base import TrainerBase
 from hornbook.training.checkpoint import saved_steps, use_older_state
@@ -26,6 +27,8 @@ def explained(trainer: TrainerBase) -> Iterator[None]:
     try:
         yield
     except NotFiniteError as error:
+        if not trainer.ranks.is_first:  # all have found the same, and rank 0 has saved the states
+            trainer.ranks.barrier()  # until that has said so
         raise _diverged(trainer, error) from None
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
@@ -73,7 +76,7 @@ def why_not_finite(
     if optim.name == "muon":
         lower += f" --optim.muon-learning-rate {optim.muon_learning_rate / 3:.1g}"
     clip = optim.grad_clip
-    if any(not p.isfinite().all() for p in model.parameters()):
+    if any(not p.isfinite().all() for p in local(list(model.parameters()))):
         return f"weights overflowed: the learning rate, {rate:.2g}, is too high", lower
     if math.isfinite(loss):
         clipping = f"--optim.grad-clip {clip / 2:.2g}" if clip else "--optim.grad-clip 1"

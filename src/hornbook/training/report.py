@@ -54,6 +54,8 @@ def determinism(plan: Plan) -> str:
             "--deterministic makes it one, slower)"
         )
     threads = f"{plan.threads} threads" if plan.threads > 1 else "1 thread"
+    if plan.ranks.many:
+        threads = f"{plan.ranks.world_size} processes of {threads}"
     where = f"on this machine, with torch {torch.__version__}, {threads} and {plan.precision}"
     if plan.compiled != "no":
         return "statistical: compiled kernels may round sums differently"

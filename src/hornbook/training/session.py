@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from hornbook.files import remove_partial_files, user_path, write_lines, write_t
 from hornbook.machine import format_bytes
 from hornbook.metrics.loss import Floats, mean_nats, token_nats
 from hornbook.models.base import LanguageModel
+from hornbook.parallel.ranks import Ranks, joined
 from hornbook.planning.describe import facts
 from hornbook.planning.plan import Plan
 from hornbook.planning.request import Request
@@ -52,6 +54,14 @@ from hornbook.training.checkpoint import has_state
 from hornbook.training.loop import Trainer
 from hornbook.training.report import write_report
 from hornbook.training.restore import restore
+from hornbook.training.together import (
+    earlier_run,
+    finished_as_told,
+    planned_as_told,
+    run_as_told,
+    share_state,
+    told,
+)
 
 
 @training_state("train")
@@ -71,27 +81,34 @@ def train(
     """
     if out is not None:
         out = user_path(out, ConfigError)
-        if not (overwrite and is_run(out)):
+    with joined(str(request.requested("training", "device") or "auto")) as ranks:
+        request = replace(request, ranks=ranks)
+        if not ranks.is_first:
+            return _train_with_first(ranks)
+        earlier = earlier_run(request, out) if ranks.launched and not overwrite else None
+        if earlier is not None:
+            return _resume(earlier, ranks, callbacks=callbacks)
+        if out is not None and not (overwrite and is_run(out)):
             check_free(out)
-    plan = resolve(request)
-    path, taken = (
-        (out, None) if out else free_path(f"{plan.data.corpus.name}-{plan.config.model.name}")
-    )
-    with _announced(plan, callbacks):
-        if taken is not None and (note := unfinished(taken)):
-            for callback in callbacks:
-                callback.on_message(note)
-        if plan.shape.fitted:
-            counted = _fit(plan)
-            n_parameters = counted[0].n_parameters
-        else:
-            _check_disk(plan, path)
-            counted, n_parameters = None, plan.shape.n_parameters
-        if overwrite and path.exists():
-            remove_run(path)
-        run = create(path, facts(plan, n_parameters), plan.config, plan.data.tokenizer)
-        with Lock(path) as lock:
-            return _train(plan, run, lock, callbacks, counted)
+        plan = resolve(request)
+        path, taken = (
+            (out, None) if out else free_path(f"{plan.data.corpus.name}-{plan.config.model.name}")
+        )
+        with _announced(plan, callbacks):
+            if taken is not None and (note := unfinished(taken)):
+                for callback in callbacks:
+                    callback.on_message(note)
+            if plan.shape.fitted:
+                counted = _fit(plan)
+                n_parameters = counted[0].n_parameters
+            else:
+                _check_disk(plan, path)
+                counted, n_parameters = None, plan.shape.n_parameters
+            if overwrite and path.exists():
+                remove_run(path)
+            run = create(path, facts(plan, n_parameters), plan.config, plan.data.tokenizer)
+            with Lock(path) as lock:
+                return _train(plan, run, lock, callbacks, counted)
 
 
 @training_state("resume")
@@ -109,6 +126,21 @@ def resume(
     Raises RunError where there is nothing to resume from or another process trains it, DataError
     where the corpus has changed.
     """
+    with joined() as ranks:
+        if not ranks.is_first:
+            return _train_with_first(ranks)
+        return _resume(path, ranks, steps=steps, settings=settings, callbacks=callbacks)
+
+
+def _resume(
+    path: str | Path,
+    ranks: Ranks,
+    *,
+    steps: int | None = None,
+    settings: Mapping[str, Any] | None = None,
+    callbacks: Sequence[Callback] = (),
+) -> StoredRun:
+    """Continues a run, with other ranks where there are any: this is the first."""
     known = StoredRun.load(path)  # what is no run gets no lock
     with Lock(known.path) as lock:
         run = StoredRun.load(known.path)
@@ -123,12 +155,15 @@ def resume(
         if finished and not changed.changed:
             for callback in callbacks:
                 callback.on_message(_nothing_to_do(run))
+            ranks.on_first(lambda: finished_as_told(run))
             return run
         unknown = run.config.finetuning.unknown
         data = tokenize(run.corpus(), run.config.data, run.tokenizer, unknown)
         start, old = start_again(run, data.tokenizer, begun=has_state(run.path))
         notes = (*renamed, *changed.notes, *old, *([lock.stale] if lock.stale else []))
-        plan = plan_of_run(changed.config, run.facts, data, changed.schedule, notes, start)
+        plan = plan_of_run(
+            changed.config, run.facts, data, changed.schedule, notes, start=start, ranks=ranks
+        )
         with _announced(plan, callbacks):
             counted = _fit(plan) if plan.shape.fitted else None
             return _train(plan, run, lock, callbacks, counted, changed)
@@ -174,7 +209,7 @@ def callbacks_of(plan: Plan, users: Sequence[Callback], *, save_first: bool) -> 
     first: list[Callback] = []
     if plan.time_budget is not None:
         first.append(TimeBudgetCallback(plan.time_budget))
-    if training.probe_every:
+    if training.probe_every and plan.ranks.is_first:  # of its share of the batch
         first.append(Probes(plan))
     return [
         *first,
@@ -198,27 +233,82 @@ def _train(
 ) -> StoredRun:
     """Trains from the start, or a resumed run from its newest state, and writes the report.
 
-    counted: a count model that is fitted, and the seconds that took.
+    counted: a count model that is fitted, and the seconds that took. Called on the first of several
+    ranks; it tells the others what to do.
     """
     if counted is not None:
         with stage("measuring the final figures"):
             nats = _write_counts(plan, run, lock, users, *counted)
             write_report(plan, run, lock, nats=nats)
+        plan.ranks.on_first(lambda: finished_as_told(run))
     else:
-        with deterministic_algorithms(plan.config.training.deterministic):
-            save_first = resumed is not None and resumed.changed
-            callbacks = callbacks_of(plan, users, save_first=save_first)
-            trainer = Trainer(plan, run, lock, callbacks)
-            if resumed is not None:
-                restore(trainer, resumed)
-            trainer.train()
-            with stage("measuring the final figures"):
-                evaluators = [c for c in callbacks if isinstance(c, Evaluator)]
-                best = evaluators[0].best_nats
-                write_report(plan, run, lock, trainer.state, trainer.step.model, best)
+        changed = resumed is not None and resumed.changed
+        if plan.ranks.many:
+            message = told(plan, run, resumed=resumed is not None, changed=changed)
+            plan.ranks.on_first(lambda: message)
+            plan.ranks.one_after_other(lambda: None)
+        _make_steps(plan, run, lock, users, changed=changed, restore=_restoration(resumed))
     for callback in users:
         callback.on_report(run)
     return run
+
+
+def _restoration(resumed: ChangedRun | None) -> Callable[[Trainer], None] | None:
+    """Puts a trainer where a run was stopped, and those of the other ranks; None for a new run."""
+    if resumed is None:
+        return None
+
+    def put(trainer: Trainer) -> None:
+        restore(trainer, resumed)
+        share_state(trainer)
+
+    return put
+
+
+def _train_with_first(ranks: Ranks) -> StoredRun:
+    """Trains as another rank than the first what that has planned; returns the same run."""
+    message: dict[str, Any] = ranks.on_first(dict)
+    if message["finished"]:
+        return run_as_told(message)
+    plan, run = ranks.one_after_other(lambda: planned_as_told(ranks, message))
+    with _announced(plan, ()):
+        _make_steps(
+            plan, run, Lock(run.path), (),
+            changed=message["changed"], restore=share_state if message["resumed"] else None,
+        )  # fmt: skip
+    return run
+
+
+def _make_steps(
+    plan: Plan,
+    run: StoredRun,
+    lock: Lock,
+    users: Sequence[Callback],
+    *,
+    changed: bool,
+    restore: Callable[[Trainer], None] | None,
+) -> None:
+    """All steps that are left, then the report.
+
+    changed: settings or steps are others than in the newest state. restore: puts the trainer there.
+    """
+    with deterministic_algorithms(plan.config.training.deterministic):
+        callbacks = callbacks_of(plan, users, save_first=changed)
+        trainer = Trainer(plan, run, lock, callbacks)
+        if restore is not None:
+            restore(trainer)
+        trainer.train()
+
+        with trainer.step.whole() as last:
+
+            def report() -> str:
+                with stage("measuring the final figures"):
+                    evaluators = [c for c in callbacks if isinstance(c, Evaluator)]
+                    best = evaluators[0].best_nats
+                    write_report(plan, run, lock, trainer.state, last, best)
+                return str(run.path)
+
+            run.path = Path(plan.ranks.on_first(report))
 
 
 def _fit(plan: Plan) -> tuple[LanguageModel, float]:

@@ -32,6 +32,7 @@ class TrainingState:
     overrides: settings of `optim` that were changed on resuming, by field.
     losses: the mean of each record, for messages. recorded: seconds at the last record.
     stopped: no further step is made, however many are left (`callbacks/early_stopping.py`).
+    communication: seconds since the last record that were spent on sending, and on waiting for others.
     """
 
     schedule: Schedule
@@ -47,6 +48,7 @@ class TrainingState:
     losses: list[float] = field(default_factory=list)
     recorded: float = 0.0
     stopped: bool = False
+    communication: float = 0.0
 
     def rate(self, step: int) -> float:
         """The learning rate of a step, counted from 0."""

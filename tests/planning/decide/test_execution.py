@@ -8,14 +8,18 @@ from typing import Any, Literal
 import pytest
 
 from hornbook.engine.compiled import Form
+from hornbook.errors import ConfigError
 from hornbook.planning.decide.execution import (
+    check_probes,
     compilation,
     device,
+    parallel,
     precision,
     thread_counts,
     threads,
     worthwhile_seconds,
 )
+from hornbook.planning.decision import REQUESTED, Decision
 from hornbook.planning.tuning import FEWER_THREADS
 
 
@@ -29,6 +33,23 @@ def giving(seconds: Mapping[int, float]) -> Callable[[Sequence[int]], Mapping[in
         return seconds
 
     return measure
+
+
+def test_weights_are_sharded_where_they_do_not_fit() -> None:
+    def decided(requested: Any, needed: int, available: int | None, replicas: int = 1) -> Any:
+        return parallel(requested, replicas, 4, needed=needed, available=available)
+
+    assert decided("auto", 40, 100).value == "ddp"
+    found = decided("auto", 60, 100)
+    assert found.value == "fsdp"
+    assert found.reason.endswith("on each process")
+    assert decided("auto", 60, None).value == "ddp"
+    assert decided("ddp", 60, 100) == Decision("ddp", REQUESTED)
+    assert decided("fsdp", 1, 100, replicas=2) == Decision("fsdp", REQUESTED)
+    with pytest.raises(ConfigError, match="replicas: found 3 for 4 processes"):
+        decided("fsdp", 1, 100, replicas=3)
+    with pytest.raises(ConfigError, match=r"probe_every: found 5 .* --parallel ddp"):
+        check_probes(5)
 
 
 def test_numbers_of_threads_are_halved_down_to_one() -> None:

@@ -19,8 +19,10 @@ from hornbook.planning.decide.memory import (
     available_bytes,
     check_memory,
     check_weights_fit,
+    checkpointing,
     estimate_memory,
     memory_of_counts,
+    micro_batch,
     model_bytes,
     report_bytes,
     scoring_bytes,
@@ -174,3 +176,37 @@ def test_a_model_whose_copies_do_not_fit_is_not_tried() -> None:
 def test_available_bytes_are_known_on_a_cpu() -> None:
     found = available_bytes(torch.device("cpu"))
     assert found is None or found > 0
+
+
+def test_a_batch_that_does_not_fit_is_computed_in_equal_parts() -> None:
+    def of(rows: int) -> MemoryEstimate:
+        return MemoryEstimate(weights=10, activations=rows, scoring=0)
+
+    overhead = round(BACKWARD_OVERHEAD)
+    assert micro_batch(of, 8, None).value is None
+    assert micro_batch(of, 8, 10 + 8 * overhead).value is None
+    assert micro_batch(of, 8, 9 + 8 * overhead).value == 4  # twice four, not seven and one
+    assert micro_batch(of, 8, 10 + 3 * overhead).value == 3
+    assert micro_batch(of, 8, 10 + overhead).value == 1
+    assert micro_batch(of, 8, 10).value is None  # the check refuses it
+    assert "found 16 B available" in micro_batch(of, 8, 16).reason
+    whole = micro_batch(of, 8, 11, whole="batchnorm measures the whole batch")
+    assert (whole.value, whole.reason) == (None, "batchnorm measures the whole batch")
+
+
+def test_activations_are_computed_again_where_not_even_one_row_fits() -> None:
+    def needed(rows: int) -> MemoryEstimate:
+        return MemoryEstimate(weights=100, activations=100 * rows, scoring=0)
+
+    assert checkpointing(needed, 300, 1, blocks=2).value == "no"
+    assert checkpointing(needed, None, 1, blocks=2).value == "no"
+    found = checkpointing(needed, 299, 1, blocks=2)
+    assert found.value == "yes"
+    assert "1 row would need" in found.reason
+    assert checkpointing(needed, 299, 1, blocks=0).value == "no"
+
+
+def test_sharded_weights_need_their_share_and_whole_weights_to_evaluate() -> None:
+    config, model = settings(), tiny_model("gpt")
+    whole, own = weights_bytes(model, config), model_bytes(model)
+    assert weights_bytes(model, config, 4) == own + whole // 4

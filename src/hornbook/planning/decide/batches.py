@@ -42,6 +42,17 @@ def check_context(requested: int, *, documents: bool, n_validation: int) -> None
         )
 
 
+def check_ranks(rows: int, world_size: int, least: int = 1) -> None:
+    """Raises ConfigError where a batch is too small to be shared. least: rows of each rank."""
+    if world_size > 1 and rows < world_size * least:
+        each = "one row" if least == 1 else f"{least} windows"
+        raise ConfigError(
+            f"training.batch_size: found a batch of {rows} for {world_size} processes, expected "
+            f"{world_size * least} or more, {each} for each; give a larger --training.batch-size, or "
+            "start fewer processes (torchrun --nproc-per-node)"
+        )
+
+
 def examples(requested: Literal["auto"] | Examples, own: Examples) -> Decision[Examples]:
     """The form of the batches: the model's own, unless another is requested."""
     if requested != "auto":

@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 from hornbook.engine.compiled import Form
+from hornbook.engine.step import Parallel
+from hornbook.errors import ConfigError
+from hornbook.machine import format_bytes
 from hornbook.planning import tuning
 from hornbook.planning.decision import REQUESTED, Decision
 
@@ -54,6 +57,43 @@ def threads(
     chosen = min(n for n, took in seconds.items() if took <= tuning.FEWER_THREADS * fastest)
     figures = ", ".join(f"{n}: {float(f'{took * 1e3:.3g}'):,g} ms" for n, took in seconds.items())
     return Decision(chosen, f"measured, a step takes with {figures}")
+
+
+def parallel(
+    requested: Literal["auto", "ddp", "fsdp"],
+    replicas: int,
+    world_size: int,
+    *,
+    needed: int,
+    available: int | None,
+) -> Decision[Parallel]:
+    """How several processes share the work: each has all weights (ddp) or a part of them (fsdp).
+
+    replicas: requested, copies of all weights. needed: bytes of weights with gradients and optimizer,
+    of those available to each process. Raises ConfigError where replicas do not divide the processes.
+    """
+    if world_size % replicas:
+        raise ConfigError(
+            f"training.replicas: found {replicas} for {world_size} processes, expected a divisor of "
+            "their number; give another, or start another number (torchrun --nproc-per-node)"
+        )
+    if requested != "auto":
+        return Decision(requested, REQUESTED)
+    if available is None:
+        return Decision("ddp", "all weights on each")
+    what = f"weights with gradients and optimizer take {format_bytes(needed)}"
+    if needed <= available * tuning.REPLICATED_SHARE:
+        return Decision("ddp", f"{what} of {format_bytes(available)}, on each process")
+    return Decision("fsdp", f"{what}, with {format_bytes(available)} on each process")
+
+
+def check_probes(probe_every: int) -> None:
+    """Raises ConfigError where a model of sharded weights is to be probed."""
+    if probe_every:
+        raise ConfigError(
+            f"training.probe_every: found {probe_every} with sharded weights (fsdp), expected 0; leave "
+            "it out, or train with --parallel ddp"
+        )
 
 
 def precision(

@@ -9,13 +9,16 @@ docs/reliability.md.
 
 from __future__ import annotations
 
+import bisect
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 
 from hornbook.config import RunConfig
 from hornbook.data.training_data import TrainingData
-from hornbook.errors import ConfigError
+from hornbook.errors import ConfigError, counted
 from hornbook.machine import available_memory, format_bytes
 from hornbook.metrics.counts import search_bytes
 from hornbook.metrics.loss import scored_logits
@@ -62,14 +65,24 @@ def available_bytes(device: torch.device) -> int | None:
     return available_memory()
 
 
+def own_bytes(device: torch.device, processes: int) -> int | None:
+    """Of these, those of one of several processes, which share memory but have a GPU each."""
+    found = available_bytes(device)
+    return found if found is None or device.type == "cuda" else found // processes
+
+
 def check_weights_fit(
-    model: LanguageModel, config: RunConfig, available: int | None, offer: str = ""
+    model: LanguageModel,
+    config: RunConfig,
+    available: int | None,
+    offer: str = "",
+    shards: int = 1,
 ) -> None:
     """Raises ConfigError where the weights alone do not fit. The model may be on the device `meta`.
 
     offer: flags that make the vocabulary smaller, if it is large.
     """
-    needed = weights_bytes(model, config)
+    needed = weights_bytes(model, config, shards)
     if available is not None and needed > available:
         raise ConfigError(
             f"memory: weights, gradients and the optimizer need {format_bytes(needed)}, found "
@@ -78,13 +91,20 @@ def check_weights_fit(
         )
 
 
-def weights_bytes(model: LanguageModel, config: RunConfig) -> int:
-    """Bytes of weights, their gradients and the optimizer's state; of averaged weights, too."""
+def weights_bytes(model: LanguageModel, config: RunConfig, shards: int = 1) -> int:
+    """Bytes of weights, their gradients and the optimizer's state; of averaged weights, too.
+
+    shards: processes over which they are spread; each of these begins with whole weights, and gathers
+    them to evaluate.
+    """
     trained = 4 * sum(p.numel() for p in model.parameters() if p.requires_grad)
     numbers = 1 + tuning.OPTIMIZER_NUMBERS[config.optim.name]
     if config.training.ema_decay:
         numbers += 2  # the averages, and the weights beside them while these are evaluated
-    return model_bytes(model) + trained * numbers
+    whole = model_bytes(model)
+    return (
+        whole + trained * numbers if shards == 1 else whole + (whole + trained * numbers) // shards
+    )
 
 
 def model_bytes(model: LanguageModel) -> int:
@@ -114,6 +134,44 @@ def estimate_memory(
     each = max(0, kept[1] - kept[0])
     activations = kept[0] + each * (batch_size - 2)
     return MemoryEstimate(weights=weights, activations=activations, scoring=scoring)
+
+
+def checkpointing(
+    needed: Callable[[int], MemoryEstimate], available: int | None, least: int, *, blocks: int
+) -> Decision[Literal["yes", "no"]]:
+    """Whether the activations of blocks are computed again: only where not even the fewest rows fit.
+
+    needed: the estimate for so many rows without it. least: rows. blocks: those of the model.
+    """
+    if not blocks:
+        return Decision("no", "the model has no blocks")
+    if available is None or needed(least).total <= available:
+        return Decision("no", "activations fit into memory")
+    return Decision(
+        "yes",
+        f"{counted(least, 'row')} would need {format_bytes(needed(least).total)}, found "
+        f"{format_bytes(available)}",
+    )
+
+
+def micro_batch(
+    needed: Callable[[int], MemoryEstimate], rows: int, available: int | None, *, whole: str = ""
+) -> Decision[int | None]:
+    """How many rows of a batch are computed at once: None for all of them, or as many as fit.
+
+    needed: the estimate for so many rows. whole: why a batch cannot be divided; empty where it can.
+    """
+    if whole:
+        return Decision(None, whole)
+    if available is None or needed(rows).total <= available:
+        return Decision(None, "the whole batch fits into memory")
+    fits = bisect.bisect_right(range(1, rows), available, key=lambda n: needed(n).total)
+    if fits == 0:
+        return Decision(None, "not even one row fits into memory")
+    pieces = -(-rows // fits)
+    need, found = format_bytes(needed(rows).total), format_bytes(available)
+    reason = f"{rows} at once need about {need}, found {found} available"
+    return Decision(-(-rows // pieces), reason)
 
 
 def memory_of_counts(

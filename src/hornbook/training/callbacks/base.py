@@ -3,7 +3,8 @@
 on_plan
 on_start, then post_start of all
     pre_step -> the step -> post_step        (again and again)
-    pre_evaluate, on_log, on_samples, on_message, on_total_steps, on_interrupt: where they happen
+    propose, then on_total_steps, on_save_due, on_interrupt: between two steps, on all processes alike
+    pre_evaluate, on_log, on_samples, on_message: where they happen
 on_end                                       (the last step is made)
 on_report                                    (report.json is written)
 close                                        (always, however training ended)
@@ -16,7 +17,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from hornbook.engine.step import OptimizerStep
 from hornbook.errors import RunError
@@ -35,6 +36,21 @@ from hornbook.training.state import TrainingState
 UNWRITABLE = {errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EDQUOT}
 
 
+class Agreement(NamedTuple):
+    """What one process alone knows by a signal or a clock, and all act on between the same two steps.
+    Of several proposals the largest numbers are agreed on; 0 proposes nothing.
+
+    signal: that was caught. save: 1, a state is to be saved. total_steps: that the run takes now.
+    """
+
+    signal: int = 0
+    save: int = 0
+    total_steps: int = 0
+
+
+NOTHING = Agreement()
+
+
 class TrainerBase:
     """What a callback may use of the trainer; the loop itself is `training.loop.Trainer`.
 
@@ -50,10 +66,11 @@ class TrainerBase:
         now: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.plan, self.run, self.lock, self.callbacks = plan, run, lock, callbacks
+        self.ranks = plan.ranks
         self.state = TrainingState(plan.schedule, ValidationHistory(plan.config.training.patience))
         self.step = OptimizerStep(
             plan.build_model(), plan.build_batches(), plan.config, plan.precision, plan.compiled,
-            learning_rate=self.state.rate,
+            learning_rate=self.state.rate, ranks=plan.ranks, parallel=plan.parallel,
         )  # fmt: skip
         self.signals: list[int] = []
         self.now, self.clock = now, StepClock(now=now)
@@ -82,10 +99,12 @@ class TrainerBase:
         self.each("on_log", record)
 
     def write(self, write: Callable[[Path], None]) -> None:
-        """Calls a function with the run directory, wherever it was moved meanwhile.
+        """Calls a function with the run directory, wherever it was moved meanwhile; on rank 0 alone.
 
         Raises RunError that says what is saved and how to continue from there.
         """
+        if not self.ranks.is_first:
+            return
         self._follow()
         try:
             try:
@@ -131,6 +150,10 @@ class Callback:
         where it does not matter. Steps up to there may be made in one call."""
         return None
 
+    def propose(self) -> Agreement:
+        """Between two steps: what is to be done on all processes, and this one alone knows."""
+        return NOTHING
+
     def pre_step(self, step: int) -> None:
         """Right before a step, counted from 0 (or before several that are made in one call)."""
 
@@ -152,6 +175,9 @@ class Callback:
 
     def on_total_steps(self, total_steps: int) -> None:
         """The run takes another number of steps from here on (a time budget)."""
+
+    def on_save_due(self) -> None:
+        """A state is to be saved: none was for some time."""
 
     def on_interrupt(self) -> None:
         """A signal was caught; training ends after this."""

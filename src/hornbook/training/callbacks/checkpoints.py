@@ -9,9 +9,10 @@ from pathlib import Path
 
 from hornbook.engine.step import NotFiniteError
 from hornbook.files import sync
+from hornbook.parallel.shards import local
 from hornbook.runs.directory import StoredRun
-from hornbook.training.callbacks.base import Callback
-from hornbook.training.checkpoint import save_state
+from hornbook.training.callbacks.base import NOTHING, Agreement, Callback
+from hornbook.training.checkpoint import save_shards, save_state
 
 SAVE_EVERY = 300.0  # seconds after which a state is saved that no evaluation has saved
 
@@ -35,32 +36,37 @@ class Checkpoints(Callback):
         if self.at_start:
             self.save()
 
-    def pre_step(self, step: int) -> None:
-        """Now and then, when all that follows the step before is done, its record among it."""
-        if self.now() - self._saved > SAVE_EVERY:
-            self.save()
+    def propose(self) -> Agreement:
+        """Now and then a state is to be saved, when all that follows a step is done, its record among
+        it."""
+        return Agreement(save=1) if self.now() - self._saved > SAVE_EVERY else NOTHING
 
     def save(self) -> None:
         """Saves the state after the log that it counts on. Raises NotFiniteError, RunError."""
         trainer = self.trainer
         trainer.state.read_losses()
-        if not all(bool(p.isfinite().all()) for p in trainer.step.model.parameters()):
+        own = local(list(trainer.step.model.parameters()))
+        if trainer.ranks.any(not all(bool(p.isfinite().all()) for p in own)):
             # a step may overflow weights where its gradient was finite
             raise NotFiniteError(trainer.state.step, math.nan, math.nan)
 
         def write(path: Path) -> None:
             sync(path / "log.jsonl")
-            save_state(path, trainer.step, trainer.state)
+            if trainer.step.sharded is None:
+                save_state(path, trainer.step, trainer.state)
 
         with trainer.clock.paused("saving"):
             trainer.write(write)
+            if trainer.step.sharded is not None:
+                path = Path(trainer.ranks.broadcast(str(trainer.run.path.absolute())))
+                save_shards(path, trainer.step, trainer.state, trainer.ranks)
         self._saved = self.now()
 
     def pre_evaluate(self) -> None:
         """An evaluation takes time."""
         self.save()
 
-    on_interrupt = on_end = pre_evaluate
+    on_interrupt = on_end = on_save_due = pre_evaluate
 
     def on_total_steps(self, total_steps: int) -> None:
         """A run that is killed after this ends there, too."""

@@ -9,6 +9,7 @@ from hornbook.engine.device import autocast
 from hornbook.files import write_tensors
 from hornbook.layers.lora import merged_weights
 from hornbook.metrics.loss import Floats, mean_nats, token_nats
+from hornbook.models.base import LanguageModel
 from hornbook.pretrained.adapter import has_adapter, write_adapter
 from hornbook.runs.directory import StoredRun
 from hornbook.training.callbacks.base import SpacedCallback
@@ -59,16 +60,18 @@ class Evaluator(SpacedCallback):
 
     def _log(self, record: dict[str, Any]) -> None:
         """Adds the losses to a record; keeps the weights where they are the best so far."""
-        trainer, state, model = self.trainer, self.trainer.state, self.trainer.step.model
-        with trainer.step.ema_weights():
+        trainer, state = self.trainer, self.trainer.state
+        with trainer.step.ema_weights() as model:
             model.calibrate(trainer.plan.training_windows)
             with autocast(trainer.plan.device, trainer.plan.precision):
-                nats = token_nats(model, trainer.plan.data.validation)
+                nats = token_nats(model, trainer.plan.data.validation, ranks=trainer.ranks)
                 record["val_loss"] = float(nats.mean())
                 if sample := trainer.plan.training_sample:
-                    record["train_loss"] = mean_nats(model, sample, trained_on=True)
+                    record["train_loss"] = mean_nats(
+                        model, sample, trained_on=True, ranks=trainer.ranks
+                    )
                 if sample := trainer.plan.old_sample:
-                    record["old_loss"] = mean_nats(model, sample)
+                    record["old_loss"] = mean_nats(model, sample, ranks=trainer.ranks)
             train_loss = record.get("train_loss", record["loss"])
             # untrained weights are a yardstick: they are kept only where there are no others, or where
             # they are the counts of the training part, or those of a base
@@ -76,7 +79,7 @@ class Evaluator(SpacedCallback):
             if (state.step or known) and state.history.add(
                 state.step, train_loss, record["val_loss"]
             ):
-                self._write()
+                self._write(model)
                 self.best_nats = nats if trainer.plan.precision == "fp32" else None
             trainer.log(record)  # here, so that callbacks see the weights that were evaluated
 
@@ -86,13 +89,13 @@ class Evaluator(SpacedCallback):
         if not math.isinf(history.best):
             return
         history.best_step = trainer.state.step
-        with trainer.step.ema_weights():
-            trainer.step.model.calibrate(trainer.plan.training_windows)
-            self._write()
+        with trainer.step.ema_weights() as model:
+            model.calibrate(trainer.plan.training_windows)
+            self._write(model)
 
-    def _write(self) -> None:
+    def _write(self, model: LanguageModel) -> None:
         """Writes the weights as they are: those of LoRA merged, and beside that as an adapter."""
-        trainer, model = self.trainer, self.trainer.step.model
+        trainer = self.trainer
         finetuning = trainer.plan.config.finetuning
         if finetuning.lora_rank:
             trainer.write(lambda path: write_adapter(path, model, finetuning))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hornbook.engine.device import memory_taken, peak_operations
 from hornbook.training.callbacks.base import Callback, TrainerBase
 
 RECORDS = 200  # in the log of a whole run
@@ -37,6 +38,7 @@ def new_record(trainer: TrainerBase) -> dict[str, Any]:
     state = trainer.state
     n, loss, norm = state.record_losses()
     seconds, state.recorded = state.seconds - state.recorded, state.seconds
+    speed = n * trainer.plan.tokens_per_step / max(seconds, 1e-9)
     return {
         "step": state.step,
         "tokens": state.tokens,
@@ -44,5 +46,29 @@ def new_record(trainer: TrainerBase) -> dict[str, Any]:
         "loss": loss,
         "lr": state.rate(state.step - 1),
         "grad_norm": norm,
-        "tokens_per_second": round(n * trainer.plan.tokens_per_step / max(seconds, 1e-9)),
+        "tokens_per_second": round(speed),
+        **_of_ranks(trainer, seconds),
+        **_of_device(trainer, speed),
     }
+
+
+def _of_ranks(trainer: TrainerBase, seconds: float) -> dict[str, float]:
+    """Of several processes, the share of the time for steps that rank 0 spent on sending gradients, and
+    on waiting for the others."""
+    if not trainer.ranks.many:
+        return {}
+    spent, trainer.state.communication = trainer.state.communication, 0.0
+    return {"communication": round(min(1.0, spent / max(seconds, 1e-9)), 4)}
+
+
+def _of_device(trainer: TrainerBase, speed: float) -> dict[str, float]:
+    """Of a GPU, the most memory that was taken so far in bytes, and the share of the operations per
+    second that all are made for (MFU), where that is known. speed: tokens per second."""
+    plan = trainer.plan
+    if plan.device.type != "cuda":
+        return {}
+    found: dict[str, float] = {"memory": memory_taken(plan.device)}
+    if peak := peak_operations(plan.device, plan.precision):
+        operations = 6 * trainer.step.model.n_parameters * speed
+        found["mfu"] = round(operations / (peak * plan.ranks.world_size), 4)
+    return found

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from hornbook.arguments import several
 from hornbook.errors import ConfigError
 from hornbook.heartbeat import Heartbeat
+from hornbook.parallel.launch import speaks
 from hornbook.planning.describe import describe
 from hornbook.spelling import spelled
 from hornbook.stages import TRAINING, is_watched, line_written, seconds_between_lines, watched
@@ -190,7 +191,11 @@ def with_progress(
 @contextmanager
 def heartbeat_of(callbacks: Sequence[Callback]) -> Iterator[None]:
     """What takes long is said beside the progress among the callbacks, before and after the steps."""
-    if is_watched() or not any(isinstance(callback, Progress) for callback in callbacks):
+    if (
+        is_watched()
+        or not speaks()
+        or not any(isinstance(callback, Progress) for callback in callbacks)
+    ):
         yield
         return
     notebook = in_notebook()

@@ -23,14 +23,18 @@ class Samples(SpacedCallback):
 
     def post_start(self) -> None:
         """Makes up for samples before which an interruption came."""
-        step = self.trainer.state.step
-        if step in self.steps() and all(s["step"] != step for s in self.trainer.run.samples):
+        step, run = self.trainer.state.step, self.trainer.run
+        if step not in self.steps():
+            return
+        if not self.trainer.ranks.on_first(lambda: any(s["step"] == step for s in run.samples)):
             self.act()
 
     def act(self) -> None:
-        """Draws samples and passes them on."""
-        trainer, model = self.trainer, self.trainer.step.model
-        with trainer.clock.paused("samples"):
+        """Draws samples and passes them on; on rank 0 alone."""
+        trainer = self.trainer
+        with trainer.clock.paused("samples"), trainer.step.whole() as model:
+            if not trainer.ranks.is_first:
+                return
             texts = draw_samples(trainer.plan, model, SHOWN)
             model.train()
             step = trainer.state.step

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from hornbook.planning.decide.time_budget import TimeBudget
 from hornbook.runs.directory import StoredRun
-from hornbook.training.callbacks.base import Callback, spaced_steps
+from hornbook.training.callbacks.base import NOTHING, Agreement, Callback, spaced_steps
 
 COUNTED_AT = (0.1, 0.25, 0.4, 0.55, 0.7, 0.8, 0.9)  # shares of the time for steps
 FEWEST_CALLS = 4  # since the last count, at least, to go by
@@ -35,10 +35,14 @@ class TimeBudgetCallback(Callback):
         now, left = self.budget.clock(), self.budget.seconds_left
         self.counts = [now + share * left for share in COUNTED_AT]
 
-    def pre_step(self, step: int) -> None:
+    def propose(self) -> Agreement:
         """Counts the steps that fit again where it is time to."""
         if self.counts and self.budget.clock() > self.counts[0]:
-            self.count()
+            return Agreement(total_steps=self.count())
+        return NOTHING
+
+    def pre_step(self, step: int) -> None:
+        """Keeps when the step begins."""
         self._begin = (step, self.trainer.clock.read())
 
     def post_step(self, step: int) -> None:
@@ -46,11 +50,11 @@ class TimeBudgetCallback(Callback):
         first, seconds = self._begin
         self.calls.append((step + 1 - first, self.trainer.state.seconds - seconds))
 
-    def count(self) -> None:
-        """As many steps as fit, by those since the last count; nothing where that is about as many."""
+    def count(self) -> int:
+        """As many steps as fit, by those since the last count; 0 where that is about as many."""
         state, plan = self.trainer.state, self.trainer.plan
         if len(self.calls) < FEWEST_CALLS:
-            return
+            return 0
         last = self.trainer.clock.last  # what one took is what the next will take
         self.budget = replace(
             self.budget,
@@ -73,9 +77,7 @@ class TimeBudgetCallback(Callback):
             besides += saving  # of the new total
             total = state.step + max(1, self.budget.steps(each, besides))
             total = min(total, plan.max_steps or total)
-        if abs(total - state.total_steps) > NOTICEABLE * state.total_steps:
-            state.schedule = state.schedule.with_total(state.step, total)
-            self.trainer.each("on_total_steps", total)
+        return total if abs(total - state.total_steps) > NOTICEABLE * state.total_steps else 0
 
     def seconds_each(self, step: int, seconds: float) -> float:
         """Seconds of a step since the last count, but for calls that took several times as long as

@@ -1,0 +1,1 @@
+"""One process of several that train a model together."""

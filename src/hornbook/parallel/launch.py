@@ -1,0 +1,91 @@
+"""What torchrun says of this process, by the environment. Standard library only."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from hornbook.errors import ConfigError
+from hornbook.machine import host
+
+REQUIRED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+
+
+@dataclass(frozen=True)
+class Launch:
+    """This process among those that were started together.
+
+    rank: of `world_size` processes. local_rank: of the `local_world_size` processes on this machine.
+    run_id: what tells this launch, with all its restarts, from others. restarts: how often its
+    processes were started again. agent_store: whether torchrun itself keeps the store.
+    """
+
+    rank: int
+    world_size: int
+    local_rank: int
+    local_world_size: int
+    address: str
+    port: int
+    run_id: str = ""
+    restarts: int = 0
+    agent_store: bool = False
+
+    @cached_property
+    def is_first(self) -> bool:
+        """Whether this is rank 0, which alone writes and speaks."""
+        return self.rank == 0
+
+
+def alone(what: str) -> None:
+    """Raises ConfigError where several processes were started for what one alone does."""
+    launch = find_launch()
+    if launch is not None and launch.world_size > 1:
+        raise ConfigError(
+            f"{what} trains one run after another in one process: found {launch.world_size} processes; "
+            "start it without torchrun"
+        )
+
+
+def speaks() -> bool:
+    """Whether this process is the only one, or the first of those that torchrun has started."""
+    launch = find_launch()
+    return launch is None or launch.is_first
+
+
+def find_launch(environment: Mapping[str, str] | None = None) -> Launch | None:
+    """The launch that this process is part of; None where it was started by itself.
+
+    Raises ConfigError where a variable is no number.
+    """
+    environment = os.environ if environment is None else environment
+    if not all(environment.get(name) for name in REQUIRED):
+        return None
+
+    def number(name: str, default: int) -> int:
+        value = environment.get(name, str(default))
+        if not value.isdecimal():
+            raise ConfigError(f"{name}: found {value!r} in the environment, expected a number")
+        return int(value)
+
+    world_size = number("WORLD_SIZE", 1)
+    rank = number("RANK", 0)
+    if rank >= world_size:
+        raise ConfigError(
+            f"RANK: found {rank} in the environment, expected a number below WORLD_SIZE ({world_size})"
+        )
+    run_id = environment.get("TORCHELASTIC_RUN_ID", "none")
+    if run_id == "none":  # torchrun was given none: its own process, which lives as long
+        run_id = f"{host()}:{os.getppid()}"
+    return Launch(
+        rank=rank,
+        world_size=world_size,
+        local_rank=number("LOCAL_RANK", rank),
+        local_world_size=number("LOCAL_WORLD_SIZE", world_size),
+        address=environment["MASTER_ADDR"],
+        port=number("MASTER_PORT", 0),
+        run_id=run_id,
+        restarts=number("TORCHELASTIC_RESTART_COUNT", 0),
+        agent_store=environment.get("TORCHELASTIC_USE_AGENT_STORE") == "True",
+    )

@@ -1,0 +1,159 @@
+"""What rank 0 decides and tells the others, so that all of them train the same run.
+
+It alone reads the request, measures, makes the run directory and reads its states. The others get the
+facts of the run, by which they plan as on resuming: nothing is decided twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hornbook.config import RunConfig
+from hornbook.data.training_data import tokenize
+from hornbook.errors import ConfigError, RunError
+from hornbook.models.registry import parse_run_config
+from hornbook.optim.schedules import Schedule, read_segments
+from hornbook.parallel.ranks import Ranks
+from hornbook.planning.plan import Plan
+from hornbook.planning.request import Request
+from hornbook.planning.resume import plan_of_run
+from hornbook.runs.directory import StoredRun, is_run
+from hornbook.runs.schema import Facts, checked
+from hornbook.tokenizers.registry import tokenizer_of
+from hornbook.training.callbacks.base import TrainerBase
+from hornbook.training.checkpoint import load_with_first
+from hornbook.training.history import ValidationHistory
+
+CHOSEN = {"data": ("corpus", "files"), "tokenizer": ("kind",)}  # written otherwise in a run
+
+
+def told(plan: Plan, run: StoredRun, *, resumed: bool, changed: bool) -> dict[str, Any]:
+    """What the other ranks need to train a run that rank 0 has planned, as plain data.
+
+    resumed: from a state. changed: settings or steps are others than in it.
+    """
+    return {
+        "finished": False,
+        "path": str(run.path.absolute()),
+        "facts": dict(run.facts),
+        "config": plan.config.model_dump(mode="json"),
+        "tokenizer": plan.data.tokenizer.to_json(),
+        "segments": [list(segment) for segment in plan.schedule.segments],
+        "hardware": {
+            "threads": plan.threads,
+            "precision": plan.precision,
+            "compiled": plan.compiled,
+            "ranks": plan.ranks.world_size,
+            "parallel": plan.parallel,
+        },
+        "resumed": resumed,
+        "changed": changed,
+    }
+
+
+def finished_as_told(run: StoredRun) -> dict[str, Any]:
+    """That there is nothing left to train, as plain data."""
+    return {"finished": True, "path": str(run.path.absolute()), "facts": dict(run.facts)}
+
+
+def run_as_told(message: Mapping[str, Any]) -> StoredRun:
+    """The run of rank 0 on another rank, whose machine may not have its directory."""
+    facts = message["facts"]
+    return StoredRun(Path(message["path"]), facts, parse_run_config(facts["config"]))
+
+
+def planned_as_told(ranks: Ranks, message: Mapping[str, Any]) -> tuple[Plan, StoredRun]:
+    """The plan and the run of another rank than 0, which finds the tokens in the cache."""
+    config: RunConfig = parse_run_config(message["config"])
+    facts = {
+        **message["facts"],
+        "hardware": {**message["facts"]["hardware"], **message["hardware"]},
+    }
+    path = Path(message["path"])
+    checked(path, facts, Facts)
+    run = StoredRun(path, facts, config)
+    tokenizer = tokenizer_of(message["tokenizer"], run.document_end)
+    data = tokenize(run.corpus(), config.data, tokenizer)
+    schedule = Schedule(config.optim, read_segments(message["segments"]))
+    return plan_of_run(config, facts, data, schedule, ranks=ranks), run
+
+
+def earlier_run(request: Request, out: Path | None) -> Path | None:
+    """The run that a launch by torchrun goes on with: the one in `out`, or the one that it made before
+    it was restarted; None where it begins one.
+
+    Raises ConfigError where the run in `out` has other settings than are requested.
+    """
+    if out is not None:
+        if not is_run(out):
+            return None
+        _check_same(StoredRun.load(out), request)
+        return out
+    if not request.ranks.launch.restarts:
+        return None
+    for path in Path("runs").glob("*/config.json"):
+        with suppress(RunError):
+            if StoredRun.load(path.parent).facts.get("launch") == request.ranks.launch.run_id:
+                return path.parent
+    return None
+
+
+def _check_same(run: StoredRun, request: Request) -> None:
+    """Raises ConfigError where a setting is requested that a run does not have."""
+    own = run.config.model_dump(mode="json")
+    for section, fields in request.settings.items():
+        for field, value in fields.items():
+            if field in CHOSEN.get(section, ()):
+                continue
+            found = own[section].get(field)
+            if found != value and str(found) != str(value):
+                raise ConfigError(
+                    f"{run.path}: exists already, with {section}.{field} {found!r}, found {value!r} "
+                    "requested; give another directory (--out), or leave the setting as it was"
+                )
+
+
+def share_state(trainer: TrainerBase) -> None:
+    """Puts the trainers of all ranks where that of rank 0 is, after it has read a state."""
+    ranks, state = trainer.ranks, trainer.state
+    if not ranks.many:
+        return
+    position = {
+        "step": state.step,
+        "tokens": state.tokens,
+        "seconds": state.seconds,
+        "records": state.records,
+        "segments": [list(segment) for segment in state.schedule.segments],
+        "overrides": dict(state.overrides),
+        "history": state.history.to_json(),
+        "folded": list(state.folded),
+        "losses": state.losses,
+        "recorded": state.recorded,
+        "stopped": state.stopped,
+    }
+    sharded = trainer.step.sharded is not None
+    if sharded:
+        load_with_first(trainer.step, ranks)
+    position = ranks.broadcast(position)
+    tensors = {} if sharded else trainer.step.state_tensors()
+    if state.pending:
+        tensors["pending"] = torch.stack([torch.stack(pair) for pair in state.pending])
+    tensors = ranks.broadcast_tensors(tensors)
+    if ranks.is_first:
+        return
+    pairs = tensors.pop("pending", torch.empty(0, 2))
+    if not sharded:
+        trainer.step.load_state_tensors(tensors)
+    state.step, state.tokens = position["step"], position["tokens"]
+    state.seconds, state.records = position["seconds"], position["records"]
+    state.schedule = Schedule(state.schedule.config, read_segments(position["segments"]))
+    state.overrides, state.losses = position["overrides"], position["losses"]
+    state.history = ValidationHistory.from_json(position["history"])
+    state.folded = tuple(position["folded"])
+    state.recorded, state.stopped = position["recorded"], position["stopped"]
+    state.pending = [(loss, norm) for loss, norm in pairs]

@@ -1,0 +1,68 @@
+"""The page about many processes and its job files: what they say is what the programs do."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from hornbook.cli.flags import SettingsParser
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "scaling.md").read_text("utf-8")
+SLURM = ROOT / "examples" / "cluster" / "slurm.sh"
+KUBERNETES = ROOT / "examples" / "cluster" / "kubernetes.yaml"
+
+
+def accepts(arguments: list[str]) -> None:
+    """Ends the test where `hornbook train` does not know one of the arguments."""
+    parser = SettingsParser("train")
+    parser.add_argument("--out")
+    parser.read(arguments)
+
+
+def test_the_table_is_what_the_script_calculates() -> None:
+    script = ROOT / "benchmarks" / "scaling.py"
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)
+    rows = [line for line in done.stdout.splitlines() if line.startswith("|")]
+    assert len(rows) == 11
+    for row in rows:
+        assert row in PAGE
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+def test_the_slurm_job_is_a_script_whose_command_hornbook_accepts() -> None:
+    subprocess.run(["bash", "-n", str(SLURM)], check=True)
+    text = SLURM.read_text("utf-8").replace("\\\n", " ")
+    command = next(line for line in text.splitlines() if line.startswith("srun torchrun"))
+    words = shlex.split(command)
+    accepts(words[words.index("train") + 1 :])
+
+
+def test_the_kubernetes_job_is_yaml_whose_command_hornbook_accepts() -> None:
+    service, job = yaml.safe_load_all(KUBERNETES.read_text("utf-8"))
+    pod = job["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    command = container["command"]
+    accepts(command[command.index("train") + 1 :])
+    nodes = next(word for word in command if word.startswith("--nnodes="))
+    assert nodes == f"--nnodes={job['spec']['completions']}"
+    gpus = container["resources"]["limits"]["nvidia.com/gpu"]
+    assert f"--nproc-per-node={gpus}" in command
+    assert pod["subdomain"] == service["metadata"]["name"]
+    assert {mount["name"] for mount in container["volumeMounts"]} == {
+        volume["name"] for volume in pod["volumes"]
+    }
+
+
+def test_commands_of_the_page_are_accepted() -> None:
+    commands = PAGE.replace("\\\n", " ").splitlines()
+    found = [shlex.split(line) for line in commands if line.startswith("torchrun")]
+    assert len(found) == 2
+    for words in found:
+        accepts(words[words.index("train") + 1 :])

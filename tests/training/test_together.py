@@ -1,0 +1,160 @@
+"""Several ranks train one run, which one process or another number of ranks can go on with."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import hornbook
+from hornbook.errors import ConfigError
+from hornbook.files import dump, read_json
+from hornbook.parallel.launch import Launch
+from hornbook.parallel.ranks import Ranks
+from hornbook.planning.request import read_request
+from hornbook.runs.directory import StoredRun
+from hornbook.training.callbacks.base import Agreement
+from hornbook.training.together import earlier_run
+from tests.parallel.helpers import on_ranks
+from tests.parallel.work import command, resume, train, train_as_proposed
+from tests.training.helpers import small, tensors_of, without_times
+
+RANKS = Ranks(Launch(0, 2, 0, 2, "localhost", 1, run_id="a", restarts=1))
+
+
+def settings() -> dict[str, Any]:
+    """A GPT with dropout and averaged weights; ten rows, which four ranks do not share evenly."""
+    found = small("gpt", batch_size=10, ema_decay=0.9)
+    return {**found, "model": {**found["model"], "dropout": 0.2}}
+
+
+def records(path: Path) -> list[dict[str, Any]]:
+    log = without_times(StoredRun.load(path).log)
+    return [{k: v for k, v in record.items() if k != "communication"} for record in log]
+
+
+@pytest.fixture(scope="module")
+def pair(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that two ranks have trained."""
+    out = tmp_path_factory.mktemp("pair") / "run"
+    assert on_ranks(2, train, str(corpus), str(out), settings()) == [str(out)] * 2
+    return out
+
+
+def test_a_run_of_two_ranks_is_an_ordinary_run(pair: Path, corpus: Path, tmp_path: Path) -> None:
+    run = hornbook.load(pair)
+    assert run.report["steps"] == 12
+    assert "2 processes of 1 thread" in run.report["determinism"]
+    assert run.facts["hardware"]["ranks"] == 2
+    assert all(0 <= r["communication"] <= 1 for r in run.log if r["step"])
+    assert not (pair / "lock").exists()
+    # without dropout, which each rank draws by itself, the losses are those of one process
+    plain = small("gpt", batch_size=10)
+    on_ranks(2, train, str(corpus), str(tmp_path / "two"), plain)
+    one = hornbook.train(str(corpus), out=tmp_path / "one", settings=plain)
+    two = hornbook.load(tmp_path / "two")
+    for name in ("val_loss", "train_loss", "loss", "grad_norm"):
+        losses = [[r[name] for r in log if r.get(name)] for log in (two.log, one.log)]
+        assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    # and each goes on as the other
+    on_ranks(2, resume, str(one.path), 15)
+    hornbook.resume(two.path, steps=15)
+    ends = [run.report["validation"]["nats"] for run in (one, two)]
+    assert ends[0] == pytest.approx(ends[1], rel=1e-5)
+
+
+def test_what_the_clocks_of_one_rank_say_is_agreed_on(corpus: Path, tmp_path: Path) -> None:
+    """A time budget that ends early, and a state that is due; one rank alone makes the tokens."""
+    proposed = {3: Agreement(save=1), 5: Agreement(total_steps=9)}
+    arguments = str(corpus), str(tmp_path / "r"), small("bigram"), proposed
+    ends = on_ranks(2, train_as_proposed, *arguments)
+    steps, saved, tokens_written = ends[0]
+    assert steps == 9
+    assert {3, 5, 9} <= set(saved)
+    assert ends[1] == (9, saved, 0)
+    assert tokens_written == 1
+    assert hornbook.load(tmp_path / "r").report["steps"] == 9
+
+
+def test_counts_are_made_by_the_first_rank(corpus: Path, tmp_path: Path) -> None:
+    out = tmp_path / "r"
+    assert on_ranks(2, train, str(corpus), str(out), small("ngram")) == [str(out)] * 2
+    assert hornbook.load(out).report["validation"]["nats"] > 0
+
+
+def test_one_rank_alone_speaks(corpus: Path, tmp_path: Path) -> None:
+    fields = [f"--model.{k.replace('_', '-')}={v}" for k, v in small("gpt")["model"].items()]
+    words = ["train", str(corpus), "--steps", "4", "--threads", "1", *fields]
+    (code, out, err), *others = on_ranks(2, command, [*words, "--out", str(tmp_path / "r")])
+    assert code == 0, err
+    assert "validation" in out
+    assert "processes  2, ddp" in err
+    assert others == [(0, "", "")]
+    (code, _, err), *others = on_ranks(2, command, [*words, "--steps", "4.5"])  # before they meet
+    assert code == 2
+    assert err.startswith("hornbook: ")
+    assert others == [(2, "", "")]
+    (code, _, err), *others = on_ranks(2, command, [*words, "--training.batch-size", "1"])
+    assert code == 2
+    assert err.startswith(
+        "hornbook: rank 0 of 2: training.batch_size: found a batch of 1 for 2 proc"
+    )
+    assert others == [(1, "", "")]
+    sweep = on_ranks(2, command, [*words, "--seeds", "1,2"])
+    assert "a sweep trains one run after another in one process: found 2" in sweep[0][2]
+
+
+def test_a_signal_to_one_rank_ends_all_after_the_same_step(
+    pair: Path, corpus: Path, tmp_path: Path
+) -> None:
+    """The same command goes on, to the same end to the bit."""
+    out = tmp_path / "run"
+    ended = on_ranks(2, train, str(corpus), str(out), settings(), 5)
+    assert [end.kind for end in ended] == ["Interrupted"] * 2
+    assert all("interrupted after step 6" in end.message for end in ended)
+    assert read_json(out / "last" / "state.json")["step"] == 6
+    on_ranks(2, train, str(corpus), str(out), settings())
+    assert tensors_of(out) == tensors_of(pair)
+    assert records(out) == records(pair)
+
+
+@pytest.mark.parametrize("world_size", [1, 4])
+def test_another_number_of_ranks_goes_on(pair: Path, world_size: int, tmp_path: Path) -> None:
+    out = Path(shutil.copytree(pair, tmp_path / "run"))
+    if world_size == 1:
+        hornbook.resume(out, steps=18)
+    else:
+        on_ranks(world_size, resume, str(out), 18)
+    run = hornbook.load(out)
+    assert run.report["steps"] == 18
+    assert run.report["validation"]["nats"] < hornbook.load(pair).report["validation"]["nats"]
+
+
+def test_a_finished_run_is_not_trained_again(pair: Path, corpus: Path) -> None:
+    before = (pair / "log.jsonl").stat()
+    assert on_ranks(2, train, str(corpus), str(pair), settings()) == [str(pair)] * 2
+    assert (pair / "log.jsonl").stat().st_mtime_ns == before.st_mtime_ns
+
+
+def test_a_launch_goes_on_with_its_own_run_alone(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    request = replace(read_request(str(corpus), settings=small("bigram")), ranks=RANKS)
+    assert earlier_run(request, None) is None
+    assert earlier_run(request, tmp_path / "out") is None
+    hornbook.train(str(corpus), settings=small("bigram"))
+    run = next(Path("runs").iterdir())
+    assert earlier_run(request, None) is None  # somebody else's
+    assert earlier_run(request, run) == run
+    facts = read_json(run / "config.json")
+    (run / "config.json").write_text(dump({**facts, "launch": "a"}))
+    assert earlier_run(request, None) == run
+    begun = Ranks(Launch(0, 2, 0, 2, "localhost", 1, run_id="a"))
+    assert earlier_run(replace(request, ranks=begun), None) is None
+    other = replace(request, settings={**request.settings, "optim": {"learning_rate": 0.5}})
+    with pytest.raises(ConfigError, match=r"optim.learning_rate .* found 0.5 requested"):
+        earlier_run(other, run)
