@@ -19,14 +19,15 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx_copybutton",
     "_site.docstrings",
+    "_site.lessons",
     "_site.pages",
 ]
-exclude_patterns = ["_build", "_site"]
+exclude_patterns = ["_site", "generated", "lessons/files"]
 default_role = "code"  # `x` in docstrings
 nitpicky = True  # a reference to nothing is a warning, and `make docs` fails on warnings
 nitpick_ignore_regex = [("py:(class|obj|data)", ".*")]  # types in signatures, of other packages too
 
-myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
+myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 4
 nb_execution_mode = "off"  # lessons are executed before, by `_site.lessons`
 

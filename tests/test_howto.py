@@ -19,6 +19,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = sorted(p for p in (ROOT / "docs/howto").glob("*.md") if p.name != "index.md")
 SECOND = " | "  # a command whose stdin is what printf prints
 SLOW = ("ladder",)  # run in test_readme.py
+GPT = SMALL[: SMALL.index("--batch-size")]  # its sizes alone
 TRAINED_OTHERWISE = {"--model", "--minutes", "--resume", "--config"}  # no GPT that may be made small
 
 
@@ -45,14 +46,15 @@ def test_the_commands_work_as_printed(
             continue
         words = ["names.txt" if word == "names" else word for word in words]
         if verb in ("train", "sweep") and not TRAINED_OTHERWISE & set(words):
-            words = [*(SMALL[2:] if "--layers" in words else SMALL), *words]
+            words = [*(GPT[2:] if "--layers" in words else GPT), *words]
         code, out, err = run(capsys, verb, *with_few_steps(verb, words))
         assert code == 0, f"{line}\n{err}"
         # an answer, or a sample, of an almost untrained model may be empty
         assert out.strip() or verb in ("chat", "sample"), line
     names: dict[str, object] = {}
     for program in programs:
-        exec(program.replace("steps=300", "steps=3, progress=False"), names)
+        few = program.replace("steps=300", "steps=3, progress=False").replace('"names"', '"names.txt"')
+        exec(few, names)
 
 
 def test_the_index_has_every_page() -> None:

@@ -4,7 +4,7 @@
     {verbs}                    every verb of the command line with its options, from its parser
     {settings}                 every setting of a run, from its class
     {models}                   every model with its settings
-    {lessons}                  every lesson, from the catalog
+    {lessons} en               every lesson, from the catalog
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from hornbook.config.sections import SECTIONS, all_fields
 from hornbook.models.registry import MODELS, config_class
 from pydantic.fields import FieldInfo
 from sphinx.application import Sphinx
+
+from _site import lessons
 
 DOCS = Path(__file__).parents[1]
 ROOT = DOCS.parent
@@ -126,11 +128,6 @@ def _escaped(text: str) -> str:
     return "".join(p if p.startswith("`") else re.sub(r"([*_<\[{$\\])", r"\\\1", p) for p in parts)
 
 
-def lessons() -> Iterator[str]:
-    """The table of lessons, and the order of their pages."""
-    yield ""
-
-
 def mirrored(name: str, page: str) -> str:
     """A Markdown file of the repository as a page of the site.
 
@@ -159,10 +156,12 @@ def _read(app: Sphinx, page: str, source: list[str]) -> None:
         kind, argument = match.groups()
         if kind == "repository":
             return mirrored(argument, f"{page}.md")
-        makers = {"verbs": verbs, "settings": settings, "models": models, "lessons": lessons}
+        if kind == "lessons":
+            return "\n\n".join(lessons.table(argument))
+        makers = {"verbs": verbs, "settings": settings, "models": models}
         return "\n\n".join(makers[kind]())
 
-    if page.startswith("lessons/") and page != "lessons/index":
+    if not app.env.doc2path(page).endswith(".md"):
         return
     text = source[0] if "/" in page else LINK.sub(_page_link, source[0])
     text = PLACE.sub(filled, text)
