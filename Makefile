@@ -27,7 +27,7 @@ types: $(VENV)/.ready-dev
 
 # into site/, lessons executed in full: some minutes. HORNBOOK_LESSONS=fast make docs: small settings
 docs: $(VENV)/.ready-dev
-	$(BIN)/python -m sphinx --fail-on-warning --keep-going -d build/doctrees docs site
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --fresh-env -d build/doctrees docs site
 	@echo 'site/index.html is the front page.'
 
 bench: $(VENV)/.ready-dev

@@ -23,6 +23,7 @@ extensions = [
     "_site.pages",
 ]
 exclude_patterns = ["_site", "generated", "lessons/files"]
+smartquotes = False  # --steps stays --steps
 default_role = "code"  # `x` in docstrings
 nitpicky = True  # a reference to nothing is a warning, and `make docs` fails on warnings
 nitpick_ignore_regex = [("py:(class|obj|data)", ".*")]  # types in signatures, of other packages too
