@@ -172,7 +172,7 @@ print("out", tuple(out.shape))
 even = torch.tril(torch.ones(T, T)) / torch.arange(1, T + 1)[:, None]
 figure, axes = plt.subplots(1, 2, figsize=(7, 3.2), layout="constrained")
 for axis, shown in zip(axes, (even, weights[0].detach()), strict=True):
-    image = axis.imshow(shown, cmap="Blues", vmin=0, vmax=1)
+    image = axis.imshow(shown.numpy(), cmap="Blues", vmin=0, vmax=1)
     axis.set(xlabel="attended position", ylabel="attending position")
 axes[0].set_title("an even average")
 axes[1].set_title("attention")
@@ -339,7 +339,7 @@ assert attended.float().mean() > 0.9
 
 # %%
 plt.figure(figsize=(4.2, 3.2), layout="constrained")
-plt.imshow(weights[:8].detach(), cmap="Blues", vmin=0, vmax=1)
+plt.imshow(weights[:8].detach().numpy(), cmap="Blues", vmin=0, vmax=1)
 plt.scatter(right[:8], range(8), s=150, facecolors="none", edgecolors="tab:orange")
 plt.xlabel("item")
 plt.ylabel("question")
