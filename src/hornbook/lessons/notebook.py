@@ -24,7 +24,7 @@ if importlib.util.find_spec("hornbook") is None:
 def repository() -> str | None:
     """The address of the source on GitHub, from the package's metadata; None where it has none."""
     for entry in metadata.metadata("hornbook").get_all("Project-URL") or []:
-        label, _, address = entry.partition(", ")
+        label, _, address = str(entry).partition(", ")
         if label == "Repository":
             return address.rstrip("/")
     return None
