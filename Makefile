@@ -59,4 +59,4 @@ fuzz: $(VENV)/.ready-dev
 	$(BIN)/python -m tests.fuzz.guided $(FUZZ)
 
 clean:
-	rm -rf $(VENV) dist build site docs/generated .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) dist build site docs/generated jupyter_execute .pytest_cache .mypy_cache .ruff_cache

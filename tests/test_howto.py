@@ -17,10 +17,18 @@ from tests.printed import with_few_steps
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted(p for p in (ROOT / "docs/howto").glob("*.md") if p.name != "index.md")
+NAMES = ROOT / "src/hornbook/data/names.txt"
+FEW_NAMES = "few.txt"
 SECOND = " | "  # a command whose stdin is what printf prints
-SLOW = ("ladder",)  # run in test_readme.py
+FEWER = {"names": FEW_NAMES, "1,2": "1", "1,2,3": "1,2"}  # names, layers and seeds
+SLOW = ("ladder", "inspect")  # run in test_readme.py
 GPT = SMALL[: SMALL.index("--batch-size")]  # its sizes alone
-TRAINED_OTHERWISE = {"--model", "--minutes", "--resume", "--config"}  # no GPT that may be made small
+TRAINED_OTHERWISE = {
+    "--model",
+    "--minutes",
+    "--resume",
+    "--config",
+}  # no GPT that may be made small
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -33,6 +41,8 @@ def test_the_commands_work_as_printed(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     shutil.copytree(ROOT / "tests/corpora", tmp_path, dirs_exist_ok=True)
+    names = NAMES.read_text("utf-8").splitlines(keepends=True)[::150]
+    (tmp_path / FEW_NAMES).write_text("".join(names), "utf-8")
     lines = [line for block in blocks(page, "sh") for line in block.splitlines()]
     programs = blocks(page, "python")
     assert lines or programs
@@ -44,17 +54,19 @@ def test_the_commands_work_as_printed(
         _, verb, *words = shlex.split(command)
         if verb in SLOW:
             continue
-        words = ["names.txt" if word == "names" else word for word in words]
+        words = [FEWER.get(word, word) for word in words]
         if verb in ("train", "sweep") and not TRAINED_OTHERWISE & set(words):
             words = [*(GPT[2:] if "--layers" in words else GPT), *words]
         code, out, err = run(capsys, verb, *with_few_steps(verb, words))
         assert code == 0, f"{line}\n{err}"
         # an answer, or a sample, of an almost untrained model may be empty
         assert out.strip() or verb in ("chat", "sample"), line
-    names: dict[str, object] = {}
+    variables: dict[str, object] = {
+        "SMALLER": {"training.sample_count": 0, "training.eval_count": 1}
+    }
     for program in programs:
-        few = program.replace("steps=300", "steps=3, progress=False").replace('"names"', '"names.txt"')
-        exec(few, names)
+        few = program.replace('"names"', repr(FEW_NAMES))
+        exec(few.replace("steps=300", "steps=3, progress=False, settings=SMALLER"), variables)
 
 
 def test_the_index_has_every_page() -> None:

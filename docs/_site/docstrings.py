@@ -1,7 +1,7 @@
 """Docstrings as hornbook writes them, made into reStructuredText for autodoc.
 
-A line `name: text` about an argument or an attribute becomes a field, with the indented lines below it; an
-indented block after an empty line is code.
+A line `name: text` about an argument or an attribute becomes a field, with the indented lines below it;
+an indented block after an empty line is code.
 """
 
 from __future__ import annotations
@@ -64,9 +64,7 @@ def _kinds(value: Any) -> dict[str, str]:
     return kinds | dict.fromkeys(parameters, "param")
 
 
-def _process(
-    app: Sphinx, what: str, name: str, value: Any, options: Any, lines: list[str]
-) -> None:
+def _process(app: Sphinx, what: str, name: str, value: Any, options: Any, lines: list[str]) -> None:
     lines[:] = convert(lines, _kinds(value))
 
 

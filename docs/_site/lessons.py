@@ -16,15 +16,16 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import cache
 from pathlib import Path
 
-import hornbook
 import nbformat
-from hornbook.lessons.catalog import LANGUAGES, Lesson
-from hornbook.lessons.catalog import lessons as all_lessons
-from hornbook.lessons.notebook import COLAB, notebook, repository
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 from sphinx.application import Sphinx
 from sphinx.util import logging
+
+import hornbook
+from hornbook.lessons.catalog import LANGUAGES, Lesson
+from hornbook.lessons.catalog import lessons as all_lessons
+from hornbook.lessons.notebook import COLAB, notebook, repository
 
 DOCS = Path(__file__).parents[1]
 PAGES = DOCS / "lessons"
@@ -32,8 +33,8 @@ EXECUTED = DOCS / "generated/executed"
 AT_ONCE = 2  # lessons that run side by side, with one thread each
 LONGEST = 600  # seconds of one cell
 WORDS = {
-    "en": {"notebook": "Notebook", "script": "Python script", "colab": "Open in Colab", "other": "中文"},
-    "zh": {"notebook": "Notebook", "script": "Python 脚本", "colab": "在 Colab 中打开", "other": "English"},
+    "en": ("Notebook", "Python script", "Open in Colab", "中文"),
+    "zh": ("Notebook", "Python 脚本", "在 Colab 中打开", "English"),
 }
 HEADS = {
     "en": ("lesson", "needs", "reading, exercises", "running", "exercises"),
@@ -71,15 +72,20 @@ def _code() -> bytes:
     return total.digest()
 
 
+def plain(lesson: Lesson, language: str = LANGUAGES[0]) -> NotebookNode:
+    """A lesson's notebook without outputs."""
+    return nbformat.reads(json.dumps(notebook(lesson, language)), as_version=4)
+
+
 def executed(lesson: Lesson) -> NotebookNode:
     """A lesson's notebook with its outputs. Raises CellExecutionError where a cell fails."""
-    plain = json.dumps(notebook(lesson))
+    found = plain(lesson)
+    code = "".join(cell.source for cell in found.cells if cell.cell_type == "code")
     mode = os.environ.get("HORNBOOK_LESSONS", "")
-    key = hashlib.sha256(plain.encode() + mode.encode() + _code()).hexdigest()[:16]
+    key = hashlib.sha256(code.encode() + mode.encode() + _code()).hexdigest()[:16]
     kept = EXECUTED / f"{lesson.name}-{key}.ipynb"
     if kept.exists():
         return nbformat.read(kept, as_version=4)
-    found = nbformat.reads(plain, as_version=4)
     with tempfile.TemporaryDirectory() as folder:
         resources = {"metadata": {"path": folder}}
         NotebookClient(found, timeout=LONGEST, kernel_name="python3", resources=resources).execute()
@@ -92,10 +98,10 @@ def executed(lesson: Lesson) -> NotebookNode:
 
 def page(lesson: Lesson, language: str, run: NotebookNode) -> NotebookNode:
     """The page of a lesson: its prose in a language, and the outputs of its code."""
-    found = nbformat.from_dict(notebook(lesson, language))
-    for cell, source in zip(found.cells, run.cells, strict=True):
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = source.outputs, source.execution_count
+    found = plain(lesson, language)
+    code, outputs = ([c for c in book.cells if c.cell_type == "code"] for book in (found, run))
+    for cell, source in zip(code, outputs, strict=True):
+        cell.outputs, cell.execution_count = source.outputs, source.execution_count
     found.cells = found.cells[1:]  # without the one that installs
     heading, _, rest = found.cells[0].source.partition("\n")
     found.cells[0].source = f"{heading}\n\n{links(lesson, language)}\n{rest}"
@@ -104,24 +110,22 @@ def page(lesson: Lesson, language: str, run: NotebookNode) -> NotebookNode:
 
 def links(lesson: Lesson, language: str) -> str:
     """A line with the ways to take the lesson elsewhere."""
-    words = WORDS[language]
+    book, script, colab, translated = WORDS[language]
     english = language == LANGUAGES[0]
     files = f"{'' if english else '../'}files/{language}"
     parts = [
-        f"{{download}}`{words['notebook']} <{files}/{lesson.name}.ipynb>`",
-        f"{{download}}`{words['script']} <{files}/{lesson.name}.py>`",
+        f"{{download}}`{book} <{files}/{lesson.name}.ipynb>`",
+        f"{{download}}`{script} <{files}/{lesson.name}.py>`",
     ]
     if address := repository():
         place = address.removeprefix("https://github.com/")
         path = f"{'' if english else 'zh/'}{lesson.name}.ipynb"
-        parts.append(
-            f"[{words['colab']}]({COLAB}/github/{place}/blob/lessons-notebooks/{path})"
-        )
+        parts.append(f"[{colab}]({COLAB}/github/{place}/blob/lessons-notebooks/{path})")
     else:
-        parts.append(f"[{words['colab']}]({COLAB}/#create=false&upload=true)")
+        parts.append(f"[{colab}]({COLAB}/#create=false&upload=true)")
     other = f"zh/{lesson.name}.ipynb" if english else f"../{lesson.name}.ipynb"
-    parts.append(f"[{words['other']}]({other})")
-    return f"```{{div}} lesson-links\n{' · '.join(parts)}\n```"
+    parts.append(f"[{translated}]({other})")
+    return f"```{{container}} lesson-links\n{' · '.join(parts)}\n```"
 
 
 def script(lesson: Lesson, language: str) -> str:
@@ -153,9 +157,7 @@ def write(app: Sphinx) -> None:
                 files = PAGES / "files" / language
                 files.mkdir(parents=True, exist_ok=True)
                 nbformat.write(page(lesson, language, run), folder / f"{lesson.name}.ipynb")
-                nbformat.write(
-                    nbformat.from_dict(notebook(lesson, language)), files / f"{lesson.name}.ipynb"
-                )
+                nbformat.write(plain(lesson, language), files / f"{lesson.name}.ipynb")
                 (files / f"{lesson.name}.py").write_text(script(lesson, language), "utf-8")
 
 

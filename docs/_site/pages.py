@@ -1,10 +1,10 @@
 """What pages of the site take from elsewhere in the repository.
 
-    {repository} README.md     a Markdown file outside of docs/, its links made to work on the site
-    {verbs}                    every verb of the command line with its options, from its parser
-    {settings}                 every setting of a run, from its class
-    {models}                   every model with its settings
-    {lessons} en               every lesson, from the catalog
+{repository} README.md     a Markdown file outside of docs/, its links made to work on the site
+{verbs}                    every verb of the command line with its options, from its parser
+{settings}                 every setting of a run, from its class
+{models}                   every model with its settings
+{lessons} en               every lesson, from the catalog
 """
 
 from __future__ import annotations
@@ -18,22 +18,24 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from docutils import nodes
+from pydantic.fields import FieldInfo
+from sphinx.application import Sphinx
+
+from _site import lessons
 from hornbook.autograd import Value, draw
 from hornbook.cli import VERBS
 from hornbook.cli.common import Parser
 from hornbook.cli.flags import SettingsParser, describe, flags_of, values_of
 from hornbook.config.sections import SECTIONS, all_fields
 from hornbook.models.registry import MODELS, config_class
-from pydantic.fields import FieldInfo
-from sphinx.application import Sphinx
-
-from _site import lessons
 
 DOCS = Path(__file__).parents[1]
 ROOT = DOCS.parent
 PLACE = re.compile(r"^```\{(repository|verbs|settings|models|lessons)\} ?(.*)\n```$", re.MULTILINE)
 LINK = re.compile(r"(\]\()([^)#:\s]+)((?:#[\w-]+)?\))")  # relative ones
 MERMAID = re.compile(r"```mermaid\n.*?```", re.DOTALL)
+MARKUP = re.compile(r"([*_<\[{$\\])")
+FLAG = re.compile(r"(?<![\w-])(--[a-z][\w.-]*\w)")
 MIRRORED = {  # files outside of docs/ -> the pages that show them
     "README.md": "index.md",
     "README.zh.md": "zh.md",
@@ -103,7 +105,8 @@ def settings() -> Iterator[str]:
 def models() -> Iterator[str]:
     """A section for each model."""
     for model, entry in MODELS.items():
-        yield f"## {model}\n{entry.line[0].upper()}{_escaped(entry.line[1:])}. Source: {_escaped(entry.source)}."
+        line = f"{entry.line[0].upper()}{entry.line[1:]}. Source: {entry.source}."
+        yield f"## {model}\n{_escaped(line)}"
         for section, name, field in all_fields(config_class(model)):
             if section == "model" and name != "name":
                 yield _setting(section, name, field, model, index=model == "gpt")
@@ -113,9 +116,9 @@ def _setting(section: str, name: str, field: FieldInfo, model: str, *, index: bo
     setting = f"{section}.{name}"
     flags = ", ".join(f"`{flag}`" for flag in flags_of(setting))
     values = values_of(field.annotation) or "true|false"
-    options = f":type: `{values}`\n" + ("" if index else ":no-index:\n")
+    options = "" if index else ":no-index:\n"
     text = describe(setting, field, model)
-    return f"```{{confval}} {setting}\n{options}\n{_escaped(text)}\n\nOption: {flags}\n```"
+    return f"```{{confval}} {setting}\n{options}\n{_escaped(text)}\n\n{flags} with `{values}`\n```"
 
 
 def _directive(kind: str, head: str, text: str) -> str:
@@ -123,16 +126,18 @@ def _directive(kind: str, head: str, text: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Text as Markdown: characters that would be markup outside of `code` are escaped."""
+    """Text as Markdown: options become `code`, and outside of it markup is escaped."""
     parts = re.split(r"(`[^`]*`)", " ".join(text.split()))
-    return "".join(p if p.startswith("`") else re.sub(r"([*_<\[{$\\])", r"\\\1", p) for p in parts)
+    return "".join(
+        p if p.startswith("`") else FLAG.sub(r"`\1`", MARKUP.sub(r"\\\1", p)) for p in parts
+    )
 
 
 def mirrored(name: str, page: str) -> str:
     """A Markdown file of the repository as a page of the site.
 
-    page: where it is shown, relative to docs/. A link to a file that is a page leads to the page, any other
-    to the file itself.
+    page: where it is shown, relative to docs/. A link to a file that is a page leads to the page, any
+    other to the file itself.
     """
     text = (ROOT / name).read_text("utf-8")
     folder = PurePosixPath(name).parent
