@@ -29,6 +29,7 @@ nitpick_ignore_regex = [("py:(class|obj|data)", ".*")]  # types in signatures, o
 
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 4
+nb_merge_streams = True
 nb_execution_mode = "off"  # lessons are executed before, by `_site.lessons`
 
 autodoc_preserve_defaults = True

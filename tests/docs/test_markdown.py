@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from markdown_it import MarkdownIt
 
 from hornbook.lessons.catalog import LANGUAGES, lessons
 
+LIST = re.compile(r"\s*(\d+\.|[-*]) ")
 ROOT = Path(__file__).parents[2]
 
 
@@ -21,6 +24,15 @@ def texts() -> Iterator[tuple[str, str]]:
             for cell in lesson.cells(language):
                 if cell.prose:
                     yield f"{lesson.name}, {language}, {cell.name}", cell.source
+
+
+def test_no_line_of_a_paragraph_begins_a_list() -> None:
+    """A line `1. Return it` behind another one does."""
+    for where, text in texts():
+        lines = text.splitlines()
+        for before, line in itertools.pairwise(lines):
+            inside = before and not LIST.match(before) and before[0] not in " `#|>"
+            assert not (inside and re.match(r"1\. ", line)), f"{where}: {line}"
 
 
 def test_what_is_to_be_bold_is_bold() -> None:

@@ -243,8 +243,8 @@ assert GAINS["tanh"] == torch.nn.init.calculate_gain("tanh") == 5 / 3
 # %% [markdown] name="exercise-6-2"
 # ### Exercise 6.2: Weights of the right size
 #
-# Write `scale_weight(weight, gain)`. `weight` is `(fan_in, fan_out)`, drawn with a standard deviation of
-# 1. Return it scaled so that a layer with this gain keeps the size of its inputs.
+# Write `scale_weight(weight, gain)`. `weight` is `(fan_in, fan_out)`, drawn with a standard deviation
+# of 1. Return it scaled so that a layer with this gain keeps the size of its inputs.
 
 # %%
 def scale_weight(weight, gain):
