@@ -56,7 +56,7 @@ def test_the_chinese_readme_has_the_same_code_and_links() -> None:
     texts = [path.read_text("utf-8") for path in (README, README.with_name("README.zh.md"))]
     english, chinese = (re.findall(r"```(\w+)\n(.*?)```", text, re.DOTALL) for text in texts)
     assert chinese == english
-    english, chinese = (set(re.findall(r"\]\(([^)]+)\)", text)) for text in texts)
+    english, chinese = (set(re.findall(r"\]\(([^)#]+)\)", text)) for text in texts)
     assert english - {"README.zh.md"} == chinese - {"README.md"}
     english, chinese = (re.findall(r"^(#+) ", text, re.MULTILINE) for text in texts)
     assert chinese == english
