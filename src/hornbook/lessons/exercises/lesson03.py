@@ -224,8 +224,8 @@ EXERCISES = [
         "3.5",
         "best_smoothing",
         title="Smoothing by the dev set",
-        hint="For each k: p = (train + k) divided by its sums along the last dimension; the loss on dev "
-        "is -(dev * p.log()).sum() / dev.sum(). Return the k of the smallest.",
+        hint="For each k: p = (train + k) divided by its sums along the last dimension; the loss on "
+        "dev is -(dev * p.log()).sum() / dev.sum(). Return the k of the smallest.",
         solution=best_smoothing,
         check=_check_best_smoothing,
     ),
