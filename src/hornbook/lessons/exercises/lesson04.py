@@ -27,7 +27,7 @@ def softmax(logits: Tensor) -> Tensor:
 
 
 def cross_entropy(logits: Tensor, ys: Tensor) -> Tensor:
-    """Logits (N, V) and targets (N,) -> a scalar: the log of the sum of exp, minus the target's logit."""
+    """(N, V) and targets (N,) -> a scalar: the log of the sum of exp, minus the target's logit."""
     shifted = logits - logits.max(1, keepdim=True).values
     log_sums = shifted.exp().sum(1).log()
     return (log_sums - shifted[torch.arange(len(ys)), ys]).mean()
@@ -102,7 +102,7 @@ def _check_cross_entropy(candidate: Any, generator: torch.Generator) -> Iterator
                     torch.arange(N), ys
                 ].mean(),
                 "this is -log of the mean probability; take the mean of the logs": -p.mean().log(),
-                "this is the mean over all entries; take that of the targets alone": -numbers.log_softmax(
+                "this is the mean over all entries; take that of the targets": -numbers.log_softmax(
                     1
                 ).mean(),
             }
@@ -168,8 +168,8 @@ EXERCISES = [
         "4.1",
         "one_hot",
         title="One-hot",
-        hint="Begin with zeros of shape (N, n) and set one entry in each row: out[torch.arange(N), xs] = 1. "
-        "Or: torch.eye(n) has the one-hot vectors of all ids as rows.",
+        hint="Begin with zeros of shape (N, n) and set one entry in each row: "
+        "out[torch.arange(N), xs] = 1. Or: torch.eye(n) has the one-hot vectors of all ids as rows.",
         solution=one_hot,
         check=_check_one_hot,
     ),
@@ -177,8 +177,8 @@ EXERCISES = [
         "4.2",
         "softmax",
         title="Softmax",
-        hint="logits.max(1, keepdim=True).values is the largest of each row, a column. Subtract it, then "
-        "exp, then divide by the sums of the rows.",
+        hint="logits.max(1, keepdim=True).values is the largest of each row, a column. Subtract "
+        "it, then exp, then divide by the sums of the rows.",
         solution=softmax,
         check=_check_softmax,
     ),
@@ -186,8 +186,8 @@ EXERCISES = [
         "4.3",
         "cross_entropy",
         title="Cross-entropy",
-        hint="-log(exp(a) / s) is log(s) - a. Subtract the largest logit of each row, compute s, the sum of "
-        "exp, and take the target's logit by shifted[torch.arange(N), ys].",
+        hint="-log(exp(a) / s) is log(s) - a. Subtract the largest logit of each row, compute s, "
+        "the sum of exp, and take the target's logit by shifted[torch.arange(N), ys].",
         solution=cross_entropy,
         check=_check_cross_entropy,
     ),
@@ -195,8 +195,9 @@ EXERCISES = [
         "4.4",
         "bigram_gradient",
         title="The gradient, by hand",
-        hint="First the gradient of the logits, (N, V): softmax, minus 1 at each target, divided by N. Each "
-        "row of it belongs to row xs[i] of W; torch.zeros_like(W).index_add(0, xs, rows) adds them up.",
+        hint="First the gradient of the logits, (N, V): softmax, minus 1 at each target, divided "
+        "by N. Its row i belongs to row xs[i] of W; torch.zeros_like(W).index_add(0, xs, rows) adds "
+        "them up.",
         solution=bigram_gradient,
         check=_check_bigram_gradient,
     ),
@@ -204,8 +205,8 @@ EXERCISES = [
         "4.5",
         "training_step",
         title="A step with regularization",
-        hint="Make a copy that requires a gradient: W.detach().clone().requires_grad_(). Compute the loss, "
-        "loss.backward(), and return the detached copy minus learning_rate times its grad.",
+        hint="Make a copy that requires a gradient: W.detach().clone().requires_grad_(). Compute "
+        "the loss, loss.backward(), and return the detached copy minus learning_rate times its grad.",
         solution=training_step,
         check=_check_training_step,
     ),
