@@ -316,7 +316,7 @@ assert torch.allclose(W.grad, model.weight.grad, atol=1e-7)
 
 # %% [markdown] name="hornbook-train"
 # `hornbook train names --model bigram` trains it with a validation part, saves it, and says at the end how
-# it compares with counts; `hornbook train --preset notes-bigram` does exactly what this lesson did.
+# it compares with counts. The preset `notes-bigram` does what this lesson did, on the names of the lectures.
 
 # %% [markdown] name="exercises"
 # ## Exercises
