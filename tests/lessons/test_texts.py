@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 import runpy
@@ -112,7 +113,7 @@ def test_the_exercises_are_those_of_the_text(lesson: Lesson) -> None:
 @every_lesson
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_lesson_is_a_notebook(lesson: Lesson, language: str) -> None:
-    made = nbformat.from_dict(notebook(lesson, language))
+    made = nbformat.reads(json.dumps(notebook(lesson, language)), as_version=4)
     nbformat.validate(made)
     read = jupytext.read(lesson.path, fmt="py:percent")
     assert len(made.cells) == len(read.cells) + 1  # the one that installs

@@ -43,8 +43,8 @@ says what the arguments and the result are, with shapes, and names the ways on o
 `hint("7.2")`, `solution("7.2")`, `hornbook check 7.2 my_file.py`.
 
 **Its check**, in exercises/lessonNN.py, is a generator function of a candidate and a `torch.Generator`.
-It draws fresh inputs, computes what is right by torch or a closed form (not by the solution), and yields
-a `Comparison` for each thing it compares; it runs three times, and stops at the first that is wrong:
+It draws fresh inputs, computes what is right by torch or a closed form (not by the solution), and
+yields a `Comparison` for each thing; it runs three times, and stops at the first that is wrong:
 
     def _check_mean(candidate: Any, generator: torch.Generator) -> Iterator[Comparison]:
         x = torch.randn(5, 3, generator=generator)
@@ -63,8 +63,8 @@ comparison with a property instead of a value. A file of exercises has at most 4
 same order, then `<!-- hint: 7.2 -->` and the hint of each exercise.
 
 **Tests**: tests/lessons/test_texts.py runs every text and compares the languages by itself;
-tests/lessons/exercises/test_lessonNN.py says `test_solutions_pass = solutions_pass("07")`-like lines
-(see test_lesson01.py) and has every naive wrong answer with a part of the message that it gets.
+tests/lessons/exercises/test_lessonNN.py tries every solution, and every naive wrong answer with a part
+of the message that it gets (see test_lesson01.py).
 """
 
 from __future__ import annotations

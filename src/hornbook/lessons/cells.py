@@ -44,8 +44,8 @@ def read_cells(text: str, where: str = "text") -> list[Cell]:
             mark = _MARK.match(line)
             if mark is None:
                 raise DataError(
-                    f"{where}: line {number}: found {line!r}, expected '# %%' or '# %% [markdown]' with "
-                    'options such as name="title"'
+                    f"{where}: line {number}: found {line!r}, expected '# %%' or '# %% [markdown]', "
+                    'with options such as name="title"'
                 )
             cells.append((mark, []))
         elif cells:
@@ -92,6 +92,6 @@ def with_prose(cells: Iterable[Cell], prose: dict[tuple[str, str], str]) -> list
         if cell.prose:
             if ("cell", cell.name) not in prose:
                 raise DataError(f"cell {cell.name!r}: found no prose for it, expected a block")
-            cell = replace(cell, source=prose["cell", cell.name])  # noqa: PLW2901
+            cell = replace(cell, source=prose["cell", cell.name])
         found.append(cell)
     return found

@@ -18,13 +18,13 @@ _INSTALL = """\
 import importlib.util
 
 if importlib.util.find_spec("hornbook") is None:
-    %pip install --quiet {what}"""
+    %pip install -q {what}"""
 
 
 def repository() -> str | None:
     """The address of the source on GitHub, from the package's metadata; None where it has none."""
     for entry in metadata.metadata("hornbook").get_all("Project-URL") or []:
-        label, _, address = entry.partition(", ")
+        label, _, address = str(entry).partition(", ")
         if label == "Repository":
             return address.rstrip("/")
     return None

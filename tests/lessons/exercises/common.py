@@ -18,7 +18,7 @@ def passes(number: str) -> None:
 
 
 def fails(number: str, candidate: Callable[..., Any], *parts: str) -> None:
-    """A wrong answer fails, with these parts of the message, and its exception is not hornbook's own."""
+    """A wrong answer fails, with these parts of the message."""
     result = examine(number, candidate, SEED)
     assert not result.passed
     said = str(result)
