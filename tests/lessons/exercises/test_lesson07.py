@@ -25,7 +25,12 @@ def test_the_solution_passes(number: str) -> None:
 def test_a_linear_layer_with_a_part_wrong() -> None:
     fails("7.1", lambda d, x, W: (d @ W, x.T @ d, d.sum(0)), "raised RuntimeError")
     fails("7.1", lambda d, x, W: (d @ W.T, d.T @ x, d.sum(0)), "dW: found shape")
-    fails("7.1", lambda d, x, W: (d @ W.T, x.T @ d / len(x), d.sum(0)), "dW: ", "already has the factor")
+    fails(
+        "7.1",
+        lambda d, x, W: (d @ W.T, x.T @ d / len(x), d.sum(0)),
+        "dW: ",
+        "already has the factor",
+    )
     fails("7.1", lambda d, x, W: (d @ W.T, x.T @ d, d.mean(0)), "a sum, not a mean")
     fails("7.1", lambda d, x, W: (d @ W.T, x.T @ d, d[0]), "sum over all of them")
     fails("7.1", lambda d, x, W: (d @ W.T, x.T @ d, d), "db: found shape")
@@ -33,19 +38,19 @@ def test_a_linear_layer_with_a_part_wrong() -> None:
 
 
 def test_an_embedding_that_forgets_gradients() -> None:
-    def replaced(demb: Tensor, X: Tensor, v: int) -> Tensor:  # noqa: N803
-        dC = torch.zeros(v, demb.shape[-1])  # noqa: N806
+    def replaced(demb: Tensor, X: Tensor, v: int) -> Tensor:
+        dC = torch.zeros(v, demb.shape[-1])
         for row, gradients in zip(X, demb, strict=True):
             for token, gradient in zip(row, gradients, strict=True):
                 dC[token] = gradient
         return dC
 
-    def indexed(demb: Tensor, X: Tensor, v: int) -> Tensor:  # noqa: N803
-        dC = torch.zeros(v, demb.shape[-1])  # noqa: N806
+    def indexed(demb: Tensor, X: Tensor, v: int) -> Tensor:
+        dC = torch.zeros(v, demb.shape[-1])
         dC[X] += demb
         return dC
 
-    def averaged(demb: Tensor, X: Tensor, v: int) -> Tensor:  # noqa: N803
+    def averaged(demb: Tensor, X: Tensor, v: int) -> Tensor:
         often = torch.bincount(X.flatten(), minlength=v).clamp(min=1)
         return embedding_backward(demb, X, v) / often[:, None]
 
@@ -56,7 +61,7 @@ def test_an_embedding_that_forgets_gradients() -> None:
 
 
 def test_a_step_of_the_cross_entropy_that_is_wrong() -> None:
-    def steps(logits: Tensor, Y: Tensor, i: int, factor: float) -> list[Tensor]:  # noqa: N803
+    def steps(logits: Tensor, Y: Tensor, i: int, factor: float) -> list[Tensor]:
         found = list(cross_entropy_steps(logits, Y))
         found[i] = found[i] * factor
         return found
@@ -65,7 +70,7 @@ def test_a_step_of_the_cross_entropy_that_is_wrong() -> None:
     fails("7.3", lambda z, y: steps(z, y, 3, -1), "dcounts_sum: ", "the sign is wrong")
     fails("7.3", lambda z, y: cross_entropy_steps(z, y)[:-1], "expected eight tensors")
 
-    def one_part(logits: Tensor, Y: Tensor, kept: str) -> list[Tensor]:  # noqa: N803
+    def one_part(logits: Tensor, Y: Tensor, kept: str) -> list[Tensor]:
         found = list(cross_entropy_steps(logits, Y))
         counts = (logits - logits.max(1, keepdim=True).values).exp()
         inverse = 1 / counts.sum(1, keepdim=True)
@@ -75,7 +80,7 @@ def test_a_step_of_the_cross_entropy_that_is_wrong() -> None:
     fails("7.3", lambda z, y: one_part(z, y, "product"), "one of the two is missing: the sum")
     fails("7.3", lambda z, y: one_part(z, y, "sum"), "one of the two is missing: the product")
 
-    def unsummed(logits: Tensor, Y: Tensor) -> list[Tensor]:  # noqa: N803
+    def unsummed(logits: Tensor, Y: Tensor) -> list[Tensor]:
         found = list(cross_entropy_steps(logits, Y))
         found[2] = found[1] * (logits - logits.max(1, keepdim=True).values).exp()
         return found
@@ -84,12 +89,12 @@ def test_a_step_of_the_cross_entropy_that_is_wrong() -> None:
 
 
 def test_cross_entropies_with_a_part_missing() -> None:
-    def without(logits: Tensor, Y: Tensor) -> Tensor:  # noqa: N803
+    def without(logits: Tensor, Y: Tensor) -> Tensor:
         p = logits.softmax(1)
         p[range(len(Y)), Y] = 0
         return p / len(Y)
 
-    def across(logits: Tensor, Y: Tensor) -> Tensor:  # noqa: N803
+    def across(logits: Tensor, Y: Tensor) -> Tensor:
         p = logits.softmax(0)
         p[range(len(Y)), Y] -= 1
         return p / len(Y)

@@ -30,14 +30,14 @@ def _several(found: Any, names: tuple[str, ...]) -> Comparison:
     return holds(f"{words} results", right, f"expected {words} tensors: {', '.join(names)}")
 
 
-def linear_backward(dout: Tensor, x: Tensor, W: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # noqa: N803
+def linear_backward(dout: Tensor, x: Tensor, W: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """dx (B, I), dW (I, O) and db (O,) of x W + b."""
     return dout @ W.T, x.T @ dout, dout.sum(0)
 
 
 def _check_linear(candidate: Any, generator: torch.Generator) -> Iterator[Comparison]:
-    B, I, O = _sizes(generator, 3)  # noqa: E741, N806
-    x, W = torch.randn(B, I, generator=generator), torch.randn(I, O, generator=generator)  # noqa: N806
+    B, I, O = _sizes(generator, 3)  # noqa: E741
+    x, W = torch.randn(B, I, generator=generator), torch.randn(I, O, generator=generator)
     b, dout = torch.randn(O, generator=generator), torch.randn(B, O, generator=generator)
     found = candidate(dout.clone(), x.clone(), W.clone())
     names = ("dx", "dW", "db")
@@ -54,19 +54,19 @@ def _check_linear(candidate: Any, generator: torch.Generator) -> Iterator[Compar
         yield compare(name, ours, theirs, mistakes=mistakes, atol=1e-5)
 
 
-def embedding_backward(demb: Tensor, X: Tensor, vocab_size: int) -> Tensor:  # noqa: N803
+def embedding_backward(demb: Tensor, X: Tensor, vocab_size: int) -> Tensor:
     """dC (V, E): each row the sum of the gradients wherever its id stands in X."""
     channels = demb.shape[-1]
-    dC = torch.zeros(vocab_size, channels)  # noqa: N806
+    dC = torch.zeros(vocab_size, channels)
     return dC.index_add_(0, X.flatten(), demb.reshape(-1, channels))
 
 
 def _check_embedding(candidate: Any, generator: torch.Generator) -> Iterator[Comparison]:
-    B, T, E, V = _sizes(generator, 4)  # noqa: N806
-    X = torch.randint(0, V - 1, (B, T), generator=generator)  # noqa: N806 - the last never occurs
+    B, T, E, V = _sizes(generator, 4)
+    X = torch.randint(0, V - 1, (B, T), generator=generator)
     X[0, 0] = X[1, 1] = X[-1, -1]
     demb = torch.randn(B, T, E, generator=generator)
-    C = torch.zeros(V, E, requires_grad=True)  # noqa: N806
+    C = torch.zeros(V, E, requires_grad=True)
     (expected,) = torch.autograd.grad(C[X], C, demb)
     once = torch.zeros(V, E)
     once[X.flatten()] = demb.view(-1, E)
@@ -77,14 +77,18 @@ def _check_embedding(candidate: Any, generator: torch.Generator) -> Iterator[Com
     often = torch.bincount(X.flatten(), minlength=V).clamp(min=1)[:, None]
     many = torch.zeros(V, E)
     many[X] += demb
-    advice = "a character that occurs several times adds up its gradients; here one replaced the others"
+    advice = (
+        "a character that occurs several times adds up its gradients; here one replaced the others"
+    )
     mistakes = {
         advice: once,
         f"{advice} ": by_loop,
         f"{advice}: dC[X] += demb does not add up for equal ids": many,
         "gradients add up; this is their mean": expected / often,
     }
-    yield compare("dC", candidate(demb.clone(), X.clone(), V), expected, mistakes=mistakes, atol=1e-5)
+    yield compare(
+        "dC", candidate(demb.clone(), X.clone(), V), expected, mistakes=mistakes, atol=1e-5
+    )
 
 
 STEPS = (
@@ -92,7 +96,7 @@ STEPS = (
 )  # fmt: skip
 
 
-def cross_entropy_steps(logits: Tensor, Y: Tensor) -> tuple[Tensor, ...]:  # noqa: N803
+def cross_entropy_steps(logits: Tensor, Y: Tensor) -> tuple[Tensor, ...]:
     """The gradients of all tensors between the loss and the logits, the last first."""
     n = len(logits)
     maxes, at = logits.max(1, keepdim=True)
@@ -114,9 +118,9 @@ def cross_entropy_steps(logits: Tensor, Y: Tensor) -> tuple[Tensor, ...]:  # noq
 
 
 def _check_steps(candidate: Any, generator: torch.Generator) -> Iterator[Comparison]:
-    B, V = _sizes(generator, 2)  # noqa: N806
+    B, V = _sizes(generator, 2)
     logits = torch.randn(B, V, generator=generator)
-    Y = torch.randint(0, V, (B,), generator=generator)  # noqa: N806
+    Y = torch.randint(0, V, (B,), generator=generator)
     found = candidate(logits.clone(), Y.clone())
     yield _several(found, STEPS)
     logits.requires_grad_()
@@ -138,16 +142,16 @@ def _check_steps(candidate: Any, generator: torch.Generator) -> Iterator[Compari
         }
         if name == "dcounts":
             mistakes |= {
-                "counts are used twice, in the product and in the sum; one of the two is missing: the "
-                "sum": inner,
-                "counts are used twice, in the product and in the sum; one of the two is missing: the "
-                "product": expected[3].expand_as(counts),
+                "counts are used twice, in the product and in the sum; one of the two is missing: "
+                "the sum": inner,
+                "counts are used twice, in the product and in the sum; one of the two is missing: "
+                "the product": expected[3].expand_as(counts),
             }
         # between -0 and a rounding error there is no relative difference
         yield compare(name, ours, theirs, mistakes=mistakes, atol=1e-5)
 
 
-def cross_entropy_backward(logits: Tensor, Y: Tensor) -> Tensor:  # noqa: N803
+def cross_entropy_backward(logits: Tensor, Y: Tensor) -> Tensor:
     """(softmax(logits) - one_hot(Y)) / B."""
     dlogits = F.softmax(logits, 1)
     dlogits[torch.arange(len(Y)), Y] -= 1
@@ -155,9 +159,9 @@ def cross_entropy_backward(logits: Tensor, Y: Tensor) -> Tensor:  # noqa: N803
 
 
 def _check_cross_entropy(candidate: Any, generator: torch.Generator) -> Iterator[Comparison]:
-    B, V = _sizes(generator, 2)  # noqa: N806
+    B, V = _sizes(generator, 2)
     logits = torch.randn(B, V, generator=generator, requires_grad=True)
-    Y = torch.randint(0, V, (B,), generator=generator)  # noqa: N806
+    Y = torch.randint(0, V, (B,), generator=generator)
     (expected,) = torch.autograd.grad(F.cross_entropy(logits, Y), logits)
     p = logits.detach().softmax(1)
     mistakes = {
@@ -188,7 +192,7 @@ def batchnorm_backward(
 
 
 def _check_batchnorm(candidate: Any, generator: torch.Generator) -> Iterator[Comparison]:
-    B, H = _sizes(generator, 2)  # noqa: N806
+    B, H = _sizes(generator, 2)
     z, dy = torch.randn(2, B, H, generator=generator)
     z = 3 * z + 1
     gamma, beta = torch.randn(2, H, generator=generator)
@@ -204,7 +208,8 @@ def _check_batchnorm(candidate: Any, generator: torch.Generator) -> Iterator[Com
         normal = (z - z.mean(0)) * inv
         scaled, along = gamma * inv, (dy * normal).sum(0)
         mistakes = {
-            "the mean and the variance depend on z as well; this is the direct part alone": scaled * dy,
+            "the mean and the variance depend on z as well; this is the direct part alone": scaled
+            * dy,
             "the part through the variance is missing": scaled * (dy - dy.mean(0)),
             "the part through the mean is missing": scaled * (dy - normal * along / (B - 1)),
             "the variance is over n - 1: divide its part by n - 1": scaled
@@ -226,7 +231,7 @@ def _check_batchnorm(candidate: Any, generator: torch.Generator) -> Iterator[Com
 
 
 def mlp_backward(
-    X: Tensor, Y: Tensor, C: Tensor, W1: Tensor, gamma: Tensor, beta: Tensor, W2: Tensor, b2: Tensor  # noqa: N803
+    X: Tensor, Y: Tensor, C: Tensor, W1: Tensor, gamma: Tensor, beta: Tensor, W2: Tensor, b2: Tensor
 ) -> tuple[Tensor, ...]:
     """dC, dW1, dgamma, dbeta, dW2, db2 of the mean cross-entropy."""
     flat = C[X].view(len(X), -1)
@@ -236,24 +241,24 @@ def mlp_backward(
     logits = h @ W2 + b2
 
     dlogits = cross_entropy_backward(logits, Y)
-    dh, dW2, db2 = linear_backward(dlogits, h, W2)  # noqa: N806
+    dh, dW2, db2 = linear_backward(dlogits, h, W2)
     dy = (1 - h**2) * dh
     dz, dgamma, dbeta = batchnorm_backward(dy, z, gamma, 1e-5)
     demb = (dz @ W1.T).view(*X.shape, C.shape[1])
-    dC = embedding_backward(demb, X, len(C))  # noqa: N806
+    dC = embedding_backward(demb, X, len(C))
     return dC, flat.T @ dz, dgamma, dbeta, dW2, db2
 
 
 def _check_mlp(candidate: Any, generator: torch.Generator) -> Iterator[Comparison]:
-    B, T, E, H, V = _sizes(generator, 5)  # noqa: N806
-    X = torch.randint(0, V, (B, T), generator=generator)  # noqa: N806
-    Y = torch.randint(0, V, (B,), generator=generator)  # noqa: N806
+    B, T, E, H, V = _sizes(generator, 5)
+    X = torch.randint(0, V, (B, T), generator=generator)
+    Y = torch.randint(0, V, (B,), generator=generator)
     shapes = [(V, E), (T * E, H), (H,), (H,), (H, V), (V,)]
     given = [torch.randn(shape, generator=generator) / 2 for shape in shapes]
     found = candidate(X.clone(), Y.clone(), *(p.clone() for p in given))
     names = ("dC", "dW1", "dgamma", "dbeta", "dW2", "db2")
     yield _several(found, names)
-    C, W1, gamma, beta, W2, b2 = leaves = [p.requires_grad_() for p in given]  # noqa: N806
+    C, W1, gamma, beta, W2, b2 = leaves = [p.requires_grad_() for p in given]
     z = C[X].view(B, -1) @ W1
     y = gamma * (z - z.mean(0)) / (z.var(0) + EPS).sqrt() + beta
     loss = F.cross_entropy(torch.tanh(y) @ W2 + b2, Y)
@@ -261,7 +266,8 @@ def _check_mlp(candidate: Any, generator: torch.Generator) -> Iterator[Compariso
     ours = dict(zip(names, found, strict=True))
     for name in reversed(names):  # from the loss on, as they are computed
         mistakes = {
-            "the loss is a mean over the examples; divide dlogits by their number": expected[name] * B
+            "the loss is a mean over the examples; divide dlogits by their number": expected[name]
+            * B
         }
         yield compare(name, ours[name], expected[name], mistakes=mistakes, rtol=1e-3, atol=1e-4)
 
@@ -269,40 +275,40 @@ def _check_mlp(candidate: Any, generator: torch.Generator) -> Iterator[Compariso
 EXERCISES = [
     Exercise(
         "7.1", "linear_backward", title="A linear layer backward",
-        hint="Rule 3: which product of dout (B, O) and W (I, O) has the shape of x? Which of x and dout "
-        "that of W? b was broadcast over the examples (rule 2).",
+        hint="Rule 3: which product of dout (B, O) and W (I, O) has the shape of x? Which of x and "
+        "dout that of W? b was broadcast over the examples (rule 2).",
         solution=linear_backward, check=_check_linear,
     ),
     Exercise(
         "7.2", "embedding_backward", title="An embedding backward",
-        hint="Begin with zeros (V, E). In a loop over all positions, add the gradient to the row of the "
-        "id. index_add_(0, ids, gradients) does the loop in one call.",
+        hint="Begin with zeros (V, E). In a loop over all positions, add the gradient to the row "
+        "of the id. index_add_(0, ids, gradients) does the loop in one call.",
         solution=embedding_backward, check=_check_embedding,
     ),
     Exercise(
         "7.3", "cross_entropy_steps", title="The cross-entropy backward, step by step",
-        hint="Go line by line from below. The slope of x**-1 is -x**-2, and that of exp(x) is exp(x). "
-        "dcounts has a part from the product and one from the sum. dmaxes goes to the column of each "
-        "row's largest logit.",
+        hint="Go line by line from below. The slope of x**-1 is -x**-2, and that of exp(x) is "
+        "exp(x). dcounts has a part from the product and one from the sum. dmaxes goes to the "
+        "column of each row's largest logit.",
         solution=cross_entropy_steps, check=_check_steps,
     ),
     Exercise(
         "7.4", "cross_entropy_backward", title="The cross-entropy backward, in one line",
-        hint="-log(exp(l[y]) / sum(exp(l))) = -l[y] + log(sum(exp(l))). The derivative of the second "
-        "term is softmax. Mind the mean.",
+        hint="-log(exp(l[y]) / sum(exp(l))) = -l[y] + log(sum(exp(l))). The derivative of the "
+        "second term is softmax. Mind the mean.",
         solution=cross_entropy_backward, check=_check_cross_entropy,
     ),
     Exercise(
         "7.5", "batchnorm_backward", title="BatchNorm backward, in one formula",
         hint="dbeta and dgamma are sums over the examples, of dy and of dy * normal. dz is "
-        "gamma * inv * (dy - a part with dbeta - normal times a part with dgamma). By which numbers are "
-        "the two divided?",
+        "gamma * inv * (dy - a part with dbeta - normal times a part with dgamma). By which "
+        "numbers are the two divided?",
         solution=batchnorm_backward, check=_check_batchnorm,
     ),
     Exercise(
         "7.6", "mlp_backward", title="The whole network backward",
-        hint="Call your functions of exercises 7.1, 7.2, 7.4 and 7.5 in the order in which the gradient "
-        "flows; tanh in between is (1 - h**2) * dh. Check the last gradients first.",
+        hint="Call your functions of exercises 7.1, 7.2, 7.4 and 7.5 in the order in which the "
+        "gradient flows; tanh in between is (1 - h**2) * dh. Check the last gradients first.",
         solution=mlp_backward, check=_check_mlp,
     ),
 ]  # fmt: skip

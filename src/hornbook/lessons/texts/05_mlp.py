@@ -77,6 +77,7 @@ print("X", tuple(X.shape), " Y", tuple(Y.shape))
 # The next cell checks your function each time you run it. `hint("5.1")` gives a hint and
 # `solution("5.1")` the answer; in a terminal, `hornbook check 5.1 my_file.py` checks a file.
 
+
 # %%
 def contexts(words, context_length):
     raise NotImplementedError  # your code
@@ -151,6 +152,7 @@ assert flat.data_ptr() == emb.data_ptr()  # the same memory
 # Write `embed_and_join(X, C)`: ids `(B, T)` and a table `(V, E)` in, one row for each example out,
 # `(B, T * E)`. It must work for every T and E.
 
+
 # %%
 def embed_and_join(X, C):
     raise NotImplementedError  # your code
@@ -217,6 +219,7 @@ print("safe: ", (safe / safe.sum()).tolist())
 # Write `cross_entropy(logits, targets)`: logits `(B, V)` and targets `(B,)` in, the mean loss out, a
 # scalar. Use no loss function and no softmax of torch. It must be right for logits of a thousand too.
 
+
 # %%
 def cross_entropy(logits, targets):
     raise NotImplementedError  # your code
@@ -238,6 +241,7 @@ check("5.3", cross_entropy)
 # Write `uniform_loss(vocab_size)`: the cross-entropy in nats of a model that gives all `vocab_size`
 # tokens the same probability.
 
+
 # %%
 def uniform_loss(vocab_size):
     raise NotImplementedError  # your code
@@ -250,7 +254,9 @@ with torch.no_grad():
     first = F.cross_entropy(forward(Xtr[:10_000]), Ytr[:10_000])
     spread = forward(Xtr[:10_000]).std()
 print(f"loss before training {first:.2f}; standard deviation of the logits {spread:.1f}")
-print(f"loss of 27 equal probabilities {F.cross_entropy(torch.zeros(1, 27), torch.tensor([0])):.2f}")
+print(
+    f"loss of 27 equal probabilities {F.cross_entropy(torch.zeros(1, 27), torch.tensor([0])):.2f}"
+)
 
 # %% [markdown] name="minibatches"
 # ## 8. Minibatches
@@ -311,6 +317,7 @@ for low, high in ((0.001, 0.01), (0.01, 0.1), (0.1, 1.0)):
 # `learning_rates(uniform, low, high)`: `uniform` is a tensor of numbers that are uniform between 0 and
 # 1. Return as many learning rates between `low` and `high`, uniform in the logarithm: 0 becomes `low`,
 # 1 becomes `high`.
+
 
 # %%
 def learning_rates(uniform, low, high):
@@ -414,6 +421,7 @@ for _ in range(10):
 #
 # Write `mlp_logits(X, C, W1, b1, W2, b2)` from memory, for any context length, embedding size and number
 # of hidden units. `X` is `(B, T)`; return the logits `(B, V)`.
+
 
 # %%
 def mlp_logits(X, C, W1, b1, W2, b2):

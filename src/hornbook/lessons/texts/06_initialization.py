@@ -135,7 +135,9 @@ parameters = first_weights(hidden=1, last=0.01)
 h, logits = forward(parameters, Xtr[:32])
 print("h", tuple(h.shape), f" share beyond 0.97: {(h.abs() > 0.97).float().mean().item():.2f}")
 
-figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3), width_ratios=[1, 2], layout="constrained")
+figure, (left, right) = plt.subplots(
+    1, 2, figsize=(10, 3), width_ratios=[1, 2], layout="constrained"
+)
 left.hist(h.flatten().tolist(), bins=50)
 left.set_title("outputs of tanh")
 right.imshow((h.abs() > 0.97).numpy(), cmap="gray_r", aspect="auto", interpolation="nearest")
@@ -174,6 +176,7 @@ for w in (1.0, 4.0):
 #
 # `hint("6.1")` gives a hint, `solution("6.1")` the answer; `hornbook check 6.1 my_file.py` checks a file.
 
+
 # %%
 def idle(h):
     raise NotImplementedError  # your code
@@ -209,6 +212,7 @@ print(f"x @ (W / sqrt(30)) {(x @ (W / 30**0.5)).std():.2f}")
 # This is the initialization of Glorot and Bengio (2010) and of He et al. (2015), also called Xavier and
 # Kaiming initialization. For ReLU, `max(0, x)`, the gain is sqrt(2). hornbook's table `GAINS` has one for
 # each activation.
+
 
 # %%
 def six_layers(gain):
@@ -246,6 +250,7 @@ assert GAINS["tanh"] == torch.nn.init.calculate_gain("tanh") == 5 / 3
 # Write `scale_weight(weight, gain)`. `weight` is `(fan_in, fan_out)`, drawn with a standard deviation of
 # 1. Return it scaled so that a layer with this gain keeps the size of its inputs.
 
+
 # %%
 def scale_weight(weight, gain):
     raise NotImplementedError  # your code
@@ -282,6 +287,7 @@ for name, hidden, last in (
 # token is among them. Return the probabilities `(vocab_size,)` that the network predicts after long
 # training from zero, whatever the context is.
 
+
 # %%
 def zero_start(Y, vocab_size):
     raise NotImplementedError  # your code
@@ -302,6 +308,7 @@ check("6.3", zero_start)
 # are called gamma and beta in the paper.
 #
 # A small number, `eps`, keeps the division safe where a unit has no variance.
+
 
 # %%
 def batchnorm(x, gamma, beta, eps=1e-5):
@@ -404,6 +411,7 @@ assert torch.allclose(theirs(batch), ours(batch), atol=1e-5)
 # running variance, `(H,)` each. `momentum` is the weight of the batch; take variances over n - 1, and
 # 1e-5 for eps. Do not change the arguments.
 
+
 # %%
 def batchnorm_step(x, gamma, beta, running_mean, running_var, momentum):
     raise NotImplementedError  # your code
@@ -419,6 +427,7 @@ check("6.4", batchnorm_step)
 # `fold_batchnorm(weight, gamma, beta, mean, variance, eps)`: `weight` is `(fan_in, H)`, without a bias,
 # and the others but `eps` are `(H,)`. Return a new weight `(fan_in, H)` and a bias `(H,)`, such that
 # `x @ new_weight + bias` is what `x @ weight` and BatchNorm in evaluation give together.
+
 
 # %%
 def fold_batchnorm(weight, gamma, beta, mean, variance, eps):
@@ -557,6 +566,7 @@ good
 # update : data over the first steps, for three learning rates. The dashed line is 0.001. A learning rate
 # whose lines lie far below it wastes time; one whose lines lie far above it risks divergence.
 
+
 # %%
 def update_ratios(learning_rate, n):
     model = five_layers()
@@ -586,6 +596,7 @@ plt.show()
 #
 # Write `update_ratio(parameter, gradient, learning_rate)`: the base-10 logarithm of update : data for one
 # step of gradient descent, a number. For a good learning rate it is about -3.
+
 
 # %%
 def update_ratio(parameter, gradient, learning_rate):

@@ -193,6 +193,7 @@ print(dtable)  # row 3 has two of them added up
 #
 # `hint("7.1")` gives a hint, `solution("7.1")` the answer; `hornbook check 7.1 my_file.py` checks a file.
 
+
 # %%
 def linear_backward(dout, x, W):
     raise NotImplementedError  # your code
@@ -206,6 +207,7 @@ check("7.1", linear_backward)
 # The embedding is `emb = C[X]`, with `C` (V, E) and ids `X` (B, T), so `emb` is (B, T, E). Write
 # `embedding_backward(demb, X, vocab_size)` and return `dC`, (V, E). Characters occur several times in a
 # batch.
+
 
 # %%
 def embedding_backward(demb, X, vocab_size):
@@ -225,6 +227,7 @@ check("7.2", embedding_backward)
 # Beware of tensors that are used twice: `counts` in the sum and in the product, `logits` in the
 # difference and in the maximum. Both gradients count. The check compares in this order and stops at the
 # first that is wrong.
+
 
 # %%
 def cross_entropy_steps(logits, Y):
@@ -255,6 +258,7 @@ same("counts_sum_inv", dcounts_sum_inv)
 # once for another i. Both cases have nearly the same result.
 #
 # Write `cross_entropy_backward(logits, Y)` and return `dlogits`, (B, V), of the mean loss.
+
 
 # %%
 def cross_entropy_backward(logits, Y):
@@ -350,6 +354,7 @@ with torch.no_grad():
 # examples, and so does `normal`. Write `batchnorm_backward(dy, z, gamma, eps)`. Everything is (B, H) but
 # `gamma`, (H,); the variance is over n - 1. Return `dz`, `dgamma`, `dbeta`.
 
+
 # %%
 def batchnorm_backward(dy, z, gamma, eps):
     raise NotImplementedError  # your code
@@ -420,6 +425,7 @@ with torch.no_grad():
 # Put everything together. Write `mlp_backward(X, Y, C, W1, gamma, beta, W2, b2)`: the forward pass, then
 # the backward pass with the fused formulas, without `backward()`. Contexts `X` are (B, T) and targets `Y`
 # (B,); take n - 1 and an eps of 1e-5. Return six gradients: `dC`, `dW1`, `dgamma`, `dbeta`, `dW2`, `db2`.
+
 
 # %%
 def mlp_backward(X, Y, C, W1, gamma, beta, W2, b2):
