@@ -41,7 +41,7 @@ def _check_contexts(candidate: Any, generator: torch.Generator) -> Iterator[Comp
         rows = [row.unfold(0, context_length + 1, 1) for row in padded]  # (examples, T + 1) each
         X, Y = torch.cat(rows)[:, :-1], torch.cat(rows)[:, -1]
         flat = torch.tensor([0] * context_length + [t for word in words for t in [*word, 0]])
-        n = len(found[0])
+        n = len(found[0]) if isinstance(found[0], Tensor | list) else 0
         advice = (
             f"found {n}, expected {len(X)}: each word gives one for each of its characters and one "
             "for its end"

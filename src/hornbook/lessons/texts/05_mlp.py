@@ -32,7 +32,7 @@ from hornbook.metrics.loss import evaluate
 from hornbook.models.registry import build_model, model_config
 from hornbook.tokenizers.registry import build_tokenizer
 
-steps = 400 if fast() else 20_000
+steps, sweep_steps = (400, 200) if fast() else (20_000, 1000)
 
 # %% [markdown] name="examples"
 # ## 1. Contexts and targets
@@ -277,7 +277,7 @@ for p in parameters:
     p.requires_grad = True
 
 
-def gradient(rows):
+def gradient(rows):  # of the loss on some examples, for all parameters in one vector
     loss = F.cross_entropy(forward(Xtr[rows]), Ytr[rows])
     return torch.cat([p.flatten() for p in torch.autograd.grad(loss, parameters)])
 
@@ -348,11 +348,12 @@ def step(learning_rate):
     return loss.item()
 
 
-sweep = [step(rate) for rate in log_even.tolist()]
+exponents = torch.linspace(-3, 0, sweep_steps)
+sweep = [step(rate) for rate in (10**exponents).tolist()]
 smooth = torch.tensor(sweep).unfold(0, 20, 1).mean(1)  # the mean of each 20 losses
 plt.figure()
-plt.plot(torch.linspace(-3, 0, 1000), sweep, lw=0.5, alpha=0.5)
-plt.plot(torch.linspace(-3, 0, 1000)[10:-9], smooth)
+plt.plot(exponents, sweep, lw=0.5, alpha=0.5)
+plt.plot(exponents[10:-9], smooth)
 plt.xlabel("exponent of the learning rate: 10^x")
 plt.ylabel("loss of the step")
 plt.ylim(2, 12)

@@ -42,7 +42,8 @@ print("train", tuple(Xtr.shape), " validation", tuple(Xval.shape))
 # ## 1. The network again, with two dials
 #
 # This is the MLP of lesson 5. Two factors are new: `hidden` scales the first weights of the hidden layer,
-# `last` those of the last layer. With 1 and 1 it is the network of lesson 5.
+# `last` those of the last layer. With 1 and 1 it is the network of lesson 5. With other values the
+# biases begin small too.
 
 # %%
 n_embd, n_hidden = 10, 200
@@ -52,9 +53,9 @@ def first_weights(hidden, last):
     g = torch.Generator().manual_seed(2147483647)
     C = torch.randn((27, n_embd), generator=g)
     W1 = torch.randn((3 * n_embd, n_hidden), generator=g) * hidden
-    b1 = torch.randn(n_hidden, generator=g) * min(hidden, 0.01 if hidden < 1 else 1)
+    b1 = torch.randn(n_hidden, generator=g) * (1 if hidden == 1 else 0.01)
     W2 = torch.randn((n_hidden, 27), generator=g) * last
-    b2 = torch.randn(27, generator=g) * (0 if last < 1 else 1)
+    b2 = torch.randn(27, generator=g) * (1 if last == 1 else 0)
     parameters = [C, W1, b1, W2, b2]
     for p in parameters:
         p.requires_grad = True

@@ -110,7 +110,8 @@ print("parameters:", sum(p.nelement() for p in model.parameters()))
 # %% [markdown] name="layers-of-hornbook"
 # hornbook's `layers.basic` has the same classes. They are also modules of torch, so that they can be
 # saved and moved. `hornbook.notes` has them once more, with an attribute `.out` that keeps the last
-# output. With the same weights they give the same numbers.
+# output. With the same weights they give the same numbers. `FlattenConsecutive(8)` puts 8 characters side
+# by side, which is all of them here.
 
 # %%
 theirs = basic.Sequential([
@@ -318,8 +319,8 @@ check("8.4", batchnorm)
 # A fair comparison needs equal terms. So the other network has as many parameters, 76,478: a flat one, with
 # one layer of 343 units. Both see 8 characters, the same steps and the same minibatches.
 #
-# After a full run the difference is small, and one run of each proves little. What is a difference
-# worth? Lesson 12 answers that.
+# After a full run the tree has a validation loss of 2.10 and the flat network one of 2.12. That is a small
+# difference, and one run of each proves little. Lesson 12 says what a difference is worth.
 
 # %%
 torch.manual_seed(42)
