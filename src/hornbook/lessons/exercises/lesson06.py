@@ -61,7 +61,7 @@ def _check_idle(candidate: Any, generator: torch.Generator) -> Iterator[Comparis
 
 def scale_weight(weight: Tensor, gain: float) -> Tensor:
     """weight gain / sqrt(fan_in), (fan_in, fan_out)."""
-    return weight * gain / len(weight) ** 0.5
+    return weight * gain / math.sqrt(weight.shape[0])
 
 
 def _check_scale_weight(candidate: Any, generator: torch.Generator) -> Iterator[Comparison]:

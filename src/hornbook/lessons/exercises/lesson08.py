@@ -54,7 +54,7 @@ def _check_flatten(candidate: Any, generator: torch.Generator) -> Iterator[Compa
     expected = torch.cat(apart, dim=2)
     mistakes = {
         "neighbors belong together; here positions that are far apart are joined": torch.cat(
-            x.split(groups, dim=1), dim=2
+            torch.split(x, groups, dim=1), dim=2
         ),
         "the channels of the neighbors are interleaved; one neighbor's come first, then the "
         "other's": torch.stack(apart, dim=3).flatten(2),

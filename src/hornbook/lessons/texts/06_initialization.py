@@ -169,6 +169,18 @@ for w in (1.0, 4.0):
     slopes = torch.autograd.grad(value, outputs)  # of the last output by that of each layer
     print(f"w={w}: gradient at layers 10, 7, 4, 1:", [f"{slopes[i]:.1e}" for i in (9, 6, 3, 0)])
 
+# %% [markdown] name="other-activations"
+# **Other activations.** ReLU, `max(0, x)`, does not saturate above 0: its slope there is 1. Below 0 it is 0,
+# so a ReLU unit can be dead as well, if its input is negative on every example. Leaky ReLU and ELU keep a
+# slope below 0. Deep networks mostly use ReLU or its relatives. Care for the first weights is needed with
+# all of them.
+
+# %%
+for name in ("tanh", "relu", "leaky_relu", "elu"):
+    z = torch.tensor([-5.0, -1.0, 1.0, 5.0], requires_grad=True)
+    (slope,) = torch.autograd.grad(getattr(F, name)(z).sum(), z)
+    print(f"{name:10} slopes at -5, -1, 1, 5:", [f"{x:.3f}" for x in slope.tolist()])
+
 # %% [markdown] name="exercise-6-1"
 # ### Exercise 6.1: Saturated and dead
 #
@@ -537,8 +549,11 @@ flow(probe.activations, probe.gradients)
 
 # %% [markdown] name="reading-flow"
 # Above are the activations, below the gradients; one line per layer. The five lines should lie on top of
-# each other, and with the right gain they nearly do. Now a network with a gain of 0.3. Its activations
-# shrink to a needle at 0 and its gradients differ by factors of ten and more from layer to layer.
+# each other, and with the right gain they nearly do. The first layer is more saturated than the others,
+# because its inputs, the embeddings, are larger than the outputs of a tanh.
+#
+# Now a network with a gain of 0.3. Its activations shrink to a needle at 0. On the way back each layer
+# passes on only a third of the gradient, so that a hundredth of it arrives at the first.
 
 # %%
 model = five_layers(gain=0.3)
