@@ -314,9 +314,9 @@ for low, high in ((0.001, 0.01), (0.01, 0.1), (0.1, 1.0)):
 # ### Exercise 5.5: Random learning rates
 #
 # A search that tries learning rates at random needs them uniform in the logarithm as well. Write
-# `learning_rates(uniform, low, high)`: `uniform` is a tensor of numbers that are uniform between 0 and
-# 1. Return as many learning rates between `low` and `high`, uniform in the logarithm: 0 becomes `low`,
-# 1 becomes `high`.
+# `learning_rates(uniform, low, high)`: `uniform` is a tensor of numbers that are uniform between 0 and 1,
+# and the result is a tensor of as many learning rates between `low` and `high`, uniform in the logarithm:
+# 0 becomes `low` and 1 becomes `high`.
 
 
 # %%

@@ -156,7 +156,7 @@ plt.show()
 # vanishes on its way to the first: three layers earlier it is less than a millionth of 1.
 
 # %%
-z = torch.linspace(-4, 4, 9)
+z = torch.linspace(-3, 3, 7)
 print("z     ", [f"{x:6.2f}" for x in z.tolist()])
 print("slope ", [f"{x:6.4f}" for x in (1 - torch.tanh(z) ** 2).tolist()])
 
@@ -260,8 +260,8 @@ assert GAINS["tanh"] == torch.nn.init.calculate_gain("tanh") == 5 / 3
 # %% [markdown] name="exercise-6-2"
 # ### Exercise 6.2: Weights of the right size
 #
-# Write `scale_weight(weight, gain)`. `weight` is `(fan_in, fan_out)`, drawn with a standard deviation of
-# 1. Return it scaled so that a layer with this gain keeps the size of its inputs.
+# Write `scale_weight(weight, gain)`. `weight` is `(fan_in, fan_out)`, with a standard deviation of 1.
+# Return it scaled so that a layer with this gain keeps the size of its inputs.
 
 
 # %%
