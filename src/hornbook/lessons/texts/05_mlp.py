@@ -437,7 +437,8 @@ check("5.6", mlp_logits)
 # hornbook's `mlp` with these sizes is this network. We give it our weights. Its logits are ours, and so
 # is its loss over the validation part, which `evaluate` measures for every model.
 #
-# The printed layers are the steps of `forward`: `FlattenConsecutive` is the `view`.
+# The printed layers are the steps of `forward`: `FlattenConsecutive` is the `view`. `next_logits` returns the
+# logits of the character after each context.
 
 # %%
 config = model_config({"name": "mlp", "context_length": 3, "n_embd": 10, "n_hidden": 200})

@@ -140,10 +140,13 @@ def same(name, ours):
 # **Rule 1: element by element.** Where each number of the result comes from one number of the input,
 # multiply by the local slope, as in lesson 1. For `out = a.log()` the slope is `1 / a`; for
 # `out = tanh(a)` it is `1 - out**2`; for `out = a * b` it is `b` towards `a`, and `a` towards `b`.
+#
+# In the cells below `torch.autograd.grad(out, a, dout)` is torch's answer: the gradient of `a`, given
+# `dout`.
 
 # %%
 a = torch.rand((2, 3), generator=g, requires_grad=True)
-dout = torch.randn((2, 3), generator=g)  # pretend that this comes from behind
+dout = torch.randn((2, 3), generator=g)  # any numbers; in a network they come from behind
 (da,) = torch.autograd.grad(a.log(), a, dout)
 assert torch.allclose(dout / a, da)
 
@@ -397,7 +400,7 @@ for kind in (BatchNorm1d, CpuBatchNorm1d):
         layer.gamma.copy_(gamma)
         layer.beta.copy_(beta)
     given = z.detach().clone().requires_grad_()
-    layer(given).backward(dy)
+    layer(given).backward(dy)  # from the gradient of its result
     assert torch.allclose(given.grad, dz, atol=1e-6)
     assert torch.allclose(layer.gamma.grad, (dy * normal.detach()).sum(0), atol=1e-6)
     print(kind.__name__, compare("dz", dz, given.grad).words)
