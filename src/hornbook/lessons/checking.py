@@ -148,7 +148,7 @@ def _fault(exercise: Exercise, candidate: Callable[..., Any], error: BaseExcepti
     return f"{exercise.name}: {_raised(error, Path(file) if file else None)}"
 
 
-def _raised(error: Exception, path: Path | None) -> str:
+def _raised(error: BaseException, path: Path | None) -> str:
     """`found NameError in line 3: ...`: the last line of a file where an error passed through."""
     if isinstance(error, SyntaxError):
         return f"line {error.lineno}: {type(error).__name__}: {error.msg}"

@@ -172,7 +172,7 @@ print("targets:    ", ys)
 print("predictions:", [round(network(x).data, 2) for x in xs])
 assert losses[-1] < 0.1
 
-plt.figure(figsize=(6, 3))
+plt.figure(figsize=(6, 3), layout="constrained")
 plt.plot(losses)
 plt.xlabel("step")
 plt.ylabel("loss")
@@ -180,23 +180,42 @@ plt.title("Gradient descent")
 plt.show()
 
 # %% [markdown] name="zero-grad"
-# **The famous mistake** is to forget part 2. The gradients of all earlier steps then stay in the sum, and
-# the steps are larger and older than we think. On an easy problem it may even seem to work, which is what
-# makes it hard to find.
+# **The famous mistake** is to forget part 2. The gradients of all earlier steps then stay in the sum. Each
+# step follows the whole past, like a ball that rolls without friction: it gains speed, shoots past the
+# lowest point, and comes back, again and again. We see it best with a single parameter and the loss x²,
+# whose lowest point is 0.
+
 
 # %%
-curves = {
-    "gradients set to zero": train(MLP(3, [4, 4, 1], random.Random(0)), 50, 0.01),
-    "forgotten": train(MLP(3, [4, 4, 1], random.Random(0)), 50, 0.01, zero=False),
-}
-plt.figure(figsize=(6, 3))
-for label, curve in curves.items():
-    plt.plot(curve, label=label)
+def roll(zero):
+    x, path = Value(1.0), []
+    for _ in range(60):
+        loss = x**2
+        if zero:
+            x.grad = 0.0
+        loss.backward()
+        x.data -= 0.05 * x.grad
+        path.append(x.data)
+    return path
+
+
+plt.figure(figsize=(6, 3), layout="constrained")
+plt.plot(roll(zero=True), label="gradient set to zero")
+plt.plot(roll(zero=False), label="forgotten")
 plt.xlabel("step")
-plt.ylabel("loss")
+plt.ylabel("x")
 plt.legend()
-plt.title("With and without setting the gradients to zero")
+plt.title("The loss is x², and x should come to rest at 0")
 plt.show()
+
+# %% [markdown] name="zero-grad-hidden"
+# Worse, the mistake hides. Our four points are so easy that rolling fast even helps. Nothing warns you, and
+# the next, harder problem never settles.
+
+# %%
+for zero in (True, False):
+    curve = train(MLP(3, [4, 4, 1], random.Random(0)), 50, 0.01, zero=zero)
+    print("set to zero:" if zero else "forgotten:  ", [round(loss, 2) for loss in curve[::10]])
 
 # %% [markdown] name="learning-rate"
 # ## The learning rate
@@ -206,7 +225,7 @@ plt.show()
 # left to bring them back.
 
 # %%
-plt.figure(figsize=(6, 3))
+plt.figure(figsize=(6, 3), layout="constrained")
 for rate in (0.001, 0.1, 2.0):
     curve = train(MLP(3, [4, 4, 1], random.Random(0)), 50, rate)
     print(f"learning rate {rate}: last loss {curve[-1]:.4f}")
@@ -287,7 +306,7 @@ for name, model in {"one neuron": one_neuron, "two hidden layers of 8": mlp}.ite
 width = 20 if fast() else 60
 grid_x = [-1.5 + 4.0 * i / (width - 1) for i in range(width)]
 grid_y = [-1.2 + 2.9 * i / (width - 1) for i in range(width)]
-figure, panels = plt.subplots(1, 2, figsize=(9, 3.5))
+figure, panels = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
 for axes, (name, model) in zip(
     panels, {"one neuron": one_neuron, "an MLP": mlp}.items(), strict=True
 ):

@@ -85,12 +85,13 @@ print("the row of q:", N[ids["q"]].tolist())
 # The whole table is the whole model. Every row says what follows a character: the darker, the more often.
 
 # %%
-plt.figure(figsize=(10, 10))
+plt.figure(figsize=(10, 10), layout="constrained")
 plt.imshow(N.sqrt(), cmap="Blues")  # the root, so that rare pairs can be seen
 for i in range(27):
     for j in range(27):
-        plt.text(j, i, symbols[i] + symbols[j], ha="center", va="bottom", color="gray", fontsize=6)
-        plt.text(j, i, N[i, j].item(), ha="center", va="top", color="gray", fontsize=6)
+        color = "white" if N[i, j] > 2000 else "black"
+        plt.text(j, i, symbols[i] + symbols[j], ha="center", va="bottom", color=color, fontsize=6)
+        plt.text(j, i, N[i, j].item(), ha="center", va="top", color=color, fontsize=6)
 plt.axis("off")
 plt.title("How often the second character follows the first")
 plt.show()
@@ -267,7 +268,7 @@ for k in ks:
 best = ks[curves["dev"].index(min(curves["dev"]))]
 print(f"best on dev: k = {best:.2f}, loss {min(curves['dev']):.4f}")
 
-plt.figure(figsize=(6, 3.5))
+plt.figure(figsize=(6, 3.5), layout="constrained")
 for part, losses in curves.items():
     plt.plot(ks, losses, label=part)
 plt.xscale("log")

@@ -55,7 +55,7 @@ print("targets:", ys.tolist(), [symbols[i] for i in ys])
 xenc = F.one_hot(xs, num_classes=27).float()
 print("shape:", tuple(xenc.shape), " dtype:", xenc.dtype)
 
-plt.figure(figsize=(7, 2))
+plt.figure(figsize=(7, 2), layout="constrained")
 plt.imshow(xenc.numpy(), cmap="Blues")
 plt.yticks(range(5), [symbols[i] for i in xs])
 plt.xticks(range(27), symbols)
@@ -186,7 +186,7 @@ best = -P[xs, ys].log().mean().item()
 print("by counting:", round(best, 4), "  by gradient descent:", round(losses[-1], 4))
 assert best < losses[-1] < best + (0.4 if fast() else 0.02)
 
-plt.figure(figsize=(6, 3))
+plt.figure(figsize=(6, 3), layout="constrained")
 plt.plot(losses, label="gradient descent")
 plt.axhline(best, ls="--", color="gray", label="counts")
 plt.xlabel("step")
@@ -199,7 +199,7 @@ plt.show()
 # And the tables are the same: softmax of `W` beside the probabilities from counting.
 
 # %%
-figure, panels = plt.subplots(1, 2, figsize=(9, 4.5))
+figure, panels = plt.subplots(1, 2, figsize=(9, 4.5), layout="constrained")
 for axes, table, title in (
     (panels[0], P, "counted"),
     (panels[1], W.detach().softmax(1), "softmax of W, trained"),
@@ -238,13 +238,16 @@ def trained(strength):
         loss.backward()
         with torch.no_grad():
             W -= 50 * W.grad
-    return W.detach().softmax(1)
+    return W.detach()
 
 
 q = ids["q"]
-tables = {f"L2, strength {s}": trained(s) for s in (0.001, 0.1, 1.0)}
+weights = {f"L2, strength {s}": trained(s) for s in (0.001, 0.1, 1.0)}
+for name, table in weights.items():
+    print(f"{name:18}: the largest weight is {table.abs().max():.2f}")
+tables = {name: table.softmax(1) for name, table in weights.items()}
 tables |= {f"counts + {k}": (N + k) / (N + k).sum(1, keepdim=True) for k in (1, 100, 1000)}
-figure, panels = plt.subplots(2, 3, figsize=(10, 4), sharex=True, sharey=True)
+figure, panels = plt.subplots(2, 3, figsize=(10, 4), layout="constrained", sharex=True, sharey=True)
 entropies = {}
 for axes, (name, table) in zip(panels.flat, tables.items(), strict=True):
     entropies[name] = -(table[q] * table[q].log()).sum().item()
@@ -313,7 +316,7 @@ assert torch.allclose(W.grad, model.weight.grad, atol=1e-7)
 
 # %% [markdown] name="hornbook-train"
 # `hornbook train names --model bigram` trains it with a validation part, saves it, and says at the end how
-# it compares with counts; `hornbook train --preset notes-bigram` does exactly what this lesson did.
+# it compares with counts. The preset `notes-bigram` does what this lesson did, on the names of the lectures.
 
 # %% [markdown] name="exercises"
 # ## Exercises
