@@ -154,6 +154,9 @@ plt.show()
 # In a deep network the slopes of all layers are multiplied. The cell below chains one neuron per layer,
 # `x -> tanh(w x) -> tanh(w tanh(w x)) -> ...`. With w = 4 every neuron is saturated and the gradient
 # vanishes on its way to the first: three layers earlier it is less than a millionth of 1.
+#
+# The weights are multiplied as well. In wide layers with large weights the opposite can happen: a gradient
+# that grows from layer to layer *explodes*.
 
 # %%
 z = torch.linspace(-3, 3, 7)
