@@ -1,5 +1,6 @@
-"""The commands of docs/howto and of two more pages, run page by page in their order: with few steps, a small GPT where they
-name no model, and a few names in place of all. `test_readme.py` runs such commands as they are."""
+"""The commands of docs/howto and of two more pages, run page by page in their order: with few steps, a
+small GPT where they name no model, and a few names in place of all. `test_readme.py` runs such commands
+as they are."""
 
 from __future__ import annotations
 

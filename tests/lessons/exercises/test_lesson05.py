@@ -19,7 +19,7 @@ def test_the_solution_passes(number: str) -> None:
 
 
 def contexts(words: Any, length: int, **wrong: bool) -> tuple[Tensor, Tensor]:
-    X, Y, context = [], [], [0] * length  # noqa: N806
+    X, Y, context = [], [], [0] * length
     for word in words:
         if not wrong.get("carried"):
             context = [0] * length
@@ -58,10 +58,10 @@ def test_contexts_are_two_tensors() -> None:
 
 
 def test_embeddings_in_another_order() -> None:
-    def torn(X: Tensor, C: Tensor) -> Tensor:  # noqa: N803
+    def torn(X: Tensor, C: Tensor) -> Tensor:
         return C[X].transpose(1, 2).reshape(len(X), -1)
 
-    def mixed(X: Tensor, C: Tensor) -> Tensor:  # noqa: N803
+    def mixed(X: Tensor, C: Tensor) -> Tensor:
         return C[X.T].reshape(len(X), -1)
 
     fails("5.2", torn, "torn apart")
@@ -84,7 +84,9 @@ def test_unsafe_cross_entropies() -> None:
     fails("5.3", lambda z, y: F.cross_entropy(z, y, reduction="none"), "found shape")
     fails("5.3", lambda z, y: -F.cross_entropy(z, y), "the sign is wrong")
     fails("5.3", lambda z, y: F.cross_entropy(z, y) / math.log(2), "bits")
-    fails("5.3", lambda z, y: -z.softmax(1)[range(len(y)), y].mean().log(), "mean of the logarithms")
+    fails(
+        "5.3", lambda z, y: -z.softmax(1)[range(len(y)), y].mean().log(), "mean of the logarithms"
+    )
     fails("5.3", lambda z, y: F.nll_loss(z.log_softmax(0), y), "dimension 1")
 
 
@@ -110,8 +112,8 @@ def test_learning_rates_that_are_not_uniform_in_the_logarithm() -> None:
 
 
 def test_forward_passes_with_a_part_missing() -> None:
-    def mlp(X: Tensor, C: Tensor, *rest: Tensor, wrong: str) -> Tensor:  # noqa: N803
-        W1, b1, W2, b2 = rest  # noqa: N806
+    def mlp(X: Tensor, C: Tensor, *rest: Tensor, wrong: str) -> Tensor:
+        W1, b1, W2, b2 = rest
         z = C[X].flatten(1) @ W1 + b1 * (wrong not in ("b1", "late"))
         h = z if wrong == "linear" else z.tanh()
         out = (h + b1 * (wrong == "late")) @ W2 + b2 * (wrong != "b2")

@@ -48,7 +48,7 @@ def test_weights_of_another_size() -> None:
 
 
 def test_what_a_network_of_zeros_learns() -> None:
-    def frequencies(Y: Tensor, v: int) -> Tensor:  # noqa: N803
+    def frequencies(Y: Tensor, v: int) -> Tensor:
         return torch.bincount(Y, minlength=v) / len(Y)
 
     fails("6.3", lambda Y, v: torch.full((v,), 1 / v), "that is the start")
@@ -60,8 +60,8 @@ def test_what_a_network_of_zeros_learns() -> None:
 
 
 def test_only_the_last_bias_of_a_network_of_zeros_has_a_gradient() -> None:
-    C, W1, b1 = torch.zeros(5, 2), torch.zeros(6, 4), torch.zeros(4)  # noqa: N806
-    W2, b2 = torch.zeros(4, 5), torch.randn(5)  # noqa: N806
+    C, W1, b1 = torch.zeros(5, 2), torch.zeros(6, 4), torch.zeros(4)
+    W2, b2 = torch.zeros(4, 5), torch.randn(5)
     parameters = [p.requires_grad_() for p in (C, W1, b1, W2, b2)]
     h = torch.tanh(C[torch.randint(0, 5, (9, 3))].view(9, 6) @ W1 + b1)
     F.cross_entropy(h @ W2 + b2, torch.randint(0, 5, (9,))).backward()
@@ -70,7 +70,9 @@ def test_only_the_last_bias_of_a_network_of_zeros_has_a_gradient() -> None:
 
 
 def test_batchnorm_with_a_part_wrong() -> None:
-    def step(x: Tensor, gamma: Tensor, beta: Tensor, *rest: object, wrong: str) -> tuple[Tensor, ...]:
+    def step(
+        x: Tensor, gamma: Tensor, beta: Tensor, *rest: object, wrong: str
+    ) -> tuple[Tensor, ...]:
         old_mean, old_var, momentum = rest
         assert isinstance(old_mean, Tensor)
         assert isinstance(old_var, Tensor)
@@ -134,7 +136,11 @@ def test_folding_with_a_part_missing() -> None:
     }.items():  # fmt: skip
         fails("6.5", lambda *a, wrong=wrong: fold(*a, wrong=wrong), said)
     # a row is scaled instead of a column
-    fails("6.5", lambda w, g, b, m, v, e: (w * (g / (v + e).sqrt())[:, None], b), "raised RuntimeError")
+    fails(
+        "6.5",
+        lambda w, g, b, m, v, e: (w * (g / (v + e).sqrt())[:, None], b),
+        "raised RuntimeError",
+    )
     fails("6.5", lambda *a: fold_batchnorm(*a)[0], "expected two tensors")
 
 
@@ -147,6 +153,8 @@ def test_ratios_of_other_things() -> None:
     fails("6.6", lambda p, g, rate: math.log10(ratio(p, g, 1)), "learning rate is missing")
     fails("6.6", lambda p, g, rate: -math.log10(ratio(p, g, rate)), "turn it round")
     fails(
-        "6.6", lambda p, g, rate: (rate * g.abs().mean() / p.abs().mean()).log10(), "not mean absolute"
+        "6.6",
+        lambda p, g, rate: (rate * g.abs().mean() / p.abs().mean()).log10(),
+        "not mean absolute",
     )
     fails("6.6", lambda p, g, rate: (rate * g.norm() / p.norm()).log10(), "not norms")

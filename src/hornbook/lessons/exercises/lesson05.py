@@ -19,7 +19,7 @@ from hornbook.lessons.exercise import Exercise
 
 def contexts(words: list[list[int]], context_length: int) -> tuple[Tensor, Tensor]:
     """The context (N, T) and the target (N,) of each example."""
-    X, Y = [], []  # noqa: N806
+    X, Y = [], []
     for word in words:
         context = [0] * context_length
         for token in [*word, 0]:
@@ -39,9 +39,9 @@ def _check_contexts(candidate: Any, generator: torch.Generator) -> Iterator[Comp
         yield holds(f"{what}: two results", pair, "expected two tensors, X and Y")
         padded = [torch.tensor([0] * context_length + word + [0]) for word in words]
         rows = [row.unfold(0, context_length + 1, 1) for row in padded]  # (examples, T + 1) each
-        X, Y = torch.cat(rows)[:, :-1], torch.cat(rows)[:, -1]  # noqa: N806
+        X, Y = torch.cat(rows)[:, :-1], torch.cat(rows)[:, -1]
         flat = torch.tensor([0] * context_length + [t for word in words for t in [*word, 0]])
-        n = len(found[0])
+        n = len(found[0]) if isinstance(found[0], Tensor | list) else 0
         advice = (
             f"found {n}, expected {len(X)}: each word gives one for each of its characters and one "
             "for its end"
@@ -62,15 +62,15 @@ def _check_contexts(candidate: Any, generator: torch.Generator) -> Iterator[Comp
         yield compare(f"{what}: Y", found[1], Y)
 
 
-def embed_and_join(X: Tensor, C: Tensor) -> Tensor:  # noqa: N803
+def embed_and_join(X: Tensor, C: Tensor) -> Tensor:
     """The embeddings of each context side by side, (B, T) and (V, E) -> (B, T E)."""
     return C[X].view(len(X), -1)
 
 
 def _check_embed(candidate: Any, generator: torch.Generator) -> Iterator[Comparison]:
-    B, T, V, E = torch.randint(2, 9, (4,), generator=generator).tolist()  # noqa: N806
-    X = torch.randint(0, V, (B, T), generator=generator)  # noqa: N806
-    C = torch.randn(V, E, generator=generator)  # noqa: N806
+    B, T, V, E = torch.randint(2, 9, (4,), generator=generator).tolist()
+    X = torch.randint(0, V, (B, T), generator=generator)
+    C = torch.randn(V, E, generator=generator)
     one_hot = F.one_hot(X, V).float()
     rows = one_hot @ C
     mistakes = {
@@ -94,7 +94,7 @@ def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def _check_cross_entropy(candidate: Any, generator: torch.Generator) -> Iterator[Comparison]:
-    B, V = torch.randint(3, 9, (2,), generator=generator).tolist()  # noqa: N806
+    B, V = torch.randint(3, 9, (2,), generator=generator).tolist()
     logits = torch.randn(B, V, generator=generator)
     targets = torch.randint(0, V, (B,), generator=generator)
     expected = F.cross_entropy(logits, targets)
@@ -118,9 +118,9 @@ def _check_cross_entropy(candidate: Any, generator: torch.Generator) -> Iterator
     found = candidate(large.clone(), targets.clone())
     if isinstance(found, Tensor) and not bool(found.isfinite().all()):
         advice = (
-            f"found {found.item()}, expected {expected:.6g}; exp() and log() leave the range of float32: "
-            "subtract the largest logit of each row first, and take log of the sum, not of a "
-            "probability"
+            f"found {found.item()}, expected {expected:.6g}; exp() and log() leave the range of "
+            "float32: subtract the largest logit of each row first, and take log of the sum, not "
+            "of a probability"
         )
         yield holds("logits of a thousand", False, advice)
     yield compare("logits of a thousand", found, expected)
@@ -171,26 +171,26 @@ def _check_learning_rates(candidate: Any, generator: torch.Generator) -> Iterato
     yield compare(what, found, expected, mistakes=mistakes, atol=0, rtol=1e-3)
 
 
-def mlp_logits(X: Tensor, C: Tensor, W1: Tensor, b1: Tensor, W2: Tensor, b2: Tensor) -> Tensor:  # noqa: N803
+def mlp_logits(X: Tensor, C: Tensor, W1: Tensor, b1: Tensor, W2: Tensor, b2: Tensor) -> Tensor:
     """tanh(embeddings W1 + b1) W2 + b2, (B, T) -> (B, V)."""
     h = torch.tanh(C[X].view(len(X), -1) @ W1 + b1)  # (B, H)
     return h @ W2 + b2
 
 
 def _check_mlp(candidate: Any, generator: torch.Generator) -> Iterator[Comparison]:
-    B, T, E, H = torch.randint(2, 7, (4,), generator=generator).tolist()  # noqa: N806
-    V = 11  # noqa: N806
+    B, T, E, H = torch.randint(2, 7, (4,), generator=generator).tolist()
+    V = 11
     model = torch.nn.Sequential(
         torch.nn.Embedding(V, E), torch.nn.Flatten(), torch.nn.Linear(T * E, H), torch.nn.Tanh(),
         torch.nn.Linear(H, V),
     )  # fmt: skip
-    X = torch.randint(0, V, (B, T), generator=generator)  # noqa: N806
+    X = torch.randint(0, V, (B, T), generator=generator)
     with torch.no_grad():
         for p in model.parameters():
             p.copy_(torch.randn(p.shape, generator=generator))
         expected = model(X)
-        C, W1, b1, W2, b2 = (p.T if p.dim() == 2 else p for p in model.parameters())  # noqa: N806
-        C = C.T  # noqa: N806 - an embedding is not transposed
+        C, W1, b1, W2, b2 = (p.T if p.dim() == 2 else p for p in model.parameters())
+        C = C.T
         flat = C[X].view(B, -1)
         mistakes = {
             "tanh is missing after the first layer": (flat @ W1 + b1) @ W2 + b2,
@@ -209,8 +209,8 @@ def _check_mlp(candidate: Any, generator: torch.Generator) -> Iterator[Compariso
 EXERCISES = [
     Exercise(
         "5.1", "contexts", title="Contexts of any length",
-        hint="Go through each word with a 0 appended, as the loop of `examples` does. Store the context "
-        "and the token, then make a new context: without the first, with the token at its end.",
+        hint="Go through each word with a 0 appended, as the loop of `examples` does. Store the "
+        "context and the token, then make a new context: without the first, with the token at its end.",
         solution=contexts, check=_check_contexts,
     ),
     Exercise(
@@ -221,26 +221,26 @@ EXERCISES = [
     ),
     Exercise(
         "5.3", "cross_entropy", title="A safe cross-entropy",
-        hint="Subtract the largest logit of each row, with keepdim=True. Then -log(exp(a) / sum) is "
-        "log(sum) - a: so no probability is computed that could round to 0.",
+        hint="Subtract the largest logit of each row, with keepdim=True. Then -log(exp(a) / sum) "
+        "is log(sum) - a: so no probability is computed that could round to 0.",
         solution=cross_entropy, check=_check_cross_entropy,
     ),
     Exercise(
         "5.4", "uniform_loss", title="The loss before training",
-        hint="Each token has probability 1 / vocab_size, whichever is right. The loss is -log of it, by "
-        "the natural logarithm.",
+        hint="Each token has probability 1 / vocab_size, whichever is right. The loss is -log of "
+        "it, by the natural logarithm.",
         solution=uniform_loss, check=_check_uniform_loss,
     ),
     Exercise(
         "5.5", "learning_rates", title="Random learning rates",
-        hint="The exponent of low is math.log10(low). Go from it to the exponent of high by a share of "
-        "`uniform`, then raise 10 to the result.",
+        hint="The exponent of low is math.log10(low). Go from it to the exponent of high by a "
+        "share of `uniform`, then raise 10 to the result.",
         solution=learning_rates, check=_check_learning_rates,
     ),
     Exercise(
         "5.6", "mlp_logits", title="The whole forward pass",
-        hint="Three lines: look up and join (exercise 5.2), a layer with tanh, a layer without. Take the "
-        "sizes from the shapes of the arguments.",
+        hint="Three lines: look up and join (exercise 5.2), a layer with tanh, a layer without. "
+        "Take the sizes from the shapes of the arguments.",
         solution=mlp_logits, check=_check_mlp,
     ),
 ]  # fmt: skip

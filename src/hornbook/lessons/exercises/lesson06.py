@@ -26,7 +26,7 @@ def idle(h: Tensor) -> tuple[float, int]:
 
 
 def _check_idle(candidate: Any, generator: torch.Generator) -> Iterator[Comparison]:
-    B, H = torch.randint(5, 30, (2,), generator=generator).tolist()  # noqa: N806
+    B, H = torch.randint(5, 30, (2,), generator=generator).tolist()
     z = 2 * torch.randn(B, H, generator=generator)
     z[:, :3] = 3 + z[:, :3].abs()
     z[1] = 3 + z[1].abs()
@@ -35,8 +35,7 @@ def _check_idle(candidate: Any, generator: torch.Generator) -> Iterator[Comparis
     found = candidate(h.clone())
     pair = isinstance(found, tuple | list) and len(found) == 2
     yield holds("two results", pair, "expected two numbers: a share, and a count of units")
-    limit = math.atanh(0.97)
-    count = sum(abs(math.atanh(x)) > limit for x in h.double().clamp(-1 + 1e-9, 1 - 1e-9).flatten().tolist())
+    count = sum(abs(x) > 0.97 for x in h.flatten().tolist())
     columns = h.T.tolist()
     mistakes: dict[str, Any] = {
         "outputs near -1 are saturated as well; take abs()": (h > 0.97).float().mean(),
@@ -62,7 +61,7 @@ def _check_idle(candidate: Any, generator: torch.Generator) -> Iterator[Comparis
 
 def scale_weight(weight: Tensor, gain: float) -> Tensor:
     """weight gain / sqrt(fan_in), (fan_in, fan_out)."""
-    return weight * gain / len(weight) ** 0.5
+    return weight * gain / math.sqrt(weight.shape[0])
 
 
 def _check_scale_weight(candidate: Any, generator: torch.Generator) -> Iterator[Comparison]:
@@ -85,7 +84,7 @@ def _check_scale_weight(candidate: Any, generator: torch.Generator) -> Iterator[
     yield compare(what, found, weight * (gain / math.sqrt(fan_in)), mistakes=mistakes)
 
 
-def zero_start(Y: Tensor, vocab_size: int) -> Tensor:  # noqa: N803
+def zero_start(Y: Tensor, vocab_size: int) -> Tensor:
     """How often each token is a target: only the last bias learns, and it learns that.
 
     h = tanh(0) is 0, so W2 gets no gradient; W2 is 0, so no gradient passes on to W1, b1 and C.
@@ -94,10 +93,10 @@ def zero_start(Y: Tensor, vocab_size: int) -> Tensor:  # noqa: N803
 
 
 def _check_zero_start(candidate: Any, generator: torch.Generator) -> Iterator[Comparison]:
-    V = int(torch.randint(4, 9, (1,), generator=generator))  # noqa: N806
+    V = int(torch.randint(4, 9, (1,), generator=generator))
     drawn = torch.rand(60, generator=generator).square().mul(V).long()  # small ids more often
-    Y = torch.cat([torch.arange(V), drawn])  # noqa: N806
-    X = torch.randint(0, V, (len(Y), 3), generator=generator)  # noqa: N806
+    Y = torch.cat([torch.arange(V), drawn])
+    X = torch.randint(0, V, (len(Y), 3), generator=generator)
     found = candidate(Y.clone(), V)
     expected = _trained_from_zero(X, Y, V)
     mistakes = {
@@ -106,9 +105,9 @@ def _check_zero_start(candidate: Any, generator: torch.Generator) -> Iterator[Co
         ),
         "these are counts; probabilities add up to 1": expected * len(Y),
         "these are logits; return probabilities": expected.log(),
-        "these are softmaxes of frequencies; the bias becomes their logarithm, so softmax gives the "
-        "frequencies themselves": expected.softmax(0),
-        "the most frequent token is not certain: that would cost the loss dearly for the others": F.one_hot(
+        "these are softmaxes of frequencies; the bias becomes their logarithm, so softmax gives "
+        "the frequencies themselves": expected.softmax(0),
+        "the most frequent token is not certain: the loss of all others would be infinite": F.one_hot(
             expected.argmax(), V
         ).float(),
     }
@@ -116,7 +115,7 @@ def _check_zero_start(candidate: Any, generator: torch.Generator) -> Iterator[Co
     yield compare(what, found, expected, mistakes=mistakes, atol=1e-4, rtol=1e-3)
 
 
-def _trained_from_zero(X: Tensor, Y: Tensor, V: int) -> Tensor:  # noqa: N803
+def _trained_from_zero(X: Tensor, Y: Tensor, V: int) -> Tensor:
     """The probabilities that an MLP of zeros predicts for the first context after training."""
     model = torch.nn.Sequential(
         torch.nn.Embedding(V, 4), torch.nn.Flatten(), torch.nn.Linear(12, 8), torch.nn.Tanh(),
@@ -141,7 +140,12 @@ def _trained_from_zero(X: Tensor, Y: Tensor, V: int) -> Tensor:  # noqa: N803
 
 
 def batchnorm_step(
-    x: Tensor, gamma: Tensor, beta: Tensor, running_mean: Tensor, running_var: Tensor, momentum: float
+    x: Tensor,
+    gamma: Tensor,
+    beta: Tensor,
+    running_mean: Tensor,
+    running_var: Tensor,
+    momentum: float,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The output (B, H), and the new running mean and variance, (H,) each."""
     mean, variance = x.mean(0), x.var(0)
@@ -152,7 +156,7 @@ def batchnorm_step(
 
 
 def _check_batchnorm_step(candidate: Any, generator: torch.Generator) -> Iterator[Comparison]:
-    B, H = torch.randint(3, 9, (2,), generator=generator).tolist()  # noqa: N806
+    B, H = torch.randint(3, 9, (2,), generator=generator).tolist()
     x = 2 + 3 * torch.randn(B, H, generator=generator)
     gamma, beta, mean = torch.randn(3, H, generator=generator)
     variance = 1 + torch.rand(H, generator=generator)
@@ -163,9 +167,7 @@ def _check_batchnorm_step(candidate: Any, generator: torch.Generator) -> Iterato
     three = isinstance(found, tuple | list) and len(found) == 3
     yield holds("three results", three, "expected three tensors: output, new mean, new variance")
     same = all(torch.equal(a, b) for a, b in zip(copies, given, strict=True))
-    yield holds(
-        "the arguments", same, "an argument was changed in place; make new tensors instead"
-    )
+    yield holds("the arguments", same, "an argument was changed in place; make new tensors instead")
     # torch divides by the variance over n: a gamma that is smaller makes that of n - 1 from it
     ratio = ((B - 1) / B) ** 0.5
     expected = F.batch_norm(x, None, None, gamma * ratio, beta, True, eps=EPS * (B - 1) / B)
@@ -195,7 +197,8 @@ def _check_batchnorm_step(candidate: Any, generator: torch.Generator) -> Iterato
         ("running variance", found[2], layer.running_var, variance, x.var(0)),
     ):
         mistakes = {
-            "momentum is the weight of the batch, 1 - momentum that of the old value": momentum * old
+            "momentum is the weight of the batch, 1 - momentum that of the old value": momentum
+            * old
             + (1 - momentum) * batch,
             "this is the batch's own; move the old value only a little": batch,
             "this is the old value; move it a little towards the batch's": old,
@@ -216,8 +219,8 @@ def fold_batchnorm(
 
 
 def _check_fold(candidate: Any, generator: torch.Generator) -> Iterator[Comparison]:
-    fan_in, H = torch.randint(3, 9, (2,), generator=generator).tolist()  # noqa: N806
-    H += fan_in  # noqa: N806 - of another size, so that rows and columns cannot be confused
+    fan_in, H = torch.randint(3, 9, (2,), generator=generator).tolist()
+    H += fan_in
     weight = torch.randn(fan_in, H, generator=generator)
     gamma, beta, mean = torch.randn(3, H, generator=generator)
     variance = torch.rand(H, generator=generator) + 0.1
@@ -228,7 +231,7 @@ def _check_fold(candidate: Any, generator: torch.Generator) -> Iterator[Comparis
     yield holds("two results", pair, "expected two tensors: a weight and a bias")
     x = torch.randn(4 * fan_in, fan_in, generator=generator)
     both = F.batch_norm(x @ weight, mean, variance, gamma, beta, False, eps=eps)
-    # what does it for every x is one weight and one bias: found by least squares from inputs and outputs
+    # the weight and the bias that do it for every x, by least squares from inputs and outputs
     ones = torch.cat([x, torch.ones(len(x), 1)], 1).double()
     exact = torch.linalg.lstsq(ones, both.double()).solution.float()
     scale = gamma / (variance + eps).sqrt()
@@ -289,33 +292,33 @@ def _check_update_ratio(candidate: Any, generator: torch.Generator) -> Iterator[
 EXERCISES = [
     Exercise(
         "6.1", "idle", title="Saturated and dead",
-        hint="h.abs() > 0.97 is a tensor of True and False. Its mean, as float, is the share. A dead "
-        "unit is a column in which all are True: all(0).",
+        hint="h.abs() > 0.97 is a tensor of True and False. Its mean, as float, is the share. A "
+        "dead unit is a column in which all are True: all(0).",
         solution=idle, check=_check_idle,
     ),
     Exercise(
         "6.2", "scale_weight", title="Weights of the right size",
-        hint="An output is a sum of fan_in products, so it is sqrt(fan_in) times too large. fan_in is "
-        "weight.shape[0].",
+        hint="An output is a sum of fan_in products, so it is sqrt(fan_in) times too large. fan_in "
+        "is weight.shape[0].",
         solution=scale_weight, check=_check_scale_weight,
     ),
     Exercise(
         "6.3", "zero_start", title="What if all weights are 0?",
         hint="h = tanh(0) = 0, so the gradient of W2, h.T @ dlogits, is 0. And W2 is 0, so nothing "
-        "passes back through it. Only b2 learns. Which probabilities, the same for all contexts, have "
-        "the lowest loss?",
+        "passes back through it. Only b2 learns. Which probabilities, the same for all contexts, "
+        "have the lowest loss?",
         solution=zero_start, check=_check_zero_start,
     ),
     Exercise(
         "6.4", "batchnorm_step", title="BatchNorm with its running statistics",
-        hint="Compute x.mean(0) and x.var(0) once and use them twice: for the output, and for the running "
-        "averages (1 - momentum) * old + momentum * new.",
+        hint="Compute x.mean(0) and x.var(0) once and use them twice: for the output, and for the "
+        "running averages (1 - momentum) * old + momentum * new.",
         solution=batchnorm_step, check=_check_batchnorm_step,
     ),
     Exercise(
         "6.5", "fold_batchnorm", title="Fold BatchNorm into the layer before it",
-        hint="With s = gamma / sqrt(variance + eps), BatchNorm is s * (x @ weight - mean) + beta. Multiply "
-        "out: what stands in front of x, and what is left?",
+        hint="With s = gamma / sqrt(variance + eps), BatchNorm is s * (x @ weight - mean) + beta. "
+        "Multiply out: what stands in front of x, and what is left?",
         solution=fold_batchnorm, check=_check_fold,
     ),
     Exercise(

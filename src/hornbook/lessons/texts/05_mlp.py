@@ -32,7 +32,7 @@ from hornbook.metrics.loss import evaluate
 from hornbook.models.registry import build_model, model_config
 from hornbook.tokenizers.registry import build_tokenizer
 
-steps = 400 if fast() else 20_000
+steps, sweep_steps = (400, 200) if fast() else (20_000, 1000)
 
 # %% [markdown] name="examples"
 # ## 1. Contexts and targets
@@ -76,6 +76,7 @@ print("X", tuple(X.shape), " Y", tuple(Y.shape))
 #
 # The next cell checks your function each time you run it. `hint("5.1")` gives a hint and
 # `solution("5.1")` the answer; in a terminal, `hornbook check 5.1 my_file.py` checks a file.
+
 
 # %%
 def contexts(words, context_length):
@@ -151,6 +152,7 @@ assert flat.data_ptr() == emb.data_ptr()  # the same memory
 # Write `embed_and_join(X, C)`: ids `(B, T)` and a table `(V, E)` in, one row for each example out,
 # `(B, T * E)`. It must work for every T and E.
 
+
 # %%
 def embed_and_join(X, C):
     raise NotImplementedError  # your code
@@ -217,6 +219,7 @@ print("safe: ", (safe / safe.sum()).tolist())
 # Write `cross_entropy(logits, targets)`: logits `(B, V)` and targets `(B,)` in, the mean loss out, a
 # scalar. Use no loss function and no softmax of torch. It must be right for logits of a thousand too.
 
+
 # %%
 def cross_entropy(logits, targets):
     raise NotImplementedError  # your code
@@ -238,6 +241,7 @@ check("5.3", cross_entropy)
 # Write `uniform_loss(vocab_size)`: the cross-entropy in nats of a model that gives all `vocab_size`
 # tokens the same probability.
 
+
 # %%
 def uniform_loss(vocab_size):
     raise NotImplementedError  # your code
@@ -250,7 +254,9 @@ with torch.no_grad():
     first = F.cross_entropy(forward(Xtr[:10_000]), Ytr[:10_000])
     spread = forward(Xtr[:10_000]).std()
 print(f"loss before training {first:.2f}; standard deviation of the logits {spread:.1f}")
-print(f"loss of 27 equal probabilities {F.cross_entropy(torch.zeros(1, 27), torch.tensor([0])):.2f}")
+print(
+    f"loss of 27 equal probabilities {F.cross_entropy(torch.zeros(1, 27), torch.tensor([0])):.2f}"
+)
 
 # %% [markdown] name="minibatches"
 # ## 8. Minibatches
@@ -271,7 +277,7 @@ for p in parameters:
     p.requires_grad = True
 
 
-def gradient(rows):
+def gradient(rows):  # of the loss on some examples, for all parameters in one vector
     loss = F.cross_entropy(forward(Xtr[rows]), Ytr[rows])
     return torch.cat([p.flatten() for p in torch.autograd.grad(loss, parameters)])
 
@@ -308,9 +314,10 @@ for low, high in ((0.001, 0.01), (0.01, 0.1), (0.1, 1.0)):
 # ### Exercise 5.5: Random learning rates
 #
 # A search that tries learning rates at random needs them uniform in the logarithm as well. Write
-# `learning_rates(uniform, low, high)`: `uniform` is a tensor of numbers that are uniform between 0 and
-# 1. Return as many learning rates between `low` and `high`, uniform in the logarithm: 0 becomes `low`,
-# 1 becomes `high`.
+# `learning_rates(uniform, low, high)`: `uniform` is a tensor of numbers that are uniform between 0 and 1,
+# and the result is a tensor of as many learning rates between `low` and `high`, uniform in the logarithm:
+# 0 becomes `low` and 1 becomes `high`.
+
 
 # %%
 def learning_rates(uniform, low, high):
@@ -341,11 +348,12 @@ def step(learning_rate):
     return loss.item()
 
 
-sweep = [step(rate) for rate in log_even.tolist()]
+exponents = torch.linspace(-3, 0, sweep_steps)
+sweep = [step(rate) for rate in (10**exponents).tolist()]
 smooth = torch.tensor(sweep).unfold(0, 20, 1).mean(1)  # the mean of each 20 losses
 plt.figure()
-plt.plot(torch.linspace(-3, 0, 1000), sweep, lw=0.5, alpha=0.5)
-plt.plot(torch.linspace(-3, 0, 1000)[10:-9], smooth)
+plt.plot(exponents, sweep, lw=0.5, alpha=0.5)
+plt.plot(exponents[10:-9], smooth)
 plt.xlabel("exponent of the learning rate: 10^x")
 plt.ylabel("loss of the step")
 plt.ylim(2, 12)
@@ -415,6 +423,7 @@ for _ in range(10):
 # Write `mlp_logits(X, C, W1, b1, W2, b2)` from memory, for any context length, embedding size and number
 # of hidden units. `X` is `(B, T)`; return the logits `(B, V)`.
 
+
 # %%
 def mlp_logits(X, C, W1, b1, W2, b2):
     raise NotImplementedError  # your code
@@ -428,7 +437,8 @@ check("5.6", mlp_logits)
 # hornbook's `mlp` with these sizes is this network. We give it our weights. Its logits are ours, and so
 # is its loss over the validation part, which `evaluate` measures for every model.
 #
-# The printed layers are the steps of `forward`: `FlattenConsecutive` is the `view`.
+# The printed layers are the steps of `forward`: `FlattenConsecutive` is the `view`. `next_logits` returns the
+# logits of the character after each context.
 
 # %%
 config = model_config({"name": "mlp", "context_length": 3, "n_embd": 10, "n_hidden": 200})

@@ -42,7 +42,8 @@ print("train", tuple(Xtr.shape), " validation", tuple(Xval.shape))
 # ## 1. The network again, with two dials
 #
 # This is the MLP of lesson 5. Two factors are new: `hidden` scales the first weights of the hidden layer,
-# `last` those of the last layer. With 1 and 1 it is the network of lesson 5.
+# `last` those of the last layer. With 1 and 1 it is the network of lesson 5. With other values the
+# biases begin small too.
 
 # %%
 n_embd, n_hidden = 10, 200
@@ -52,9 +53,9 @@ def first_weights(hidden, last):
     g = torch.Generator().manual_seed(2147483647)
     C = torch.randn((27, n_embd), generator=g)
     W1 = torch.randn((3 * n_embd, n_hidden), generator=g) * hidden
-    b1 = torch.randn(n_hidden, generator=g) * min(hidden, 0.01 if hidden < 1 else 1)
+    b1 = torch.randn(n_hidden, generator=g) * (1 if hidden == 1 else 0.01)
     W2 = torch.randn((n_hidden, 27), generator=g) * last
-    b2 = torch.randn(27, generator=g) * (0 if last < 1 else 1)
+    b2 = torch.randn(27, generator=g) * (1 if last == 1 else 0)
     parameters = [C, W1, b1, W2, b2]
     for p in parameters:
         p.requires_grad = True
@@ -135,7 +136,9 @@ parameters = first_weights(hidden=1, last=0.01)
 h, logits = forward(parameters, Xtr[:32])
 print("h", tuple(h.shape), f" share beyond 0.97: {(h.abs() > 0.97).float().mean().item():.2f}")
 
-figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3), width_ratios=[1, 2], layout="constrained")
+figure, (left, right) = plt.subplots(
+    1, 2, figsize=(10, 3), width_ratios=[1, 2], layout="constrained"
+)
 left.hist(h.flatten().tolist(), bins=50)
 left.set_title("outputs of tanh")
 right.imshow((h.abs() > 0.97).numpy(), cmap="gray_r", aspect="auto", interpolation="nearest")
@@ -151,9 +154,12 @@ plt.show()
 # In a deep network the slopes of all layers are multiplied. The cell below chains one neuron per layer,
 # `x -> tanh(w x) -> tanh(w tanh(w x)) -> ...`. With w = 4 every neuron is saturated and the gradient
 # vanishes on its way to the first: three layers earlier it is less than a millionth of 1.
+#
+# The weights are multiplied as well. In wide layers with large weights the opposite can happen: a gradient
+# that grows from layer to layer *explodes*.
 
 # %%
-z = torch.linspace(-4, 4, 9)
+z = torch.linspace(-3, 3, 7)
 print("z     ", [f"{x:6.2f}" for x in z.tolist()])
 print("slope ", [f"{x:6.4f}" for x in (1 - torch.tanh(z) ** 2).tolist()])
 
@@ -166,6 +172,18 @@ for w in (1.0, 4.0):
     slopes = torch.autograd.grad(value, outputs)  # of the last output by that of each layer
     print(f"w={w}: gradient at layers 10, 7, 4, 1:", [f"{slopes[i]:.1e}" for i in (9, 6, 3, 0)])
 
+# %% [markdown] name="other-activations"
+# **Other activations.** ReLU, `max(0, x)`, does not saturate above 0: its slope there is 1. Below 0 it is 0,
+# so a ReLU unit can be dead as well, if its input is negative on every example. Leaky ReLU and ELU keep a
+# slope below 0. Deep networks mostly use ReLU or its relatives. Care for the first weights is needed with
+# all of them.
+
+# %%
+for name in ("tanh", "relu", "leaky_relu", "elu"):
+    z = torch.tensor([-5.0, -1.0, 1.0, 5.0], requires_grad=True)
+    (slope,) = torch.autograd.grad(getattr(F, name)(z).sum(), z)
+    print(f"{name:10} slopes at -5, -1, 1, 5:", [f"{x:.3f}" for x in slope.tolist()])
+
 # %% [markdown] name="exercise-6-1"
 # ### Exercise 6.1: Saturated and dead
 #
@@ -173,6 +191,7 @@ for w in (1.0, 4.0):
 # outputs with `|h| > 0.97`, and how many of the H units are dead, that is, beyond 0.97 on every example.
 #
 # `hint("6.1")` gives a hint, `solution("6.1")` the answer; `hornbook check 6.1 my_file.py` checks a file.
+
 
 # %%
 def idle(h):
@@ -210,6 +229,7 @@ print(f"x @ (W / sqrt(30)) {(x @ (W / 30**0.5)).std():.2f}")
 # Kaiming initialization. For ReLU, `max(0, x)`, the gain is sqrt(2). hornbook's table `GAINS` has one for
 # each activation.
 
+
 # %%
 def six_layers(gain):
     g = torch.Generator().manual_seed(1)
@@ -243,8 +263,9 @@ assert GAINS["tanh"] == torch.nn.init.calculate_gain("tanh") == 5 / 3
 # %% [markdown] name="exercise-6-2"
 # ### Exercise 6.2: Weights of the right size
 #
-# Write `scale_weight(weight, gain)`. `weight` is `(fan_in, fan_out)`, drawn with a standard deviation
-# of 1. Return it scaled so that a layer with this gain keeps the size of its inputs.
+# Write `scale_weight(weight, gain)`. `weight` is `(fan_in, fan_out)`, with a standard deviation of 1.
+# Return it scaled so that a layer with this gain keeps the size of its inputs.
+
 
 # %%
 def scale_weight(weight, gain):
@@ -282,6 +303,7 @@ for name, hidden, last in (
 # token is among them. Return the probabilities `(vocab_size,)` that the network predicts after long
 # training from zero, whatever the context is.
 
+
 # %%
 def zero_start(Y, vocab_size):
     raise NotImplementedError  # your code
@@ -302,6 +324,7 @@ check("6.3", zero_start)
 # are called gamma and beta in the paper.
 #
 # A small number, `eps`, keeps the division safe where a unit has no variance.
+
 
 # %%
 def batchnorm(x, gamma, beta, eps=1e-5):
@@ -404,6 +427,7 @@ assert torch.allclose(theirs(batch), ours(batch), atol=1e-5)
 # running variance, `(H,)` each. `momentum` is the weight of the batch; take variances over n - 1, and
 # 1e-5 for eps. Do not change the arguments.
 
+
 # %%
 def batchnorm_step(x, gamma, beta, running_mean, running_var, momentum):
     raise NotImplementedError  # your code
@@ -419,6 +443,7 @@ check("6.4", batchnorm_step)
 # `fold_batchnorm(weight, gamma, beta, mean, variance, eps)`: `weight` is `(fan_in, H)`, without a bias,
 # and the others but `eps` are `(H,)`. Return a new weight `(fan_in, H)` and a bias `(H,)`, such that
 # `x @ new_weight + bias` is what `x @ weight` and BatchNorm in evaluation give together.
+
 
 # %%
 def fold_batchnorm(weight, gamma, beta, mean, variance, eps):
@@ -527,8 +552,11 @@ flow(probe.activations, probe.gradients)
 
 # %% [markdown] name="reading-flow"
 # Above are the activations, below the gradients; one line per layer. The five lines should lie on top of
-# each other, and with the right gain they nearly do. Now a network with a gain of 0.3. Its activations
-# shrink to a needle at 0 and its gradients differ by factors of ten and more from layer to layer.
+# each other, and with the right gain they nearly do. The first layer is more saturated than the others,
+# because its inputs, the embeddings, are larger than the outputs of a tanh.
+#
+# Now a network with a gain of 0.3. Its activations shrink to a needle at 0. On the way back each layer
+# passes on only a third of the gradient, so that a hundredth of it arrives at the first.
 
 # %%
 model = five_layers(gain=0.3)
@@ -556,6 +584,7 @@ good
 #
 # update : data over the first steps, for three learning rates. The dashed line is 0.001. A learning rate
 # whose lines lie far below it wastes time; one whose lines lie far above it risks divergence.
+
 
 # %%
 def update_ratios(learning_rate, n):
@@ -586,6 +615,7 @@ plt.show()
 #
 # Write `update_ratio(parameter, gradient, learning_rate)`: the base-10 logarithm of update : data for one
 # step of gradient descent, a number. For a good learning rate it is about -3.
+
 
 # %%
 def update_ratio(parameter, gradient, learning_rate):
