@@ -415,8 +415,8 @@ plt.show()
 # a much harder baseline than pairs (lesson 12).
 #
 # The command line does the same: `hornbook train shakespeare --preset notes-gpt` trains the GPT of
-# the lectures with its 10.8 million parameters, for which you want a GPU; `hornbook train
-# shakespeare --minutes 5` makes the best of five minutes on the computer you have.
+# the lectures with its 10.8 million parameters, for which you want a GPU;
+# `hornbook train shakespeare --minutes 5` makes the best of five minutes on the computer you have.
 
 # %%
 folder = tempfile.TemporaryDirectory()

@@ -70,11 +70,11 @@ for (a, b), n in pairs.most_common(5):
 # ### Exercise 11.1: Count pairs
 #
 # Write `count_pairs(ids)`: ids is a list of numbers; the result is a dict (or Counter) from each
-# pair of neighbors, a tuple, to how often it occurs. Of `[1, 1, 1, 2]` it is `{(1, 1): 2, (1, 2):
-# 1}`.
+# pair of neighbors, a tuple, to how often it occurs. Of `[1, 1, 1, 2]` it is
+# `{(1, 1): 2, (1, 2): 1}`.
 #
-# `hint("11.1")` helps, `solution("11.1")` shows one way; for a file of your own there is `hornbook
-# check 11.1 my_file.py`.
+# `hint("11.1")` helps, `solution("11.1")` shows one way; for a file of your own there is
+# `hornbook check 11.1 my_file.py`.
 
 
 # %%
