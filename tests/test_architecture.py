@@ -20,10 +20,11 @@ MOST_LINES = 400
 
 # top to bottom: a package (or module) imports from those after it, never from those before it
 LAYERS = (
-    "__main__", "cli", "lessons", "__init__", "notes", "serve", "api", "run", "experiments", "export", "figures",
-    "training", "planning", "engine", "runs", "metrics", "generate", "kernels", "optim", "models",
-    "layers", "data", "tokenizers", "spelling", "config", "files", "process", "arguments", "table",
-    "machine", "autograd", "errors", "heartbeat", "stages", "visible", "version",
+    "__main__", "cli", "lessons", "__init__", "notes", "serve", "api", "run", "experiments",
+    "export", "figures", "training", "planning", "engine", "runs", "metrics", "generate", "kernels",
+    "optim", "models", "layers", "data", "tokenizers", "spelling", "config", "files", "process",
+    "arguments", "table", "machine", "autograd", "errors", "heartbeat", "stages", "visible",
+    "version",
 )  # fmt: skip
 
 

@@ -53,6 +53,7 @@ def test_a_lesson_runs_from_top_to_bottom(
     monkeypatch.setenv("MPLBACKEND", "Agg")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "FigureCanvasAgg is non-interactive")
+        warnings.filterwarnings("ignore", "__array__ implementation doesn't accept a copy keyword")
         runpy.run_path(str(lesson.path), run_name="__main__")
     out = capsys.readouterr().out
     for number in lesson.exercises():

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hornbook.errors import ConfigError, DataError, counted, did_you_mean
+from hornbook.errors import ConfigError, DataError, counted, did_you_mean, in_terminal
 from hornbook.lessons.catalog import LANGUAGES
 from hornbook.lessons.exercise import Exercise, find_exercise, find_lesson_of
 
@@ -43,7 +43,8 @@ class Result:
         if self.passed:
             lines.append(f"{number} passed, on {counted(ROUNDS, 'round')} of fresh random inputs")
         else:
-            lines.append(f'{number} not passed yet; hint("{number}") gives a hint')
+            way = f"hornbook check {number} --hint" if in_terminal.get() else f'hint("{number}")'
+            lines.append(f"{number} not passed yet; {way} prints a hint")
         return "\n".join([f"Exercise {number}: {self.exercise.title}", *(f"  {x}" for x in lines)])
 
 
@@ -68,17 +69,13 @@ def examine(number: str, candidate: Callable[..., Any], seed: int | None = None)
                 comparisons.append(comparison)
                 if not comparison.right:
                     return Result(exercise, comparisons)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             return Result(exercise, comparisons, _fault(exercise, candidate, error))
     return Result(exercise, comparisons)
 
 
 def check(number: str, candidate: Callable[..., Any]) -> None:
-    """Checks a function for an exercise and prints what it found.
-
-    >>> check("1.1", lambda f, x: 0.0)  # doctest: +ELLIPSIS
-    Exercise 1.1: ...
-    """
+    """Checks a function for an exercise and prints what it found."""
     print(examine(number, candidate))
 
 
@@ -120,7 +117,7 @@ def load_candidate(exercise: Exercise, path: Path) -> Callable[..., Any]:
     sys.path.insert(0, str(path.parent.resolve()))  # its own imports, as when it is run
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise DataError(
             f"{path}: {_raised(error, path)}; it must run before it can be checked"
         ) from None
@@ -140,7 +137,7 @@ def load_candidate(exercise: Exercise, path: Path) -> Callable[..., Any]:
     return candidate
 
 
-def _fault(exercise: Exercise, candidate: Callable[..., Any], error: Exception) -> str:
+def _fault(exercise: Exercise, candidate: Callable[..., Any], error: BaseException) -> str:
     """What a candidate raised, in words."""
     if isinstance(error, NotImplementedError) and not error.args:
         return f"{exercise.name} is not written yet"
@@ -151,7 +148,7 @@ def _fault(exercise: Exercise, candidate: Callable[..., Any], error: Exception) 
     return f"{exercise.name}: {_raised(error, Path(file) if file else None)}"
 
 
-def _raised(error: Exception, path: Path | None) -> str:
+def _raised(error: BaseException, path: Path | None) -> str:
     """`found NameError in line 3: ...`: the last line of a file where an error passed through."""
     if isinstance(error, SyntaxError):
         return f"line {error.lineno}: {type(error).__name__}: {error.msg}"

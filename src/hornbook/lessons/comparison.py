@@ -93,6 +93,7 @@ def _nearness(found: Any, expected: Any, rtol: float, atol: float) -> tuple[bool
         if found == expected:
             return True, "exact"
         return False, _first_difference(found, expected)
+    a = a.reshape(b.shape)  # a number may come as a tensor of one
     if torch.equal(a, b):
         return True, "exact"
     off = (a - b).abs()

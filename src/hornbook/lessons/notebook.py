@@ -18,7 +18,7 @@ _INSTALL = """\
 import importlib.util
 
 if importlib.util.find_spec("hornbook") is None:
-    %pip install --quiet {what}"""
+    %pip install -q {what}"""
 
 
 def repository() -> str | None:

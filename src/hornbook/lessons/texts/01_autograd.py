@@ -57,6 +57,7 @@ print("slope at 2/3:", (f(x + h) - f(x)) / h)
 
 # %%
 xs = [i / 50 - 2 for i in range(301)]
+plt.figure(figsize=(6, 4), layout="constrained")
 plt.plot(xs, [f(x) for x in xs], label="f(x)")
 for x in (2 / 3, 3.0):
     slope = (f(x + h) - f(x)) / h
@@ -271,7 +272,7 @@ assert (a.grad, b.grad) == (-3.0, -8.0)  # (2 a + b) b and (a + 2 b) a, from sch
 
 # %%
 sums = [i / 50 - 4 for i in range(401)]
-plt.figure(figsize=(6, 3))
+plt.figure(figsize=(6, 3), layout="constrained")
 plt.plot(sums, [math.tanh(s) for s in sums])
 plt.xlabel("w · x + b")
 plt.ylabel("output")
@@ -376,7 +377,7 @@ for _ in range(10):
 print([round(value, 2) for value in outputs])
 assert outputs == sorted(outputs, reverse=True)
 
-plt.figure(figsize=(6, 3))
+plt.figure(figsize=(6, 3), layout="constrained")
 plt.plot(outputs, "o-")
 plt.xlabel("step")
 plt.ylabel("output")
