@@ -131,26 +131,23 @@ def _check_multi_head(candidate: Any, generator: torch.Generator) -> Iterator[Co
     def attend(q: Tensor, k: Tensor, v: Tensor, scale: float = D**-0.5) -> Tensor:
         return F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=scale)
 
-    heads = [
-        attend(*(x @ w[h * D : (h + 1) * D].T for w in weights)) for h in range(n_head)
-    ]  # by a loop
+    heads = []  # by a loop
+    for h in range(n_head):
+        q, k, v = (x @ w[h * D : (h + 1) * D].T for w in weights)
+        heads.append(attend(q, k, v))
     q, k, v = ((x @ w.T).view(B, T, n_head, D).transpose(1, 2) for w in weights)
-    scrambled = attend(*((x @ w.T).view(B, n_head, T, D) for w in weights))
+    joined_wrongly = attend(q, k, v).reshape(B, T, C)
+    scaled_by_C = attend(q, k, v, C**-0.5).transpose(1, 2).reshape(B, T, C)  # noqa: N806
+    q, k, v = ((x @ w.T).view(B, n_head, T, D) for w in weights)
+    scrambled = attend(q, k, v)
+    q, k, v = (x @ w.T for w in weights)
+    mixes = "view(B, n_head, T, D) mixes positions and heads"
     mistakes = {
-        "view(B, n_head, T, D) mixes positions and heads; view(B, T, n_head, D), then transpose(1, 2)"
-        "": scrambled.reshape(B, T, C),
-        "view(B, n_head, T, D) mixes positions and heads, even if it is transposed back": (
-            scrambled.transpose(1, 2).reshape(B, T, C)
-        ),
-        "the heads are joined in the wrong order; transpose(1, 2) before reshape": attend(
-            q, k, v
-        ).reshape(B, T, C),
-        "the scores are divided by the root of C; a head has D = C / n_head channels": attend(
-            q, k, v, C**-0.5
-        )
-        .transpose(1, 2)
-        .reshape(B, T, C),
-        "this is one head of C channels": attend(*(x @ w.T for w in weights), C**-0.5),
+        f"{mixes}; view(B, T, n_head, D), then transpose(1, 2)": scrambled.reshape(B, T, C),
+        f"{mixes}, even if it is transposed back": scrambled.transpose(1, 2).reshape(B, T, C),
+        "the heads are joined in the wrong order; transpose(1, 2) before reshape": joined_wrongly,
+        "the scores are divided by the root of C; a head has D = C / n_head channels": scaled_by_C,
+        "this is one head of C channels": attend(q, k, v, C**-0.5),
     }
     expected = torch.cat(heads, dim=-1)
     found = candidate(x.clone(), *weights.clone(), n_head)

@@ -63,7 +63,7 @@ def fine_tune(pretrained: nn.Module, batches: Sequence[Batch], lr: float) -> nn.
     model = copy.deepcopy(pretrained)
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr)
     for x, y in batches:
-        loss = F.cross_entropy(model(x).flatten(0, 1), y.flatten())
+        loss: Any = F.cross_entropy(model(x).flatten(0, 1), y.flatten())
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -245,7 +245,8 @@ def _check_fine_tune(candidate: Any, generator: torch.Generator) -> Iterator[Com
         for x, y in batches[:steps]:
             if zero:
                 optimizer.zero_grad()
-            F.cross_entropy(own(x).flatten(0, 1), y.flatten()).backward()
+            loss: Any = F.cross_entropy(own(x).flatten(0, 1), y.flatten())
+            loss.backward()
             optimizer.step()
         return list(own.parameters())
 

@@ -136,7 +136,7 @@ def _check_paired_difference(candidate: Any, generator: torch.Generator) -> Iter
     found = candidate(a.clone(), b.clone(), tokens.clone())
     yield _two(found, "difference and standard error")
     difference = (a - b).sum() / tokens.sum()
-    mistakes = {
+    mistakes: dict[str, Any] = {
         "this is B's loss less A's; it is to be positive where A's is higher": -difference,
         "this is the mean of the documents' differences; divide all nats by all tokens": (
             ((a - b) / tokens).mean()
