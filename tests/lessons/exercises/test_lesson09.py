@@ -31,12 +31,12 @@ def attend(q: Tensor, k: Tensor, v: Tensor, scale: float, mask: bool = True) -> 
 
 
 def cut(x: Tensor, w: Tensor, n_head: int) -> Tensor:
-    B, T, C = x.shape  # noqa: N806
+    B, T, C = x.shape
     return (x @ w.T).view(B, T, n_head, C // n_head).transpose(1, 2)
 
 
 def scrambled(x: Tensor, wq: Tensor, wk: Tensor, wv: Tensor, n_head: int) -> Tensor:
-    B, T, C = x.shape  # noqa: N806
+    B, T, C = x.shape
     q, k, v = ((x @ w.T).view(B, n_head, T, C // n_head) for w in (wq, wk, wv))
     return attend(q, k, v, (C // n_head) ** -0.5).reshape(B, T, C)
 

@@ -24,7 +24,7 @@ def layer_norm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return (x - mean) / torch.sqrt(variance + 1e-5) * weight + bias
 
 
-def count_parameters(V: int, T: int, C: int, n_layer: int) -> int:  # noqa: N803
+def count_parameters(V: int, T: int, C: int, n_layer: int) -> int:
     """The parameters of the lesson's GPT."""
     tables = V * C + T * C
     attention = 3 * C * C + (C * C + C)  # queries, keys and values have no bias
@@ -75,7 +75,7 @@ def _whole(generator: torch.Generator, low: int, high: int) -> int:
 
 
 def _check_layer_norm(candidate: Any, generator: torch.Generator) -> Iterator[Comparison]:
-    B, T, C = (_whole(generator, 3, 7) + i for i in (0, 4, 8))  # noqa: N806
+    B, T, C = (_whole(generator, 3, 7) + i for i in (0, 4, 8))
     x = 3 * torch.randn(B, T, C, generator=generator) + 2
     x[0, 0] *= 1e-3  # where the small number matters
     weight, bias = torch.randn(2, C, generator=generator)
@@ -106,8 +106,8 @@ def _check_layer_norm(candidate: Any, generator: torch.Generator) -> Iterator[Co
 
 
 def _check_count_parameters(candidate: Any, generator: torch.Generator) -> Iterator[Comparison]:
-    V, T, n_layer = _whole(generator, 20, 90), _whole(generator, 8, 40), _whole(generator, 1, 5)  # noqa: N806
-    C = 4 * _whole(generator, 2, 9)  # noqa: N806
+    V, T, n_layer = _whole(generator, 20, 90), _whole(generator, 8, 40), _whole(generator, 1, 5)
+    C = 4 * _whole(generator, 2, 9)
     sizes = {"n_layer": n_layer, "n_head": 2, "n_embd": C, "context_length": T}
     expected = build_model(model_config({"name": "gpt2", **sizes}), V, None).n_parameters
     mistakes = {
@@ -130,7 +130,7 @@ def _check_count_parameters(candidate: Any, generator: torch.Generator) -> Itera
 class _Random(nn.Module):
     """A model of random logits, which depend on the whole context; it refuses longer ones."""
 
-    def __init__(self, V: int, T: int, generator: torch.Generator) -> None:  # noqa: N803
+    def __init__(self, V: int, T: int, generator: torch.Generator) -> None:
         super().__init__()
         self.context_length = T
         self.table = torch.randn(T, V, V, generator=generator)
@@ -145,7 +145,7 @@ class _Random(nn.Module):
 
 
 def _check_generate(candidate: Any, generator: torch.Generator) -> Iterator[Comparison]:
-    V, T, n = 11, 5, 12  # noqa: N806
+    V, T, n = 11, 5, 12
     model, seed = _Random(V, T, generator), _whole(generator, 0, 1 << 30)
     start = torch.randint(V, (3, 2), generator=generator)
 
@@ -199,7 +199,7 @@ def _check_addition_example(candidate: Any, generator: torch.Generator) -> Itera
 
 
 def _check_masked_loss(candidate: Any, generator: torch.Generator) -> Iterator[Comparison]:
-    B, T, V = 3, _whole(generator, 4, 9), 12  # noqa: N806
+    B, T, V = 3, _whole(generator, 4, 9), 12
     logits = torch.randn(B, T, V, generator=generator)
     targets = torch.randint(V, (B, T), generator=generator)
     targets[:, :-2] = torch.where(
@@ -227,7 +227,7 @@ def _check_masked_loss(candidate: Any, generator: torch.Generator) -> Iterator[C
 
 
 def _check_fine_tune(candidate: Any, generator: torch.Generator) -> Iterator[Comparison]:
-    V, lr = 7, 0.01  # noqa: N806
+    V, lr = 7, 0.01
     model = nn.Sequential(nn.Embedding(V, 8), nn.Linear(8, V))
     for parameter in model.parameters():
         nn.init.normal_(parameter, std=0.5, generator=generator)
