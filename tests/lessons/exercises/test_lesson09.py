@@ -1,4 +1,4 @@
-"""The exercises of lesson 9: solutions pass, and what learners get wrong is named."""
+"""Lesson 9: the solutions pass, and wrong answers that learners give are told what is wrong."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.lessons.exercises.common import fails, passes
 
 
 @pytest.mark.parametrize("number", [f"9.{i}" for i in range(1, 7)])
-def test_solutions_pass(number: str) -> None:
+def test_the_solution_passes(number: str) -> None:
     passes(number)
 
 
@@ -31,12 +31,12 @@ def attend(q: Tensor, k: Tensor, v: Tensor, scale: float, mask: bool = True) -> 
 
 
 def cut(x: Tensor, w: Tensor, n_head: int) -> Tensor:
-    B, T, C = x.shape  # noqa: N806
+    B, T, C = x.shape
     return (x @ w.T).view(B, T, n_head, C // n_head).transpose(1, 2)
 
 
 def scrambled(x: Tensor, wq: Tensor, wk: Tensor, wv: Tensor, n_head: int) -> Tensor:
-    B, T, C = x.shape  # noqa: N806
+    B, T, C = x.shape
     q, k, v = ((x @ w.T).view(B, n_head, T, C // n_head) for w in (wq, wk, wv))
     return attend(q, k, v, (C // n_head) ** -0.5).reshape(B, T, C)
 
@@ -94,5 +94,5 @@ WRONG: list[tuple[str, Callable[..., Any], str]] = [
 @pytest.mark.parametrize(
     ("number", "answer", "said"), WRONG, ids=[f"{n} {said}" for n, _, said in WRONG]
 )
-def test_wrong_answers_are_told_why(number: str, answer: Callable[..., Any], said: str) -> None:
+def test_a_wrong_answer_is_told_why(number: str, answer: Callable[..., Any], said: str) -> None:
     fails(number, answer, said)

@@ -35,7 +35,7 @@ def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 def multi_head(x: Tensor, wq: Tensor, wk: Tensor, wv: Tensor, n_head: int) -> Tensor:
     """Causal attention by several heads, (B, T, C) -> (B, T, C)."""
-    B, T, C = x.shape  # noqa: N806
+    B, T, C = x.shape
     q, k, v = ((x @ w.T).view(B, T, n_head, C // n_head).transpose(1, 2) for w in (wq, wk, wv))
     future = torch.ones(T, T).tril() == 0
     scores = q @ k.transpose(-2, -1) / math.sqrt(C // n_head)  # (B, H, T, T)
@@ -78,7 +78,7 @@ def _check_running_mean(candidate: Any, generator: torch.Generator) -> Iterator[
 
 
 def _check_causal_weights(candidate: Any, generator: torch.Generator) -> Iterator[Comparison]:
-    (T,) = _sizes(generator, 4, 8, 1)  # noqa: N806
+    (T,) = _sizes(generator, 4, 8, 1)
     scores = torch.randn(3, T, T, generator=generator)
     past = torch.ones(T, T, dtype=torch.bool).tril()
     powers = scores.exp() * past
@@ -104,7 +104,7 @@ def _strict(scores: Tensor, past: Tensor) -> Tensor:
 
 def _check_attention(candidate: Any, generator: torch.Generator) -> Iterator[Comparison]:
     q, k, v = torch.randn(3, 2, *_sizes(generator, 5, 9, 2), generator=generator)
-    D, T = q.shape[-1], q.shape[1]  # noqa: N806
+    D, T = q.shape[-1], q.shape[1]
 
     def plain(scale: float, causal: bool = True) -> Tensor:
         return F.scaled_dot_product_attention(q, k, v, is_causal=causal, scale=scale)
@@ -122,35 +122,32 @@ def _check_attention(candidate: Any, generator: torch.Generator) -> Iterator[Com
 
 
 def _check_multi_head(candidate: Any, generator: torch.Generator) -> Iterator[Comparison]:
-    T, D = _sizes(generator, 3, 7, 2)  # noqa: N806
-    n_head, B = 2 + int(torch.randint(3, (1,), generator=generator)), 2  # noqa: N806
-    C = n_head * D  # noqa: N806
+    T, D = _sizes(generator, 3, 7, 2)
+    n_head, B = 2 + int(torch.randint(3, (1,), generator=generator)), 2
+    C = n_head * D
     x = torch.randn(B, T, C, generator=generator)
     weights = torch.randn(3, C, C, generator=generator) / math.sqrt(C)
 
     def attend(q: Tensor, k: Tensor, v: Tensor, scale: float = D**-0.5) -> Tensor:
         return F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=scale)
 
-    heads = [
-        attend(*(x @ w[h * D : (h + 1) * D].T for w in weights)) for h in range(n_head)
-    ]  # by a loop
+    heads = []  # by a loop
+    for h in range(n_head):
+        q, k, v = (x @ w[h * D : (h + 1) * D].T for w in weights)
+        heads.append(attend(q, k, v))
     q, k, v = ((x @ w.T).view(B, T, n_head, D).transpose(1, 2) for w in weights)
-    scrambled = attend(*((x @ w.T).view(B, n_head, T, D) for w in weights))
+    joined_wrongly = attend(q, k, v).reshape(B, T, C)
+    scaled_by_C = attend(q, k, v, C**-0.5).transpose(1, 2).reshape(B, T, C)
+    q, k, v = ((x @ w.T).view(B, n_head, T, D) for w in weights)
+    scrambled = attend(q, k, v)
+    q, k, v = (x @ w.T for w in weights)
+    mixes = "view(B, n_head, T, D) mixes positions and heads"
     mistakes = {
-        "view(B, n_head, T, D) mixes positions and heads; view(B, T, n_head, D), then transpose(1, 2)"
-        "": scrambled.reshape(B, T, C),
-        "view(B, n_head, T, D) mixes positions and heads, even if it is transposed back": (
-            scrambled.transpose(1, 2).reshape(B, T, C)
-        ),
-        "the heads are joined in the wrong order; transpose(1, 2) before reshape": attend(
-            q, k, v
-        ).reshape(B, T, C),
-        "the scores are divided by the root of C; a head has D = C / n_head channels": attend(
-            q, k, v, C**-0.5
-        )
-        .transpose(1, 2)
-        .reshape(B, T, C),
-        "this is one head of C channels": attend(*(x @ w.T for w in weights), C**-0.5),
+        f"{mixes}; view(B, T, n_head, D), then transpose(1, 2)": scrambled.reshape(B, T, C),
+        f"{mixes}, even if it is transposed back": scrambled.transpose(1, 2).reshape(B, T, C),
+        "the heads are joined in the wrong order; transpose(1, 2) before reshape": joined_wrongly,
+        "the scores are divided by the root of C; a head has D = C / n_head channels": scaled_by_C,
+        "this is one head of C channels": attend(q, k, v, C**-0.5),
     }
     expected = torch.cat(heads, dim=-1)
     found = candidate(x.clone(), *weights.clone(), n_head)
@@ -158,7 +155,7 @@ def _check_multi_head(candidate: Any, generator: torch.Generator) -> Iterator[Co
 
 
 def _check_cross_attention(candidate: Any, generator: torch.Generator) -> Iterator[Comparison]:
-    T, S, D = _sizes(generator, 4, 9, 3)  # noqa: N806
+    T, S, D = _sizes(generator, 4, 9, 3)
     lengths = torch.randint(1, S, (4,), generator=generator)
     q = torch.randn(4, T, D, generator=generator)
     k, v = torch.randn(2, 4, S, D, generator=generator)
@@ -177,7 +174,7 @@ def _check_cross_attention(candidate: Any, generator: torch.Generator) -> Iterat
 
 
 def _check_step(candidate: Any, generator: torch.Generator) -> Iterator[Comparison]:
-    T, D = _sizes(generator, 4, 9, 2)  # noqa: N806
+    T, D = _sizes(generator, 4, 9, 2)
     q, k, v = torch.randn(3, 2, T + 1, D, generator=generator)
     whole = F.scaled_dot_product_attention(q, k, v, is_causal=True)[:, -1:]
     without = F.scaled_dot_product_attention(q[:, -1:], k[:, :-1], v[:, :-1])

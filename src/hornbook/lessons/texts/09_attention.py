@@ -62,9 +62,10 @@ print(averaged[0, :3])  # the second row is the mean of the first two rows of x,
 # %% [markdown] name="average-matrix"
 # ## The same as a matrix product
 #
-# Multiplying by a matrix from the left makes weighted sums of rows. A row of weights `1/3 1/3 1/3 0
-# 0` sums the first three rows, a third of each: their mean. So a lower triangle whose rows sum to 1
-# computes all the averages at once. A small example first, with numbers one can check by hand:
+# Multiplying by a matrix from the left makes weighted sums of rows. A row of weights
+# `1/3 1/3 1/3 0 0` sums the first three rows, a third of each: their mean. So a lower triangle
+# whose rows sum to 1 computes all the averages at once. A small example first, with numbers one can
+# check by hand:
 
 # %%
 weights = torch.tril(torch.ones(3, 3))
