@@ -45,7 +45,9 @@ def test_the_commands_work_as_printed(
     shutil.copytree(ROOT / "tests/corpora", tmp_path, dirs_exist_ok=True)
     names = NAMES.read_text("utf-8").splitlines(keepends=True)[::150]
     (tmp_path / FEW_NAMES).write_text("".join(names), "utf-8")
-    lines = [line for block in blocks(page, "sh") for line in block.splitlines() if "hornbook" in line]
+    lines = [
+        line for block in blocks(page, "sh") for line in block.splitlines() if "hornbook" in line
+    ]
     programs = blocks(page, "python")
     assert lines or programs
     for line in lines:
