@@ -86,6 +86,19 @@ def test_every_cell_of_prose_is_there_in_each_language(lesson: Lesson) -> None:
 
 
 @every_lesson
+def test_hints_can_be_asked_for(lesson: Lesson) -> None:
+    code = next(cell.source for cell in lesson.cells() if not cell.prose)
+    names = re.search("from hornbook.lessons import (.*)", code)
+    assert names
+    assert {"check", "hint", "solution"} <= set(names[1].split(", "))
+    prose = " ".join(cell.source for cell in lesson.cells() if cell.prose)
+    assert 'hint("' in prose
+    for text in lesson.prose("zh").values():
+        for call in re.findall(r'hint\("[^)]*\)', text):
+            assert 'lang="zh"' in call
+
+
+@every_lesson
 def test_a_lesson_says_what_is_new_and_what_it_needs(lesson: Lesson) -> None:
     title, *_ = lesson.cells()
     assert title.source.startswith(f"# Lesson {lesson.number}: ")
