@@ -28,15 +28,15 @@ object that displays itself, such as a drawing of the scalar engine, is the last
 lesson trains goes to a temporary directory. It ends with the cell `name="explain"`, "You can now
 explain". Functions and names in a lesson have no docstrings where the prose just said what they do.
 
-**An exercise** is a prose cell `exercise-7-2` whose first line is `### Exercise 7.2: <title>`, and a
+**An exercise** is a prose cell `exercise-7-5` whose first line is `### Exercise 7.5: <title>`, and a
 code cell with a stub that the learner completes:
 
     # %%
-    def batchnorm_backward(dout, x, gamma):
+    def batchnorm_backward(dy, z, gamma, eps):
         raise NotImplementedError  # your code
 
 
-    check("7.2", batchnorm_backward)
+    check("7.5", batchnorm_backward)
 
 `check` prints what it found and never raises, so the script passes with its stubs unwritten. The prose
 says what the arguments and the result are, with shapes, and names the ways on once per lesson:
