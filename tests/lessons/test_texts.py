@@ -137,8 +137,8 @@ def test_a_lesson_is_a_notebook(lesson: Lesson, language: str) -> None:
             assert cell.source == other.source
 
 
-def test_the_lessons_are_numbered_from_one() -> None:
-    assert [lesson.number for lesson in LESSONS] == list(range(1, len(LESSONS) + 1))
+def test_there_are_twelve_lessons_in_order() -> None:
+    assert [lesson.number for lesson in LESSONS] == list(range(1, 13))
 
 
 def test_a_lesson_runs_as_a_script(tmp_path: Path) -> None:
