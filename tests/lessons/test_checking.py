@@ -92,9 +92,17 @@ def test_hints_and_solutions(capsys: Cap) -> None:
 
 def test_a_function_from_a_file(write: Write) -> None:
     write("other.py", "HALF = 0.5\n")
-    path = write(
-        "mine.py", "from other import HALF\n\ndef gradient_by_hand(a, b, c):\n    return HALF\n"
-    )
+    lines = [
+        "from __future__ import annotations",
+        "from dataclasses import dataclass",
+        "from other import HALF",
+        "@dataclass",
+        "class Number:",
+        "    data: float",
+        "def gradient_by_hand(a, b, c):",
+        "    return Number(HALF).data",
+    ]
+    path = write("mine.py", "\n".join(lines))
     assert load_candidate(find_exercise("1.2"), path)(1, 2, 3) == 0.5
 
 

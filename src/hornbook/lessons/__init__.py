@@ -40,7 +40,9 @@ code cell with a stub that the learner completes:
 
 `check` prints what it found and never raises, so the script passes with its stubs unwritten. The prose
 says what the arguments and the result are, with shapes, and names the ways on once per lesson:
-`hint("7.2")`, `solution("7.2")`, `hornbook check 7.2 my_file.py`.
+`hint("7.2")`, `solution("7.2")`, `hornbook check 7.2 my_file.py`. The first code cell imports all three
+functions, `from hornbook.lessons import check, fast, hint, solution`; Chinese prose calls
+`hint("7.2", lang="zh")`.
 
 **Its check**, in exercises/lessonNN.py, is a generator function of a candidate and a `torch.Generator`.
 It draws fresh inputs, computes what is right by torch or a closed form (not by the solution), and

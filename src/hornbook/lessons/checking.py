@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hornbook.lessons.comparison import Comparison
 
 ROUNDS = 3  # of fresh random inputs
+CANDIDATE = "__candidate__"  # the module of a learner's file
 
 
 @dataclass(frozen=True)
@@ -110,10 +111,11 @@ def load_candidate(exercise: Exercise, path: Path) -> Callable[..., Any]:
             f"{path}: found {path.suffix or 'no suffix'}, expected a file of Python that ends in .py; "
             f'in a notebook, call check("{exercise.number}", {exercise.name})'
         )
-    spec = importlib.util.spec_from_file_location("candidate", path)
+    spec = importlib.util.spec_from_file_location(CANDIDATE, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[CANDIDATE] = module  # where its dataclasses look for it
     sys.path.insert(0, str(path.parent.resolve()))  # its own imports, as when it is run
     try:
         spec.loader.exec_module(module)
@@ -128,7 +130,7 @@ def load_candidate(exercise: Exercise, path: Path) -> Callable[..., Any]:
         own = [
             n
             for n, v in vars(module).items()
-            if callable(v) and getattr(v, "__module__", "") == "candidate"
+            if callable(v) and getattr(v, "__module__", "") == CANDIDATE
         ]
         raise ConfigError(
             f"{path}: found no function {exercise.name}{did_you_mean(exercise.name, own)}; exercise "

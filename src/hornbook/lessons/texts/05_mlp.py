@@ -27,7 +27,7 @@ from hornbook.config import DataConfig
 from hornbook.data.corpora import load_corpus
 from hornbook.data.examples import build_dataset
 from hornbook.data.split import split_corpus
-from hornbook.lessons import check, fast
+from hornbook.lessons import check, fast, hint, solution
 from hornbook.metrics.loss import evaluate
 from hornbook.models.registry import build_model, model_config
 from hornbook.tokenizers.registry import build_tokenizer

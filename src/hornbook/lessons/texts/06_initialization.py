@@ -24,7 +24,7 @@ from hornbook.data.split import split_corpus
 from hornbook.figures.activations import flow
 from hornbook.layers.activations import GAINS
 from hornbook.layers.basic import BatchNorm1d, calibrate_batchnorm
-from hornbook.lessons import check, fast
+from hornbook.lessons import check, fast, hint, solution
 from hornbook.metrics.probes import Probe
 from hornbook.models.registry import build_model, model_config
 from hornbook.tokenizers.registry import build_tokenizer

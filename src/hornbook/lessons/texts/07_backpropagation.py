@@ -27,7 +27,7 @@ from hornbook.data.examples import build_dataset
 from hornbook.data.split import split_corpus
 from hornbook.kernels.batch_norm import CpuBatchNorm1d
 from hornbook.layers.basic import BatchNorm1d
-from hornbook.lessons import check, fast
+from hornbook.lessons import check, fast, hint, solution
 from hornbook.lessons.comparison import compare
 from hornbook.lessons.exercises.lesson07 import mlp_backward as solution_of_7_6
 from hornbook.metrics.loss import evaluate

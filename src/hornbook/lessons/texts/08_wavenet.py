@@ -22,7 +22,7 @@ from hornbook.data.examples import build_dataset
 from hornbook.data.split import split_corpus
 from hornbook.errors import ConfigError
 from hornbook.layers import basic
-from hornbook.lessons import check, fast
+from hornbook.lessons import check, fast, hint, solution
 from hornbook.metrics.loss import evaluate
 from hornbook.models.registry import build_model, model_config
 from hornbook.tokenizers.registry import build_tokenizer
