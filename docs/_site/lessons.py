@@ -147,6 +147,7 @@ def write(app: Sphinx) -> None:
         old.unlink()
     shutil.rmtree(PAGES / "files", ignore_errors=True)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    logger.info(f"executing {len(all_lessons())} lessons, {AT_ONCE} at once, unless they are kept")
     with ThreadPoolExecutor(AT_ONCE) as pool:
         futures = {pool.submit(executed, lesson): lesson for lesson in all_lessons()}
         for future in as_completed(futures):
