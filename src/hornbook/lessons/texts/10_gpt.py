@@ -433,10 +433,17 @@ run = hornbook.train(
     steps=20 if fast() else 3000,
     out=Path(folder.name) / "run",
     settings=settings,
-    progress=False,
 )
 print(run.evaluate("val"))
 print(run.report["verdict"]["text"])
+
+# %% [markdown] name="verdict"
+# In a full run on Shakespeare our loop ends at 1.97 nats per character and hornbook at 1.94, since
+# it lowers the learning rate towards the end. Both are far below pairs of characters (2.48). But
+# the verdict is not impressed: the best counts, of seven characters, reach 1.52. This GPT has
+# 160,000 parameters and has read the text one and a half times. That of the lectures is nearly
+# seventy times as large and takes a GPU; it ends near 1.48, below the counts. A transformer needs
+# size and training, and makes good use of them.
 
 # %% [markdown] name="adding"
 # ## Teaching it to add
@@ -485,8 +492,8 @@ check("10.5", masked_loss)
 # %% [markdown] name="adding-hornbook"
 # hornbook trains on prompts with answers and masks the prompts by itself. All sums of two numbers
 # below 100 are 10,000 examples; it holds back a tenth for validation and a tenth as a test, so the
-# sums that we ask for are ones it has never seen. In a full run, nearly all of the answers are
-# right: it has learned to carry.
+# sums that we ask for are ones it has never seen. In a full run, all 200 answers are right: it has
+# learned to carry.
 
 # %%
 sums = Path(folder.name) / "sums.jsonl"
@@ -504,7 +511,6 @@ adder = hornbook.train(
     steps=20 if fast() else 3000,
     out=Path(folder.name) / "adder",
     settings=settings,
-    progress=False,
 )
 asked = adder.split().test[:200]
 right = 0
@@ -559,17 +565,28 @@ few, held_out = as_ids(target[:20_000]), as_ids(target[-50_000:])
 torch.manual_seed(1)
 pretrained = GPT(len(letters), T, C, n_head, n_layer)
 scratch = copy.deepcopy(pretrained)
+print("pretraining")
 train(pretrained, as_ids(manual), 100 if fast() else 2000)
 tuned = copy.deepcopy(pretrained)
-rows = []
-for _ in range(4):
-    rows.append((estimate_loss(scratch, held_out), estimate_loss(tuned, held_out)))
-    train(scratch, few, 10 if fast() else 100)
-    train(tuned, few, 10 if fast() else 100, lr=1e-3)
-print("steps on the small text, loss on new text from scratch and fine-tuned:")
-for i, (alone, after) in enumerate(rows):
-    print(f"{i * (10 if fast() else 100):5}  {alone:.3f}  {after:.3f}")
-assert rows[1][1] < rows[1][0]
+steps = 10 if fast() else 100
+losses = {"from scratch": [], "fine-tuned": []}
+print("steps on the small text, loss on new text:")
+for i in range(6):
+    if i:
+        train(scratch, few, steps)
+        train(tuned, few, steps, lr=1e-3)
+    losses["from scratch"].append(estimate_loss(scratch, held_out))
+    losses["fine-tuned"].append(estimate_loss(tuned, held_out))
+    print(f"{i * steps:5}", {name: round(found[-1], 3) for name, found in losses.items()})
+
+plt.figure(figsize=(5.5, 3.2), layout="constrained")
+for name, found in losses.items():
+    plt.plot([i * steps for i in range(6)], found, "o-", label=name)
+plt.xlabel("steps on the small text")
+plt.ylabel("loss on new text (nats per character)")
+plt.legend()
+plt.show()
+assert losses["fine-tuned"][-1] < losses["from scratch"][-1]
 folder.cleanup()
 
 # %% [markdown] name="explain"

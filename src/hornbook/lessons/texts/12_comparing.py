@@ -330,8 +330,9 @@ def mlp_loss(hidden, seed, steps):
 
 
 steps = 60 if fast() else 1500
-results = {h: [mlp_loss(h, seed, steps) for seed in range(4)] for h in (32, 40)}
-for hidden, found in results.items():
+results = {}
+for hidden in (32, 40):
+    found = results[hidden] = [mlp_loss(hidden, seed, steps) for seed in range(4)]
     spread = torch.tensor(found).std().item()
     print(f"{hidden} neurons: {[round(loss, 4) for loss in found]}, spread {spread:.4f}")
 means = [sum(found) / 4 for found in results.values()]
