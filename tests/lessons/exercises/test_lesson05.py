@@ -70,24 +70,36 @@ def test_embeddings_in_another_order() -> None:
     fails("5.2", lambda X, C: C[X].view(-1, 30), "raised RuntimeError")
 
 
-def test_unsafe_cross_entropies() -> None:
-    def naive(logits: Tensor, targets: Tensor) -> Tensor:
-        p = logits.exp() / logits.exp().sum(1, keepdim=True)
-        return -p[torch.arange(len(targets)), targets].log().mean()
+def losses_of_pieces(logits_of: Any, X: Tensor, Y: Tensor, size: int) -> Tensor:
+    pieces = zip(X.split(size), Y.split(size), strict=True)
+    return torch.stack([F.cross_entropy(logits_of(x), y) for x, y in pieces])
 
-    def late(logits: Tensor, targets: Tensor) -> Tensor:
-        return naive(logits - logits.max(1, keepdim=True).values, targets)
 
-    fails("5.3", naive, "subtract the largest logit")
-    fails("5.3", late, "not of a probability")
-    fails("5.3", lambda z, y: F.cross_entropy(z, y, reduction="sum"), "take the mean")
-    fails("5.3", lambda z, y: F.cross_entropy(z, y, reduction="none"), "found shape")
-    fails("5.3", lambda z, y: -F.cross_entropy(z, y), "the sign is wrong")
-    fails("5.3", lambda z, y: F.cross_entropy(z, y) / math.log(2), "bits")
-    fails(
-        "5.3", lambda z, y: -z.softmax(1)[range(len(y)), y].mean().log(), "mean of the logarithms"
-    )
-    fails("5.3", lambda z, y: F.nll_loss(z.log_softmax(0), y), "dimension 1")
+def test_mean_losses_that_forget_the_last_piece_or_take_all_at_once() -> None:
+    def pieces(*given: Any) -> Tensor:
+        return losses_of_pieces(*given)
+
+    def whole_ones(logits_of: Any, X: Tensor, Y: Tensor, size: int) -> float:
+        n = len(X) // size * size
+        return pieces(logits_of, X[:n], Y[:n], size).mean().item()
+
+    def equal_weights(logits_of: Any, X: Tensor, Y: Tensor, size: int) -> float:
+        return (pieces(logits_of, X, Y, size) * size).sum().item() / len(Y)
+
+    fails("5.3", lambda *given: pieces(*given).mean(), "weigh each mean")
+    fails("5.3", lambda f, X, Y, size: pieces(f, X, Y, size).mean() * len(Y), "this is the sum")
+    fails("5.3", lambda *given: pieces(*given).sum(), "the sum of the means")
+    fails("5.3", lambda *given: pieces(*given)[-1], "the last piece alone")
+    fails("5.3", whole_ones, "which is smaller, are missing")
+    fails("5.3", equal_weights, "the last one has fewer")
+    fails("5.3", lambda f, X, Y, size: F.cross_entropy(f(X), Y), "give it at most")
+    fails("5.3", lambda *given: pieces(*given), "found a tensor of shape")
+
+    def again(logits_of: Any, X: Tensor, Y: Tensor, size: int) -> float:
+        logits_of(X[:size])
+        return whole_ones(logits_of, X, Y, size)
+
+    fails("5.3", again, "each of them once")
 
 
 def test_losses_before_training() -> None:
@@ -109,6 +121,7 @@ def test_learning_rates_that_are_not_uniform_in_the_logarithm() -> None:
         return torch.tensor(10.0) ** (math.log(low) + (math.log(high) - math.log(low)) * u)
 
     fails("5.5", two_bases, "the same base")
+    fails("5.5", lambda u, low, high: 10 ** (3 * u - 3), "use the `low` and `high`")
 
 
 def test_forward_passes_with_a_part_missing() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -56,7 +57,8 @@ def test_what_a_network_of_zeros_learns() -> None:
     fails("6.3", lambda Y, v: frequencies(Y, v).log(), "return probabilities")
     fails("6.3", lambda Y, v: frequencies(Y, v).softmax(0), "softmaxes of frequencies")
     fails("6.3", lambda Y, v: F.one_hot(Y.mode()[0], v).float(), "most frequent token")
-    fails("6.3", lambda Y, v: torch.bincount(Y, minlength=v), "found int64")
+    fails("6.3", lambda Y, v: torch.bincount(Y, minlength=v), "these are counts")
+    fails("6.3", lambda Y, v: torch.bincount(Y, minlength=v) / v, "number of targets")
 
 
 def test_only_the_last_bias_of_a_network_of_zeros_has_a_gradient() -> None:
@@ -109,6 +111,12 @@ def test_batchnorm_with_a_part_wrong() -> None:
         return found
 
     fails("6.4", in_place, "changed in place")
+
+    def by_running(x: Tensor, gamma: Tensor, beta: Tensor, *old: Any) -> tuple[Tensor, ...]:
+        _, mean, variance = batchnorm_step(x, gamma, beta, *old)
+        return gamma * (x - mean) / (variance + 1e-5).sqrt() + beta, mean, variance
+
+    fails("6.4", by_running, "not the new running ones")
     fails("6.4", lambda *a: batchnorm_step(*a)[0], "expected three tensors")
 
 
@@ -158,3 +166,4 @@ def test_ratios_of_other_things() -> None:
         "not mean absolute",
     )
     fails("6.6", lambda p, g, rate: (rate * g.norm() / p.norm()).log10(), "not norms")
+    fails("6.6", lambda p, g, rate: (rate * g / p).std().log10(), "divide two standard deviations")

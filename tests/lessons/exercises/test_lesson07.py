@@ -24,7 +24,7 @@ def test_the_solution_passes(number: str) -> None:
 
 def test_a_linear_layer_with_a_part_wrong() -> None:
     fails("7.1", lambda d, x, W: (d @ W, x.T @ d, d.sum(0)), "raised RuntimeError")
-    fails("7.1", lambda d, x, W: (d @ W.T, d.T @ x, d.sum(0)), "dW: found shape")
+    fails("7.1", lambda d, x, W: (d @ W.T, d.T @ x, d.sum(0)), "dW: found shape", "the transpose")
     fails(
         "7.1",
         lambda d, x, W: (d @ W.T, x.T @ d / len(x), d.sum(0)),
@@ -87,6 +87,13 @@ def test_a_step_of_the_cross_entropy_that_is_wrong() -> None:
 
     fails("7.3", unsummed, "dcounts_sum_inv: found shape")
 
+    def multiplied(logits: Tensor, Y: Tensor) -> list[Tensor]:
+        found = list(cross_entropy_steps(logits, Y))
+        found[1] = found[0] * logits.softmax(1)
+        return found
+
+    fails("7.3", multiplied, "divide by probs")
+
 
 def test_cross_entropies_with_a_part_missing() -> None:
     def without(logits: Tensor, Y: Tensor) -> Tensor:
@@ -99,6 +106,18 @@ def test_cross_entropies_with_a_part_missing() -> None:
         p[range(len(Y)), Y] -= 1
         return p / len(Y)
 
+    def columns(logits: Tensor, Y: Tensor) -> Tensor:
+        p = logits.softmax(1)
+        p[:, Y] -= 1
+        return p / len(Y)
+
+    def of_all(logits: Tensor, Y: Tensor) -> Tensor:
+        p = logits.exp() / logits.exp().sum()
+        p[range(len(Y)), Y] -= 1
+        return p / len(Y)
+
+    fails("7.4", columns, "these columns in every row")
+    fails("7.4", of_all, "the sum of the row")
     fails("7.4", lambda z, y: cross_entropy_backward(z, y) * len(y), "the loss is a mean")
     fails("7.4", lambda z, y: -cross_entropy_backward(z, y), "the sign is wrong")
     fails("7.4", lambda z, y: z.softmax(1) / len(y), "1 is subtracted")
@@ -124,6 +143,11 @@ def test_batchnorms_with_a_part_missing() -> None:
             "z": (dz, (dy * z).sum(0), dbeta),
             "dbeta": (dz, dgamma, mean),
             "dgamma": (dz, dgamma / n, dbeta),
+            "biased": (
+                dz,
+                (dy * (z - z.mean(0)) / (z.var(0, correction=0) + eps).sqrt()).sum(0),
+                dbeta,
+            ),
         }[what]
 
     for what, said in {
@@ -131,6 +155,7 @@ def test_batchnorms_with_a_part_missing() -> None:
         "mean": "the part through the mean", "n": "divide its part by n - 1",
         "n - 1": "n - 1 for both parts", "gamma": "gamma is missing", "z": "this is made from z",
         "dbeta": "dbeta: ", "dgamma": "sum over the examples",
+        "biased": "as z.var does by default",
     }.items():  # fmt: skip
         fails("7.5", lambda *a, what=what: wrong(*a, what), said)
     fails("7.5", lambda *a: batchnorm_backward(*a)[0], "expected three tensors")
@@ -144,6 +169,7 @@ def test_a_whole_network_with_a_gradient_wrong() -> None:
 
     fails("7.6", lambda *a: wrong(*a, i=5), "db2", "divide dlogits by their number")
     fails("7.6", lambda *a: wrong(*a, i=4), "dW2", "the largest difference")
-    fails("7.6", lambda *a: wrong(*a, i=0), "dC")
+    fails("7.6", lambda *a: wrong(*a, i=1), "dW1", "look at dz, from BatchNorm backward")
+    fails("7.6", lambda *a: wrong(*a, i=0), "dC", "look at dflat")
     fails("7.6", lambda *a: mlp_backward(*a)[:5], "expected six tensors")
     fails("7.6", lambda *a: mlp_backward(*a)[::-1], "db2: found shape")

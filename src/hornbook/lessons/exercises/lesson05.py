@@ -6,7 +6,7 @@ B batch, T context, E channels of an embedding, H hidden units, V vocabulary, N 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -86,44 +86,53 @@ def _check_embed(candidate: Any, generator: torch.Generator) -> Iterator[Compari
     yield compare(f"X {(B, T)} and C {(V, E)}", found, expected, mistakes=mistakes)
 
 
-def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
-    """The mean of -log softmax(logits)[target], a scalar."""
-    shifted = logits - logits.max(1, keepdim=True).values
-    log_sum = shifted.exp().sum(1).log()
-    return (log_sum - shifted[torch.arange(len(targets)), targets]).mean()
+def mean_loss(logits_of: Callable[[Tensor], Tensor], X: Tensor, Y: Tensor, size: int) -> float:
+    """The mean cross-entropy over all examples, computed on at most `size` of them at a time."""
+    total = 0.0
+    with torch.no_grad():
+        for x, y in zip(X.split(size), Y.split(size), strict=True):
+            total += F.cross_entropy(logits_of(x), y, reduction="sum").item()
+    return total / len(Y)
 
 
-def _check_cross_entropy(candidate: Any, generator: torch.Generator) -> Iterator[Comparison]:
-    B, V = torch.randint(3, 9, (2,), generator=generator).tolist()
-    logits = torch.randn(B, V, generator=generator)
-    targets = torch.randint(0, V, (B,), generator=generator)
-    expected = F.cross_entropy(logits, targets)
-    mistakes = {
-        "this is the sum; take the mean over the examples": expected * B,
-        "the sign is wrong: a loss is -log of a probability": -expected,
-        "these are bits; use the natural logarithm": expected / math.log(2),
-        "this is the loss of the mean probability; take the mean of the logarithms": -F.softmax(
-            logits, 1
-        )[torch.arange(B), targets]
-        .mean()
-        .log(),
-        "softmax runs over the classes of one example: dimension 1": F.nll_loss(
-            F.log_softmax(logits, 0), targets
-        ),
-    }
-    found = candidate(logits.clone(), targets.clone())
-    yield compare("small logits", found, expected, mistakes=mistakes)
-    large = logits * 1000
-    expected = F.cross_entropy(large, targets)
-    found = candidate(large.clone(), targets.clone())
-    if isinstance(found, Tensor) and not bool(found.isfinite().all()):
-        advice = (
-            f"found {found.item()}, expected {expected:.6g}; exp() and log() leave the range of "
-            "float32: subtract the largest logit of each row first, and take log of the sum, not "
-            "of a probability"
+def _check_mean_loss(candidate: Any, generator: torch.Generator) -> Iterator[Comparison]:
+    size, V, T = (torch.randperm(5, generator=generator)[:3] + 4).tolist()
+    table = torch.randn(V, V, generator=generator)
+    for n, what in ((3 * size, "whole pieces"), (3 * size + 1, "one example in the last piece")):
+        X = torch.randint(0, V, (n, T), generator=generator)
+        Y = torch.randint(0, V, (n,), generator=generator)
+        table[X[-1, -1], Y[-1]] = -20  # the last one has a large loss
+        largest, at_all = 0, 0
+
+        def logits_of(x: Tensor) -> Tensor:
+            nonlocal largest, at_all
+            largest, at_all = max(largest, len(x)), at_all + len(x)
+            return table[x[:, -1]]
+
+        each = F.cross_entropy(table[X[:, -1]], Y, reduction="none")
+        means = torch.stack([piece.mean() for piece in each.split(size)])
+        mistakes = {
+            "the last piece is smaller: weigh each mean by the number of its examples, or add up "
+            "sums": means.mean(),
+            "this is the sum; divide by the number of examples": each.sum(),
+            "this is the sum of the means of the pieces": means.sum(),
+            "the examples of the last piece, which is smaller, are missing": each[
+                : 3 * size
+            ].mean(),
+            "each piece counts as `size` examples here; the last one has fewer": means.sum()
+            * size
+            / n,
+            "this is the loss of the last piece alone": means[-1],
+        }
+        what = f"{n} examples, size {size}: {what}"
+        found = candidate(logits_of, X.clone(), Y.clone(), size)
+        yield compare(
+            what, found, each.mean().item(), mistakes={k: float(v) for k, v in mistakes.items()}
         )
-        yield holds("logits of a thousand", False, advice)
-    yield compare("logits of a thousand", found, expected)
+        advice = f"logits_of was called with {largest} examples at once; give it at most {size}"
+        yield holds(f"{what}: at most {size} at a time", largest <= size, advice)
+        twice = f"logits_of saw {at_all} examples, expected {n}: each of them once"
+        yield holds(f"{what}: each example once", at_all == n, twice)
 
 
 def uniform_loss(vocab_size: int) -> float:
@@ -159,6 +168,8 @@ def _check_learning_rates(candidate: Any, generator: torch.Generator) -> Iterato
         "these are uniform between low and high themselves; make the exponents uniform": low
         + (high - low) * uniform,
         "these are the exponents; raise 10 to them": exponents,
+        "these lie between 0.001 and 1, as in the sweep; use the `low` and `high` that are given": 10
+        ** (3 * uniform - 3),
         "0 should become low and 1 should become high; this is the other way round": low
         * (high / low) ** (1 - uniform),
         "take the exponents of low and of high by math.log10, then raise 10 to what is between "
@@ -220,10 +231,10 @@ EXERCISES = [
         solution=embed_and_join, check=_check_embed,
     ),
     Exercise(
-        "5.3", "cross_entropy", title="A safe cross-entropy",
-        hint="Subtract the largest logit of each row, with keepdim=True. Then -log(exp(a) / sum) "
-        "is log(sum) - a: so no probability is computed that could round to 0.",
-        solution=cross_entropy, check=_check_cross_entropy,
+        "5.3", "mean_loss", title="The mean loss, in pieces",
+        hint="X.split(size) gives the pieces, the last of which may be smaller. Add up the losses of "
+        "all examples: F.cross_entropy has reduction=\"sum\". Divide by len(Y) at the end.",
+        solution=mean_loss, check=_check_mean_loss,
     ),
     Exercise(
         "5.4", "uniform_loss", title="The loss before training",

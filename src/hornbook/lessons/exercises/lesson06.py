@@ -98,12 +98,15 @@ def _check_zero_start(candidate: Any, generator: torch.Generator) -> Iterator[Co
     Y = torch.cat([torch.arange(V), drawn])
     X = torch.randint(0, V, (len(Y), 3), generator=generator)
     found = candidate(Y.clone(), V)
+    if isinstance(found, Tensor) and not found.is_floating_point():
+        found = found.float()  # counts: what they are matters more than their dtype
     expected = _trained_from_zero(X, Y, V)
     mistakes = {
         "that is the start, when all are equally likely; the last bias learns from then on": torch.full(
             (V,), 1 / V
         ),
         "these are counts; probabilities add up to 1": expected * len(Y),
+        "divide by the number of targets, not by the number of tokens": expected * len(Y) / V,
         "these are logits; return probabilities": expected.log(),
         "these are softmaxes of frequencies; the bias becomes their logarithm, so softmax gives "
         "the frequencies themselves": expected.softmax(0),
@@ -185,6 +188,10 @@ def _check_batchnorm_step(candidate: Any, generator: torch.Generator) -> Iterato
         * (x - mean)
         / (variance + EPS).sqrt()
         + beta,
+        "in training the output uses the batch's own statistics, not the new running ones": gamma
+        * (x - (mean + momentum * (x.mean(0) - mean)))
+        / (variance + momentum * (x.var(0) - variance) + EPS).sqrt()
+        + beta,
         "divide by the square root of the variance": gamma * (x - x.mean(0)) / (x.var(0) + EPS)
         + beta,
     }
@@ -201,7 +208,7 @@ def _check_batchnorm_step(candidate: Any, generator: torch.Generator) -> Iterato
             * old
             + (1 - momentum) * batch,
             "this is the batch's own; move the old value only a little": batch,
-            "this is the old value; move it a little towards the batch's": old,
+            "this is the old value; move it a little toward the batch's": old,
             "take the variance over n - 1, as x.var does by default": (1 - momentum) * old
             + momentum * x.var(0, correction=0),
             "this is made from standard deviations; keep a variance": (1 - momentum) * old
@@ -282,6 +289,9 @@ def _check_update_ratio(candidate: Any, generator: torch.Generator) -> Iterator[
         "this is data : update; turn it round": -right,
         "take standard deviations, not mean absolute values": math.log10(
             change.abs().mean() / data.abs().mean()
+        ),
+        "divide two standard deviations; this is the standard deviation of the quotients": math.log10(
+            (change / data).std()
         ),
         "take standard deviations, not norms": math.log10(change.norm() / data.norm()),
     }

@@ -6,6 +6,7 @@ B batch, T context, E channels of an embedding, H hidden units, V vocabulary; I 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -140,6 +141,10 @@ def _check_steps(candidate: Any, generator: torch.Generator) -> Iterator[Compari
             "the mean divides by the number of examples: -1 / n": theirs * B,
             "the sign is wrong": -theirs,
         }
+        if name == "dprobs":
+            mistakes["the slope of the logarithm is 1 / probs: divide by probs"] = (
+                expected[0] * probs
+            )
         if name == "dcounts":
             mistakes |= {
                 "counts are used twice, in the product and in the sum; one of the two is missing: "
@@ -174,9 +179,22 @@ def _check_cross_entropy(candidate: Any, generator: torch.Generator) -> Iterator
         )
         / B,
         "divide by the number of examples only, not by all logits": expected / V,
+        "dlogits[:, Y] is these columns in every row; take one entry of each row, "
+        "[range(len(Y)), Y]": _columns(p, Y) / B,
+        "each row is a distribution of its own: divide by the sum of the row": (
+            logits.detach().flatten().softmax(0).view(B, V) - F.one_hot(Y, V)
+        )
+        / B,
     }
     found = candidate(logits.detach().clone(), Y.clone())
     yield compare("dlogits", found, expected, mistakes=mistakes)
+
+
+def _columns(p: Tensor, Y: Tensor) -> Tensor:
+    """Probabilities less 1 in whole columns, a common mistake."""
+    wrong = p.clone()
+    wrong[:, Y] -= 1
+    return wrong
 
 
 def batchnorm_backward(
@@ -224,6 +242,9 @@ def _check_batchnorm(candidate: Any, generator: torch.Generator) -> Iterator[Com
             "dgamma": {
                 "this is made from z; gamma multiplies the normalized values": (dy * z).sum(0),
                 "sum over the examples": along / B,
+                "take the variance over n - 1, as z.var does by default": (
+                    dy * (z - z.mean(0)) / (z.var(0, correction=0) + eps).sqrt()
+                ).sum(0),
             },
         }
         wrong = others.get(name, mistakes)
@@ -249,6 +270,16 @@ def mlp_backward(
     return dC, flat.T @ dz, dgamma, dbeta, dW2, db2
 
 
+PLACES = {  # where to look if everything after it was right
+    "db2": "dlogits (exercise 7.4), then a sum over the examples",
+    "dW2": "the last layer (exercise 7.1)",
+    "dbeta": "dh, the slope of tanh, then a sum over the examples",
+    "dgamma": "the normalized values, with the variance over n - 1",
+    "dW1": "dz, from BatchNorm backward (exercise 7.5), or the first layer (exercise 7.1)",
+    "dC": "dflat, or the embedding (exercise 7.2)",
+}
+
+
 def _check_mlp(candidate: Any, generator: torch.Generator) -> Iterator[Comparison]:
     B, T, E, H, V = _sizes(generator, 5)
     X = torch.randint(0, V, (B, T), generator=generator)
@@ -269,7 +300,10 @@ def _check_mlp(candidate: Any, generator: torch.Generator) -> Iterator[Compariso
             "the loss is a mean over the examples; divide dlogits by their number": expected[name]
             * B
         }
-        yield compare(name, ours[name], expected[name], mistakes=mistakes, rtol=1e-3, atol=1e-4)
+        found = compare(name, ours[name], expected[name], mistakes=mistakes, rtol=1e-3, atol=1e-4)
+        yield (
+            found if found.right else replace(found, words=f"{found.words}; look at {PLACES[name]}")
+        )
 
 
 EXERCISES = [

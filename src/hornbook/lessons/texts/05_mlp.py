@@ -1,8 +1,8 @@
 # %% [markdown] name="title" needs="4" reading="60" running="1"
 # # Lesson 5: A network that reads several characters
 #
-# The bigram of lessons 3 and 4 guesses the next character from one character. It cannot know that `q`
-# after `ja` is likely and `q` after `em` is not: it sees only `a` or `m`.
+# The bigram of lessons 3 and 4 guesses the next character from one character. It cannot know that `q` may
+# well follow `ja`, as in `jaquan`, and hardly ever `ma`: both times it sees only the `a`.
 #
 # Why not count longer contexts? A table for one character has 27 rows. For three it has
 # 27 x 27 x 27 = 19,683 rows, for ten more than 200 trillion. Most rows would never be seen in training,
@@ -70,9 +70,9 @@ print("X", tuple(X.shape), " Y", tuple(Y.shape))
 # %% [markdown] name="exercise-5-1"
 # ### Exercise 5.1: Contexts of any length
 #
-# Write `contexts(words, context_length)`. `words` is a list of lists of ids, without the end. Return two
-# tensors of int64: the contexts `(N, context_length)` and the targets `(N,)`. Id 0 ends every word and
-# fills the context before it.
+# Write `contexts(words, context_length)`. `words` is a list of lists of ids, without the end: `emma` is
+# `[5, 13, 13, 1]`. Return two tensors of int64: the contexts `(N, context_length)` and the targets `(N,)`,
+# for N examples. Id 0 ends every word and fills the context before it.
 #
 # The next cell checks your function each time you run it. `hint("5.1")` gives a hint and
 # `solution("5.1")` the answer; in a terminal, `hornbook check 5.1 my_file.py` checks a file.
@@ -149,8 +149,11 @@ assert flat.data_ptr() == emb.data_ptr()  # the same memory
 # %% [markdown] name="exercise-5-2"
 # ### Exercise 5.2: Embed and join
 #
+# From here on we name sizes by letters: B examples in a batch, T characters in a context, V characters in
+# the alphabet (the *vocabulary*), E numbers in an embedding.
+#
 # Write `embed_and_join(X, C)`: ids `(B, T)` and a table `(V, E)` in, one row for each example out,
-# `(B, T * E)`. It must work for every T and E.
+# `(B, T * E)`. It must work for all sizes.
 
 
 # %%
@@ -165,11 +168,11 @@ check("5.2", embed_and_join)
 #
 # A layer of 200 neurons is what you built in lesson 2: weights times inputs, plus a bias, through tanh.
 # Here all neurons and all examples are computed in one matrix product. `b1` has shape `(200,)` and is
-# added to every row; this is called *broadcasting*.
+# added to every row by broadcasting (lesson 3).
 #
-# More hidden units than inputs are useful: each unit is one more feature of the context that the
-# last layer can use, and tanh makes them more than a change of coordinates. Without tanh, two matrices
-# in a row would be no more than a single matrix.
+# A neuron of a hidden layer is also called a *hidden unit*. Each unit computes one property of the context
+# (a *feature*) that the last layer can use, so more units than inputs are useful. tanh is needed for that:
+# without it, two matrices in a row could do no more than a single one.
 #
 # The last layer makes 27 **logits** of the 200 outputs, one for each character that may come next.
 
@@ -196,10 +199,11 @@ print("parameters:", sum(p.nelement() for p in parameters))
 # ## 6. The loss, and why to let torch compute it
 #
 # In lesson 4 the loss was: exponentiate the logits, divide by the sum, take the probability of the right
-# character, then the mean of `-log`. `F.cross_entropy` gives the same number, faster, and it is safe.
+# character, then the mean of `-log`. `F.cross_entropy` gives the same number, faster, and it is safe, like
+# yours of exercise 4.3.
 #
-# Safe, because `exp(100)` is too large for a 32-bit number. Softmax does not change when the same number
-# is subtracted from all logits of a row. Subtracting the largest makes every exponent 0 or negative.
+# The danger is that `exp(100)` is too large for a 32-bit number. Softmax does not change when the same
+# number is subtracted from all logits of a row. Subtracting the largest makes every exponent 0 or negative.
 
 # %%
 counts = logits.exp()
@@ -214,26 +218,29 @@ safe = (large - large.max()).exp()
 print("safe: ", (safe / safe.sum()).tolist())
 
 # %% [markdown] name="exercise-5-3"
-# ### Exercise 5.3: A safe cross-entropy
+# ### Exercise 5.3: The mean loss, in pieces
 #
-# Write `cross_entropy(logits, targets)`: logits `(B, V)` and targets `(B,)` in, the mean loss out, a
-# scalar. Use no loss function and no softmax of torch. It must be right for logits of a thousand too.
+# All examples at once need much memory: 200 hidden units and 27 logits for each. A large model can only
+# take some of them at a time. Write `mean_loss(logits_of, X, Y, size)`: `X` are contexts `(N, T)`, `Y`
+# targets `(N,)`. `logits_of` is a function such as `forward`: contexts `(B, T)` in, logits `(B, V)` out.
+# Call it with at most `size` examples at a time, and with each example once. Return the mean loss over all
+# N examples, a number. `F.cross_entropy` is allowed.
 
 
 # %%
-def cross_entropy(logits, targets):
+def mean_loss(logits_of, X, Y, size):
     raise NotImplementedError  # your code
 
 
-check("5.3", cross_entropy)
+check("5.3", mean_loss)
 
 # %% [markdown] name="loss-before-training"
 # ## 7. The loss before training
 #
 # Look at the loss above before you train. A model that knows nothing should give every one of 27
 # characters the same probability. What is its loss? Do the next exercise, then compare with the cell
-# below: our network is far worse than ignorance. It is confident and wrong, because random logits
-# of a size like 15 make one character nearly certain.
+# below: our network is far worse than ignorance. It is confident and wrong: its logits are random numbers
+# with a standard deviation of about 12, so one character is nearly certain, and mostly a wrong one.
 
 # %% [markdown] name="exercise-5-4"
 # ### Exercise 5.4: The loss before training
@@ -263,8 +270,9 @@ print(
 #
 # One gradient from all 170,000 examples takes long, and it is only good for one small step. A
 # **minibatch** is a random sample of examples, here 32. Its gradient is an estimate of the true one. The
-# cell measures how good it is: the cosine of the angle between both, 1 for the same direction. It is
-# better to take many steps in about the right direction than a few in the exact one.
+# cell measures how good it is: the cosine of the angle between both, which is 1 for the same direction and
+# 0 for directions that have nothing in common. It is better to take many steps in about the right
+# direction than a few in the exact one.
 #
 # | examples a step | name | gradient | cost of a step |
 # | --- | --- | --- | --- |
@@ -295,7 +303,7 @@ for size in (1, 32, 1024):
 # %% [markdown] name="learning-rate"
 # ## 9. Learning rates, evenly in the logarithm
 #
-# The learning rate says how far to step along the gradient. Too small, and nothing happens; too large,
+# The learning rate says how far to step against the gradient. Too small, and nothing happens; too large,
 # and the loss explodes. To find a good one, try a thousand between 0.001 and 1, one at each step.
 #
 # Evenly spaced values would be a poor choice: 900 of 1,000 lie between 0.1 and 1, and only 9 below 0.01.
@@ -327,10 +335,10 @@ def learning_rates(uniform, low, high):
 check("5.5", learning_rates)
 
 # %% [markdown] name="sweep"
-# Now the sweep of our network. The loss falls while the learning rate is still too small to do much, is lowest
-# somewhere in the middle, and rises when steps become too large. A good learning rate lies a little
-# left of where the curve turns up. `hornbook lr-find names --model mlp` does this, and then tries what
-# it found.
+# Now the sweep of our network. On the left the steps are too small to change much. The loss falls as they
+# become larger, is lowest between 10^-1 and 10^-0.5, and rises again when they are too large. A good
+# learning rate lies a little left of where the curve turns up: here 10^-1. `hornbook lr-find names --model
+# mlp` does this, and then tries what it found.
 
 # %%
 saved = [p.detach().clone() for p in parameters]
@@ -356,7 +364,7 @@ plt.plot(exponents, sweep, lw=0.5, alpha=0.5)
 plt.plot(exponents[10:-9], smooth)
 plt.xlabel("exponent of the learning rate: 10^x")
 plt.ylabel("loss of the step")
-plt.ylim(2, 12)
+plt.ylim(0, 30)
 plt.title("A sweep of learning rates")
 plt.show()
 
@@ -395,7 +403,7 @@ plt.show()
 # - train much lower than validation: it memorizes (*overfitting*).
 #
 # After a full run both are near 2.3, below the 2.46 of bigram counts: three characters help. But the
-# trigram counts of lesson 3 reach 2.24 with less. Our network began with bad weights, as section 7
+# trigram counts of exercise 3.5 reach 2.24 with less. Our network began with bad weights, as section 7
 # showed, and took only 20,000 small steps. Lesson 6 mends the weights.
 
 # %% [markdown] name="sampling"
@@ -458,7 +466,8 @@ assert abs(result.nats - val_loss) < 1e-4
 # and with an optimizer that adapts the step of each parameter. On the command line this is
 # `hornbook train names --model mlp`; then `hornbook sample` draws names and `hornbook inspect` draws
 # pictures. We ask for embeddings of only 2 numbers, so that they can be drawn as they are. The
-# validation loss is still 2.25 after a full run; with 10 numbers it is 2.12.
+# validation loss is still 2.25 after a full run; with 10 numbers it is 2.12. (`evaluate` prints it as
+# nats/token; lesson 12 explains what stands beside it.)
 
 # %%
 with tempfile.TemporaryDirectory() as folder:
@@ -469,7 +478,7 @@ with tempfile.TemporaryDirectory() as folder:
         settings={
             "model.context_length": 3,
             "model.n_embd": 2,
-            "model.dropout": 0.0,
+            "model.dropout": 0.0,  # a regularizer, which we do without
             "training.batch_size": 1024,
         },
         seed=1,
@@ -489,8 +498,7 @@ plt.title("The embedding of each character (red: vowels)")
 plt.show()
 
 # %% [markdown] name="embedding-picture"
-# After full training the vowels lie together, and `.` lies apart from the letters. Nobody told the
-# network what a vowel is. Vowels can often replace each other in a name, so training moved their points
+# After full training the vowels lie near each other, and `.` lies by itself, as do a few letters. Nobody told the network what a vowel is. Vowels can often replace each other in a name, so training moved their points
 # together: what is learned about a context with one of them then holds for the others too.
 
 # %% [markdown] name="explain"

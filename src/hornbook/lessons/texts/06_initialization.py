@@ -135,6 +135,7 @@ plt.show()
 parameters = first_weights(hidden=1, last=0.01)
 h, logits = forward(parameters, Xtr[:32])
 print("h", tuple(h.shape), f" share beyond 0.97: {(h.abs() > 0.97).float().mean().item():.2f}")
+print("units beyond 0.97 on every example:", int((h.abs() > 0.97).all(0).sum()))
 
 figure, (left, right) = plt.subplots(
     1, 2, figsize=(10, 3), width_ratios=[1, 2], layout="constrained"
@@ -148,8 +149,8 @@ plt.show()
 # %% [markdown] name="vanishing-gradient"
 # Why is that bad? You know from lesson 1 that the backward pass multiplies by the local slope, and the
 # slope of `h = tanh(z)` is `1 - h**2`. At h = 0 it is 1. At h = 0.99 it is 0.02: only a fiftieth of the
-# gradient passes. A unit that is saturated on *every* example learns nothing at all. It is *dead*: a
-# column that is black from top to bottom.
+# gradient passes. A unit that is saturated on *every* example learns next to nothing. It is *dead*: a
+# column that would be black from top to bottom. Ours has none yet, but two thirds of it are black.
 #
 # In a deep network the slopes of all layers are multiplied. The cell below chains one neuron per layer,
 # `x -> tanh(w x) -> tanh(w tanh(w x)) -> ...`. With w = 4 every neuron is saturated and the gradient
@@ -169,7 +170,7 @@ for w in (1.0, 4.0):
     for _ in range(10):
         value = torch.tanh(w * value)
         outputs.append(value)
-    slopes = torch.autograd.grad(value, outputs)  # of the last output by that of each layer
+    slopes = torch.autograd.grad(value, outputs)  # of the last output, for the output of each layer
     print(f"w={w}: gradient at layers 10, 7, 4, 1:", [f"{slopes[i]:.1e}" for i in (9, 6, 3, 0)])
 
 # %% [markdown] name="other-activations"
@@ -221,7 +222,7 @@ print(f"x @ (W / sqrt(30)) {(x @ (W / 30**0.5)).std():.2f}")
 # gradients with them. A factor in front of the weights, the **gain**, makes up for that. For tanh it is
 # 5/3. The cell sends numbers through six layers of tanh, with different gains:
 #
-# - 0.5: the outputs shrink towards 0, where tanh is a straight line;
+# - 0.5: the outputs shrink toward 0, where tanh is a straight line;
 # - 5/3: they keep their size;
 # - 5: most are saturated.
 #
@@ -321,7 +322,7 @@ check("6.3", zero_start)
 #
 # At the start that is what we want, but not for ever: the network should be able to move a unit to where
 # it is useful. So each unit gets a trained **gain** (1 at first) and a trained **bias** (0 at first). They
-# are called gamma and beta in the paper.
+# are called gamma and beta in the paper. This gain is a parameter, not the fixed factor of section 5.
 #
 # A small number, `eps`, keeps the division safe where a unit has no variance.
 
@@ -367,7 +368,7 @@ assert not torch.allclose(a, b)
 
 x.requires_grad = True
 (gradient,) = torch.autograd.grad(batchnorm(x, gamma, beta)[0].square().sum(), x)
-print(f"gradient of output 0 by input 1: {gradient[1].abs().mean():.4f}, not 0")
+print(f"gradient of output 0 with respect to input 1: {gradient[1].abs().mean():.4f}, not 0")
 assert (gradient[1] != 0).any()
 
 # %% [markdown] name="useless-bias"
@@ -379,7 +380,8 @@ assert (gradient[1] != 0).any()
 bias = torch.randn(200, generator=g, requires_grad=True)
 with_bias = batchnorm(x.detach() + bias, gamma, beta)
 without = batchnorm(x.detach(), gamma, beta)
-(gradient,) = torch.autograd.grad(with_bias.square().sum() + with_bias.exp().sum(), bias)
+loss = with_bias.square().sum() + with_bias.exp().sum()  # any loss will do
+(gradient,) = torch.autograd.grad(loss, bias)
 print(f"with and without: largest difference {(with_bias - without).abs().max():.0e}")
 print(f"largest gradient of the bias: {gradient.abs().max():.0e}")
 assert torch.allclose(with_bias, without, atol=1e-4)
@@ -390,8 +392,8 @@ assert gradient.abs().max() < 1e-3
 #
 # When the network is used, there may be no batch: we want the prediction for one context. For that,
 # BatchNorm keeps a **running mean** and a **running variance**. Every training step moves them a little
-# towards those of its batch: `running = 0.9 * running + 0.1 * batch`. The 0.1 is called *momentum*. In
-# evaluation they take the place of the batch's own.
+# toward those of its batch: `running = 0.9 * running + 0.1 * batch`. The 0.1 is called *momentum* (it is
+# not that of exercise 2.4). In evaluation they take the place of the batch's own.
 #
 # This is why networks have two modes. In `model.train()` BatchNorm uses the batch, in `model.eval()` the
 # running statistics. Forgetting `eval()` is a classic mistake.
@@ -480,12 +482,13 @@ assert torch.allclose(layer.running_var, data.var(0), rtol=1e-4)
 #
 # 1. **activations**: the outputs of each tanh. Good: about the same spread in every layer, few saturated;
 # 2. **gradients** of the loss with respect to these outputs. Good: about the same size in every layer,
-#    neither vanishing nor exploding towards the first;
-# 3. **update : data**, how far one step moves a weight matrix, compared with the matrix itself:
-#    `(learning_rate * gradient).std() / weight.std()`. Good: about 0.001. Much less, and it hardly learns;
+#    neither vanishing nor exploding toward the first;
+# 3. **update : data** (read "update to data"), how far one step moves a weight matrix, compared with the
+#    matrix itself: `(learning_rate * gradient).std() / weight.std()`. Good: about 0.001. Much less, and it hardly learns;
 #    much more, and it jumps about.
 #
-# First by hand. `retain_grad()` asks torch to keep the gradient of a tensor in the middle.
+# First by hand, the outputs and their gradients. Usually torch keeps the gradients of parameters only;
+# `retain_grad()` asks it to keep that of a tensor in the middle.
 
 # %%
 X, Y = Xtr[:32], Ytr[:32]
@@ -496,12 +499,6 @@ def five_layers(**settings):
     torch.manual_seed(1)
     config = model_config({"name": "mlp", "n_hidden": 100, "n_layer": 5, **settings})
     return build_model(config, 27, tokenizer.end_id)
-
-
-def descend(model):
-    with torch.no_grad():
-        for p in model.parameters():
-            p -= learning_rate * p.grad
 
 
 model = five_layers()
@@ -521,6 +518,17 @@ for i, h in enumerate(outputs, start=1):
         f"layer {i}: h {tuple(h.shape)}, standard deviation {h.std():.2f}, "
         f"saturated {saturated:.1%}, gradient {h.grad.std():.1e}"
     )
+
+# %% [markdown] name="update-by-hand"
+# Then update : data. We do one step, and compare each weight matrix before and after it.
+
+
+# %%
+def descend(model):
+    with torch.no_grad():
+        for p in model.parameters():
+            p -= learning_rate * p.grad
+
 
 before = {name: p.detach().clone() for name, p in model.named_parameters() if p.ndim == 2}
 descend(model)
@@ -582,8 +590,9 @@ good
 # %% [markdown] name="update-ratio"
 # ## 12. The learning rate, seen from inside
 #
-# update : data over the first steps, for three learning rates. The dashed line is 0.001. A learning rate
-# whose lines lie far below it wastes time; one whose lines lie far above it risks divergence.
+# update : data over the first steps, for three learning rates: one line for each weight matrix, that of the
+# last layer on top. The dashed line is 0.001. A learning rate whose lines lie far below it wastes time; one
+# whose lines lie far above it risks that the loss grows without end (it *diverges*).
 
 
 # %%

@@ -46,7 +46,7 @@ Xtr, Ytr = build_dataset(split.part("train", tokenizer), 3)
 # %% [markdown] name="gradient-of-a-tensor"
 # ## 1. The gradient of a tensor
 #
-# We write `dW` for the gradient of the loss by `W`. It has one number for each number of `W`: how fast the
+# We write `dW` for the gradient of the loss with respect to `W`. It has one number for each number of `W`: how fast the
 # loss rises when this one is raised a little. **So `dW` has the shape of `W`, always.** This small fact
 # will settle most questions of where a transpose belongs.
 #
@@ -139,7 +139,7 @@ def same(name, ours):
 #
 # **Rule 1: element by element.** Where each number of the result comes from one number of the input,
 # multiply by the local slope, as in lesson 1. For `out = a.log()` the slope is `1 / a`; for
-# `out = tanh(a)` it is `1 - out**2`; for `out = a * b` it is `b` towards `a`, and `a` towards `b`.
+# `out = tanh(a)` it is `1 - out**2`; for `out = a * b` it is `b` for the input `a`, and `a` for `b`.
 #
 # In the cells below `torch.autograd.grad(out, a, dout)` is torch's answer: the gradient of `a`, given
 # `dout`.
@@ -208,8 +208,8 @@ check("7.1", linear_backward)
 # ### Exercise 7.2: An embedding backward
 #
 # The embedding is `emb = C[X]`, with `C` (V, E) and ids `X` (B, T), so `emb` is (B, T, E). Write
-# `embedding_backward(demb, X, vocab_size)` and return `dC`, (V, E). Characters occur several times in a
-# batch.
+# `embedding_backward(demb, X, vocab_size)`, where `vocab_size` is V, and return `dC`, (V, E). Characters
+# occur several times in a batch.
 
 
 # %%
@@ -223,12 +223,13 @@ check("7.2", embedding_backward)
 # ### Exercise 7.3: The cross-entropy backward, step by step
 #
 # Now the last part of the forward pass, from `logits` to `loss`, one operation at a time. Write
-# `cross_entropy_steps(logits, Y)`: do the forward pass again, then return eight gradients in the order in
+# `cross_entropy_steps(logits, Y)` for logits (B, V) and targets (B,): do the forward pass again, then return eight gradients in the order in
 # which you find them: `dlogprobs`, `dprobs`, `dcounts_sum_inv`, `dcounts_sum`, `dcounts`, `dshifted`,
 # `dmaxes`, `dlogits`.
 #
 # Beware of tensors that are used twice: `counts` in the sum and in the product, `logits` in the
-# difference and in the maximum. Both gradients count. The check compares in this order and stops at the
+# difference and in the maximum. The two gradients add up. Each result has the shape of its tensor, so
+# `dcounts_sum_inv`, `dcounts_sum` and `dmaxes` are (B, 1). The check compares in this order and stops at the
 # first that is wrong.
 
 
@@ -243,6 +244,9 @@ check("7.3", cross_entropy_steps)
 # The first three steps, for comparison. Only the log-probability of the right character enters the
 # loss, with the factor -1/32; all others get 0 (rule 4). Then the slope of the logarithm (rule 1). Then a
 # number per row that was broadcast over 27 columns: a sum (rule 2).
+#
+# Did your `dmaxes` come out as nearly 0? It should: the loss does not change when the same number is
+# subtracted from all logits of a row, whichever number it is. What is left is rounding.
 
 # %%
 dlogprobs = torch.zeros_like(logprobs)
@@ -257,10 +261,11 @@ same("counts_sum_inv", dcounts_sum_inv)
 # ### Exercise 7.4: The cross-entropy backward, in one line
 #
 # Eight tensors for one simple function are too many. The loss of one example is
-# `-log(exp(logits[y]) / sum(exp(logits)))`. Differentiate it on paper by `logits[i]`, once for i = y and
-# once for another i. Both cases have nearly the same result.
+# `-log(exp(logits[y]) / sum(exp(logits)))`, where `y` is its target. On paper, take the derivative with
+# respect to `logits[i]`, once for i = y and once for another i. Both cases have nearly the same result.
 #
-# Write `cross_entropy_backward(logits, Y)` and return `dlogits`, (B, V), of the mean loss.
+# Write `cross_entropy_backward(logits, Y)` for logits (B, V) and targets (B,), and return `dlogits` of the
+# mean loss, (B, V).
 
 
 # %%
@@ -273,8 +278,9 @@ check("7.4", cross_entropy_backward)
 # %% [markdown] name="fused-cross-entropy"
 # ## 4. The gradient of the cross-entropy
 #
-# On paper: `-log(exp(l[y]) / sum(exp(l)))` is `-l[y] + log(sum(exp(l)))`. The derivative of the second term
-# by `l[i]` is `exp(l[i]) / sum(exp(l))`, the probability of i. The first term adds -1 for i = y. So:
+# On paper, with `l` for the logits: `-log(exp(l[y]) / sum(exp(l)))` is `-l[y] + log(sum(exp(l)))`. The
+# derivative of the second term with respect to `l[i]` is `exp(l[i]) / sum(exp(l))`, the probability of i.
+# The first term adds -1 for i = y. So:
 #
 # **the gradient is the probabilities, minus 1 at the right character**, divided by the batch size.
 #
@@ -354,7 +360,8 @@ with torch.no_grad():
 # ### Exercise 7.5: BatchNorm backward, in one formula
 #
 # Put the steps above into one another on paper and simplify. Two things help: `diff` adds up to 0 over the
-# examples, and so does `normal`. Write `batchnorm_backward(dy, z, gamma, eps)`. Everything is (B, H) but
+# examples, and so does `normal`. (If the algebra is too long for you, put the steps of section 6 into a
+# function: that passes as well.) Write `batchnorm_backward(dy, z, gamma, eps)`. Everything is (B, H) but
 # `gamma`, (H,); the variance is over n - 1. Return `dz`, `dgamma`, `dbeta`.
 
 
@@ -374,9 +381,9 @@ check("7.5", batchnorm_backward)
 #
 # It reads: scale the gradient, and take two parts out of it. The first is its mean over the examples:
 # shifting all examples of a unit together has no effect, because BatchNorm subtracts their mean. The
-# second is its part along `normal`: stretching all of them has no effect either, because BatchNorm
-# divides by their spread. A gradient should not ask for what cannot be had. The cell shows that nothing
-# of both is left.
+# second is its part along `normal`, the multiple of `normal` that it contains: stretching all of them has
+# no effect either, because BatchNorm divides by their standard deviation. A gradient should not ask for
+# what cannot be had. The cell shows that nothing is left of either part.
 
 # %%
 with torch.no_grad():

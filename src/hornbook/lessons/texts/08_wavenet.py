@@ -2,7 +2,7 @@
 # # Lesson 8: Layers from scratch, and a tree of them
 #
 # The MLP reads 3 characters. More would help: in `christopher` the end depends on the beginning. But the
-# MLP throws all characters into one layer at once. It has no notion of which of them are neighbors.
+# MLP puts all characters into one layer at once. It does not know which of them are neighbors.
 #
 # **New in this lesson:** layers become objects that you stack like bricks, as in PyTorch. With them you
 # build a network that joins neighbors two by two, level by level, like a tree. This is the idea of
@@ -46,6 +46,10 @@ print("train", tuple(Xtr.shape), " validation", tuple(Xval.shape))
 # called like a function. `Sequential` holds a list of layers and calls one after the other.
 #
 # PyTorch's `torch.nn.Linear`, `Embedding`, `Tanh` and `Sequential` have the same names and do the same.
+#
+# The numbers that a layer holds for one position are called its *channels*: an embedding of 10 numbers has
+# 10 channels. In comments and exercises C is the number of channels, not the table `C` of lesson 5. So
+# (B, T, C) is B examples of T positions with C numbers each.
 
 
 # %%
@@ -182,7 +186,7 @@ plt.show()
 # ## 3. Two by two
 #
 # Our first layer sees 8 characters at once. It must do everything in a single step: find out that `ch`
-# is one sound, that `isto` follows, and so on. Instead, let us join neighbors little by little:
+# is one sound, that `rist` follows, and so on. Instead, let us join neighbors little by little:
 #
 #     . . c h r i s t        8 characters
 #      \/  \/  \/  \/
@@ -219,8 +223,8 @@ assert torch.allclose((pairs @ W)[2, 3], pairs[2, 3] @ W, atol=1e-5)
 # %% [markdown] name="exercise-8-2"
 # ### Exercise 8.2: Flatten n neighbors
 #
-# Write `flatten_consecutive(x, n)`: `x` is (B, T, C) and n divides T. Return (B, T / n, C n). If only one
-# position is left, drop its dimension: return (B, C n).
+# Write `flatten_consecutive(x, n)`: `x` is (B, T, C) and n divides T. Put each n neighbors side by side, and
+# return (B, T // n, C * n). If only one position is left, drop its dimension: return (B, C * n).
 
 
 # %%
@@ -266,8 +270,9 @@ assert sum(p.nelement() for p in tree.parameters()) == 76_579
 # %% [markdown] name="exercise-8-3"
 # ### Exercise 8.3: Count the parameters
 #
-# Write `count_parameters(vocab_size, n_embd, n_hidden, context_length)` for such a tree. `context_length` is
-# a power of 2. A BatchNorm has two parameters for each unit; only the last layer has a bias.
+# Write `count_parameters(vocab_size, n_embd, n_hidden, context_length)` for such a tree. `n_embd` is the
+# number of channels of a character (24 above), `n_hidden` that of a group (128). `context_length` is a power
+# of 2. A BatchNorm has two parameters for each unit; only the last layer has a bias.
 
 
 # %%
@@ -441,9 +446,12 @@ check("8.5", dilated)
 
 # %% [markdown] name="receptive-field"
 # Which inputs can an output depend on? These are its **receptive field**. The cell stacks convolutions of
-# torch with dilations 1, 2 and 4, and takes the gradient of the last output by every input. Where it is
-# not 0, the input matters. Each level doubles the field: 2, 4, 8. With ten levels it would be 1,024
-# characters, for ten matrices.
+# torch with dilations 1, 2 and 4, and takes the gradient of the last output with respect to every input.
+# Where it is not 0, the input matters. Each level doubles the field: 2, 4, 8. With ten levels it would be
+# 1,024 characters, for ten matrices.
+#
+# `F.conv1d` wants its weights as (H, C, width); a layer that joins two positions has width 2. As in lesson
+# 6, we divide them by the root of the fan-in, here 6 channels of 2 positions: 12.
 
 # %%
 torch.manual_seed(1)
@@ -453,7 +461,8 @@ for depth in (1, 2, 3):
     out = x
     for dilation in (1, 2, 4)[:depth]:
         padded = F.pad(out, (dilation, 0))  # zeros on the left: nothing is seen of the future
-        out = torch.tanh(F.conv1d(padded, torch.randn((6, 6, 2)) / 12**0.5, dilation=dilation))
+        weight = torch.randn((6, 6, 2)) / 12**0.5
+        out = torch.tanh(F.conv1d(padded, weight, dilation=dilation))
     (gradient,) = torch.autograd.grad(out[0, :, -1].sum(), x)
     fields.append(gradient[0].norm(dim=0))  # (12,), one for each input position
     print(f"{depth} levels: depends on {int((fields[-1] > 0).sum())} of 12 positions")
@@ -468,7 +477,8 @@ plt.show()
 # %% [markdown] name="exercise-8-6"
 # ### Exercise 8.6: The receptive field
 #
-# A convolution of width w with dilation d sees w positions, d apart. Write `receptive_field(layers)`:
+# So far each layer joined two positions. A convolution of *width* w joins w of them, d apart where its
+# dilation is d. Write `receptive_field(layers)`:
 # `layers` is a list of pairs (width, dilation), one for each layer. Return how many positions the last
 # output depends on, from the earliest to itself.
 
