@@ -12,6 +12,7 @@ from hornbook.autograd import Value
 from hornbook.lessons.comparison import compare, holds
 
 T = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+WIDE = torch.arange(6.0).view(2, 3)
 
 
 @pytest.mark.parametrize(
@@ -46,6 +47,8 @@ def test_right_answers(found: Any, expected: Any, words: str) -> None:
         (3, T, "found an int, expected a tensor"),
         (T.T[:1], T, "found shape (1, 2), expected (2, 2)"),
         (T[None], T, "found shape (1, 2, 2), expected (2, 2); the numbers are right"),
+        (T[:1].T + 1, T[:1] + 1, "found shape (2, 1), expected (1, 2); the numbers are right"),
+        (WIDE.T, WIDE, "found shape (3, 2), expected (2, 3); this is the transpose"),
         (T.long(), T, "found int64, expected float32"),
         (T + 1, T, "the largest difference is 1 at [0, 0] (found 2, expected 1); 4 of 4 differ"),
         (T.where(T < 3, 0.0), T, "the largest difference is 4 at [1, 1] (found 0, expected 4); "

@@ -10,7 +10,7 @@ import pytest
 from hornbook.errors import ConfigError
 from hornbook.lessons import notebook as module
 from hornbook.lessons.catalog import lessons
-from hornbook.lessons.notebook import badge, install_cell, notebook, repository, write_notebook
+from hornbook.lessons.notebook import install_cell, notebook, repository, write_notebook
 from hornbook.version import __version__
 
 LESSON = lessons()[0]
@@ -50,10 +50,8 @@ def test_the_address_is_the_packages_own(monkeypatch: pytest.MonkeyPatch) -> Non
     address = "https://github.com/someone/hornbook"
     for known in (None, address):
         monkeypatch.setattr(module, "repository", lambda known=known: known)
-        assert (badge("01.ipynb") is None) == (known is None)
         assert (f"git+{address}" in install_cell()) == (known is not None)
         assert (f"hornbook-{__version__}-py3-none-any.whl" in install_cell()) == (known is None)
-    assert "/github/someone/hornbook/blob/" in str(badge("01.ipynb"))
 
 
 def test_the_repository_is_read_from_the_metadata(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,9 @@ import nbformat
 import pytest
 import torch
 
+from hornbook.autograd import Value
 from hornbook.lessons.catalog import LANGUAGES, Lesson, lessons
+from hornbook.lessons.checking import examine
 from hornbook.lessons.exercise import exercises_of
 from hornbook.lessons.notebook import notebook
 
@@ -86,6 +88,19 @@ def test_every_cell_of_prose_is_there_in_each_language(lesson: Lesson) -> None:
 
 
 @every_lesson
+def test_hints_can_be_asked_for(lesson: Lesson) -> None:
+    code = next(cell.source for cell in lesson.cells() if not cell.prose)
+    names = re.search("from hornbook.lessons import (.*)", code)
+    assert names
+    assert {"check", "hint", "solution"} <= set(names[1].split(", "))
+    prose = " ".join(cell.source for cell in lesson.cells() if cell.prose)
+    assert 'hint("' in prose
+    for text in lesson.prose("zh").values():
+        for call in re.findall(r'hint\("[^)]*\)', text):
+            assert 'lang="zh"' in call
+
+
+@every_lesson
 def test_a_lesson_says_what_is_new_and_what_it_needs(lesson: Lesson) -> None:
     title, *_ = lesson.cells()
     assert title.source.startswith(f"# Lesson {lesson.number}: ")
@@ -112,6 +127,15 @@ def test_the_exercises_are_those_of_the_text(lesson: Lesson) -> None:
 
 
 @every_lesson
+def test_no_answer_of_another_kind_passes(lesson: Lesson) -> None:
+    for exercise in exercises_of(lesson):
+        for answer in (None, 0, "x", [], torch.zeros(1), Value(0.0)):
+            result = examine(exercise.number, lambda *_, answer=answer: answer, seed=1)
+            assert not result.passed, f"{exercise.number}: {answer!r}"
+            assert "raised" not in result.fault, result.fault
+
+
+@every_lesson
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_lesson_is_a_notebook(lesson: Lesson, language: str) -> None:
     made = nbformat.reads(json.dumps(notebook(lesson, language)), as_version=4)
@@ -124,8 +148,8 @@ def test_a_lesson_is_a_notebook(lesson: Lesson, language: str) -> None:
             assert cell.source == other.source
 
 
-def test_the_lessons_are_numbered_from_one() -> None:
-    assert [lesson.number for lesson in LESSONS] == list(range(1, len(LESSONS) + 1))
+def test_there_are_twelve_lessons_in_order() -> None:
+    assert [lesson.number for lesson in LESSONS] == list(range(1, 13))
 
 
 def test_a_lesson_runs_as_a_script(tmp_path: Path) -> None:

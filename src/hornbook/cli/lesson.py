@@ -54,7 +54,7 @@ def run(arguments: list[str]) -> int:
         (lesson,) = chosen
         out = user_path(args.out or Path(f"{lesson.name}.ipynb"), ConfigError)
         write_notebook(out, lesson, args.lang)
-        note(f"wrote {out}; open it with Jupyter, VS Code or Colab")
+        note(f"wrote {out}; open it with Jupyter (pip install jupyterlab), VS Code or Colab")
     if args.json or args.notebook:
         return 0
     if args.number is None:

@@ -28,19 +28,21 @@ object that displays itself, such as a drawing of the scalar engine, is the last
 lesson trains goes to a temporary directory. It ends with the cell `name="explain"`, "You can now
 explain". Functions and names in a lesson have no docstrings where the prose just said what they do.
 
-**An exercise** is a prose cell `exercise-7-2` whose first line is `### Exercise 7.2: <title>`, and a
+**An exercise** is a prose cell `exercise-7-5` whose first line is `### Exercise 7.5: <title>`, and a
 code cell with a stub that the learner completes:
 
     # %%
-    def batchnorm_backward(dout, x, gamma):
+    def batchnorm_backward(dy, z, gamma, eps):
         raise NotImplementedError  # your code
 
 
-    check("7.2", batchnorm_backward)
+    check("7.5", batchnorm_backward)
 
 `check` prints what it found and never raises, so the script passes with its stubs unwritten. The prose
 says what the arguments and the result are, with shapes, and names the ways on once per lesson:
-`hint("7.2")`, `solution("7.2")`, `hornbook check 7.2 my_file.py`.
+`hint("7.2")`, `solution("7.2")`, `hornbook check 7.2 my_file.py`. The first code cell imports all three
+functions, `from hornbook.lessons import check, fast, hint, solution`; Chinese prose calls
+`hint("7.2", lang="zh")`.
 
 **Its check**, in exercises/lessonNN.py, is a generator function of a candidate and a `torch.Generator`.
 It draws fresh inputs, computes what is right by torch or a closed form (not by the solution), and

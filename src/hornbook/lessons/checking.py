@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hornbook.lessons.comparison import Comparison
 
 ROUNDS = 3  # of fresh random inputs
+CANDIDATE = "__candidate__"  # the module of a learner's file
 
 
 @dataclass(frozen=True)
@@ -110,10 +111,11 @@ def load_candidate(exercise: Exercise, path: Path) -> Callable[..., Any]:
             f"{path}: found {path.suffix or 'no suffix'}, expected a file of Python that ends in .py; "
             f'in a notebook, call check("{exercise.number}", {exercise.name})'
         )
-    spec = importlib.util.spec_from_file_location("candidate", path)
+    spec = importlib.util.spec_from_file_location(CANDIDATE, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[CANDIDATE] = module  # where its dataclasses look for it
     sys.path.insert(0, str(path.parent.resolve()))  # its own imports, as when it is run
     try:
         spec.loader.exec_module(module)
@@ -128,7 +130,7 @@ def load_candidate(exercise: Exercise, path: Path) -> Callable[..., Any]:
         own = [
             n
             for n, v in vars(module).items()
-            if callable(v) and getattr(v, "__module__", "") == "candidate"
+            if callable(v) and getattr(v, "__module__", "") == CANDIDATE
         ]
         raise ConfigError(
             f"{path}: found no function {exercise.name}{did_you_mean(exercise.name, own)}; exercise "
@@ -138,21 +140,31 @@ def load_candidate(exercise: Exercise, path: Path) -> Callable[..., Any]:
 
 
 def _fault(exercise: Exercise, candidate: Callable[..., Any], error: BaseException) -> str:
-    """What a candidate raised, in words."""
+    """What a candidate raised, or why what it returned cannot be compared, in words."""
     if isinstance(error, NotImplementedError) and not error.args:
         return f"{exercise.name} is not written yet"
     try:
         file = inspect.getsourcefile(inspect.unwrap(candidate))
     except TypeError:
         file = None
-    return f"{exercise.name}: {_raised(error, Path(file) if file else None)}"
+    if file is None or _lines(error, Path(file)):
+        return f"{exercise.name}: {_raised(error, Path(file) if file else None)}"
+    return (
+        f"{exercise.name} cannot be called, or its result not compared ({type(error).__name__}: "
+        f"{error}); does it take these arguments, and return what the exercise asks for?"
+    )
 
 
 def _raised(error: BaseException, path: Path | None) -> str:
-    """`found NameError in line 3: ...`: the last line of a file where an error passed through."""
+    """`line 3: raised NameError: ...`: the last line of a file where an error passed through."""
     if isinstance(error, SyntaxError):
         return f"line {error.lineno}: {type(error).__name__}: {error.msg}"
-    frames = traceback.extract_tb(error.__traceback__)
-    lines = [f.lineno for f in frames if path is not None and Path(f.filename) == path]
+    lines = [] if path is None else _lines(error, path)
     where = f"line {lines[-1]}: " if lines else ""
     return f"{where}raised {type(error).__name__}: {error}"
+
+
+def _lines(error: BaseException, path: Path) -> list[int | None]:
+    """The lines of a file that an error passed through."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return [frame.lineno for frame in frames if Path(frame.filename) == path]

@@ -146,9 +146,11 @@ def _kind(value: Any) -> str:
 def _same_numbers(found: Tensor, expected: Tensor) -> str:
     """A remark where only the shape is wrong."""
     if found.numel() == expected.numel():
-        a, b = found.detach().flatten().double(), expected.detach().flatten().double()
-        if torch.allclose(a, b, rtol=RTOL, atol=ATOL):
+        a, b = found.detach().double(), expected.detach().double()
+        if torch.allclose(a.flatten(), b.flatten(), rtol=RTOL, atol=ATOL):
             return "; the numbers are right"
+        if a.dim() == 2 and a.T.shape == b.shape and torch.allclose(a.T, b, rtol=RTOL, atol=ATOL):
+            return "; this is the transpose"
     return ""
 
 

@@ -12,7 +12,7 @@ from hornbook.files import write_bytes
 from hornbook.lessons.catalog import LANGUAGES, Lesson
 from hornbook.version import __version__
 
-COLAB = "https://colab.research.google.com"
+COLAB = "https://colab.research.google.com"  # which opens notebooks of a repository
 _INSTALL = """\
 # Installs hornbook where it is missing, as in Colab.
 import importlib.util
@@ -30,26 +30,15 @@ def repository() -> str | None:
     return None
 
 
-def badge(notebook: str) -> str | None:
-    """Markdown of a badge that opens a notebook of the repository in Colab.
-
-    notebook: its path on the branch `lessons-notebooks`. None where the package names no repository.
-    """
-    address = repository()
-    if address is None:
-        return None
-    place = address.removeprefix("https://github.com/")
-    link = f"{COLAB}/github/{place}/blob/lessons-notebooks/{notebook}"
-    return f"[![Open in Colab]({COLAB}/assets/colab-badge.svg)]({link})"
-
-
 def install_cell() -> str:
     """The code of the cell that installs hornbook where a notebook runs without it.
 
     From the repository that the package names; else from a wheel that is uploaded beside the notebook.
     """
     address = repository()
-    wheel = f"./hornbook-{__version__}-py3-none-any.whl  # upload it first; make wheel builds it"
+    wheel = (
+        f"./hornbook-{__version__}-py3-none-any.whl  # upload it first; python -m build makes it"
+    )
     return _INSTALL.format(what=f"git+{address}" if address else wheel)
 
 

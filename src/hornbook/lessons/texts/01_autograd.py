@@ -17,7 +17,7 @@ import matplotlib.pyplot as plt
 import torch
 
 from hornbook import autograd
-from hornbook.lessons import check
+from hornbook.lessons import check, hint, solution
 
 # %% [markdown] name="how-to-use"
 # **How to use a lesson.** Run its cells from top to bottom. Change a number, run the cell again, and see
@@ -388,9 +388,8 @@ plt.show()
 # ## Exercises
 #
 # Replace the line `raise NotImplementedError` by your code, and run the cell. In a terminal,
-# `hornbook check 1.1 my_file.py` does the same with a function in a file of yours. If you are stuck,
-# `hint("1.1")` helps (`from hornbook.lessons import hint, solution`), and `solution("1.1")` shows one way
-# to do it.
+# `hornbook check 1.1 my_file.py` does the same with a function in a file of yours. If you are stuck, run
+# `hint("1.1")` in a cell of its own; `solution("1.1")` shows one way to do it.
 
 # %% [markdown] name="exercise-1-1"
 # ### Exercise 1.1: The gradient, numerically

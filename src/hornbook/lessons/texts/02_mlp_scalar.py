@@ -12,7 +12,7 @@ import matplotlib.pyplot as plt
 
 from hornbook import autograd
 from hornbook.autograd import SGD, Value, hinge, squared_error, two_moons
-from hornbook.lessons import check, fast
+from hornbook.lessons import check, fast, hint, solution
 
 # %% [markdown] name="neuron"
 # ## From a neuron to a network
@@ -321,8 +321,8 @@ plt.show()
 # %% [markdown] name="exercises"
 # ## Exercises
 #
-# As in lesson 1: complete the function, run the cell. `hint("2.1")` and `solution("2.1")` help
-# (`from hornbook.lessons import hint, solution`), and `hornbook check 2.1 my_file.py` checks a file.
+# As in lesson 1: complete the function, run the cell. `hint("2.1")` and `solution("2.1")` help, and
+# `hornbook check 2.1 my_file.py` checks a file.
 
 # %% [markdown] name="exercise-2-1"
 # ### Exercise 2.1: How many parameters

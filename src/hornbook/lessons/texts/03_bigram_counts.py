@@ -17,7 +17,7 @@ import torch
 from hornbook.config import DataConfig
 from hornbook.data.corpora import load_corpus
 from hornbook.data.part import Part
-from hornbook.lessons import check
+from hornbook.lessons import check, hint, solution
 from hornbook.models.registry import build_model, model_config
 from hornbook.tokenizers.registry import build_tokenizer
 
@@ -309,8 +309,7 @@ print("the largest difference of a probability:", (theirs - smoothed).abs().max(
 # ## Exercises
 #
 # In all of them `words` is a list of strings and `ids` a dictionary from character to id, in which `.` is 0.
-# `hint("3.1")` and `solution("3.1")` help (`from hornbook.lessons import hint, solution`), and
-# `hornbook check 3.1 my_file.py` checks a file.
+# `hint("3.1")` and `solution("3.1")` help, and `hornbook check 3.1 my_file.py` checks a file.
 
 # %% [markdown] name="exercise-3-1"
 # ### Exercise 3.1: Count bigrams

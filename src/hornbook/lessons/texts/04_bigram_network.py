@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from hornbook.config import DataConfig
 from hornbook.data.corpora import load_corpus
-from hornbook.lessons import check, fast
+from hornbook.lessons import check, fast, hint, solution
 from hornbook.models.registry import build_model, model_config
 
 words = list(load_corpus(DataConfig(corpus="names")).documents)
@@ -316,14 +316,14 @@ assert torch.allclose(W.grad, model.weight.grad, atol=1e-7)
 
 # %% [markdown] name="hornbook-train"
 # `hornbook train names --model bigram` trains it with a validation part, saves it, and says at the end how
-# it compares with counts; `hornbook train --preset notes-bigram` does exactly what this lesson did.
+# it compares with counts. The preset `notes-bigram` does what this lesson did, on the names of the lectures.
 
 # %% [markdown] name="exercises"
 # ## Exercises
 #
 # Write these without the ready functions: no `F.one_hot`, `softmax`, `log_softmax` or `cross_entropy`. `V` is
-# the number of characters and `N` the number of examples. `hint("4.1")` and `solution("4.1")` help
-# (`from hornbook.lessons import hint, solution`), and `hornbook check 4.1 my_file.py` checks a file.
+# the number of characters and `N` the number of examples. `hint("4.1")` and `solution("4.1")` help,
+# and `hornbook check 4.1 my_file.py` checks a file.
 
 # %% [markdown] name="exercise-4-1"
 # ### Exercise 4.1: One-hot

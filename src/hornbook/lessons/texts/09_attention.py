@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from hornbook.layers import aggregation
 from hornbook.layers.attention import CausalAttention, merge_heads, split_heads
-from hornbook.lessons import check, fast
+from hornbook.lessons import check, fast, hint, solution
 
 # %% [markdown] name="problem"
 # ## The problem
@@ -114,8 +114,7 @@ assert torch.allclose(averaged, averaged3, atol=1e-6)
 # Write `running_mean(x)`: x has shape (B, T, C), and position t of the result is the mean of
 # positions 0 to t. No loop over positions, and any B, T and C.
 #
-# If you are stuck, `hint("9.1")` helps, and `solution("9.1")` shows one way (import both from
-# `hornbook.lessons`). If you work in a file of your own: `hornbook check 9.1 my_file.py`.
+# If you are stuck, `hint("9.1")` helps, and `solution("9.1")` shows one way. If you work in a file of your own: `hornbook check 9.1 my_file.py`.
 
 
 # %%

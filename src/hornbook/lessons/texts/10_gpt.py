@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 import hornbook
 from hornbook.data.corpora import CORPORA
-from hornbook.lessons import check, fast
+from hornbook.lessons import check, fast, hint, solution
 from hornbook.models.registry import build_model, model_config
 from hornbook.notes import LessonModel
 
@@ -177,6 +177,9 @@ print(f"{(others[0] - others[1]).abs().max():.2f}")
 #
 # Write `layer_norm(x, weight, bias)`: x is (B, T, C), weight and bias are (C,). Use 1e-5 as the
 # number that keeps the root away from 0. Use no function of torch that does it all.
+#
+# `hint("10.1")` helps, `solution("10.1")` shows one way; for a file of your own there is
+# `hornbook check 10.1 my_file.py`.
 
 
 # %%

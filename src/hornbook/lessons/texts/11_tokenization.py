@@ -18,7 +18,7 @@ import matplotlib.pyplot as plt
 
 import hornbook
 from hornbook.data.corpora import CORPORA
-from hornbook.lessons import check, fast
+from hornbook.lessons import check, fast, hint, solution
 from hornbook.tokenizers.bpe import LETTERS, train_bpe
 from hornbook.tokenizers.words import OWN
 

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 import hornbook
 from hornbook.data.corpora import CORPORA
-from hornbook.lessons import check, fast
+from hornbook.lessons import check, fast, hint, solution
 
 # %% [markdown] name="split"
 # ## Three parts
