@@ -65,8 +65,11 @@ def test_an_exception_is_told_with_its_line(capsys: Cap) -> None:
     assert 'hint("1.2") prints a hint' in out
 
 
-def test_the_wrong_number_of_arguments_is_told() -> None:
-    assert "raised TypeError" in str(examine("1.2", lambda: None))
+@pytest.mark.parametrize("answer", [lambda: None, lambda *_: None], ids=["call", "result"])
+def test_what_cannot_be_called_or_compared_is_not_said_to_raise(answer: Any) -> None:
+    said = str(examine("1.2", answer))
+    assert "gradient_by_hand cannot be called, or its result not compared (TypeError: " in said
+    assert "does it take these arguments" in said
 
 
 def test_what_is_not_written_is_not_called_wrong(capsys: Cap) -> None:

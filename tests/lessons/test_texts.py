@@ -17,7 +17,9 @@ import nbformat
 import pytest
 import torch
 
+from hornbook.autograd import Value
 from hornbook.lessons.catalog import LANGUAGES, Lesson, lessons
+from hornbook.lessons.checking import examine
 from hornbook.lessons.exercise import exercises_of
 from hornbook.lessons.notebook import notebook
 
@@ -122,6 +124,15 @@ def test_the_exercises_are_those_of_the_text(lesson: Lesson) -> None:
         stub = lesson.statement(exercise.number)
         assert f"def {exercise.name}(" in stub or f"class {exercise.name}" in stub
         assert f'check("{exercise.number}", {exercise.name})' in stub
+
+
+@every_lesson
+def test_no_answer_of_another_kind_passes(lesson: Lesson) -> None:
+    for exercise in exercises_of(lesson):
+        for answer in (None, 0, "x", [], torch.zeros(1), Value(0.0)):
+            result = examine(exercise.number, lambda *_, answer=answer: answer, seed=1)
+            assert not result.passed, f"{exercise.number}: {answer!r}"
+            assert "raised" not in result.fault, result.fault
 
 
 @every_lesson

@@ -140,21 +140,31 @@ def load_candidate(exercise: Exercise, path: Path) -> Callable[..., Any]:
 
 
 def _fault(exercise: Exercise, candidate: Callable[..., Any], error: BaseException) -> str:
-    """What a candidate raised, in words."""
+    """What a candidate raised, or why what it returned cannot be compared, in words."""
     if isinstance(error, NotImplementedError) and not error.args:
         return f"{exercise.name} is not written yet"
     try:
         file = inspect.getsourcefile(inspect.unwrap(candidate))
     except TypeError:
         file = None
-    return f"{exercise.name}: {_raised(error, Path(file) if file else None)}"
+    if file is None or _lines(error, Path(file)):
+        return f"{exercise.name}: {_raised(error, Path(file) if file else None)}"
+    return (
+        f"{exercise.name} cannot be called, or its result not compared ({type(error).__name__}: "
+        f"{error}); does it take these arguments, and return what the exercise asks for?"
+    )
 
 
 def _raised(error: BaseException, path: Path | None) -> str:
-    """`found NameError in line 3: ...`: the last line of a file where an error passed through."""
+    """`line 3: raised NameError: ...`: the last line of a file where an error passed through."""
     if isinstance(error, SyntaxError):
         return f"line {error.lineno}: {type(error).__name__}: {error.msg}"
-    frames = traceback.extract_tb(error.__traceback__)
-    lines = [f.lineno for f in frames if path is not None and Path(f.filename) == path]
+    lines = [] if path is None else _lines(error, path)
     where = f"line {lines[-1]}: " if lines else ""
     return f"{where}raised {type(error).__name__}: {error}"
+
+
+def _lines(error: BaseException, path: Path) -> list[int | None]:
+    """The lines of a file that an error passed through."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return [frame.lineno for frame in frames if Path(frame.filename) == path]

@@ -340,10 +340,10 @@ assert attended.float().mean() > 0.9
 # %%
 plt.figure(figsize=(4.2, 3.2), layout="constrained")
 plt.imshow(weights[:8].detach().numpy(), cmap="Blues", vmin=0, vmax=1)
+plt.colorbar(label="weight")
 plt.scatter(right[:8], range(8), s=150, facecolors="none", edgecolors="tab:orange")
 plt.xlabel("item")
 plt.ylabel("question")
-plt.colorbar(label="weight")
 plt.show()
 
 # %% [markdown] name="no-order"

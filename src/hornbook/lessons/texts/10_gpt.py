@@ -549,6 +549,10 @@ check("10.6", fine_tune)
 # Does it help? We compare after the same number of steps on the small text. Both texts need one
 # alphabet, so we keep the 96 characters that both of them can be written with. If your computer has
 # no Shakespeare, the small text is the list of names.
+#
+# In a full run on Shakespeare the pretrained model is at 2.28 after 100 steps; the other one is
+# still at 2.58 after 300. After that the fine-tuned model gets worse again: it begins to memorize
+# the 20,000 characters. That is the time to stop (lesson 12).
 
 # %%
 letters = "\n" + "".join(map(chr, range(32, 127)))

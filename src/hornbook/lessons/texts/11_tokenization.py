@@ -104,10 +104,10 @@ def merge(ids, pair, new):
     return merged
 
 
-first, n = pairs.most_common(1)[0]
+first = pairs.most_common(1)[0][0]
 shorter = merge(ids, first, 256)
 print(f"{bytes(first)!r} becomes token 256: {len(ids):,} -> {len(shorter):,} tokens")
-assert len(shorter) == len(ids) - n
+assert len(shorter) == len(ids) - shorter.count(256)
 
 # %% [markdown] name="repeat"
 # ## And again
