@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --constraint constraints.txt
 
-.PHONY: demo test fast lint types bench fuzz clean
+.PHONY: demo test fast lint types docs bench fuzz clean
 
 demo: $(VENV)/.ready
 	$(BIN)/hornbook train names
@@ -24,6 +24,11 @@ lint: $(VENV)/.ready-dev
 
 types: $(VENV)/.ready-dev
 	$(BIN)/mypy
+
+# into site/, lessons executed in full: some minutes. HORNBOOK_LESSONS=fast make docs: small settings
+docs: $(VENV)/.ready-dev
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --fresh-env -d build/doctrees docs site
+	@echo 'site/index.html is the front page.'
 
 bench: $(VENV)/.ready-dev
 	$(BIN)/python benchmarks/autograd.py
@@ -54,4 +59,4 @@ fuzz: $(VENV)/.ready-dev
 	$(BIN)/python -m tests.fuzz.guided $(FUZZ)
 
 clean:
-	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) dist build site docs/generated jupyter_execute .pytest_cache .mypy_cache .ruff_cache

@@ -280,6 +280,18 @@ MESSAGES = [
       for corpus, place, found in (
           ("a" * 300, "aaa", "File name too long"), ("/a\0b.txt", "/a\\x00b.txt", "a null byte"),
           ("~nosuchuser/x", "~nosuchuser/x", "no such user"), ("\ud800.txt", "\\ud800", "half a"))),
+    # lessons
+    Message("lesson 99", 2, "lesson", "found '99'", "expected one of 1", "hornbook lesson lists"),
+    Message("lesson --notebook", 2, "notebook", "found it without a lesson",
+            do="hornbook lesson N --notebook"),
+    Message("lesson 1 --out x.ipynb", 2, "out", "found it without --notebook", do="give both"),
+    Message("lesson 1 --notebook --out {dir}/x.py", 2, "out", "found 'x.py'",
+            "expected a name that ends in .ipynb"),
+    Message("check 1.99", 2, "exercise", "found '1.99'", "expected one of 1.1",
+            "hornbook lesson N lists"),
+    Message("check 1.1 {dir}/none.py", 1, "none.py", "found no such file", do="numerical_gradient"),
+    Message("check 1.1 {dir}/lines.txt", 1, "lines.txt", "found .txt", "ends in .py",
+            'check("1.1", numerical_gradient)'),
     # resuming
     Message("train --resume {dir}/\0", 1, "{dir}/\\x00", "a null byte", "expected a path"),
     Message("train --resume {copy} --steps 40", 1, "names", "has changed since", spoil=other_corpus),

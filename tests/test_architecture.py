@@ -20,8 +20,8 @@ MOST_LINES = 400
 
 # top to bottom: a package (or module) imports from those after it, never from those before it
 LAYERS = (
-    "__main__", "cli", "__init__", "notes", "serve", "api", "run", "experiments", "export", "figures",
-    "training", "planning", "engine", "pretrained", "runs", "metrics", "generate", "kernels",
+    "__main__", "cli", "lessons", "__init__", "notes", "serve", "api", "run", "experiments", "export",
+    "figures", "training", "planning", "engine", "pretrained", "runs", "metrics", "generate", "kernels",
     "parallel", "optim", "models", "layers", "data", "tokenizers", "spelling", "config", "files",
     "process", "arguments", "table", "machine", "autograd", "errors", "heartbeat", "stages", "visible",
     "version",
@@ -29,9 +29,14 @@ LAYERS = (
 
 
 def modules() -> dict[str, Path]:
-    """Every module of the package by its dotted name; a package's own file is `name.__init__`."""
+    """Every module of the package by its dotted name; a package's own file is `name.__init__`.
+
+    The texts of the lessons are no modules, but scripts that use the package as anybody does.
+    """
     found = {}
     for path in sorted(ROOT.rglob("*.py")):
+        if path.parent == ROOT / "lessons" / "texts":
+            continue
         parts = path.relative_to(ROOT).with_suffix("").parts
         found[".".join(parts)] = path
     return found

@@ -10,6 +10,7 @@ import pytest
 
 import hornbook
 from hornbook.cli.main import main
+from tests.printed import with_few_steps
 
 README = Path(__file__).parent.parent / "README.md"
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
@@ -20,7 +21,6 @@ COMMANDS = [
     for line in block.splitlines()
     if line.startswith("hornbook ")
 ]
-FEW = ["--training.eval_count", "1", "--training.sample-count", "0"]
 
 
 def test_the_tour_works_as_printed(
@@ -31,19 +31,7 @@ def test_the_tour_works_as_printed(
     assert len(COMMANDS) > 12
     for command in COMMANDS:
         _, verb, *rest = shlex.split(command)
-        if verb in ("train", "sweep"):
-            steps = "4" if "--resume" in rest else "3"
-            if "--steps" in rest:
-                rest[rest.index("--steps") + 1] = steps
-            elif "--minutes" not in rest:
-                rest += ["--steps", steps]
-            rest += [] if "--resume" in rest else FEW
-        if "--minutes" in rest:
-            rest[rest.index("--minutes") + 1] = "0.15"
-        if verb == "ladder":
-            rest += ["--training.steps", "2", *FEW]
-        if verb == "lr-find":
-            rest += ["--sweep-steps", "20"]
+        rest = with_few_steps(verb, rest)
         code = main([verb, *rest])
         captured = capsys.readouterr()
         assert code == 0, f"{command}\n{captured.err}"
@@ -62,3 +50,13 @@ def test_the_public_names_are_there() -> None:
         assert getattr(hornbook, name) is not None
     with pytest.raises(AttributeError):
         _ = hornbook.nothing
+
+
+def test_the_chinese_readme_has_the_same_code_and_links() -> None:
+    texts = [path.read_text("utf-8") for path in (README, README.with_name("README.zh.md"))]
+    english, chinese = (re.findall(r"```(\w+)\n(.*?)```", text, re.DOTALL) for text in texts)
+    assert chinese == english
+    english, chinese = (set(re.findall(r"\]\(([^)#]+)\)", text)) for text in texts)
+    assert english - {"README.zh.md"} == chinese - {"README.md"}
+    english, chinese = (re.findall(r"^(#+) ", text, re.MULTILINE) for text in texts)
+    assert chinese == english

@@ -27,6 +27,10 @@ def test_columns_are_aligned_and_numbers_are_to_the_right() -> None:
     assert repr(Row(2.5, "<b>")) == "loss  word\n 2.5  <b>"
 
 
+def test_a_chinese_character_is_two_columns_wide() -> None:
+    assert table([("\u767d", "1"), ("abc", "2")]) == "\u767d   1\nabc  2"
+
+
 def test_columns_stay_aligned_where_the_terminal_lacks_a_character(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

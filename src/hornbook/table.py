@@ -16,15 +16,21 @@ T = TypeVar("T")
 
 
 def table(rows: Iterable[Sequence[str]], *, right: Sequence[int] = ()) -> str:
-    """Rows as aligned columns of text; `right`: the columns aligned to the right."""
+    """Rows as aligned columns of text; `right`: the columns aligned to the right.
+
+    Aligned as a terminal shows them, where a Chinese character is as wide as two letters.
+    """
+    from rich.cells import cell_len
+
     rows = [[as_printed(str(word)) for word in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+
+    def padded(i: int, word: str) -> str:
+        space = " " * (widths[i] - cell_len(word))
+        return space + word if i in right else word + space
+
     return "\n".join(
-        "  ".join(
-            word.rjust(width) if i in right else word.ljust(width)
-            for i, (word, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
+        "  ".join(padded(i, word) for i, word in enumerate(row)).rstrip() for row in rows
     )
 
 

@@ -86,3 +86,41 @@ def test_the_documentations_code_runs_and_its_words_are_true(
     neuron(2.0)
     (trace,) = neuron.traces.values()
     assert trace.source.rstrip() in text
+
+
+def test_a_gpt_by_hand_predicts_as_torch_does_and_compiles_to_the_same_bits() -> None:
+    """Its logits and its losses, against torch's own attention, RMSNorm and cross-entropy."""
+    import torch
+    from torch.nn import functional as F
+
+    by_hand = load("examples/gpt_by_hand.py")
+    by_hand.CONTEXT, by_hand.CHANNELS, by_hand.SIZE = 4, 8, 2
+    ids = next(by_hand.blocks(1))
+    assert ids[0] == 0
+    assert len(ids) == 5
+    gpt = by_hand.GPT(1)
+
+    def tensor(rows: object) -> torch.Tensor:
+        return torch.tensor([[value.data for value in row] for row in rows], dtype=torch.float64)
+
+    def norm(x: torch.Tensor) -> torch.Tensor:
+        return F.rms_norm(x, (8,), eps=1e-5)
+
+    x = norm(tensor(gpt.tokens)[ids[:-1]] + tensor(gpt.positions))
+    weights = {name: tensor(rows) for name, rows in gpt.blocks[0].items()}
+    q, k, v = (
+        (norm(x) @ weights[n].T).view(4, 4, 2).transpose(0, 1) for n in ("query", "key", "value")
+    )
+    heads = F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(0, 1).flatten(1)
+    x = x + heads @ weights["mix"].T
+    x = x + (norm(x) @ weights["up"].T).relu() @ weights["down"].T
+    logits = x @ tensor(gpt.head).T
+    found = tensor(gpt.logits(gpt.embed(ids[:-1])))
+    torch.testing.assert_close(found, logits)
+    _, eager, _ = by_hand.train(2, 1, compiled=False)
+    _, fast, _ = by_hand.train(2, 1)
+    assert eager == fast
+    assert eager[0] == pytest.approx(F.cross_entropy(logits, torch.tensor(ids[1:])).item())
+    _, losses, _ = by_hand.train(60, 1)
+    assert sum(losses[-10:]) / 10 < 3.0  # it starts at log 27 = 3.3
+    assert len((ROOT / "examples/gpt_by_hand.py").read_text(encoding="utf-8").splitlines()) < 150

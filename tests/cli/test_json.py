@@ -27,6 +27,7 @@ COMMANDS = {  # of every verb that has --json; {run} and {text} are filled in
     "data": ["data", "{text}"],
     "mix": ["mix", "{run}", "{other}", "--out", "{ladder}"],
     "models": ["models", "mlp"],
+    "lesson": ["lesson", "--lang", "zh"],
     "runs": ["runs", "{folder}"],
     "export": ["export", "{gpt}", "--to", "hf", "--out", "{ladder}", "--no-verify"],
     "import": ["import", "{hf}", "--out", "{ladder}"],

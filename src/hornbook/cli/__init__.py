@@ -24,15 +24,19 @@ VERBS = {
     "data": "list the available datasets, or describe one or a text file",
     "models": "list the models, or the settings of one",
     "presets": "list the presets, or the settings of one",
+    "lesson": "list the lessons, or open one as a text or a notebook",
+    "check": "check your answer to an exercise of a lesson",
 }
 
 OTHER_VERBS = {  # what other tools call them
     "complete": "sample",
     "evaluate": "eval",
     "convert": "export",
+    "exercise": "check",
     "fit": "train",
     "generate": "sample",
     "info": "show",
+    "lessons": "lesson",
     "list": "runs",
     "ls": "runs",
     "perplexity": "score",

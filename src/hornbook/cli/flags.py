@@ -305,10 +305,10 @@ def describe(setting: str, field: FieldInfo, model: str) -> str:
 
 
 def plain(value: Any) -> str:
-    """A default as a flag takes it; nothing for None."""
+    """A default as a flag takes it; nothing for None and for none of several."""
     if isinstance(value, float):
         return f"{value:g}"
-    return "" if value is None else str(value).lower()
+    return "" if value is None or value == () else str(value).lower()
 
 
 def values_of(annotation: Any) -> str:

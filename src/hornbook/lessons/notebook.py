@@ -1,0 +1,70 @@
+"""A lesson as a Jupyter notebook (nbformat 4.5), for Jupyter, VS Code and Colab."""
+
+from __future__ import annotations
+
+import json
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from hornbook.errors import ConfigError
+from hornbook.files import write_bytes
+from hornbook.lessons.catalog import LANGUAGES, Lesson
+from hornbook.version import __version__
+
+COLAB = "https://colab.research.google.com"  # which opens notebooks of a repository
+_INSTALL = """\
+# Installs hornbook where it is missing, as in Colab.
+import importlib.util
+
+if importlib.util.find_spec("hornbook") is None:
+    %pip install -q {what}"""
+
+
+def repository() -> str | None:
+    """The address of the source on GitHub, from the package's metadata; None where it has none."""
+    for entry in metadata.metadata("hornbook").get_all("Project-URL") or []:
+        label, _, address = str(entry).partition(", ")
+        if label == "Repository":
+            return address.rstrip("/")
+    return None
+
+
+def install_cell() -> str:
+    """The code of the cell that installs hornbook where a notebook runs without it.
+
+    From the repository that the package names; else from a wheel that is uploaded beside the notebook.
+    """
+    address = repository()
+    wheel = (
+        f"./hornbook-{__version__}-py3-none-any.whl  # upload it first; python -m build makes it"
+    )
+    return _INSTALL.format(what=f"git+{address}" if address else wheel)
+
+
+def notebook(lesson: Lesson, language: str = LANGUAGES[0]) -> dict[str, Any]:
+    """A lesson as a notebook without outputs, with a first cell that installs hornbook where needed."""
+    cells = [_cell("install", install_cell(), prose=False)]
+    for i, cell in enumerate(lesson.cells(language)):
+        cells.append(_cell(cell.name or f"code-{i}", cell.source, prose=cell.prose))
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    facts = {"kernelspec": kernel, "language_info": {"name": "python"}}
+    return {"cells": cells, "metadata": facts, "nbformat": 4, "nbformat_minor": 5}
+
+
+def write_notebook(path: Path, lesson: Lesson, language: str = LANGUAGES[0]) -> None:
+    """Writes a lesson as a notebook. Raises ConfigError where the file exists: somebody may have worked
+    in it."""
+    if path.suffix != ".ipynb":
+        raise ConfigError(f"out: found {path.name!r}, expected a name that ends in .ipynb")
+    if path.exists():
+        raise ConfigError(f"{path} exists already; give another file (--out), or remove it")
+    text = json.dumps(notebook(lesson, language), indent=1, ensure_ascii=False)
+    write_bytes(path, f"{text}\n".encode())
+
+
+def _cell(name: str, source: str, *, prose: bool) -> dict[str, Any]:
+    cell = {"id": name[:64], "metadata": {}, "source": source.splitlines(keepends=True)}
+    if prose:
+        return {"cell_type": "markdown", **cell}
+    return {"cell_type": "code", "execution_count": None, "outputs": [], **cell}

@@ -1,0 +1,39 @@
+"""`hornbook check`."""
+
+from __future__ import annotations
+
+from hornbook.lessons.exercise import find_exercise
+from tests.cli.common import Cap, Write, run
+
+RIGHT = "import math\n\n" + find_exercise("1.2").solution_code()
+
+
+def test_a_right_answer(write: Write, capsys: Cap) -> None:
+    code, out, _ = run(capsys, "check", "1.2", write("mine.py", RIGHT))
+    assert code == 0
+    assert "1.2 passed" in out
+
+
+def test_a_wrong_answer_is_a_failure_and_a_hint_is_named(write: Write, capsys: Cap) -> None:
+    wrong = write("mine.py", RIGHT.replace("1 / c**2", "-1 / c**2"))
+    code, out, err = run(capsys, "check", "1.2", wrong)
+    assert (code, err) == (1, "")
+    assert "WRONG  df/dc" in out
+    assert "hornbook check 1.2 --hint prints a hint" in out
+    code, out, _ = run(capsys, "check", "1.2", wrong, "--hint", "--solution")
+    assert code == 1
+    assert "Take one variable at a time" in out
+    assert "def gradient_by_hand(" in out
+
+
+def test_without_a_file_the_exercise_is_shown(capsys: Cap) -> None:
+    code, out, _ = run(capsys, "check", "1.2")
+    assert code == 0
+    assert out.startswith("### Exercise 1.2: ")
+    assert "def gradient_by_hand(a, b, c):" in out
+    assert run(capsys, "check", "1.2", "--lang", "zh")[1].startswith("### 练习 1.2：")
+
+
+def test_hints_and_solutions(capsys: Cap) -> None:
+    assert run(capsys, "check", "1.2", "--hint", "--lang", "zh")[1].startswith("一次只看")
+    assert run(capsys, "check", "1.2", "--solution")[1] == find_exercise("1.2").solution_code()

@@ -1,0 +1,56 @@
+"""`hornbook lesson`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from hornbook.lessons.catalog import lessons
+from tests.cli.common import Cap, run
+
+
+def test_the_lessons_are_listed(capsys: Cap) -> None:
+    code, out, _ = run(capsys, "lesson")
+    assert code == 0
+    rows = out.splitlines()[1 : len(lessons()) + 1]
+    for lesson, row in zip(lessons(), rows, strict=True):
+        assert row.split()[0] == str(lesson.number)
+        assert lesson.title() in row
+        assert f"{lesson.options['reading']} min" in row
+
+
+def test_the_lessons_are_listed_in_chinese(capsys: Cap) -> None:
+    assert lessons()[0].title("zh") in run(capsys, "lesson", "--lang", "zh")[1]
+
+
+def test_a_lesson_says_where_it_lies_and_what_its_exercises_are(capsys: Cap) -> None:
+    code, out, _ = run(capsys, "lesson", "1")
+    assert code == 0
+    assert str(lessons()[0].path) in out.splitlines()
+    assert "1.5  Softmax and a loss" in out
+
+
+def test_json_has_what_is_listed(capsys: Cap) -> None:
+    known = json.loads(run(capsys, "lesson", "--json")[1])
+    assert [entry["number"] for entry in known] == [lesson.number for lesson in lessons()]
+    one = json.loads(run(capsys, "lesson", "1", "--json")[1])
+    assert one == known[0]
+    assert one["needs"] == []
+    assert Path(one["path"]).is_file()
+
+
+def test_a_lesson_is_written_as_a_notebook(
+    capsys: Cap, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run(capsys, "lesson", "1", "--notebook")
+    assert (code, out) == (0, "")
+    assert "01_autograd.ipynb" in err
+    assert run(capsys, "lesson", "1", "--notebook", "--lang", "zh", "--out", "mine.ipynb")[0] == 0
+    made = json.loads((tmp_path / "mine.ipynb").read_text("utf-8"))
+    assert "第 1 课" in made["cells"][1]["source"][0]
+    code, _, err = run(capsys, "lesson", "1", "--notebook")
+    assert code == 2
+    assert "exists already; give another file (--out)" in err
