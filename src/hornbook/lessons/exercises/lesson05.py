@@ -238,8 +238,8 @@ EXERCISES = [
     ),
     Exercise(
         "5.3", "mean_loss", title="The mean loss, in pieces",
-        hint="X.split(size) gives the pieces, the last of which may be smaller. Add up the losses of "
-        "all examples: F.cross_entropy has reduction=\"sum\". Divide by len(Y) at the end.",
+        hint="torch.split(X, size) gives the pieces, the last of which may be smaller. Add up the "
+        "losses of all examples: F.cross_entropy has reduction=\"sum\". Divide by len(Y) at the end.",
         solution=mean_loss, check=_check_mean_loss,
     ),
     Exercise(
