@@ -91,6 +91,11 @@ def test_mean_losses_that_forget_the_last_piece_or_take_all_at_once() -> None:
     fails("5.3", lambda *given: pieces(*given).sum(), "the sum of the means")
     fails("5.3", lambda *given: pieces(*given)[-1], "the last piece alone")
     fails("5.3", whole_ones, "which is smaller, are missing")
+    fails(
+        "5.3",
+        lambda f, X, Y, size: whole_ones(f, X, Y, size) * (len(Y) // size * size) / len(Y),
+        "missing from the sum",
+    )
     fails("5.3", equal_weights, "the last one has fewer")
     fails("5.3", lambda f, X, Y, size: F.cross_entropy(f(X), Y), "give it at most")
     fails("5.3", lambda *given: pieces(*given), "found a tensor of shape")
@@ -122,6 +127,7 @@ def test_learning_rates_that_are_not_uniform_in_the_logarithm() -> None:
 
     fails("5.5", two_bases, "the same base")
     fails("5.5", lambda u, low, high: 10 ** (3 * u - 3), "use the `low` and `high`")
+    fails("5.5", lambda u, low, high: (low + (high - low) * u).log(), "yours lie between -")
 
 
 def test_forward_passes_with_a_part_missing() -> None:

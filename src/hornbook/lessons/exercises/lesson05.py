@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -90,7 +91,7 @@ def mean_loss(logits_of: Callable[[Tensor], Tensor], X: Tensor, Y: Tensor, size:
     """The mean cross-entropy over all examples, computed on at most `size` of them at a time."""
     total = 0.0
     with torch.no_grad():
-        for x, y in zip(X.split(size), Y.split(size), strict=True):
+        for x, y in zip(torch.split(X, size), torch.split(Y, size), strict=True):
             total += F.cross_entropy(logits_of(x), y, reduction="sum").item()
     return total / len(Y)
 
@@ -110,11 +111,12 @@ def _check_mean_loss(candidate: Any, generator: torch.Generator) -> Iterator[Com
             return table[x[:, -1]]
 
         each = F.cross_entropy(table[X[:, -1]], Y, reduction="none")
-        means = torch.stack([piece.mean() for piece in each.split(size)])
+        means = torch.stack([piece.mean() for piece in torch.split(each, size)])
         mistakes = {
             "the last piece is smaller: weigh each mean by the number of its examples, or add up "
             "sums": means.mean(),
             "this is the sum; divide by the number of examples": each.sum(),
+            "the last piece, which is smaller, is missing from the sum": each[: 3 * size].sum() / n,
             "this is the sum of the means of the pieces": means.sum(),
             "the examples of the last piece, which is smaller, are missing": each[
                 : 3 * size
@@ -179,7 +181,11 @@ def _check_learning_rates(candidate: Any, generator: torch.Generator) -> Iterato
     }
     found = candidate(uniform.clone(), low, high)
     what = f"between {low:.2g} and {high:.2g}"
-    yield compare(what, found, expected, mistakes=mistakes, atol=0, rtol=1e-3)
+    result = compare(what, found, expected, mistakes=mistakes, atol=0, rtol=1e-3)
+    if not result.right and isinstance(found, Tensor) and found.numel():
+        span = f"yours lie between {found.min():.2g} and {found.max():.2g}"
+        result = replace(result, words=f"{result.words}; {span}")
+    yield result
 
 
 def mlp_logits(X: Tensor, C: Tensor, W1: Tensor, b1: Tensor, W2: Tensor, b2: Tensor) -> Tensor:

@@ -42,6 +42,9 @@ steps, sweep_steps = (400, 200) if fast() else (20_000, 1000)
 #
 # Before a name begins there is nothing to see. We fill the context with the character `.`, which also
 # ends every name. So `emma` gives five examples, one for each of `e`, `m`, `m`, `a` and the end.
+#
+# hornbook's `tokenizer` knows the id of each character. What has an id is called a *token*: here a
+# character, from lesson 11 on also a piece of a word.
 
 # %%
 context_length = 3
@@ -240,7 +243,8 @@ check("5.3", mean_loss)
 # Look at the loss above before you train. A model that knows nothing should give every one of 27
 # characters the same probability. What is its loss? Do the next exercise, then compare with the cell
 # below: our network is far worse than ignorance. It is confident and wrong: its logits are random numbers
-# with a standard deviation of about 12, so one character is nearly certain, and mostly a wrong one.
+# with a *standard deviation* (how far numbers typically lie from their mean) of about 12. So one character
+# is nearly certain, and mostly a wrong one.
 
 # %% [markdown] name="exercise-5-4"
 # ### Exercise 5.4: The loss before training
@@ -287,7 +291,8 @@ for p in parameters:
 
 def gradient(rows):  # of the loss on some examples, for all parameters in one vector
     loss = F.cross_entropy(forward(Xtr[rows]), Ytr[rows])
-    return torch.cat([p.flatten() for p in torch.autograd.grad(loss, parameters)])
+    gradients = torch.autograd.grad(loss, parameters)  # as backward(), but returns them
+    return torch.cat([p.flatten() for p in gradients])
 
 
 exact = gradient(torch.arange(len(Xtr)))

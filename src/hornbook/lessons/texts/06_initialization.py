@@ -317,8 +317,12 @@ check("6.3", zero_start)
 #
 # We want the inputs of tanh to have mean 0 and standard deviation 1, roughly. Ioffe and Szegedy (2015)
 # said: then simply make them so. For each unit, take the mean and the standard deviation over the examples
-# of the batch, subtract the one and divide by the other. All of this can be differentiated, so it may
-# stand in the middle of a network.
+# of the batch, subtract the one and divide by the other. All of this has derivatives, so it may stand in
+# the middle of a network.
+#
+# The code computes the *variance* first, the square of the standard deviation: add up the squared distances
+# from the mean, and divide by n - 1, for n examples. Dividing by n would give a little too small a variance,
+# because the mean comes from the same examples.
 #
 # At the start that is what we want, but not for ever: the network should be able to move a unit to where
 # it is useful. So each unit gets a trained **gain** (1 at first) and a trained **bias** (0 at first). They

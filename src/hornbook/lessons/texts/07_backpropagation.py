@@ -125,7 +125,7 @@ print(f"loss {loss.item():.4f}; of F.cross_entropy {F.cross_entropy(logits, Y).i
 
 
 def same(name, ours):
-    theirs = globals()[name].grad
+    theirs = globals()[name].grad  # of the variable with this name
     found = compare(name, ours, theirs)
     print(f"d{name:15} {tuple(ours.shape)!s:12} {found.words}")
     assert found.right
@@ -434,7 +434,7 @@ with torch.no_grad():
 #
 # Put everything together. Write `mlp_backward(X, Y, C, W1, gamma, beta, W2, b2)`: the forward pass, then
 # the backward pass with the fused formulas, without `backward()`. Contexts `X` are (B, T) and targets `Y`
-# (B,); take n - 1 and an eps of 1e-5. Return six gradients: `dC`, `dW1`, `dgamma`, `dbeta`, `dW2`, `db2`.
+# (B,); the variance is over n - 1, with an eps of 1e-5. Return six gradients: `dC`, `dW1`, `dgamma`, `dbeta`, `dW2`, `db2`.
 
 
 # %%

@@ -414,8 +414,8 @@ with torch.no_grad():
 # %% [markdown] name="convolution"
 # ## 9. From a tree to a convolution
 #
-# To predict every character of `christ`, we slide the window along and compute a whole tree for each
-# position. That is wasteful: the pair `ri` is computed in one window, and again in the window two
+# To predict every character of `christ`, we slide the window (the 8 characters that the tree sees) along,
+# and compute a whole tree for each position. That is wasteful: the pair `ri` is computed in one window, and again in the window two
 # characters further on.
 #
 # Instead, compute each level **for all positions at once**. On the first level, each position is joined with
@@ -465,12 +465,13 @@ for depth in (1, 2, 3):
         out = torch.tanh(F.conv1d(padded, weight, dilation=dilation))
     (gradient,) = torch.autograd.grad(out[0, :, -1].sum(), x)
     fields.append(gradient[0].norm(dim=0))  # (12,), one for each input position
-    print(f"{depth} levels: depends on {int((fields[-1] > 0).sum())} of 12 positions")
+    print(f"levels {depth}: depends on {int((fields[-1] > 0).sum())} of 12 positions")
 
 figure, axes = plt.subplots(3, 1, figsize=(7, 4), sharex=True, layout="constrained")
 for depth, (panel, field) in enumerate(zip(axes, fields, strict=True), start=1):
     panel.bar(range(12), field.numpy())
-    panel.set_title(f"{depth} levels", fontsize=9)
+    panel.set_title(f"levels: {depth}", fontsize=9)
+axes[1].set_ylabel("size of the gradient")
 axes[-1].set_xlabel("input position (11: the last)")
 plt.show()
 
