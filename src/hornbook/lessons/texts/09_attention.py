@@ -1,4 +1,4 @@
-# %% [markdown] name="title" needs="4, 5" reading="60" running="1"
+# %% [markdown] name="title" needs="4, 5, 6, 8" reading="60" running="1"
 # # Lesson 9: Attention
 #
 # **New in this lesson:** positions of a text that exchange information. We begin with a plain
@@ -11,6 +11,9 @@
 # - **B**, the batch: independent texts side by side,
 # - **T**, time: the positions of a text,
 # - **C**, channels: the numbers that describe one position.
+#
+# Layers come from `torch.nn` from now on. They are those that we wrote in lesson 8:
+# `nn.Linear(5, 3)` has a weight of shape (3, 5), which it uses as `x @ weight.T`, and a bias.
 
 # %%
 import math
@@ -114,7 +117,8 @@ assert torch.allclose(averaged, averaged3, atol=1e-6)
 # Write `running_mean(x)`: x has shape (B, T, C), and position t of the result is the mean of
 # positions 0 to t. No loop over positions, and any B, T and C.
 #
-# If you are stuck, `hint("9.1")` helps, and `solution("9.1")` shows one way. If you work in a file of your own: `hornbook check 9.1 my_file.py`.
+# If you are stuck, `hint("9.1")` helps, and `solution("9.1")` shows one way. If you work in a file
+# of your own: `hornbook check 9.1 my_file.py`.
 
 
 # %%
@@ -290,6 +294,10 @@ check("9.3", attention)
 #
 # Here the query comes from the question, and keys and values from the items. The head has no future
 # to hide.
+#
+# The training loop is that of lesson 5, but for the update. `torch.optim.AdamW` makes it for us:
+# `optimizer.zero_grad()` clears the gradients, and `optimizer.step()` changes each parameter
+# against its gradient, with a step size that it adapts to each of them (Adam: Kingma and Ba 2015).
 
 # %%
 torch.manual_seed(0)
