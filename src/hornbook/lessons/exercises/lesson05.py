@@ -91,7 +91,7 @@ def mean_loss(logits_of: Callable[[Tensor], Tensor], X: Tensor, Y: Tensor, size:
     """The mean cross-entropy over all examples, computed on at most `size` of them at a time."""
     total = 0.0
     with torch.no_grad():
-        for x, y in zip(X.split(size), Y.split(size), strict=True):
+        for x, y in zip(torch.split(X, size), torch.split(Y, size), strict=True):
             total += F.cross_entropy(logits_of(x), y, reduction="sum").item()
     return total / len(Y)
 
@@ -111,7 +111,7 @@ def _check_mean_loss(candidate: Any, generator: torch.Generator) -> Iterator[Com
             return table[x[:, -1]]
 
         each = F.cross_entropy(table[X[:, -1]], Y, reduction="none")
-        means = torch.stack([piece.mean() for piece in each.split(size)])
+        means = torch.stack([piece.mean() for piece in torch.split(each, size)])
         mistakes = {
             "the last piece is smaller: weigh each mean by the number of its examples, or add up "
             "sums": means.mean(),
@@ -238,8 +238,8 @@ EXERCISES = [
     ),
     Exercise(
         "5.3", "mean_loss", title="The mean loss, in pieces",
-        hint="X.split(size) gives the pieces, the last of which may be smaller. Add up the losses of "
-        "all examples: F.cross_entropy has reduction=\"sum\". Divide by len(Y) at the end.",
+        hint="torch.split(X, size) gives the pieces, the last of which may be smaller. Add up the "
+        "losses of all examples: F.cross_entropy has reduction=\"sum\". Divide by len(Y) at the end.",
         solution=mean_loss, check=_check_mean_loss,
     ),
     Exercise(

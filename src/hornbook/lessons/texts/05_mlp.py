@@ -503,8 +503,9 @@ plt.title("The embedding of each character (red: vowels)")
 plt.show()
 
 # %% [markdown] name="embedding-picture"
-# After full training the vowels lie near each other, and `.` lies by itself, as do a few letters. Nobody told the network what a vowel is. Vowels can often replace each other in a name, so training moved their points
-# together: what is learned about a context with one of them then holds for the others too.
+# After full training the vowels lie near each other, and `.` lies by itself, as do a few letters. Nobody
+# told the network what a vowel is. Vowels can often replace each other in a name, so training moved their
+# points together: what is learned about a context with one of them then holds for the others too.
 
 # %% [markdown] name="explain"
 # ## You can now explain

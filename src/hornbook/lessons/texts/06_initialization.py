@@ -488,8 +488,8 @@ assert torch.allclose(layer.running_var, data.var(0), rtol=1e-4)
 # 2. **gradients** of the loss with respect to these outputs. Good: about the same size in every layer,
 #    neither vanishing nor exploding toward the first;
 # 3. **update : data** (read "update to data"), how far one step moves a weight matrix, compared with the
-#    matrix itself: `(learning_rate * gradient).std() / weight.std()`. Good: about 0.001. Much less, and it hardly learns;
-#    much more, and it jumps about.
+#    matrix itself: `(learning_rate * gradient).std() / weight.std()`. Good: about 0.001. Much less, and it
+#    hardly learns; much more, and it jumps about.
 #
 # First by hand, the outputs and their gradients. Usually torch keeps the gradients of parameters only;
 # `retain_grad()` asks it to keep that of a tensor in the middle.

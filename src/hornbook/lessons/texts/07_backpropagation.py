@@ -46,9 +46,9 @@ Xtr, Ytr = build_dataset(split.part("train", tokenizer), 3)
 # %% [markdown] name="gradient-of-a-tensor"
 # ## 1. The gradient of a tensor
 #
-# We write `dW` for the gradient of the loss with respect to `W`. It has one number for each number of `W`: how fast the
-# loss rises when this one is raised a little. **So `dW` has the shape of `W`, always.** This small fact
-# will settle most questions of where a transpose belongs.
+# We write `dW` for the gradient of the loss with respect to `W`. It has one number for each number of `W`:
+# how fast the loss rises when this one is raised a little. **So `dW` has the shape of `W`, always.** This
+# small fact will settle most questions of where a transpose belongs.
 #
 # The cell checks one entry as in lesson 1: raise it by a little and look at the loss.
 
@@ -223,9 +223,9 @@ check("7.2", embedding_backward)
 # ### Exercise 7.3: The cross-entropy backward, step by step
 #
 # Now the last part of the forward pass, from `logits` to `loss`, one operation at a time. Write
-# `cross_entropy_steps(logits, Y)` for logits (B, V) and targets (B,): do the forward pass again, then return eight gradients in the order in
-# which you find them: `dlogprobs`, `dprobs`, `dcounts_sum_inv`, `dcounts_sum`, `dcounts`, `dshifted`,
-# `dmaxes`, `dlogits`.
+# `cross_entropy_steps(logits, Y)` for logits (B, V) and targets (B,): do the forward pass again, then
+# return eight gradients in the order in which you find them: `dlogprobs`, `dprobs`, `dcounts_sum_inv`,
+# `dcounts_sum`, `dcounts`, `dshifted`, `dmaxes`, `dlogits`.
 #
 # Beware of tensors that are used twice: `counts` in the sum and in the product, `logits` in the
 # difference and in the maximum. The two gradients add up. Each result has the shape of its tensor, so
@@ -434,7 +434,8 @@ with torch.no_grad():
 #
 # Put everything together. Write `mlp_backward(X, Y, C, W1, gamma, beta, W2, b2)`: the forward pass, then
 # the backward pass with the fused formulas, without `backward()`. Contexts `X` are (B, T) and targets `Y`
-# (B,); the variance is over n - 1, with an eps of 1e-5. Return six gradients: `dC`, `dW1`, `dgamma`, `dbeta`, `dW2`, `db2`.
+# (B,); the variance is over n - 1, with an eps of 1e-5. Return six gradients: `dC`, `dW1`, `dgamma`,
+# `dbeta`, `dW2`, `db2`.
 
 
 # %%

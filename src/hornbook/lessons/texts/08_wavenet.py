@@ -415,8 +415,8 @@ with torch.no_grad():
 # ## 9. From a tree to a convolution
 #
 # To predict every character of `christ`, we slide the window (the 8 characters that the tree sees) along,
-# and compute a whole tree for each position. That is wasteful: the pair `ri` is computed in one window, and again in the window two
-# characters further on.
+# and compute a whole tree for each position. That is wasteful: the pair `ri` is computed in one window, and
+# again in the window two characters further on.
 #
 # Instead, compute each level **for all positions at once**. On the first level, each position is joined with
 # the one before it. On the second level, each result is joined with the one 2 before it, which covers

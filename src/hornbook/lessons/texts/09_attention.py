@@ -294,6 +294,10 @@ check("9.3", attention)
 #
 # Here the query comes from the question, and keys and values from the items. The head has no future
 # to hide.
+#
+# The training loop is that of lesson 5, but for the update. `torch.optim.AdamW` makes it for us:
+# `optimizer.zero_grad()` clears the gradients, and `optimizer.step()` changes each parameter
+# against its gradient, with a step size that it adapts to each of them (Adam: Kingma and Ba 2015).
 
 # %%
 torch.manual_seed(0)

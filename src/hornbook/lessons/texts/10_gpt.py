@@ -196,6 +196,10 @@ check("10.1", layer_norm)
 # adds what comes out to `x`. `x` runs through all blocks like a conveyor belt from which each block
 # reads, and to which it adds.
 #
+# `nn.Module` is PyTorch's base class of layers and models. `__init__` says what parts there are,
+# and `forward` what happens to an input; calling the module calls `forward`. Whatever parameters
+# the parts have, `parameters()` finds them.
+#
 # **Dropout** sets a random share of the branches' outputs to 0 in training, and scales the rest up
 # in turn. The network cannot rely on any single one, which helps against memorizing. After training
 # (`model.eval()`) it does nothing.
