@@ -31,6 +31,12 @@ def settings() -> dict[str, Any]:
     return {**found, "model": {**found["model"], "dropout": 0.2}}
 
 
+def tiny(name: str) -> dict[str, Any]:
+    """A small run of a model that needs no time."""
+    found = small(name)
+    return {**found, "model": {**found["model"], "name": name}}
+
+
 def records(path: Path) -> list[dict[str, Any]]:
     log = without_times(StoredRun.load(path).log)
     return [{k: v for k, v in record.items() if k != "communication"} for record in log]
@@ -69,7 +75,7 @@ def test_a_run_of_two_ranks_is_an_ordinary_run(pair: Path, corpus: Path, tmp_pat
 def test_what_the_clocks_of_one_rank_say_is_agreed_on(corpus: Path, tmp_path: Path) -> None:
     """A time budget that ends early, and a state that is due; one rank alone makes the tokens."""
     proposed = {3: Agreement(save=1), 5: Agreement(total_steps=9)}
-    arguments = str(corpus), str(tmp_path / "r"), small("bigram"), proposed
+    arguments = str(corpus), str(tmp_path / "r"), tiny("bigram"), proposed
     ends = on_ranks(2, train_as_proposed, *arguments)
     steps, saved, tokens_written = ends[0]
     assert steps == 9
@@ -81,7 +87,7 @@ def test_what_the_clocks_of_one_rank_say_is_agreed_on(corpus: Path, tmp_path: Pa
 
 def test_counts_are_made_by_the_first_rank(corpus: Path, tmp_path: Path) -> None:
     out = tmp_path / "r"
-    assert on_ranks(2, train, str(corpus), str(out), small("ngram")) == [str(out)] * 2
+    assert on_ranks(2, train, str(corpus), str(out), tiny("ngram")) == [str(out)] * 2
     assert hornbook.load(out).report["validation"]["nats"] > 0
 
 
@@ -143,10 +149,10 @@ def test_a_launch_goes_on_with_its_own_run_alone(
     corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    request = replace(read_request(str(corpus), settings=small("bigram")), ranks=RANKS)
+    request = replace(read_request(str(corpus), settings=tiny("bigram")), ranks=RANKS)
     assert earlier_run(request, None) is None
     assert earlier_run(request, tmp_path / "out") is None
-    hornbook.train(str(corpus), settings=small("bigram"))
+    hornbook.train(str(corpus), settings=tiny("bigram"))
     run = next(Path("runs").iterdir())
     assert earlier_run(request, None) is None  # somebody else's
     assert earlier_run(request, run) == run

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-# operations a second: products of dense matrices in bf16, and without tensor cores in float32
+# operations a second: of matrix units in bf16, dense, and of all others in float32
 PEAKS = {
     "H200": {"bf16": 989e12, "fp32": 67e12},
     "H100 PCIe": {"bf16": 756e12, "fp32": 51e12},
