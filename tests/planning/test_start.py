@@ -182,5 +182,5 @@ def test_a_directory_of_transformers_and_what_was_imported_are_bases_without_a_t
         assert plan.config.optim.name == "adamw"
         rows = torch.randint(1, 9, (2, 8))
         torch.testing.assert_close(plan.build_model().eval()(rows), base.model(rows))
-        with pytest.raises(ConfigError, match="--replay: .* has no text that could be replayed"):
+        with pytest.raises(ConfigError, match=r"--replay: .* has no text that could be replayed"):
             plan_of(texts / "new.txt", {"finetuning": {"base": str(path), "replay": 0.5}})
