@@ -20,10 +20,13 @@ def decide_form(draft: Draft, preset: Nested, start: Start, train: Part) -> int 
     draft.decide("optim.name", finetuning.optimizer(draft["optim.name"], muon=start.muon))
     if not draft.has("model.context_length") or MODELS[draft["model.name"]].model.sliding:
         return None
+    shortest = train.n_targets  # of the texts that rows are drawn from
+    if start.config.replay and start.old is not None:
+        shortest = min(shortest, start.old.train.n_targets)
     row = finetuning.row_length(
         draft["model.context_length"],
         longest=train.longest if train.documents else None,
-        n_train=train.n_targets,
+        n_train=shortest,
     )
     draft.decisions["row_length"] = draft.propose("training.row_length", row)
     context: int | None = preset.get("model", {}).get("context_length")
