@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -69,3 +70,21 @@ def test_adamw_trains_on_what_it_has_trained(base: hornbook.Run) -> None:
     plan = decided(other)
     assert plan.config.optim.name == "adamw"
     assert plan.decisions["optim.name"].reason == "the base was trained without Muon"
+
+
+def test_a_batch_has_the_tokens_of_the_preset_whatever_the_context_of_the_base(
+    base: hornbook.Run, tmp_path: Path
+) -> None:
+    text = tmp_path / "long.txt"
+    text.write_text("take the bako, mitu and relabat " * 3000)
+    old = tmp_path / "old.txt"
+    old.write_text("take the bako, mitu and relabat " * 400)
+    settings = {
+        "model": {**SETTINGS["model"], "context_length": 1024},
+        "data": {"kind": "stream"},
+        "training": {**SETTINGS["training"], "batch_size": 1, "steps": 1, "eval_count": 1},
+    }
+    run = hornbook.train(old, settings=settings, out=tmp_path / "run", progress=False)
+    plan = plan_of(text, {"finetuning": {"base": str(run.path)}})
+    assert plan.shape.context_length == run.model.context_length > plan.shape.row_length == 256
+    assert plan.rows * plan.shape.row_length == 32 * 128  # of the preset for a stream

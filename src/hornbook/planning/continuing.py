@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hornbook.config import Nested
 from hornbook.data.part import Part
 from hornbook.models.registry import MODELS
 from hornbook.planning.decide import batches, finetuning
@@ -11,17 +12,25 @@ from hornbook.planning.shape import Shape
 from hornbook.planning.start import Start
 
 
-def decide_form(draft: Draft, start: Start, train: Part) -> None:
-    """The optimizer, and the rows: the context stays the base's, but a text may need less."""
+def decide_form(draft: Draft, preset: Nested, start: Start, train: Part) -> int | None:
+    """The optimizer, and the rows: the context stays the base's, but a text may need less.
+
+    Returns the context that the batch of the preset is for; None where it does not matter.
+    """
     draft.decide("optim.name", finetuning.optimizer(draft["optim.name"], muon=start.muon))
     if not draft.has("model.context_length") or MODELS[draft["model.name"]].model.sliding:
-        return
+        return None
+    shortest = train.n_targets  # of the texts that rows are drawn from
+    if start.config.replay and start.old is not None:
+        shortest = min(shortest, start.old.train.n_targets)
     row = finetuning.row_length(
         draft["model.context_length"],
         longest=train.longest if train.documents else None,
-        n_train=train.n_targets,
+        n_train=shortest,
     )
     draft.decisions["row_length"] = draft.propose("training.row_length", row)
+    context: int | None = preset.get("model", {}).get("context_length")
+    return context
 
 
 def decide_steps(

@@ -64,8 +64,7 @@ class Resolution:
         if start is None:
             preset_context = self._decide_context()
         else:
-            preset_context = preset.get("model", {}).get("context_length")
-            continuing.decide_form(self.draft, start, data.train)
+            preset_context = continuing.decide_form(self.draft, preset, start, data.train)
         if data.tokenizer.kind == "bpe":
             ids = vocab_size(data, self.draft["tokenizer.kind"])
             ids = ids if start is None else Decision(ids.value, "the base's")
@@ -95,8 +94,9 @@ class Resolution:
         windows, context = self.shape.examples == "windows", self.shape.context_length
         each = 2 if windows else 1  # of one window BatchNorm has no variance
         self.least_rows = each * ranks.world_size
+        row = context if start is None else self.shape.row_length
         batch = batches.batch_in_context(
-            config.training.batch_size, preset_context or context, context, least=self.least_rows
+            config.training.batch_size, preset_context or row, row, least=self.least_rows
         )
         if start is not None:
             per_row = self.shape.tokens_per_step(1)

@@ -54,6 +54,6 @@ def _pairs(tensor: Tensor, dim: int, before: int, after: int) -> Tensor:
     """A table of (token before or nothing, token), flattened along a dimension."""
     shape = (*tensor.shape[:dim], before + 1, before, *tensor.shape[dim + 1 :])
     table = tensor.reshape(shape)
-    after_tokens, after_nothing = table.split([before, 1], dim)
+    after_tokens, after_nothing = table.narrow(dim, 0, before), table.narrow(dim, before, 1)
     table = torch.cat([_with_means(after_tokens, dim, after), after_nothing], dim)
     return _with_means(table, dim + 1, after).flatten(dim, dim + 1)
