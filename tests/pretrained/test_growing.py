@@ -54,6 +54,13 @@ def test_a_new_row_is_the_mean_of_the_others() -> None:
     torch.testing.assert_close(found[9:], mean.expand(2, -1))
 
 
+def test_dropout_that_is_a_layer_of_its_own_cannot_be_added() -> None:
+    before = build_model(model_config(settings("mlp", dropout=0.0)), 9, 0)
+    other = build_model(model_config(settings("mlp", dropout=0.5)), 9, 0)
+    with pytest.raises(ConfigError, match="found other layers than those of the base"):
+        grown(before.state_dict(), other, 9)
+
+
 def test_what_cannot_grow_is_said() -> None:
     before = build_model(model_config(settings("gpt")), 9, 0)
     other = build_model(model_config(settings("gpt", n_embd=24)), 11, 0)

@@ -21,6 +21,11 @@ def grown(tensors: Mapping[str, Tensor], model: LanguageModel, before: int) -> d
     Raises ConfigError for weights that cannot grow.
     """
     own, after = model.state_dict(), model.vocab_size
+    if other := sorted(tensors.keys() - own.keys()):
+        raise ConfigError(
+            f"model: found other layers than those of the base ({other[0]}); a {model.config.name} "
+            "that was trained without dropout has no layer for it, leave it out (--model.dropout)"
+        )
     return {name: _grown(name, t, own[name].shape, before, after) for name, t in tensors.items()}
 
 

@@ -36,6 +36,7 @@ def test_a_small_text_has_more_dropout() -> None:
     assert finetuning.dropout(0.05, small_text=False).value == 0.05
     assert finetuning.dropout(0.05, small_text=True).value == tuning.CONTINUED_DROPOUT
     assert finetuning.dropout(0.5, small_text=True).value == 0.5
+    assert finetuning.dropout(0.0, small_text=True).value == 0.0
 
 
 def test_muon_trains_on_what_it_has_trained() -> None:

@@ -85,8 +85,9 @@ def _share(preset: float) -> Decision[float]:
 
 
 def dropout(base: float, *, small_text: bool) -> Decision[float]:
-    """The dropout of the base; of a small text, which is read many times, more."""
-    if small_text and base < tuning.CONTINUED_DROPOUT:
+    """The dropout of the base; of a small text, which is read many times, more. Without any it stays
+    so: in some models another layer would change the names of the weights."""
+    if small_text and 0 < base < tuning.CONTINUED_DROPOUT:
         return Decision(tuning.CONTINUED_DROPOUT, "a small text is read many times")
     return Decision(base, "the base's")
 
