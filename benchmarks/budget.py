@@ -42,6 +42,7 @@ from hornbook.planning.tuning import (
     HIGHER_ORDER,
     HYBRID_EPOCHS,
     HYBRID_SMALL_TEXT_EPOCHS,
+    HYBRID_STREAM_EPOCHS,
     SMALL_TEXT_RATIO,
 )
 
@@ -114,6 +115,8 @@ def _is_chosen(p: Point) -> bool:
     """Whether `--minutes` would choose the order, and would not end a run before so many epochs."""
     small = p["parameters"] >= SMALL_TEXT_RATIO * p["tokens"]
     most = HYBRID_SMALL_TEXT_EPOCHS if small else HYBRID_EPOCHS
+    if p["kind"] == "stream":
+        most = HYBRID_STREAM_EPOCHS
     return p["order"] == _order(p) and p["epochs"] <= most + 0.1
 
 

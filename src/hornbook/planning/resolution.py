@@ -151,6 +151,8 @@ class Resolution:
         """Through the training part, in `max_steps`."""
         if not self.beside_counts:
             return tuning.SMALL_TEXT_EPOCHS
+        if not self.data.documents:
+            return tuning.HYBRID_STREAM_EPOCHS
         small = self.shape.max_steps(self.draft["training.batch_size"]) is not None
         return tuning.HYBRID_SMALL_TEXT_EPOCHS if small else tuning.HYBRID_EPOCHS
 
