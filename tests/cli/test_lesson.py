@@ -25,14 +25,17 @@ def test_the_lessons_are_listed_in_chinese(capsys: Cap) -> None:
     assert lessons()[0].title("zh") in run(capsys, "lesson", "--lang", "zh")[1]
 
 
-def test_a_lesson_says_where_it_lies_and_what_its_exercises_are(capsys: Cap) -> None:
-    code, out, _ = run(capsys, "lesson", "1")
-    assert code == 0
-    assert str(lessons()[0].path) in out.splitlines()
+def test_a_lesson_in_another_language_says_where_its_prose_lies(capsys: Cap) -> None:
     out = run(capsys, "lesson", "1", "--lang", "zh")[1]
     assert str(lessons()[0].path) in out.splitlines()
     assert str(lessons()[0].prose_path("zh")) in out
     assert "hornbook lesson 1 --notebook --lang zh" in out
+
+
+def test_a_lesson_says_where_it_lies_and_what_its_exercises_are(capsys: Cap) -> None:
+    code, out, _ = run(capsys, "lesson", "1")
+    assert code == 0
+    assert str(lessons()[0].path) in out.splitlines()
     assert "1.5  Softmax and a loss" in out
 
 
