@@ -31,7 +31,10 @@ def test_without_a_file_the_exercise_is_shown(capsys: Cap) -> None:
     assert code == 0
     assert out.startswith("### Exercise 1.2: ")
     assert "def gradient_by_hand(a, b, c):" in out
-    assert run(capsys, "check", "1.2", "--lang", "zh")[1].startswith("### 练习 1.2：")
+    statement = run(capsys, "check", "1.2", "--lang", "zh")[1]
+    assert statement.startswith("### 练习 1.2：")
+    assert 'check("1.2"' not in statement  # which a file does not import
+    assert "hornbook check 1.2 my_file.py" in statement
 
 
 def test_hints_and_solutions(capsys: Cap) -> None:

@@ -25,6 +25,13 @@ def test_the_lessons_are_listed_in_chinese(capsys: Cap) -> None:
     assert lessons()[0].title("zh") in run(capsys, "lesson", "--lang", "zh")[1]
 
 
+def test_a_lesson_in_another_language_says_where_its_prose_lies(capsys: Cap) -> None:
+    out = run(capsys, "lesson", "1", "--lang", "zh")[1]
+    assert str(lessons()[0].path) in out.splitlines()
+    assert str(lessons()[0].prose_path("zh")) in out
+    assert "hornbook lesson 1 --notebook --lang zh" in out
+
+
 def test_a_lesson_says_where_it_lies_and_what_its_exercises_are(capsys: Cap) -> None:
     code, out, _ = run(capsys, "lesson", "1")
     assert code == 0
@@ -48,6 +55,8 @@ def test_a_lesson_is_written_as_a_notebook(
     code, out, err = run(capsys, "lesson", "1", "--notebook")
     assert (code, out) == (0, "")
     assert "01_autograd.ipynb" in err
+    assert run(capsys, "lesson", "1", "--notebook", "--lang", "zh")[0] == 0
+    assert (tmp_path / "01_autograd.zh.ipynb").is_file()
     assert run(capsys, "lesson", "1", "--notebook", "--lang", "zh", "--out", "mine.ipynb")[0] == 0
     made = json.loads((tmp_path / "mine.ipynb").read_text("utf-8"))
     assert "第 1 课" in made["cells"][1]["source"][0]

@@ -43,7 +43,15 @@ def run(arguments: list[str]) -> int:
         print(result)
         passed = result.passed
     elif not args.hint and not args.solution:
-        print(lesson.statement(args.exercise, args.lang))
+        statement = lesson.statement(args.exercise, args.lang)
+        # a file needs no call of check, and does not import it
+        print(statement.rpartition(f'check("{args.exercise}"')[0].rstrip())
+        language = "" if args.lang == LANGUAGES[0] else f" --lang {args.lang}"
+        print(
+            "\nWrite it in a file, with the imports that it needs, and check it:\n"
+            f"  hornbook check {args.exercise} my_file.py\n"
+            f"  hornbook check {args.exercise} --hint{language}"
+        )
         return 0
     if args.hint:
         print(hint_of(args.exercise, args.lang))

@@ -49,10 +49,10 @@ def run(arguments: list[str]) -> int:
         ]
         print_json(known if args.number is None else known[0])
     if args.notebook:
-        from hornbook.lessons.notebook import write_notebook
+        from hornbook.lessons.notebook import notebook_name, write_notebook
 
         (lesson,) = chosen
-        out = user_path(args.out or Path(f"{lesson.name}.ipynb"), ConfigError)
+        out = user_path(args.out or Path(notebook_name(lesson, args.lang)), ConfigError)
         write_notebook(out, lesson, args.lang)
         note(f"wrote {out}; open it with Jupyter (pip install jupyterlab), VS Code or Colab")
     if args.json or args.notebook:
@@ -77,12 +77,18 @@ def run(arguments: list[str]) -> int:
         )
         return 0
     (lesson,) = chosen
-    print(f"Lesson {lesson.number}: {lesson.title(args.lang)}\n\n{lesson.path}\n\nexercises")
+    print(f"Lesson {lesson.number}: {lesson.title(args.lang)}\n\n{lesson.path}")
+    language = ""
+    if args.lang != LANGUAGES[0]:  # the code is not repeated in the file of another language
+        language = f" --lang {args.lang}"
+        print(f"{lesson.prose_path(args.lang)} (its prose; the code is in the file above)")
+    print("\nexercises")
     for number, title in lesson.exercises(args.lang).items():
         print(f"  {number}  {title}")
     print(
-        f"\nhornbook lesson {lesson.number} --notebook writes it as a notebook, to work in; "
-        f"or python {lesson.path.name} runs a copy\n"
-        f"hornbook check {lesson.number}.1 shows an exercise; with your file it checks your answer"
+        f"\nhornbook lesson {lesson.number} --notebook{language} writes prose and code as a notebook, "
+        "to work in\n"
+        f"hornbook check {lesson.number}.1{language} shows an exercise; "
+        f"hornbook check {lesson.number}.1 my_file.py checks your answer"
     )
     return 0

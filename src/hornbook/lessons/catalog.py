@@ -33,9 +33,13 @@ class Lesson:
         """Number and name, as files of it are called: `06_initialization`."""
         return self.path.stem
 
+    def prose_path(self, language: str) -> Path:
+        """The file of the prose in another language than the text's own."""
+        return self.path.parent / language / f"{self.name}.md"
+
     def prose(self, language: str) -> dict[tuple[str, str], str]:
         """The prose and the hints of another language than the text's own."""
-        return read_prose((self.path.parent / language / f"{self.name}.md").read_text("utf-8"))
+        return read_prose(self.prose_path(language).read_text("utf-8"))
 
     def cells(self, language: str = LANGUAGES[0]) -> list[Cell]:
         """Its cells, with the prose in a language."""

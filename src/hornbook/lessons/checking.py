@@ -167,4 +167,5 @@ def _raised(error: BaseException, path: Path | None) -> str:
 def _lines(error: BaseException, path: Path) -> list[int | None]:
     """The lines of a file that an error passed through."""
     frames = traceback.extract_tb(error.__traceback__)
-    return [frame.lineno for frame in frames if Path(frame.filename) == path]
+    path = path.resolve()
+    return [frame.lineno for frame in frames if Path(frame.filename).resolve() == path]

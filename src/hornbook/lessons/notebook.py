@@ -52,6 +52,16 @@ def notebook(lesson: Lesson, language: str = LANGUAGES[0]) -> dict[str, Any]:
     return {"cells": cells, "metadata": facts, "nbformat": 4, "nbformat_minor": 5}
 
 
+def notebook_name(lesson: Lesson, language: str = LANGUAGES[0]) -> str:
+    """The name of a lesson's notebook; one in another language than the texts' own says which.
+
+    >>> from hornbook.lessons.catalog import find_lesson
+    >>> notebook_name(find_lesson("1"), "zh")
+    '01_autograd.zh.ipynb'
+    """
+    return f"{lesson.name}{'' if language == LANGUAGES[0] else f'.{language}'}.ipynb"
+
+
 def write_notebook(path: Path, lesson: Lesson, language: str = LANGUAGES[0]) -> None:
     """Writes a lesson as a notebook. Raises ConfigError where the file exists: somebody may have worked
     in it."""

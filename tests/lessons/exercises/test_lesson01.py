@@ -29,6 +29,10 @@ def undivided(f: Any, xs: list[float], h: float = 1e-4) -> list[float]:
     ]
 
 
+def multiplied(f: Any, xs: list[float], h: float = 1e-4) -> list[float]:
+    return [g / 2 * h for g in undivided(f, xs, h)]
+
+
 def halved(f: Any, xs: list[float], h: float = 1e-4) -> list[float]:
     return [g / 2 for g in one_sided(f, xs, h)]
 
@@ -96,6 +100,27 @@ def impatient(root: str, operands: Any, slopes: Any) -> dict[str, float]:
     return grads
 
 
+def recursive(root: str, operands: Any, slopes: Any) -> dict[str, float]:
+    """Visits operands at once, and some of them several times."""
+    grads = dict.fromkeys(operands, 0.0) | {root: 1.0}
+
+    def visit(name: str) -> None:
+        for x, slope in zip(operands[name], slopes[name], strict=True):
+            grads[x] += slope * grads[name]
+            visit(x)
+
+    visit(root)
+    return grads
+
+
+def from_the_inputs(root: str, operands: Any, slopes: Any) -> dict[str, float]:
+    grads = dict.fromkeys(operands, 0.0) | {root: 1.0}
+    for name in dict.fromkeys(repeated(root, operands)):
+        for x, slope in zip(operands[name], slopes[name], strict=True):
+            grads[x] += slope * grads[name]
+    return grads
+
+
 def probability(logits: list[Value], target: int) -> Value:
     return (softmax_loss(logits, target) * -1.0).exp()
 
@@ -125,21 +150,27 @@ def unwritten(*_: Any) -> None:
         ("1.1", undivided, "twice the gradient"),
         ("1.1", halved, "half of the gradient"),
         ("1.1", changes_its_input, "WRONG  xs afterwards"),
+        ("1.1", multiplied, "write / (2 * h)"),
         ("1.1", lambda f, xs: None, "does the function return its result?"),
         ("1.1", unwritten, "numerical_gradient is not written yet"),
         ("1.2", lambda a, b, c: by_hand(a, b, c)[:2], "how many derivatives"),
         ("1.2", changed(0, lambda a, b, c: -3 * a**2 + 0.5 / a**0.5), "the sign of the term"),
+        ("1.2", lambda a, b, c: sum(by_hand(a, b, c)), "found float, expected 3"),
+        ("1.2", changed(0, lambda a, b, c: -3 * a**2 - 0.5 * a**0.5), "its slope is 0.5 a^-0.5"),
+        ("1.2", changed(1, lambda a, b, c: 3 * math.cos(3) + 2.5 * b**1.5), "not cos(3)"),
         ("1.2", changed(0, lambda a, b, c: -3 * a**2), "square root is missing"),
         ("1.2", changed(1, lambda a, b, c: math.cos(3 * b) + 2.5 * b**1.5), "the chain rule"),
         ("1.2", changed(1, lambda a, b, c: 3 * math.cos(3 * b)), "b^2.5 is missing"),
         ("1.2", changed(2, lambda a, b, c: -1 / c**2), "-1 times -1"),
         ("1.3", root_first, "stands before its operand"),
-        ("1.3", repeated, "is there more than once"),
+        ("1.3", repeated, "found more than once"),
         ("1.3", everything, "does not need"),
-        ("1.3", lambda root, operands: [root], "is missing"),
+        ("1.3", lambda root, operands: [root], "missing: "),
         ("1.3", lambda root, operands: {root}, "expected a list"),
         ("1.4", overwriting, "add its gradients up (+=)"),
         ("1.4", impatient, "the largest difference is"),
+        ("1.4", recursive, "before it was complete"),
+        ("1.4", from_the_inputs, "go from the root backward"),
         ("1.4", lambda root, operands, slopes: {}, "the gradient of the root"),
         ("1.5", probability, "the loss is its -log"),
         ("1.5", log_probability, "the loss is -log"),

@@ -26,6 +26,10 @@ def one_bias_a_layer(n_in: int, sizes: list[int]) -> int:
     return weights_alone(n_in, sizes) + len(sizes)
 
 
+def unconnected(n_in: int, sizes: list[int]) -> int:
+    return sum(n * (n_in + 1) for n in sizes)
+
+
 def biased_inputs(n_in: int, sizes: list[int]) -> int:
     return weights_alone(n_in, sizes) + sum(sizes) + n_in
 
@@ -92,6 +96,7 @@ def rebinding(parameters: list[Value], velocities: list[float], rate: float, m: 
     [
         ("2.1", weights_alone, "the biases are missing"),
         ("2.1", one_bias_a_layer, "one bias for each layer is too few"),
+        ("2.1", unconnected, "only the first layer sees"),
         ("2.1", biased_inputs, "inputs have no bias"),
         ("2.2", summed, "this is the sum; the loss is the mean"),
         ("2.2", unclipped, "relu is missing"),

@@ -91,6 +91,7 @@ def _check_numerical_gradient(candidate: Any, generator: torch.Generator) -> Ite
         "this is half of the gradient: divide a one-sided difference by h alone": [
             g / 2 for g in one_sided
         ],
+        "this is almost 0: copy xs for each side, and write / (2 * h), not / 2 * h": [0.0, 0.0],
     }
     given = [*xs]
     found = candidate(f, given)
@@ -112,7 +113,9 @@ def _check_gradient_by_hand(candidate: Any, generator: torch.Generator) -> Itera
     da, db, dc = point.grad.tolist()
     a_, b_, c_ = point.tolist()
     found = candidate(a_, b_, c_)
-    yield compare("how many derivatives", len(found), 3)
+    three = isinstance(found, (tuple, list)) and len(found) == 3
+    count = len(found) if isinstance(found, (tuple, list)) else type(found).__name__
+    yield holds("how many derivatives", three, f"found {count}, expected 3, in a tuple or a list")
     yield compare(
         "df/da",
         found[0],
@@ -120,6 +123,7 @@ def _check_gradient_by_hand(candidate: Any, generator: torch.Generator) -> Itera
         mistakes={
             "the sign of the term with the square root is wrong": -3 * a_**2 + 0.5 / a_**0.5,
             "the term with the square root is missing": -3 * a_**2,
+            "the square root is a^0.5, and its slope is 0.5 a^-0.5": -3 * a_**2 - 0.5 * a_**0.5,
         },
     )
     yield compare(
@@ -128,6 +132,8 @@ def _check_gradient_by_hand(candidate: Any, generator: torch.Generator) -> Itera
         db,
         mistakes={
             "the chain rule: sin(3b) also has the slope of 3b": math.cos(3 * b_) + 2.5 * b_**1.5,
+            "the slope of sin at 3b is cos(3b), not cos(3)": 3 * math.cos(3) + 2.5 * b_**1.5,
+            "the slope of sin at 3b is cos(3b), not cos(b)": 3 * math.cos(b_) + 2.5 * b_**1.5,
             "the term b^2.5 is missing": 3 * math.cos(3 * b_),
         },
     )
@@ -160,12 +166,14 @@ def _check_topological_order(candidate: Any, generator: torch.Generator) -> Iter
     root, operands, _ = _random_graph(generator)
     needed = set(topological_order(root, operands))
     found = candidate(root, operands)
-    kind = type(found).__name__
-    yield holds("the type", isinstance(found, list), f"found a {kind}, expected a list of names")
+    kind = f"found a {type(found).__name__}, expected a list of names"
+    if found is None:
+        kind = "found None, expected a list of names; does the function return its result?"
+    yield holds("the type", isinstance(found, list), kind)
     twice = sorted({name for name in found if found.count(name) > 1})
-    yield holds("each name once", not twice, f"{', '.join(twice)} is there more than once")
+    yield holds("each name once", not twice, f"found more than once: {', '.join(twice)}")
     missing = sorted(needed - set(found))
-    yield holds("all that the root needs", not missing, f"{', '.join(missing)} is missing")
+    yield holds("all that the root needs", not missing, f"missing: {', '.join(missing)}")
     surplus = sorted(set(found) - needed)
     yield holds("nothing else", not surplus, f"{root} does not need {', '.join(surplus)}")
     for name in found:
@@ -194,10 +202,21 @@ def _check_gradients(candidate: Any, generator: torch.Generator) -> Iterator[Com
     for name in reversed(list(values)):
         for x, slope in zip(operands[name], slopes[name], strict=True):
             overwritten[x] = slope * overwritten[name]
+    early = dict.fromkeys(values, 0.0) | {root: 1.0}  # handed on before it is complete
+
+    def hand_on(name: str) -> None:
+        for x, slope in zip(operands[name], slopes[name], strict=True):
+            early[x] += slope * early[name]
+            hand_on(x)
+
+    hand_on(root)
     for name, value in reversed(values.items()):
         assert value.grad is not None
         mistakes = {
             "it is used more than once: add its gradients up (+=)": overwritten[name],
+            "a gradient was handed on before it was complete: go through the topological order "
+            "from its end": early[name],
+            "nothing reached it: go from the root backward, not from the inputs": 0.0,
         }
         yield compare(
             f"the gradient of {name}", found.get(name), value.grad.item(), mistakes=mistakes

@@ -75,6 +75,9 @@ def _check_count_parameters(candidate: Any, generator: torch.Generator) -> Itera
     mistakes = {
         "the biases are missing: one for each neuron": weights,
         "one bias for each layer is too few: one for each neuron": weights + len(sizes),
+        "only the first layer sees the n_in inputs; a later one sees the outputs before it": sum(
+            n * (n_in + 1) for n in sizes
+        ),
         "inputs have no bias; only neurons have": expected + n_in,
     }
     found = candidate(n_in, sizes)
@@ -103,7 +106,9 @@ def _check_hinge_loss(candidate: Any, generator: torch.Generator) -> Iterator[Co
     yield compare("the loss", found, expected.item(), mistakes=mistakes)
     is_value = isinstance(found, Value)
     kind = type(found).__name__
-    yield holds("its type", is_value, f"found a {kind}, expected a Value, from which backward goes")
+    yield holds(
+        "its type", is_value, f"found a {kind}, expected a Value: use relu and sums of Values"
+    )
     found.backward()
     assert numbers.grad is not None
     grads = [score.grad for score in scores]
@@ -132,14 +137,20 @@ def _check_gradient_descent(candidate: Any, generator: torch.Generator) -> Itera
     xs = [Value(x) for x in start.tolist()]
     losses = candidate(lambda v: a * v[0] ** 2 + b * (v[1] - v[0]) ** 2, xs, rate, steps)
     yield compare("how many losses", len(losses), steps)
-    mistakes = {"the gradients are not set to zero before each backward": run(zero=False)[0]}
+    mistakes = {
+        "the gradients are not set to zero before each backward": run(zero=False)[0],
+        "nothing moves: set the gradients to zero before backward, not after it, and change x.data": (
+            [expected[0]] * steps
+        ),
+    }
     what = "the loss before each step"
     if len(losses) > 1 and abs(losses[0] - expected[1]) < 1e-9:
         yield holds(what, False, "the first is the loss after a step; compute it before the update")
     if len(losses) > 1 and losses[-1] > losses[0]:
         yield holds(what, False, "it grows: move against the gradient")
     yield compare(what, losses, expected, mistakes=mistakes)
-    yield compare("xs in the end", [x.data for x in xs], end)
+    unmoved = {"these are the numbers of the start: change x.data of each": start.tolist()}
+    yield compare("xs in the end", [x.data for x in xs], end, mistakes=unmoved)
 
 
 def _check_momentum_step(candidate: Any, generator: torch.Generator) -> Iterator[Comparison]:
@@ -162,7 +173,7 @@ def _check_momentum_step(candidate: Any, generator: torch.Generator) -> Iterator
         mistakes = {
             "the momentum has no effect: are the new velocities kept in the list?": plain.tolist(),
             "the gradient is added whole, not times 1 - momentum": averaged.tolist(),
-            "nothing has changed: change p.data in place": start.tolist(),
+            "nothing has changed: change p.data, by the new velocity": start.tolist(),
         }
         data = [p.data for p in parameters]
         yield compare(f"parameters after step {step}", data, point.tolist(), mistakes=mistakes)

@@ -124,6 +124,9 @@ def _check_loss_of_words(candidate: Any, generator: torch.Generator) -> Iterator
         "the sign: turn it, so that smaller is better": -total / n,
         "this is the sum; divide by the number of bigrams": total,
         "this is divided by the number of words; divide by that of bigrams": total / len(words),
+        "the bigrams with '.' are missing: put one before and one after each word": -(
+            (_counted(words, 2, "", "") * P.log()).sum().item() / sum(map(len, words))
+        ),
         "the '.' at the end counts as well": total / (n - len(words)),
         "the last bigram of each word, with '.', is missing": -(
             _counted(words, 2, ".", "") * P.log()
@@ -156,16 +159,23 @@ def _check_count_trigrams(candidate: Any, generator: torch.Generator) -> Iterato
     yield compare("the counts", found, expected, mistakes=mistakes, rtol=0, atol=0)
 
 
+def _nats(train: Tensor, dev: Tensor, k: float, dim: int) -> float:
+    """The sum over dev, of counts divided by their sums along a dimension, which may be a wrong one."""
+    p = (train + k) / (train + k).sum(dim, keepdim=True)
+    return -(dev * p.log()).sum().item()
+
+
 def _check_best_smoothing(candidate: Any, generator: torch.Generator) -> Iterator[Comparison]:
-    p = (1.5 * torch.randn(4, 4, 4, generator=generator)).softmax(-1)
+    p = (1.5 * torch.randn(16, 4, generator=generator)).softmax(-1)
+    sizes = torch.arange(1, 17) ** 2  # contexts of different frequencies
     train, dev = (
         torch.stack(
             [
                 torch.bincount(torch.multinomial(row, n, True, generator=generator), minlength=4)
-                for row in p.reshape(16, 4)
+                for row, n in zip(p, many, strict=True)
             ]
         ).reshape(4, 4, 4)
-        for n in (6, 60)
+        for many in (sizes.tolist(), sizes.flip(0).tolist())
     )
     ks = [0.01, 0.03, 0.1, 0.3, 0.5, 0.8, 1.2, 2.0, 5.0, 20.0, 100.0]
     losses = {}
@@ -179,7 +189,12 @@ def _check_best_smoothing(candidate: Any, generator: torch.Generator) -> Iterato
     expected = min(losses, key=lambda k: losses[k].item())
     found = candidate(train.clone(), dev.clone(), ks)
     yield holds("one of ks", found in ks, f"found {found!r}, expected one of {ks}")
-    mistakes = {"the smallest k is the best on train itself; measure on dev": ks[0]}
+    mistakes = {"the smallest k is the best on train itself; measure on dev": ks[0]} | {
+        f"the probabilities of the third character add up to 1: sum along dimension -1, not {d}": (
+            min(ks, key=lambda k, d=d: _nats(train, dev, k, d))
+        )
+        for d in (0, 1)
+    }
     yield compare("the best k", found, expected, mistakes=mistakes)
 
 

@@ -60,7 +60,12 @@ def _check_one_hot(candidate: Any, generator: torch.Generator) -> Iterator[Compa
     xs = _ids(generator)
     found = candidate(xs.clone(), V)
     expected = F.one_hot(xs, V).float()
-    mistakes = {"rows and columns are swapped: one row for each example": expected.T}
+    several = torch.zeros_like(expected)
+    several[xs] = 1
+    mistakes = {
+        "rows and columns are swapped: one row for each example": expected.T,
+        "out[xs] = 1 fills whole rows; out[i, xs[i]] is one entry of row i": several,
+    }
     yield compare("the vectors", found, expected, mistakes=mistakes)
 
 
@@ -82,6 +87,13 @@ def _check_softmax(candidate: Any, generator: torch.Generator) -> Iterator[Compa
             overflow = "exp(1000) is infinite; subtract the largest logit of each row first"
             yield holds("the probabilities" + words, False, f"found nan: {overflow}")
         yield compare("the probabilities" + words, found, expected, mistakes=mistakes)
+    logits = torch.randn(N, V, generator=generator)
+    logits[::2] += 1000.0
+    found = candidate(logits.clone())
+    if isinstance(found, Tensor) and found.isnan().any():
+        advice = "found nan: subtract from each row its own largest logit, not one number from all"
+        yield holds("the probabilities of rows that differ by 1000", False, advice)
+    yield compare("the probabilities of rows that differ by 1000", found, torch.softmax(logits, 1))
 
 
 def _check_cross_entropy(candidate: Any, generator: torch.Generator) -> Iterator[Comparison]:
@@ -98,6 +110,9 @@ def _check_cross_entropy(candidate: Any, generator: torch.Generator) -> Iterator
             mistakes = {
                 "this is the sum; take the mean": N * expected,
                 "the sign: the loss is -log": -expected,
+                "every target is taken in every row; row i has the target ys[i]": -numbers.log_softmax(
+                    1
+                )[:, ys].mean(),
                 "this is minus the mean logit of the targets; softmax is missing": -numbers[
                     torch.arange(N), ys
                 ].mean(),
@@ -158,7 +173,8 @@ def _check_training_step(candidate: Any, generator: torch.Generator) -> Iterator
     given = W.clone()
     found = candidate(given, xs, ys, rate, strength)
     yield compare("the new weights", found, expected, mistakes=mistakes)
-    yield compare("W afterwards", given, W)
+    changed = {"this is the step on W itself; make a copy first": expected}
+    yield compare("W afterwards", given, W, mistakes=changed)
     free = not found.requires_grad
     yield holds("requires no gradient", free, "it requires a gradient; return it detached")
 

@@ -53,7 +53,8 @@ print("slope at 2/3:", (f(x + h) - f(x)) / h)
 # %% [markdown] name="slope-picture"
 # At 3 the slope is 14: one step to the right would climb 14, if the curve went straight on. At 2/3 the
 # slope is 0: this is the lowest point of the curve. A negative slope would say that the result falls as
-# `x` grows.
+# `x` grows. (The printed numbers are a little off, since our `h` is small but not 0. `3e-06` is Python's
+# way to write 0.000003.)
 
 # %%
 xs = [i / 50 - 2 for i in range(301)]
@@ -89,8 +90,8 @@ print("with respect to c:", (a * b + (c + h) - d) / h)
 #   one with respect to `b` is `a` (here 2);
 # - **a sum**: the derivative with respect to each part is 1. If `c` grows by a little, so does the sum.
 #
-# Computing a derivative with `h` takes two evaluations for each input. A GPT has millions of inputs that
-# we want derivatives of. So we need something better.
+# With `h`, each input takes one more evaluation of the whole function. A GPT has millions of numbers that
+# we want derivatives for. So we need something better.
 
 # %% [markdown] name="graph"
 # ## A number that remembers
@@ -233,8 +234,8 @@ def in_order(root):
     ordered, seen = [], set()
 
     def visit(number):
-        if id(number) not in seen:
-            seen.add(id(number))
+        if number not in seen:
+            seen.add(number)
             for operand in number.operands:
                 visit(operand)
             ordered.append(number)
@@ -255,17 +256,22 @@ d = a * b
 e = a + b
 L = d * e  # a and b are used twice each
 backward(L)
-print("order:", in_order(L))
+names = {a: "a", b: "b", d: "d", e: "e", L: "L"}
+print("order:", [names[number] for number in in_order(L)])
 print("gradients of a and b:", a.grad, b.grad)
-assert (a.grad, b.grad) == (-3.0, -8.0)  # (2 a + b) b and (a + 2 b) a, from school
+assert (a.grad, b.grad) == (
+    -3.0,
+    -8.0,
+)  # L = a² b + a b²; by the rules of school 2 a b + b² and a² + 2 a b
 
 # %% [markdown] name="neuron"
 # ## A neuron
 #
 # A *neuron* takes some numbers `x`, multiplies each by a *weight* `w`, adds them up with a *bias* `b`, and
-# squashes the sum into the range from -1 to 1 by the function *tanh*:
+# squashes the sum into the range from -1 to 1 by the function *tanh* (the hyperbolic tangent, which
+# Python has as `math.tanh`):
 #
-# output = tanh(w1 x1 + w2 x2 + b)
+# output = tanh(w1 x1 + w2 x2 + b), for short tanh(w · x + b)
 #
 # The weights say how much the neuron listens to each input, and with which sign; the bias says how easily
 # it becomes positive. Weights and biases are the *parameters*: what learning changes.
@@ -282,6 +288,7 @@ plt.show()
 # %% [markdown] name="tanh"
 # Our class needs tanh. Any function will do as one step, as long as we know its slope. That of tanh is
 # 1 - tanh². It is 1 in the middle, where the curve is steep, and almost 0 at both ends, where it is flat.
+# (The odd bias below makes the slope of tanh exactly 0.5 here, so that the gradients are round numbers.)
 
 
 # %%
@@ -301,7 +308,7 @@ print("gradients of x1, x2:", x1.grad, x2.grad)
 
 # %% [markdown] name="neuron-read"
 # Read them: if `w1` grew by a little, the output would grow by as much. `w2` has gradient 0: its input `x2`
-# is 0, so nothing that `w2` does can be seen in the output, and this example can teach it nothing.
+# is 0, so nothing that `w2` does can be seen in the output, and from these inputs it can learn nothing.
 
 # %% [markdown] name="hornbook"
 # ## The same with hornbook, and with PyTorch
@@ -322,7 +329,9 @@ autograd.draw(vo)
 
 # %% [markdown] name="torch"
 # **PyTorch** does the same for whole arrays of numbers, called *tensors*; a single number is a tensor with
-# no dimension. `requires_grad=True` says that we want the gradient. From lesson 3 on we use PyTorch.
+# no dimension, and `.item()` makes a Python number of it. `requires_grad=True` says that we want the
+# gradient. `float64` is the precision of Python's numbers; without it PyTorch takes `float32`, which has
+# about seven digits. From lesson 3 on we use PyTorch.
 
 # %%
 t1 = torch.tensor(-3.0, dtype=torch.float64, requires_grad=True)
@@ -341,7 +350,7 @@ assert math.isclose(t1.grad.item(), w1.grad)
 
 # %%
 w = autograd.Value(-3.0)
-s = 2.0 * w + 6.8813735870195432
+s = 2.0 * w + 6.8813735870195432  # the sum of our neuron, where x2 = 0
 power = (2 * s).exp()
 pieces = (power - 1) / (power + 1)
 pieces.backward()
@@ -360,8 +369,8 @@ print("the gradients agree with the definition")
 # ## What gradients are for
 #
 # The gradient points in the direction in which the result *grows*. So, to make a result smaller, change
-# each parameter a little *against* its gradient. We do this with our neuron, ten times. Between two
-# backward passes the gradients are set to 0, because `backward` adds.
+# each parameter a little *against* its gradient: here by 0.1 times the gradient. We do this with our
+# neuron, ten times. Between two backward passes the gradients are set to 0, because `backward` adds.
 
 # %%
 w1, w2, bias = Number(-3.0), Number(1.0), Number(6.8813735870195432)
@@ -388,14 +397,16 @@ plt.show()
 # ## Exercises
 #
 # Replace the line `raise NotImplementedError` by your code, and run the cell. In a terminal,
-# `hornbook check 1.1 my_file.py` does the same with a function in a file of yours. If you are stuck, run
-# `hint("1.1")` in a cell of its own; `solution("1.1")` shows one way to do it.
+# `hornbook check 1.1 my_file.py` does the same with a function in a file of yours, which imports what it
+# needs (`check` it does not need). If you are stuck, run `hint("1.1")` in a cell of its own;
+# `solution("1.1")` shows one way to do it.
 
 # %% [markdown] name="exercise-1-1"
 # ### Exercise 1.1: The gradient, numerically
 #
-# `f` is a function of a list of numbers, and `xs` is such a list. Return the gradient of `f` at `xs` as a
-# list: the derivative with respect to each number. Use the difference on both sides,
+# `f` is a function of a list of numbers, and `xs` is such a list: `f(xs)` is a number. Return the gradient
+# of `f` at `xs` as a list: the derivative with respect to each number of `xs`, which alone is changed while
+# the others stay. Use the difference on both sides,
 # (f(x + h) - f(x - h)) / 2h, which is much more precise than the one-sided one above.
 
 
@@ -410,7 +421,8 @@ check("1.1", numerical_gradient)
 # ### Exercise 1.2: The gradient, by hand
 #
 # Let f(a, b, c) = -a³ + sin(3b) - 1/c + b^2.5 - √a. Return its three derivatives, written out with the
-# rules of school. (The derivative of sin is cos; that of xⁿ is n xⁿ⁻¹, and 1/c is c⁻¹.)
+# rules of school, for three numbers. (The derivative of sin is cos; that of xⁿ is n xⁿ⁻¹; 1/c is c⁻¹, and √a is
+# a^0.5.)
 
 
 # %%
@@ -425,7 +437,9 @@ check("1.2", gradient_by_hand)
 #
 # `operands` is a dictionary: for each name the list of names it is computed from (empty for an input).
 # Return the list of all names that `root` needs, itself last, so that each stands after its operands, and
-# each is there once.
+# each is there once. For d = (a + b) · a, where e is the sum:
+# `topological_order("d", {"d": ["e", "a"], "e": ["a", "b"], "a": [], "b": []})` may be
+# `["a", "b", "e", "d"]`.
 
 
 # %%
@@ -439,8 +453,9 @@ check("1.3", topological_order)
 # ### Exercise 1.4: Backpropagation
 #
 # `operands` is as in 1.3, and `slopes` has for each name the derivatives with respect to its operands, in
-# the same order. Return a dictionary: for each name the derivative of `root` with respect to it. A name
-# may be an operand twice, as in a + a.
+# the same order. Return a dictionary: for each name that `root` needs, and `root` itself, the derivative
+# of `root` with respect to it. A name may be an operand twice, as in b = a + a:
+# `gradients("b", {"b": ["a", "a"], "a": []}, {"b": [1.0, 1.0], "a": []})` is `{"b": 1.0, "a": 2.0}`.
 
 
 # %%
@@ -453,9 +468,10 @@ check("1.4", gradients)
 # %% [markdown] name="exercise-1-5"
 # ### Exercise 1.5: Softmax and a loss
 #
-# `logits` is a list of Values, and `target` is a position in it. *Softmax* turns the logits into
-# probabilities: pᵢ = exp(logitᵢ) / (sum of all exp(logitⱼ)). Return the *loss* -log(p of the target) as a
-# Value, built from `Value` operations, `.exp()` and `.log()` among them, so that `backward` works. It must
+# `logits` is a list of Values of any size and sign (lesson 4 says what they are for), and `target` is a
+# position in it. *Softmax* turns the logits into numbers above 0 that add up to 1, that is, into
+# probabilities: pᵢ = exp(logitᵢ) / (sum of all exp(logitⱼ)). Return the *loss* -log(p of the target), with
+# the natural logarithm, as a Value, built from `Value` operations, `.exp()` and `.log()` among them, so that `backward` works. It must
 # also work for logits such as 1000, whose exp is too large for a float.
 
 

@@ -209,8 +209,9 @@ plt.title("The loss is x², and x should come to rest at 0")
 plt.show()
 
 # %% [markdown] name="zero-grad-hidden"
-# Worse, the mistake hides. Our four points are so easy that rolling fast even helps. Nothing warns you, and
-# the next, harder problem never settles.
+# Worse, the mistake hides. Our four examples are so easy that rolling fast even helps: with a small learning
+# rate, the loss falls sooner than without the mistake. Nothing warns you, and a harder problem may never
+# settle, as x did not.
 
 # %%
 for zero in (True, False):
@@ -244,7 +245,9 @@ plt.show()
 # ## The same with hornbook
 #
 # `hornbook.autograd` has `MLP`, losses and optimizers. An *optimizer* does part 4; `SGD` (stochastic
-# gradient descent) is the rule that we wrote. With the same seed the parameters begin alike, and every
+# gradient descent) is the rule that we wrote. (*Stochastic* means random: on large data, each step looks at
+# a few examples drawn at random.) Its MLP has no tanh at the output unless one asks for it, and biases of 0;
+# so we ask for what we built. With the same seed the parameters begin alike, and every
 # loss is the same as ours.
 
 # %%
@@ -269,6 +272,9 @@ theirs
 # loss, the *hinge*: max(0, 1 - label · score), averaged over the points. It is 0 for a point whose score
 # is on the right side and at least 1 away from 0.
 #
+# Here the hidden neurons end not in tanh but in *ReLU*: max(0, w · x + b), which lets positive sums through
+# and cuts off negative ones. The last neuron has neither: a score may be any number.
+#
 # `autograd.compile` writes a calculation down once as plain Python code, and runs that instead of
 # building the graph in each step. The numbers are the same bit for bit, only sooner.
 
@@ -282,7 +288,7 @@ def fit(model):
     def loss_of(points, labels):
         return hinge([model(point) for point in points], labels)
 
-    optimizer = SGD(model.parameters(), lr=1.0)
+    optimizer = SGD(model.parameters(), lr=0.5)
     for k in range(steps):
         optimizer.lr = 0.5 * (1.0 - 0.9 * k / steps)
         loss = loss_of(points, labels)
@@ -294,12 +300,12 @@ def fit(model):
 
 
 one_neuron = autograd.MLP(2, [1], seed=3)
-mlp = autograd.MLP(2, [8, 8, 1], seed=3)  # hidden neurons with ReLU: max(0, w · x + b)
+mlp = autograd.MLP(2, [8, 8, 1], seed=3)  # ReLU is the default
 for name, model in {"one neuron": one_neuron, "two hidden layers of 8": mlp}.items():
     print(f"{name}: {fit(model):.0%} of the points are on the right side")
 
 # %% [markdown] name="moons-picture"
-# The picture shows why. One neuron can only draw a straight line. With hidden layers, each neuron of the
+# The picture shows why. The background is blue where the score is above 0. One neuron can only draw a straight line. With hidden layers, each neuron of the
 # first draws a line of its own, and the later ones put the pieces together into a curve.
 
 # %%
@@ -328,7 +334,8 @@ plt.show()
 # ### Exercise 2.1: How many parameters
 #
 # Return the number of parameters of an MLP with `n_in` inputs and layers of `sizes` neurons, biases
-# included, without building it. `count_parameters(3, [4, 4, 1])` is 41.
+# included, without building it. `sizes` is a list, the last entry of which is the output layer.
+# `count_parameters(3, [4, 4, 1])` is 41.
 
 
 # %%
@@ -341,7 +348,7 @@ check("2.1", count_parameters)
 # %% [markdown] name="exercise-2-2"
 # ### Exercise 2.2: The hinge loss
 #
-# `scores` are Values, `labels` are -1.0 or 1.0. Return the mean of max(0, 1 - label · score) as a Value.
+# `scores` is a list of Values, `labels` a list of as many numbers, each -1.0 or 1.0. Return the mean of max(0, 1 - label · score) as a Value.
 # `value.relu()` is max(0, value).
 
 
@@ -371,8 +378,8 @@ check("2.3", gradient_descent)
 #
 # A ball that rolls downhill keeps its speed. For each parameter p there is a velocity v, at first 0. A
 # step of gradient descent *with momentum* does v = momentum · v + gradient, then p = p - learning rate · v.
-# Change the `data` of the `parameters` (Values with a `grad`) and the list of numbers `velocities` in
-# place; return nothing.
+# Do one such step: change the `data` of each of the `parameters` (a list of Values whose `grad` is computed
+# already) and the list `velocities` (a number for each of them) in place; return nothing.
 
 
 # %%
@@ -387,7 +394,8 @@ check("2.4", momentum_step)
 #
 # Four points and their labels: (0, 0) and (1, 1) have -1; (0, 1) and (1, 0) have 1. No line separates them.
 # Return a trained `hornbook.autograd.MLP(2, ...)` with one output, whose score is at least 0.5 for the two
-# points of label 1 and at most -0.5 for the others. `seed` is the seed to build it with; it must work for
+# points of label 1 and at most -0.5 for the others. The section on hornbook's MLP shows how one is built and
+# trained. `seed` is the seed to build it with; it must work for
 # any seed, in a few seconds.
 
 

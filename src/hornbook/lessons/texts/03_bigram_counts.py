@@ -25,7 +25,8 @@ from hornbook.tokenizers.registry import build_tokenizer
 # ## The text
 #
 # hornbook brings a list of 29,910 first names. Our model shall learn from them what names look like, and
-# then make up new ones.
+# then make up new ones. `load_corpus` reads them; the other imports from hornbook serve the last section,
+# where we compare our model with hornbook's.
 
 # %%
 corpus = load_corpus(DataConfig(corpus="names"))
@@ -65,7 +66,8 @@ print("the most frequent:", counts.most_common(4))
 # %% [markdown] name="tensor"
 # It is handier to have the counts in a table: one row for each first character, one column for each second.
 # In PyTorch a table is a **tensor** with two dimensions. A tensor has a `shape` (how many entries along
-# each dimension) and a `dtype` (the type of its entries; all have the same).
+# each dimension) and a `dtype` (the type of its entries; all have the same). `.item()` makes a Python number
+# of a single entry, and `.tolist()` a list of several.
 #
 # Rows are numbered, so each character needs a number, its *id*: `.` gets 0, `a` gets 1, ..., `z` gets 26.
 
@@ -100,7 +102,7 @@ plt.show()
 # ## From counts to probabilities
 #
 # Divide a row by its sum, and its entries are probabilities: they add up to 1. For the first row, the
-# beginnings of names:
+# beginnings of names. (PyTorch computes with about seven digits, so a sum may be off by one in the last.)
 
 # %%
 p = N[0] / N[0].sum()
@@ -164,7 +166,8 @@ print("all equally likely:", [sample(uniform, generator)[:20] for _ in range(4)]
 # ## How good is it?
 #
 # Take a real name. The model gave a probability to each of its bigrams. The better the model, the higher
-# they are; a model that knows nothing gives 1/27 = 0.037 to each.
+# they are; a model that knows nothing gives 1/27 = 0.037 to each. The natural logarithm beside each
+# probability is what we need next.
 
 
 # %%
@@ -204,17 +207,18 @@ print("the same, by chance:  ", round(average_nll(words[:200], uniform), 4))
 
 # %% [markdown] name="nll-table"
 # All 29,910 names would take a while like this. But equal bigrams have equal logs, so we multiply each log
-# by how often it occurs: one calculation on the table.
+# by how often it occurs: one calculation on the table. (`N > 0` is a table of True and False, and `N[seen]`
+# takes the entries where it is True.)
 
 
 # %%
 def loss_of(N, P):
-    seen = N > 0  # 0 times log(0) is no number
+    seen = N > 0  # left out: 0 times log(0), which is no number
     return -(N[seen] * P[seen].log()).sum().item() / N.sum().item()
 
 
 loss = loss_of(N, P)
-print("all names:", round(loss, 4))
+print("all names:", round(loss, 5))
 
 # %% [markdown] name="infinite"
 # ## Smoothing
@@ -236,7 +240,7 @@ print("the loss of fjodor:", average_nll(["fjodor"], P))
 for k in (0.1, 1, 100, 10_000):
     smooth = (N + k) / (N + k).sum(1, keepdim=True)
     print(
-        f"k = {k:7}: loss {loss_of(N, smooth):.4f}   fjodor {average_nll(['fjodor'], smooth):.4f}"
+        f"k = {k:7}: loss {loss_of(N, smooth):.5f}   fjodor {average_nll(['fjodor'], smooth):.4f}"
     )
 
 smoothed = (N + 1) / (N + 1).sum(1, keepdim=True)
@@ -245,7 +249,7 @@ smoothed = (N + 1) / (N + 1).sum(1, keepdim=True)
 # On the names that we counted, every smoothing makes the loss worse: the counts themselves fit them best.
 # That is no proof against smoothing. A model should be good on names that it has *not* seen. So we hold some
 # names back: count on one part (*train*), and measure on the other (*dev*, or *validation*). With counts of
-# only 300 names, we see that some smoothing is better than none, and that too much is bad as well.
+# only 300 names, we see that some smoothing is better than almost none, and that too much is bad as well.
 
 # %%
 shuffled = random.Random(42).sample(words, len(words))
@@ -284,7 +288,8 @@ plt.show()
 # hornbook's model `ngram` counts the last few characters; with `order=2`, a character and the next, it is
 # our bigram. Every model of hornbook turns ids of shape (B, T), B texts of T characters, into a *logit* for
 # each possible next character, shape (B, T, V). For counts, logits are the logs of the probabilities. So we
-# ask it for all 27 characters at once, and compare with our table.
+# ask it for all 27 characters at once, and compare with our table. The tokenizer turns characters into ids,
+# a `Part` is the text as ids, and `fit` counts them.
 
 # %%
 tokenizer = build_tokenizer("char", corpus.alphabet, documents=True)
@@ -329,7 +334,7 @@ check("3.1", count_bigrams)
 # ### Exercise 3.2: Smoothed probabilities
 #
 # Add `k` to each entry of the counts `N`, shape (V, V), and return the probabilities as a tensor of the same
-# shape: each row adds up to 1. Do not change `N`.
+# shape: each row adds up to 1. `k` is a number above 0, not always an integer. Do not change `N`.
 
 
 # %%
@@ -372,7 +377,7 @@ check("3.4", count_trigrams)
 # ### Exercise 3.5: Smoothing by the dev set
 #
 # `train` and `dev` are counts of shape (V, V, V), as in 3.4, of two parts of a text. Return the `k` of the
-# list `ks` for which the smoothed probabilities of `train` have the lowest average NLL on `dev`. Then try it
+# list `ks` (numbers above 0) for which the smoothed probabilities of `train` have the lowest average NLL on `dev`. Then try it
 # on the names: is a trigram better than a bigram, and how much smoothing does it need?
 
 

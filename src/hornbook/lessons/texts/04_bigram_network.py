@@ -145,12 +145,13 @@ print(
 
 # %% [markdown] name="gradient-read"
 # It is negative where the weight should grow: after `e` came an `m`. It is positive everywhere else in that
-# row. In fact it is simply *(probability - 1 for the target)*, divided by the number of examples; rows of
-# characters that did not occur have gradient 0.
+# row. In fact the gradient of an example's logits is simple: *its probabilities, with 1 subtracted at the
+# target*, divided by the number of examples. Each example adds its row to the row of `W` that it looked up;
+# rows of characters that did not occur have gradient 0.
 
 # %%
 expected = (W[xs].softmax(1) - F.one_hot(ys, 27)) / len(xs)
-assert torch.allclose(W.grad[ids["e"]], expected[1], atol=1e-6)
+assert torch.allclose(W.grad[ids["e"]], expected[1], atol=1e-6)  # e occurs once, in example 1
 assert W.grad[ids["z"]].abs().sum() == 0
 
 # %% [markdown] name="training"
@@ -176,7 +177,7 @@ print("first loss:", round(losses[0], 4), "  last:", round(losses[-1], 4))
 
 # %% [markdown] name="same-as-counts"
 # What could it reach at best? The counts of lesson 3 are the best possible table for these names. The loss
-# comes down to theirs, and not below.
+# comes down toward theirs (a full run gets within 0.01), and not below.
 
 # %%
 N = torch.zeros((27, 27), dtype=torch.int64)
@@ -196,7 +197,7 @@ plt.title("Gradient descent finds the counts")
 plt.show()
 
 # %% [markdown] name="same-picture"
-# And the tables are the same: softmax of `W` beside the probabilities from counting.
+# And the tables are nearly the same: softmax of `W` beside the probabilities from counting.
 
 # %%
 figure, panels = plt.subplots(1, 2, figsize=(9, 4.5), layout="constrained")
@@ -219,7 +220,8 @@ plt.show()
 # says how much the other side pulls. It acts like adding to all counts: compare the row of `q`.
 #
 # (For many steps we compute the loss from the table of counts, as in lesson 3: equal pairs have equal
-# logs. It is the same number as before, and 27 · 27 entries are quicker than 214,764 examples.)
+# logs. It is the same number as before, and 27 · 27 entries are quicker than 214,764 examples.
+# `log_softmax` is the log of softmax, also for large logits.)
 
 
 # %%
@@ -293,7 +295,8 @@ print(names)
 #
 # hornbook's model `bigram` is this network. Given our weights, it returns the same logits, has the same loss
 # and the same gradient. (Its inputs have shape (B, T): here one text, of as many characters as there are
-# examples.)
+# examples. `x[None]` adds the dimension of size 1 in front, and `flatten(0, 1)` makes (B · T, V) of the
+# logits, as `F.cross_entropy` wants them.)
 
 # %%
 model = build_model(model_config({"name": "bigram"}), vocab_size=27, end_id=0)
@@ -328,7 +331,8 @@ assert torch.allclose(W.grad, model.weight.grad, atol=1e-7)
 # %% [markdown] name="exercise-4-1"
 # ### Exercise 4.1: One-hot
 #
-# `xs` are ids, int64 of shape (N,). Return the one-hot vectors as a float tensor of shape (N, n).
+# `xs` are ids from 0 to n - 1, int64 of shape (N,). Return the one-hot vectors as a tensor of shape (N, n)
+# and dtype float32, PyTorch's default.
 
 
 # %%
@@ -342,7 +346,7 @@ check("4.1", one_hot)
 # ### Exercise 4.2: Softmax
 #
 # Turn logits (N, V) into probabilities (N, V), a distribution in each row. It must also work for logits such
-# as 1000. (A constant that is subtracted from a whole row changes nothing: why?)
+# as 1000, also where only some rows have them. (A constant that is subtracted from a whole row changes nothing: why?)
 
 
 # %%
@@ -370,7 +374,7 @@ check("4.3", cross_entropy)
 # %% [markdown] name="exercise-4-4"
 # ### Exercise 4.4: The gradient, by hand
 #
-# Return the gradient of the loss of 4.3 with respect to `W` (V, V), where the logits are `W[xs]`, without
+# Return the gradient of the loss of 4.3 with respect to `W`, a tensor (V, V) like `W`, where the logits are `W[xs]`, without
 # `backward`. The section "The gradient" has the formula for one example. Mind that a character may occur
 # many times in `xs`.
 
@@ -387,7 +391,7 @@ check("4.4", bigram_gradient)
 #
 # Do one step of gradient descent on cross-entropy + strength · (mean of the squared weights), and return the
 # new weights as a tensor that requires no gradient. Leave `W` as it is. `F.cross_entropy` and `backward` are
-# allowed here.
+# allowed here. (`W` as it comes requires no gradient: make a copy that does.)
 
 
 # %%
