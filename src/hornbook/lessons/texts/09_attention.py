@@ -295,30 +295,33 @@ check("9.3", attention)
 # question gives a name, the answer is the content of the item with that name. The position of the
 # right item differs each time, so no fixed weights can solve it: an even average knows what
 # contents there are but not which one is asked for.
-#
-# Here the query comes from the question, and keys and values from the items. The head has no future
-# to hide. `tensor.gather(1, index)` picks, from each row, the entry that the index names: here the
-# name and the content of the right item.
-#
-# The training loop is that of lesson 5, but for the update. `torch.optim.AdamW` makes it for us:
-# `optimizer.zero_grad()` clears the gradients, and `optimizer.step()` changes each parameter
-# against its gradient, with a step size that it adapts to each of them (Adam: Kingma and Ba 2015).
+
 
 # %%
-torch.manual_seed(0)
-name_embedding, content_embedding = nn.Embedding(6, 16), nn.Embedding(10, 16)
-ask, find, tell = (nn.Linear(16, 16, bias=False) for _ in range(3))
-answer = nn.Linear(16, 10)
-# a list of layers, whose parameters() are those of all its layers
-parts = nn.ModuleList([name_embedding, content_embedding, ask, find, tell, answer])
-optimizer = torch.optim.AdamW(parts.parameters(), lr=1e-2)
-
-
 def draw(n):
     names = torch.stack([torch.randperm(6) for _ in range(n)])  # (n, 6)
     contents = torch.randint(10, (n, 6))
     right = torch.randint(6, (n,))  # the position of the item that is asked for
     return names, contents, right
+
+
+torch.manual_seed(0)
+names, contents, right = draw(1)
+print("names   ", names[0].tolist())
+print("contents", contents[0].tolist())
+print(f"question {names[0, right[0]]}, answer {contents[0, right[0]]}")
+
+# %% [markdown] name="lookup-head"
+# Here the query comes from the question, and keys and values from the items. The head has no future
+# to hide. An item is the sum of two embeddings, one for its name and one for its content.
+#
+# `tensor.gather(1, index)` picks, from each row, the entry that the index names: here the name of
+# the right item.
+
+# %%
+name_embedding, content_embedding = nn.Embedding(6, 16), nn.Embedding(10, 16)
+ask, find, tell = (nn.Linear(16, 16, bias=False) for _ in range(3))  # query, key, value
+answer = nn.Linear(16, 10)  # logits of the ten contents
 
 
 def look_up(names, contents, right, even=False):
@@ -330,6 +333,18 @@ def look_up(names, contents, right, even=False):
     return answer(found[:, 0]), weights[:, 0]  # (n, 10) and (n, 6)
 
 
+logits, weights = look_up(names, contents, right)
+print("logits", tuple(logits.shape), " weights", [round(w, 2) for w in weights[0].tolist()])
+
+# %% [markdown] name="lookup-training"
+# The training loop is that of lesson 5, but for the update. `torch.optim.AdamW` makes it for us:
+# `optimizer.zero_grad()` clears the gradients, and `optimizer.step()` changes each parameter
+# against its gradient, with a step size that it adapts to each of them (Adam: Kingma and Ba 2015).
+# `nn.ModuleList` is a list of layers, whose `parameters()` are those of all its layers.
+
+# %%
+parts = nn.ModuleList([name_embedding, content_embedding, ask, find, tell, answer])
+optimizer = torch.optim.AdamW(parts.parameters(), lr=1e-2)
 for _ in range(200 if fast() else 500):
     names, contents, right = draw(64)
     logits, _ = look_up(names, contents, right)

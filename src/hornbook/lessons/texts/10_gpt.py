@@ -194,18 +194,15 @@ check("10.1", layer_norm)
 # %% [markdown] name="gpt"
 # ## The GPT
 #
-# Now put it together. A block has two branches, attention and MLP. It normalizes what enters each
-# of them ("pre-norm"), and adds what comes out to `x`. `x` runs through all blocks like a conveyor
-# belt from which each block reads, and to which it adds.
+# Now we put it together, from the inside out.
 #
 # `nn.Module` is PyTorch's base class of layers and models. `__init__` says what parts there are
 # (after `super().__init__()`, which PyTorch needs for its bookkeeping), and `forward` what happens
 # to an input; calling the module calls `forward`. Whatever parameters the parts have,
 # `parameters()` finds them.
 #
-# **Dropout** sets a random share of the branches' outputs to 0 in training, and scales the rest up
-# in turn. The network cannot rely on any single one, which helps against memorizing. After training
-# (`model.eval()`) it does nothing.
+# First the attention of lesson 9, with its heads as one batch dimension. A single linear layer
+# makes queries, keys and values: 3 C channels, which `chunk` cuts into three pieces of C.
 
 
 # %%
@@ -220,7 +217,7 @@ class Attention(nn.Module):
         B, T, C = x.shape
         q, k, v = (
             part.view(B, T, self.n_head, C // self.n_head).transpose(1, 2)  # (B, H, T, D)
-            for part in self.qkv(x).chunk(3, dim=-1)  # three pieces of C channels
+            for part in self.qkv(x).chunk(3, dim=-1)
         )
         scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])  # (B, H, T, T)
         scores = scores.masked_fill(torch.ones(T, T).tril() == 0, -math.inf)
@@ -230,6 +227,19 @@ class Attention(nn.Module):
         return self.proj(out.transpose(1, 2).reshape(B, T, C))
 
 
+print("attention", tuple(Attention(32, n_head=4)(torch.randn(2, 8, 32)).shape))
+
+# %% [markdown] name="gpt-block"
+# **The block** has two branches, attention and MLP. It normalizes what enters each of them
+# ("pre-norm"), and adds what comes out to `x`. `x` runs through all blocks like a conveyor belt
+# from which each block reads, and to which it adds.
+#
+# **Dropout** sets a random share of the branches' outputs to 0 in training, and scales the rest up
+# in turn. The network cannot rely on any single one, which helps against memorizing. After training
+# (`model.eval()`) it does nothing.
+
+
+# %%
 class Block(nn.Module):
     def __init__(self, C, n_head, dropout):
         super().__init__()
@@ -243,6 +253,16 @@ class Block(nn.Module):
         return x + self.drop(self.mlp(self.ln2(x)))  # computation
 
 
+print("block", tuple(Block(32, n_head=4, dropout=0.0)(torch.randn(2, 8, 32)).shape))
+
+# %% [markdown] name="gpt-model"
+# **The model** has the two tables, the blocks, a last LayerNorm, and a last linear layer that makes
+# the logits. It is called `head`, but has nothing to do with the heads of attention. Its first
+# weights are small, so the first logits are nearly equal, and the first loss is that of knowing
+# nothing (lesson 6).
+
+
+# %%
 class GPT(nn.Module):
     def __init__(self, V, T, C, n_head, n_layer, dropout=0.0):
         super().__init__()
@@ -251,8 +271,8 @@ class GPT(nn.Module):
         self.position_embedding = nn.Embedding(T, C)
         self.blocks = nn.Sequential(*[Block(C, n_head, dropout) for _ in range(n_layer)])
         self.ln_f = nn.LayerNorm(C)
-        self.head = nn.Linear(C, V)  # the last layer, which makes the logits; no attention head
-        for module in self.modules():  # small weights, so that the first logits are nearly equal
+        self.head = nn.Linear(C, V)
+        for module in self.modules():  # all parts, and the parts of parts
             if isinstance(module, nn.Linear | nn.Embedding):
                 nn.init.normal_(module.weight, std=0.02)
             if isinstance(module, nn.Linear) and module.bias is not None:
@@ -281,6 +301,9 @@ assert abs(first_loss.item() - uniform_loss) < 0.2
 #
 # hornbook's `gpt2` is this model, with the fused kernel of lesson 9. It takes our weights as they
 # are and computes our logits. (`model.state_dict()` is a dict of all parameters by their names.)
+#
+# The lectures that these lessons follow, Karpathy's *Neural Networks: Zero to Hero*, train the same
+# model with larger sizes.
 
 # %%
 sizes = {"context_length": T, "n_layer": n_layer, "n_head": n_head, "n_embd": C, "dropout": 0.0}

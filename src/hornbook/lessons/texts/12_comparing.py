@@ -1,11 +1,11 @@
 # %% [markdown] name="title" needs="3, 5, 11" reading="60" running="1"
 # # Lesson 12: Comparing honestly
 #
-# **New in this lesson:** how to know that one model is better than another. You have built nine
-# models by now. Which one would you use? "The one with the lower loss" is the right answer to
-# several wrong questions: lower on which text, by how much, by chance or not, and lower than what
-# that costs nothing? This lesson answers them with counts of letters, which take a second to make;
-# all of it holds for a GPT.
+# **New in this lesson:** how to know that one model is better than another. You have built a number
+# of models by now. Which one would you use? "The one with the lower loss" leaves some questions
+# open. Lower on which text? By how much? By chance, or not? And is it lower than that of a
+# baseline, something simple that costs nothing? This lesson answers them with counts of letters,
+# which take a second to make; all of it holds for a GPT.
 
 # %%
 import math
