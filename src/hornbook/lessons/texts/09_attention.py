@@ -365,7 +365,7 @@ assert attended.float().mean() > 0.9
 
 # %% [markdown] name="picture-lookup"
 # One question a row. The ring marks the item whose name was asked for; the head found it by its
-# content.
+# name, wherever it stood.
 
 # %%
 plt.figure(figsize=(4.2, 3.2), layout="constrained")

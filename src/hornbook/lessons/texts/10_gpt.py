@@ -180,8 +180,8 @@ print(f"{(others[0] - others[1]).abs().max():.2f}")
 # mean of the squared distances from the mean, over C. Inside the root, 1e-5 is added to it, which
 # keeps the root away from 0. Use no function of torch that does it all.
 #
-# `hint("10.1")` helps, `solution("10.1")` shows one way; for a file of your own there is `hornbook
-# check 10.1 my_file.py`.
+# `hint("10.1")` helps, `solution("10.1")` shows one way; for a file of your own there is
+# `hornbook check 10.1 my_file.py`.
 
 
 # %%

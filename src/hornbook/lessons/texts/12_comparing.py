@@ -178,8 +178,8 @@ print(three.report["verdict"]["text"])
 # document. The result is a number, the standard error of their mean. The variance divides by N - 1,
 # as in lesson 6.
 #
-# `hint("12.1")` helps, `solution("12.1")` shows one way; for a file of your own there is `hornbook
-# check 12.1 my_file.py`.
+# `hint("12.1")` helps, `solution("12.1")` shows one way; for a file of your own there is
+# `hornbook check 12.1 my_file.py`.
 
 
 # %%
@@ -395,10 +395,12 @@ assert abs(kept - true_loss) < spread / 5
 # probable would a difference at least as large as the one that was found be? This probability is
 # its **p-value**. Two standard errors give a p-value of about 0.05. If the p-value is below a
 # *level*, mostly 0.05, the difference is called significant. So if nothing is there, a single test
-# errs once in 20 times. Of 20 tests one will probably err, and that one gets published. **Holm's
-# correction** (1979) keeps the risk of any error at 1 in 20. Of m tests the smallest p-value has to
-# be below 0.05 / m, the next one below 0.05 / (m - 1), and so on; at the first that is not, stop:
-# it and all larger ones are not significant. `hornbook compare` and `hornbook ladder` apply it.
+# errs once in 20 times. Of 20 tests one will probably err, and that one gets published.
+#
+# **Holm's correction** (1979) keeps the risk of any error at 1 in 20. Of m tests the smallest
+# p-value has to be below 0.05 / m, the next one below 0.05 / (m - 1), and so on; at the first that
+# is not, stop: it and all larger ones are not significant. `hornbook compare` and `hornbook ladder`
+# apply it.
 
 # %% [markdown] name="exercise-12-4"
 # ### Exercise 12.4: Holm's correction
@@ -418,9 +420,9 @@ check("12.4", holm)
 # %% [markdown] name="exercise-12-5"
 # ### Exercise 12.5: Bits per byte
 #
-# Models with different tokens are compared in bits per byte (lesson 11). Write `bits_per_byte(nats,
-# text)`: nats is the sum of -log p over all tokens of the text, a number; text is a string, which
-# may contain any characters; its bytes are those of UTF-8. Return a number.
+# Models with different tokens are compared in bits per byte (lesson 11). Write
+# `bits_per_byte(nats, text)`: nats is the sum of -log p over all tokens of the text, a number; text
+# is a string, which may contain any characters; its bytes are those of UTF-8. Return a number.
 
 
 # %%
