@@ -69,6 +69,41 @@ def masked(first: int) -> Callable[[int, int], tuple[Tensor, Tensor]]:
     return example
 
 
+def without_root(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    variance = x.var(-1, keepdim=True, unbiased=False)
+    return (x - x.mean(-1, keepdim=True)) / (variance + 1e-5) * weight + bias
+
+
+def written(
+    model: Any, ids: Tensor, n: int, generator: Any, first: bool = False, dim: int = -1
+) -> Tensor:
+    T = model.context_length
+    for _ in range(n):
+        p = model(ids[:, :T] if first else ids[:, -T:])[:, -1].softmax(dim)
+        ids = torch.cat([ids, torch.multinomial(p, 1, generator=generator)], 1)
+    return ids
+
+
+def in_the_same_memory(a: int, b: int) -> tuple[Tensor, Tensor]:
+    x, y = addition_example(a, b)
+    ids = torch.cat([x, y[-1:]])
+    ids[1:6] = -1
+    return ids[:-1], ids[1:]
+
+
+def all_reversed(a: int, b: int) -> tuple[Tensor, Tensor]:
+    text = f"{a:02d}+{b:02d}={a + b:03d}"[::-1]
+    ids = torch.tensor(["0123456789+=".index(character) for character in text])
+    return ids[:-1], ids[1:]
+
+
+def forgets(pretrained: nn.Module, batches: Any, lr: float) -> nn.Module:
+    model = pretrained
+    for batch in batches:
+        model = fine_tune(model, [batch], lr)
+    return model
+
+
 def over_all(logits: Tensor, targets: Tensor) -> Tensor:
     flat = logits.flatten(0, 1), targets.flatten()
     return F.cross_entropy(*flat, ignore_index=-1, reduction="sum") / targets.numel()
@@ -104,6 +139,12 @@ WRONG: list[tuple[str, Callable[..., Any], str]] = [
         lambda x, w, b: (x - x.mean(-1, True)) / (x.std(-1, keepdim=True) + 1e-5),
         "differ",
     ),
+    ("10.1", without_root, "divide by its root"),
+    (
+        "10.1",
+        lambda x, w, b: (x - x.mean(-1, True)) / (x.std(-1, keepdim=True) + 1e-5) * w + b,
+        "divides by C - 1, and",
+    ),
     ("10.2", lambda *s: count_parameters(*s) - s[0], "the head has a bias"),
     ("10.2", lambda *s: count_parameters(*s) + 3 * s[2] * s[3], "have no bias"),
     ("10.2", lambda *s: count_parameters(*s) - 2 * s[2], "last LayerNorm"),
@@ -111,8 +152,14 @@ WRONG: list[tuple[str, Callable[..., Any], str]] = [
     ("10.2", lambda *s: 12 * s[2] ** 2 * s[3], "expected"),
     ("10.3", uncropped, "expected at most 5"),
     ("10.3", greedy, "these are the likeliest tokens"),
-    ("10.3", forgetful, "found shape"),
+    ("10.3", forgetful, "crop only what the model reads"),
+    ("10.3", lambda *a: written(*a, first=True), "crop to the last ones"),
+    ("10.3", lambda *a: written(*a, dim=0), "softmax is along the batch"),
+    ("10.3", lambda model, ids, n, generator: written(model, ids, n, None), "it was not used"),
     ("10.4", forward_digits, "not reversed"),
+    ("10.4", in_the_same_memory, "shares its memory"),
+    ("10.4", all_reversed, "the whole text is reversed"),
+    ("10.4", lambda a, b: (torch.tensor([a, 10, b, 11]), torch.tensor([10, b, 11, a])), "zeros"),
     ("10.4", masked(6), "predicts the first digit"),
     ("10.4", masked(4), "belongs to the question"),
     ("10.4", masked(0), "not masked"),
@@ -120,7 +167,10 @@ WRONG: list[tuple[str, Callable[..., Any], str]] = [
     ("10.5", over_all, "divide by the scored ones"),
     ("10.5", as_last_token, "as if their target were the last token"),
     ("10.5", lambda z, t: F.cross_entropy(z.flatten(0, 1), t.flatten().clamp(min=0)), "token 0"),
+    ("10.5", lambda z, t: F.cross_entropy(z[t > 0], t[t > 0]), "target is token 0 are left out"),
     ("10.6", in_place, "train a copy"),
+    ("10.6", forgets, "each step has a new optimizer"),
+    ("10.6", lambda model, batches, lr: fine_tune(model, batches, 1e-3), "AdamW's own"),
     ("10.6", accumulating, "call zero_grad"),
     ("10.6", lambda model, batches, lr: copy.deepcopy(model), "a step for each batch"),
     ("10.6", lambda model, batches, lr: None, "expected the new model"),

@@ -15,6 +15,7 @@ from hornbook.lessons.exercises.lesson11 import (
     count_pairs,
     decode,
     encode_special,
+    encode_text,
     learn_merges,
     merge_pair,
 )
@@ -83,6 +84,22 @@ def as_characters(text: str, merges: Sequence[Pair]) -> list[int]:
     return [ord(c) for c in text]
 
 
+def as_bytes(ids: Sequence[int], merges: Sequence[Pair]) -> bytes:
+    tokens = [bytes([i]) for i in range(256)]
+    for left, right in merges:
+        tokens.append(tokens[left] + tokens[right])
+    return b"".join(tokens[i] for i in ids)
+
+
+def one_walk(text: str, merges: Sequence[Pair]) -> list[int]:
+    ids, found, i = list(text.encode()), list[int](), 0
+    while i < len(ids):
+        pair: Any = tuple(ids[i : i + 2])
+        found.append(256 + merges.index(pair) if pair in merges else ids[i])
+        i += 2 if pair in merges else 1
+    return found
+
+
 def across_words(words: Sequence[str], n: int) -> list[Pair]:
     return learn_merges(["".join(words)], n)
 
@@ -126,12 +143,20 @@ WRONG: list[tuple[str, Callable[..., Any], str]] = [
     ("11.2", keeps_second, "second id of the pair is still there"),
     ("11.2", loses_last, "the last id is lost"),
     ("11.3", strict, "errors='replace'"),
-    ("11.3", token_by_token, "found"),
+    ("11.2", lambda *a: keeps_second(*a)[:-1], "still there, and the last id is lost"),
+    ("11.3", token_by_token, "join the bytes first"),
+    ("11.3", lambda ids, m: as_bytes(ids, m).decode("latin-1"), "taken for a character"),
     ("11.3", lambda ids, m: decode(ids, m).replace("\ufffd", ""), "are gone"),
     ("11.4", by_frequency, "most frequent in this text"),
     ("11.4", longest_first, "from the left"),
     ("11.4", lambda text, merges: list(text.encode()), "nothing is merged"),
     ("11.4", as_characters, "found"),
+    (
+        "11.4",
+        lambda text, m: encode_text(text, m) if text.isascii() else [ord(c) for c in text],
+        "begin with text.encode()",
+    ),
+    ("11.4", one_walk, "a single walk"),
     ("11.5", across_words, "across the border"),
     ("11.5", not_counted_again, "count again after each merge"),
     ("11.5", never_stops, "no other pair occurs twice"),
@@ -139,7 +164,9 @@ WRONG: list[tuple[str, Callable[..., Any], str]] = [
     ("11.6", lambda text, special, encode: encode(text), "as ordinary text"),
     ("11.6", lost, "are lost"),
     ("11.6", unescaped, "re.escape"),
-    ("11.6", each_letter, "expected"),
+    ("11.5", lambda words, n: learn_merges(list(set(words)), n), "counts as often as it is"),
+    ("11.5", lambda words, n: [("a", "b")] * n, "a word is word.encode()"),
+    ("11.6", each_letter, "letter by letter"),
 ]
 
 

@@ -73,6 +73,10 @@ def _check_running_mean(candidate: Any, generator: torch.Generator) -> Iterator[
         "this runs along the batch; positions are dimension 1": x.cumsum(0)
         / torch.arange(1, x.shape[0] + 1)[:, None, None],
     }
+    triangle = torch.ones(x.shape[1], x.shape[1]).tril()
+    mistakes["the sums of the rows lack keepdim=True, so they divide the columns"] = (
+        triangle / triangle.sum(1)
+    ) @ x
     expected = x.cumsum(1) / count
     yield compare("the running mean", candidate(x.clone()), expected, mistakes=mistakes, atol=1e-5)
 
@@ -87,6 +91,7 @@ def _check_causal_weights(candidate: Any, generator: torch.Generator) -> Iterato
         "a score of 0 is no mask: exp(0) is 1; use minus infinity": (scores * past).softmax(-1),
         "the mask comes after the softmax, so rows do not sum to 1": scores.softmax(-1) * past,
         "columns sum to 1; the softmax is along the last dimension": masked.softmax(-2),
+        "this runs along the batch; the softmax is along the last dimension": masked.softmax(0),
         "this hides the past; positions up to t are kept": scores.masked_fill(
             ~past.T, -math.inf
         ).softmax(-1),
@@ -114,6 +119,9 @@ def _check_attention(candidate: Any, generator: torch.Generator) -> Iterator[Com
         "the scores are divided by D; divide them by its square root": plain(1 / D),
         "the scores are divided by the root of T; D is the last dimension": plain(T**-0.5),
         "positions see later ones; mask them before the softmax": plain(D**-0.5, causal=False),
+        "the weights are divided after the softmax; divide the scores before it": plain(1.0)
+        / math.sqrt(D),
+        "the scores are multiplied by the root of D; divide them by it": plain(D**0.5),
         "queries and keys are exchanged": F.scaled_dot_product_attention(k, q, v, is_causal=True),
     }
     expected = F.scaled_dot_product_attention(q, k, v, is_causal=True)
@@ -138,6 +146,14 @@ def _check_multi_head(candidate: Any, generator: torch.Generator) -> Iterator[Co
     q, k, v = ((x @ w.T).view(B, T, n_head, D).transpose(1, 2) for w in weights)
     joined_wrongly = attend(q, k, v).reshape(B, T, C)
     scaled_by_C = attend(q, k, v, C**-0.5).transpose(1, 2).reshape(B, T, C)
+    unscaled = attend(q, k, v, 1.0).transpose(1, 2).reshape(B, T, C)
+    everywhere = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(B, T, C)
+    q, k, v = ((x @ w).view(B, T, n_head, D).transpose(1, 2) for w in weights)
+    untransposed = attend(q, k, v).transpose(1, 2).reshape(B, T, C)
+    q, k, v = ((x @ w.T).view(B, T, D, n_head).permute(0, 3, 1, 2) for w in weights)
+    strided = attend(q, k, v).transpose(1, 2).reshape(B, T, C)
+    q, k, v = ((x @ w.T).view(B, T, n_head, D) for w in weights)
+    among_heads = F.scaled_dot_product_attention(q, k, v).reshape(B, T, C)
     q, k, v = ((x @ w.T).view(B, n_head, T, D) for w in weights)
     scrambled = attend(q, k, v)
     q, k, v = (x @ w.T for w in weights)
@@ -147,6 +163,11 @@ def _check_multi_head(candidate: Any, generator: torch.Generator) -> Iterator[Co
         f"{mixes}, even if it is transposed back": scrambled.transpose(1, 2).reshape(B, T, C),
         "the heads are joined in the wrong order; transpose(1, 2) before reshape": joined_wrongly,
         "the scores are divided by the root of C; a head has D = C / n_head channels": scaled_by_C,
+        "the scores are not scaled; divide them by the root of D": unscaled,
+        "positions see later ones; mask them before the softmax": everywhere,
+        "the weights are used as x @ w; use x @ w.T": untransposed,
+        "view(B, T, D, n_head) gives a head every n_head-th channel; view(B, T, n_head, D)": strided,
+        "heads attend to heads; transpose(1, 2), so that positions attend to positions": among_heads,
         "this is one head of C channels": attend(q, k, v, C**-0.5),
     }
     expected = torch.cat(heads, dim=-1)
@@ -160,13 +181,22 @@ def _check_cross_attention(candidate: Any, generator: torch.Generator) -> Iterat
     q = torch.randn(4, T, D, generator=generator)
     k, v = torch.randn(2, 4, S, D, generator=generator)
     real = (torch.arange(S) < lengths[:, None])[:, None].expand(4, T, S)
-    zeros = (q @ k.transpose(-2, -1) / math.sqrt(D)) * real
+    beyond = (torch.arange(S) <= lengths[:, None])[:, None].expand(4, T, S)
+    scores = q @ k.transpose(-2, -1) / math.sqrt(D)
+    zeros, late = scores * real, scores.softmax(-1) * real
     mistakes = {
         "the padding is attended to as well": F.scaled_dot_product_attention(q, k, v),
         "the scores are not scaled by the root of D": F.scaled_dot_product_attention(
             q, k, v, attn_mask=real, scale=1.0
         ),
         "a score of 0 is no mask: exp(0) is 1; use minus infinity": zeros.softmax(-1) @ v,
+        "the mask comes after the softmax, so weights do not sum to 1": late @ v,
+        "the first position of the padding is attended to as well; that is position lengths[b]": (
+            F.scaled_dot_product_attention(q, k, v, attn_mask=beyond)
+        ),
+        "a position sees only the source up to its own place; a source has no future to hide": (
+            F.scaled_dot_product_attention(q, k, v, attn_mask=real & torch.ones(T, S).tril().bool())
+        ),
     }
     expected = F.scaled_dot_product_attention(q, k, v, attn_mask=real)
     found = candidate(q.clone(), k.clone(), v.clone(), lengths.clone())
@@ -186,6 +216,7 @@ def _check_step(candidate: Any, generator: torch.Generator) -> Iterator[Comparis
         "the scores are not scaled by the root of D": F.scaled_dot_product_attention(
             q[:, -1:], k, v, scale=1.0
         ),
+        "the new position sees only the first one; it is the last, so it needs no mask": v[:, :1],
     }
     yield compare("the new position", found[0], whole, mistakes=mistakes)
     first = {"the new key comes last, after the earlier ones": torch.cat([k[:, -1:], k[:, :-1]], 1)}

@@ -94,11 +94,18 @@ def _check_layer_norm(candidate: Any, generator: torch.Generator) -> Iterator[Co
         "this normalizes over batch and positions, as BatchNorm does": norm((0, 1)) * weight + bias,
         "this normalizes over the positions; LayerNorm takes the channels": norm(1) * weight + bias,
         "weight and bias are missing": norm(-1),
+        "this divides by the variance; divide by its root": (x - x.mean(-1, True))
+        / (x.var(-1, keepdim=True, unbiased=False) + 1e-5)
+        * weight
+        + bias,
         "the 1e-5 is missing": norm(-1, eps=0.0) * weight + bias,
         "the 1e-5 belongs inside the root": (x - x.mean(-1, True))
         / (x.std(-1, keepdim=True, unbiased=False) + 1e-5)
         * weight
         + bias,
+        "the variance divides by C - 1, and the 1e-5 belongs inside the root": (
+            (x - x.mean(-1, True)) / (x.std(-1, keepdim=True) + 1e-5) * weight + bias
+        ),
     }
     expected = F.layer_norm(x, (C,), weight, bias)
     found = candidate(x.clone(), weight.clone(), bias.clone())
@@ -149,24 +156,36 @@ def _check_generate(candidate: Any, generator: torch.Generator) -> Iterator[Comp
     model, seed = _Random(V, T, generator), _whole(generator, 0, 1 << 30)
     start = torch.randint(V, (3, 2), generator=generator)
 
-    def drawn(choose: Any) -> Tensor:
+    def drawn(choose: Any, end: bool = True) -> Tensor:
         own, ids = torch.Generator().manual_seed(seed), start
         for _ in range(n):
-            ids = torch.cat([ids, choose(model(ids[:, -T:]), own)], dim=1)
+            context = ids[:, -T:] if end else ids[:, :T]
+            ids = torch.cat([ids, choose(model(context), own)], dim=1)
         return ids
 
     def draw(logits: Tensor, own: torch.Generator, at: int = -1) -> Tensor:
         return torch.multinomial(F.softmax(logits[:, at], -1), 1, generator=own)
 
+    greedy = "these are the likeliest tokens; draw them by torch.multinomial"
     mistakes = {
-        "these are the likeliest tokens; draw them by torch.multinomial": drawn(
-            lambda logits, own: logits[:, -1].argmax(-1, keepdim=True)
-        ),
+        greedy: drawn(lambda logits, own: logits[:, -1].argmax(-1, keepdim=True)),
         "these follow the first position; take the logits of the last one": drawn(
             lambda logits, own: draw(logits, own, 0)
         ),
+        "these always follow the first tokens; crop to the last ones": drawn(draw, end=False),
+        "the softmax is along the batch; it is along the last dimension": drawn(
+            lambda logits, own: torch.multinomial(logits[:, -1].softmax(0), 1, generator=own)
+        ),
     }
-    found = candidate(model, start.clone(), n, torch.Generator().manual_seed(seed))
+    given = torch.Generator().manual_seed(seed)
+    found = candidate(model, start.clone(), n, given)
+    if isinstance(found, Tensor) and found.shape != (3, 2 + n):
+        shape = f"found shape {tuple(found.shape)}, expected (3, {2 + n})"
+        advice = "return the given tokens and all new ones; crop only what the model reads"
+        yield holds(f"{n} tokens after rows of 2", False, f"{shape}; {advice}")
+    used = not torch.equal(given.get_state(), torch.Generator().manual_seed(seed).get_state())
+    if isinstance(found, Tensor) and not used and not torch.equal(found, mistakes[greedy]):
+        yield holds("the generator", False, "it was not used; give it to torch.multinomial")
     yield compare(f"{n} tokens after rows of 2", found, drawn(draw), mistakes=mistakes)
 
 
@@ -180,8 +199,23 @@ def _check_addition_example(candidate: Any, generator: torch.Generator) -> Itera
         found = candidate(a, b)
         pair = isinstance(found, tuple | list) and len(found) == 2
         yield holds("two results", pair, "expected two tensors: x and y")
-        forward = {"the digits of the sum are not reversed": [*digits, *answer[:0:-1]]}
+        forward = {
+            "the digits of the sum are not reversed": [*digits, *answer[:0:-1]],
+            "the whole text is reversed; reverse the digits of the sum alone": [
+                *answer,
+                *digits[:0:-1],
+            ],
+            "it is masked as well: y shares its memory, so mask a copy (y.clone())": [
+                digits[0],
+                *[-1] * 5,
+                *answer[:2],
+            ],
+        }
         wrong = {name: torch.tensor(value) for name, value in forward.items()}
+        if isinstance(found[0], Tensor) and len(found[0].shape) == 1 and len(found[0]) < 8:
+            advice = "each number has two digits and the sum three; write zeros in front"
+            short = f"found {len(found[0])} tokens, expected 8; {advice}"
+            yield holds(f"x of {a} + {b}", False, short)
         yield compare(f"x of {a} + {b}", found[0], x, mistakes=wrong)
         mistakes = {
             "the question is not masked": unmasked,
@@ -218,6 +252,9 @@ def _check_masked_loss(candidate: Any, generator: torch.Generator) -> Iterator[C
         "positions with -1 are scored, as if their target were token 0": F.cross_entropy(
             flat[0], flat[1].clamp(min=0)
         ),
+        "positions whose target is token 0 are left out; only -1 is not scored": nats[
+            flat[1] > 0
+        ].mean(),
         "this is a mean of each row's mean; rows with fewer answers weigh too much": per_row.mean(),
     }
     expected = F.cross_entropy(*flat, ignore_index=-1)
@@ -239,10 +276,14 @@ def _check_fine_tune(candidate: Any, generator: torch.Generator) -> Iterator[Com
         for _ in range(4)
     ]
 
-    def trained(*, zero: bool = True, steps: int = 4) -> list[Tensor]:
+    def trained(
+        *, zero: bool = True, steps: int = 4, lr: float = lr, anew: bool = False
+    ) -> list[Tensor]:
         own = copy.deepcopy(model)
         optimizer = torch.optim.AdamW(own.parameters(), lr=lr)
         for x, y in batches[:steps]:
+            if anew:
+                optimizer = torch.optim.AdamW(own.parameters(), lr=lr)
             if zero:
                 optimizer.zero_grad()
             loss: Any = F.cross_entropy(own(x).flatten(0, 1), y.flatten())
@@ -258,7 +299,11 @@ def _check_fine_tune(candidate: Any, generator: torch.Generator) -> Iterator[Com
         "the gradients of earlier batches are still there; call zero_grad": flat(
             trained(zero=False)
         ),
-        "the weights are the pretrained ones; is there a step for each batch?": before,
+        "the weights are the pretrained ones; is there a step for each batch, and does the optimizer "
+        "have the parameters of the copy?": before,
+        "each step has a new optimizer, which has forgotten the gradients before it; make one before "
+        "the loop": flat(trained(anew=True)),
+        "the learning rate is not lr, but AdamW's own": flat(trained(lr=1e-3)),
         "only the first batch was trained on": flat(trained(steps=1)),
     }
     found = candidate(model, batches, lr)

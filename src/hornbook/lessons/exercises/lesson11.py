@@ -136,12 +136,13 @@ def _check_merge_pair(candidate: Any, generator: torch.Generator) -> Iterator[Co
         expected = [int(c) for c in text.replace("".join(map(str, pair)), "9")]
         dropped = [i for i in expected if i != 9]
         inserted: list[int] = []
-        for i in range(len(ids)):
+        for i in range(len(ids)):  # i goes on by one even after a merge
             inserted.append(9 if tuple(ids[i : i + 2]) == pair else ids[i])
         last = expected[:-1] if expected[-1] != 9 else expected
         mistakes = {
             "the pair is removed, but nothing takes its place": dropped,
             "the second id of the pair is still there": inserted,
+            "the second id of the pair is still there, and the last id is lost": inserted[:-1],
             "the last id is lost": last,
         }
         given = list(ids)
@@ -156,7 +157,15 @@ def _check_decode(candidate: Any, generator: torch.Generator) -> Iterator[Compar
     chosen = [_whole(generator, 0, 5) for _ in range(6)]
     ids = [*(256 + i for i in chosen), *"übung 语".encode()]
     expected = b"".join(known[i] for i in chosen).decode() + "übung 语"
-    yield compare("a text", candidate(list(ids), merges), expected)
+    table = [bytes([i]) for i in range(256)] + known
+    mistakes = {
+        "tokens are decoded one by one, but a character may have its bytes in several; join the bytes "
+        "first": "".join(table[i].decode(errors="replace") for i in ids),
+        "each byte is taken for a character; join the bytes, then decode them": b"".join(
+            table[i] for i in ids
+        ).decode("latin-1"),
+    }
+    yield _told("a text", candidate(list(ids), merges), expected, mistakes)
     broken = [*b"a", 128, *b"b", 195]
     try:
         found = candidate(broken, merges)
@@ -189,16 +198,11 @@ def _left_to_right(text: str, merges: Sequence[Pair]) -> list[int]:
         tokens.append(tokens[left] + tokens[right])
     raw, ids = text.encode(), list[int]()
     while raw:
-        best = max(
-            (i for i in range(len(tokens)) if raw.startswith(tokens[i])), key=_length(tokens)
-        )
+        fitting = [i for i in range(len(tokens)) if raw.startswith(tokens[i])]
+        best = max(fitting, key=lambda i: len(tokens[i]))
         ids.append(best)
         raw = raw[len(tokens[best]) :]
     return ids
-
-
-def _length(tokens: Sequence[bytes]) -> Callable[[int], int]:
-    return lambda i: len(tokens[i])
 
 
 def _by_frequency(text: str, merges: Sequence[Pair]) -> list[int]:
@@ -213,7 +217,7 @@ def _by_frequency(text: str, merges: Sequence[Pair]) -> list[int]:
 
 
 def _once(text: str, merges: Sequence[Pair]) -> list[int]:
-    """A single pass from the left over the bytes."""
+    """Each merge at the first place where it applies."""
     ids = list(text.encode())
     for i, pair in enumerate(merges):
         for j in range(len(ids) - 1):
@@ -223,12 +227,27 @@ def _once(text: str, merges: Sequence[Pair]) -> list[int]:
     return ids
 
 
+def _no_second_look(ids: Sequence[int], merges: Sequence[Pair]) -> list[int]:
+    """One walk from the left that merges each pair of bytes it meets, and never a new token."""
+    found: list[int] = []
+    i = 0
+    while i < len(ids):
+        pair = tuple(ids[i : i + 2])
+        known = pair in merges
+        found.append(256 + merges.index(pair) if known else ids[i])
+        i += 1 + known
+    return found
+
+
 def _check_encode_text(candidate: Any, generator: torch.Generator) -> Iterator[Comparison]:
     # learned from a text in which "bc" is frequent, so that "ab" is merged after it
     merges: list[Pair] = [(98, 99), (97, 98), (256, 97), (257, 256), (99, 99), (258, 98)]
     text = _text(generator, 25, "abc") + "abcabc"
     found = candidate(text, merges)
     mistakes = {
+        "a single walk from the left misses the order of the list, and pairs of new tokens": (
+            _no_second_look(list(text.encode()), merges)
+        ),
         "the longest token is taken from the left; merges apply in the order in which they were "
         "learned": _left_to_right(text, merges),
         "the pair that is most frequent in this text is merged first; the order is that of the list": (
@@ -238,7 +257,9 @@ def _check_encode_text(candidate: Any, generator: torch.Generator) -> Iterator[C
         "nothing is merged": list(text.encode()),
     }
     yield _told(f"ids of {text!r}", found, _reference(text, merges), mistakes)
-    yield compare("a text of other letters", candidate("xé", merges), list("xé".encode()))
+    wide = {"a character can be several bytes; begin with text.encode()": [ord(c) for c in "xé"]}
+    other = list("xé".encode())
+    yield _told("a text of other letters", candidate("xé", merges), other, wide)
     yield compare("an empty text", candidate("", merges), [])
 
 
@@ -247,12 +268,12 @@ def _check_learn_merges(candidate: Any, generator: torch.Generator) -> Iterator[
     n = 8
     found = candidate(list(words), n)
     is_list = isinstance(found, list | tuple) and all(
-        isinstance(p, list | tuple) and len(p) == 2 for p in found
+        isinstance(p, list | tuple) and len(p) == 2 and isinstance(p[0], int) for p in found
     )
-    yield holds(
-        "a list of pairs", is_list, f"found {_short(found)}, expected a list of pairs of ids"
-    )
+    otherwise = f"found {_short(found)}, expected a list of pairs of ids; a word is word.encode()"
+    yield holds("a list of pairs", is_list, otherwise)
     spelled = [list(word.encode()) for word in words]
+    once = Counter(pair for word in set(words) for pair in pairwise(word.encode()))
     joined, first = list("".join(words).encode()), Counter[Pair]()
     for i in range(n):
         counts = Counter(pair for ids in spelled for pair in pairwise(ids))
@@ -266,6 +287,8 @@ def _check_learn_merges(candidate: Any, generator: torch.Generator) -> Iterator[
         )
         if across[pair] == max(across.values()):
             otherwise += "; pairs across the border of two words are counted"
+        elif not i and once[pair] == max(once.values()):
+            otherwise += "; a word counts as often as it is in the list"
         elif first[pair] >= sorted(first.values())[-1 - i]:
             otherwise += "; count again after each merge, with 256, 257, ... for the new tokens"
         yield holds(what, counts[pair] == most, otherwise)
@@ -295,15 +318,23 @@ def _check_encode_special(candidate: Any, generator: torch.Generator) -> Iterato
     unescaped: list[int] = []
     for piece in re.split("(" + "|".join(special) + ")", text):
         unescaped += [special[piece]] if piece in special else encode(piece) if piece else []
-    empty: list[int] = []
+    empty, single, lost = list[int](), list[int](), list[int]()
     for piece in re.split("(" + "|".join(map(re.escape, special)) + ")", text):
-        empty += [special[piece]] if piece in special else encode(piece)
+        ordinary = piece not in special
+        empty += encode(piece) if ordinary else [special[piece]]
+        single += [i for c in piece for i in encode(c)] if ordinary else [special[piece]]
+        lost += encode(piece) if ordinary else []
     found = candidate(text, special, encode)
     if found == empty:
         found = expected  # empty pieces may be encoded
     mistakes = {
         "the special tokens are encoded as ordinary text": plain,
-        "the special tokens are lost; put the pattern of re.split in brackets": without,
+        "the special tokens are lost; put the pattern of re.split in brackets": (
+            lost if found == lost else without
+        ),
+        "ordinary text is encoded letter by letter; a piece is the whole text between two spellings": (
+            single
+        ),
         "a dot or a bar in a spelling is read as a pattern; use re.escape": unescaped,
     }
     yield _told(f"ids of {_short(text)}", found, expected, mistakes)

@@ -77,6 +77,9 @@ def _check_standard_error(candidate: Any, generator: torch.Generator) -> Iterato
         "this is the standard deviation of the losses; divide it by the root of N": variance.sqrt(),
         "this is the variance of the mean; take its root": variance / n,
         "the standard deviation is divided by N; divide it by the root of N": variance.sqrt() / n,
+        "std() divides by N - 1 already; divide it by the root of N": (variance / (n - 1)).sqrt(),
+        "this is the variance divided by the root of N; take the standard deviation": variance
+        / math.sqrt(n),
         "the variance divides by N; divide by N - 1": (variance * (n - 1) / n / n).sqrt(),
     }
     expected = (variance / n).sqrt().item()
@@ -123,6 +126,9 @@ def _check_loss_and_error(candidate: Any, generator: torch.Generator) -> Iterato
             nats.std() / math.sqrt(n) / tokens.double().mean()
         ),
         "the factor N / (N - 1) is missing": error * math.sqrt((n - 1) / n),
+        "the factor N / (N - 1) belongs inside the root": error * math.sqrt(n / (n - 1)),
+        "this is in nats per document; divide by the mean number of tokens": error
+        * tokens.double().mean(),
         "tokens are taken as units; documents are": (nats - loss * tokens).std()
         / tokens.sum().sqrt(),
     }
@@ -148,6 +154,13 @@ def _check_paired_difference(candidate: Any, generator: torch.Generator) -> Iter
         "the errors of both models are added up as if they had read different documents; take the "
         "error of the differences": apart,
         "the factor N / (N - 1) is missing": _error(a - b, tokens) * math.sqrt((n - 1) / n),
+        "the errors of both models are subtracted; take the error of the differences": (
+            _error(a, tokens) - _error(b, tokens)
+        ),
+        "this is in nats per document; divide by the mean number of tokens": (a - b).std()
+        / math.sqrt(n),
+        "subtract from each difference what is expected of it, the difference per token times its "
+        "tokens": (a - b).std() / math.sqrt(n) / tokens.double().mean(),
         "the error is of the mean of the documents' differences": (
             ((a - b) / tokens).std() / math.sqrt(n)
         ),
@@ -178,14 +191,24 @@ def _check_holm(candidate: Any, generator: torch.Generator) -> Iterator[Comparis
         "stop at the first that is not significant: all larger ones are not either": steps,
         "the result is in the order of size; keep that of p_values": sorted(expected, reverse=True),
     }
+    in_order = [p < level / (m - i) for i, p in enumerate(p_values)]
+    wrong["go through the p-values by size, the smallest first, not in the order of the list"] = (
+        in_order
+    )
+    by_size = [p < level / (m - i) for i, p in enumerate(sorted(p_values))]
+    wrong["the result is in the order of size, and does not stop at the first that fails"] = by_size
     answer = [bool(x) for x in found]
     shown = [float(f"{p:.4f}") for p in p_values]
     for advice, mistake in wrong.items():
         if answer == mistake != expected:
             yield holds(f"significant of {shown}", False, advice)
+    for p, got, right in zip(shown, answer, expected, strict=True):
+        if got != right:
+            yield holds(f"{p} of {shown}", False, f"found {got}, expected {right}")
     yield compare(f"significant of {shown}", answer, expected)
     tied = candidate([level / 2, level / 2 + 1e-9], level)
-    yield compare("two just above level / 2", [bool(x) for x in tied], [False, False])
+    otherwise = "the smaller one is not below level / 2, so none is; stop at the first that fails"
+    yield holds("two of at least level / 2", not any(map(bool, tied)), otherwise)
 
 
 def _check_bits_per_byte(candidate: Any, generator: torch.Generator) -> Iterator[Comparison]:
@@ -201,6 +224,10 @@ def _check_bits_per_byte(candidate: Any, generator: torch.Generator) -> Iterator
         "these are nats per byte; divide by log 2": nats / n_bytes,
         "nats are divided by log 2, not multiplied": nats * math.log(2) / n_bytes,
         "these are all bits; divide by the bytes": nats / math.log(2),
+        "a sum of nats is turned into bits by division by log 2; it needs no further logarithm": (
+            math.log2(nats) / n_bytes
+        ),
+        "these are bits per bit; divide by the bytes": nats / math.log(2) / n_bytes / 8,
         "math.log10 is not the logarithm that belongs to nats": nats / math.log10(2) / n_bytes,
     }
     expected = nats * math.log2(math.e) / n_bytes
@@ -227,6 +254,8 @@ def _check_copies(candidate: Any, generator: torch.Generator) -> Iterator[Compar
         "this is the share of the training part that was written": len(set(samples) & set(known))
         / len(known),
     }
+    chance = matching * len(known) / len(new)
+    mistakes["this is what goes beyond chance; return the share of copies itself"] = copied - chance
     yield _number("the share of copies", found[0], copied, mistakes)
     mistakes = {
         "this is the share of held-out texts; the training part is larger, scale it": matching,
@@ -235,8 +264,10 @@ def _check_copies(candidate: Any, generator: torch.Generator) -> Iterator[Compar
         / len(held_out),
         "the sizes are the wrong way round": matching * len(new) / len(known),
     }
-    expected = matching * len(known) / len(new)
-    yield _number("the share expected by chance", found[1], expected, mistakes)
+    mistakes["the training part is not four times as large here; take the sizes of the lists"] = (
+        4 * matching
+    )
+    yield _number("the share expected by chance", found[1], chance, mistakes)
 
 
 EXERCISES = [

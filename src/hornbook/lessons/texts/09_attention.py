@@ -12,8 +12,9 @@
 # - **T**, time: the positions of a text,
 # - **C**, channels: the numbers that describe one position.
 #
-# Layers come from `torch.nn` from now on. They are those that we wrote in lesson 8:
-# `nn.Linear(5, 3)` has a weight of shape (3, 5), which it uses as `x @ weight.T`, and a bias.
+# Layers come from `torch.nn` from now on. They are those that we wrote in lesson 8; only the weight
+# lies the other way round. `nn.Linear(5, 3)` turns 5 numbers into 3: it has a weight of shape (3,
+# 5), which it uses as `x @ weight.T`, and a bias.
 
 # %%
 import math
@@ -94,7 +95,8 @@ assert torch.allclose(averaged, averaged2, atol=1e-6)
 # Softmax (lesson 4) turns any scores into weights that are positive and sum to 1. Equal scores give
 # equal weights, and a score of minus infinity gives the weight 0, since `exp(-inf)` is 0. So we
 # begin with scores of 0, set those of later positions to minus infinity, and get the same averages
-# a third time.
+# a third time. `masked_fill(mask, value)` writes the value wherever the mask is True, and
+# `softmax(-1)` works along the last dimension: on each row.
 
 # %%
 future = torch.tril(torch.ones(T, T)) == 0  # True above the diagonal
@@ -140,6 +142,8 @@ check("9.1", running_mean)
 #
 # The score of position t for position s is the dot product of t's query and s's key. The dot
 # product is large where two vectors point the same way, so a query finds the keys that resemble it.
+# One product of matrices computes all of them: `k.transpose(-2, -1)` exchanges the last two
+# dimensions of the keys, so that each query (a row) meets each key (now a column).
 
 # %%
 torch.manual_seed(1337)
@@ -202,7 +206,7 @@ def head(x):
 changed = x.clone()
 changed[0, -1] += 1.0  # the last position of the first text
 difference = (head(changed) - head(x)).abs().amax(-1)  # (B, T)
-print(difference)
+print(difference.detach())
 assert (difference[0, :-1] == 0).all()
 assert (difference[0, -1] > 0).all()
 assert (difference[1:] == 0).all()
@@ -225,10 +229,10 @@ check("9.2", causal_weights)
 # %% [markdown] name="scaling"
 # ## Why the scores are scaled
 #
-# One thing is missing. A dot product is a sum of `head_size` products. If queries and keys have
-# variance 1, each product has variance 1, and so the sum has variance `head_size`. With 16 channels
-# a typical score is 4, with 256 channels 16. Softmax takes such scores to extremes: nearly all of
-# the weight goes to the largest.
+# One thing is missing. A dot product is a sum of `head_size` products. If the numbers in queries
+# and keys are independent, with mean 0 and variance 1, each product has variance 1, and so the sum
+# has variance `head_size`. With 16 channels the standard deviation of a score is 4, with 256
+# channels 16. Softmax takes such scores to extremes: nearly all of the weight goes to the largest.
 #
 # Divided by the square root of `head_size`, the scores have variance 1, however large the head.
 
@@ -265,8 +269,8 @@ assert max(largest["divided by sqrt(head_size)"]) < 0.2  # diffuse, whatever the
 # %%
 for name, divisor in (("as they are", 1.0), ("divided by 16", 16.0)):
     s = (q1 @ k1.T / divisor).requires_grad_()  # head_size 256
-    target = torch.randn(64, generator=torch.Generator().manual_seed(1))
-    (s.softmax(-1) @ target).sum().backward()
+    wish = torch.randn(64, generator=torch.Generator().manual_seed(1))  # how useful each key is
+    (s.softmax(-1) @ wish).sum().backward()
     print(f"scores {name:14}: median size of a query's gradient {s.grad.norm(dim=-1).median():.4f}")
 
 # %% [markdown] name="exercise-9-3"
@@ -291,23 +295,9 @@ check("9.3", attention)
 # question gives a name, the answer is the content of the item with that name. The position of the
 # right item differs each time, so no fixed weights can solve it: an even average knows what
 # contents there are but not which one is asked for.
-#
-# Here the query comes from the question, and keys and values from the items. The head has no future
-# to hide.
-#
-# The training loop is that of lesson 5, but for the update. `torch.optim.AdamW` makes it for us:
-# `optimizer.zero_grad()` clears the gradients, and `optimizer.step()` changes each parameter
-# against its gradient, with a step size that it adapts to each of them (Adam: Kingma and Ba 2015).
+
 
 # %%
-torch.manual_seed(0)
-name_embedding, content_embedding = nn.Embedding(6, 16), nn.Embedding(10, 16)
-ask, find, tell = (nn.Linear(16, 16, bias=False) for _ in range(3))
-answer = nn.Linear(16, 10)
-parts = nn.ModuleList([name_embedding, content_embedding, ask, find, tell, answer])
-optimizer = torch.optim.AdamW(parts.parameters(), lr=1e-2)
-
-
 def draw(n):
     names = torch.stack([torch.randperm(6) for _ in range(n)])  # (n, 6)
     contents = torch.randint(10, (n, 6))
@@ -315,14 +305,46 @@ def draw(n):
     return names, contents, right
 
 
+torch.manual_seed(0)
+names, contents, right = draw(1)
+print("names   ", names[0].tolist())
+print("contents", contents[0].tolist())
+print(f"question {names[0, right[0]]}, answer {contents[0, right[0]]}")
+
+# %% [markdown] name="lookup-head"
+# Here the query comes from the question, and keys and values from the items. The head has no future
+# to hide. An item is the sum of two embeddings, one for its name and one for its content.
+#
+# `tensor.gather(1, index)` picks, from each row, the entry that the index names: here the name of
+# the right item.
+
+# %%
+name_embedding, content_embedding = nn.Embedding(6, 16), nn.Embedding(10, 16)
+ask, find, tell = (nn.Linear(16, 16, bias=False) for _ in range(3))  # query, key, value
+answer = nn.Linear(16, 10)  # logits of the ten contents
+
+
 def look_up(names, contents, right, even=False):
     items = name_embedding(names) + content_embedding(contents)  # (n, 6, 16)
     question = name_embedding(names.gather(1, right[:, None]))  # (n, 1, 16)
     scores = ask(question) @ find(items).transpose(-2, -1) / math.sqrt(16)  # (n, 1, 6)
     weights = torch.zeros_like(scores).softmax(-1) if even else scores.softmax(-1)
-    return answer((weights @ tell(items))[:, 0]), weights[:, 0]
+    found = weights @ tell(items)  # (n, 1, 16)
+    return answer(found[:, 0]), weights[:, 0]  # (n, 10) and (n, 6)
 
 
+logits, weights = look_up(names, contents, right)
+print("logits", tuple(logits.shape), " weights", [round(w, 2) for w in weights[0].tolist()])
+
+# %% [markdown] name="lookup-training"
+# The training loop is that of lesson 5, but for the update. `torch.optim.AdamW` makes it for us:
+# `optimizer.zero_grad()` clears the gradients, and `optimizer.step()` changes each parameter
+# against its gradient, with a step size that it adapts to each of them (Adam: Kingma and Ba 2015).
+# `nn.ModuleList` is a list of layers, whose `parameters()` are those of all its layers.
+
+# %%
+parts = nn.ModuleList([name_embedding, content_embedding, ask, find, tell, answer])
+optimizer = torch.optim.AdamW(parts.parameters(), lr=1e-2)
 for _ in range(200 if fast() else 500):
     names, contents, right = draw(64)
     logits, _ = look_up(names, contents, right)
@@ -343,7 +365,7 @@ assert attended.float().mean() > 0.9
 
 # %% [markdown] name="picture-lookup"
 # One question a row. The ring marks the item whose name was asked for; the head found it by its
-# content.
+# name, wherever it stood.
 
 # %%
 plt.figure(figsize=(4.2, 3.2), layout="constrained")
@@ -414,6 +436,8 @@ print(f"{n_head} results of", tuple(results[0].shape), "joined and mixed:", tupl
 # by **one** linear layer with C outputs, cut its C channels into `n_head` pieces of D, and move the
 # heads beside the batch: (B, T, C) -> (B, T, H, D) -> (B, H, T, D). Attention then works on the
 # last two dimensions as ever. The order matters: first `view`, which cuts the channels, then
+# `transpose`. The way back is the same in reverse: `transpose`, then `reshape`. It does what `view`
+# does, and copies the numbers where they no longer lie one after the other in memory, as after a
 # `transpose`.
 
 # %%
@@ -428,9 +452,9 @@ assert torch.allclose(mix(together), out, atol=1e-5)
 # ### Exercise 9.4: Heads as one batch dimension
 #
 # Write `multi_head(x, wq, wk, wv, n_head)`: x has shape (B, T, C), and each of the three weights
-# (C, C), used as `x @ w.T`; head h has the outputs h D to (h + 1) D of each, with D = C / n_head.
-# Causal, scaled, without a last mixing layer. The result is (B, T, C): the heads side by side. No
-# loop over heads.
+# (C, C), used as `x @ w.T`; head h has the outputs `h * D` to `(h + 1) * D - 1` of each, with D = C
+# / n_head. Causal (no look at the future), scaled by the root of D, without a last mixing layer.
+# The result is (B, T, C): the heads side by side. No loop over heads.
 
 
 # %%
@@ -468,8 +492,8 @@ assert (moved[0] > 0).all()  # in an encoder, the last position reaches the firs
 #
 # Write `cross_attention(q, k, v, lengths)`: q is (B, T, D), k and v are (B, S, D). The sources of a
 # batch have different lengths: of source b only the first `lengths[b]` positions are real, and the
-# rest is padding that must not be attended to. `lengths` is (B,) int64. Scaled; the result is (B,
-# T, D).
+# rest is padding that must not be attended to. `lengths` is (B,) int64. Scaled; no mask but that of
+# the padding, since the whole source is known; the result is (B, T, D).
 
 
 # %%
@@ -515,14 +539,15 @@ with torch.no_grad():
         theirs.query.weight.copy_(our_query.weight)
         theirs.key.weight.copy_(our_key.weight)
         theirs.value.weight.copy_(our_value.weight)
-    module.proj.load_state_dict(mix.state_dict())
+    module.proj.load_state_dict(mix.state_dict())  # all its parameters, by name
     assert torch.allclose(module(x), out, atol=1e-5)
     print("multi-head attention: the same", tuple(out.shape))
 
 # %% [markdown] name="fused"
 # The models that hornbook trains, `gpt2` and `gpt`, use `CausalAttention` with heads as a batch
-# dimension. It calls PyTorch's fused kernel, which never stores the (T, T) weights, and so saves
-# memory and time on long texts. The function is the same.
+# dimension. It calls PyTorch's **fused kernel**, one routine for all steps from the scores to the
+# result. It never stores the (T, T) weights, and so it saves memory and time on long texts. The
+# function is the same.
 
 # %%
 fused = CausalAttention()

@@ -75,13 +75,14 @@ for t in range(4):
 # %% [markdown] name="baselines"
 # ## Two numbers to beat
 #
-# A model that knows nothing gives each of V characters the probability 1/V: a loss of log V.
-# Counting pairs of characters, as in lesson 3, is the least that a model with a context should
+# A model that knows nothing gives each of V characters the probability 1/V: a loss of log V (lesson
+# 5). Counting pairs of characters, as in lesson 3, is the least that a model with a context should
 # beat.
 
 # %%
 counts = torch.ones(V, V)  # add one, so that no probability is 0
-counts.index_put_((train_data[:-1], train_data[1:]), torch.ones(n - 1), accumulate=True)
+pairs = train_data[:-1], train_data[1:]
+counts.index_put_(pairs, torch.ones(n - 1), accumulate=True)  # += 1 for each pair (lesson 4)
 bigram = (counts / counts.sum(1, keepdim=True)).log()
 uniform_loss = math.log(V)
 bigram_loss = -bigram[val_data[:-1], val_data[1:]].mean().item()
@@ -152,9 +153,9 @@ assert gradients[False][-1] < 1e-3 * gradients[True][-1]
 # ## LayerNorm
 #
 # BatchNorm (lesson 6) keeps activations at mean 0 and variance 1 over the batch, and so couples the
-# examples of a batch. **LayerNorm** does the same over the **channels of each position**: no
-# coupling, no running statistics, the same in training and afterwards. A learned weight and bias
-# for each channel follow, as in BatchNorm.
+# examples of a batch. **LayerNorm** does the same over the **channels of each position** (and
+# divides by C, not by C - 1, in the variance): no coupling, no running statistics, the same in
+# training and afterwards. A learned weight and bias for each channel follow, as in BatchNorm.
 
 # %%
 h = 5 + 3 * torch.randn(4, T, C)
@@ -175,8 +176,9 @@ print(f"{(others[0] - others[1]).abs().max():.2f}")
 # %% [markdown] name="exercise-10-1"
 # ### Exercise 10.1: LayerNorm
 #
-# Write `layer_norm(x, weight, bias)`: x is (B, T, C), weight and bias are (C,). Use 1e-5 as the
-# number that keeps the root away from 0. Use no function of torch that does it all.
+# Write `layer_norm(x, weight, bias)`: x is (B, T, C), weight and bias are (C,). The variance is the
+# mean of the squared distances from the mean, over C. Inside the root, 1e-5 is added to it, which
+# keeps the root away from 0. Use no function of torch that does it all.
 #
 # `hint("10.1")` helps, `solution("10.1")` shows one way; for a file of your own there is
 # `hornbook check 10.1 my_file.py`.
@@ -192,17 +194,15 @@ check("10.1", layer_norm)
 # %% [markdown] name="gpt"
 # ## The GPT
 #
-# Now put it together. The block normalizes what enters each of its two branches ("pre-norm"), and
-# adds what comes out to `x`. `x` runs through all blocks like a conveyor belt from which each block
-# reads, and to which it adds.
+# Now we put it together, from the inside out.
 #
-# `nn.Module` is PyTorch's base class of layers and models. `__init__` says what parts there are,
-# and `forward` what happens to an input; calling the module calls `forward`. Whatever parameters
-# the parts have, `parameters()` finds them.
+# `nn.Module` is PyTorch's base class of layers and models. `__init__` says what parts there are
+# (after `super().__init__()`, which PyTorch needs for its bookkeeping), and `forward` what happens
+# to an input; calling the module calls `forward`. Whatever parameters the parts have,
+# `parameters()` finds them.
 #
-# **Dropout** sets a random share of the branches' outputs to 0 in training, and scales the rest up
-# in turn. The network cannot rely on any single one, which helps against memorizing. After training
-# (`model.eval()`) it does nothing.
+# First the attention of lesson 9, with its heads as one batch dimension. A single linear layer
+# makes queries, keys and values: 3 C channels, which `chunk` cuts into three pieces of C.
 
 
 # %%
@@ -211,7 +211,7 @@ class Attention(nn.Module):
         super().__init__()
         self.n_head = n_head
         self.qkv = nn.Linear(C, 3 * C, bias=False)  # queries, keys and values of all heads
-        self.proj = nn.Linear(C, C)
+        self.proj = nn.Linear(C, C)  # mixes the heads
 
     def forward(self, x):
         B, T, C = x.shape
@@ -227,6 +227,19 @@ class Attention(nn.Module):
         return self.proj(out.transpose(1, 2).reshape(B, T, C))
 
 
+print("attention", tuple(Attention(32, n_head=4)(torch.randn(2, 8, 32)).shape))
+
+# %% [markdown] name="gpt-block"
+# **The block** has two branches, attention and MLP. It normalizes what enters each of them
+# ("pre-norm"), and adds what comes out to `x`. `x` runs through all blocks like a conveyor belt
+# from which each block reads, and to which it adds.
+#
+# **Dropout** sets a random share of the branches' outputs to 0 in training, and scales the rest up
+# in turn. The network cannot rely on any single one, which helps against memorizing. After training
+# (`model.eval()`) it does nothing.
+
+
+# %%
 class Block(nn.Module):
     def __init__(self, C, n_head, dropout):
         super().__init__()
@@ -240,6 +253,16 @@ class Block(nn.Module):
         return x + self.drop(self.mlp(self.ln2(x)))  # computation
 
 
+print("block", tuple(Block(32, n_head=4, dropout=0.0)(torch.randn(2, 8, 32)).shape))
+
+# %% [markdown] name="gpt-model"
+# **The model** has the two tables, the blocks, a last LayerNorm, and a last linear layer that makes
+# the logits. It is called `head`, but has nothing to do with the heads of attention. Its first
+# weights are small, so the first logits are nearly equal, and the first loss is that of knowing
+# nothing (lesson 6).
+
+
+# %%
 class GPT(nn.Module):
     def __init__(self, V, T, C, n_head, n_layer, dropout=0.0):
         super().__init__()
@@ -249,7 +272,7 @@ class GPT(nn.Module):
         self.blocks = nn.Sequential(*[Block(C, n_head, dropout) for _ in range(n_layer)])
         self.ln_f = nn.LayerNorm(C)
         self.head = nn.Linear(C, V)
-        for module in self.modules():
+        for module in self.modules():  # all parts, and the parts of parts
             if isinstance(module, nn.Linear | nn.Embedding):
                 nn.init.normal_(module.weight, std=0.02)
             if isinstance(module, nn.Linear) and module.bias is not None:
@@ -266,6 +289,7 @@ torch.manual_seed(1337)
 model = GPT(V, T, C, n_head, n_layer)
 x, y = get_batch(train_data, 16, T)
 logits = model(x)
+# flatten(0, 1) makes one dimension of B and T: each position is an example
 first_loss = F.cross_entropy(logits.flatten(0, 1), y.flatten())
 print(f"{sum(p.numel() for p in model.parameters()):,} parameters")
 print("ids", tuple(x.shape), "-> logits", tuple(logits.shape))
@@ -276,7 +300,10 @@ assert abs(first_loss.item() - uniform_loss) < 0.2
 # ## The same in hornbook
 #
 # hornbook's `gpt2` is this model, with the fused kernel of lesson 9. It takes our weights as they
-# are, but for two names, and computes our logits.
+# are and computes our logits. (`model.state_dict()` is a dict of all parameters by their names.)
+#
+# The lectures that these lessons follow, Karpathy's *Neural Networks: Zero to Hero*, train the same
+# model with larger sizes.
 
 # %%
 sizes = {"context_length": T, "n_layer": n_layer, "n_head": n_head, "n_embd": C, "dropout": 0.0}
@@ -297,7 +324,8 @@ del large
 #
 # Write `count_parameters(V, T, C, n_layer)`: the number of parameters of the GPT above, as a
 # formula. Go through the modules: two tables, the blocks with their linear layers and LayerNorms,
-# the last LayerNorm, the head. The number of heads makes no difference. Why?
+# the last LayerNorm, the last layer (`head`). The number of attention heads makes no difference.
+# Why?
 
 
 # %%
@@ -312,7 +340,8 @@ check("10.2", count_parameters)
 #
 # Nothing new here: batch, loss, gradient, step. The optimizer is AdamW, which adapts the step of
 # each parameter to the size of its gradients, so one learning rate serves all. The validation loss
-# is an average over several random batches, since a single batch is noisy.
+# is an average over several random batches, since a single batch is noisy. `@torch.no_grad()`
+# before a function means that it needs no gradients.
 
 
 # %%
@@ -334,7 +363,7 @@ def train(model, data, steps, lr=3e-3, B=16):
     for _ in range(steps):
         x, y = get_batch(data, B, model.context_length, generator)
         loss = F.cross_entropy(model(x).flatten(0, 1), y.flatten())
-        optimizer.zero_grad(set_to_none=True)
+        optimizer.zero_grad()
         loss.backward()
         optimizer.step()
 
@@ -372,7 +401,8 @@ if not fast():
 # Write `generate(model, ids, n, generator)`: `model(ids)` returns logits (B, T, V) and raises an
 # error for more than `model.context_length` tokens; ids is (B, T). Append n tokens to each row,
 # each drawn by `torch.multinomial(probabilities, 1, generator=generator)` from the probabilities
-# after the last position, and return (B, T + n).
+# after the last position, and return the given tokens and the new ones, (B, T + n). T may be
+# anything, and T + n may exceed the context.
 
 
 # %%
@@ -395,9 +425,10 @@ written = LessonModel(theirs).generate(start, 50 if fast() else 300)
 print("".join(alphabet[i] for i in written[0]))
 
 # %% [markdown] name="attention-maps"
-# What do its heads attend to? Each row of these maps is a character, and shows where it looks. Some
-# heads look at the character just before, others at the last space or at the beginning of a line: a
-# head finds its own use, nobody told it.
+# What do its heads attend to? Each row of these maps is a character, and shows where it looks. In a
+# full run on Shakespeare one head looks at the character just before, a dark line beside the
+# diagonal. Another one looks back at the first letters of a word: the `i` and the `t` of `Citizen`
+# at its `C`. Others spread over the last few characters. A head finds its own use; nobody told it.
 
 # %%
 shown = text[: min(T, 24)]
@@ -466,9 +497,9 @@ print(run.report["verdict"]["text"])
 #
 # Write `addition_example(a, b)` for two numbers from 0 to 99. The text has two digits for each
 # number and three for the sum, reversed: 7 + 85 is `07+85=290`. Tokens: the digits 0 to 9 are
-# themselves, `+` is 10 and `=` is 11. Return `x` and `y`, tensors of int64: x holds all tokens but
-# the last one (8,), and y the token after each, but -1 wherever that token belongs to the question
-# (8,).
+# themselves, `+` is 10 and `=` is 11. All nine tokens give eight examples. Return `x` and `y`, two
+# tensors (8,) of int64: x holds all tokens but the last one, and y the token after each of them,
+# but -1 wherever that next token belongs to the question. The `=` is part of the question.
 
 
 # %%
@@ -538,7 +569,8 @@ print("47+85 =", adder.answer("47+85=")[::-1])
 #
 # Write `fine_tune(pretrained, batches, lr)`: `batches` is a list of pairs (x, y), both (B, T)
 # int64, and `pretrained(x)` returns logits (B, T, V). Return a **new** model that begins with the
-# pretrained weights and has made one step of `torch.optim.AdamW` for each batch. The pretrained
+# pretrained weights and has made one step of `torch.optim.AdamW` with the learning rate `lr` for
+# each batch, in order, on its mean cross-entropy. One optimizer makes all the steps. The pretrained
 # model must remain as it was: others want to fine-tune it too.
 
 

@@ -26,7 +26,8 @@ from hornbook.tokenizers.words import OWN
 # ## A text is bytes
 #
 # A computer stores a text as **bytes**, numbers from 0 to 255. The standard way is UTF-8: an
-# English letter is one byte, other characters are two to four.
+# English letter is one byte, other characters are two to four. `text.encode()` gives the bytes of a
+# text, and `list` of it their numbers. Python writes bytes as `b'ab'`.
 
 # %%
 for sample in ("hornbook", "über", "语言模型", "🙂"):
@@ -59,7 +60,7 @@ print(ids[:60])
 # ## The most frequent pair
 #
 # Which two bytes follow each other most often? Counting pairs is what we did for the bigram in
-# lesson 3.
+# lesson 3. `pairwise(ids)` goes through all pairs of neighbors.
 
 # %%
 pairs = Counter(pairwise(ids))
@@ -209,8 +210,9 @@ for new_text in ("the other day", "zebra", "语"):
 # %% [markdown] name="exercise-11-4"
 # ### Exercise 11.4: Encode
 #
-# Write `encode_text(text, merges)`: the ids of a text (a string) by a list of merges, as above. It
-# is a good exercise to write it without looking.
+# Write `encode_text(text, merges)`: the ids of a text (a string) by a list of merges, as above:
+# `merges[i]` makes the token 256 + i. The text may be empty. It is a good exercise to write it
+# without looking.
 
 
 # %%
@@ -224,9 +226,9 @@ check("11.4", encode_text)
 # ## Words first
 #
 # Left alone, BPE makes strange tokens: `e t` across the border of two words, or `day.`, `day,` and
-# `day!`, three tokens that a model has to learn one by one. So since GPT-2 a text is first cut into
-# words by a pattern, and pairs are counted and merged **within words** only. A word takes the space
-# before it along.
+# `day!`, three tokens that a model has to learn one by one. So since GPT-2, a text is first cut
+# into words by a pattern (a regular expression), and pairs are counted and merged **within words**
+# only. A word takes the space before it along. `OWN.cut` is hornbook's pattern at work:
 
 # %%
 sentence = "The dog's 2 friends ran, and ran! Où ça?"
@@ -237,7 +239,8 @@ assert "".join(OWN.cut(sentence)) == sentence  # cut, nothing removed
 # ### Exercise 11.5: Learn merges
 #
 # Write `learn_merges(words, n)`: words is a list of strings, in which a word appears as often as in
-# the text. Return the list of n merges (pairs of ids). Pairs are counted within words only, and
+# the text. Return the list of n merges (pairs of ids): a word begins as its bytes, and the first
+# merge makes the token 256, the next one 257, as above. Pairs are counted within words only, and
 # again after each merge. If several pairs are the most frequent, any of them will do. Stop early if
 # no pair occurs twice.
 
@@ -262,7 +265,8 @@ check("11.5", learn_merges)
 #
 # Write `encode_special(text, special, encode)`: `special` is a dict from spellings to ids, and
 # `encode(text)` returns the ids of ordinary text. Wherever one of the spellings occurs, its id is
-# used; everything between is encoded, piece by piece. Empty pieces need not be encoded.
+# used; the text before, between and after them is encoded, each piece by one call of `encode`.
+# Empty pieces need not be encoded. `re.split` of Python's module `re` is useful here.
 
 
 # %%
@@ -284,18 +288,20 @@ check("11.6", encode_special)
 size = 256 + (40 if fast() else 200)
 words = Counter(OWN.cut(text))  # each different word once, and how often it occurs
 spelled = {word: list(word.encode()) for word in words}
+# the place of each byte in the library's alphabet: LETTERS[byte] is the letter it writes for it
 place = {byte: i for i, byte in enumerate(sorted(range(256), key=lambda byte: LETTERS[byte]))}
 own_merges = []
 for new in range(256, size):
     counts = Counter()
     for word, n in words.items():
-        for pair in zip(spelled[word], spelled[word][1:], strict=False):
+        for pair in pairwise(spelled[word]):
             counts[pair] += n
+    # the most frequent pair, and of several the first in the alphabet; tokens come after all bytes
     best = min(counts, key=lambda p: (-counts[p], *(place.get(i, i) for i in p)))
     own_merges.append(best)
     spelled = {word: merge(found, best, new) for word, found in spelled.items()}
 
-tokenizer = train_bpe([text], size, documents=False)
+tokenizer = train_bpe([text], size, documents=False)  # one long text
 letters = {letter: i for i, letter in enumerate(LETTERS)}  # their spelling -> our number
 for left, right in tokenizer.merges:
     letters[left + right] = len(letters)
@@ -337,7 +343,9 @@ for sample in ("the king", " the king", "strawberry", "127 + 677", "你好，世
 #
 # Losses per token cannot be compared between tokenizers, as a token that covers more text is harder
 # to predict. What can be compared is **bits per byte**: the loss of the whole text, divided by its
-# bytes, in bits (nats divided by log 2).
+# bytes, in bits (nats divided by log 2). The cell counts, as in lesson 3, for three tokenizers
+# (`ngram` with `order` 4 predicts a token from the three before it). With more tokens the nats per
+# token grow steeply, but the bits per byte hardly change: the models are about equally good.
 
 # %%
 with tempfile.TemporaryDirectory() as folder:
@@ -368,7 +376,8 @@ plt.show()
 # %% [markdown] name="explain"
 # ## You can now explain
 #
-# - what bytes, characters and tokens are, and why models read neither bytes nor words;
+# - what bytes, characters and tokens are, and why most models read neither single bytes nor whole
+#   words;
 # - how BPE learns its tokens, and why the order of the merges is the tokenizer;
 # - why a text is cut into words first, and what special tokens are for;
 # - why decoding can fail on what a model produced;

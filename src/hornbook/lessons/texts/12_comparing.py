@@ -1,11 +1,11 @@
 # %% [markdown] name="title" needs="3, 5, 11" reading="60" running="1"
 # # Lesson 12: Comparing honestly
 #
-# **New in this lesson:** how to know that one model is better than another. You have built nine
-# models by now. Which one would you use? "The one with the lower loss" is the right answer to
-# several wrong questions: lower on which text, by how much, by chance or not, and lower than what
-# that costs nothing? This lesson answers them with counts of letters, which take a second to make;
-# all of it holds for a GPT.
+# **New in this lesson:** how to know that one model is better than another. You have built a number
+# of models by now. Which one would you use? "The one with the lower loss" leaves some questions
+# open. Lower on which text? By how much? By chance, or not? And is it lower than that of a
+# baseline, something simple that costs nothing? This lesson answers them with counts of letters,
+# which take a second to make; all of it holds for a GPT.
 
 # %%
 import math
@@ -92,6 +92,7 @@ orders = list(range(1, 8))
 losses = {"training": [], "validation": []}
 for n in orders:
     counts = count(train, n)
+    # 5,000 names are enough to measure the loss on the training part
     for name, part in (("training", train[:5000]), ("validation", validation)):
         total = sum(nats_of_names(counts, n, part, k=0.01))
         losses[name].append(total / sum(predictions(part)))
@@ -152,25 +153,30 @@ print(f"best: n = {found['order']}, {found['loss']:.4f} nats per letter")
 print(three.report["verdict"]["text"])
 
 # %% [markdown] name="baseline-reading"
-# On names, a network has to get below this number to be worth its training. Small networks often do
-# not: the MLP of lesson 5, with three letters of context, cannot. A loss alone does not show it;
-# the baseline does.
+# The last line is hornbook's *verdict*. Its first part compares the two losses; what stands after ±
+# and what it says about copies will be explained below.
+#
+# On names, a network has to get below the loss of the best n-grams to be worth its training. Small
+# networks often do not: the MLP of lesson 5, with three letters of context, cannot. A loss alone
+# does not show it; the baseline does.
 
 # %% [markdown] name="standard-error"
 # ## How sure are we? Standard errors
 #
 # The validation loss is an average over 2,991 names. Other names would have given another number.
-# By how much? The **standard error** says: it is the standard deviation that this average would
-# have over many such samples.
+# By how much? The **standard error** says it: suppose that we drew many such parts of 2,991 names
+# and took the average of each. The standard deviation of these averages is the standard error.
 #
-# For a mean of N independent numbers it is their standard deviation, divided by the square root of
-# N: four times as many names halve it.
+# There is no need to draw them. For a mean of N independent numbers the standard error is the
+# standard deviation of these numbers, divided by the square root of N: four times as many names
+# halve it.
 
 # %% [markdown] name="exercise-12-1"
 # ### Exercise 12.1: The standard error of a mean
 #
 # Write `standard_error(losses)`: losses is a tensor (N,) of independent losses, one for each
-# document. The result is the standard error of their mean, with the usual N - 1 in the variance.
+# document. The result is a number, the standard error of their mean. The variance divides by N - 1,
+# as in lesson 6.
 #
 # `hint("12.1")` helps, `solution("12.1")` shows one way; for a file of your own there is
 # `hornbook check 12.1 my_file.py`.
@@ -189,11 +195,18 @@ check("12.1", standard_error)
 # units: a name has `nats` and `tokens`, the loss is the sum of all nats divided by the sum of all
 # tokens, and a name contributes to the error by how far its nats are from `loss * tokens`, what
 # would be expected of it.
+#
+# So there are N differences `nats - loss * tokens`, whose mean is 0. Their variance is the sum of
+# their squares, divided by N - 1. As in exercise 12.1, its root divided by the root of N is the
+# standard error of their mean, in nats per name. Divided by the mean number of tokens of a name, it
+# is in nats per letter. Put together: `sqrt(N / (N - 1) * squares) / sum(tokens)`.
 
 # %%
 N = len(nats3)
 squares = sum((a - loss3 * t) ** 2 for a, t in zip(nats3, tokens, strict=True))
-error = math.sqrt(N / (N - 1) * squares) / sum(tokens)
+error = math.sqrt(squares / (N - 1)) / math.sqrt(N)  # in nats per name, as in exercise 12.1
+error /= sum(tokens) / N  # in nats per letter
+assert math.isclose(error, math.sqrt(N / (N - 1) * squares) / sum(tokens))  # in one formula
 print(f"loss {loss3:.4f} ± {error:.4f}")
 assert math.isclose(error, evaluation.standard_error, rel_tol=1e-5)  # hornbook's is the same
 
@@ -265,7 +278,12 @@ plt.show()
 
 # %% [markdown] name="compare"
 # `hornbook compare RUN RUN` does this, and says in a sentence whether chance alone could have made
-# the difference. A rule of thumb: a difference of more than two standard errors.
+# the difference. A rule of thumb: chance alone seldom makes a difference of more than two standard
+# errors (1.96, to be exact: once in 20 times). A larger one is called **significant**.
+#
+# In the table, `unseen` is the loss on the validation names that are not in the training part as
+# well (here all of them), and `new` says how much of what the model writes is not in the training
+# part.
 
 # %%
 comparison = hornbook.compare([three, four])
@@ -279,7 +297,8 @@ assert math.isclose(found.standard_error, paired_error.item(), rel_tol=1e-4)
 #
 # Write `paired_difference(nats_a, nats_b, tokens)`: three tensors (N,), the nats of model A and of
 # model B for the same documents, and their tokens. Return two numbers: how much higher A's loss per
-# token is than B's, and the standard error of this difference, in pairs.
+# token is than B's (negative where it is lower), and the standard error of this difference, in
+# pairs.
 
 
 # %%
@@ -295,7 +314,8 @@ check("12.3", paired_difference)
 # Counts are always the same, but a network begins with random weights and sees its batches in
 # random order. Another seed gives another model. If two settings differ by less than their seeds
 # do, the comparison has measured luck. Here are two small MLPs as in lesson 5, which differ in the
-# size of their hidden layer, with four seeds each.
+# size of their hidden layer, with four seeds each. *Spread* is the standard deviation over the
+# seeds.
 
 
 # %%
@@ -371,17 +391,23 @@ assert promised < true_loss - spread
 assert abs(kept - true_loss) < spread / 5
 
 # %% [markdown] name="several-tests"
-# The same happens with tests of significance. A single test errs once in 20 times if nothing is
-# there. Of 20 tests one will probably err, and that one gets published. **Holm's correction**
-# (1979) keeps the risk of any error at 1 in 20: of m tests the smallest p-value has to be below
-# 0.05 / m, the next one below 0.05 / (m - 1), and so on; at the first that is not, stop: it and all
-# larger ones are not significant. `hornbook compare` and `hornbook ladder` apply it.
+# The same happens with tests of significance. A test asks: if both models were equally good, how
+# probable would a difference at least as large as the one that was found be? This probability is
+# its **p-value**. Two standard errors give a p-value of about 0.05. If the p-value is below a
+# *level*, mostly 0.05, the difference is called significant. So if nothing is there, a single test
+# errs once in 20 times. Of 20 tests one will probably err, and that one gets published.
+#
+# **Holm's correction** (1979) keeps the risk of any error at 1 in 20. Of m tests the smallest
+# p-value has to be below 0.05 / m, the next one below 0.05 / (m - 1), and so on; at the first that
+# is not, stop: it and all larger ones are not significant. `hornbook compare` and `hornbook ladder`
+# apply it.
 
 # %% [markdown] name="exercise-12-4"
 # ### Exercise 12.4: Holm's correction
 #
-# Write `holm(p_values, level)`: p_values is a list of m numbers in any order. Return a list of m
-# booleans in the same order: which of them are significant.
+# Write `holm(p_values, level)`: p_values is a list of m numbers in any order, and level a number
+# such as 0.05, which stands in the place of 0.05 above. Return a list of m booleans in the order of
+# `p_values`: True for those that are significant.
 
 
 # %%
@@ -396,7 +422,7 @@ check("12.4", holm)
 #
 # Models with different tokens are compared in bits per byte (lesson 11). Write
 # `bits_per_byte(nats, text)`: nats is the sum of -log p over all tokens of the text, a number; text
-# is a string, which may contain any characters.
+# is a string, which may contain any characters; its bytes are those of UTF-8. Return a number.
 
 
 # %%
@@ -452,7 +478,9 @@ assert shares["copies of the training part"][-1] > 0.9
 # `anna` by itself. How often? Held-out names tell: the model has never seen them, so if it writes
 # one of them, that is chance. The held-out parts are a quarter the size of the training part, so
 # four times as many hits are to be expected in the training part. Only what goes beyond that is
-# **memorization**.
+# **memorization**. In the picture that is the distance between the curves: there is none up to
+# three letters, and at eight letters nearly everything is a copy, and hardly a held-out name is hit
+# upon.
 #
 # hornbook measures this after each training; the verdict says what it found. Whether a single text
 # is a copy, `mark_copies` says.
@@ -467,9 +495,10 @@ print(f"{sum(three.mark_copies(written))} of 200 names are in the training part"
 # ### Exercise 12.6: Copies beyond chance
 #
 # Write `copies(samples, train, held_out)`: three lists of strings. Return two shares of the
-# samples: those that appear in the training part, and those that are expected to appear there by
-# chance, estimated from the held-out part as above. The same text may occur several times in a
-# list: its number of different texts counts as the size of a part.
+# samples, numbers such as 0.25: that of the samples that appear in the training part, and that of
+# the samples that are expected to appear there by chance, estimated from the held-out part as
+# above. The same text may occur several times in a list. Each sample counts; but the size of a part
+# is the number of its *different* texts.
 
 
 # %%
