@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import redirect_stdout
+from io import StringIO
 
 import pytest
 
 from hornbook.cli import OTHER_VERBS, VERBS
 from hornbook.cli.main import main
 from tests.cli.common import Cap, run
+from tests.parallel.helpers import environment
 
 
 def test_help_names_every_verb_and_each_has_its_own(capsys: Cap) -> None:
@@ -72,3 +75,31 @@ def test_a_verb_of_another_tool_is_answered_with_the_one_here(capsys: Cap) -> No
     assert "did you mean" not in run(capsys, "xyzzy")[2]
     assert set(OTHER_VERBS.values()) <= set(VERBS)
     assert not set(OTHER_VERBS) & set(VERBS)
+
+
+@pytest.mark.parametrize(("rank", "local", "waits"), [(0, 0, False), (2, 0, False), (1, 1, True)])
+def test_an_error_before_ranks_meet_is_said_once_on_each_machine(
+    rank: int, local: int, waits: bool, capsys: Cap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its first rank; torchrun ends the others while they wait."""
+    slept: list[float] = []
+    monkeypatch.setattr("hornbook.cli.main.time.sleep", slept.append)
+    for name, value in {**environment(rank, 4, 1), "LOCAL_RANK": str(local)}.items():
+        monkeypatch.setenv(name, value)
+    with redirect_stdout(StringIO()):
+        code = main(["tarin"])
+        sys.stdout.close()  # what a rank that is not the first prints to
+    err = capsys.readouterr().err
+    assert code == 2
+    assert err.startswith(
+        "hornbook: tarin: " if not rank else f"hornbook: rank {rank} of 4: tarin: "
+    )
+    assert bool(slept) == waits
+
+
+def test_a_rank_that_is_no_number_is_refused(capsys: Cap, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {**environment(0, 2, 1), "RANK": "x"}.items():
+        monkeypatch.setenv(name, value)
+    assert run(capsys, "models")[::2] == (
+        2, "hornbook: RANK: found 'x' in the environment, expected a number\n"
+    )  # fmt: skip

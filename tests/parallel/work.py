@@ -175,7 +175,8 @@ def train_as_proposed(
 def command(arguments: list[str]) -> tuple[int, str, str]:
     """A command line on each rank: exit code, what it prints, and what it says."""
     out, err = StringIO(), StringIO()
-    with redirect_stdout(out), redirect_stderr(err):
+    quick = patch("hornbook.cli.main.LAST_WORDS", 0.0)
+    with redirect_stdout(out), redirect_stderr(err), quick:
         code = main(arguments)
     return code, out.getvalue(), err.getvalue()
 

@@ -102,7 +102,7 @@ def test_one_rank_alone_speaks(corpus: Path, tmp_path: Path) -> None:
     (code, _, err), *others = on_ranks(2, command, [*words, "--steps", "4.5"])  # before they meet
     assert code == 2
     assert err.startswith("hornbook: ")
-    assert others == [(2, "", "")]
+    assert others == [(2, "", err.replace("hornbook: ", "hornbook: rank 1 of 2: "))]
     (code, _, err), *others = on_ranks(2, command, [*words, "--training.batch-size", "1"])
     assert code == 2
     assert err.startswith(
@@ -164,3 +164,52 @@ def test_a_launch_goes_on_with_its_own_run_alone(
     other = replace(request, settings={**request.settings, "optim": {"learning_rate": 0.5}})
     with pytest.raises(ConfigError, match=r"optim.learning_rate .* found 0.5 requested"):
         earlier_run(other, run)
+
+
+def test_a_launch_finds_its_text_and_its_base_again(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run keeps absolute paths; the command that is given again may have others."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.txt").write_text(corpus.read_text())
+    (tmp_path / "b.txt").write_text(corpus.read_text()[:200])
+    hornbook.train("a.txt", settings=tiny("bigram"), out="base")
+    fixed = {"training": tiny("bigram")["training"]}
+    hornbook.train("a.txt", base="base", settings=fixed, out="run")
+
+    def found(text: str, base: str) -> Path | None:
+        request = read_request(text, base=base, settings=fixed)
+        return earlier_run(replace(request, ranks=RANKS), Path("run"))
+
+    assert found("a.txt", "base") == found("./a.txt", str(tmp_path / "base")) == Path("run")
+    with pytest.raises(ConfigError, match=r"data.corpus .*a.txt', found 'b.txt' requested"):
+        found("b.txt", "base")
+    with pytest.raises(ConfigError, match=r"finetuning.base .*base', found 'other' requested"):
+        found("a.txt", "other")
+    Path("a.txt").rename("c.txt")
+    assert found("c.txt", "base") == Path("run")
+
+
+@pytest.mark.parametrize(
+    ("form", "parallel"),
+    [({"replay": 0.5}, "ddp"), ({"lora_rank": 2}, "ddp"), ({"unknown": "skip"}, "fsdp")],
+)
+def test_ranks_begin_from_a_base_together(
+    form: dict[str, Any], parallel: str, corpus: Path, tmp_path: Path
+) -> None:
+    """To the losses of one process, on the new text and on that of the base."""
+    base, new = tmp_path / "base", tmp_path / "new.txt"
+    hornbook.train(str(corpus), settings=small("gpt", steps=2), out=base, progress=False)
+    skipped = "\n~~~" if form.get("unknown") else ""
+    new.write_text("\n".join(w[::-1] for w in corpus.read_text().split()[:60]) + skipped)
+    training = small("gpt", steps=4, batch_size=6, parallel=parallel)["training"]
+    settings = {"training": training, "finetuning": {**form, "base": str(base)}}
+    logs = []
+    for n in (1, 2):
+        out = tmp_path / f"run-{n}"
+        assert on_ranks(n, train, str(new), str(out), settings) == [str(out)] * n
+        logs.append(StoredRun.load(out).log)
+    for name in ("val_loss", "old_loss", "loss"):
+        losses = [[r[name] for r in log if r.get(name)] for log in logs]
+        assert losses[0]
+        assert losses[1] == pytest.approx(losses[0], rel=1e-4)

@@ -12,6 +12,7 @@ import io
 import os
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from keyword import iskeyword
@@ -19,7 +20,7 @@ from keyword import iskeyword
 from hornbook.cli import OTHER_VERBS, VERBS
 from hornbook.errors import ConfigError, HornbookError, did_you_mean, for_terminal
 from hornbook.heartbeat import Heartbeat
-from hornbook.parallel.launch import find_launch, speaks
+from hornbook.parallel.launch import LAST_WORDS, Launch, find_launch, speaks
 from hornbook.version import __version__
 
 
@@ -29,10 +30,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name in ("stdout", "stderr"):  # closed by the caller: nothing is printed there
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
-    first = speaks()
-    if (
-        find_launch()
-    ):  # a lost rank is explained once, not by a trace of C++ from each of the others
+    try:
+        launch = find_launch()
+    except HornbookError as error:
+        fail(str(error))
+        return error.exit_code
+    first = launch is None or launch.is_first
+    if launch:  # a lost rank is explained once, not by a trace of C++ from each of the others
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     if not first:  # of several processes, rank 0 alone says what all of them would
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
@@ -45,7 +49,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         with for_terminal():
             return _run(arguments)
     except HornbookError as error:
-        if not error.said and (first or error.said is not None):
+        if error.said is None:
+            _fail_before_meeting(launch, str(error))
+        elif not error.said:
             fail(str(error))
         return error.exit_code
     except KeyboardInterrupt as stop:
@@ -94,6 +100,14 @@ def _remedy(path: str) -> str:
         if folder and path.startswith(folder):
             return f"; {name} names it: give a directory that can be written, or unset it"
     return ""
+
+
+def _fail_before_meeting(launch: Launch | None, message: str) -> None:
+    """Prints an error that ranks do not know of each other: once on each machine, whose commands may
+    differ. Only its first rank speaks at once: torchrun stops the others when that has ended."""
+    if launch is not None and launch.local_rank:
+        time.sleep(LAST_WORDS)
+    fail(message if launch is None or launch.is_first else f"{launch.name}: {message}")
 
 
 def fail(message: str) -> None:

@@ -11,6 +11,7 @@ from hornbook.errors import ConfigError
 from hornbook.machine import host
 
 REQUIRED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+LAST_WORDS = 3.0  # seconds that a rank has to say why it ended
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,11 @@ class Launch:
     run_id: str = ""
     restarts: int = 0
     agent_store: bool = False
+
+    @property
+    def name(self) -> str:
+        """`rank 1 of 4`."""
+        return f"rank {self.rank} of {self.world_size}"
 
     @cached_property
     def is_first(self) -> bool:

@@ -23,7 +23,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from hornbook.errors import ConfigError, HornbookError, RunError
-from hornbook.parallel.launch import Launch, find_launch
+from hornbook.parallel.launch import LAST_WORDS, Launch, find_launch
 
 T = TypeVar("T")
 
@@ -31,7 +31,6 @@ TIMEOUT = "HORNBOOK_RANKS_TIMEOUT"  # seconds after which a rank that does not a
 DEFAULT_TIMEOUT = 600.0
 POLL = 0.02  # seconds between two looks of a rank that waits for another, and
 LONGEST_POLL = 0.5  # as it waits longer
-LAST_WORDS = 3.0  # seconds that a rank has to say why it ended
 ALONE = Launch(0, 1, 0, 1, "", 0)
 
 
@@ -78,7 +77,7 @@ class Ranks:
     @property
     def name(self) -> str:
         """`rank 1 of 4`."""
-        return f"rank {self.rank} of {self.world_size}"
+        return self.launch.name
 
     def __deepcopy__(self, memo: object) -> Ranks:
         return self  # of a model that is copied: its processes are the same
@@ -309,7 +308,7 @@ def _join(launch: Launch, device: str) -> Ranks:
     except RuntimeError as error:
         why = str(error).strip().partition("\n")[0]
         raise RunError(
-            f"rank {launch.rank} of {launch.world_size}: the others cannot be reached at "
+            "the other ranks cannot be reached at "
             f"{launch.address}:{launch.port} ({why[:200]}); check that all were started with the same "
             "rendezvous and can reach each other (GLOO_SOCKET_IFNAME names the network)"
         ) from None

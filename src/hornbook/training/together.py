@@ -6,6 +6,7 @@ facts of the run, by which they plan as on resuming: nothing is decided twice.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import torch
 
 from hornbook.config import RunConfig
+from hornbook.data.sources.standard_input import STDIN
 from hornbook.data.training_data import tokenize
 from hornbook.errors import ConfigError, RunError
 from hornbook.models.registry import parse_run_config
@@ -22,6 +24,7 @@ from hornbook.parallel.ranks import Ranks
 from hornbook.planning.plan import Plan
 from hornbook.planning.request import Request
 from hornbook.planning.resume import plan_of_run
+from hornbook.planning.start import start_again
 from hornbook.runs.directory import StoredRun, is_run
 from hornbook.runs.schema import Facts, checked
 from hornbook.tokenizers.registry import tokenizer_of
@@ -29,7 +32,8 @@ from hornbook.training.callbacks.base import TrainerBase
 from hornbook.training.checkpoint import load_with_first
 from hornbook.training.history import ValidationHistory
 
-CHOSEN = {"data": ("corpus", "files"), "tokenizer": ("kind",)}  # written otherwise in a run
+CHOSEN = {"data": ("files",), "tokenizer": ("kind",)}  # written otherwise in a run
+PATHS = {"data": ("corpus",), "finetuning": ("base",)}  # absolute in a run
 
 
 def told(plan: Plan, run: StoredRun, *, resumed: bool, changed: bool) -> dict[str, Any]:
@@ -44,6 +48,7 @@ def told(plan: Plan, run: StoredRun, *, resumed: bool, changed: bool) -> dict[st
         "config": plan.config.model_dump(mode="json"),
         "tokenizer": plan.data.tokenizer.to_json(),
         "segments": [list(segment) for segment in plan.schedule.segments],
+        "old_text": plan.start is not None and plan.start.old is not None,
         "hardware": {
             "threads": plan.threads,
             "precision": plan.precision,
@@ -68,7 +73,11 @@ def run_as_told(message: Mapping[str, Any]) -> StoredRun:
 
 
 def planned_as_told(ranks: Ranks, message: Mapping[str, Any]) -> tuple[Plan, StoredRun]:
-    """The plan and the run of another rank than 0, which finds the tokens in the cache."""
+    """The plan and the run of another rank than 0, which finds the tokens in the cache.
+
+    What it begins from is read here too, but for its weights, which rank 0 sends. Raises RunError where
+    that has no text here, and has one on rank 0: both replay it or evaluate it together.
+    """
     config: RunConfig = parse_run_config(message["config"])
     facts = {
         **message["facts"],
@@ -78,9 +87,13 @@ def planned_as_told(ranks: Ranks, message: Mapping[str, Any]) -> tuple[Plan, Sto
     checked(path, facts, Facts)
     run = StoredRun(path, facts, config)
     tokenizer = tokenizer_of(message["tokenizer"], run.document_end)
-    data = tokenize(run.corpus(), config.data, tokenizer)
+    data = tokenize(run.corpus(), config.data, tokenizer, config.finetuning.unknown)
     schedule = Schedule(config.optim, read_segments(message["segments"]))
-    return plan_of_run(config, facts, data, schedule, ranks=ranks), run
+    start, notes = start_again(run, tokenizer, begun=True)
+    if (start is not None and start.old is not None) != message["old_text"]:
+        why = "; ".join(notes) or f"{config.finetuning.base}: its text is not used on rank 0"
+        raise RunError(f"{why}. All ranks need the base and its text: put them back")
+    return plan_of_run(config, facts, data, schedule, start=start, ranks=ranks), run
 
 
 def earlier_run(request: Request, out: Path | None) -> Path | None:
@@ -111,11 +124,21 @@ def _check_same(run: StoredRun, request: Request) -> None:
             if field in CHOSEN.get(section, ()):
                 continue
             found = own[section].get(field)
+            if field in PATHS.get(section, ()) and _same_place(str(value), str(found)):
+                continue
             if found != value and str(found) != str(value):
                 raise ConfigError(
                     f"{run.path}: exists already, with {section}.{field} {found!r}, found {value!r} "
                     "requested; give another directory (--out), or leave the setting as it was"
                 )
+
+
+def _same_place(requested: str, found: str) -> bool:
+    """Whether a path is that of a run, which may have moved since: then another one is accepted, and
+    what is there is known by its sha256."""
+    if requested == STDIN or (Path(found).is_absolute() and not os.path.exists(found)):
+        return True
+    return Path(requested).expanduser().resolve() == Path(found)
 
 
 def share_state(trainer: TrainerBase) -> None:
