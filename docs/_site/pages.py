@@ -15,6 +15,7 @@ import os
 import re
 import textwrap
 from collections.abc import Iterator
+from keyword import iskeyword
 from pathlib import Path, PurePosixPath
 
 from docutils import nodes
@@ -58,7 +59,8 @@ def parser_of(verb: str) -> Parser:
     def found(self: Parser, *_: object) -> argparse.Namespace:
         raise _Found(self)
 
-    module = importlib.import_module(f"hornbook.cli.{verb.replace('-', '_')}")
+    name = verb.replace("-", "_")
+    module = importlib.import_module(f"hornbook.cli.{name}{'_' if iskeyword(name) else ''}")
     original = Parser.parse_args
     Parser.parse_args = found  # type: ignore[method-assign, assignment]
     try:

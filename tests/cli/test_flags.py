@@ -106,7 +106,7 @@ def test_a_setting_that_is_given_twice_is_an_error_unless_it_is_the_same() -> No
      ("--weight-decay", "--optim.weight-decay"), ("--plain", "--reference"), ("--presets", "--preset"),
      ("--n-embed", "--model.n-embd"), ("--xyzzy", None), ("--max-iters", "--steps"),
      ("--num-epochs", "--epochs"), ("--seq-len", "--context-length"),
-     ("--optimizer", "--optim.name"), ("--checkpoint", None),
+     ("--optimizer", "--optim.name"), ("--checkpoint", "--training.checkpointing"),
      ("--heads", "--model.n-head"), ("--d-model", "--model.n-embd"), ("--num-layers", "--layers")],
 )  # fmt: skip
 def test_an_unknown_flag_suggests_the_nearest_of_all_settings(flag: str, near: str | None) -> None:

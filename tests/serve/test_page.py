@@ -161,15 +161,18 @@ def test_a_typed_text_may_end_inside_a_token(open_page: Any, folder: Path) -> No
     assert page.page.locator("#text").text_content() == sampled.text
 
 
-STOP_SOON = """() => new Promise((done) => {
+STOP_SOON = """() => new Promise((done, failed) => {
     const stop = [...document.querySelectorAll("button")].find((b) => b.textContent === "Stop");
-    const timer = setInterval(() => {
-        if (document.querySelectorAll("#text .token").length > 30 && !stop.disabled) {
-            clearInterval(timer);
-            stop.click();
-            done();
-        }
-    }, 2);
+    const look = () => {
+        if (document.querySelectorAll("#text .token").length <= 30 || stop.disabled) return;
+        seen.disconnect();
+        stop.click();
+        done();
+    };
+    const seen = new MutationObserver(look);  // called before the next token is read
+    seen.observe(document.body, { childList: true, subtree: true, attributes: true });
+    look();
+    setTimeout(() => failed(new Error("nothing was there to be stopped")), 30000);
 })"""
 
 
@@ -191,8 +194,14 @@ def test_a_stream_is_continued_undone_and_stopped(
     page.press("Regenerate")
     assert page.text.startswith("green bottles, ")
     page.set("maxTokens", 2000)
-    page.page.get_by_role("button", name="Continue").click()
-    page.page.evaluate(STOP_SOON)
+    page.page.evaluate(
+        f"""() => {{
+            const stopped = ({STOP_SOON})();
+            [...document.querySelectorAll("button")]
+                .find((b) => b.textContent === "Continue").click();
+            return stopped;
+        }}"""
+    )
     page.wait()
     assert len(page.text) < 2000
     assert served.quiet()
