@@ -191,13 +191,13 @@ def group_sentences(group: Group) -> list[str]:
 
 def left_out_sentences(measured: Sequence[MeasuredRun]) -> list[str]:
     """Which runs leave out characters that another one predicts (`--unknown skip`), in words."""
-    most = max((m.widths.sum() for m in measured), default=0.0)
+    most = max((m.bytes.sum() for m in measured), default=0.0)
     return [
         f"{m.result.name} leaves out characters that its base did not know: its losses are of "
-        f"{int(m.widths.sum()):,} of the {int(most):,} bytes that others predict, and do not compare "
+        f"{int(m.bytes.sum()):,} of the {int(most):,} bytes that others predict, and do not compare "
         "with theirs"
         for m in measured
-        if m.settings.get("finetuning.unknown") == "skip" and m.widths.sum() < most
+        if m.settings.get("finetuning.unknown") == "skip" and m.bytes.sum() < most
     ]
 
 
