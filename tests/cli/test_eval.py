@@ -67,4 +67,4 @@ def test_eval_offers_another_text_where_the_corpus_is_gone(
     assert main(["train", str(words_file), "--model", "ngram", "--out", out]) == 0
     words_file.unlink()
     assert main(["eval", out]) == 1
-    assert "or evaluate it on another one: --corpus FILE" in capsys.readouterr().err
+    assert "to evaluate it on another text: --corpus FILE" in capsys.readouterr().err

@@ -11,9 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hornbook.config.sections import DataConfig
 from hornbook.data.cache import CacheError
 from hornbook.data.inspection import inspect, inspect_once
 from hornbook.data.limits import Limits
+from hornbook.data.sources.source import open_source
 from hornbook.errors import DataError
 from hornbook.tokenizers import build_tokenizer
 from tests.data.texts import BOTTLES, FROM_FILE, NAMES, TEXTS, plain
@@ -137,3 +139,25 @@ def test_documents_with_line_breaks_are_counted_without_their_ends(
     assert found.characters == ["\n", *"012345678", "a", "b"]
     whole = "".join(f"{document}\0" for document in documents)
     assert text == (whole if keep is None else whole[: whole.rfind("\0", 0, keep) + 1])
+
+
+def test_a_text_without_the_headers_that_separate_it_says_so(write: Write) -> None:
+    path = write("t.txt", "emma\nava\n" * 40)
+    with pytest.raises(DataError, match=r"no document as --separator fasta .*expected sequences"):
+        inspect(path, "auto", "utf-8", Limits(), keep=None, separator="fasta")
+
+
+def test_records_without_an_answer_are_not_called_empty(write: Write) -> None:
+    lines = '{"messages": [{"role": "user", "content": "Where?"}]}\n' * 3
+    source = open_source(write("t.jsonl", lines), DataConfig())
+    with pytest.raises(DataError, match=r"none of its 3 records has text in messages of an assis"):
+        inspect(source, "auto", "utf-8", Limits(), keep=None)
+
+
+def test_json_in_a_file_of_text_is_pointed_out(write: Write) -> None:
+    found, _ = inspect(
+        write("t.txt", '{"text": "emma"}\n' * 80), "auto", "utf-8", Limits(), keep=None
+    )
+    assert any("--format jsonl" in note for note in found.notes)
+    found, _ = inspect(write("u.txt", "emma\nava\n" * 40), "auto", "utf-8", Limits(), keep=None)
+    assert not found.notes

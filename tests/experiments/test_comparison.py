@@ -184,3 +184,24 @@ def test_runs_on_different_texts_are_refused(
     other = hornbook.train(str(words_file), model="ngram", out=tmp_path / "other")
     with pytest.raises(DataError, match=r"different validation texts \(sha256 \w{16} and \w{16}\)"):
         compare([names_run, other])
+
+
+def test_runs_that_leave_out_characters_do_not_compare_with_others(
+    names_run: Run, tmp_path: Path
+) -> None:
+    path = tmp_path / "new.txt"
+    path.write_text("".join(f"{name}\u00e4\n" for name in names_run.split().train[:120]))
+    runs = [
+        hornbook.train(
+            str(path),
+            base=names_run.path,
+            out=tmp_path / name,
+            settings={"training.steps": 1, "training.sample_count": 0, **ways},
+        )
+        for name, ways in (
+            ("grown", {"finetuning.grow": True}),
+            ("short", {"finetuning.unknown": "skip"}),
+        )
+    ]
+    (sentence,) = (s for s in compare(runs).sentences if "leaves out characters" in s)
+    assert sentence.startswith("short leaves out")

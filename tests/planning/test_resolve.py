@@ -50,6 +50,12 @@ def test_settings_are_layered(words_file: Path) -> None:
     assert plan.config.training.steps == plan.schedule.total_steps == 3
 
 
+def test_ids_of_bpe_that_another_tokenizer_has_no_use_for_are_said(words_file: Path) -> None:
+    plan = plan_of(words_file, {"tokenizer": {"kind": "char", "vocab_size": 300}}, steps=1)
+    assert plan.config.tokenizer.vocab_size is None
+    assert any("--vocab-size is not used" in note for note in plan.data.notes)
+
+
 def test_the_tokenizer_is_chosen_and_said(tmp_path: Path, words_file: Path) -> None:
     han = tmp_path / "han.txt"
     han.write_text("".join(chr(0x4E00 + i % 2500) for i in range(6000)), "utf-8")

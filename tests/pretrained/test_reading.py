@@ -30,6 +30,9 @@ def test_what_is_nothing_to_begin_from(tmp_path: Path) -> None:
     (tmp_path / "a.gguf").unlink()
     with pytest.raises(RunError, match="expected a run directory"):
         read_base(tmp_path)
+    (tmp_path / "adapter_config.json").write_text("{}")
+    with pytest.raises(ConfigError, match="found an adapter alone, expected a whole model"):
+        read_base(tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"x")
     with pytest.raises(ConfigError, match="give its directory"):
         read_base(tmp_path / "model.safetensors")

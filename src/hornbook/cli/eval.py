@@ -55,7 +55,7 @@ def run(arguments: list[str]) -> int:
     try:
         result = loaded.evaluate(args.split, corpus=other, encoding=encoding, unknown=args.unknown)
     except MissingTextError as error:
-        raise DataError(f"{error}; or evaluate it on another one: --corpus FILE") from None
+        raise DataError(f"{error}; to evaluate it on another text: --corpus FILE") from None
     where = args.corpus or args.split
     again = where == "val" and not loaded.config.data.held_out
     where += " (the training text: none is held out)" if again else ""

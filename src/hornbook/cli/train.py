@@ -133,9 +133,10 @@ def _summary(run: Run) -> None:
     if run.documents:
         new, different = report["samples_new"], report["samples_different"]
         corpus = "the beginning of the corpus" if run.large else "the corpus"
-        rows.append(
-            ("new", f"{new} of the {different} different samples above are not in {corpus}")
-        )
+        if "answers" not in report:  # which may well be those of the training part
+            rows.append(
+                ("new", f"{new} of the {different} different samples above are not in {corpus}")
+            )
         shown = [visible(s) or "(empty)" for s in samples]
         width = max(map(len, shown), default=0)
         columns = max(1, 80 // (width + 2))

@@ -27,7 +27,8 @@ from hornbook.data.reading import (
     whole_lines,
     without_blank_lines,
 )
-from hornbook.data.separators import LINE, SplitText
+from hornbook.data.separators import HEADED, LINE, SplitText, describe_separator
+from hornbook.data.sources.records import are_objects
 from hornbook.data.sources.source import Source
 from hornbook.data.template import without_marks
 from hornbook.data.units import RECORD, Units, decide_units
@@ -159,7 +160,7 @@ def inspect(
     found = str(alphabet) if plain else str(alphabet).replace(NULL, "")
     characters = set(found)
     if not characters - set(" \t\n\r\v\f"):
-        raise DataError(f"{source}: is empty; expected a text to learn from")
+        raise DataError(f"{source}: {_why_empty(source, units.separator, reader.left_out)}")
     if len(characters - {"\n"}) < 2:
         raise DataError(
             f"{source}: found 1 different character, expected at least 2; there is nothing to learn "
@@ -176,6 +177,8 @@ def inspect(
         f"{counted(n_blank, 'blank line')} left out": n_blank,
         f"{counted(reader.left_out, 'record')} without a text left out": reader.left_out,
         units.note: units.note,
+        "its lines are JSON objects, which are read as they stand; to read them as records: --format "
+        "jsonl": source.single and are_objects(begun),
         f"read as {source.encoding}, but the file is valid UTF-8 as well: where letters look wrong, "
         "read it with --encoding utf-8": _looks_like_utf8(source, characters, limits),
         (rare := rare_characters(without_marks(text), len(characters), whole=whole)): rare,
@@ -255,6 +258,18 @@ def _excerpt(inspection: Inspection, source: Source, limits: Limits) -> str:
 def _cut(text: str, separator: str) -> str:
     """A text without the document that it ends in the middle of, unless that is the only one."""
     return text if separator in ("", LINE) else text[: text.rfind(NULL) + 1] or text
+
+
+def _why_empty(source: Source, separator: str, left_out: int) -> str:
+    """Why nothing was found to learn from, and what is expected."""
+    template = source.template
+    if left_out and template is not None:
+        expected = "messages of an assistant" if template.chat else " and ".join(template.fields)
+        return f"none of its {counted(left_out, 'record')} has text in {expected}; expected some"
+    if separator in HEADED:
+        what = f"found no document as --separator {separator} reads them"
+        return f"{what}, expected {describe_separator(separator)}; leave --separator out"
+    return "is empty; expected a text to learn from"
 
 
 def _separated(

@@ -20,6 +20,7 @@ from hornbook.tokenizers.base import NULL
 
 LINE = "line"
 SEPARATORS = (LINE, "blank", "file", "pgn", "abc", "fasta")  # else it is a marker
+HEADED = ("pgn", "abc", "fasta")  # whose documents begin with a header
 BEGINNING = 1 << 20  # characters that show what a text is
 PIECE = 1 << 16  # characters of documents that are passed on together
 HEADER = re.compile(r"^\[.*\][^\S\n]*\n?|^;.*\n?|^%.*\n?", re.MULTILINE)  # of a game; comments

@@ -102,7 +102,7 @@ class Comparison(Tabular):
             words.append(
                 "these runs differ by their seed alone; to compare settings, give runs of another one"
             )
-        words += [d.sentence for d in self.differences]
+        words += [d.sentence for d in self.differences] + left_out_sentences(self.measured)
         if any(d.is_significant and d.seeds and d.seeds_error is None for d in self.differences):
             words.append(
                 spelled(
@@ -187,6 +187,18 @@ def group_sentences(group: Group) -> list[str]:
             command = resume_command(m.result.path)
             words.append(f"{m.result.name} is not finished: its best weights so far; {command}")
     return words
+
+
+def left_out_sentences(measured: Sequence[MeasuredRun]) -> list[str]:
+    """Which runs leave out characters that another one predicts (`--unknown skip`), in words."""
+    most = max((m.bytes.sum() for m in measured), default=0.0)
+    return [
+        f"{m.result.name} leaves out characters that its base did not know: its losses are of "
+        f"{int(m.bytes.sum()):,} of the {int(most):,} bytes that others predict, and do not compare "
+        "with theirs"
+        for m in measured
+        if m.settings.get("finetuning.unknown") == "skip" and m.bytes.sum() < most
+    ]
 
 
 def compare(

@@ -219,7 +219,12 @@ def mean_nats(
 ) -> float:
     """The mean loss over several parts together; trained_on, ranks: see `token_nats`."""
     nats = [token_nats(model, part, trained_on=trained_on, ranks=ranks) for part in parts]
-    return float(np.concatenate(nats).sum() / sum(part.n_scored for part in parts))
+    return mean_of(np.concatenate(nats), *parts)
+
+
+def mean_of(nats: Floats, *parts: Part) -> float:
+    """The mean over the scored predictions of parts. nats: their `token_nats`, one after the other."""
+    return float(nats.sum() / sum(part.n_scored for part in parts))
 
 
 @dataclass(frozen=True, repr=False)

@@ -65,10 +65,16 @@ def resolve(request: Request) -> Plan:
         )
         start, notes = start_from(base, finetuning, data.tokenizer)
         data = replace(data, notes=(*data.notes, *notes))
+    units: dict[str, Any] = {}
+    if data.tokenizer.kind != "bpe" and request.requested("tokenizer", "vocab_size"):
+        units["vocab_size"] = None
+        unused = (
+            f"--vocab-size is not used: it is of bpe, and the tokenizer is {data.tokenizer.kind}"
+        )
+        data = replace(data, notes=(*data.notes, unused))
     where: dict[str, Any] = {"corpus": text_setting(data_config, data.corpus)}
     if data_config.files:
         where["files"] = [str(Path(f).expanduser().resolve()) for f in data_config.files]
-    units: dict[str, Any] = {}
     if tokenizer.kind == AUTO:
         units["kind"] = data.tokenizer.kind
     elif tokenizer.kind not in KINDS:

@@ -29,6 +29,13 @@ def read_base(source: str | Path) -> Base:
         files = sorted(p.name for p in path.glob("*.gguf"))
         if files and not os.path.exists(path / "config.json"):
             raise ConfigError(f"{source}: found {files[0]} in it; give the file: {path / files[0]}")
+        if os.path.exists(path / "adapter_config.json") and not os.path.exists(
+            path / "config.json"
+        ):
+            raise ConfigError(
+                f"{source}: found an adapter alone, expected a whole model; the directory of the run "
+                "that wrote it has merged weights"
+            )
         return _of_run(str(source), StoredRun.load(path))
     if _begins_with(path, MAGIC):
         return read_gguf(str(source), path)

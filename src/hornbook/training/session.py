@@ -17,7 +17,7 @@ from hornbook.engine.device import deterministic_algorithms, use_threads
 from hornbook.errors import ConfigError, RunError, counted
 from hornbook.files import remove_partial_files, user_path, write_lines, write_tensors
 from hornbook.machine import format_bytes
-from hornbook.metrics.loss import Floats, mean_nats, token_nats
+from hornbook.metrics.loss import Floats, mean_nats, mean_of, token_nats
 from hornbook.models.base import LanguageModel
 from hornbook.parallel.ranks import Ranks, joined
 from hornbook.planning.describe import facts
@@ -337,7 +337,7 @@ def _write_counts(
         "tokens": n_tokens,
         "seconds": seconds,
         "loss": mean_nats(model, (timed and plan.training_sample) or [plan.data.train]),
-        "val_loss": float(nats.mean()),
+        "val_loss": mean_of(nats, plan.data.validation),
         "tokens_per_second": n_tokens / max(seconds, 1e-9),
     }
     run.path = lock.followed()

@@ -116,6 +116,9 @@ def test_fields_are_found_inside_objects_and_lists() -> None:
     assert examples_of([{"n": 1, "t": "", "o": {"p": "x"}}, {"n": 2, "t": "y"}]) == {
         "n": "1", "o.p": "x", "t": "y"
     }  # fmt: skip
+    assert examples_of([{"a": {"b": {"c": "x"}}, "l": ["y", "z"], "m": [{"n": "w"}]}]) == {
+        "a.b.c": "x", "l.0": "y", "m.0.n": "w"
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -126,6 +129,9 @@ def test_fields_are_found_inside_objects_and_lists() -> None:
         ({"name": "emma"}, "", "name"),
         ({"id": 3}, "", "id"),
         ({"title": "b", "body": "c"}, "body", "body"),
+        ({"a": {"from": "x", "b": {"text": "c"}}, "tags": ["d", "e"]}, "a.b.text", "a.b.text"),
+        ({"a": {"from": "x", "b": {"text": "c"}}, "tags": ["d", "e"]}, "tags.1", "tags.1"),
+        ({"body": "c", "tags": ["d", "e"]}, "", "body"),
     ],
 )
 def test_the_field_is_chosen_where_there_is_one(

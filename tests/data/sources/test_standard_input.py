@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import sys
 from pathlib import Path
@@ -35,4 +36,12 @@ def test_what_is_piped_in_is_read_once_and_kept(monkeypatch: pytest.MonkeyPatch)
 def test_a_terminal_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", Piped(b"", terminal=True))
     with pytest.raises(DataError, match=r"found a terminal, expected .*hornbook train - < FILE"):
+        keep_stdin()
+
+
+def test_compressed_data_is_refused_with_what_unpacks_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", Piped(gzip.compress(b"emma\nava\n")))
+    with pytest.raises(
+        DataError, match=r"found compressed data, .*gzip -dc FILE \| hornbook data -"
+    ):
         keep_stdin()

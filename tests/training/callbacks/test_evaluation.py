@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,17 @@ def test_the_losses_of_the_weights_that_are_kept_are_known(
         part = trainer.plan.data.validation
         assert evaluator.best_nats is not None
         assert np.array_equal(evaluator.best_nats, token_nats(trainer.run.model, part))
+
+
+def test_the_loss_of_answers_is_the_mean_over_their_tokens(tmp_path: Path) -> None:
+    path = tmp_path / "sums.jsonl"
+    pairs = [{"prompt": f"{i}+1=", "completion": str(i + 1)} for i in range(40)]
+    path.write_text("".join(f"{json.dumps(pair)}\n" for pair in pairs))
+    plan = resolve(read_request(str(path), model="bigram", settings=small("bigram", steps=4)))
+    with trainer_of(plan, tmp_path / "r", [Evaluator(2), LogWriter()]) as trainer:
+        trainer.train()
+        best = min(r["val_loss"] for r in trainer.run.log if r.get("val_loss") and r["step"])
+        assert best == pytest.approx(evaluate(trainer.run.model, plan.data.validation).nats)
 
 
 def test_the_counts_that_a_hybrid_begins_as_are_kept_where_no_step_is_better(

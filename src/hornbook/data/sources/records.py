@@ -23,6 +23,8 @@ Record = Mapping[str, Any]
 INSPECTED = 100  # records whose fields are listed
 TEXT_FIELDS = ("text", "content")  # taken without a question
 LISTED = 12  # fields in a message
+NESTED = 6  # objects and lists inside one another whose fields are listed
+FIRST = "0"  # the first item of a list, as a field names it
 EXAMPLE = 40  # characters of an example
 DELIMITERS = ",;\t|"
 SAMPLE = 1 << 16  # characters in which the delimiter of a table is found
@@ -77,6 +79,21 @@ def _object(text: str, place: str) -> Record:
             f"{place}: not valid JSON ({error}); expected an object a line, or --format text to read "
             "the file as it is"
         ) from None
+
+
+def are_objects(text: str) -> bool:
+    r"""Whether the first lines of a text, up to three, are JSON objects, and there is one.
+
+    >>> are_objects('{"a": 1}\n{"a": 2}\n'), are_objects("{a}\n"), are_objects("")
+    (True, False, False)
+    """
+    lines = list(islice((line for line in text[:SAMPLE].split("\n") if line.strip()), 3))
+    if len(lines) > 1 and len(text) > SAMPLE:
+        lines = lines[:1]  # the others may be cut off
+    try:
+        return bool(lines) and all(isinstance(json.loads(line), dict) for line in lines)
+    except (json.JSONDecodeError, RecursionError):
+        return False
 
 
 def _checked(value: Any, place: str) -> Record:
@@ -184,34 +201,48 @@ def field_of(record: Record, field: str) -> Any:
 
 def examples_of(records: Iterable[Record]) -> dict[str, str]:
     """The fields that hold text or numbers, with a value of each, of text where there is one; dotted
-    inside objects."""
+    inside objects and lists, of which the first item stands for the others."""
     found: dict[str, str] = {}
     for record in islice(records, INSPECTED):
-        for name, value in record.items():
-            inside = value.items() if isinstance(value, Mapping) else [("", value)]
-            for key, leaf in inside:
-                if isinstance(leaf, str | int | float) and str(leaf).strip():
-                    field = f"{name}.{key}" if key else name
-                    if field not in found or (is_number(found[field]) > is_number(str(leaf))):
-                        found[field] = str(leaf)
+        for field, leaf in _leaves(record, "", NESTED):
+            if field not in found or (is_number(found[field]) > is_number(leaf)):
+                found[field] = leaf
     return found
+
+
+def _leaves(value: Any, field: str, depth: int) -> Iterator[tuple[str, str]]:
+    """The texts and numbers in a value and the fields that lead to them, down to a depth."""
+    if isinstance(value, str | int | float):
+        if str(value).strip():
+            yield field, str(value)
+        return
+    inside = value.items() if isinstance(value, Mapping) else ()
+    if isinstance(value, list):
+        inside = [(FIRST, item) for item in value[:1]]
+    for key, leaf in inside if depth else ():
+        yield from _leaves(leaf, f"{field}.{key}" if field else str(key), depth - 1)
 
 
 def choose_field(records: Iterable[Record], requested: str, place: object, flag: str) -> str:
     """The field that holds the text: the requested one, one that is called text, the only one, or the
-    only one that does not hold numbers.
+    only one outside lists that does not hold numbers.
 
     flag: --field or --column. Raises DataError that lists the fields, where none of these is there.
     """
-    examples = examples_of(records)
-    if requested in examples:
+    inspected = list(islice(records, INSPECTED))
+    examples = examples_of(inspected)
+    if requested and any(isinstance(field_of(r, requested), str | int | float) for r in inspected):
         return requested
     if not examples:
         raise DataError(f"{place}: found no record with text in it, expected some")
     if not requested:
         if (named := next((n for n in TEXT_FIELDS if n in examples), "")) != "":
             return named
-        texts = [name for name, value in examples.items() if not is_number(value)]
+        texts = [
+            name
+            for name, value in examples.items()
+            if not is_number(value) and FIRST not in name.split(".")[1:]
+        ]
         if len(texts) == 1 or len(examples) == 1:
             return (texts or list(examples))[0]
     what = flag[2:]

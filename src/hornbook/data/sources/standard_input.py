@@ -17,6 +17,9 @@ from hornbook.stages import stage
 
 STDIN = "-"  # the corpus that is piped in
 KEPT = "stdin"  # the folder of the cache
+COMPRESSED = {
+    b"\x1f\x8b": "gzip -dc", b"\x28\xb5\x2f\xfd": "zstd -dc", b"PK\x03\x04": "unzip -p"
+}  # fmt: skip
 
 
 def keep_stdin() -> Path:
@@ -41,15 +44,26 @@ def _keep(stream: BinaryIO) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         with partial.open("wb") as file:
             while chunk := stream.read(CHUNK_BYTES):
+                if not file.tell() and (program := unpacked_by(chunk)):
+                    raise DataError(
+                        f"{STDIN}: found compressed data, expected text; unpack it first: "
+                        f"{program} FILE | hornbook data -"
+                    )
                 digest.update(chunk)
                 file.write(chunk)
         path = folder / f"{digest.hexdigest()[:32]}.txt"
         partial.replace(path)
     except OSError as error:
+        raise CacheError(folder, error) from None
+    finally:
         with suppress(OSError):
             partial.unlink()
-        raise CacheError(folder, error) from None
     return path
+
+
+def unpacked_by(beginning: bytes) -> str:
+    """The program that unpacks what begins like this; empty for what is not compressed."""
+    return next((p for magic, p in COMPRESSED.items() if beginning.startswith(magic)), "")
 
 
 def is_kept(path: Path) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 from hornbook.engine.device import autocast
 from hornbook.files import write_tensors
 from hornbook.layers.lora import merged_weights
-from hornbook.metrics.loss import Floats, mean_nats, token_nats
+from hornbook.metrics.loss import Floats, mean_nats, mean_of, token_nats
 from hornbook.models.base import LanguageModel
 from hornbook.pretrained.adapter import has_adapter, write_adapter
 from hornbook.runs.directory import StoredRun
@@ -64,8 +64,9 @@ class Evaluator(SpacedCallback):
         with trainer.step.ema_weights() as model:
             model.calibrate(trainer.plan.training_windows)
             with autocast(trainer.plan.device, trainer.plan.precision):
-                nats = token_nats(model, trainer.plan.data.validation, ranks=trainer.ranks)
-                record["val_loss"] = float(nats.mean())
+                validation = trainer.plan.data.validation
+                nats = token_nats(model, validation, ranks=trainer.ranks)
+                record["val_loss"] = mean_of(nats, validation)
                 if sample := trainer.plan.training_sample:
                     record["train_loss"] = mean_nats(
                         model, sample, trained_on=True, ranks=trainer.ranks
