@@ -9,8 +9,7 @@ from __future__ import annotations
 SMALL_TEXT_RATIO = 3  # parameters for each training token, from which on a text is small
 SMALL_TEXT_EPOCHS = 12
 HYBRID_EPOCHS = 8  # docs/logbook.md, 2026-11-29: of a hybrid for a time budget
-# the same of a stream: a small network learned what is in its part alone (1.4332 nats on Shakespeare after
-# 0.8 times, 1.4496 after 4), and a larger one that reads it less often was as good or better
+# the same of a stream, which a hybrid begins to memorize sooner (docs/logbook.md, 2026-11-29)
 HYBRID_STREAM_EPOCHS = 2
 HYBRID_SMALL_TEXT_EPOCHS = 4
 SMALL_TEXT_DROPOUT = 0.3
