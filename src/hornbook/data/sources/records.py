@@ -216,7 +216,7 @@ def _leaves(value: Any, field: str, depth: int) -> Iterator[tuple[str, str]]:
         if str(value).strip():
             yield field, str(value)
         return
-    inside = value.items() if isinstance(value, Mapping) else ()
+    inside: list[tuple[Any, Any]] = list(value.items()) if isinstance(value, Mapping) else []
     if isinstance(value, list):
         inside = [(FIRST, item) for item in value[:1]]
     for key, leaf in inside if depth else ():

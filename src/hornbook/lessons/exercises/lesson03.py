@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -189,12 +190,12 @@ def _check_best_smoothing(candidate: Any, generator: torch.Generator) -> Iterato
     expected = min(losses, key=lambda k: losses[k].item())
     found = candidate(train.clone(), dev.clone(), ks)
     yield holds("one of ks", found in ks, f"found {found!r}, expected one of {ks}")
-    mistakes = {"the smallest k is the best on train itself; measure on dev": ks[0]} | {
-        f"the probabilities of the third character add up to 1: sum along dimension -1, not {d}": (
-            min(ks, key=lambda k, d=d: _nats(train, dev, k, d))
+    mistakes = {"the smallest k is the best on train itself; measure on dev": ks[0]}
+    for d in (0, 1):
+        advice = (
+            f"the probabilities of the third character add up to 1: sum along dimension -1, not {d}"
         )
-        for d in (0, 1)
-    }
+        mistakes[advice] = min(ks, key=partial(_nats, train, dev, dim=d))
     yield compare("the best k", found, expected, mistakes=mistakes)
 
 
