@@ -34,7 +34,7 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 import hornbook
 from hornbook.data.training_data import TrainingData
 from hornbook.engine.device import use_threads
-from hornbook.engine.step import OptimizerStep
+from hornbook.engine.step import OptimizerStep, Parallel
 from hornbook.files import read_tensors
 from hornbook.parallel.ranks import joined
 from hornbook.planning.request import read_request
@@ -69,7 +69,7 @@ def launch(work: Callable[..., Any], n: int, *arguments: Any, restarts: int = 0)
     return elastic_launch(config, work)(*arguments)[0]
 
 
-def time_steps(model: str, steps: int, threads: int) -> dict[str, float]:
+def time_steps(model: str, steps: int, threads: int, parallel: Parallel) -> dict[str, float]:
     """Median seconds of a step and of what it waits for the others, and bytes that it sends."""
     with joined("cpu") as ranks, use_threads(threads):
         settings = {"training": {**PINNED, "threads": threads, "batch_size": 64}}
@@ -79,16 +79,19 @@ def time_steps(model: str, steps: int, threads: int) -> dict[str, float]:
         shared = type(draw)(
             batch_size=64, seed=draw.seed, rank=ranks.rank, world_size=ranks.world_size
         )
-        batches = plan.shape.build_batches(data, shared, plan.device)
-        step = OptimizerStep(plan.build_model().train(), batches, plan.config, ranks=ranks)
+        batches = plan.shape.build_batches(data.train, shared, plan.device)
+        own = plan.build_model().train()
+        size = sum(p.nbytes for p in own.parameters())
+        step = OptimizerStep(own, batches, plan.config, ranks=ranks, parallel=parallel)
         seconds, waited = [], []
         for i in range(steps):
             begin, before = time.perf_counter(), ranks.seconds
             step(i)
             seconds.append(time.perf_counter() - begin)
             waited.append(ranks.seconds - before)
-        gradients = sum(p.nbytes for p in step.parameters)
-        sent = 2 * (ranks.world_size - 1) / ranks.world_size * gradients  # a ring's all-reduce
+        # a ring's all-reduce of gradients; of sharded weights two gathers, and gradients scattered
+        passes = 2 if parallel == "ddp" else 3
+        sent = passes * (ranks.world_size - 1) / ranks.world_size * size
     return {
         "seconds": statistics.median(seconds[2:]),
         "waited": statistics.median(waited[2:]),
@@ -100,14 +103,15 @@ def table(model: str, steps: int) -> None:
     """Prints what a step costs in one process and in several."""
     found = {}
     print(f"{model} on names, a batch of 64 rows, float32\n")
-    print("| processes | threads of each | ms a step | of it waiting | MB sent by each |")
-    print("| ---: | ---: | ---: | ---: | ---: |")
-    for n, threads in ((1, 2), (1, 1), (2, 1), (4, 1)):
-        figures = launch(time_steps, n, model, steps, threads)
-        found[f"{n}x{threads}"] = figures
+    print("| processes | threads of each | | ms a step | of it waiting | MB sent by each |")
+    print("| ---: | ---: | --- | ---: | ---: | ---: |")
+    ways = [(1, 2, ""), (1, 1, ""), *((n, 1, way) for n in (2, 4) for way in ("ddp", "fsdp"))]
+    for n, threads, way in ways:
+        figures = launch(time_steps, n, model, steps, threads, way or "ddp")
+        found[f"{n}x{threads}{way}"] = figures
         share = figures["waited"] / figures["seconds"]
         print(
-            f"| {n} | {threads} | {figures['seconds'] * 1e3:.1f} | {share:.0%} | "
+            f"| {n} | {threads} | {way} | {figures['seconds'] * 1e3:.1f} | {share:.0%} | "
             f"{figures['sent'] / 1e6:.2f} |",
             flush=True,
         )
