@@ -29,7 +29,7 @@ def test_a_lesson_in_another_language_says_where_its_prose_lies(capsys: Cap) -> 
     out = run(capsys, "lesson", "1", "--lang", "zh")[1]
     assert str(lessons()[0].path) in out.splitlines()
     assert str(lessons()[0].prose_path("zh")) in out
-    assert "hornbook lesson 1 --notebook --lang zh" in out
+    assert "hornbook lesson 1 --lang zh --notebook" in out
 
 
 def test_a_lesson_says_where_it_lies_and_what_its_exercises_are(capsys: Cap) -> None:

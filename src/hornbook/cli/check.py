@@ -50,7 +50,7 @@ def run(arguments: list[str]) -> int:
         print(
             "\nWrite it in a file, with the imports that it needs, and check it:\n"
             f"  hornbook check {args.exercise} my_file.py\n"
-            f"  hornbook check {args.exercise} --hint{language}"
+            f"  hornbook check {args.exercise}{language} --hint"
         )
         return 0
     if args.hint:

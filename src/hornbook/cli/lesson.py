@@ -86,7 +86,7 @@ def run(arguments: list[str]) -> int:
     for number, title in lesson.exercises(args.lang).items():
         print(f"  {number}  {title}")
     print(
-        f"\nhornbook lesson {lesson.number} --notebook{language} writes prose and code as a notebook, "
+        f"\nhornbook lesson {lesson.number}{language} --notebook writes prose and code as a notebook, "
         "to work in\n"
         f"hornbook check {lesson.number}.1{language} shows an exercise; "
         f"hornbook check {lesson.number}.1 my_file.py checks your answer"
