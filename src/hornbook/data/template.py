@@ -48,8 +48,8 @@ Message = tuple[str, str]  # role, content
 class Template:
     """How prompts and answers become text. fields: of a pair, or that of conversations.
 
-    special: tokens of the model that stand in the text of the template and that no text becomes
-    (`Tokenizer.special`); what others write is never read as one.
+    special: special tokens that the template contains, such as `<|im_start|>` (`Tokenizer.special`). In
+    a message the same characters are ordinary text.
     """
 
     text: str

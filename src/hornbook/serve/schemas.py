@@ -62,7 +62,7 @@ class CompletionRequest(Generation):
     prompt: Prompt = Field(None, description="texts or token ids; null: the start of a document")
     typed: StrictBool | None = Field(
         False,
-        description="hornbook's own: ids are of a typed text, whose last token may become a longer one",
+        description="hornbook's own: a longer token may replace the last id of the prompt",
     )
     max_tokens: StrictInt | None = Field(500, ge=0)
     best_of: StrictInt | None = Field(None, ge=1)

@@ -86,7 +86,7 @@ counts.index_put_(pairs, torch.ones(n - 1), accumulate=True)  # += 1 for each pa
 bigram = (counts / counts.sum(1, keepdim=True)).log()
 uniform_loss = math.log(V)
 bigram_loss = -bigram[val_data[:-1], val_data[1:]].mean().item()
-print(f"knowing nothing {uniform_loss:.3f}, counting pairs {bigram_loss:.3f} nats per character")
+print(f"uniform guess {uniform_loss:.3f}, counting pairs {bigram_loss:.3f} nats per character")
 
 # %% [markdown] name="positions"
 # ## Positions
@@ -293,7 +293,7 @@ logits = model(x)
 first_loss = F.cross_entropy(logits.flatten(0, 1), y.flatten())
 print(f"{sum(p.numel() for p in model.parameters()):,} parameters")
 print("ids", tuple(x.shape), "-> logits", tuple(logits.shape))
-print(f"first loss {first_loss:.3f}, knowing nothing is {uniform_loss:.3f}")
+print(f"first loss {first_loss:.3f}, a uniform guess {uniform_loss:.3f}")
 assert abs(first_loss.item() - uniform_loss) < 0.2
 
 # %% [markdown] name="hornbook-model"
@@ -378,7 +378,7 @@ for i in range(10):
 # %%
 plt.figure(figsize=(5.5, 3.2), layout="constrained")
 plt.plot(*zip(*curve, strict=True), "o-", label="GPT")
-plt.axhline(uniform_loss, color="gray", ls=":", label="knowing nothing")
+plt.axhline(uniform_loss, color="gray", ls=":", label="uniform guess")
 plt.axhline(bigram_loss, color="gray", ls="--", label="counting pairs")
 plt.xlabel("step")
 plt.ylabel("validation loss (nats per character)")
