@@ -235,6 +235,19 @@ def write(tmp_path: Path) -> Callable[[str, bytes | str], Path]:
 
 
 @pytest.fixture
+def draw_only(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Leaves these figures alone on a page: each takes up to a second."""
+
+    def leave(*names: str) -> None:
+        from hornbook.figures.registry import FIGURES
+
+        few = {name: FIGURES[name] for name in names}
+        monkeypatch.setattr("hornbook.figures.page.FIGURES", few)
+
+    return leave
+
+
+@pytest.fixture
 def words_file(tmp_path: Path) -> Path:
     """A small corpus of documents: 216 words of three syllables."""
     path = tmp_path / "words.txt"

@@ -1,4 +1,4 @@
-"""The README's commands, run in their order, with few steps."""
+"""The README's commands in their order: with few steps, and a small GPT where several are trained."""
 
 from __future__ import annotations
 
@@ -21,6 +21,16 @@ COMMANDS = [
     for line in block.splitlines()
     if line.startswith("hornbook ")
 ]
+SMALLER = [
+    "--model.n-embd",
+    "16",
+    "--model.n-hidden",
+    "24",
+    "--model.n-head",
+    "2",
+    "--model.n-kv-head",
+    "2",
+]
 
 
 def test_the_tour_works_as_printed(
@@ -32,6 +42,8 @@ def test_the_tour_works_as_printed(
     for command in COMMANDS:
         _, verb, *rest = shlex.split(command)
         rest = with_few_steps(verb, rest)
+        if verb == "sweep" or "--seeds" in rest:
+            rest = [*SMALLER, *rest]
         code = main([verb, *rest])
         captured = capsys.readouterr()
         assert code == 0, f"{command}\n{captured.err}"

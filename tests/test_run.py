@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,10 @@ def test_numbers_and_texts_of_other_libraries_are_taken(names_run: Run, tmp_path
         names_run.score(None)  # type: ignore[arg-type]
 
 
-def test_results_are_small_tables(names_run: Run, words_file: Path, tmp_path: Path) -> None:
+def test_results_are_small_tables(
+    names_run: Run, words_file: Path, tmp_path: Path, draw_only: Callable[..., None]
+) -> None:
+    draw_only("losses", "surprise")
     scores = names_run.score(["emma", "mia"])
     assert repr(scores).splitlines()[0].split() == (
         ["total", "nats", "per", "token", "bits/byte", "tokens", "text"]

@@ -22,7 +22,6 @@ import torch
 import hornbook
 from hornbook.api import Run
 from hornbook.autograd import Value
-from hornbook.figures.registry import FIGURES
 from tests.acceptance.common import QUICK, Cap, sentences, trained, typed
 from tests.conftest import TINY_GPT
 
@@ -81,9 +80,10 @@ def test_an_active_autocast_changes_no_figure(names_run: Run) -> None:
 
 @pytest.mark.parametrize("verb", ["inspect", "compare", "ladder"])
 def test_figures_are_drawn_whatever_backend_a_notebook_has_set(
-    verb: str, names_run: Run, words_file: Path, tmp_path: Path
+    verb: str, words_file: Path, tmp_path: Path
 ) -> None:
-    copies = [shutil.copytree(names_run.path, tmp_path / name) for name in ("a", "b")]
+    counts = hornbook.train(str(words_file), model="bigram", steps=2, out=tmp_path / "a").path
+    copies = [counts, shutil.copytree(counts, tmp_path / "b")]
     words = {
         "inspect": [verb, copies[0], "--text", "emma"],
         "compare": [verb, *copies, "--out", tmp_path / "c.png"],
@@ -149,9 +149,9 @@ def test_odd_line_ends_make_the_same_documents(
 
 
 def test_a_name_that_is_not_utf8_is_inspected_and_displayed(
-    names_run: Run, tmp_path: Path, capsys: Cap, monkeypatch: pytest.MonkeyPatch
+    names_run: Run, tmp_path: Path, capsys: Cap, draw_only: Callable[..., None]
 ) -> None:
-    monkeypatch.setattr("hornbook.figures.page.FIGURES", {"losses": FIGURES["losses"]})
+    draw_only("losses")
     path = tmp_path / os.fsdecode(b"caf\xe9")
     shutil.copytree(names_run.path, path)
     assert typed(capsys, "inspect", path, "--text", "emma")[0] == 0

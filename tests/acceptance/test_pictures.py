@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import runpy
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,6 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from hornbook.api import Run
 from hornbook.experiments.comparison import measure
 from hornbook.figures.comparison import comparison
-from hornbook.figures.registry import FIGURES
 from hornbook.figures.surprisal import surprise
 from tests.acceptance.common import QUICK, SMALL, Cap, trained, typed
 
@@ -76,10 +76,9 @@ def test_a_comparison_says_that_pairs_decide(words_file: Path, tmp_path: Path, c
 
 
 def test_the_page_begins_with_the_run(
-    names_run: Run, tmp_path: Path, capsys: Cap, monkeypatch: pytest.MonkeyPatch
+    names_run: Run, tmp_path: Path, capsys: Cap, draw_only: Callable[..., None]
 ) -> None:
-    few = {name: FIGURES[name] for name in ("losses", "surprise")}
-    monkeypatch.setattr("hornbook.figures.page.FIGURES", few)
+    draw_only("losses", "surprise")
     copy = shutil.copytree(names_run.path, tmp_path / "run")
     assert typed(capsys, "inspect", copy, "--text", "emma")[0] == 0
     page = (copy / "inspect" / "index.html").read_text()

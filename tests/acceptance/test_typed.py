@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -33,8 +34,14 @@ TRAIN = ("--model", "mlp", "--steps", "2", "--training.sample-count", "0", *QUIC
     ],
 )
 def test_options_may_stand_between_other_words(
-    line: str, names_run: Run, words_file: Path, tmp_path: Path, capsys: Cap
+    line: str,
+    names_run: Run,
+    words_file: Path,
+    tmp_path: Path,
+    capsys: Cap,
+    draw_only: Callable[..., None],
 ) -> None:
+    draw_only("surprise")
     copy = shutil.copytree(names_run.path, tmp_path / "run")
     words = [{"RUN": str(copy), "WORDS": str(words_file)}.get(word, word) for word in line.split()]
     code, out, err = typed(capsys, *words)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from hornbook.cli.main import main
 from tests.conftest import WORDS
 
 Cap = pytest.CaptureFixture[str]
+DrawOnly = Callable[..., None]
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +63,10 @@ def test_inspect_does_not_follow_a_link_out_of_the_run(
     assert not list(elsewhere.iterdir())
 
 
-def test_figures_of_a_former_page_do_not_outlive_it(parrot: Run, tmp_path: Path) -> None:
+def test_figures_of_a_former_page_do_not_outlive_it(
+    parrot: Run, tmp_path: Path, draw_only: DrawOnly
+) -> None:
+    draw_only("surprise", "attention", "ratios", "neurons")
     folder = tmp_path / "o"
     folder.mkdir()
     (folder / "index.html").write_text("a former page")
@@ -76,15 +81,19 @@ def test_figures_of_a_former_page_do_not_outlive_it(parrot: Run, tmp_path: Path)
     assert (tmp_path / "kept.png").exists()
 
 
-def test_a_folder_without_a_page_keeps_its_files(parrot: Run, tmp_path: Path) -> None:
+def test_a_folder_without_a_page_keeps_its_files(
+    parrot: Run, tmp_path: Path, draw_only: DrawOnly
+) -> None:
+    draw_only("surprise", "attention")
     (tmp_path / "attention.png").write_text("somebody's own")
     assert main(["inspect", str(parrot.path), "--text", "emma", "--out", str(tmp_path)]) == 0
     assert (tmp_path / "attention.png").read_text() == "somebody's own"
 
 
 def test_a_run_whose_corpus_is_gone_is_still_looked_into(
-    capsys: Cap, parrot: Run, tmp_path: Path
+    capsys: Cap, parrot: Run, tmp_path: Path, draw_only: DrawOnly
 ) -> None:
+    draw_only("surprise", "copies")
     moved = tmp_path / "moved"
     shutil.copytree(parrot.path, moved)
     corpus = parrot.path.parent / "words.txt"

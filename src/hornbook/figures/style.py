@@ -130,7 +130,7 @@ def styled(make: Callable[P, Figure]) -> Callable[P, Figure]:
                 _wrap_titles(figure)
             if engine := figure.get_layout_engine():
                 engine.execute(figure)
-            figure.set_layout_engine("none")
+            figure.set_layout_engine(None)  # a placeholder ("none") makes savefig draw it twice
             return figure
 
     return make_styled
