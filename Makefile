@@ -12,8 +12,9 @@ demo: $(VENV)/.ready
 	$(BIN)/hornbook train names
 	@echo 'hornbook lies in $(BIN): . $(BIN)/activate'
 
+# threads that wait for others leave the processor to other tests; a worker has the tests of a module
 test: $(VENV)/.ready-dev
-	$(BIN)/python -m pytest -n auto
+	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n auto --dist worksteal
 
 fast: $(VENV)/.ready-dev
 	$(BIN)/python -m pytest -m fast

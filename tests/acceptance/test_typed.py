@@ -160,13 +160,14 @@ sys.meta_path.insert(0, Slow())
 """
 
 
-@pytest.mark.parametrize("command", [["-m", "hornbook", "lr-find", "names"], ["EXAMPLE"]])
-def test_a_slow_import_is_said(command: list[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", [["-m", "hornbook", "lr-find", "WORDS"], ["EXAMPLE"]])
+def test_a_slow_import_is_said(command: list[str], words_file: Path, tmp_path: Path) -> None:
     """Whatever is watched: a pipe, too."""
     (tmp_path / "sitecustomize.py").write_text(SLOW_TORCH)
     example = Path(__file__).parents[2] / "examples" / "initialization.py"
     path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
-    words = [str(example) if word == "EXAMPLE" else word for word in command]
+    paths = {"EXAMPLE": str(example), "WORDS": str(words_file)}
+    words = [paths.get(word, word) for word in command]
     if words[0] == "-m":
         words += ["--model", "bigram", "--sweep-steps", "20", "--training.threads", "1"]
     done = subprocess.run(
