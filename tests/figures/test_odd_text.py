@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -88,7 +89,9 @@ def test_bytes_that_do_not_occur_are_not_drawn(tmp_path: Path) -> None:
     assert len([t for t in embeddings(run).axes[0].texts if t.get_text()]) == 5
 
 
-def test_what_is_cut_or_unknown_is_said(names_run: Run, tmp_path: Path) -> None:
+def test_what_is_cut_or_unknown_is_said(
+    names_run: Run, tmp_path: Path, draw_only: Callable[..., None]
+) -> None:
     text = "emma\nabcdefghijklmnopqrstuvwxyz" + "z" * 3000
     long = surprise(names_run, text)
     assert long.finding is not None
@@ -114,6 +117,7 @@ def test_what_is_cut_or_unknown_is_said(names_run: Run, tmp_path: Path) -> None:
         "left out of the text, as the model does not know them: '9' (U+0039), 'Z' (U+005A), "
         "'!' (U+0021)",
     )
+    draw_only("surprise")
     report = inspect(names_run, tmp_path / "look", "emma9")
     assert "does not know them: &#x27;9&#x27;" in report.page.read_text("utf-8")
     with pytest.raises(DataError, match="found only characters"):

@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -162,8 +163,12 @@ def test_a_figure_opens_large_and_has_another_for_a_narrow_screen(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names of files are bytes")
 def test_names_that_are_not_utf8_are_escaped(
-    names_run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    names_run: Run,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    draw_only: Callable[..., None],
 ) -> None:
+    draw_only("surprise")
     folder = tmp_path / os.fsdecode(b"r\xe9sum\xe9")
     corpus = tmp_path / os.fsdecode(b"n\xe4mes.txt")
     corpus.write_text("emma\nolivia\nava\n" * 20)
