@@ -168,7 +168,7 @@ def test_names_that_are_not_utf8_are_escaped(
     capsys: pytest.CaptureFixture[str],
     draw_only: Callable[..., None],
 ) -> None:
-    draw_only("surprise")
+    draw_only("losses", "surprise")
     folder = tmp_path / os.fsdecode(b"r\xe9sum\xe9")
     corpus = tmp_path / os.fsdecode(b"n\xe4mes.txt")
     corpus.write_text("emma\nolivia\nava\n" * 20)
