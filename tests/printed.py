@@ -16,7 +16,7 @@ def with_few_steps(verb: str, words: list[str]) -> list[str]:
             rest += ["--steps", steps]
         rest += [] if "--resume" in rest else FEW
     if "--minutes" in rest:
-        rest[rest.index("--minutes") + 1] = "0.06"
+        rest[rest.index("--minutes") + 1] = "0.15"
     if verb == "ladder":
         rest += ["--training.steps", "2", *FEW]
     if verb == "lr-find":
