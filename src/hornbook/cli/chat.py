@@ -7,7 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from hornbook.cli.common import Parser, add_unknown, note
+from hornbook.data.chat_forms import known_forms
 from hornbook.errors import ConfigError, DataError
+from hornbook.runs.commands import run_command
 
 if TYPE_CHECKING:
     from hornbook.run import Run
@@ -35,9 +37,12 @@ def run(arguments: list[str]) -> int:
 
     loaded = Run.load(args.path)
     if loaded.template is None:
+        why = "was not trained on prompts and answers"
+        if loaded.imported:
+            why = f"its chat template is none that hornbook knows ({known_forms()}), or it has none"
         raise ConfigError(
-            f"{args.path}: was not trained on prompts and answers; to continue what is typed: "
-            f"hornbook sample {args.path} --interactive"
+            f"{args.path}: {why}; to continue what is typed: "
+            f"{run_command('sample', args.path)} --interactive"
         )
     names = ("max_tokens", "temperature", "top_k", "top_p", "unknown")
     options = {name: getattr(args, name) for name in names}
