@@ -171,7 +171,7 @@ def statistics(corpus: Corpus) -> dict[str, Any]:
 
 
 def _marker(text: str) -> tuple[str, int] | None:
-    r"""The line that most often parts others, such as % or ---, and how often; None where there is none.
+    r"""The line that most often parts others, such as % or ---, and how often; None without one.
 
     >>> _marker("a\n%\nb\n%\n" * 10), _marker("a\n" * 20), _marker("-\n" * 30)
     (('%', 20), None, None)

@@ -153,8 +153,8 @@ def _members(path: Path, glob: str) -> list[TextFile]:
 
 
 def _wanted(name: str, glob: str) -> bool:
-    """Whether a file in a folder or an archive is to be read, by its name in it: a hidden one only where
-    the pattern names such.
+    """Whether a file in a folder or an archive is to be read, by its name in it: a hidden one only
+    where the pattern names such.
 
     >>> _wanted("a/b.md", "**/*.md"), _wanted("b.md", "**/*.md"), _wanted(".git/b.md", "**/*.md")
     (True, True, False)
