@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
 import torch
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 torch.set_num_threads(1)  # tests run side by side
+hypothesis.settings.register_profile("any load", deadline=None)
+hypothesis.settings.load_profile("any load")
 
 FAST = (  # what trains nothing, draws nothing and starts no process: `pytest -m fast`
     "autograd", "config", "engine/test_device.py", "engine/test_loss.py", "generate", "layers",

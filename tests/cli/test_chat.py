@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,31 @@ def test_a_person_is_told_what_to_type(
     _, _, err = run(capsys, "chat", runs / "sums")
     assert "one prompt a line; the end of the input (Ctrl-D) ends it" in err
     assert err.count("> ") == 2
+
+
+def test_a_byte_that_is_no_text_is_an_error(
+    runs: Path, capsys: Cap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = io.TextIOWrapper(io.BytesIO(b"1+1=\n\xff\n"), encoding="utf-8")
+    monkeypatch.setattr(sys, "stdin", raw)
+    code, _, err = run(capsys, "chat", runs / "sums")
+    assert (code, "stdin: found byte 0xff, which is not valid utf-8" in err) == (1, True)
+
+
+def test_an_interrupt_ends_an_answer_and_not_the_talk(
+    runs: Path, capsys: Cap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(self: Run, **_: object) -> Iterator[str]:
+        yield "2"
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Run, "stream", interrupted)
+    types(monkeypatch, "1+1=\n2+2=\n")
+    assert run(capsys, "chat", runs / "sums")[0] == 130  # nobody types: it ends
+    types(monkeypatch, "1+1=\n2+2=\n")
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+    code, out, err = run(capsys, "chat", runs / "sums")
+    assert (code, out, err.count("stopped; Ctrl-C once more")) == (0, "22", 2)
 
 
 def test_the_report_and_the_facts_keep_what_chat_needs(runs: Path) -> None:

@@ -63,3 +63,11 @@ def test_tables_for_papers_and_programs_are_alone_on_stdout(
     assert "settings that differ:\n  names: model.name gpt" in out
     assert main(["compare", *paths, "--out", str(tmp_path / "c.txt")]) == 2
     assert "expected a name that ends in .png, .svg, .pdf" in capsys.readouterr().err
+
+
+def test_long_samples_are_cut_and_not_padded_to_the_longest() -> None:
+    from hornbook.cli.compare import WIDTH, _shown
+
+    assert _shown(["emma", "a" * 20, "b\n" * 300]) == ["emma", "a" * 20, r"b\n" * 10 + "..."]
+    assert sum(map(len, _shown(["c" * 999] * 5))) == WIDTH
+    assert _shown([]) == []

@@ -176,3 +176,40 @@ def test_a_changed_field_is_another_text(corpora: Path, capsys: Cap) -> None:
     (corpora / "messages.jsonl").write_text(text.replace("the mill", "the lake"))
     code, _, err = run(capsys, "eval", "run")
     assert (code, "has changed since this run was trained" in err) == (1, True)
+
+
+@pytest.mark.parametrize("name", ["games.pgn", "proteins.fasta"])
+def test_games_and_sequences_are_scored_with_headers_or_without(
+    corpora: Path, capsys: Cap, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    run(capsys, "train", corpora / name, "--model", "ngram", "--out", "run")
+    first, second = Run.load("run").corpus().documents[:2]
+    monkeypatch.setattr(sys, "stdin", Piped(f"{first}\n{second}\n".encode()))
+    code, out, err = run(capsys, "score", "run", "-", "--json")
+    assert (code, [json.loads(line)["text"] for line in out.splitlines()]) == (0, [first, second])
+    assert "found no headers, as the run's text has, so each line is a text" in err
+    monkeypatch.setattr(sys, "stdin", Piped((corpora / name).read_bytes()))
+    _, out, err = run(capsys, "score", "run", "--json")
+    assert [json.loads(line)["text"] for line in out.splitlines()][:2] == [first, second]
+    assert "headers" not in err
+
+
+@pytest.mark.parametrize("separator", ["pgn", "abc", "fasta"])
+def test_a_text_without_headers_is_no_text_of_games(
+    corpora: Path, capsys: Cap, separator: str
+) -> None:
+    code, _, err = run(capsys, "data", corpora / "names.txt", "--separator", separator)
+    assert (code, "found no line that begins with" in err) == (1, True), err
+
+
+def test_a_pipe_of_json_lines_is_read_as_records_by_train_and_eval(
+    corpora: Path, capsys: Cap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    piped = (corpora / "messages.jsonl").read_bytes()
+    monkeypatch.setattr(sys, "stdin", Piped(piped))
+    code, _, err = run(capsys, "train", "-", "--model", "ngram", "--out", "run")
+    assert code == 0, err
+    assert Run.load("run").corpus().n_documents == 60
+    monkeypatch.setattr(sys, "stdin", Piped(piped))
+    code, out, err = run(capsys, "eval", "run", "--corpus", "-")
+    assert (code, "60 documents" in out) == (0, True), err

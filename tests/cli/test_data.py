@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from hornbook.cli.data import statistics
 from hornbook.cli.main import main
 from hornbook.data.corpus import read_corpus
 from hornbook.data.limits import Limits
+from tests.data.sources.test_standard_input import Piped
 
 Write = Callable[[str, bytes | str], Path]
 Cap = pytest.CaptureFixture[str]
@@ -86,6 +88,23 @@ def test_wrong_requests_for_examples_are_refused(
 ) -> None:
     assert main(["data", *words]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_lines_that_part_texts_are_pointed_out(capsys: Cap, write: Write) -> None:
+    path = write("sayings", "\n%\n".join(f"Saying {i} is\n  somebody's" for i in range(30)))
+    assert main(["data", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert "29 lines are '%'; to read each text between them as a document: --separator %" in out
+    assert main(["data", str(path), "--separator", "%"]) == 0
+    assert "30, 30 different" in capsys.readouterr().out
+
+
+def test_what_is_wrong_with_a_pipe_is_said_of_stdin(
+    capsys: Cap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", Piped(b""))
+    assert main(["data", "-"]) == 1
+    assert capsys.readouterr().err == "hornbook: stdin: is empty; expected a text to learn from\n"
 
 
 @pytest.mark.parametrize("kind", ["documents", "stream"])

@@ -13,6 +13,7 @@ import pytest
 
 from hornbook.api import Run
 from hornbook.cli.main import main
+from tests.cli.common import run
 from tests.conftest import WORDS, strict
 
 Cap = pytest.CaptureFixture[str]
@@ -159,3 +160,15 @@ def test_an_impossible_text_is_scored_in_words_and_in_json(tmp_path: Path, capsy
     assert "inf" in capsys.readouterr().out
     assert main(["score", run, "bbb", "--tokens", "--json"]) == 0
     assert strict(capsys.readouterr().out)["total_nats"] is None
+
+
+def test_a_dash_is_stdin_and_after_two_dashes_a_text(
+    capsys: Cap, names_run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("emma\nava\n"))
+    code, out, _ = run(capsys, "score", names_run.path, "-", "--json")
+    assert (code, [json.loads(line)["text"] for line in out.splitlines()]) == (0, ["emma", "ava"])
+    _, out, _ = run(capsys, "score", names_run.path, "--json", "--", "-")
+    assert json.loads(out)["text"] == "-"
+    code, _, err = run(capsys, "score", names_run.path, "emma", "--separator", "blank")
+    assert (code, "--separator: found it beside TEXT, which is read whole" in err) == (2, True)

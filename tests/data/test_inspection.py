@@ -143,14 +143,14 @@ def test_documents_with_line_breaks_are_counted_without_their_ends(
 
 def test_a_text_without_the_headers_that_separate_it_says_so(write: Write) -> None:
     path = write("t.txt", "emma\nava\n" * 40)
-    with pytest.raises(DataError, match=r"no document as --separator fasta .*expected sequences"):
+    with pytest.raises(DataError, match=r"no line that begins with >, expected sequences in FASTA"):
         inspect(path, "auto", "utf-8", Limits(), keep=None, separator="fasta")
 
 
 def test_records_without_an_answer_are_not_called_empty(write: Write) -> None:
     lines = '{"messages": [{"role": "user", "content": "Where?"}]}\n' * 3
     source = open_source(write("t.jsonl", lines), DataConfig())
-    with pytest.raises(DataError, match=r"none of its 3 records has text in messages of an assis"):
+    with pytest.raises(DataError, match=r"none of its 3 records has text in messages of the role"):
         inspect(source, "auto", "utf-8", Limits(), keep=None)
 
 

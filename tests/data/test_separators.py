@@ -85,6 +85,7 @@ def test_texts_that_say_what_they_are_are_recognized(text: str, found: str) -> N
 def test_parts_of_documents_that_are_left_out() -> None:
     assert moves('[Event "a"]\n; a comment\n1. e4\ne5') == "1. e4 e5"
     assert tune("words between tunes\n") == "" == sequence("; a comment\n")
+    assert moves("1. e4 e5\n") == ""  # what precedes the first header
     assert without_edges("\n \n  a\n\nb \n\n") == "  a\n\nb"
     assert describe_separator("---") == "documents between '---'"
     assert list(whole(["a", "b\nc", "\0d"])) == ["ab\n", "c\0", "d"]

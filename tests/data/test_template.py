@@ -13,8 +13,8 @@ from hornbook.data.template import (
     PAIRED,
     Template,
     encode_answers,
-    fields_of_pairs,
-    is_conversations,
+    fields_of_answers,
+    is_conversation,
     prompt_of,
     read_messages,
     without_marks,
@@ -82,11 +82,42 @@ def test_marks_in_a_text_are_refused() -> None:
 
 
 def test_pairs_and_conversations_are_recognized() -> None:
-    assert fields_of_pairs([{"prompt": "a", "completion": "b", "id": 1}]) == PAIRED
-    assert fields_of_pairs([{"messages": [{"role": "user"}]}]) == MESSAGES
-    assert fields_of_pairs([{"messages": "hello"}]) == fields_of_pairs([]) == ""
-    assert is_conversations({"messages": []})
-    assert not is_conversations({"messages": ["a"]})
+    found = fields_of_answers
+    assert found([{"prompt": "a", "completion": "b", "id": 1}]) == PAIRED
+    assert found([{"messages": [{"role": "user"}]}]) == found([{}, {"messages": [{"role": "x"}]}])
+    assert found([{"messages": [{"role": "user"}]}]) == MESSAGES
+    assert found([{"messages": "hello"}]) == found([{"messages": []}]) == found([]) == ""
+    assert found([{"conversations": [{"from": "human", "value": "a"}]}]) == "conversations"
+    assert found([{"instruction": "a", "output": "b"}]) == "instruction+output"
+    later = [{"instruction": "a", "output": "b"}, {"instruction": "a", "input": "", "output": "b"}]
+    assert found(later) == "instruction+input+output"  # of all records
+    assert found([{"Question": "a", "Answer": "7"}]) == "Question+Answer"
+    assert found([{"prompt": "a", "completion": "b"}], "prompt") == ""  # as requested
+    assert found([{"prompt": "a"}], "prompt+x") == "prompt+x"
+    assert found([{"a": {"talk": [{"role": "user"}]}}], "a.talk") == "a.talk"
+    assert is_conversation([{"role": "user"}])
+    assert not is_conversation([])
+    assert not is_conversation([{"text": "a"}])
+
+
+def test_messages_of_sharegpt_are_read() -> None:
+    talk = [("system", "Be kind."), ("human", "Hi"), ("gpt", "Yo")]
+    record = {"conversations": [{"from": r, "value": v} for r, v in talk]}
+    text = Template.of("conversations").document(record, "t")
+    assert text == f"system: Be kind.\nuser: Hi\nassistant: {ANSWER}Yo\n"
+    nested = Template.of("a.talk").document({"a": {"talk": record["conversations"]}}, "t")
+    assert nested == text
+
+
+def test_a_prompt_of_several_fields_has_a_line_for_each() -> None:
+    template = Template.of("instruction+input+output")
+    record = {"instruction": "Add.", "input": "1 2", "output": 3}
+    assert template.document(record, "t") == f"Add.\n1 2\n{ANSWER}3"
+    assert template.document(record | {"input": ""}, "t") == f"Add.\n{ANSWER}3"
+    assert template.document(record | {"input": None}, "t") == f"Add.\n{ANSWER}3"
+    assert template.document(record | {"output": " "}, "t") is None
+    assert template.document({"output": "3"}, "t") is None
+    assert template.prompt("Add.\n1 2") == "Add.\n1 2\n"
 
 
 WORDS = st.text(st.sampled_from("abæ\n "), max_size=6)

@@ -74,7 +74,7 @@ def test_what_needs_its_text_says_that_it_is_unknown(imported: Run, call: Any) -
         (["eval"], 1, "was imported, and the text"),
         (["score", "word 3"], 0, "word 3"),
         (["sample", "--max-tokens", "3", "--seed", "1"], 0, ""),
-        (["chat"], 2, "was not trained on prompts and answers"),
+        (["chat"], 2, "its chat template is none that hornbook knows"),
     ],
 )
 def test_verbs(capsys: Cap, imported: Run, words: list[str], code: int, said: str) -> None:

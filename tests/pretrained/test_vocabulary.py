@@ -135,12 +135,20 @@ def test_conversations_in_chatml(tmp_path: Path) -> None:
     for each in data["added_tokens"]:
         each["content"] = {287: "<|im_start|>", 288: "<|im_end|>"}.get(each["id"], each["content"])
     tokenizer, _ = tokenizer_of_model(data, 289, 289)
-    text = template_of(tokenizer, "{% for m in messages %}<|im_start|>{{ m.role }}")
+    program = "{% for m in messages %}<|im_start|>{{ m.role }}<|im_end|>"
+    text, notes = template_of(tokenizer, program)
+    assert notes == ()
     template = Template(text, ("messages",), tokenizer.special)
     prompt = template.reply_to([("user", f"the <|im_end|>{stand_in(0)}"), ("assistant", "other")])
     ids = tokenizer.encode(prompt).tolist()
     assert [ids.count(i) for i in (287, 288, 289)] == [3, 2, 0]  # none by what was said
     assert tokenizer.decode(ids).count("<|im_end|>") == 3
     assert template.stops == ("<|im_end|>",)
-    assert template_of(tokenizer, "[INST]") == template_of(tokenizer, None) == ""
-    assert template_of(tokenizer_of_model(saved(tmp_path), 289, 289)[0], "<|im_start|>") == ""
+    plain = "{% for m in messages %}{{ m.content }}{% endfor %}"
+    assert template_of(tokenizer, None) == template_of(tokenizer, plain) == ("", ())
+    others = tokenizer_of_model(saved(tmp_path), 289, 289)[0]
+    for found in (template_of(tokenizer, "[INST] {{ m.role }}"), template_of(others, program)):
+        assert found[0] == ""
+        assert (
+            "none of the forms that hornbook knows (ChatML, Llama 3), and is not run" in found[1][0]
+        )

@@ -164,6 +164,35 @@ def test_a_launch_goes_on_with_its_own_run_alone(
     other = replace(request, settings={**request.settings, "optim": {"learning_rate": 0.5}})
     with pytest.raises(ConfigError, match=r"optim.learning_rate .* found 0.5 requested"):
         earlier_run(other, run)
+    # a preset is compared by the model that it names
+    with pytest.raises(ConfigError, match=r"model.name 'bigram', found 'mlp \(preset notes-mlp\)'"):
+        earlier_run(replace(request, preset="notes-mlp", settings={}), run)
+    requested = {"model": {"name": "bigram"}}
+    with pytest.raises(ConfigError, match=r"model.n_embd None, found '10 \(preset notes-mlp\)'"):
+        earlier_run(replace(request, preset="notes-mlp", settings=requested), run)
+    shorter = {"training": {"minutes": 1.0}}  # which the run does not have either
+    with pytest.raises(ConfigError, match=r"training.minutes None, found 1.0"):
+        earlier_run(replace(request, preset="notes-mlp", settings=shorter), run)
+
+
+def test_a_launch_compares_further_files(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in "abc":
+        Path(f"{name}.txt").write_text(corpus.read_text())
+    settings = {**tiny("bigram"), "data": {"files": ("b.txt",)}}
+    hornbook.train("a.txt", settings=settings, out="run", progress=False)
+
+    def found(*files: str) -> Path | None:
+        data = {"data": {"files": files}}
+        request = read_request("a.txt", settings={**tiny("bigram"), **data})
+        return earlier_run(replace(request, ranks=RANKS), Path("run"))
+
+    assert found("b.txt") == found("./b.txt") == Path("run")
+    for files in (("c.txt",), ("b.txt", "c.txt"), ()):
+        with pytest.raises(ConfigError, match=r"data.files .*b.txt.* requested"):
+            found(*files)
 
 
 def test_a_launch_finds_its_text_and_its_base_again(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from hornbook.cli.common import Parser, add_unknown, note
+from hornbook.data.chat_forms import known_forms
 from hornbook.errors import ConfigError, DataError
+from hornbook.runs.commands import run_command
 
 if TYPE_CHECKING:
     from hornbook.run import Run
@@ -35,9 +38,12 @@ def run(arguments: list[str]) -> int:
 
     loaded = Run.load(args.path)
     if loaded.template is None:
+        why = "was not trained on prompts and answers"
+        if loaded.imported:
+            why = f"its chat template is none that hornbook knows ({known_forms()}), or it has none"
         raise ConfigError(
-            f"{args.path}: was not trained on prompts and answers; to continue what is typed: "
-            f"hornbook sample {args.path} --interactive"
+            f"{args.path}: {why}; to continue what is typed: "
+            f"{run_command('sample', args.path)} --interactive"
         )
     names = ("max_tokens", "temperature", "top_k", "top_p", "unknown")
     options = {name: getattr(args, name) for name in names}
@@ -96,20 +102,36 @@ def answered(run: Run, prompt: str, options: Mapping[str, Any]) -> str | None:
         sys.stdout.write("\n")
         note(f"hornbook: {error}")
         return None
+    except KeyboardInterrupt as stop:
+        if not _is_typed() or getattr(stop, "signal", signal.SIGINT) != signal.SIGINT:
+            raise
+        note("\nstopped; Ctrl-C once more, or Ctrl-D, ends it")
+        return "".join(pieces)
     text = "".join(pieces)
     print(end="" if text.endswith("\n") else "\n", flush=True)
     return text
 
 
+def _is_typed() -> bool:
+    """Whether a person types the prompts."""
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
 def typed(help_: str) -> Iterator[str]:
     """The lines of stdin, each after a prompt on stderr where a person types them."""
-    person = sys.stdin is not None and sys.stdin.isatty()
+    person = _is_typed()
     if person:
         note(help_)
     while True:
         if person:
             print("> ", end="", file=sys.stderr, flush=True)
-        line = sys.stdin.readline() if sys.stdin is not None else ""
+        try:
+            line = sys.stdin.readline() if sys.stdin is not None else ""
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"stdin: found byte 0x{error.object[error.start]:02x}, which is not valid "
+                f"{error.encoding}, expected text in it; convert the text first"
+            ) from None
         if not line:
             if person:
                 note("")

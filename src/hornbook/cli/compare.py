@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,9 @@ from hornbook.visible import visible
 
 if TYPE_CHECKING:
     from hornbook.experiments.comparison import Comparison
+
+SHOWN = 5  # samples of a run
+WIDTH = 100  # characters of them
 
 
 def run(arguments: list[str]) -> int:
@@ -74,9 +78,11 @@ def show_comparison(found: Comparison, *, json: bool = False) -> None:
         print(*(f"  {line}" for line in found.setting_lines), sep="\n", end="\n\n")
     print(*found.sentences, sep="\n", end="\n\n")
     results = [group.result for group in found.groups] if found.has_seeds else found.results
-    print(
-        table(
-            (r.name, *(visible(text)[:100] for text in r.samples[:5]))
-            for r in sorted(results, key=rank)
-        )
-    )
+    print(table((r.name, *_shown(r.samples[:SHOWN])) for r in sorted(results, key=rank)))
+
+
+def _shown(samples: Sequence[str]) -> list[str]:
+    """Samples on one line, cut where they are long: together WIDTH characters at most."""
+    width = WIDTH // max(1, len(samples))
+    texts = map(visible, samples)
+    return [text if len(text) <= width else f"{text[: width - 3]}..." for text in texts]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import unicodedata
 from collections import Counter
 from dataclasses import asdict
@@ -22,6 +23,7 @@ RAREST = 8
 MOST_FREQUENT = 5
 BLANK_LINES = re.compile(r"\n[^\S\n]*\n")
 FEWEST_BLOCKS = 20  # between blank lines, from which on they may be documents
+MARKER = re.compile(r"[^\w\s]{1,20}|<\|\w+\|>")  # what people put between texts
 FIRST = 3  # documents that are displayed
 WIDTH = 90  # characters of each
 
@@ -156,6 +158,8 @@ def statistics(corpus: Corpus) -> dict[str, Any]:
         blocks = [block for block in BLANK_LINES.split(corpus.text) if block.strip()]
         if len(blocks) >= FEWEST_BLOCKS:
             facts["blocks"] = len(blocks)
+        if marker := _marker(corpus.text):
+            facts["marker"] = {"text": marker[0], "count": marker[1]}
         facts["first"] = [line for line in corpus.text[:1000].split("\n") if line.strip()][:FIRST]
     if not corpus.in_memory:
         facts["excerpt"] = len(corpus.text)
@@ -164,6 +168,18 @@ def statistics(corpus: Corpus) -> dict[str, Any]:
             f"{len(corpus.text):,} characters"
         )
     return facts
+
+
+def _marker(text: str) -> tuple[str, int] | None:
+    r"""The line that most often parts others, such as % or ---, and how often; None without one.
+
+    >>> _marker("a\n%\nb\n%\n" * 10), _marker("a\n" * 20), _marker("-\n" * 30)
+    (('%', 20), None, None)
+    """
+    lines = [line.strip() for line in text.split("\n")]
+    parting = Counter(line for line in lines if MARKER.fullmatch(line))
+    (most, n), *_ = parting.most_common(1) or [("", 0)]
+    return (most, n) if FEWEST_BLOCKS <= n <= len(lines) // 2 else None
 
 
 def _shortened(text: str) -> str:
@@ -195,8 +211,8 @@ def _rows(corpus: Corpus, facts: dict[str, Any]) -> list[tuple[str, str]]:
             ("documents", f"{facts['documents']:,}, {facts['different']:,} different"),
             (
                 "length",
-                f"{facts['shortest']} to {counted(facts['longest'], 'character')}, "
-                f"median {facts['median']}",
+                f"{facts['shortest']:,} to {counted(facts['longest'], 'character')}, "
+                f"median {facts['median']:,}",
             ),
             ("duplicates", f"{facts['duplicates']:,}" + (f" ({most})" if most else "")),
         ]
@@ -205,6 +221,12 @@ def _rows(corpus: Corpus, facts: dict[str, Any]) -> list[tuple[str, str]]:
         if "blocks" in facts:
             remedy = "to read each as a document: --separator blank"
             rows.append(("blocks", f"{facts['blocks']:,} between blank lines; {remedy}"))
+        if "marker" in facts:
+            text, n = visible(facts["marker"]["text"]), facts["marker"]["count"]
+            remedy = (
+                f"to read each text between them as a document: --separator {shlex.quote(text)}"
+            )
+            rows.append(("markers", f"{n:,} lines are {text!r}; {remedy}"))
     rows += [("first" if i == 0 else "", _shortened(t)) for i, t in enumerate(facts["first"])]
     rows += [
         (

@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from hornbook.cli.common import Parser, add_unknown, note, print_json
-from hornbook.errors import DataError
+from hornbook.errors import ConfigError, DataError
 from hornbook.table import table
 from hornbook.visible import visible
 
@@ -21,6 +22,10 @@ BATCH = 1000  # lines scored together
 MARKED = 2.0  # a token is marked where it costs so many times the mean of its text
 LONGEST_BAR = 15.0  # nats; what is held impossible costs infinitely many
 BARS = 4  # characters of a bar for each nat
+HEADER_LINES = (
+    100  # of stdin, in which the first header of a game, a tune or a sequence is looked for
+)
+PARTED = {"line": "each line is a text", "blank": "texts are parted by blank lines"}
 
 
 def run(arguments: list[str]) -> int:
@@ -31,7 +36,8 @@ def run(arguments: list[str]) -> int:
         "texts",
         nargs="*",
         metavar="TEXT",
-        help="texts to score (default: those of stdin, each line or as --separator says)",
+        help="texts to score (default, or -: those of stdin, each line or as --separator says; "
+        "the text - itself is written -- -)",
     )
     parser.add_argument(
         "--separator",
@@ -47,8 +53,14 @@ def run(arguments: list[str]) -> int:
     add_unknown(parser)
     args = parser.parse_args(arguments)
 
+    from hornbook.data.sources.standard_input import STDIN
     from hornbook.run import Run
 
+    if args.texts == [STDIN] and "--" not in arguments:
+        args.texts = []
+    for name in ("separator", "encoding"):
+        if args.texts and getattr(args, name) is not None:
+            raise ConfigError(f"--{name}: found it beside TEXT, which is read whole; leave it out")
     loaded = Run.load(args.path)
     number = failed = 0
     for batch in _batches(args.texts or _stdin(loaded, args.encoding, args.separator)):
@@ -113,7 +125,7 @@ def _scored(run: Run, texts: list[str], unknown: Unknown) -> Iterator[Score | Fa
 def _stdin(run: Run, encoding: str | None, separator: str | None) -> Iterator[str]:
     """The texts of stdin: its lines, each as soon as it is there, or what a separator ends."""
     from hornbook.data.reading import lines_of
-    from hornbook.data.separators import LINE, documents_of
+    from hornbook.data.separators import HEADED, LINE, documents_of, has_header
 
     raw = getattr(sys.stdin, "buffer", None)
     chunks = (line.encode() for line in sys.stdin) if raw is None else iter(raw.readline, b"")
@@ -121,6 +133,12 @@ def _stdin(run: Run, encoding: str | None, separator: str | None) -> Iterator[st
     if separator is None:
         read = run.facts["corpus"].get("read", {})
         separator = read.get("separator", "blank" if run.line_breaks else LINE)
+        if separator in HEADED:
+            first = list(islice(lines, HEADER_LINES))
+            lines = chain(first, lines)
+            if not has_header("\n".join(first), separator):
+                separator = "blank" if run.line_breaks else LINE
+                note(f"stdin: found no headers, as the run's text has, so {PARTED[separator]}")
     if separator == LINE:
         return lines
     return documents_of((f"{line}\n" for line in lines), separator, "stdin")

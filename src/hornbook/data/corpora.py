@@ -23,7 +23,7 @@ from hornbook.data.limits import LIMITS, Limits
 from hornbook.data.reading import detect_encoding
 from hornbook.data.sources.files import BINARY_FORMATS, TextFile
 from hornbook.data.sources.hub import HUB, fetch_dataset
-from hornbook.data.sources.source import Source, open_source
+from hornbook.data.sources.source import Source, open_source, open_stdin
 from hornbook.data.sources.standard_input import STDIN, keep_stdin
 from hornbook.errors import DataError, RunError, did_you_mean
 from hornbook.files import user_path, write_bytes
@@ -146,8 +146,11 @@ def load_corpus(config: DataConfig) -> Corpus:
     """
     known = CORPORA.get(config.corpus)
     if config.corpus == STDIN:
-        source = open_source(keep_stdin(), config)
-        return _read(source, config, "stdin", "stdin")
+        kept = keep_stdin()
+        try:
+            return _read(open_stdin(kept, config), config, "stdin", "stdin")
+        except DataError as error:  # it is the text that is wrong, not the file that it is kept in
+            raise DataError(str(error).replace(str(kept), "stdin")) from None
     if config.corpus.startswith(HUB):
         path, config = fetch_dataset(config)
         name = config.corpus.removeprefix(HUB).replace("/", "-")

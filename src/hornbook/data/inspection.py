@@ -27,7 +27,7 @@ from hornbook.data.reading import (
     whole_lines,
     without_blank_lines,
 )
-from hornbook.data.separators import HEADED, LINE, SplitText, describe_separator
+from hornbook.data.separators import HEADED, HEADERS, LINE, SplitText, describe_separator
 from hornbook.data.sources.records import are_objects
 from hornbook.data.sources.source import Source
 from hornbook.data.template import without_marks
@@ -264,11 +264,16 @@ def _why_empty(source: Source, separator: str, left_out: int) -> str:
     """Why nothing was found to learn from, and what is expected."""
     template = source.template
     if left_out and template is not None:
-        expected = "messages of an assistant" if template.chat else " and ".join(template.fields)
+        expected = (
+            "messages of the role 'assistant' (or from 'gpt')"
+            if template.chat
+            else " and ".join(template.fields)
+        )
         return f"none of its {counted(left_out, 'record')} has text in {expected}; expected some"
     if separator in HEADED:
-        what = f"found no document as --separator {separator} reads them"
-        return f"{what}, expected {describe_separator(separator)}; leave --separator out"
+        what = f"found no line that begins with {HEADERS[separator]}"
+        expected = f"expected {describe_separator(separator)} (--separator {separator})"
+        return f"{what}, {expected}; leave --separator out to see what it is read as"
     return "is empty; expected a text to learn from"
 
 

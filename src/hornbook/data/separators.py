@@ -33,6 +33,11 @@ BOUNDARIES = {  # in a text of whole lines
     "abc": r"(?m)^(?=X:)",
     "fasta": r"(?m)^(?=>)",
 }
+HEADERS = {  # what a document of HEADED begins with
+    "pgn": '[Event "...]',
+    "abc": "X: and a number",
+    "fasta": ">",
+}
 DESCRIBED = {
     "blank": "documents between blank lines",
     "file": "each file a document",
@@ -63,6 +68,15 @@ def detect_separator(text: str) -> str:
         return ""
     wrapping = find_wrapping([line for line in first.split("\n") if line.strip()])
     return "" if wrapping is None else "fasta"
+
+
+def has_header(text: str, separator: str) -> bool:
+    r"""Whether one of HEADED finds a header in a text.
+
+    >>> has_header("1. e4 e5\n", "pgn"), has_header(">one\nACGT\n", "fasta")
+    (False, True)
+    """
+    return re.search(BOUNDARIES[separator], text) is not None
 
 
 class SplitText:
@@ -170,8 +184,8 @@ def without_edges(document: str) -> str:
 
 
 def moves(game: str) -> str:
-    """The moves of a game in PGN, in one line."""
-    return " ".join(HEADER.sub("", game).split())
+    """The moves of a game in PGN, in one line; nothing for text before the first header."""
+    return " ".join(HEADER.sub("", game).split()) if game.startswith("[") else ""
 
 
 def tune(text: str) -> str:

@@ -1,8 +1,12 @@
 """Prompts and answers as text, and which part of it is the answer.
 
-A pair is a prompt and its completion. The default template puts one after the other, as TRL does:
+A pair is a prompt and its completion. The default template puts one after the other, as TRL does, and a
+line break between them where their fields have other names:
 
     {prompt}{completion}
+    {prompt}\\n{completion}
+
+A prompt may be of several fields, such as an instruction and its input, each on a line of its own.
 
 A conversation is a list of messages, each with a role and its content. The template is that of a
 message, and the messages follow one another:
@@ -22,20 +26,33 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hornbook.data.sources.records import field_of, plain_text
+from hornbook.data.sources.records import INSPECTED, field_of, plain_text
 from hornbook.errors import ConfigError, DataError
 from hornbook.tokenizers.base import NULL, STAND_INS, Ids, Tokenizer, Unknown, stand_in
 
 PAIR = "{prompt}{completion}"
+PAIR_OF_LINES = "{prompt}\n{completion}"  # of fields with other names than PAIRED
 MESSAGE = "{role}: {content}\n"
-MESSAGES = "messages"  # the field of conversations
-PAIRED = "prompt+completion"  # the fields of pairs
+MESSAGES = "messages"
+CONVERSATIONS = (MESSAGES, "conversations", "conversation")  # fields that hold them
+PAIRED = "prompt+completion"
+PAIRS = (  # fields of pairs that are recognized: the last is the answer, the others are the prompt
+    PAIRED,
+    "prompt+response",
+    "instruction+input+output",
+    "instruction+output",
+    "instruction+context+response",
+    "instruction+response",
+    "question+answer",
+)
 USER, ASSISTANT = "user", "assistant"
+ROLES = {"human": USER, "gpt": ASSISTANT}  # the names that ShareGPT has for them
 ANSWER, ANSWER_END = "\x02", "\x03"
 MARKS = re.compile(f"[{ANSWER}{ANSWER_END}]")
 WITHOUT = dict.fromkeys(STAND_INS)  # what is taken out of what others write
@@ -46,25 +63,28 @@ Message = tuple[str, str]  # role, content
 
 @dataclass(frozen=True)
 class Template:
-    """How prompts and answers become text. fields: of a pair, or that of conversations.
+    """How prompts and answers become text. fields: that of conversations; or those of a prompt, and
+    last that of its answer.
 
     special: special tokens that the template contains, such as `<|im_start|>` (`Tokenizer.special`). In
-    a message the same characters are ordinary text.
+    a message the same characters are ordinary text. begin: what precedes the first message.
     """
 
     text: str
     fields: tuple[str, ...]
     special: tuple[str, ...] = ()
+    begin: str = ""
 
     @classmethod
     def of(cls, field: str, text: str = "") -> Template:
-        """The template of a field, MESSAGES or two names with + between them. text: empty for the
-        default.
+        """The template of a field of conversations, or of names with + between them. text: empty for
+        the default.
 
         Raises ConfigError where it does not have both fields in their order.
         """
-        fields = tuple(field.split("+", 1))
-        default = MESSAGE if len(fields) == 1 else PAIR
+        fields = tuple(field.split("+"))
+        default = PAIR if field == PAIRED else PAIR_OF_LINES
+        default = MESSAGE if len(fields) == 1 else default
         template = cls(text.replace("\\n", "\n") or default, fields)
         first, second = template._names
         found = template.text
@@ -89,12 +109,14 @@ class Template:
     def _parts(self) -> tuple[str, str, str]:
         """The text before, between and after the two fields, stand-ins for special tokens."""
         first, second = self._names
-        text = self.text
-        for i, token in enumerate(self.special):
-            text = text.replace(token, stand_in(i))
-        before, rest = text.split(first)
+        before, rest = self._with_stand_ins(self.text).split(first)
         between, after = rest.split(second)
         return before, between, after
+
+    def _with_stand_ins(self, text: str) -> str:
+        for i, token in enumerate(self.special):
+            text = text.replace(token, stand_in(i))
+        return text
 
     @property
     def stops(self) -> tuple[str, ...]:
@@ -111,14 +133,12 @@ class Template:
         Raises DataError for what is no text.
         """
         if self.chat:
-            messages = list(read_messages(record.get(self.fields[0]), place))
+            messages = list(read_messages(field_of(record, self.fields[0]), place))
             return self.conversation(messages) if any(r == ASSISTANT for r, _ in messages) else None
-        prompt, completion = (field_of(record, name) for name in self.fields)
-        if not isinstance(prompt, str | int | float) or not isinstance(
-            completion, str | int | float
-        ):
-            return None
-        return self.pair(clean(str(prompt), place), clean(str(completion), place))
+        found = [field_of(record, name) for name in self.fields]
+        texts = [clean(str(v), place) if isinstance(v, str | int | float) else "" for v in found]
+        prompt = "\n".join(text for text in texts[:-1] if text.strip())
+        return self.pair(prompt, texts[-1]) if prompt and texts[-1].strip() else None
 
     def pair(self, prompt: str, completion: str) -> str:
         """A pair as text, its answer marked."""
@@ -129,7 +149,7 @@ class Template:
         before, between, after = self._parts
         if self.special:
             messages = [(role, content.translate(WITHOUT)) for role, content in messages]
-        text = ""
+        text = self._with_stand_ins(self.begin)
         for i, (role, content) in enumerate(messages):
             begun = i > 0 and messages[i - 1][0] == ASSISTANT  # an answer, which ends here
             text += f"{before}{role}{between}{ANSWER_END if begun else ''}"
@@ -165,12 +185,13 @@ def read_messages(value: Any, place: str) -> Iterator[Message]:
             raise DataError(
                 f"{place}: found {message!r:.40}, expected a message with role and content"
             )
-        content = message.get("content")
+        content = message.get("content", message.get("value"))
         if isinstance(content, list):  # parts, each of its own type
             texts = [part.get("text") for part in content if isinstance(part, Mapping)]
             content = "\n".join(text for text in texts if isinstance(text, str))
         if isinstance(content, str) and content:
-            yield clean(str(message.get("role") or ""), place), clean(content, place)
+            role = str(message.get("role") or message.get("from") or "")
+            yield clean(ROLES.get(role, role), place), clean(content, place)
 
 
 def clean(text: str, place: str) -> str:
@@ -182,10 +203,17 @@ def clean(text: str, place: str) -> str:
     return plain_text(text, place)
 
 
-def is_conversations(record: Mapping[str, Any]) -> bool:
-    """Whether a record has a list of messages."""
-    value = record.get(MESSAGES)
-    return isinstance(value, list) and all(isinstance(m, Mapping) and "role" in m for m in value)
+def is_conversation(value: Any) -> bool:
+    """Whether a value is a list of messages: objects with a role, or as ShareGPT has it, `from`.
+
+    >>> is_conversation([{"from": "human", "value": "Hi"}]), is_conversation(["Hi"])
+    (True, False)
+    """
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(m, Mapping) and not {"role", "from"}.isdisjoint(m) for m in value)
+    )
 
 
 def without_marks(text: str) -> str:
@@ -221,9 +249,21 @@ def prompt_of(document: str) -> str:
     return without_marks(document.partition(ANSWER)[0])
 
 
-def fields_of_pairs(records: Iterable[Mapping[str, Any]]) -> str:
-    """MESSAGES or PAIRED, where the first record is of that form; else nothing."""
-    first = next(iter(records), {})
-    if is_conversations(first):
-        return MESSAGES
-    return PAIRED if {"prompt", "completion"} <= first.keys() else ""
+def fields_of_answers(records: Iterable[Mapping[str, Any]], requested: str = "") -> str:
+    """The field of conversations, or the fields of prompts and answers, by the first records; nothing
+    where they have none.
+
+    requested: the one field, or the fields with + between them, that may be it; empty to look for one
+    of CONVERSATIONS or PAIRS, in any case of letters.
+    """
+    if "+" in requested:
+        return requested
+    first = list(islice(records, INSPECTED))
+    for field in (requested,) if requested else CONVERSATIONS:
+        if any(is_conversation(field_of(record, field)) for record in first):
+            return field
+    names = {str(name).lower(): str(name) for record in first for name in record}
+    for pair in () if requested else PAIRS:
+        if names.keys() >= set(fields := pair.split("+")):
+            return "+".join(names[field] for field in fields)
+    return ""

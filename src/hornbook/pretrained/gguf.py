@@ -47,6 +47,7 @@ def read_gguf(source: str, path: Path) -> Base:
             raise RunError(f"{path}: damaged, or not a GGUF file: {error}") from None
     kinds = {t.tensor_type.name for t in reader.tensors} - {"F32"}
     quantized = f"the weights were {' and '.join(sorted(kinds))} and are float32 here"
+    template, unknown = template_of(tokenizer, fields.get("tokenizer.chat_template"))
     return Base(
         source=source,
         path=path,
@@ -55,8 +56,8 @@ def read_gguf(source: str, path: Path) -> Base:
         tensors=weights,
         sha256=sha256_of(path),
         form=f"GGUF of {fields['general.architecture']}",
-        template=template_of(tokenizer, fields.get("tokenizer.chat_template")),
-        notes=(*([quantized] if kinds else []), *said, *cut),
+        template=template,
+        notes=(*([quantized] if kinds else []), *said, *cut, *unknown),
     )
 
 

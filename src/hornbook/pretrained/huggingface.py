@@ -57,6 +57,7 @@ def read_huggingface(source: str, folder: Path) -> Base:
             raise RunError(f"{folder}: damaged: {error}") from None
         sums = [sha256_of(file) for file in files]
     joined = hashlib.sha256("".join(sums).encode()).hexdigest()
+    template, unknown = template_of(tokenizer, _chat_template(folder))
     return Base(
         source=source,
         path=folder,
@@ -65,8 +66,8 @@ def read_huggingface(source: str, folder: Path) -> Base:
         tensors=weights,
         sha256=sums[0] if len(sums) == 1 else joined,
         form=str(config["architectures"][0]),
-        template=template_of(tokenizer, _chat_template(folder)),
-        notes=(*said, *cut),
+        template=template,
+        notes=(*said, *cut, *unknown),
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hornbook.config import ModelConfig
+from hornbook.data.chat_forms import form_written_by, known_forms
 from hornbook.errors import ConfigError, HornbookError, RunError, counted
 from hornbook.models.registry import build_on_meta
 from hornbook.pretrained.forms import Weights
@@ -23,8 +24,6 @@ NORMAL, ADDED = 1, (2, 3, 4, 5)  # llama.cpp's types: unknown, control, user-def
 OF_TOKENS = ("token_embedding.weight", "head.weight", "head.bias")  # have a row for each token
 OTHER_WORDS = {"gpt2": "gpt-2", "llama3": "llama-bpe", "llama-v3": "llama-bpe"}
 WHOLE_WORDS = "llama-bpe"  # with which llama.cpp takes a word that is a token as that token
-CHATML = ("<|im_start|>", "<|im_end|>")
-CHATML_MESSAGE = f"{CHATML[0]}{{role}}\n{{content}}{CHATML[1]}\n"
 SPECIAL = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
 DAMAGE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
@@ -81,11 +80,18 @@ def _check_ids(tokenizer: Tokenizer, named: Mapping[int, str], end: int | None) 
             raise RunError(f"found {same!r} at id {i}, expected {token!r}")
 
 
-def template_of(tokenizer: Tokenizer, chat_template: object) -> str:
-    """The template of a message, where a model's own, a program of Jinja, is that of ChatML; else
-    nothing. The program is not run."""
-    written = CHATML[0] in str(chat_template)
-    return CHATML_MESSAGE if written and set(CHATML) <= set(tokenizer.special) else ""
+def template_of(tokenizer: Tokenizer, chat_template: object) -> tuple[str, tuple[str, ...]]:
+    """The template of a message, where a model's own, a program of Jinja, writes a known form; else
+    nothing, and a note that says so. The program is not run."""
+    program = str(chat_template or "")
+    if "role" not in program:  # a text as it is, such as hornbook writes into its GGUF files
+        return "", ()
+    if form := form_written_by(program, tokenizer.special):
+        return form.message, ()
+    return "", (
+        f"its chat template writes none of the forms that hornbook knows ({known_forms()}), and is not "
+        "run: hornbook continues texts with it and does not chat",
+    )
 
 
 def fitted_to_tokenizer(weights: Weights, n_ids: int) -> tuple[Weights, tuple[str, ...]]:

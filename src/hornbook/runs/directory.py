@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from hornbook.config import RunConfig
+from hornbook.data.chat_forms import begin_of
 from hornbook.data.corpora import CORPORA
 from hornbook.data.corpus import Corpus
 from hornbook.data.limits import LIMITS
@@ -208,7 +209,7 @@ class StoredRun:
     def template(self) -> Template | None:
         """How prompts and answers become text; None where it was not trained on such."""
         if text := (self.facts.get("imported") or {}).get("template"):
-            return Template(text, (MESSAGES,), self.tokenizer.special)
+            return Template(text, (MESSAGES,), self.tokenizer.special, begin_of(text))
         return self._text.template
 
     def corpus(self) -> Corpus:

@@ -7,7 +7,7 @@ facts of the run, by which they plan as on resuming: nothing is decided twice.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from hornbook.errors import ConfigError, RunError
 from hornbook.models.registry import parse_run_config
 from hornbook.optim.schedules import Schedule, read_segments
 from hornbook.parallel.ranks import Ranks
+from hornbook.planning.decide.size import SIZE_FIELDS
 from hornbook.planning.plan import Plan
 from hornbook.planning.request import Request
 from hornbook.planning.resume import plan_of_run
@@ -32,7 +33,7 @@ from hornbook.training.callbacks.base import TrainerBase
 from hornbook.training.checkpoint import load_with_first
 from hornbook.training.history import ValidationHistory
 
-CHOSEN = {"data": ("files",), "tokenizer": ("kind",)}  # written otherwise in a run
+CHOSEN = {"tokenizer": ("kind",)}  # written otherwise in a run
 PATHS = {"data": ("corpus",), "finetuning": ("base",)}  # absolute in a run
 
 
@@ -126,11 +127,23 @@ def _check_same(run: StoredRun, request: Request) -> None:
             found = own[section].get(field)
             if field in PATHS.get(section, ()) and _same_place(str(value), str(found)):
                 continue
+            if (section, field) == ("data", "files") and _same_places(value, found):
+                continue
             if found != value and str(found) != str(value):
-                raise ConfigError(
-                    f"{run.path}: exists already, with {section}.{field} {found!r}, found {value!r} "
-                    "requested; give another directory (--out), or leave the setting as it was"
-                )
+                raise _other(run, f"{section}.{field}", found, value)
+    minutes = request.requested("training", "minutes") is not None  # then hornbook chooses the size
+    preset = {} if minutes else request.base.get("model", {})
+    for field in ("name", *sorted(SIZE_FIELDS - {"context_length"})):
+        value, found = preset.get(field), own["model"].get(field)
+        if value not in (None, found) and request.requested("model", field) is None:
+            raise _other(run, f"model.{field}", found, f"{value} (preset {request.preset})")
+
+
+def _other(run: StoredRun, setting: str, found: object, requested: object) -> ConfigError:
+    return ConfigError(
+        f"{run.path}: exists already, with {setting} {found!r}, found {requested!r} requested; give "
+        "another directory (--out), or leave the setting as it was"
+    )
 
 
 def _same_place(requested: str, found: str) -> bool:
@@ -139,6 +152,14 @@ def _same_place(requested: str, found: str) -> bool:
     if requested == STDIN or (Path(found).is_absolute() and not os.path.exists(found)):
         return True
     return Path(requested).expanduser().resolve() == Path(found)
+
+
+def _same_places(requested: Sequence[object], found: Sequence[object] | None) -> bool:
+    """Whether further files are those of a run, in the same order."""
+    found = found or ()
+    return len(requested) == len(found) and all(
+        _same_place(str(one), str(other)) for one, other in zip(requested, found, strict=True)
+    )
 
 
 def share_state(trainer: TrainerBase) -> None:

@@ -40,6 +40,13 @@ def test_a_folder_is_read_in_the_order_of_names_without_what_is_hidden_or_no_tex
     assert notes == [f"1 file of another kind than text left out: {folder}/picture.png"]
 
 
+def test_hidden_files_are_read_only_where_a_pattern_names_them(folder: Path) -> None:
+    (folder / ".git" / "a.md").write_text("emma")
+    assert ".git" not in " ".join(map(str, find_files([folder], "**/*.md")[0]))
+    files, _ = find_files([folder], ".git/*.md")
+    assert [file.path.name for file in files] == ["a.md"]
+
+
 @pytest.mark.parametrize("glob", ["**/*.md", "*.md"])
 def test_a_glob_chooses_files_at_any_depth(folder: Path, glob: str) -> None:
     files, notes = find_files([folder], glob)

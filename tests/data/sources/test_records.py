@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hornbook.data.sources import records
 from hornbook.data.sources.records import (
     Documents,
+    check_fields,
     choose_field,
     examples_of,
     field_of,
@@ -137,7 +138,7 @@ def test_fields_are_found_inside_objects_and_lists() -> None:
 def test_the_field_is_chosen_where_there_is_one(
     record: dict[str, object], requested: str, found: str
 ) -> None:
-    assert choose_field([record], requested, "t", "--field") == found
+    assert choose_field([record], requested, "t", "--field")[0] == found
 
 
 def test_a_choice_lists_the_fields_with_examples_and_what_to_type() -> None:
@@ -149,7 +150,30 @@ def test_a_choice_lists_the_fields_with_examples_and_what_to_type() -> None:
         "  --column id: such as '3'",
         r"  --column title: such as 'A\\tb'",
         f"  --column 'my body': such as '{'c' * 40}'",
+        "  or of prompts and their answers two: --column PROMPT+ANSWER",
     ]
+    with pytest.raises(DataError, match=r"no column 'titel'; did you mean 'title'\?; there are:"):
+        choose_field([record], "titel", "t.csv", "--column")
+    with pytest.raises(DataError, match=r"no field 'b', of 'title\+b'; there are:\n  --field id"):
+        check_fields([record], "title+b", "t", "--field")
+    check_fields([record], "title+my body", "t", "--field")
+
+
+def test_a_space_before_a_quote_is_no_part_of_a_cell() -> None:
+    rows = list(table_rows(['a, b\n"x y", "z, w"\n"q",  "r"\n'], "t"))
+    assert rows == [{"a": "x y", "b": "z, w"}, {"a": "q", "b": "r"}]
+    assert list(table_rows(["a,b\n1, x\n"], "t")) == [{"a": "1", "b": " x"}]
+
+
+def test_it_is_said_why_a_field_was_chosen() -> None:
+    record = {"village": "Dato", "people": 3}
+    expected = ("village", ", the only one of 2 with text in it")
+    assert choose_field([record], "", "t", "--column") == expected
+    assert choose_field([record], "people", "t", "--column") == ("people", "")
+
+
+def test_fields_are_listed_up_to_a_number() -> None:
+    record = {"id": 3}
     with pytest.raises(DataError, match=r"no column 'x'; there are:\n  --column id"):
         choose_field([record], "x", "t.csv", "--column")
     with pytest.raises(DataError, match=r"no record with text"):

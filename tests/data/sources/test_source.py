@@ -12,7 +12,7 @@ import pytest
 
 from hornbook.config import DataConfig
 from hornbook.data.limits import Limits
-from hornbook.data.sources.source import Source, open_source, without_null
+from hornbook.data.sources.source import Source, open_source, open_stdin, without_null
 from hornbook.errors import DataError
 
 LINES = "emma\r\nolivia\nava\n"
@@ -124,3 +124,45 @@ def test_line_ends_are_counted_over_all_files(tmp_path: Path) -> None:
     text = opened(tmp_path).read(Limits().chunk)
     assert "\r" not in "".join(text)
     assert (text.crlf, text.n_bytes) == (2, 2 * len("emma\nolivia\nava\n") + 1)
+
+
+@pytest.mark.parametrize(
+    ("raw", "described"),
+    [
+        (
+            b'{"text": "emma"}\n{"text": "ava"}\n',
+            "JSON lines, the documents are in the field 'text'",
+        ),
+        (
+            b'\xef\xbb\xbf[\n {"text": "emma"}, {"text": "ava"}]',
+            "JSON, the documents are in the field",
+        ),
+        (b"[a list]\n{emma}\n", ""),
+    ],
+)
+def test_json_that_is_piped_in_is_recognized(raw: bytes, described: str, tmp_path: Path) -> None:
+    path = tmp_path / "piped.txt"
+    path.write_bytes(raw)
+    source = open_stdin(path, DataConfig(corpus="-"))
+    assert source.described.startswith(described)
+    assert source.described.endswith("; recognized by how it begins") is bool(described)
+    if described:
+        assert read(source)[0] == "emma\0ava\0"
+    assert open_stdin(path, DataConfig(corpus="-", format="text")).described == ""
+
+
+def test_rows_with_known_columns_are_prompts_and_answers(tmp_path: Path) -> None:
+    path = tmp_path / "qa.csv"
+    path.write_text("Question,Answer\n2+2?,4\n3+3?,6\n5+5?,\n")
+    source = opened(path)
+    expected = (
+        "CSV, prompts in 'Question' and answers in 'Answer', of which the answers are learned"
+    )
+    assert source.described == expected
+    assert read(source)[0] == "2+2?\n\x024\x003+3?\n\x026\x00"
+    text = opened(path, field="Question")
+    assert read(text)[0] == "2+2?\x003+3?\x005+5?\x00"
+    with pytest.raises(
+        DataError, match=r"no column 'x', of 'Question\+x'; there are:\n  --column Q"
+    ):
+        opened(path, field="Question+x")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import gzip
+import re
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -152,15 +153,16 @@ def _members(path: Path, glob: str) -> list[TextFile]:
 
 
 def _wanted(name: str, glob: str) -> bool:
-    """Whether a file in a folder or an archive is to be read, by its name in it.
+    """Whether a file in a folder or an archive is to be read, by its name in it: a hidden one only
+    where the pattern names such.
 
-    >>> _wanted("a/b.md", "**/*.md"), _wanted("b.md", "**/*.md"), _wanted(".git/config", "")
+    >>> _wanted("a/b.md", "**/*.md"), _wanted("b.md", "**/*.md"), _wanted(".git/b.md", "**/*.md")
     (True, True, False)
     """
-    if glob:
-        return fnmatch.fnmatch(name, glob) or fnmatch.fnmatch(f"./{name}", glob)
-    parts = name.split("/")
-    return not any(part.startswith(".") or part == "__MACOSX" for part in parts)
+    hidden = any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
+    if hidden and not re.search(r"(?:^|/)(?:\.\w|__MACOSX)", glob):
+        return False
+    return not glob or fnmatch.fnmatch(name, glob) or fnmatch.fnmatch(f"./{name}", glob)
 
 
 def state_of(files: Iterable[TextFile]) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain, islice
@@ -96,6 +97,15 @@ def are_objects(text: str) -> bool:
         return False
 
 
+def is_list_of_objects(text: str) -> bool:
+    r"""Whether a text begins as a JSON list of objects.
+
+    >>> is_list_of_objects('[\n {"a": 1}]'), is_list_of_objects("[a list]"), is_list_of_objects("[{x")
+    (True, False, False)
+    """
+    return re.match(r'\s*\[\s*\{\s*"', text) is not None
+
+
 def _checked(value: Any, place: str) -> Record:
     if isinstance(value, str):  # a list of texts
         return {"text": value}
@@ -118,7 +128,12 @@ def table_rows(
     begun = list(islice(lines, 200))
     csv.field_size_limit(LIMITS.line)
     found = delimiter or find_delimiter("".join(begun)[:SAMPLE])
-    rows = csv.reader(chain(begun, lines), delimiter=found, strict=True)
+    rows = csv.reader(
+        chain(begun, lines),
+        delimiter=found,
+        strict=True,
+        skipinitialspace=f'{found} "' in "".join(begun),  # as people type it
+    )
     names: list[str] = []
     try:
         for row in rows:
@@ -223,39 +238,63 @@ def _leaves(value: Any, field: str, depth: int) -> Iterator[tuple[str, str]]:
         yield from _leaves(leaf, f"{field}.{key}" if field else str(key), depth - 1)
 
 
-def choose_field(records: Iterable[Record], requested: str, place: object, flag: str) -> str:
-    """The field that holds the text: the requested one, one that is called text, the only one, or the
-    only one outside lists that does not hold numbers.
+def choose_field(
+    records: Iterable[Record], requested: str, place: object, flag: str
+) -> tuple[str, str]:
+    """The field that holds the text, and why: the requested one, one that is called text, the only
+    one, or the only one outside lists that does not hold numbers.
 
     flag: --field or --column. Raises DataError that lists the fields, where none of these is there.
     """
     inspected = list(islice(records, INSPECTED))
     examples = examples_of(inspected)
-    if requested and any(isinstance(field_of(r, requested), str | int | float) for r in inspected):
-        return requested
+    if requested and _has_value(inspected, requested):
+        return requested, ""
     if not examples:
         raise DataError(f"{place}: found no record with text in it, expected some")
-    if not requested:
-        if (named := next((n for n in TEXT_FIELDS if n in examples), "")) != "":
-            return named
-        texts = [
-            name
-            for name, value in examples.items()
-            if not is_number(value) and FIRST not in name.split(".")[1:]
-        ]
-        if len(texts) == 1 or len(examples) == 1:
-            return (texts or list(examples))[0]
-    what = flag[2:]
+    if requested:
+        near = did_you_mean(requested, examples)
+        near = near if "did you mean" in near else ""
+        begin = f"{place}: no {flag[2:]} {requested!r}{near}; there are:"
+        raise DataError(_listed(examples, begin, flag))
+    if (named := next((n for n in TEXT_FIELDS if n in examples), "")) != "":
+        return named, ""
+    texts = [
+        name
+        for name, value in examples.items()
+        if not is_number(value) and FIRST not in name.split(".")[1:]
+    ]
+    if len(texts) == 1 or len(examples) == 1:
+        why = f", the only one of {len(examples)} with text in it" if len(examples) > 1 else ""
+        return (texts or list(examples))[0], why
+    what = counted(len(examples), flag[2:])
+    begin = f"{place}: found {what}; name the one that holds the text:"
+    last = f"or of prompts and their answers two: {flag} PROMPT+ANSWER"
+    raise DataError(_listed(examples, begin, flag, last))
+
+
+def check_fields(records: Iterable[Record], field: str, place: object, flag: str) -> None:
+    """Raises DataError that lists the fields, where one of several with + between is in no record."""
+    inspected = list(islice(records, INSPECTED))
+    for name in field.split("+"):
+        if not _has_value(inspected, name):
+            begin = f"{place}: no {flag[2:]} {name!r}, of {field!r}; there are:"
+            raise DataError(_listed(examples_of(inspected), begin, flag))
+
+
+def _has_value(records: Iterable[Record], field: str) -> bool:
+    return any(isinstance(field_of(record, field), str | int | float) for record in records)
+
+
+def _listed(examples: Mapping[str, str], begin: str, flag: str, *last: str) -> str:
+    """A message with the fields, an example of each, and what to type."""
     lines = [
         f"{flag} {shlex.quote(name)}: such as {visible(value)[:EXAMPLE]!r}"
         for name, value in islice(examples.items(), LISTED)
     ]
     if len(examples) > LISTED:
         lines.append(f"and {len(examples) - LISTED} more")
-    begin = f"found {counted(len(examples), what)}; name the one that holds the text:"
-    if requested:
-        begin = f"no {what} {requested!r}{did_you_mean(requested, ())}; there are:"
-    raise DataError("\n  ".join([f"{place}: {begin}", *lines]))
+    return "\n  ".join([begin, *lines, *last])
 
 
 class Documents:

@@ -18,6 +18,7 @@ from itertools import chain
 from pathlib import Path
 
 from hornbook.config import DataConfig
+from hornbook.data.decoding import marked_encoding
 from hornbook.data.limits import LIMITS
 from hornbook.data.reading import TextReader, has_cr_ends
 from hornbook.data.sources import parquet
@@ -25,13 +26,16 @@ from hornbook.data.sources.files import TextFile, find_files, state_of
 from hornbook.data.sources.records import (
     Documents,
     Record,
+    are_objects,
+    check_fields,
     choose_field,
+    is_list_of_objects,
     json_lines,
     json_list,
     table_rows,
     text_in,
 )
-from hornbook.data.template import MESSAGES, Template, fields_of_pairs
+from hornbook.data.template import Template, fields_of_answers
 from hornbook.errors import ConfigError, DataError, counted
 from hornbook.tokenizers.base import NULL
 
@@ -263,14 +267,15 @@ def open_source(path: Path, config: DataConfig, others: Sequence[Path] = ()) -> 
         def records() -> Iterator[Record]:
             return chain.from_iterable(map(read, files))
 
-        pairs = config.field or fields_of_pairs(records())
-        if "+" in pairs or pairs == MESSAGES:
-            source = replace(source, field=pairs, template=Template.of(pairs, config.template))
-            what = "conversations" if pairs == MESSAGES else "prompts and answers"
-            words.append(f"{what}, of which the answers are learned")
+        if "+" in config.field:
+            check_fields(records(), config.field, path, flag)
+        if answers := fields_of_answers(records(), config.field):
+            source = replace(source, field=answers, template=Template.of(answers, config.template))
+            words.append(_words_of_answers(answers))
         else:
-            source = replace(source, field=choose_field(records(), config.field, path, flag))
-            words.append(f"the documents are in the {flag[2:]} {source.field!r}")
+            chosen, why = choose_field(records(), config.field, path, flag)
+            source = replace(source, field=chosen)
+            words.append(f"the documents are in the {flag[2:]} {chosen!r}{why}")
     elif config.field:
         raise DataError(
             f"{path}: found the field {config.field!r}, but a file of text has none; name its format, "
@@ -282,6 +287,27 @@ def open_source(path: Path, config: DataConfig, others: Sequence[Path] = ()) -> 
             "as --field question+answer, or leave it out"
         )
     return replace(source, described=", ".join(words))
+
+
+def open_stdin(path: Path, config: DataConfig) -> Source:
+    """What was piped in, as `open_source`: it has no name to go by, so JSON is recognized by how it
+    begins."""
+    first = next(TextFile(path).chunks(LIMITS.chunk), b"")
+    text = first.decode(marked_encoding(first) or "utf-8", "replace").removeprefix("\ufeff")
+    found = "jsonl" if are_objects(text) else "json" if is_list_of_objects(text) else ""
+    if config.format != "auto" or not found:
+        return open_source(path, config)
+    source = open_source(path, config.model_copy(update={"format": found}))
+    return replace(source, described=f"{source.described}; recognized by how it begins")
+
+
+def _words_of_answers(field: str) -> str:
+    """What records with prompts and answers are."""
+    if "+" not in field:
+        return f"conversations in {field!r}, of which the answers are learned"
+    *prompt, answer = map(repr, field.split("+"))
+    asked = " and ".join(prompt)
+    return f"prompts in {asked} and answers in {answer}, of which the answers are learned"
 
 
 def _words(source: Source, *, several: bool) -> list[str]:
