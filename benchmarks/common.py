@@ -48,7 +48,7 @@ def train_steps(plan: Plan, step: OptimizerStep, first: int, until: int) -> floa
 
 def validation_loss(plan: Plan, step: OptimizerStep) -> float:
     """Nats per token over the whole validation part."""
-    step.model.calibrate(plan.training_windows)
+    plan.calibrate(step.model)
     return evaluate(step.model, plan.data.validation).nats
 
 

@@ -50,6 +50,7 @@ TINY = {  # sizes that make a model small enough for a test; the rest are its de
     "pair_embedding": True,
     "conv_kernel": 3,
     "order": 3,
+    "held_back": 0.05,
 }
 
 
@@ -72,6 +73,8 @@ def tiny_model(name: str, vocab_size: int = 12, end_id: int | None = 0) -> Langu
     with torch.no_grad():
         for parameter in model.parameters():
             parameter += 0.1 * torch.randn_like(parameter)
+        if (trust := dict(model.named_buffers()).get("trust")) is not None:
+            trust.copy_(0.1 * torch.randn_like(trust))  # of a hybrid: about half of each
     if model.counted:
         tokens = torch.randint(1, vocab_size, (400,))
         tokens[:: 1 if end_id is None else 7] = 0 if end_id is not None else tokens[0]

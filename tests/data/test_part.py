@@ -97,6 +97,27 @@ def test_chosen_units_and_stretches_are_parts_of_the_part() -> None:
     assert (some.starts.tolist(), some.n_bytes) == ([0, 3], 3)
 
 
+@pytest.mark.parametrize("n", [1, 5, 6, 300])
+def test_what_is_held_back_and_the_rest_are_all_of_it(n: int) -> None:
+    tokenizer = build_tokenizer("char", "aemmolivæ", documents=True)
+    part = Part.of_documents(["emmæ", "olivia", "ava"] * 40, tokenizer)
+    rest, held = part.hold_back(n, tokenizer)
+    assert n <= held.n_targets < n + 7  # whole documents
+    assert [*rest.tokens, *held.tokens[1:]] == part.tokens.tolist()
+    assert [*rest.starts, *(held.starts[1:] + rest.n_targets)] == part.starts.tolist()
+    assert rest.n_bytes + held.n_bytes == part.n_bytes
+    assert held.n_bytes == tokenizer.count_bytes(held.tokens[1:])
+
+
+def test_of_a_stream_the_end_is_held_back() -> None:
+    tokenizer = build_tokenizer("char", BOTTLES, documents=False)
+    part = Part.of_stream(BOTTLES, tokenizer)
+    rest, held = part.hold_back(40, tokenizer)
+    assert (held.n_targets, held.starts.tolist()) == (40, [0, 40])
+    assert rest.starts.tolist() == [0, rest.n_targets]
+    assert [*rest.tokens, *held.tokens[1:]] == part.tokens.tolist()
+
+
 def test_chunks_of_every_nth_unit_are_all_chunks() -> None:
     tokenizer = build_tokenizer("char", "\n".join(NAMES), documents=True)
     part = Part.of_documents(NAMES, tokenizer)

@@ -12,7 +12,7 @@ from hornbook.api import Run, resume, train
 from hornbook.errors import ConfigError
 from hornbook.figures.about import facts
 from hornbook.metrics.loss import batch_loss, evaluate, token_nats
-from hornbook.models.hybrid import Hybrid
+from hornbook.models.hybrid import Hybrid, fitted_trust
 from hornbook.models.registry import build_model, model_config
 from hornbook.training.callbacks.base import Callback
 from tests.conftest import tiny_model
@@ -48,6 +48,52 @@ def test_it_begins_as_the_counts(documents: bool, network: str) -> None:
     torch.testing.assert_close(model(ids).log_softmax(-1), model.counts(ids))
     left_out = model.counts.training_logits(ids, targets)
     torch.testing.assert_close(model.training_logits(ids, targets).log_softmax(-1), left_out)
+
+
+def test_it_trusts_the_network_as_far_as_text_that_it_has_not_read_says() -> None:
+    model = tiny_model("hybrid", 12)
+    assert isinstance(model, Hybrid) and model.trust is not None
+    with torch.no_grad():  # a network that is certain, and wrong
+        for parameter in model.network.output.parameters():
+            parameter *= 30
+    ids, targets = torch.randint(12, (2, 8, 16))
+    targets[:, :4] = -1
+
+    def loss() -> float:
+        return batch_loss(model, ids, targets).item()
+
+    before, row = loss(), model(ids)
+    model.calibrate(list, lambda: [(ids, targets)])
+    counts = torch.nn.functional.cross_entropy(
+        model.counts.training_logits(ids, targets).flatten(0, 1), targets.flatten(), ignore_index=-1
+    )
+    assert loss() < min(before, counts.item() + 1e-3)
+    torch.testing.assert_close(model(ids).exp().sum(-1), torch.ones(8, 16))
+    with_it = model.train()(ids)
+    assert not torch.allclose(with_it, row)  # it is no part of what is trained
+    model.eval().calibrate(list)  # nothing is held back: as it was
+    assert loss() < before
+
+
+def test_a_mixture_is_fitted_as_a_search_finds_it() -> None:
+    torch.manual_seed(0)
+    features, log_both = torch.randn(4000, 3), torch.rand(4000, 2).log()
+    features[:, 2] = 7.0  # says nothing
+    good = torch.sigmoid(3 * features[:, 0] - 1) > torch.rand(4000)
+    log_both[:, 0] = torch.where(good, -0.1, -3.0)
+    log_both[:, 1] = -1.0
+
+    def loss(w: torch.Tensor) -> float:
+        s = torch.sigmoid(features @ w[:-1] + w[-1])
+        return -(s * log_both[:, 0].exp() + (1 - s) * log_both[:, 1].exp()).log().mean().item()
+
+    w = fitted_trust(features, log_both)
+    assert w[2] == 0
+    for i in (0, 1, 3):
+        for step in (-0.8, 0.8):
+            moved = w.clone()
+            moved[i] += step
+            assert loss(moved) > loss(w)
 
 
 def test_the_loss_that_is_trained_on_leaves_each_target_out() -> None:

@@ -187,7 +187,7 @@ def _hybrid(gpt: Nested, **counts: Any) -> Nested:
     """Counts, and a GPT on top of them, trained as it is alone."""
     sizes = ("context_length", "n_layer", "n_head", "n_embd", "dropout")
     own = {name: gpt["model"][name] for name in sizes}
-    return {**gpt, "model": {"name": "hybrid", **counts, **own}}
+    return {**gpt, "model": {"name": "hybrid", "held_back": 0.05, **counts, **own}}
 
 
 def hybrid_documents() -> Nested:

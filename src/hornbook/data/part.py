@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -139,6 +139,32 @@ class Part:
         tokens = self.tokens[first : end + 1]
         starts = np.array([0, end - first])
         return Part(tokens, starts, self.documents, tokenizer.count_bytes(tokens[1:]))
+
+    def hold_back(self, n: int, tokenizer: Tokenizer) -> tuple[Part, Part]:
+        """All but about the last n of the targets, and those: whole documents, or the end of a stream.
+
+        n: at least one, and not all.
+        """
+        first, units = self.n_targets - n, self.starts[:-1]
+        if self.documents:
+            first = int(units[max(1, int(np.searchsorted(units, first, "right")) - 1)])
+        kept = np.append(units[units < first], first)
+        rest = np.append(first, self.starts[self.starts > first])
+        held = replace(self, tokens=self.tokens[first:], starts=rest - first)
+        if self.answers is not None:
+            held = replace(held, answers=self.answers[first:])
+        targets = held.tokens[1:] if held.scored is None else held.tokens[1:][held.scored]
+        held = replace(held, n_bytes=tokenizer.count_bytes(targets))
+        return (
+            Part(
+                self.tokens[: first + 1],
+                kept,
+                self.documents,
+                self.n_bytes - held.n_bytes,
+                None if self.answers is None else self.answers[: first + 1],
+            ),
+            held,
+        )
 
     def _joined(self, begins: IntArray, ends: IntArray, tokenizer: Tokenizer) -> Part:
         """The tokens from each of `begins` up to one of `ends`, as units."""

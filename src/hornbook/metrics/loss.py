@@ -153,6 +153,26 @@ def _scored_batches(
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.bool_], Tensor, Tensor]]:
     """For each batch of rows: the positions in the part and which of them are scored, (B, T) each, the
     logits (B, T, V) and the targets (B, T)."""
+    was_training = model.training
+    model.eval()
+    for positions, scored, ids, targets in scored_rows(
+        model, part, batch_tokens, separate=separate, ranks=ranks
+    ):
+        logits = model.training_logits(ids, targets) if trained_on else model(ids)
+        yield positions, scored, logits, targets
+    model.train(was_training)
+
+
+def scored_rows(
+    model: LanguageModel,
+    part: Part,
+    batch_tokens: int = BATCH_TOKENS,
+    *,
+    separate: bool = False,
+    ranks: Ranks = SINGLE,
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.bool_], Tensor, Tensor]]:
+    """The rows in which a part is scored, in batches: the positions in the part and which of them are
+    scored, the ids and the targets, (B, T) each."""
     length = scored_row(model)
     batch_tokens = min(batch_tokens, BATCH_LOGITS // model.vocab_size)
     chunks = part.chunks(length, model.overlap)
@@ -162,8 +182,6 @@ def _scored_batches(
     rows = Rows(chunks, np.arange(len(chunks.start)), min(length, longest))
     device = model.device
     tokens = resident(part.tokens, device)
-    was_training = model.training
-    model.eval()
     per_batch = max(1, batch_tokens // rows.length)
     for first in tracked("evaluation", ranks.share(range(0, len(rows), per_batch))):
         positions, scored = rows.positions(first, min(first + per_batch, len(rows)))
@@ -171,10 +189,7 @@ def _scored_batches(
         ids = tokens[index].long()
         if model.end_id is not None:
             ids = ids.masked_fill(torch.from_numpy(positions < 0).to(device), model.end_id)
-        targets = tokens[index + 1].long()
-        logits = model.training_logits(ids, targets) if trained_on else model(ids)
-        yield positions, scored, logits, targets
-    model.train(was_training)
+        yield positions, scored, ids, tokens[index + 1].long()
 
 
 def summarize(nats: Floats, part: Part, block: int) -> Evaluation:

@@ -142,11 +142,21 @@ class LanguageModel(nn.Module, ABC):
         """Bytes of memory that `fit` takes for so many tokens, at most; a model with `counted` says."""
         raise NotImplementedError(f"{self.config.name} is trained by gradients")
 
-    def calibrate(self, windows: Callable[[], Iterable[Tensor]]) -> None:
-        """Called before each evaluation in training, for statistics that are measured, not trained.
+    def held_back(self, n_tokens: int) -> int:
+        """How many of the tokens of a training part of that size batches leave out, for `calibrate`."""
+        return 0
+
+    def calibrate(
+        self,
+        windows: Callable[[], Iterable[Tensor]],
+        held_back: Callable[[], Iterable[tuple[Tensor, Tensor]]] = tuple,
+    ) -> None:
+        """Called before each evaluation in training, for what is measured, not trained.
 
         `windows()` yields the contexts of all predictions of the training part in batches,
-        (n, context_length) each. A model with nothing to measure ignores it.
+        (n, context_length) each. `held_back()` yields rows that no batch has, ids and targets,
+        (B, T) each, the targets that are not scored as IGNORE. A model with nothing to measure
+        ignores both.
         """
 
     def check_windows(self, n: int) -> None:

@@ -17,6 +17,15 @@ and not at ln V, and every step is spent on what they do not know. Three more th
 - **a depends on the context.** How much counts are worth shows in how often each length of context was
   seen, and in the entropy and the largest probability of counts and of f. a is 1 plus a small network
   of these: Jelinek-Mercer's weights by the count of a context, learned.
+- **Held-out text says how far to trust it.** f remembers what it has read, and so does well on the
+  training part what counts would do on new text; the more often it reads it, the more of its
+  certainty is memory. So a little of the training part is kept from f (`held_back`), and the
+  probabilities of the whole are mixed with those of counts once more,
+
+      p = s * softmax(logits) + (1 - s) * p of counts
+
+  by a weight s = sigmoid(w . features) of the same context, which is fitted to the text that f has
+  not read before each evaluation (`calibrate`). It takes part in training nowhere.
 - **f is a model by itself** where a share of the rows (`count_dropout`) is trained without counts, as
   if log p were 0. That costs the whole something; f alone copies less and is exported as any GPT.
 
@@ -29,12 +38,13 @@ B batch, T positions, C channels (n_embd), V vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any, Literal, Self
 
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from hornbook.config import ModelConfig
 from hornbook.errors import ConfigError, RunError
@@ -44,6 +54,10 @@ from hornbook.models.kneser_ney import KneserNey
 from hornbook.models.registry import construct, model_config
 
 GATE = 32  # hidden units of the network that weights the counts
+HELD_BACK = 1 << 14  # tokens at most, and
+FEWEST_HELD_BACK = 1 << 8  # at least, that the last mixture is fitted to
+TRUSTED = 6.0  # the logarithm of the odds of the network, before anything is fitted
+SHRINKAGE = 1.0  # of its weights towards none, as a sum of squares over the tokens
 
 
 class HybridConfig(ModelConfig):
@@ -57,6 +71,15 @@ class HybridConfig(ModelConfig):
     n_head: int = Field(2, gt=0, description="attention heads")
     n_embd: int = Field(64, gt=0, description="channels")
     dropout: float = Field(0.0, ge=0, lt=1, description="on the residual branches")
+    held_back: float = Field(
+        0.0,
+        ge=0,
+        le=0.5,
+        description="share of the training part that the weight of both is fitted to",
+    )
+    conv_kernel: int = Field(
+        1, ge=1, le=64, description="width of a convolution before SwiGLU, of a gpt; 1: none"
+    )
     count_dropout: float = Field(
         0.0,
         ge=0,
@@ -72,9 +95,11 @@ class HybridConfig(ModelConfig):
     def network_config(self) -> ModelConfig:
         """The settings of the network: those above, and hidden layers of 3 (gpt) or 4 (gpt2) times
         the channels. Raises ConfigError."""
-        fields = self.model_dump(exclude={"name", "network", "order", "count_dropout"})
+        own = {"name", "network", "order", "count_dropout", "conv_kernel", "held_back"}
+        fields = self.model_dump(exclude=own)
         if self.network == "gpt":
             fields |= {"n_kv_head": self.n_head, "n_hidden": 3 * self.n_embd}
+            fields["conv_kernel"] = self.conv_kernel
         return model_config({"name": self.network, **fields})
 
 
@@ -83,6 +108,7 @@ class Hybrid(CachedModel):
 
     counted = True
     traceable = False  # how many counts there are depends on the context
+    trust: Tensor | None
     ragged = False  # counts read the beginning of a row, where rows are of different lengths
 
     def __init__(self, config: HybridConfig, vocab_size: int, end_id: int | None) -> None:
@@ -93,7 +119,10 @@ class Hybrid(CachedModel):
         assert isinstance(network, EmbeddingModel)
         self.network = network
         self.count_embedding = nn.Embedding(vocab_size, config.n_embd)  # the second embedding
-        self.gate = nn.Sequential(nn.Linear(config.order + 4, GATE), nn.Tanh(), nn.Linear(GATE, 1))
+        n_features = config.order + 4
+        self.gate = nn.Sequential(nn.Linear(n_features, GATE), nn.Tanh(), nn.Linear(GATE, 1))
+        w = torch.zeros(n_features + 1) if config.held_back else None  # the last: of a constant
+        self.register_buffer("trust", w)
         self.init_weights()
 
     def init_weights(self) -> None:
@@ -105,6 +134,7 @@ class Hybrid(CachedModel):
         | its output              | 0                   |
         | second embedding        | N(0, 9 / V); on a gpt2, whose own is as small, N(0, 0.02) |
         | last layer of the gate  | 0                   |
+        | trust                   | 0, but of the constant TRUSTED: nearly all is the network's |
         """
         # what a position reads of all V counts is then larger than its token's embedding, N(0, 1)
         std = 0.02 if self.network.config.name == "gpt2" else 3 * self.vocab_size**-0.5
@@ -114,6 +144,8 @@ class Hybrid(CachedModel):
             assert module is not None
             for parameter in module.parameters():
                 nn.init.zeros_(parameter)
+        if self.trust is not None:
+            nn.init.zeros_(self.trust)[-1] = TRUSTED
 
     @property
     def output(self) -> nn.Module:
@@ -164,7 +196,8 @@ class Hybrid(CachedModel):
             if self.training and self.count_dropout:
                 dropped = torch.rand(len(ids), device=ids.device) < self.count_dropout
                 log_p.masked_fill_(dropped[:, None, None], 0)
-        return self.join(self.network.forward(ids, self.embed_counts(log_p)), log_p, seen)
+        logits = self.join(self.network.forward(ids, self.embed_counts(log_p)), log_p, seen)
+        return logits if self.training else self.trusted(logits, log_p, seen)
 
     def embed_counts(self, log_p: Tensor) -> Tensor:
         """The second embeddings weighted by the counts' log probabilities, (B, T, V) -> (B, T, C)."""
@@ -177,15 +210,60 @@ class Hybrid(CachedModel):
             logits = logits.float()
         return logits + (1 + self.gated(logits, log_p, seen)) * log_p
 
+    def trusted(self, logits: Tensor, log_p: Tensor, seen: Tensor) -> Tensor:
+        """log(s * softmax(logits) + (1 - s) * p), the arguments and the result as of `join`."""
+        if self.trust is None:
+            return logits
+        log_q = logits.log_softmax(-1)
+        s = self.features(log_q, log_p, seen) @ self.trust[:-1, None] + self.trust[-1]
+        return torch.logaddexp(log_q + F.logsigmoid(s), log_p + F.logsigmoid(-s))
+
     def gated(self, logits: Tensor, log_p: Tensor, seen: Tensor) -> Tensor:
         """What the gate makes of the context: (..., V), (..., V) and (..., order) -> (..., 1)."""
         with torch.no_grad():
-            features = [torch.log1p(seen) / 4]
-            for log_q in (log_p, logits.log_softmax(-1)):
-                q = log_q.exp()
-                features += [-(q * log_q).sum(-1, keepdim=True), q.amax(-1, keepdim=True)]
-        out: Tensor = self.gate(torch.cat(features, -1)).to(logits.dtype)
+            features = self.features(logits.log_softmax(-1), log_p, seen)
+        out: Tensor = self.gate(features).to(logits.dtype)
         return out
+
+    @staticmethod
+    def features(log_q: Tensor, log_p: Tensor, seen: Tensor) -> Tensor:
+        """What a context shows: how often each length of it was seen, and the entropy and the largest
+        probability of two predictions. (..., V), (..., V) and (..., order) -> (..., order + 4)."""
+        features = [torch.log1p(seen) / 4]
+        for log in (log_p, log_q):
+            p = log.exp()
+            features += [-(p * log).sum(-1, keepdim=True), p.amax(-1, keepdim=True)]
+        return torch.cat(features, -1)
+
+    def held_back(self, n_tokens: int) -> int:
+        """The share that is set, of a large part less, of a small one nothing."""
+        n = min(int(self.config.held_back * n_tokens), HELD_BACK)
+        return n if n >= FEWEST_HELD_BACK else 0
+
+    @torch.no_grad()
+    def calibrate(
+        self,
+        windows: Callable[[], Iterable[Tensor]],
+        held_back: Callable[[], Iterable[tuple[Tensor, Tensor]]] = tuple,
+    ) -> None:
+        """Fits how far the network is trusted to the rows that are held back."""
+        if self.trust is None:
+            return
+        was_training, found = self.training, []
+        self.eval()
+        for ids, targets in held_back():
+            log_p, seen = self.counts.log_probs(ids, targets)
+            logits = self.network.forward(ids, self.embed_counts(log_p))
+            log_q = self.join(logits, log_p, seen).log_softmax(-1)
+            scored = targets >= 0
+            both = torch.stack([log_q, log_p], -2)[scored]  # (n, 2, V)
+            at = targets[scored][:, None, None].expand(-1, 2, 1)
+            features = self.features(log_q, log_p, seen)[scored]
+            found.append((features, both.gather(-1, at)[..., 0]))
+        self.train(was_training)
+        if found:
+            features, log_both = map(torch.cat, zip(*found, strict=True))
+            self.trust.copy_(fitted_trust(features, log_both))
 
     def empty_cache(self, ids: Tensor) -> list[Any]:
         """That of the network."""
@@ -197,7 +275,8 @@ class Hybrid(CachedModel):
         with torch.no_grad():
             log_p, seen = self.counts.log_probs(state.ids[:, -(n + self.counts.order) :])
         logits = self.network.read(ids, state, self.embed_counts(log_p[:, -n:]))
-        return self.join(logits, log_p[:, -1], seen[:, -1])
+        log_p, seen = log_p[:, -1], seen[:, -1]
+        return self.trusted(self.join(logits, log_p, seen), log_p, seen)
 
     def fit(self, tokens: Tensor, starts: Tensor) -> None:
         """Counts a part: tokens (N,) with the unit starts (units + 1,)."""
@@ -242,3 +321,34 @@ def _divided(weights: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str
     prefix = "counts."
     counts = {n.removeprefix(prefix): t for n, t in weights.items() if n.startswith(prefix)}
     return counts, {n: t for n, t in weights.items() if not n.startswith(prefix)}
+
+
+@torch.inference_mode(False)
+@torch.enable_grad()
+def fitted_trust(features: Tensor, log_both: Tensor) -> Tensor:
+    """The weights w, (F + 1,), of the most likely mixture of two predictions by sigmoid(w . features).
+
+    features: (n, F), in any units. log_both: the logarithms of both probabilities of each target,
+    (n, 2). Logistic regression: convex but for the mixture, a dozen numbers, a tenth of a second.
+    """
+    features, log_both = features.double().clone(), log_both.double().clone()
+    mean, std = features.mean(0), features.std(0)
+    scale = torch.where(std > 1e-3, 1 / std.clamp_min(1e-3), 0)
+    x = torch.cat(
+        [(features - mean) * scale, torch.ones(len(features), 1, dtype=features.dtype)], 1
+    )
+    w = torch.zeros(x.shape[1], dtype=x.dtype, requires_grad=True)
+    optimizer = torch.optim.LBFGS([w], max_iter=50, line_search_fn="strong_wolfe")
+
+    def loss() -> Tensor:
+        optimizer.zero_grad()
+        s = x @ w
+        log = torch.logaddexp(log_both[:, 0] + F.logsigmoid(s), log_both[:, 1] + F.logsigmoid(-s))
+        total = -log.mean() + SHRINKAGE * w[:-1].square().sum() / len(x)
+        total.backward()
+        return total
+
+    optimizer.step(loss)
+    w = w.detach()
+    own = w[:-1] * scale
+    return torch.cat([own, (w[-1] - own @ mean)[None]]).float()

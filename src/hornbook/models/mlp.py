@@ -158,7 +158,11 @@ class MLP(LanguageModel):
         logits: Tensor = self.net(windows)
         return logits
 
-    def calibrate(self, windows: Callable[[], Iterable[Tensor]]) -> None:
+    def calibrate(
+        self,
+        windows: Callable[[], Iterable[Tensor]],
+        held_back: Callable[[], Iterable[tuple[Tensor, Tensor]]] = tuple,
+    ) -> None:
         """Measures BatchNorm's statistics over the training part, if the settings say so."""
         if self.statistics == "calibrated":
             calibrate_batchnorm(self, self.net, windows)

@@ -154,7 +154,11 @@ class WaveNet(LanguageModel):
         logits: Tensor = self.head(x)
         return logits
 
-    def calibrate(self, windows: Callable[[], Iterable[Tensor]]) -> None:
+    def calibrate(
+        self,
+        windows: Callable[[], Iterable[Tensor]],
+        held_back: Callable[[], Iterable[tuple[Tensor, Tensor]]] = tuple,
+    ) -> None:
         """Measures BatchNorm's statistics over the training part, if the settings say so."""
         if self.statistics == "calibrated":
             calibrate_batchnorm(self, self.window_logits, windows)

@@ -53,7 +53,7 @@ class Bench:
         if plan.device.type == "cpu":
             tokens = min(tokens, int(tuning.TRIAL_OPERATIONS / (6 * max(1, shape.n_parameters))))
         rows = max(2, min(plan.own_rows, tokens // shape.row_length))
-        batches = shape.build_batches(plan.data.train, Draw(batch_size=rows, seed=0), plan.device)
+        batches = shape.build_batches(plan.read_part, Draw(batch_size=rows, seed=0), plan.device)
         return self._steps(batches, precision, compiled)
 
     def _steps(self, batches: Batches, precision: str, compiled: Form = "no") -> OptimizerStep:

@@ -46,6 +46,9 @@ def describe(plan: Plan) -> list[tuple[str, str]]:
         ("model", f"{plan.config.model.name}, {count}", "size"),
         ("context", counted(shape.context_length, "token"), "model.context_length"),
     ]
+    if shape.held_back:
+        why = "of the training part, not trained on: they say how far the network is trusted"
+        lines.append(("held back", f"{counted(shape.held_back, 'token')} {why}", ""))
     device = ("device", describe_device(plan.device), "device")
     if shape.fitted:
         lines.append(device)

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from hornbook.config import RunConfig
-from hornbook.data.batches import Batches, Draw, MixedBatches, WindowBatches, shared
+from hornbook.data.batches import IGNORE, Batches, Draw, MixedBatches, WindowBatches, shared
 from hornbook.data.part import Part
 from hornbook.data.training_data import TrainingData
 from hornbook.engine.compiled import Form
 from hornbook.engine.step import Parallel
 from hornbook.kernels.checkpointing import install_checkpointing
 from hornbook.kernels.install import install
+from hornbook.metrics.loss import scored_rows
 from hornbook.metrics.text_index import TextIndex, text_index_of
 from hornbook.models.base import LanguageModel
 from hornbook.models.registry import build_model
@@ -119,12 +120,37 @@ class Plan:
     def build_batches(self) -> Batches:
         """The batches of the training part."""
         draw, replay = draw_of(self.config.training, self.ranks), self.config.finetuning.replay
-        new = self.shape.build_batches(self.data.train, draw, self.device)
+        new = self.shape.build_batches(self.read_part, draw, self.device)
         if not replay or self.start is None or self.start.old is None:
             return new
         own, other = shared(draw, replay, new.batch_size)
-        new = self.shape.build_batches(self.data.train, own, self.device)
+        new = self.shape.build_batches(self.read_part, own, self.device)
         return MixedBatches(new, self.shape.build_batches(self.start.old.train, other, self.device))
+
+    @cached_property
+    def _divided(self) -> tuple[Part, Part | None]:
+        train, n = self.data.train, self.shape.held_back
+        return train.hold_back(n, self.data.tokenizer) if n else (train, None)
+
+    @property
+    def read_part(self) -> Part:
+        """The training part without what is held back: what batches are drawn from."""
+        return self._divided[0]
+
+    def calibrate(self, model: LanguageModel) -> None:
+        """Before an evaluation: what the model measures, on the training part and what is held back."""
+        model.calibrate(self.training_windows, partial(self._held_back_rows, model))
+
+    def _held_back_rows(self, model: LanguageModel) -> Iterator[tuple[Tensor, Tensor]]:
+        """Rows of what is held back: ids and targets, (B, T) each."""
+        part = self._divided[1]
+        if part is None:
+            return
+        for positions, scored, ids, targets in scored_rows(model, part):
+            if part.scored is not None:
+                scored = scored & part.scored[positions.clip(min=0)]
+            unscored = torch.from_numpy(~scored).to(targets.device)
+            yield ids, targets.masked_fill(unscored, IGNORE)
 
     @cached_property
     def old_sample(self) -> list[Part]:

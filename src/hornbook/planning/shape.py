@@ -24,7 +24,7 @@ class Shape:
 
     form, row: of the batches, and tokens in a row of them, with the reasons. items: rows or windows in
     the training part. overlapping: its rows begin at any token. replay: share of a batch that is of
-    another text (`planning/start.py`).
+    another text (`planning/start.py`). held_back: tokens of the training part that no row has.
     """
 
     n_parameters: int
@@ -37,6 +37,7 @@ class Shape:
     items: int
     overlapping: bool
     replay: float = 0.0
+    held_back: int = 0
 
     @classmethod
     def of(
@@ -47,7 +48,11 @@ class Shape:
         replay: float = 0.0,
     ) -> Shape:
         """The shape of a model (which may be on the device `meta`) on a text."""
-        n_train = data.train.n_targets
+        held_back = model.held_back(data.train.n_targets)
+        train = data.train
+        if held_back:
+            train, _ = train.hold_back(held_back, data.tokenizer)
+        n_train = train.n_targets
         form = decide.examples(training.examples, model.examples)
         row = decide.row_length(
             training.row_length,
@@ -58,7 +63,7 @@ class Shape:
         )
         batches = None
         if not model.fitted:
-            batches = build_batches(data.train, form.value, row.value, draw_of(training))
+            batches = build_batches(train, form.value, row.value, draw_of(training))
         return cls(
             n_parameters=model.n_parameters,
             counted=model.counted,
@@ -70,6 +75,7 @@ class Shape:
             items=batches.items_per_epoch if batches else 1,
             overlapping=bool(batches and batches.overlapping),
             replay=replay,
+            held_back=held_back,
         )
 
     @property

@@ -1,4 +1,5 @@
-"""Counts and a network as one: logits = f(ids, log p) + a * log p, with log p of the counts.
+"""Counts and a network as one: logits = f(ids, log p) + a * log p, with log p of the counts; their
+softmax is mixed with p once more, by a weight that was fitted to held-out text.
 
 T positions, C channels, V vocabulary.
 """
@@ -41,18 +42,30 @@ class Hybrid(BoundedModel):
         centered = (log_p - log_p.mean(-1, keepdims=True)) / 3
         logits = self.network.forward(ids, centered @ self.weights["count_embedding.weight"])
         self.network.ids += ids.tolist()
-        y: Array = logits + self.worth(logits, log_p, seen) * log_p
+        joined: Array = logits + self.worth(logits, log_p, seen) * log_p
+        if "trust" not in self.weights:
+            return joined
+        log_q, w = log_softmax(joined), self.weights["trust"]
+        odds = features(log_q, log_p, seen) @ w[:-1, None] + w[-1]
+        y: Array = np.logaddexp(log_q - np.logaddexp(0, -odds), log_p - np.logaddexp(0, odds))
         return y
 
     def worth(self, logits: Array, log_p: Array, seen: Array) -> Array:
-        """The weight a of the counts, (T, 1): from how often each context was seen, and from the
-        entropy and the largest probability of the counts and of the network."""
-        w, features = self.weights, [np.log1p(seen) / 4]
-        for log_q in (log_p, log_softmax(logits)):
-            q = np.exp(log_q)
-            features += [-(q * log_q).sum(-1, keepdims=True), q.max(-1, keepdims=True)]
-        hidden = linear(np.concatenate(features, -1), w["gate.0.weight"], w["gate.0.bias"])
+        """The weight a of the counts, (T, 1)."""
+        w = self.weights
+        known = features(log_softmax(logits), log_p, seen)
+        hidden = linear(known, w["gate.0.weight"], w["gate.0.bias"])
         return 1 + linear(np.tanh(hidden), w["gate.2.weight"], w["gate.2.bias"])
+
+
+def features(log_q: Array, log_p: Array, seen: Array) -> Array:
+    """What a context shows: how often each length of it was seen, and the entropy and the largest
+    probability of two predictions."""
+    found = [np.log1p(seen) / 4]
+    for log in (log_p, log_q):
+        p = np.exp(log)
+        found += [-(p * log).sum(-1, keepdims=True), p.max(-1, keepdims=True)]
+    return np.concatenate(found, -1)
 
 
 MODELS["hybrid"] = Hybrid

@@ -62,7 +62,7 @@ class Evaluator(SpacedCallback):
         """Adds the losses to a record; keeps the weights where they are the best so far."""
         trainer, state = self.trainer, self.trainer.state
         with trainer.step.ema_weights() as model:
-            model.calibrate(trainer.plan.training_windows)
+            trainer.plan.calibrate(model)
             with autocast(trainer.plan.device, trainer.plan.precision):
                 validation = trainer.plan.data.validation
                 nats = token_nats(model, validation, ranks=trainer.ranks)
@@ -91,7 +91,7 @@ class Evaluator(SpacedCallback):
             return
         history.best_step = trainer.state.step
         with trainer.step.ema_weights() as model:
-            model.calibrate(trainer.plan.training_windows)
+            trainer.plan.calibrate(model)
             self._write(model)
 
     def _write(self, model: LanguageModel) -> None:

@@ -80,7 +80,7 @@ class Probes(Callback):
         model = copy.deepcopy(
             self.trainer.step.model
         )  # so that calibrating changes nothing trained
-        model.calibrate(self.plan.training_windows)
+        self.plan.calibrate(model)
         novelty = measure_novelty(model, self.plan.data.tokenizer, self.plan.text_index, SAMPLES)
         self._write({"kind": "novelty", "step": step, **novelty.to_json()})
 
