@@ -31,7 +31,7 @@ def run(arguments: list[str]) -> int:
         "texts",
         nargs="*",
         metavar="TEXT",
-        help="texts to score (default: those of stdin, each line or as --separator says)",
+        help="texts to score (default, or -: those of stdin, each line or as --separator says)",
     )
     parser.add_argument(
         "--separator",
@@ -51,7 +51,8 @@ def run(arguments: list[str]) -> int:
 
     loaded = Run.load(args.path)
     number = failed = 0
-    for batch in _batches(args.texts or _stdin(loaded, args.encoding, args.separator)):
+    given = [] if args.texts == ["-"] else args.texts
+    for batch in _batches(given or _stdin(loaded, args.encoding, args.separator)):
         for scored in _scored(loaded, batch, args.unknown):
             number += 1
             if args.json:
