@@ -164,7 +164,9 @@ def test_more_steps_are_no_advice_where_the_loss_rose() -> None:
 def test_advice_does_not_contradict_itself() -> None:
     """More steps bring a model below guessing, even where none brings it down to the counts."""
     counts = replace(BEHIND, behind=1.7)
-    nothing = judge(replace(GOOD, loss=3.4, last_loss=3.4, counts=counts, minutes_to_counts=math.inf))
+    nothing = judge(
+        replace(GOOD, loss=3.4, last_loss=3.4, counts=counts, minutes_to_counts=math.inf)
+    )
     assert nothing.word is Word.NOTHING
     assert nothing.advice == ("more steps, or a lower learning rate (hornbook lr-find)",)
 
