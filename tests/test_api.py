@@ -113,8 +113,9 @@ def test_a_training_takes_paths_and_numbers_of_other_libraries(
     options = {"model": "bigram", "settings": {"training.batch_size": np.int64(8)}}
     run = hornbook.train(
         words_file, out=tmp_path / "run", steps=np.int64(4), seed=np.int64(2),  # type: ignore[arg-type]
-        device=torch.device("cpu"), precision=torch.float32, **options,  # type: ignore[arg-type]
+        device=torch.device("cpu"), precision=torch.float32, lr=0.02, **options,  # type: ignore[arg-type]
     )  # fmt: skip
+    assert run.config.optim.learning_rate == 0.02
     assert run.config.training.steps == 4
     assert run.config.training.batch_size == 8
     assert run.config.training.precision == "fp32"
@@ -146,6 +147,17 @@ def test_a_training_takes_paths_and_numbers_of_other_libraries(
         (lambda run: hornbook.load(run), r"path: found .* \(Run\), expected a path"),
         (lambda run: hornbook.train(["a"]), r"corpus: found \['a'\] \(list\), expected a name"),
         (lambda run: hornbook.train(model=5), r"model: found 5 \(int\)"),
+        (lambda run: hornbook.train(lr="x"), "learning_rate: found 'x'"),
+        (lambda run: hornbook.train(batch_sizes=8), "batch_sizes: .* did you mean 'batch_size'"),
+        (lambda run: hornbook.train(weight_decay=0), r"settings={'optim.weight_decay': \.\.\.}"),
+        (lambda run: hornbook.train(max_iters=9), r"settings={'training.steps': \.\.\.}"),
+        (lambda run: hornbook.train(overwrite="no"), r"overwrite: found 'no' \(str\)"),
+        (lambda run: hornbook.train(progress="no"), r"progress: found 'no' \(str\)"),
+        (lambda run: run.export("x"), "to: found 'x', no such target; known: hf"),
+        (lambda run: hornbook.train(seeds=[1, 2]), "seeds: .* hornbook.sweep"),
+        (lambda run: hornbook.train(zzz=9), "zzz: no such argument; settings={'model.n_layer': 4}"),
+        (lambda run: hornbook.sweep("names", lr=[]), "optim.learning_rate"),
+        (lambda run: hornbook.lr_find("names", zzz=3), "zzz: no such argument"),
         (lambda run: hornbook.train(preset=5), r"preset: found 5 \(int\)"),
         (lambda run: hornbook.train(settings=[1]), r"settings: found \[1\] \(list\)"),
         (lambda run: hornbook.train(out=5), r"out: found 5 \(int\), expected a path"),

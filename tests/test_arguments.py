@@ -107,6 +107,13 @@ def test_what_does_not_fit_says_what_was_found_and_expected(
         check(given, "x")
 
 
+@pytest.mark.parametrize("given", [True, False, np.bool_(True)])
+def test_a_truth_is_true_or_false_and_no_text(given: Any) -> None:
+    assert arguments.truth(given, "x") is bool(given)
+    with pytest.raises(ConfigError, match=r"x: found 'no' \(str\), expected True or False"):
+        arguments.truth("no", "x")
+
+
 def test_a_choice_is_one_of_its_words() -> None:
     assert arguments.choice("skip", "unknown", ("error", "skip")) == "skip"
     with pytest.raises(ConfigError, match=r"unknown: found 'ignore' \(str\), .* error, skip$"):

@@ -13,6 +13,7 @@ import torch
 import hornbook
 from hornbook.api import Run
 from hornbook.errors import ConfigError, HornbookError
+from hornbook.run import ELSEWHERE
 
 
 def test_one_stop_text_is_one_stop(names_run: Run) -> None:
@@ -49,6 +50,15 @@ def test_numbers_and_texts_of_other_libraries_are_taken(names_run: Run, tmp_path
         names_run.score(["emma", float("nan")])  # type: ignore[list-item]
     with pytest.raises(ConfigError, match="texts: found None"):
         names_run.score(None)  # type: ignore[arg-type]
+
+
+def test_what_other_tools_call_otherwise_is_named(names_run: Run) -> None:
+    for name, here in ELSEWHERE.items():
+        assert hasattr(names_run, here)
+        with pytest.raises(AttributeError, match=f"no '{name}'; it has {here}"):
+            getattr(names_run, name)
+    with pytest.raises(AttributeError, match=r"a run has no 'nothing'$"):
+        names_run.nothing  # type: ignore[attr-defined]  # noqa: B018
 
 
 def test_results_are_small_tables(

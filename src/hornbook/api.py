@@ -15,7 +15,7 @@ from hornbook.config import Nested
 from hornbook.errors import ConfigError, in_terminal
 from hornbook.experiments import comparison, mixture
 from hornbook.experiments.lr_finder import LearningRateSweep, find_learning_rate
-from hornbook.planning.request import read_request
+from hornbook.planning.request import read_request, setting_of
 from hornbook.planning.resolve import resolve
 from hornbook.pretrained.importing import import_base
 from hornbook.process import standard_defaults, training_state
@@ -59,6 +59,7 @@ def train(
     callbacks: Sequence[Callback] = (),
     progress: bool | None = None,
     overwrite: bool = False,
+    **short_names: Any,
 ) -> Run:
     """Trains a model on a corpus (a registry name or a path) and returns its run.
 
@@ -75,17 +76,24 @@ def train(
         with a number after it. overwrite: removes an earlier run in `out` when training begins.
     progress: shows what is going to happen and how far it is; by default on a terminal and in a
         notebook.
+    short_names: settings as the command line calls them, such as `lr=0.01, batch_size=32, layers=2`.
     Seeds torch's global generator. Raises ConfigError, DataError or RunError, the last also while
     another training runs in this process; Interrupted after the state was saved on Ctrl-C.
     """
+    if "seeds" in short_names:
+        raise ConfigError(
+            "seeds: found it for a single run; hornbook.sweep(corpus, seeds=[1, 2]) trains one with "
+            "each seed"
+        )
     where = None if out is None else arguments.path(out, "out")
     request = read_request(
         corpus, model=model, preset=preset, settings=settings, began=began, steps=steps,
         epochs=epochs, seed=seed, device=device, precision=precision, minutes=minutes,
         exportable=exportable, unknown=unknown,
-        base=base.path if isinstance(base, StoredRun) else base,
+        base=base.path if isinstance(base, StoredRun) else base, **short_names,
     )  # fmt: skip
     shown = with_progress(callbacks, progress)
+    overwrite = arguments.truth(overwrite, "overwrite")
     try:
         with heartbeat_of(shown):
             return Run.of(session.train(request, out=where, callbacks=shown, overwrite=overwrite))
@@ -174,23 +182,28 @@ def sweep(
     callbacks: Sequence[Callback] = (),
     progress: bool | None = None,
     on_message: Callable[[str], None] = lambda line: None,
+    **short_names: Any,
 ) -> Swept:
     """Trains every combination of the values in `over` with each seed, and compares them.
 
     over: `{"optim.learning_rate": [0.001, 0.01]}`; with `trials`, of which optuna chooses so many,
         also a range: `{"optim.learning_rate": "1e-4..1e-2"}`.
+    short_names: as for `train`; a list, as in `lr=[0.001, 0.01]`, is varied.
     minutes: of each run. The rest is as for `train`; what is finished in `out` is not trained again,
         and what was interrupted is resumed (`experiments.sweep`).
     """
     from hornbook.experiments.sweep import sweep as run_sweep
 
+    varied = {name: v for name, v in short_names.items() if isinstance(v, list | tuple)}
+    fixed = {name: v for name, v in short_names.items() if name not in varied}
     request = read_request(
         corpus, model=model, preset=preset, settings=settings, steps=steps, minutes=minutes,
-        exportable=exportable,
+        exportable=exportable, **fixed,
     )  # fmt: skip
+    space = {} if over is None else dict(arguments.mapping(over, "over"))
     return run_sweep(
         request,
-        over=None if over is None else arguments.mapping(over, "over"),
+        over=space | {setting_of(name): values for name, values in varied.items()},
         seeds=[arguments.integer(seed, "seeds") for seed in arguments.several(seeds, "seeds")],
         trials=None if trials is None else arguments.integer(trials, "trials"),
         out=None if out is None else Path(arguments.path(out, "out")),
@@ -288,12 +301,15 @@ def lr_find(
     low: float = 1e-3,
     high: float = 1.0,
     steps: int = 300,
+    **short_names: Any,
 ) -> LearningRateSweep:
     """Sweeps the learning rate from low to high over so many steps and tries what that suggests.
 
-    settings: as those of `train`. See `experiments.lr_finder.find_learning_rate`.
+    settings, short_names: as those of `train`. See `experiments.lr_finder.find_learning_rate`.
     """
-    request = read_request(corpus, model=model, preset=preset, settings=settings, compile="no")
+    request = read_request(
+        corpus, model=model, preset=preset, settings=settings, compile="no", **short_names
+    )
     with training_state("lr_find"):
         return find_learning_rate(
             resolve(request),

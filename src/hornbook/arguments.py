@@ -54,6 +54,13 @@ def choice(value: Any, name: str, known: Sequence[str]) -> Any:
     return value
 
 
+def truth(value: Any, name: str) -> bool:
+    """True or False. A text such as "no" would count as true."""
+    if type(value).__name__ not in ("bool", "bool_"):  # of Python, of NumPy
+        raise ConfigError(f"{name}: found {_found(value)}, expected True or False")
+    return bool(value)
+
+
 def integer(value: Any, name: str) -> int:
     """A whole number, of Python or another library."""
     try:

@@ -30,8 +30,21 @@ if TYPE_CHECKING:  # loaded where they are used: matplotlib is slow to import
     from hornbook.figures.page import Inspection
 
 
+ELSEWHERE = {  # what other tools call a method -> its name here
+    "generate": "sample", "predict": "sample", "eval": "evaluate", "test": "evaluate",
+    "history": "log", "metrics": "report",
+}  # fmt: skip
+
+
 class Run(StoredRun):
     """A trained model with its tokenizer, settings, log and report. See `hornbook.load`."""
+
+    if not TYPE_CHECKING:  # for which every name would exist
+
+        def __getattr__(self, name: str) -> Any:
+            """Raises AttributeError, with the name here of what other tools call otherwise."""
+            hint = f"; it has {ELSEWHERE[name]}" if name in ELSEWHERE else ""
+            raise AttributeError(f"a run has no {name!r}{hint}", name=name, obj=self)
 
     @classmethod
     def of(cls, run: StoredRun) -> Run:
@@ -259,6 +272,7 @@ class Run(StoredRun):
         from hornbook.export.targets import export
 
         where = None if out is None else Path(arguments.path(out, "out"))
+        overwrite = arguments.truth(overwrite, "overwrite")
         return export(self, to, where, dtype=dtype, verify=verify, overwrite=overwrite)
 
     @speaks_python

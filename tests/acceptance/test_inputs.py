@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import math
 import os
 import pickle
@@ -91,7 +92,7 @@ def test_figures_are_drawn_whatever_backend_a_notebook_has_set(
     }[verb]
     done = subprocess.run(
         [sys.executable, "-m", "hornbook", *map(str, words)], cwd=tmp_path, text=True,
-        env={**os.environ, "MPLBACKEND": "module://matplotlib_inline.backend_inline"},
+        env={**os.environ, "MPLBACKEND": "nonsense"},
         capture_output=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -229,8 +230,8 @@ def test_wrapped_proteins_are_a_document_each(tmp_path: Path, capsys: Cap) -> No
     (tmp_path / "t.txt").write_text(FASTA)
     code, out, err = typed(capsys, "data", tmp_path / "t.txt", "--json")
     assert code == 0, err
-    assert '"kind": "documents"' in out
-    assert "60" in typed(capsys, "data", tmp_path / "t.txt")[1]
+    assert json.loads(out)["kind"] == "documents"
+    assert json.loads(out)["documents"] == 60
 
 
 def test_trainings_in_threads_lose_nothing_of_what_each_promises(

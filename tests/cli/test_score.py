@@ -68,12 +68,13 @@ def test_a_run_of_an_earlier_version_has_no_percentiles(
     assert objects(capsys)[0]["percentile"] is None
 
 
+@pytest.mark.parametrize("texts", [[], ["-"]])
 def test_lines_of_stdin_line_up_with_their_scores(
-    capsys: Cap, names_run: Run, monkeypatch: pytest.MonkeyPatch
+    texts: list[str], capsys: Cap, names_run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An empty line is an empty document."""
     monkeypatch.setattr(sys, "stdin", io.StringIO("emma\n\nolivia\n"))
-    assert main(["score", str(names_run.path), "--json", "--tokens"]) == 0
+    assert main(["score", str(names_run.path), *texts, "--json", "--tokens"]) == 0
     found = objects(capsys)
     assert [o["text"] for o in found] == ["emma", "", "olivia"]
     assert found[0]["total_nats"] == pytest.approx(sum(found[0]["nats"]))

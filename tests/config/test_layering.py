@@ -47,7 +47,8 @@ def test_a_field_that_nobody_knows_is_left_to_its_section() -> None:
     ("name", "message"),
     [
         ("modle.n-layer", r"modle.n-layer: no such section .*did you mean 'model.n_layer'"),
-        ("steps", r"steps: no such setting; settings are dotted"),
+        ("steps", r"steps: no such setting; settings are dotted, as in training.steps"),
+        ("nothing", r"nothing: no such setting; settings are dotted, as in model.n_layer"),
         ("xyz.steps", r"known: data, tokenizer, model, optim, training"),
     ],
 )

@@ -161,6 +161,16 @@ def test_more_steps_are_no_advice_where_the_loss_rose() -> None:
     assert judge(replace(GOOD, loss=3.4, last_loss=3.4)).advice[0].startswith("more steps")
 
 
+def test_advice_does_not_contradict_itself() -> None:
+    """More steps bring a model below guessing, even where none brings it down to the counts."""
+    counts = replace(BEHIND, behind=1.7)
+    nothing = judge(
+        replace(GOOD, loss=3.4, last_loss=3.4, counts=counts, minutes_to_counts=math.inf)
+    )
+    assert nothing.word is Word.NOTHING
+    assert nothing.advice == ("more steps, or a lower learning rate (hornbook lr-find)",)
+
+
 def test_a_text_that_was_not_read_is_not_called_read() -> None:
     assert "; it has not read its training text" in judge(replace(GOOD, loss=3.4, passes=0.0)).text
 

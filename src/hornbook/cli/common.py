@@ -34,6 +34,7 @@ SYNONYMS = {  # what other tools call an option of a verb -> its name here
     "hidden-size": "--model.n-embd",
     "heads": "--model.n-head",
     "length": "--max-tokens",
+    "m": "--model",
     "max-length": "--max-tokens",
     "max-new-tokens": "--max-tokens",
     "n-samples": "-n",
@@ -41,6 +42,7 @@ SYNONYMS = {  # what other tools call an option of a verb -> its name here
     "num-heads": "--model.n-head",
     "num-layers": "--layers",
     "num-samples": "-n",
+    "o": "--out",
     "out-dir": "--out",
     "output": "--out",
     "output-dir": "--out",
@@ -141,7 +143,7 @@ class Parser(argparse.ArgumentParser):
         flag = word.partition("=")[0]
         hint = self.suggestion(flag)
         takes_texts = any(a.metavar == "TEXT" and not a.option_strings for a in self._actions)
-        if not hint and (takes_texts or not word.startswith("--")):
+        if not hint and takes_texts:
             hint = f"; a text that begins with '-' is written after --: -- {shlex.quote(word)}"
         self.error(f"{flag}: no such option{hint}")
 

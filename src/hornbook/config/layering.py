@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from hornbook.config.names import setting_called
 from hornbook.config.renames import rename_settings
 from hornbook.config.sections import LENGTHS, SECTIONS, Nested
 from hornbook.errors import ConfigError, did_you_mean
@@ -73,7 +74,8 @@ def split_name(dotted: str) -> tuple[str, str]:
     """
     section, dot, field = dotted.replace("-", "_").partition(".")
     if not dot:
-        raise ConfigError(f"{dotted}: no such setting; settings are dotted, as in model.n_layer")
+        example = setting_called(dotted) or "model.n_layer"
+        raise ConfigError(f"{dotted}: no such setting; settings are dotted, as in {example}")
     if section not in SECTIONS:
         near = difflib.get_close_matches(section, SECTIONS, n=1)
         hint = f"; did you mean '{near[0]}.{field}'?" if near else did_you_mean(section, SECTIONS)

@@ -42,6 +42,7 @@ SHORT_NAMES = {  # a name on the command line -> the setting
 OTHER_NAMES = {  # a name in the notes and in other code, which is refused -> the one to use here
     "bs": "batch-size",
     "depth": "layers",
+    "dtype": "precision",
     "iterations": "steps",
     "iters": "steps",
     "max-epochs": "epochs",
@@ -55,6 +56,7 @@ OTHER_NAMES = {  # a name in the notes and in other code, which is refused -> th
     "time": "minutes",
     "train-steps": "steps",
 }
+OTHER_VALUES = {"gpu": "cuda"}  # a value that is refused -> the one that is meant
 
 
 def setting_called(name: str) -> str:

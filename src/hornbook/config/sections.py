@@ -27,7 +27,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from hornbook.config.names import setting_called
+from hornbook.config.names import OTHER_VALUES, setting_called
 from hornbook.errors import ConfigError, did_you_mean
 
 Nested = dict[str, dict[str, Any]]  # sections of fields
@@ -93,7 +93,8 @@ class Settings(BaseModel):
         end = "."
         if problem["type"] == "literal_error" and isinstance(found, str):
             known = map(str, get_args(cls.model_fields[field].annotation))
-            if near := difflib.get_close_matches(found, known, n=1):
+            meant = OTHER_VALUES.get(found)
+            if near := [meant] if meant else difflib.get_close_matches(found, known, n=1):
                 end = f"; did you mean {near[0]!r}?"
         return f"{section}.{field}: found {found!r}. {expected}{end}"
 

@@ -112,8 +112,8 @@ class Comparison(Tabular):
             )
         if any(d.lacks_seeds for d in self.differences):
             words.append(
-                "few seeds say little of how far apart other seeds would be: with one or two more, the "
-                "large differences that are not significant may be"
+                "few seeds say little about how far apart seeds are: with one or two more, "
+                "large differences that are not significant now may become so"
             )
         return words
 

@@ -43,9 +43,7 @@ def export(
     does not go with the target.
     """
     if to not in TARGETS:
-        raise ConfigError(
-            f"to: found {to!r}, expected {', '.join(TARGETS)}{did_you_mean(to, TARGETS)}"
-        )
+        raise ConfigError(f"to: found {to!r}, no such target{did_you_mean(to, TARGETS)}")
     target = importlib.import_module(f"hornbook.export.{TARGETS[to]}")
     chosen = dtype or target.DTYPES[0]
     if chosen not in target.DTYPES:

@@ -340,13 +340,13 @@ def _advice(found: Evidence, word: Word, minutes: float | None) -> list[str]:
             f"its own counts have order {found.own_order}: try --model.order {counts.order}, the best "
             "here"
         )
-    elif counts is not None and counts.better and not found.fitted:
+    elif counts is not None and counts.better and not found.fitted and word is not Word.NOTHING:
         if not found.may_go_on:
             lines.append("use the counts: more passes through so small a text would memorize it")
         elif found.minutes_to_counts is not None and math.isinf(found.minutes_to_counts):
             lines.append(
-                "use the counts, or another model: by the curve of its losses or the context that it "
-                "sees more minutes are not expected to help"
+                "use the counts, or another model: more minutes are not expected to help, by the curve "
+                "of its losses or by the context that it sees"
             )
         else:
             lines.append(

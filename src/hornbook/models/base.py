@@ -206,7 +206,7 @@ class LanguageModel(nn.Module, ABC):
         if name not in self.parts:
             names = ", ".join(self.parts)
             do = f"expected {names}" if names else "this model has no parts; leave it out"
-            raise ConfigError(f"part: found {name!r} for a {self.config.name}: {do}")
+            raise ConfigError(f"part: found {name!r} for the model {self.config.name}: {do}")
         return self.parts[name]
 
     @property

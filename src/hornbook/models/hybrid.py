@@ -237,6 +237,7 @@ class Hybrid(CachedModel):
 
     def held_back(self, n_tokens: int) -> int:
         """The share that is set, of a large part less, of a small one nothing."""
+        assert isinstance(self.config, HybridConfig)
         n = min(int(self.config.held_back * n_tokens), HELD_BACK)
         return n if n >= FEWEST_HELD_BACK else 0
 
@@ -345,10 +346,10 @@ def fitted_trust(features: Tensor, log_both: Tensor) -> Tensor:
         s = x @ w
         log = torch.logaddexp(log_both[:, 0] + F.logsigmoid(s), log_both[:, 1] + F.logsigmoid(-s))
         total = -log.mean() + SHRINKAGE * w[:-1].square().sum() / len(x)
-        total.backward()
+        total.backward()  # type: ignore[no-untyped-call]
         return total
 
-    optimizer.step(loss)
+    optimizer.step(loss)  # type: ignore[no-untyped-call]
     w = w.detach()
     own = w[:-1] * scale
     return torch.cat([own, (w[-1] - own @ mean)[None]]).float()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any
 
 from hornbook.arguments import mapping, path, plain, text
 from hornbook.config import Nested, presets, read_settings
+from hornbook.config.names import SHORT_NAMES, setting_called
+from hornbook.config.sections import all_fields
 from hornbook.errors import ConfigError, counted
 from hornbook.optim.schedules import Segment, read_segments
 from hornbook.parallel.ranks import SINGLE, Ranks
@@ -69,14 +72,15 @@ def read_request(
     exportable: bool = False,
     base: str | Path | None = None,
     unknown: str | None = None,
-    **training: Any,
+    **others: Any,
 ) -> Request:
-    """A request from arguments. `training`: fields of that section, None where not requested.
+    """A request from arguments.
 
     settings: dotted fields, sections of fields, or both. Names of earlier versions are accepted, with
     a message. exportable: the model is the gpt, which other software reads. base: what training begins
-    from. unknown: "skip" leaves out what its tokenizer does not know. Raises ConfigError where
-    one value is given twice.
+    from. unknown: "skip" leaves out what its tokenizer does not know. others: settings by their short
+    names, or fields of `training`; None where not requested. Raises ConfigError where one value is
+    given twice.
     """
     sections, messages = read_settings(mapping(settings, "settings"))
     if exportable:
@@ -95,7 +99,7 @@ def read_request(
         ("unknown", "finetuning.unknown", None if unknown is None else text(unknown, "unknown")),
         ("base", "finetuning.base", None if base is None else path(base, "base")),
     ]
-    arguments += [(name, f"training.{name}", value) for name, value in training.items()]
+    arguments += [(name, setting_of(name), value) for name, value in others.items()]
     for argument, setting, value in arguments:
         if (value := plain(value)) is not None:
             section, name = setting.split(".")
@@ -118,3 +122,25 @@ def read_request(
     return Request(
         preset=preset, settings=sections, began=began, segments=segments, messages=tuple(messages)
     )  # fmt: skip
+
+
+def setting_of(argument: str) -> str:
+    """The setting that an argument of Python stands for: one with a short name, or of `training`.
+
+    >>> setting_of("lr"), setting_of("batch_size"), setting_of("compile")
+    ('optim.learning_rate', 'training.batch_size', 'training.compile')
+
+    Raises ConfigError for any other argument.
+    """
+    short = {name.replace("-", "_"): setting for name, setting in SHORT_NAMES.items()}
+    fields = {name: f"{section}.{name}" for section, name, _ in all_fields()}
+    if found := short.get(argument):
+        return found
+    found = fields.get(argument, "")
+    if found.startswith("training."):
+        return found
+    meant = setting_called(argument) or found
+    if not meant and (near := difflib.get_close_matches(argument, short, n=1, cutoff=0.7)):
+        raise ConfigError(f"{argument}: no such argument; did you mean {near[0]!r}?")
+    example = f"{{{meant!r}: ...}}" if meant else "{'model.n_layer': 4}"
+    raise ConfigError(f"{argument}: no such argument; settings={example} takes any setting")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from hornbook.arguments import several
+from hornbook.arguments import several, truth
 from hornbook.errors import ConfigError
 from hornbook.heartbeat import Heartbeat
 from hornbook.parallel.launch import speaks
@@ -184,7 +184,7 @@ def with_progress(
             )
     if any(isinstance(callback, Progress) for callback in found):
         return found
-    shown = shown_by_default() if wanted is None else wanted
+    shown = shown_by_default() if wanted is None else truth(wanted, "progress")
     return [Progress(brief=brief), *found] if shown else found
 
 
