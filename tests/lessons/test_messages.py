@@ -51,9 +51,10 @@ def templates(path: Path) -> Iterator[str]:
                 )
         documented = ast.get_docstring(function, clean=False)
         for node in nodes:
-            if isinstance(node, ast.Constant) and node not in parts:
-                if isinstance(node.value, str) and node.value != documented:
-                    yield node.value
+            if not isinstance(node, ast.Constant) or node in parts or node.value == documented:
+                continue
+            if isinstance(node.value, str):
+                yield node.value
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.stem))
@@ -84,6 +85,12 @@ def test_values_and_parts_are_put_in_place() -> None:
     assert translated(words, "en") == words
     assert translated(words, "zh") == (
         "最大差异为 1，位于 [0, 0]（得到 2，应为 1）；共 4 个数，有 4 个不同；符号错了"
+    )
+    assert translated("found a list of length 1, expected a number", "zh") == (
+        "得到 长度为 1 的 list，应为 一个数"
+    )
+    assert translated("f: line 3: raised IndexError: list index out of range", "zh") == (
+        "f：第 3 行抛出了 IndexError: list index out of range"
     )
     assert translated("an unknown sentence", "zh") == "an unknown sentence"
 

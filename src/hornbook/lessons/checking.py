@@ -161,10 +161,15 @@ def load_candidate(exercise: Exercise, path: Path) -> Callable[..., Any]:
     return candidate
 
 
+def unwritten(exercise: Exercise) -> Result:
+    """The result of a stub."""
+    return Result(exercise, [], f"{exercise.name} is not written yet")
+
+
 def _fault(exercise: Exercise, candidate: Callable[..., Any], error: BaseException) -> str:
     """What a candidate raised, or why what it returned cannot be compared, in words."""
     if isinstance(error, NotImplementedError) and not error.args:
-        return f"{exercise.name} is not written yet"
+        return unwritten(exercise).fault
     try:
         file = inspect.getsourcefile(inspect.unwrap(candidate))
     except TypeError:
