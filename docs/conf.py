@@ -24,6 +24,7 @@ extensions = [
 ]
 exclude_patterns = ["_site", "generated", "lessons/files"]
 default_role = "code"  # `x` in docstrings
+smartquotes_action = "qe"  # quotes and ellipses; hyphens stay: `---` and options mean what they are
 nitpicky = True  # a reference to nothing is a warning, and `make docs` fails on warnings
 nitpick_ignore_regex = [("py:(class|obj|data)", ".*")]  # types in signatures, of other packages too
 

@@ -1,7 +1,8 @@
 """The lessons as pages: each is executed as a notebook, and shown with its outputs in each language.
 
-`HORNBOOK_LESSONS=fast` runs them with small settings, for tests. What was executed is kept in
-docs/generated/executed until the lesson or the code of hornbook changes.
+`HORNBOOK_LESSONS=fast` runs them with small settings. What was executed is kept in
+docs/generated/executed until the lesson, the code of hornbook or constraints.txt changes;
+tests/docs/test_lessons.py fills it too.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ from sphinx.util import logging
 import hornbook
 from hornbook.lessons.catalog import LANGUAGES, Lesson
 from hornbook.lessons.catalog import lessons as all_lessons
-from hornbook.lessons.notebook import COLAB, notebook, repository
+from hornbook.lessons.checking import unwritten
+from hornbook.lessons.exercise import exercises_of
+from hornbook.lessons.notebook import COLAB, notebook, repository, speaks
 
 DOCS = Path(__file__).parents[1]
 PAGES = DOCS / "lessons"
@@ -63,9 +66,9 @@ def table(language: str) -> Iterator[str]:
 
 @cache
 def _code() -> bytes:
-    """A fingerprint of hornbook's own code."""
+    """A fingerprint of hornbook's own code and of the versions that it is used with."""
     folder = Path(hornbook.__file__).parent
-    total = hashlib.sha256()
+    total = hashlib.sha256((DOCS.parent / "constraints.txt").read_bytes())
     for path in sorted(folder.rglob("*.py")):
         if "texts" not in path.parts:
             total.update(path.read_bytes())
@@ -78,7 +81,10 @@ def plain(lesson: Lesson, language: str = LANGUAGES[0]) -> NotebookNode:
 
 
 def executed(lesson: Lesson) -> NotebookNode:
-    """A lesson's notebook with its outputs. Raises CellExecutionError where a cell fails."""
+    """A lesson's notebook with its outputs.
+
+    Raises CellExecutionError where a cell fails, RuntimeError where the lesson leaves files.
+    """
     found = plain(lesson)
     code = "".join(cell.source for cell in found.cells if cell.cell_type == "code")
     mode = os.environ.get("HORNBOOK_LESSONS", "")
@@ -89,6 +95,8 @@ def executed(lesson: Lesson) -> NotebookNode:
     with tempfile.TemporaryDirectory() as folder:
         resources = {"metadata": {"path": folder}}
         NotebookClient(found, timeout=LONGEST, kernel_name="python3", resources=resources).execute()
+        if left := os.listdir(folder):
+            raise RuntimeError(f"{lesson.path} leaves {', '.join(left)} where it runs")
     EXECUTED.mkdir(parents=True, exist_ok=True)
     for old in EXECUTED.glob(f"{lesson.name}-*.ipynb"):
         old.unlink()
@@ -101,11 +109,23 @@ def page(lesson: Lesson, language: str, run: NotebookNode) -> NotebookNode:
     found = plain(lesson, language)
     code, outputs = ([c for c in book.cells if c.cell_type == "code"] for book in (found, run))
     for cell, source in zip(code, outputs, strict=True):
-        cell.outputs, cell.execution_count = source.outputs, source.execution_count
+        cell.outputs = [_said_in(language, lesson, output) for output in source.outputs]
+        cell.execution_count = source.execution_count
     found.cells = found.cells[1:]  # without the one that installs
     heading, _, rest = found.cells[0].source.partition("\n")
     found.cells[0].source = f"{heading}\n\n{links(lesson, language)}\n{rest}"
     return found
+
+
+def _said_in(language: str, lesson: Lesson, output: NotebookNode) -> NotebookNode:
+    """An output with what checks say of the unwritten exercises in a language."""
+    if output.output_type != "stream" or language == LANGUAGES[0]:
+        return output
+    text = output.text
+    for exercise in exercises_of(lesson):
+        found = unwritten(exercise)
+        text = text.replace(str(found), found.text(language))
+    return NotebookNode(output, text=text)
 
 
 def links(lesson: Lesson, language: str) -> str:
@@ -130,7 +150,7 @@ def links(lesson: Lesson, language: str) -> str:
 
 def script(lesson: Lesson, language: str) -> str:
     """A lesson as a script in percent format, its prose in a language."""
-    lines = []
+    lines = ["# %%", *speaks(language).strip().splitlines(), ""] if speaks(language) else []
     for cell in lesson.cells(language):
         if cell.prose:
             lines += ["# %% [markdown]", *(f"# {row}".rstrip() for row in cell.source.splitlines())]

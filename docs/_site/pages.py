@@ -168,7 +168,7 @@ def _read(app: Sphinx, page: str, source: list[str]) -> None:
         makers = {"verbs": verbs, "settings": settings, "models": models}
         return "\n\n".join(makers[kind]())
 
-    if not app.env.doc2path(page).endswith(".md"):
+    if Path(app.env.doc2path(page)).suffix != ".md":
         return
     text = source[0] if "/" in page else LINK.sub(_page_link, source[0])
     text = PLACE.sub(filled, text)

@@ -34,9 +34,26 @@ def test_without_a_file_the_exercise_is_shown(capsys: Cap) -> None:
     statement = run(capsys, "check", "1.2", "--lang", "zh")[1]
     assert statement.startswith("### 练习 1.2：")
     assert 'check("1.2"' not in statement  # which a file does not import
-    assert "hornbook check 1.2 my_file.py" in statement
+    assert "hornbook check 1.2 my_file.py --lang zh" in statement
+    assert "把它写进一个文件" in statement
 
 
 def test_hints_and_solutions(capsys: Cap) -> None:
     assert run(capsys, "check", "1.2", "--hint", "--lang", "zh")[1].startswith("一次只看")
     assert run(capsys, "check", "1.2", "--solution")[1] == find_exercise("1.2").solution_code()
+
+
+def test_what_is_found_is_said_in_chinese(write: Write, capsys: Cap) -> None:
+    wrong = write("mine.py", RIGHT.replace("1 / c**2", "-1 / c**2"))
+    code, out, err = run(capsys, "check", "1.2", wrong, "--lang", "zh")
+    assert (code, err) == (1, "")
+    assert "符号错了：-1/c 就是 -c^-1" in out
+    assert "1.2 还没有通过；hornbook check 1.2 --lang zh --hint 可以看提示" in out
+    other = write("other.py", "def gradient_by_hands(): ...")
+    code, _, err = run(capsys, "check", "1.2", other, "--lang", "zh")
+    assert code == 2
+    assert "没有找到函数 gradient_by_hand；是不是 'gradient_by_hands'？" in err
+    broken = write("broken.py", "x = 1 / 0\n")
+    err = run(capsys, "check", "1.2", broken, "--lang", "zh")[2]
+    assert "第 1 行抛出了 ZeroDivisionError: division by zero；文件要先能运行" in err
+    assert "没有这个文件" in run(capsys, "check", "1.2", "none.py", "--lang", "zh")[2]

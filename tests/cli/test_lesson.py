@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
+from hornbook.lessons import opening
 from hornbook.lessons.catalog import lessons
 from tests.cli.common import Cap, run
 
@@ -37,6 +39,8 @@ def test_a_lesson_says_where_it_lies_and_what_its_exercises_are(capsys: Cap) -> 
     assert code == 0
     assert str(lessons()[0].path) in out.splitlines()
     assert "1.5  Softmax and a loss" in out
+    assert "hornbook lesson 1 --open" in out
+    assert "jupyter lab 01_autograd.ipynb, or code 01_autograd.ipynb" in out
 
 
 def test_json_has_what_is_listed(capsys: Cap) -> None:
@@ -63,3 +67,22 @@ def test_a_lesson_is_written_as_a_notebook(
     code, _, err = run(capsys, "lesson", "1", "--notebook")
     assert code == 2
     assert "exists already; give another file (--out)" in err
+
+
+def test_a_lesson_is_opened_as_it_is(
+    capsys: Cap, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    show = "import sys; print(sys.argv[1])"
+    monkeypatch.setattr(opening, "opener", lambda: ("a viewer", [sys.executable, "-c", show]))
+    for _ in range(2):  # the second time it is there already, and may hold somebody's work
+        code, _, err = run(capsys, "lesson", "1", "--open", "--lang", "zh")
+        assert code == 0
+        assert "opening 01_autograd.zh.ipynb in a viewer" in err
+    monkeypatch.setattr(opening, "opener", lambda: None)
+    code, _, err = run(capsys, "lesson", "1", "--open")
+    assert code == 2
+    assert "found neither Jupyter beside hornbook nor VS Code" in err
+    assert "pip install jupyterlab" in err
+    assert (tmp_path / "01_autograd.ipynb").is_file()
+    assert "found it without a lesson" in run(capsys, "lesson", "--open")[2]

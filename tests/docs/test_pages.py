@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 from pathlib import Path
 
 import pytest
@@ -50,3 +51,9 @@ def test_links_of_a_file_lead_to_pages_where_there_are_some() -> None:
     for name, page in pages.MIRRORED.items():
         assert (ROOT / name).exists()
         assert f"{{repository}} {name}\n" in (ROOT / "docs" / page).read_text("utf-8")
+
+
+def test_hyphens_stay_hyphens() -> None:
+    """`hornbook sample` prints a line `---`, and its help says so."""
+    settings = runpy.run_path(str(ROOT / "docs/conf.py"))
+    assert "d" not in settings["smartquotes_action"].lower()

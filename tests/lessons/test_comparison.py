@@ -10,6 +10,7 @@ import torch
 
 from hornbook.autograd import Value
 from hornbook.lessons.comparison import compare, holds
+from hornbook.lessons.messages import _translation
 
 T = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
 WIDE = torch.arange(6.0).view(2, 3)
@@ -37,13 +38,14 @@ def test_right_answers(found: Any, expected: Any, words: str) -> None:
     result = compare("it", found, expected)
     assert result.right, result.words
     assert result.words.startswith(words)
+    assert _translation(result.words, "zh")
 
 
 @pytest.mark.parametrize(
     ("found", "expected", "words"),
     [
         (None, T, "found None, expected a tensor of shape (2, 2); does the function return"),
-        ([1.0], T, "found a list of 1 items, expected a tensor of shape (2, 2)"),
+        ([1.0], T, "found a list of length 1, expected a tensor of shape (2, 2)"),
         (3, T, "found an int, expected a tensor"),
         (T.T[:1], T, "found shape (1, 2), expected (2, 2)"),
         (T[None], T, "found shape (1, 2, 2), expected (2, 2); the numbers are right"),
@@ -61,7 +63,7 @@ def test_right_answers(found: Any, expected: Any, words: str) -> None:
         ([1.0], [1.0, 2.0], "found 1 items, expected 2"),
         ([1.0, None], [1.0, 2.0], "found None, expected a float"),
         (["a", "c"], ["a", "b"], "found 'c' at position 1, expected 'b'"),
-        (1, ["a"], "found an int, expected a list of 1 items"),
+        (1, ["a"], "found an int, expected a list of length 1"),
         (1, "a", "found an int, expected a str"),
         ("ab", "abc", "found 'ab', expected 'abc'"),
     ],
@@ -70,6 +72,7 @@ def test_wrong_answers(found: Any, expected: Any, words: str) -> None:
     result = compare("it", found, expected)
     assert not result.right
     assert result.words.startswith(words)
+    assert _translation(result.words, "zh")
 
 
 def test_a_known_mistake_is_told_what_it_is() -> None:

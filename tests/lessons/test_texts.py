@@ -1,15 +1,11 @@
-"""Every lesson runs, is whole in each language, and is a notebook."""
+"""Every lesson is whole in each language, and is a notebook. That it runs: docs/test_lessons.py."""
 
 from __future__ import annotations
 
 import json
-import random
 import re
-import runpy
 import subprocess
 import sys
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import jupytext
@@ -25,42 +21,7 @@ from hornbook.lessons.notebook import notebook
 
 LESSONS = lessons()
 CHINESE = re.compile("[\u4e00-\u9fff]")
-ROOT = Path(__file__).parents[2]
 every_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: str(lesson.name))
-
-
-@pytest.fixture
-def own_state() -> Iterator[None]:
-    """What a script may leave behind in the process is put back."""
-    kept = random.getstate(), torch.get_rng_state(), torch.get_num_threads()
-    yield
-    import matplotlib.pyplot as plt
-
-    plt.close("all")
-    random.setstate(kept[0])
-    torch.set_rng_state(kept[1])
-    torch.set_num_threads(kept[2])
-
-
-@every_lesson
-def test_a_lesson_runs_from_top_to_bottom(
-    lesson: Lesson,
-    own_state: None,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HORNBOOK_LESSONS", "fast")
-    monkeypatch.setenv("MPLBACKEND", "Agg")
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "FigureCanvasAgg is non-interactive")
-        warnings.filterwarnings("ignore", "__array__ implementation doesn't accept a copy keyword")
-        runpy.run_path(str(lesson.path), run_name="__main__")
-    out = capsys.readouterr().out
-    for number in lesson.exercises():
-        assert f"Exercise {number}:" in out, f"its stub does not call check({number!r}, ...)"
-    assert not list(tmp_path.iterdir()), "files are left where the lesson was run"
 
 
 @every_lesson

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hornbook.cli.common import Parser
-from hornbook.errors import ConfigError
+from hornbook.errors import ConfigError, HornbookError
 from hornbook.files import user_path
 
 
@@ -15,6 +15,7 @@ def run(arguments: list[str]) -> int:
     Exit code 1 where the answer is not right.
     """
     from hornbook.lessons.catalog import LANGUAGES
+    from hornbook.lessons.messages import VARIABLE, spoken, translated
 
     parser = Parser("check")
     parser.add_argument("exercise", metavar="EXERCISE", help="number of the exercise, such as 7.2")
@@ -26,10 +27,11 @@ def run(arguments: list[str]) -> int:
     parser.add_argument(
         "--lang",
         choices=LANGUAGES,
-        default=LANGUAGES[0],
-        help="language of statement and hint (default: en)",
+        help=f"language of what is printed (default: {VARIABLE}, else en)",
     )
     args = parser.parse_args(arguments)
+    language = spoken(args.lang)
+    option = "" if language == LANGUAGES[0] else f" --lang {language}"
 
     from hornbook.lessons.checking import examine, hint_of, load_candidate
     from hornbook.lessons.exercise import find_exercise, find_lesson_of
@@ -38,23 +40,26 @@ def run(arguments: list[str]) -> int:
     passed = True
     if args.file is not None:
         exercise = find_exercise(args.exercise)
-        candidate = load_candidate(exercise, user_path(args.file, ConfigError))
+        try:
+            candidate = load_candidate(exercise, user_path(args.file, ConfigError))
+        except HornbookError as error:
+            raise type(error)(translated(str(error), language)) from None
         result = examine(args.exercise, candidate)
-        print(result)
+        print(result.text(language))
         passed = result.passed
     elif not args.hint and not args.solution:
-        statement = lesson.statement(args.exercise, args.lang)
+        statement = lesson.statement(args.exercise, language)
         # a file needs no call of check, and does not import it
         print(statement.rpartition(f'check("{args.exercise}"')[0].rstrip())
-        language = "" if args.lang == LANGUAGES[0] else f" --lang {args.lang}"
+        how = "Write it in a file, with the imports that it needs, and check it:"
         print(
-            "\nWrite it in a file, with the imports that it needs, and check it:\n"
-            f"  hornbook check {args.exercise} my_file.py\n"
-            f"  hornbook check {args.exercise}{language} --hint"
+            f"\n{translated(how, language)}\n"
+            f"  hornbook check {args.exercise} my_file.py{option}\n"
+            f"  hornbook check {args.exercise}{option} --hint"
         )
         return 0
     if args.hint:
-        print(hint_of(args.exercise, args.lang))
+        print(hint_of(args.exercise, language))
     if args.solution:
         print(find_exercise(args.exercise).solution_code(), end="")
     return 0 if passed else 1

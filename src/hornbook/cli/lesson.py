@@ -2,36 +2,46 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hornbook.cli.common import Parser, note, print_json
 from hornbook.errors import ConfigError
 from hornbook.files import user_path
 from hornbook.table import table
 
+if TYPE_CHECKING:
+    from hornbook.lessons.catalog import Lesson
+
 
 def run(arguments: list[str]) -> int:
-    """Lists the lessons, says where one is, or writes it as a notebook."""
+    """Lists the lessons, says how to open one, or opens it or writes it as a notebook."""
     from hornbook.lessons.catalog import LANGUAGES, find_lesson, lessons
+    from hornbook.lessons.messages import VARIABLE, spoken
 
     parser = Parser("lesson")
     parser.add_argument("number", metavar="N", nargs="?", help="the lesson to open")
     parser.add_argument("--notebook", action="store_true", help="write it as a Jupyter notebook")
+    parser.add_argument(
+        "--open", action="store_true", help="open that notebook in JupyterLab or VS Code"
+    )
     parser.add_argument(
         "--out", type=Path, metavar="FILE", help="the notebook to write (default: its name, here)"
     )
     parser.add_argument(
         "--lang",
         choices=LANGUAGES,
-        default=LANGUAGES[0],
-        help="language of the prose (default: en)",
+        help=f"language of the prose and of checks (default: {VARIABLE}, else en)",
     )
     parser.add_argument("--json", action="store_true", help="as JSON")
     args = parser.parse_args(arguments)
-    if args.out is not None and not args.notebook:
+    args.lang = spoken(args.lang)
+    if args.out is not None and not (args.notebook or args.open):
         raise ConfigError("out: found it without --notebook; give both, or leave it out")
-    if args.number is None and args.notebook:
-        raise ConfigError("notebook: found it without a lesson; hornbook lesson N --notebook")
+    for name in ("notebook", "open"):
+        if args.number is None and getattr(args, name):
+            raise ConfigError(f"{name}: found it without a lesson; hornbook lesson N --{name}")
 
     chosen = lessons() if args.number is None else (find_lesson(args.number),)
     if args.json:
@@ -48,14 +58,12 @@ def run(arguments: list[str]) -> int:
             for lesson in chosen
         ]
         print_json(known if args.number is None else known[0])
-    if args.notebook:
-        from hornbook.lessons.notebook import notebook_name, write_notebook
+    if args.notebook or args.open:
+        from hornbook.lessons.notebook import notebook_name
 
-        (lesson,) = chosen
-        out = user_path(args.out or Path(notebook_name(lesson, args.lang)), ConfigError)
-        write_notebook(out, lesson, args.lang)
-        note(f"wrote {out}; open it with Jupyter (pip install jupyterlab), VS Code or Colab")
-    if args.json or args.notebook:
+        out = user_path(args.out or Path(notebook_name(chosen[0], args.lang)), ConfigError)
+        return _notebook(chosen[0], args.lang, out, shown=args.open)
+    if args.json:
         return 0
     if args.number is None:
         head = ("N", "lesson", "needs", "reading", "running")
@@ -72,7 +80,7 @@ def run(arguments: list[str]) -> int:
         print(table([head, *rows]))
         print(
             "\nreading: with the exercises; running: on two cores\n"
-            "hornbook lesson N says where one is; --notebook writes it as a notebook, --lang zh in "
+            "hornbook lesson N --open opens one; --notebook writes it as a notebook, --lang zh in "
             "Chinese"
         )
         return 0
@@ -85,10 +93,39 @@ def run(arguments: list[str]) -> int:
     print("\nexercises")
     for number, title in lesson.exercises(args.lang).items():
         print(f"  {number}  {title}")
+    from hornbook.lessons.notebook import notebook_name
+
+    verb, name = f"hornbook lesson {lesson.number}{language}", notebook_name(lesson, args.lang)
+    check = f"hornbook check {lesson.number}.1"
     print(
-        f"\nhornbook lesson {lesson.number}{language} --notebook writes prose and code as a notebook, "
-        "to work in\n"
-        f"hornbook check {lesson.number}.1{language} shows an exercise; "
-        f"hornbook check {lesson.number}.1 my_file.py checks your answer"
+        f"\n{verb} --open opens it as a notebook, to work in\n"
+        f"{verb} --notebook writes that notebook; then: jupyter lab {name}, or code {name}\n"
+        f"python {lesson.path} runs it as a script\n"
+        f"{check}{language} shows an exercise; {check} my_file.py{language} checks your answer"
     )
     return 0
+
+
+def _notebook(lesson: Lesson, language: str, out: Path, *, shown: bool) -> int:
+    """Writes a lesson as a notebook, or opens it, and writes it before where it is not there yet."""
+    from hornbook.lessons.notebook import write_notebook
+    from hornbook.lessons.opening import open_notebook, opener
+
+    known = opener()
+    if not (shown and out.exists()):
+        write_notebook(out, lesson, language)
+        way = (
+            f"open it in {known[0]}: {shlex.join([*known[1], str(out)])}"
+            if known
+            else ("open it in Jupyter (pip install jupyterlab, then jupyter lab), VS Code or Colab")
+        )
+        note(f"wrote {out}" if shown else f"wrote {out}; {way}")
+    if not shown:
+        return 0
+    if known is None:
+        raise ConfigError(
+            f"open: found neither Jupyter beside hornbook nor VS Code, which would show {out}; "
+            "pip install jupyterlab, then give the command again"
+        )
+    note(f"opening {out} in {known[0]}; Ctrl-C ends it")
+    return open_notebook(known[1], out)

@@ -7,9 +7,9 @@
     texts/zh/NN_name.md    the same prose in Chinese; the code is not repeated
     exercises/lessonNN.py  its exercises: hints, solutions and checks
     cells, catalog         a text as cells; the lessons that there are
-    notebook               a lesson as a notebook
+    notebook, opening      a lesson as a notebook; JupyterLab or VS Code, which open it
     exercise, comparison   what an exercise is; an answer beside what was expected
-    checking               `check` and what it prints; `hornbook check` for a file
+    checking, messages     `check` and what it prints, also in Chinese; `hornbook check` for a file
 
 How to write a lesson
 ---------------------
@@ -62,9 +62,12 @@ yields a `Comparison` for each thing; it runs three times, and stops at the firs
 comparison with a property instead of a value. A file of exercises has at most 400 lines.
 
 **In Chinese**, texts/zh/NN_name.md has `<!-- cell: NAME -->` and the prose of each prose cell, in the
-same order, then `<!-- hint: 7.2 -->` and the hint of each exercise.
+same order, then `<!-- hint: 7.2 -->` and the hint of each exercise. texts/zh/messages.json has what
+checks say: each English sentence of exercises/lessonNN.py, `{}` where an f-string inserts a value, and
+the Chinese one. A notebook in Chinese sets HORNBOOK_LANG, by which check and hint choose.
 
-**Tests**: tests/lessons/test_texts.py runs every text and compares the languages by itself;
+**Tests**: tests/lessons/test_texts.py compares the languages and tests/docs/test_lessons.py runs every
+text, by themselves;
 tests/lessons/exercises/test_lessonNN.py tries every solution, and every naive wrong answer with a part
 of the message that it gets (see test_lesson01.py).
 """

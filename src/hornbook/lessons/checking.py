@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from hornbook.errors import ConfigError, DataError, counted, did_you_mean, in_terminal
 from hornbook.lessons.catalog import LANGUAGES
 from hornbook.lessons.exercise import Exercise, find_exercise, find_lesson_of
+from hornbook.lessons.messages import spoken, translated
 
 if TYPE_CHECKING:
     from hornbook.lessons.comparison import Comparison
@@ -36,17 +37,36 @@ class Result:
         return not self.fault and all(c.right for c in self.comparisons)
 
     def __str__(self) -> str:
+        """What `text` returns, in English."""
+        return self.text(LANGUAGES[0])
+
+    def text(self, language: str) -> str:
         """Several lines: the exercise, what was compared, and how to go on."""
-        number = self.exercise.number
-        lines = [f"{'ok' if c.right else 'WRONG':5}  {c.what}: {c.words}" for c in self.comparisons]
+
+        def say(text: str) -> str:
+            return translated(text, language)
+
+        number, title = self.exercise.number, self.exercise.title
+        if language != LANGUAGES[0]:
+            title = find_lesson_of(number).exercises(language)[number]
+        colon = ": " if language == LANGUAGES[0] else "："
+        lines = [
+            f"{say('ok' if c.right else 'WRONG'):5}  {say(c.what)}{colon}{say(c.words)}"
+            for c in self.comparisons
+        ]
         if self.fault:
-            lines.append(self.fault)
+            lines.append(say(self.fault))
         if self.passed:
-            lines.append(f"{number} passed, on {counted(ROUNDS, 'round')} of fresh random inputs")
+            rounds = counted(ROUNDS, "round")
+            lines.append(say(f"{number} passed, on {rounds} of fresh random inputs"))
         else:
-            way = f"hornbook check {number} --hint" if in_terminal.get() else f'hint("{number}")'
-            lines.append(f"{number} not passed yet; {way} prints a hint")
-        return "\n".join([f"Exercise {number}: {self.exercise.title}", *(f"  {x}" for x in lines)])
+            option = "" if language == LANGUAGES[0] else f" --lang {language}"
+            way = f'hint("{number}")'
+            if in_terminal.get():
+                way = f"hornbook check {number}{option} --hint"
+            lines.append(say(f"{number} not passed yet; {way} prints a hint"))
+        head = f"{say(f'Exercise {number}')}{colon}{title}"
+        return "\n".join([head, *(f"  {x}" for x in lines)])
 
 
 def examine(number: str, candidate: Callable[..., Any], seed: int | None = None) -> Result:
@@ -75,13 +95,16 @@ def examine(number: str, candidate: Callable[..., Any], seed: int | None = None)
     return Result(exercise, comparisons)
 
 
-def check(number: str, candidate: Callable[..., Any]) -> None:
-    """Checks a function for an exercise and prints what it found."""
-    print(examine(number, candidate))
+def check(number: str, candidate: Callable[..., Any], lang: str | None = None) -> None:
+    """Checks a function for an exercise and prints what it found.
+
+    lang: en, or zh for Chinese; None for that of the notebook.
+    """
+    print(examine(number, candidate).text(spoken(lang)))
 
 
-def hint(number: str, lang: str = LANGUAGES[0]) -> None:
-    """Prints the hint for an exercise. lang: en, or zh for Chinese."""
+def hint(number: str, lang: str | None = None) -> None:
+    """Prints the hint for an exercise. lang: en, or zh for Chinese; None for that of the notebook."""
     print(hint_of(number, lang))
 
 
@@ -90,13 +113,12 @@ def solution(number: str) -> None:
     print(find_exercise(number).solution_code())
 
 
-def hint_of(number: str, lang: str = LANGUAGES[0]) -> str:
+def hint_of(number: str, lang: str | None = None) -> str:
     """The hint for an exercise. Raises ConfigError for an unknown exercise or language."""
-    if lang not in LANGUAGES:
-        raise ConfigError(f"lang: found {lang!r}, expected one of {', '.join(LANGUAGES)}")
-    if lang == LANGUAGES[0]:
+    language = spoken(lang)
+    if language == LANGUAGES[0]:
         return find_exercise(number).hint
-    return find_lesson_of(number).prose(lang)["hint", number]
+    return find_lesson_of(number).prose(language)["hint", number]
 
 
 def load_candidate(exercise: Exercise, path: Path) -> Callable[..., Any]:
@@ -139,10 +161,15 @@ def load_candidate(exercise: Exercise, path: Path) -> Callable[..., Any]:
     return candidate
 
 
+def unwritten(exercise: Exercise) -> Result:
+    """The result of a stub."""
+    return Result(exercise, [], f"{exercise.name} is not written yet")
+
+
 def _fault(exercise: Exercise, candidate: Callable[..., Any], error: BaseException) -> str:
     """What a candidate raised, or why what it returned cannot be compared, in words."""
     if isinstance(error, NotImplementedError) and not error.args:
-        return f"{exercise.name} is not written yet"
+        return unwritten(exercise).fault
     try:
         file = inspect.getsourcefile(inspect.unwrap(candidate))
     except TypeError:

@@ -10,6 +10,7 @@ from typing import Any
 from hornbook.errors import ConfigError
 from hornbook.files import write_bytes
 from hornbook.lessons.catalog import LANGUAGES, Lesson
+from hornbook.lessons.messages import VARIABLE
 from hornbook.version import __version__
 
 COLAB = "https://colab.research.google.com"  # which opens notebooks of a repository
@@ -19,6 +20,11 @@ import importlib.util
 
 if importlib.util.find_spec("hornbook") is None:
     %pip install -q {what}"""
+_SPEAKS = """
+
+import os
+
+os.environ["{variable}"] = "{language}"  # what check and hint print"""
 
 
 def repository() -> str | None:
@@ -30,21 +36,30 @@ def repository() -> str | None:
     return None
 
 
-def install_cell() -> str:
-    """The code of the cell that installs hornbook where a notebook runs without it.
+def install_cell(language: str = LANGUAGES[0]) -> str:
+    """The code of the first cell: installs hornbook where a notebook runs without it, and says in which
+    language checks speak where it is another than English.
 
-    From the repository that the package names; else from a wheel that is uploaded beside the notebook.
+    Installs from the repository that the package names; else from a wheel that is uploaded beside the
+    notebook.
     """
     address = repository()
     wheel = (
         f"./hornbook-{__version__}-py3-none-any.whl  # upload it first; python -m build makes it"
     )
-    return _INSTALL.format(what=f"git+{address}" if address else wheel)
+    return _INSTALL.format(what=f"git+{address}" if address else wheel) + speaks(language)
+
+
+def speaks(language: str) -> str:
+    """Code by which checks speak a language; empty for English."""
+    if language == LANGUAGES[0]:
+        return ""
+    return _SPEAKS.format(variable=VARIABLE, language=language)
 
 
 def notebook(lesson: Lesson, language: str = LANGUAGES[0]) -> dict[str, Any]:
     """A lesson as a notebook without outputs, with a first cell that installs hornbook where needed."""
-    cells = [_cell("install", install_cell(), prose=False)]
+    cells = [_cell("install", install_cell(language), prose=False)]
     for i, cell in enumerate(lesson.cells(language)):
         cells.append(_cell(cell.name or f"code-{i}", cell.source, prose=cell.prose))
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}

@@ -7,6 +7,7 @@ from typing import Any
 
 from hornbook.lessons.checking import examine
 from hornbook.lessons.exercise import find_exercise
+from tests.lessons.test_messages import assert_chinese
 
 SEED = 1
 
@@ -15,6 +16,7 @@ def passes(number: str) -> None:
     """The solution of an exercise passes its check."""
     result = examine(number, find_exercise(number).solution, SEED)
     assert result.passed, str(result)
+    assert_chinese(result)
 
 
 def fails(number: str, candidate: Callable[..., Any], *parts: str) -> None:
@@ -24,3 +26,4 @@ def fails(number: str, candidate: Callable[..., Any], *parts: str) -> None:
     said = str(result)
     for part in parts:
         assert part in said, said
+    assert_chinese(result)

@@ -37,6 +37,10 @@ def halved(f: Any, xs: list[float], h: float = 1e-4) -> list[float]:
     return [g / 2 for g in one_sided(f, xs, h)]
 
 
+def all_at_once(f: Any, xs: list[float], h: float = 1e-4) -> list[float]:
+    return [(f([x + h for x in xs]) - f([x - h for x in xs])) / (2 * h)] * len(xs)
+
+
 def changes_its_input(f: Any, xs: list[float], h: float = 1e-4) -> list[float]:
     found = []
     for i in range(len(xs)):
@@ -148,6 +152,7 @@ def unwritten(*_: Any) -> None:
     [
         ("1.1", one_sided, "as imprecise as a one-sided difference"),
         ("1.1", undivided, "twice the gradient"),
+        ("1.1", all_at_once, "all inputs move at once"),
         ("1.1", halved, "half of the gradient"),
         ("1.1", changes_its_input, "WRONG  xs afterwards"),
         ("1.1", multiplied, "write / (2 * h)"),

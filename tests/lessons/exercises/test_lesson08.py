@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from hornbook.lessons.exercises.lesson08 import (
+    batchnorm,
     count_parameters,
     flatten_consecutive,
     receptive_field,
@@ -91,6 +92,8 @@ def test_batchnorm_over_the_wrong_dimensions() -> None:
         return F.batch_norm(x, None, None, gamma, beta, True, eps=1e-5)
 
     fails("8.4", biased, "over n - 1")
+    ones, zeros = torch.ones(1), torch.zeros(1)
+    fails("8.4", lambda x, g, b: batchnorm(x, ones, zeros), "gamma and beta are missing")
 
 
 def test_dilated_layers_that_look_elsewhere() -> None:

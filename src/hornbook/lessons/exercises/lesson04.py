@@ -85,8 +85,8 @@ def _check_softmax(candidate: Any, generator: torch.Generator) -> Iterator[Compa
         found = candidate(logits.clone())
         if isinstance(found, Tensor) and found.isnan().any() and shift:
             overflow = "exp(1000) is infinite; subtract the largest logit of each row first"
-            yield holds("the probabilities" + words, False, f"found nan: {overflow}")
-        yield compare("the probabilities" + words, found, expected, mistakes=mistakes)
+            yield holds(f"the probabilities{words}", False, f"found nan: {overflow}")
+        yield compare(f"the probabilities{words}", found, expected, mistakes=mistakes)
     logits = torch.randn(N, V, generator=generator)
     logits[::2] += 1000.0
     found = candidate(logits.clone())
@@ -125,12 +125,12 @@ def _check_cross_entropy(candidate: Any, generator: torch.Generator) -> Iterator
             advice = (
                 "do not take the log of a probability: logit - log(sum of exp) is never infinite"
             )
-            yield holds("the loss" + words, False, f"found {found.item()}: {advice}")
-        yield compare("the loss" + words, found, expected, mistakes=mistakes)
+            yield holds(f"the loss{words}", False, f"found {found.item()}: {advice}")
+        yield compare(f"the loss{words}", found, expected, mistakes=mistakes)
         graph = found.requires_grad
         yield holds("backward", graph, "the loss has no graph; was it made a plain number?")
         found.backward()
-        yield compare("the gradient of the logits" + words, logits.grad, theirs.grad)
+        yield compare(f"the gradient of the logits{words}", logits.grad, theirs.grad)
 
 
 def _check_bigram_gradient(candidate: Any, generator: torch.Generator) -> Iterator[Comparison]:

@@ -140,6 +140,7 @@ def _check_batchnorm(candidate: Any, generator: torch.Generator) -> Iterator[Com
                 rows, None, None, gamma, beta, True, eps=1e-5
             ).view(shape),
         }
+        mistakes["gamma and beta are missing"] = (expected - beta) / gamma
         if x.ndim == 3:
             mistakes["average over examples and positions, (0, 1), not over positions alone"] = (
                 gamma * (x - x.mean(1, keepdim=True)) / (x.var(1, keepdim=True) + 1e-5).sqrt()

@@ -69,6 +69,8 @@ def _check_running_mean(candidate: Any, generator: torch.Generator) -> Iterator[
     count = torch.arange(1, x.shape[1] + 1)[:, None]
     mistakes = {
         "this is a running sum; divide position t by t + 1": x.cumsum(1),
+        "this divides by T everywhere; position t is a mean of t + 1 positions": x.cumsum(1)
+        / x.shape[1],
         "this is the mean of all positions, later ones included": x.mean(1, True).expand_as(x),
         "this runs along the batch; positions are dimension 1": x.cumsum(0)
         / torch.arange(1, x.shape[0] + 1)[:, None, None],
@@ -118,6 +120,7 @@ def _check_attention(candidate: Any, generator: torch.Generator) -> Iterator[Com
         "the scores are not scaled; divide them by the root of D": plain(1.0),
         "the scores are divided by D; divide them by its square root": plain(1 / D),
         "the scores are divided by the root of T; D is the last dimension": plain(T**-0.5),
+        "the scores are neither scaled nor masked": plain(1.0, causal=False),
         "positions see later ones; mask them before the softmax": plain(D**-0.5, causal=False),
         "the weights are divided after the softmax; divide the scores before it": plain(1.0)
         / math.sqrt(D),

@@ -21,7 +21,8 @@ from hornbook.lessons import check, hint, solution
 
 # %% [markdown] name="how-to-use"
 # **How to use a lesson.** Run its cells from top to bottom. Change a number, run the cell again, and see
-# what happens: that is what they are for. `hornbook lesson 1 --notebook` writes the lesson as a notebook.
+# what happens: that is what they are for. `hornbook lesson 1 --open` opens the lesson as a notebook, and
+# `hornbook lesson 1 --notebook` writes one.
 # At the end are exercises: complete a function, run its cell, and `check` says whether it is right.
 
 # %% [markdown] name="derivative"
