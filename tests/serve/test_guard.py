@@ -200,6 +200,20 @@ def test_malformed_requests(live: Live, data: bytes) -> None:
     assert live.request("GET", "/health")[0] == 200
 
 
+def test_headers_without_an_end_are_cut_off(live: Live) -> None:
+    endless = b"".join(b"X%d: %s\r\n" % (i, b"a" * 1000) for i in range(400))
+    for data in (
+        b"GET /health HTTP/1.1\r\nHost: localhost\r\n" + endless,
+        b"GET /health HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 400_000,
+        b"GET /" + b"a" * 400_000,
+        b"POST /v1/score HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n0\r\n" + endless,  # after the body
+    ):
+        answer = live.raw(data)
+        assert not answer or answer.split()[1] in (b"400", b"408", b"431")
+    assert live.request("GET", "/health")[0] == 200
+
+
 @pytest.mark.parametrize(
     "path",
     [

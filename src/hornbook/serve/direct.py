@@ -1,0 +1,67 @@
+"""Requests for text past FastAPI, whose routes and dependencies cost more than a name takes to generate.
+
+FastAPI describes the same endpoints, and answers what is not plainly JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from hornbook.serve.errors import as_api_error, invalid
+
+Endpoint = Callable[[Any, Receive], Awaitable[Response]]
+
+
+class Direct:
+    """ASGI middleware. endpoints: of a path, what its JSON is read as, and what answers it."""
+
+    def __init__(
+        self, app: ASGIApp, endpoints: Mapping[str, tuple[type[BaseModel], Endpoint]]
+    ) -> None:
+        self.app, self.endpoints = app, endpoints
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers a request."""
+        found = self.endpoints.get(scope.get("path", ""))
+        if found is None or scope["method"] != "POST" or not _is_json(scope):
+            await self.app(scope, receive, send)
+            return
+        try:
+            response = await self._answer(*found, receive)
+        except ClientDisconnect:
+            return
+        except Exception as error:
+            response = as_api_error(error).response()
+        await response(scope, receive, send)
+
+    async def _answer(
+        self, schema: type[BaseModel], endpoint: Endpoint, receive: Receive
+    ) -> Response:
+        try:
+            request = schema.model_validate_json(await _body(receive))
+        except ValidationError as error:
+            return invalid(error).response()
+        return await endpoint(request, receive)
+
+
+def _is_json(scope: Scope) -> bool:
+    kind = Headers(scope=scope).get("content-type", "")
+    return kind.partition(";")[0].strip().lower() == "application/json"
+
+
+async def _body(receive: Receive) -> bytes:
+    pieces, more = [], True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        pieces.append(message.get("body", b""))
+        more = message.get("more_body", False)
+    return b"".join(pieces)
