@@ -84,7 +84,10 @@ async def ask(
     client: Client, number: int, expected: dict[tuple[str, int], str], result: Result
 ) -> None:
     """One request: the next prompt with the next seed."""
-    prompt, seed = PROMPTS[number % len(PROMPTS)], number // len(PROMPTS) % (len(expected) // len(PROMPTS))
+    prompt, seed = (
+        PROMPTS[number % len(PROMPTS)],
+        number // len(PROMPTS) % (len(expected) // len(PROMPTS)),
+    )
     stream = number % 8 == 7
     body = {"prompt": prompt, "seed": seed, "max_tokens": 100, "stream": stream}
     if stream:

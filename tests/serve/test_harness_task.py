@@ -1,4 +1,4 @@
-"""A task of lm-evaluation-harness's own runner, from a YAML file and lines of JSON, against the server."""
+"""A task of lm-evaluation-harness's own runner, from files alone, against the server."""
 
 from __future__ import annotations
 
@@ -34,16 +34,15 @@ DOCUMENTS = [
 ]
 
 
-def test_a_task_of_its_own(
-    names_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_task_of_its_own(names_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     lines = "".join(json.dumps(document) + "\n" for document in DOCUMENTS)
     (tmp_path / "endings.jsonl").write_text(lines)
     (tmp_path / "endings.yaml").write_text(
         TASK.replace("FILE", json.dumps(str(tmp_path / "endings.jsonl"))).replace(
-            "END", names_run.tokenizer.end  # with which a document begins
+            "END",
+            names_run.tokenizer.end,  # with which a document begins
         )
     )
     live = Live([names_run])

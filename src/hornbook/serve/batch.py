@@ -17,7 +17,9 @@ from hornbook.serve.choice import Choice, Logprob, Piece
 from hornbook.serve.job import Job
 
 Member = tuple[Job, Choice]
-MOST_FED = 4  # tokens of a prompt up to which it is read one token at a time, in the steps of the others
+MOST_FED = (
+    4  # tokens of a prompt up to which it is read one token at a time, in the steps of the others
+)
 
 
 class Batch:

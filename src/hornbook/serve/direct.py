@@ -1,4 +1,4 @@
-"""Requests for text past FastAPI, whose routes and dependencies cost more than a name takes to generate.
+"""Requests for text, past FastAPI: its routes and dependencies cost as much as generating a name.
 
 FastAPI describes the same endpoints, and answers what is not plainly JSON.
 """
