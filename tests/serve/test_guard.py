@@ -151,6 +151,14 @@ def test_hostile_bodies(live: Live, path: str, name: str) -> None:
     assert set(json.loads(content)["error"]) == {"message", "type", "param", "code"}
 
 
+@pytest.mark.parametrize("kind", ["", "text/plain", "application/x-www-form-urlencoded"])
+def test_a_body_of_another_type(live: Live, kind: str) -> None:
+    body = {"model": "names", "prompt": "a"}
+    status, _, content = live.request("POST", "/v1/completions", body, {"Content-Type": kind})
+    assert status == 400
+    assert "expected 'application/json'" in json.loads(content)["error"]["message"]
+
+
 def test_large_bodies_are_refused_before_they_are_read(live: Live) -> None:
     start = time.monotonic()
     head = b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"

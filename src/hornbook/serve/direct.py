@@ -1,6 +1,6 @@
 """Requests for text, past FastAPI: its routes and dependencies cost as much as generating a name.
 
-FastAPI describes the same endpoints, and answers what is not plainly JSON.
+FastAPI describes the same endpoints, and answers other methods.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from hornbook.serve.errors import as_api_error, invalid
+from hornbook.serve.errors import ApiError, as_api_error, invalid
 
 Endpoint = Callable[[Any, Receive], Awaitable[Response]]
 
@@ -30,10 +30,11 @@ class Direct:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers a request."""
         found = self.endpoints.get(scope.get("path", ""))
-        if found is None or scope["method"] != "POST" or not _is_json(scope):
+        if found is None or scope["method"] != "POST":
             await self.app(scope, receive, send)
             return
         try:
+            _check_type(scope)
             response = await self._answer(*found, receive)
         except ClientDisconnect:
             return
@@ -51,9 +52,11 @@ class Direct:
         return await endpoint(request, receive)
 
 
-def _is_json(scope: Scope) -> bool:
-    kind = Headers(scope=scope).get("content-type", "")
-    return kind.partition(";")[0].strip().lower() == "application/json"
+def _check_type(scope: Scope) -> None:
+    """A page of another origin cannot send this type unasked, as it can plain text."""
+    found = Headers(scope=scope).get("content-type", "")
+    if found.partition(";")[0].strip().lower() != "application/json":
+        raise ApiError(400, f"Content-Type: found {found[:100]!r}, expected 'application/json'")
 
 
 async def _body(receive: Receive) -> bytes:

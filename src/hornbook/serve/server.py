@@ -84,7 +84,7 @@ def protocol_of(limits: Limits) -> type[asyncio.Protocol]:
 
         return Slow
 
-    class Fast(Patience, HttpToolsProtocol):
+    class Fast(Patience, HttpToolsProtocol):  # type: ignore[misc]
         """httptools itself has no bound on bytes that are neither a complete header nor a body."""
 
         patience = limits.patience
