@@ -23,7 +23,6 @@ from typing import Any
 import hornbook
 
 PROMPTS = ("", "a", "ma", "jo", "el", "kat", "chr", "s")
-SEEDS = 256
 TURNS = 4
 
 
@@ -85,7 +84,10 @@ async def ask(
     client: Client, number: int, expected: dict[tuple[str, int], str], result: Result
 ) -> None:
     """One request: the next prompt with the next seed."""
-    prompt, seed = PROMPTS[number % len(PROMPTS)], number // len(PROMPTS) % SEEDS
+    prompt, seed = (
+        PROMPTS[number % len(PROMPTS)],
+        number // len(PROMPTS) % (len(expected) // len(PROMPTS)),
+    )
     stream = number % 8 == 7
     body = {"prompt": prompt, "seed": seed, "max_tokens": 100, "stream": stream}
     if stream:
@@ -174,7 +176,7 @@ def measure(port: int, pid: int, args: argparse.Namespace) -> dict[str, Any]:
     expected = {
         (prompt, seed): run.sample(1, prompt=prompt, seed=seed, max_tokens=100)[0].text
         for prompt in PROMPTS
-        for seed in range(SEEDS)
+        for seed in range(args.seeds)
     }
     asyncio.run(load(port, args.clients, 2.0, expected))  # warm
     one, many = Result(), Result()
@@ -216,6 +218,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--clients", type=int, default=64)
     parser.add_argument("--requests", type=int, default=10_000)
+    parser.add_argument("--seeds", type=int, default=256, help="texts of each prompt")
     parser.add_argument("--hang-ups", type=int, default=200)
     args = parser.parse_args()
     server = subprocess.Popen(

@@ -47,7 +47,7 @@ class Live:
         self.thread.join(timeout=30)
         self.socket.close()
 
-    def raw(self, data: bytes, *, wait: float = 20.0) -> bytes:
+    def raw(self, data: bytes, *, wait: float = 60.0) -> bytes:
         """What comes back for some bytes until the server closes the connection, or nothing more
         comes for a second after an answer."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=wait) as connection:

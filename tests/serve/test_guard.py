@@ -151,6 +151,14 @@ def test_hostile_bodies(live: Live, path: str, name: str) -> None:
     assert set(json.loads(content)["error"]) == {"message", "type", "param", "code"}
 
 
+@pytest.mark.parametrize("kind", ["", "text/plain", "application/x-www-form-urlencoded"])
+def test_a_body_of_another_type(live: Live, kind: str) -> None:
+    body = {"model": "names", "prompt": "a"}
+    status, _, content = live.request("POST", "/v1/completions", body, {"Content-Type": kind})
+    assert status == 400
+    assert "expected 'application/json'" in json.loads(content)["error"]["message"]
+
+
 def test_large_bodies_are_refused_before_they_are_read(live: Live) -> None:
     start = time.monotonic()
     head = b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -197,6 +205,20 @@ def test_slow_headers_are_given_up(live: Live) -> None:
 def test_malformed_requests(live: Live, data: bytes) -> None:
     answer = live.raw(data)
     assert answer.split()[1] in (b"400", b"404", b"408", b"421", b"431")
+    assert live.request("GET", "/health")[0] == 200
+
+
+def test_headers_without_an_end_are_cut_off(live: Live) -> None:
+    endless = b"".join(b"X%d: %s\r\n" % (i, b"a" * 1000) for i in range(400))
+    for data in (
+        b"GET /health HTTP/1.1\r\nHost: localhost\r\n" + endless,
+        b"GET /health HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 400_000,
+        b"GET /" + b"a" * 400_000,
+        b"POST /v1/score HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n0\r\n" + endless,  # after the body
+    ):
+        answer = live.raw(data)
+        assert not answer or answer.split()[1] in (b"400", b"408", b"431")
     assert live.request("GET", "/health")[0] == 200
 
 

@@ -139,13 +139,12 @@ def _serve(
     args: argparse.Namespace, key: str | None, limits: Limits, shelf: Shelf, listening: socket
 ) -> None:
     """Loads the first run, says where the server is, and serves until a signal."""
-    import asyncio
-
     import torch
 
     from hornbook.serve.app import create_app
     from hornbook.serve.guard import Access
     from hornbook.serve.server import build_server
+    from hornbook.serve.server import run as run_server
     from hornbook.serve.service import Service
 
     names = shelf.names
@@ -175,5 +174,5 @@ def _serve(
         import webbrowser
 
         webbrowser.open(address)
-    asyncio.run(server.serve(sockets=[listening]))
+    run_server(server, listening)
     note(f"served {counted(service.engine.counters.requests, 'generation request')}")

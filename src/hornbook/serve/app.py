@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 
 from hornbook.errors import HornbookError
 from hornbook.serve import hornbook, openai
+from hornbook.serve.direct import Direct
 from hornbook.serve.engine import QueueFullError, StoppedError
 from hornbook.serve.errors import ApiError, handle
 from hornbook.serve.guard import Access, Guard
@@ -59,7 +60,8 @@ def create_app(service: Service, access: Access | None = None) -> ASGIApp:
         Exception,
     ):  # fmt: skip
         app.add_exception_handler(error, handle)
-    return Guard(app, access or Access(), service.limits, public={"/health", *pages})
+    direct = Direct(app, openai.endpoints(service))
+    return Guard(direct, access or Access(), service.limits, public={"/health", *pages})
 
 
 def page_files() -> dict[str, tuple[str, bytes]]:

@@ -96,6 +96,7 @@ class Choice:
         self.stream = stream
         self.next: Choice | None = None  # draws from the same generator when this one has ended
         self.tokens: list[int] = []
+        self.unread: list[int] = []  # of its prompt, the next one last; none is drawn before
         self.logprobs: list[Logprob] = []
         self.finish: FinishReason | None = None
         self.text = ""

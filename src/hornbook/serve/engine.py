@@ -131,7 +131,7 @@ class Engine:
             try:
                 if batch is None:
                     batch = self._batches[key] = Batch(*key)
-                self.counters.generated += len(batch.members)
+                self.counters.generated += sum(not choice.unread for _, choice in batch.members)
                 for job, choice, piece in batch.tick(self.now(), new):
                     if job.put(piece):
                         awake[job] = None

@@ -8,6 +8,7 @@ from typing import Any
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -89,13 +90,13 @@ def as_api_error(error: BaseException) -> ApiError:
         headers = dict(error.headers) if error.headers else None
         return ApiError(error.status_code, str(error.detail), headers=headers)
     if isinstance(error, RequestValidationError):
-        return _invalid(error)
+        return invalid(error)
     if not isinstance(error, FailedError):
         logger.error("a request failed", exc_info=error)
     return ApiError(500, "the server failed to answer this request; its log says why")
 
 
-def _invalid(error: RequestValidationError) -> ApiError:
+def invalid(error: RequestValidationError | ValidationError) -> ApiError:
     """The first thing that is wrong with a request."""
     first = error.errors()[0]
     where = [str(x) for x in first["loc"] if x not in ("body", "query", "path")]

@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager, suppress
 from itertools import pairwise
 
 import numpy as np
-from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -138,9 +137,9 @@ async def while_connected(receive: Receive, job: Job) -> AsyncIterator[None]:
         watcher.cancel()
 
 
-async def finished(http: Request, job: Job) -> None:
-    """Waits for all of a job."""
-    async with while_connected(http.receive, job):
+async def finished(receive: Receive, job: Job) -> None:
+    """Waits for all of a job. Raises ClientGoneError."""
+    async with while_connected(receive, job):
         await job.news()
 
 

@@ -34,6 +34,7 @@ HEADERS = {  # of every answer
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
+RAW_HEADERS = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
 METHODS = "GET, POST, OPTIONS"
 FORBIDDEN_SITES = ("cross-site", "same-site")  # Sec-Fetch-Site of another origin's request
 
@@ -233,17 +234,17 @@ class _Answer:
         """Sends a message."""
         if message["type"] == "http.response.start":
             self.began = True
-            headers = MutableHeaders(raw=list(message.get("headers", [])))
-            for name, value in HEADERS.items():
-                headers.setdefault(name, value)
-            headers.setdefault("Cache-Control", "no-store")
+            raw = [*message.get("headers", []), *RAW_HEADERS]
+            if not any(name == b"cache-control" for name, _ in raw):
+                raw.append((b"cache-control", b"no-store"))
+            message = {**message, "headers": raw}
             if self._origin is not None:
+                headers = MutableHeaders(raw=raw)
                 headers["Access-Control-Allow-Origin"] = self._origin
                 headers["Access-Control-Allow-Methods"] = METHODS
                 headers["Access-Control-Allow-Headers"] = "authorization, content-type"
                 headers["Cross-Origin-Resource-Policy"] = "cross-origin"
                 headers["Vary"] = "Origin"
-            message = {**message, "headers": headers.raw}
         await self._send(message)
 
     async def __call__(self, *messages: Message) -> None:

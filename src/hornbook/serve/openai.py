@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
+from starlette.types import Receive
 
 from hornbook.run import Run
 from hornbook.runs.listing import RunSummary
 from hornbook.serve.choice import Choice, Logprob, Piece
+from hornbook.serve.direct import Endpoint
 from hornbook.serve.errors import Json, refused
 from hornbook.serve.generation import (
     ClientGoneError,
@@ -57,14 +60,22 @@ def router(service: Service) -> APIRouter:
     @routes.post("/v1/completions")
     async def completions(request: CompletionRequest, http: Request) -> Response:
         """Continues prompts."""
-        return await complete(service, request, http)
+        return await complete(service, request, http.receive)
 
     @routes.post("/v1/chat/completions")
     async def chat(request: ChatRequest, http: Request) -> Response:
         """Continues a conversation."""
-        return await converse(service, request, http)
+        return await converse(service, request, http.receive)
 
     return routes
+
+
+def endpoints(service: Service) -> dict[str, tuple[type[Generation], Endpoint]]:
+    """Those that generate, without FastAPI (`direct.py`)."""
+    return {
+        "/v1/completions": (CompletionRequest, partial(complete, service)),
+        "/v1/chat/completions": (ChatRequest, partial(converse, service)),
+    }
 
 
 def _model(run: RunSummary) -> dict[str, Any]:
@@ -72,7 +83,7 @@ def _model(run: RunSummary) -> dict[str, Any]:
     return {"id": run.name, "object": "model", "created": created, "owned_by": "hornbook"}
 
 
-async def complete(service: Service, request: CompletionRequest, http: Request) -> Response:
+async def complete(service: Service, request: CompletionRequest, receive: Receive) -> Response:
     """`POST /v1/completions`."""
     name, run = await service.run(request.model)
     limits, n = service.limits, request.n or 1
@@ -124,7 +135,7 @@ async def complete(service: Service, request: CompletionRequest, http: Request) 
         return _stream(request, job, head, first, form.chunk, lambda: usage(prompts, choices))
     job = _started(service, run, choices, options.max_tokens, stream=False)
     try:
-        await finished(http, job)
+        await finished(receive, job)
     except ClientGoneError:
         return Response(status_code=CLIENT_GONE)
     found: list[dict[str, Any]] = []
@@ -155,7 +166,7 @@ async def _echoes(
     return found
 
 
-async def converse(service: Service, request: ChatRequest, http: Request) -> Response:
+async def converse(service: Service, request: ChatRequest, receive: Receive) -> Response:
     """`POST /v1/chat/completions`."""
     name, run = await service.run(request.model)
     limits, n = service.limits, request.n or 1
@@ -183,7 +194,7 @@ async def converse(service: Service, request: ChatRequest, http: Request) -> Res
             form.chunk, lambda: usage(prompts, choices),
         )  # fmt: skip
     try:
-        await finished(http, job)
+        await finished(receive, job)
     except ClientGoneError:
         return Response(status_code=CLIENT_GONE)
     head = envelope("chatcmpl", "chat.completion", name)

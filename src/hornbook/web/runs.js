@@ -211,8 +211,9 @@ export class Runs {
     if (held)
       [...this.table.querySelectorAll("[data-focus]")].find((e) => e.dataset.focus === held)?.focus();
     const training = this.runs.filter((run) => run.held).length;
+    const what = this.runs.length === 1 ? "run" : "runs";
     this.note.textContent = this.runs.length
-      ? `${this.runs.length} runs, ${training} in training. Loss: nats per token of the validation ` +
+      ? `${this.runs.length} ${what}, ${training} in training. Loss: nats per token of the validation ` +
         "part, with its standard error. Choose a name to see more of a run; draw several to " +
         "compare them."
       : "No runs yet. They appear here as soon as they begin.";
