@@ -88,6 +88,14 @@ def boot() -> str:
         return ""
 
 
+def command_line(pid: int) -> list[str]:
+    """The words that a process was started by; none where the system does not tell them."""
+    try:
+        return os.fsdecode(Path(f"/proc/{pid}/cmdline").read_bytes()).split("\0")[:-1]
+    except OSError:
+        return []
+
+
 def alive(pid: str) -> bool:
     """Whether a process with this id may still be running."""
     if os.name == "nt":  # os.kill would end it

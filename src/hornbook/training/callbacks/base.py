@@ -23,7 +23,7 @@ from hornbook.engine.step import OptimizerStep
 from hornbook.errors import RunError
 from hornbook.files import append_line
 from hornbook.planning.plan import Plan
-from hornbook.runs.commands import resume_command
+from hornbook.runs.commands import same_command
 from hornbook.runs.directory import StoredRun
 from hornbook.runs.lock import Lock
 from hornbook.training.checkpoint import saved_steps
@@ -116,7 +116,7 @@ class TrainerBase:
         except RunError as error:
             saved = saved_steps(self.state)
             what = "Nothing is lost but time" if saved is None else f"Step {saved:,} is saved"
-            command = resume_command(self.run.path)
+            command = same_command(self.run.path)
             raise RunError(f"{error}. {what}; then resume:\n  {command}") from None
 
     def _follow(self) -> bool:
