@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Mapping
 from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import replace
 from io import StringIO
 from typing import Any
 from unittest.mock import patch
@@ -19,12 +20,14 @@ from hornbook.config import merge
 from hornbook.data import tokens
 from hornbook.data.batches import Draw, build_batches
 from hornbook.data.part import Part
-from hornbook.engine.step import OptimizerStep
+from hornbook.engine.step import OptimizerStep, Parallel
 from hornbook.errors import RunError
 from hornbook.kernels.install import install
 from hornbook.metrics.loss import token_nats
 from hornbook.models.registry import MODELS, build_model, parse_run_config
 from hornbook.parallel.ranks import Ranks, joined
+from hornbook.planning.request import read_request
+from hornbook.planning.resolve import resolve
 from hornbook.tokenizers import Tokenizer, build_tokenizer
 from hornbook.training.callbacks.base import NOTHING, Agreement
 from hornbook.training.callbacks.checkpoints import Checkpoints
@@ -70,6 +73,24 @@ def losses_of(names: list[str], settings: Mapping[str, Any]) -> Figures:
             nats = token_nats(step.model, texts()[0], batch_tokens=64, ranks=ranks)
             figures = [float(loss) for loss, _ in pairs] + [float(norm) for _, norm in pairs]
             found[name] = (figures, nats.tolist())
+    return found
+
+
+def planned_losses(
+    requests: Mapping[str, tuple[str, Mapping[str, Any]]], parallel: Parallel
+) -> dict[str, list[float]]:
+    """Of each request, a text with settings, the losses of its first steps, as it is planned."""
+    found = {}
+    with joined("cpu") as ranks:
+        for name, (text, settings) in requests.items():
+            plan = replace(resolve(read_request(text, settings=settings)), ranks=ranks)
+            plan = replace(plan, parallel=parallel)
+            model, rows = plan.build_rows()
+            step = OptimizerStep(
+                model.train(), plan.build_batches(), plan.config,
+                ranks=ranks, parallel=parallel, rows=rows,
+            )  # fmt: skip
+            found[name] = [float(step(i)[0]) for i in range(STEPS)]
     return found
 
 

@@ -68,9 +68,10 @@ class TrainerBase:
         self.plan, self.run, self.lock, self.callbacks = plan, run, lock, callbacks
         self.ranks = plan.ranks
         self.state = TrainingState(plan.schedule, ValidationHistory(plan.config.training.patience))
+        model, rows = plan.build_rows()
         self.step = OptimizerStep(
-            plan.build_model(), plan.build_batches(), plan.config, plan.precision, plan.compiled,
-            learning_rate=self.state.rate, ranks=plan.ranks, parallel=plan.parallel,
+            model, plan.build_batches(), plan.config, plan.precision, plan.compiled,
+            learning_rate=self.state.rate, ranks=plan.ranks, parallel=plan.parallel, rows=rows,
         )  # fmt: skip
         self.signals: list[int] = []
         self.now, self.clock = now, StepClock(now=now)
