@@ -14,8 +14,15 @@ import pytest
 import torch
 
 from hornbook import machine
-from hornbook.machine import alive, available_memory, boot, format_bytes, host, keep_freed_memory, peak_memory
-
+from hornbook.machine import (
+    alive,
+    available_memory,
+    boot,
+    format_bytes,
+    host,
+    keep_freed_memory,
+    peak_memory,
+)
 
 
 def test_the_peak_of_memory_grows_with_what_is_taken() -> None:

@@ -24,6 +24,7 @@ from hornbook.engine.step import OptimizerStep, Parallel
 from hornbook.errors import RunError
 from hornbook.kernels.install import install
 from hornbook.metrics.loss import token_nats
+from hornbook.models.base import blocks_of
 from hornbook.models.registry import MODELS, build_model, parse_run_config
 from hornbook.parallel.ranks import Ranks, joined
 from hornbook.planning.request import read_request
@@ -46,7 +47,7 @@ def texts() -> tuple[Part, Tokenizer]:
     return Part.of_documents(TEXTS, tokenizer), tokenizer
 
 
-def step_of(name: str, ranks: Ranks, settings: Mapping[str, Any]) -> OptimizerStep:
+def step_of(name: str, ranks: Ranks, settings: Mapping[str, Any], **how: Any) -> OptimizerStep:
     """The step of a tiny model with a batch of ten, which two ranks share evenly, and four do not."""
     words, tokenizer = texts()
     fields = MODELS[name].config.model_fields
@@ -60,7 +61,7 @@ def step_of(name: str, ranks: Ranks, settings: Mapping[str, Any]) -> OptimizerSt
     install(net)
     draw = Draw(batch_size=10, seed=3, rank=ranks.rank, world_size=ranks.world_size)
     batches = build_batches(words, net.examples, net.context_length, draw)
-    return OptimizerStep(net, batches, config, ranks=ranks)
+    return OptimizerStep(net, batches, config, ranks=ranks, **how)
 
 
 def losses_of(names: list[str], settings: Mapping[str, Any]) -> Figures:
@@ -92,6 +93,23 @@ def planned_losses(
             )  # fmt: skip
             found[name] = [float(step(i)[0]) for i in range(STEPS)]
     return found
+
+
+def compiled_losses(settings: Mapping[str, Any]) -> tuple[list[float], int, int]:
+    """Losses of a few steps of sharded weights with compiled blocks, by the front of the compiler alone;
+    how many blocks were compiled; and whether what is evaluated is not."""
+    compiled: list[Any] = []
+
+    def compile(forward: Any, **_: Any) -> Any:
+        compiled.append(forward)
+        return torch.compiler.disable(forward)
+
+    with joined("cpu") as ranks, patch("torch.compile", compile):
+        step = step_of("gpt", ranks, settings, parallel="fsdp", compiled="blocks")
+        losses = [float(step(i)[0]) for i in range(3)]
+        with step.whole() as model:
+            plain = sum("forward" not in vars(block) for block in blocks_of(model))
+        return losses, len(compiled), plain
 
 
 def talk() -> dict[str, Any]:

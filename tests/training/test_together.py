@@ -17,7 +17,6 @@ from hornbook.models.registry import parse_run_config
 from hornbook.parallel.launch import Launch
 from hornbook.parallel.ranks import Ranks
 from hornbook.planning.request import read_request
-from hornbook.runs.directory import StoredRun
 from hornbook.training.callbacks.base import Agreement
 from hornbook.training.together import check_alike, earlier_run, versions
 from tests.parallel.helpers import on_ranks
@@ -172,9 +171,11 @@ def test_ranks_are_started_alike(corpus: Path) -> None:
     check_alike(message, request)
     check_alike(message, None)
     other = {**message, "config": merge(message["config"], {"training": {"steps": 13}})}
-    with pytest.raises(ConfigError, match=r"training.steps: found 12.0 requested, but rank 0 .* 13"):
+    with pytest.raises(
+        ConfigError, match=r"training.steps: found 12.0 requested, but rank 0 .* 13"
+    ):
         check_alike(other, request)
-    with pytest.raises(RunError, match="found torch .*, but rank 0 has 1.0; install the same"):
+    with pytest.raises(RunError, match=r"found torch .*, but rank 0 has 1.0; install the same"):
         check_alike({**message, "versions": {**versions(), "torch": "1.0"}}, request)
 
 

@@ -75,8 +75,10 @@ def has_bf16(device: torch.device) -> bool:
 
 
 def memory_taken(device: torch.device) -> int | None:
-    """The most bytes so far: that tensors took on a GPU; elsewhere that this process had. None where the
-    system does not tell it."""
+    """The most bytes so far: that tensors took on a GPU; elsewhere that this process had.
+
+    None where the system does not tell it.
+    """
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))
     return peak_memory()

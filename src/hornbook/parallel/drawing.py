@@ -62,8 +62,8 @@ def draw_rows(
     """A fresh model whose parameters are on `meta`, and of each parameter the rows of one shard.
 
     index: of the shard, among `count`. Draws from torch's global generator what `build_model` draws.
-    Raises NotImplementedError for a model without blocks, which are small, and for one whose weights are
-    not set tensor by tensor.
+    Raises NotImplementedError for a model without blocks, which is small, and for one whose weights
+    are not set tensor by tensor.
     """
 
     def keep(whole: Tensor) -> Tensor:
@@ -73,7 +73,9 @@ def draw_rows(
     mode = _Drawing(keep)
     with standard_defaults(), mode:
         model = construct(config, vocab_size, end_id)
-    if not blocks_of(model):  # also since torch's orthogonal_ does nothing on `meta`, and says nothing
+    if not blocks_of(
+        model
+    ):  # also since torch's orthogonal_ does nothing on `meta`, and says nothing
         raise NotImplementedError(f"{config.name} has no blocks")
     rows: dict[str, Tensor] = {}
     for name, parameter in list(model.named_parameters()):

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 
 from hornbook.errors import ConfigError
@@ -112,12 +113,12 @@ def typed_command(words: Sequence[str] | None = None) -> tuple[list[str], list[s
 
     words: the command line of the process that started this one.
 
-    >>> typed_command(["/bin/python", "/bin/torchrun", "--nproc-per-node", "2", "-m", "hornbook", "train"])
-    (['torchrun', '--nproc-per-node', '2', '-m'], ['hornbook', 'train'])
+    >>> typed_command(["python", "bin/torchrun", "--nnodes", "2", "-m", "hornbook", "train"])
+    (['torchrun', '--nnodes', '2', '-m'], ['hornbook', 'train'])
     """
     words = command_line(os.getppid()) if words is None else list(words)
-    pairs = zip(words, words[1:], strict=False)
-    at = next((i for i, two in enumerate(pairs, 1) if two == ("-m", "hornbook")), None)
+    pairs = enumerate(pairwise(words), 1)
+    at = next((i for i, two in pairs if two == ("-m", "hornbook")), None)
     if at is None:
         return None
     before, after = words[:at], words[at:]
@@ -130,8 +131,8 @@ def typed_command(words: Sequence[str] | None = None) -> tuple[list[str], list[s
 
 
 def torchrun_words(launch: Launch) -> list[str]:
-    """How torchrun is started for so many processes, as it was typed or, where that is not known, in its
-    shortest form, up to `-m`."""
+    """How torchrun is started for so many processes, up to `-m`: as it was typed or, where that is not
+    known, in its shortest form."""
     if (typed := typed_command()) is not None:
         return typed[0]
     if launch.machines == 1:

@@ -115,8 +115,11 @@ class Plan:
         return model
 
     def build_rows(self) -> tuple[LanguageModel, dict[str, Tensor] | None]:
-        """The model as this process begins to train it. Of sharded weights that begin at random it is on
-        `meta`, with the rows of this process beside it, where it can be built so."""
+        """The model as this process begins to train it.
+
+        Of sharded weights that begin at random it is on `meta`, with the rows of this process beside
+        it, where it can be built so.
+        """
         tokenizer, training = self.data.tokenizer, self.config.training
         if self.shards == 1 or self.start is not None or self.shape.counted:
             return self.build_model(), None

@@ -39,8 +39,8 @@ def resume_command(path: str | Path, *flags: str) -> str:
 
 
 def same_command(path: str | Path) -> str:
-    """What to type to resume the run that is trained here. Of a launch by torchrun the command is the same
-    again, with the run as its `--out`."""
+    """What to type to resume the run that is trained here. Of a launch by torchrun it is the same
+    command again, with the run as its `--out`."""
     typed = typed_command() if in_terminal.get() and find_launch() else None
     if typed is None:
         return resume_command(path)

@@ -69,8 +69,8 @@ def versions() -> dict[str, str]:
 
 
 def check_alike(message: Mapping[str, Any], request: Request | None) -> None:
-    """Raises RunError or ConfigError where this rank has other libraries than rank 0, or was started with
-    other settings than the run has. request: of a new run."""
+    """Raises RunError where this rank has other libraries than rank 0, ConfigError where it was started
+    with other settings than the run has. request: of a new run."""
     for name, version in versions().items():
         if version != message["versions"][name]:
             raise RunError(
@@ -80,8 +80,8 @@ def check_alike(message: Mapping[str, Any], request: Request | None) -> None:
     if request is not None and (found := other_setting(message["config"], request)) is not None:
         name, own, requested = found
         raise ConfigError(
-            f"{name}: found {requested!r} requested, but rank 0 trains with {own!r}; start all ranks with "
-            "the same command"
+            f"{name}: found {requested!r} requested, but rank 0 trains with {own!r}; start all ranks "
+            "with the same command"
         )
 
 
@@ -130,7 +130,9 @@ def earlier_run(request: Request, out: Path | None, *, overwrite: bool = False) 
 
     def is_own(path: Path) -> bool:
         with suppress(RunError):
-            return bool(launch.restarts) and StoredRun.load(path).facts.get("launch") == launch.run_id
+            return (
+                bool(launch.restarts) and StoredRun.load(path).facts.get("launch") == launch.run_id
+            )
         return False
 
     if out is not None:
@@ -171,7 +173,9 @@ def other_setting(own: Mapping[str, Any], request: Request) -> tuple[str, Any, A
 
 def _read(section: str, fields: Mapping[str, Any]) -> dict[str, Any]:
     """A section of settings as a run has it: `10%` is 0.1 there."""
-    config = model_config(fields) if section == "model" else SECTIONS[section].parse(fields, section)
+    config = (
+        model_config(fields) if section == "model" else SECTIONS[section].parse(fields, section)
+    )
     return config.model_dump(mode="json")
 
 

@@ -63,10 +63,10 @@ def _of_ranks(trainer: TrainerBase, seconds: float) -> dict[str, float]:
 
 
 def _of_device(trainer: TrainerBase, speed: float) -> dict[str, float]:
-    """The most memory that was taken so far in bytes, of several processes that of the one which took most;
-    and the share of the operations per second that GPUs are made for (MFU), where that is known.
+    """The most memory that was taken so far, in bytes, and the share of the operations per second that
+    GPUs are made for (MFU), where that is known.
 
-    speed: tokens per second.
+    Of several processes the memory is that of the one which took most. speed: tokens per second.
     """
     plan, found = trainer.plan, dict[str, float]()
     if most := trainer.ranks.max([memory_taken(plan.device) or 0])[0]:
