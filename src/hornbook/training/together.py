@@ -14,11 +14,11 @@ from typing import Any
 
 import torch
 
-from hornbook.config import SECTIONS, RunConfig
+from hornbook.config import RunConfig
 from hornbook.data.sources.standard_input import STDIN
 from hornbook.data.training_data import tokenize
 from hornbook.errors import ConfigError, RunError
-from hornbook.models.registry import model_config, parse_run_config
+from hornbook.models.registry import parse_run_config
 from hornbook.optim.schedules import Schedule, read_segments
 from hornbook.parallel.ranks import Ranks
 from hornbook.planning.plan import Plan
@@ -159,24 +159,15 @@ def other_setting(own: Mapping[str, Any], request: Request) -> tuple[str, Any, A
     """The first setting that is requested and is another one in the settings of a run: its name, the
     value of the run and the requested one."""
     for section, fields in request.settings.items():
-        kept = CHOSEN.get(section, ())
-        as_asked = {field: value for field, value in fields.items() if field not in kept}
-        read = _read(section, {**own[section], **as_asked})
-        for field, value in as_asked.items():
+        for field, value in fields.items():
+            if field in CHOSEN.get(section, ()):
+                continue
             found = own[section].get(field)
             if field in PATHS.get(section, ()) and _same_place(str(value), str(found)):
                 continue
-            if found != read.get(field):
+            if found != value and str(found) != str(value):
                 return f"{section}.{field}", found, value
     return None
-
-
-def _read(section: str, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """A section of settings as a run has it: `10%` is 0.1 there."""
-    config = (
-        model_config(fields) if section == "model" else SECTIONS[section].parse(fields, section)
-    )
-    return config.model_dump(mode="json")
 
 
 def _same_place(requested: str, found: str) -> bool:
