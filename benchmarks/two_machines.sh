@@ -79,7 +79,7 @@ END
 }
 
 until_saved() { # OUT STEP: waits until a state of so many steps is there
-    for _ in $(seq 600); do
+    for _ in $(seq 3000); do
         [ "$(saved "$1")" -ge "$2" ] && return 0
         kill -0 "$first" 2> /dev/null || break
         sleep 0.2
@@ -106,7 +106,7 @@ echo "  step $(saved "$work/two"): the network is cut, and the second machine ki
 ip -n "$right" link set "$id-b" down
 switch_off "$right"
 wait "$second" 2> /dev/null
-for _ in $(seq 900); do
+for _ in $(seq 3000); do
     kill -0 "$first" 2> /dev/null || break
     sleep 0.2
 done
