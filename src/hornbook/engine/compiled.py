@@ -65,7 +65,7 @@ def compile_blocks(model: LanguageModel) -> None:
     outside. For training alone: a copy of the model would compute with the blocks of this one."""
     uninstall(model)  # the compiler fuses the textbook; it cannot trace the kernels
     for block in blocks_of(model):
-        block.forward = torch.compile(block.forward, dynamic=False)  # type: ignore[method-assign]
+        block.forward = torch.compile(block.forward, dynamic=False)
 
 
 class CompiledSteps:
