@@ -18,6 +18,7 @@ from hornbook.errors import RunError
 from hornbook.files import read_tensors
 from hornbook.models.registry import MODELS
 from hornbook.training.callbacks.base import Callback, TrainerBase
+from hornbook.training.callbacks.logging import MEASURED
 from hornbook.training.interrupts import Interrupted
 
 ROOT = Path(__file__).parent.parent
@@ -25,7 +26,6 @@ KEPT = Path(os.environ.get("RELIABILITY_OUT", ROOT / "runs" / "reliability"))
 SIZES = {"context_length": 16, "n_layer": 1, "n_head": 2, "n_kv_head": 1, "n_embd": 16,
          "n_hidden": 24, "order": 3}  # fmt: skip
 PINNED = {"precision": "fp32", "threads": 1, "compile": "no"}  # nothing is measured
-TIMES = {"seconds", "tokens_per_second"}
 NAMES = [name for name, entry in MODELS.items() if entry.trained]
 STEPS = 24
 
@@ -105,7 +105,7 @@ def outcome(path: Path) -> Any:
 def without_times(value: Any) -> Any:
     """What was logged or reported, without what depends on the clock."""
     if isinstance(value, dict):
-        return {k: without_times(v) for k, v in value.items() if k not in TIMES}
+        return {k: without_times(v) for k, v in value.items() if k not in MEASURED}
     return [without_times(v) for v in value] if isinstance(value, list) else value
 
 

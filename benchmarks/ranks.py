@@ -33,6 +33,7 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 import hornbook
 from hornbook.data.training_data import TrainingData
+from hornbook.engine.compiled import Form
 from hornbook.engine.device import use_threads
 from hornbook.engine.step import OptimizerStep, Parallel
 from hornbook.files import read_tensors
@@ -40,6 +41,7 @@ from hornbook.parallel.ranks import joined
 from hornbook.planning.request import read_request
 from hornbook.planning.resolve import resolve
 from hornbook.runs.directory import StoredRun
+from hornbook.training.callbacks.logging import MEASURED
 
 PINNED = {"precision": "fp32", "threads": 1, "compile": "no"}
 TINY = {  # a run that takes a second, saved every two steps
@@ -47,7 +49,6 @@ TINY = {  # a run that takes a second, saved every two steps
     "training": {"steps": 24, "batch_size": 10, "eval_count": 12, "sample_count": 1, **PINNED},
 }
 WORDS = [a + b + c for a in ("ba", "ko", "mi") for b in ("tu", "re", "la") for c in "nslk"]
-TIMES = {"seconds", "tokens_per_second", "communication"}
 
 
 def launch(work: Callable[..., Any], n: int, *arguments: Any, restarts: int = 0) -> Any:
@@ -69,7 +70,9 @@ def launch(work: Callable[..., Any], n: int, *arguments: Any, restarts: int = 0)
     return elastic_launch(config, work)(*arguments)[0]
 
 
-def time_steps(model: str, steps: int, threads: int, parallel: Parallel) -> dict[str, float]:
+def time_steps(
+    model: str, steps: int, threads: int, parallel: Parallel, compiled: Form = "no"
+) -> dict[str, float]:
     """Median seconds of a step and of what it waits for the others, and bytes that it sends."""
     with joined("cpu") as ranks, use_threads(threads):
         settings = {"training": {**PINNED, "threads": threads, "batch_size": 64}}
@@ -82,7 +85,9 @@ def time_steps(model: str, steps: int, threads: int, parallel: Parallel) -> dict
         batches = plan.shape.build_batches(data.train, shared, plan.device)
         own = plan.build_model().train()
         size = sum(p.nbytes for p in own.parameters())
-        step = OptimizerStep(own, batches, plan.config, ranks=ranks, parallel=parallel)
+        step = OptimizerStep(
+            own, batches, plan.config, compiled=compiled, ranks=ranks, parallel=parallel
+        )
         seconds, waited = [], []
         for i in range(steps):
             begin, before = time.perf_counter(), ranks.seconds
@@ -99,15 +104,19 @@ def time_steps(model: str, steps: int, threads: int, parallel: Parallel) -> dict
     }
 
 
-def table(model: str, steps: int) -> None:
-    """Prints what a step costs in one process and in several."""
+def table(model: str, steps: int, *, compiled: bool) -> None:
+    """Prints what a step costs in one process and in several; compiled: also with compiled blocks."""
     found = {}
     print(f"{model} on names, a batch of 64 rows, float32\n")
     print("| processes | threads of each | | ms a step | of it waiting | MB sent by each |")
     print("| ---: | ---: | --- | ---: | ---: | ---: |")
     ways = [(1, 2, ""), (1, 1, ""), *((n, 1, way) for n in (2, 4) for way in ("ddp", "fsdp"))]
+    if compiled:
+        ways = [(2, 1, "fsdp"), (2, 1, "fsdp, compiled")]
     for n, threads, way in ways:
-        figures = launch(time_steps, n, model, steps, threads, way or "ddp")
+        kind, _, form = way.partition(", ")
+        arguments = model, steps, threads, kind or "ddp", "blocks" if form else "no"
+        figures = launch(time_steps, n, *arguments)
         found[f"{n}x{threads}{way}"] = figures
         share = figures["waited"] / figures["seconds"]
         print(
@@ -156,7 +165,7 @@ def contents(path: Path) -> tuple[dict[str, bytes], list[dict[str, Any]]]:
         for file in (path / "model.safetensors", newest)
         for name, t in read_tensors(file).items()
     }
-    log = [{k: v for k, v in r.items() if k not in TIMES} for r in StoredRun.load(path).log]
+    log = [{k: v for k, v in r.items() if k not in MEASURED} for r in StoredRun.load(path).log]
     return tensors, log
 
 
@@ -191,13 +200,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--model", default="gpt")
     parser.add_argument("--steps", type=int, default=12)
+    parser.add_argument("--compiled", action="store_true", help="fsdp alone, with compiled blocks")
     parser.add_argument("--kills", type=int)
     parser.add_argument("--ranks", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     if args.kills is not None:
         return int(kill(args.kills, args.ranks, args.seed) > 0)
-    table(args.model, args.steps)
+    table(args.model, args.steps, compiled=args.compiled)
     return 0
 
 

@@ -17,6 +17,7 @@ port=29577
 export OMP_NUM_THREADS=1 HORNBOOK_RANKS_TIMEOUT=${HORNBOOK_RANKS_TIMEOUT:-20}
 export HORNBOOK_CACHE=$work/cache PYTHONUNBUFFERED=1
 steps=${STEPS:-60}
+compared=
 
 switch_off() { # NAMESPACE: kills all that runs in it
     ip netns pids "$1" 2> /dev/null | xargs -r kill -KILL 2> /dev/null
@@ -25,6 +26,7 @@ switch_off() { # NAMESPACE: kills all that runs in it
 finish() {
     switch_off "$left"
     switch_off "$right"
+    [ -z "$compared" ] || kill "$compared" 2> /dev/null
     ip netns del "$left" 2> /dev/null
     ip netns del "$right" 2> /dev/null
     rm -rf "$work"
@@ -77,7 +79,7 @@ END
 }
 
 until_saved() { # OUT STEP: waits until a state of so many steps is there
-    for _ in $(seq 600); do
+    for _ in $(seq 3000); do
         [ "$(saved "$1")" -ge "$2" ] && return 0
         kill -0 "$first" 2> /dev/null || break
         sleep 0.2
@@ -87,9 +89,10 @@ until_saved() { # OUT STEP: waits until a state of so many steps is there
     exit 1
 }
 
-echo "one machine, two processes: the run to compare with"
+echo "one machine, two processes: the run to compare with, meanwhile"
 "$python" -m torch.distributed.run --standalone --nproc-per-node 2 "${train[@]}" --out "$work/one" \
-    > "$work/one.log" 2>&1 || { tail -n 30 "$work/one.log"; exit 1; }
+    > "$work/one.log" 2>&1 &
+compared=$!
 
 echo "two machines"
 both "$work/two"
@@ -103,7 +106,7 @@ echo "  step $(saved "$work/two"): the network is cut, and the second machine ki
 ip -n "$right" link set "$id-b" down
 switch_off "$right"
 wait "$second" 2> /dev/null
-for _ in $(seq 900); do
+for _ in $(seq 3000); do
     kill -0 "$first" 2> /dev/null || break
     sleep 0.2
 done
@@ -114,6 +117,8 @@ ip -n "$right" link set "$id-b" up
 both "$work/two"
 wait "$first" || { tail -n 30 "$work/$left.log"; exit 1; }
 wait "$second" || { tail -n 30 "$work/$right.log"; exit 1; }
+wait "$compared" || { tail -n 30 "$work/one.log"; exit 1; }
+compared=
 
 "$python" - "$work/one" "$work/two" << 'END'
 import hashlib, json, sys

@@ -14,7 +14,27 @@ import pytest
 import torch
 
 from hornbook import machine
-from hornbook.machine import alive, available_memory, boot, format_bytes, host, keep_freed_memory
+from hornbook.machine import (
+    alive,
+    available_memory,
+    boot,
+    format_bytes,
+    host,
+    keep_freed_memory,
+    peak_memory,
+)
+
+
+def test_the_peak_of_memory_grows_with_what_is_taken() -> None:
+    before = peak_memory()
+    if before is None:
+        pytest.skip("the system does not tell it")
+    taken = b"1" * (before + (64 << 20))
+    found = peak_memory()
+    assert taken
+    assert found is not None
+    assert found >= before + (32 << 20)
+
 
 # in a process of its own, whose main thread it is: the heap of this one holds other tests' arrays
 PAGE_FAULTS = """

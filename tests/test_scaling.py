@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from torch.distributed.run import get_args_parser
 
 from hornbook.cli.flags import SettingsParser
 
@@ -26,6 +27,16 @@ def accepts(arguments: list[str]) -> None:
     parser.read(arguments)
 
 
+def torchrun_accepts(words: list[str]) -> None:
+    """torchrun knows these options, starts hornbook and lets one machine find another."""
+    found = get_args_parser().parse_args(words)
+    assert (found.module, found.training_script) == (True, "hornbook")
+    assert found.rdzv_backend == "c10d"
+    assert found.rdzv_endpoint.endswith(":29500")
+    assert found.rdzv_id != "none"
+    assert found.max_restarts == 3
+
+
 def test_the_table_is_what_the_script_calculates() -> None:
     script = ROOT / "benchmarks" / "scaling.py"
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)
@@ -39,8 +50,10 @@ def test_the_table_is_what_the_script_calculates() -> None:
 def test_the_slurm_job_is_a_script_whose_command_hornbook_accepts() -> None:
     subprocess.run(["bash", "-n", str(SLURM)], check=True)
     text = SLURM.read_text("utf-8").replace("\\\n", " ")
-    command = next(line for line in text.splitlines() if line.startswith("srun torchrun"))
-    words = shlex.split(command)
+    words = shlex.split(next(line for line in text.splitlines() if line.startswith("srun ")))
+    at = words.index("torchrun")
+    assert {"--cpus-per-task", "--kill-on-bad-exit=1"} <= set(words[1:at])
+    torchrun_accepts(words[at + 1 :])
     accepts(words[words.index("train") + 1 :])
 
 
@@ -49,6 +62,7 @@ def test_the_kubernetes_job_is_yaml_whose_command_hornbook_accepts() -> None:
     pod = job["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     command = container["command"]
+    torchrun_accepts(command[1:])
     accepts(command[command.index("train") + 1 :])
     nodes = next(word for word in command if word.startswith("--nnodes="))
     assert nodes == f"--nnodes={job['spec']['completions']}"

@@ -1,7 +1,8 @@
 #!/bin/bash
 # One run on two nodes of eight GPUs: sbatch examples/cluster/slurm.sh. One torchrun a node starts a
 # process for each GPU; they meet at the first node. Where a node fails, Slurm starts the job again, and
-# hornbook goes on with the run in --out.
+# hornbook goes on with the run in --out; so it does where the time was up and the file is given to sbatch
+# again. Two minutes before, hornbook is told to save.
 #SBATCH --job-name=hornbook
 #SBATCH --nodes=2
 #SBATCH --ntasks-per-node=1
@@ -17,7 +18,8 @@ shared=/shared/$USER                      # a disk that all nodes see
 export HORNBOOK_CACHE=$shared/hornbook-cache
 head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 
-srun torchrun \
+# srun does not take over --cpus-per-task; and where one torchrun gives up, the others are to end, too
+srun --cpus-per-task "$SLURM_CPUS_PER_TASK" --kill-on-bad-exit=1 torchrun \
   --nnodes "$SLURM_NNODES" --nproc-per-node 8 --max-restarts 3 \
   --rdzv-backend c10d --rdzv-id "$SLURM_JOB_ID" --rdzv-endpoint "$head:29500" \
   -m hornbook train "$shared/text" --model gpt --parallel auto --out "$shared/runs/first" \

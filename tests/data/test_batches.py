@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -166,9 +167,10 @@ def test_mixed_batches_are_rows_of_both_texts_whatever_was_drawn_before() -> Non
     first, second = part_of(["a", "ab", "aa", "ba"] * 9), part_of(["c", "cc"] * 20)
     own, other = shared(Draw(batch_size=8, seed=3), 0.25, 8)
 
-    def build() -> MixedBatches:
+    def build(rank: int = 0, world_size: int = 1) -> MixedBatches:
         parts = ((first, own), (second, other))
-        return MixedBatches(*(build_batches(p, "sequences", 6, draw) for p, draw in parts))
+        draws = [(p, replace(d, rank=rank, world_size=world_size)) for p, d in parts]
+        return MixedBatches(*(build_batches(p, "sequences", 6, draw) for p, draw in draws))
 
     mixed = build()
     batches = [mixed.batch(step) for step in range(20)]
@@ -180,6 +182,11 @@ def test_mixed_batches_are_rows_of_both_texts_whatever_was_drawn_before() -> Non
         assert not (ids[:6] == unknown).any()
         assert not ((ids[6:] != unknown) & (ids[6:] != 0)).any()
     assert mixed.several(2, 3)[0].shape == (3, 8, 6)
+    for world_size in (3, 8):  # of eight ranks each has one row, of one of the texts
+        ranks = [build(rank, world_size).batch(5) for rank in range(world_size)]
+        assert {len(ids) for ids, _ in ranks} <= {8 // world_size, -(-8 // world_size)}
+        for i in (0, 1):
+            assert torch.equal(torch.cat([rank[i] for rank in ranks]), batches[5][i])
 
 
 @pytest.mark.parametrize(("share", "second"), [(0.01, 1), (0.5, 4), (0.99, 7)])

@@ -110,3 +110,4 @@ def test_what_a_gpu_is_made_for(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: name)
     assert peak_operations(torch.device("cuda"), precision) == peak
+    assert peak_operations(torch.device("cpu"), precision) is None

@@ -8,7 +8,7 @@ import pytest
 
 from hornbook.errors import ConfigError
 from hornbook.machine import host
-from hornbook.parallel.launch import find_launch
+from hornbook.parallel.launch import everywhere, find_launch, torchrun_words, typed_command
 from tests.parallel.helpers import environment
 
 
@@ -36,3 +36,30 @@ def test_a_launch_without_a_name_is_known_by_its_agent() -> None:
 def test_variables_that_cannot_be_are_refused(name: str, value: str) -> None:
     with pytest.raises(ConfigError, match=rf"{name}: found '?{value}'?.*expected a number"):
         find_launch({**environment(0, 4, 29500), name: value})
+
+
+def test_the_command_of_torchrun_is_given_again_as_it_was_typed() -> None:
+    own = ["--rdzv-id", "hornbook", "--nproc-per-node=2", "-m"]
+    trained = ["hornbook", "train", "my text.txt", "-m", "hornbook"]
+    for begin in (["/bin/python3", "/bin/torchrun"], ["python", "-m", "torch.distributed.run"]):
+        assert typed_command([*begin, *own, *trained]) == (["torchrun", *own], trained)
+    assert typed_command(["python", "/bin/torchrun", *own[:-1], "script.py"]) is None
+    assert typed_command(["python", "-m", "hornbook", "train"]) is None  # another launcher
+    assert typed_command([]) is None
+
+
+def test_a_command_that_is_not_known_is_given_in_its_shortest_form(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    variables = environment(0, 4, 29500)
+    launch = find_launch(variables)
+    assert launch is not None
+    assert torchrun_words(launch) == ["torchrun", "--standalone", "--nproc-per-node", "4", "-m"]
+    variables |= {"LOCAL_WORLD_SIZE": "2", "GROUP_WORLD_SIZE": "2"}
+    launch = find_launch(variables)
+    assert launch is not None
+    assert torchrun_words(launch)[1:5] == ["--nnodes", "2", "--nproc-per-node", "2"]
+    assert everywhere() == ""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert everywhere() == " on each machine"

@@ -22,8 +22,9 @@ from hornbook.parallel.replicated import has_batchnorm
 from hornbook.parallel.sharded import make_mesh
 from hornbook.parallel.shards import full
 from hornbook.tokenizers import build_tokenizer
-from tests.conftest import WORDS, tiny_model
+from tests.conftest import TINY, WORDS, tiny_model
 from tests.parallel.helpers import on_ranks
+from tests.parallel.work import compiled_losses, losses_of
 
 TRAINED = [name for name, entry in MODELS.items() if entry.trained and not entry.model.fitted]
 STEPS = 20
@@ -103,3 +104,10 @@ def test_torch_averages_gradients_and_does_not_sum_them() -> None:
 def test_replicas_divide_the_ranks() -> None:
     with pytest.raises(ConfigError, match="found 3 for 4 ranks, expected a divisor"):
         make_mesh(4, 3, torch.device("cpu"))
+
+
+def test_blocks_are_compiled_where_they_are_trained_alone() -> None:
+    plain = losses_of(["gpt"], {})["gpt"][0][:3]
+    for losses, compiled, evaluated in on_ranks(2, compiled_losses, {}):
+        assert losses == pytest.approx(plain, rel=1e-5)
+        assert compiled == evaluated == TINY["n_layer"]

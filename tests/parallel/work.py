@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Mapping
 from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import replace
 from io import StringIO
 from typing import Any
 from unittest.mock import patch
@@ -19,12 +20,15 @@ from hornbook.config import merge
 from hornbook.data import tokens
 from hornbook.data.batches import Draw, build_batches
 from hornbook.data.part import Part
-from hornbook.engine.step import OptimizerStep
+from hornbook.engine.step import OptimizerStep, Parallel
 from hornbook.errors import RunError
 from hornbook.kernels.install import install
 from hornbook.metrics.loss import token_nats
+from hornbook.models.base import blocks_of
 from hornbook.models.registry import MODELS, build_model, parse_run_config
 from hornbook.parallel.ranks import Ranks, joined
+from hornbook.planning.request import read_request
+from hornbook.planning.resolve import resolve
 from hornbook.tokenizers import Tokenizer, build_tokenizer
 from hornbook.training.callbacks.base import NOTHING, Agreement
 from hornbook.training.callbacks.checkpoints import Checkpoints
@@ -43,7 +47,7 @@ def texts() -> tuple[Part, Tokenizer]:
     return Part.of_documents(TEXTS, tokenizer), tokenizer
 
 
-def step_of(name: str, ranks: Ranks, settings: Mapping[str, Any]) -> OptimizerStep:
+def step_of(name: str, ranks: Ranks, settings: Mapping[str, Any], **how: Any) -> OptimizerStep:
     """The step of a tiny model with a batch of ten, which two ranks share evenly, and four do not."""
     words, tokenizer = texts()
     fields = MODELS[name].config.model_fields
@@ -57,7 +61,7 @@ def step_of(name: str, ranks: Ranks, settings: Mapping[str, Any]) -> OptimizerSt
     install(net)
     draw = Draw(batch_size=10, seed=3, rank=ranks.rank, world_size=ranks.world_size)
     batches = build_batches(words, net.examples, net.context_length, draw)
-    return OptimizerStep(net, batches, config, ranks=ranks)
+    return OptimizerStep(net, batches, config, ranks=ranks, **how)
 
 
 def losses_of(names: list[str], settings: Mapping[str, Any]) -> Figures:
@@ -71,6 +75,41 @@ def losses_of(names: list[str], settings: Mapping[str, Any]) -> Figures:
             figures = [float(loss) for loss, _ in pairs] + [float(norm) for _, norm in pairs]
             found[name] = (figures, nats.tolist())
     return found
+
+
+def planned_losses(
+    requests: Mapping[str, tuple[str, Mapping[str, Any]]], parallel: Parallel
+) -> dict[str, list[float]]:
+    """Of each request, a text with settings, the losses of its first steps, as it is planned."""
+    found = {}
+    with joined("cpu") as ranks:
+        for name, (text, settings) in requests.items():
+            plan = replace(resolve(read_request(text, settings=settings)), ranks=ranks)
+            plan = replace(plan, parallel=parallel)
+            model, rows = plan.build_rows()
+            step = OptimizerStep(
+                model.train(), plan.build_batches(), plan.config,
+                ranks=ranks, parallel=parallel, rows=rows,
+            )  # fmt: skip
+            found[name] = [float(step(i)[0]) for i in range(STEPS)]
+    return found
+
+
+def compiled_losses(settings: Mapping[str, Any]) -> tuple[list[float], int, int]:
+    """Losses of a few steps of sharded weights whose blocks go through a compiler that does nothing;
+    how many do, and how many blocks of the model that is evaluated do not."""
+    compiled: list[Any] = []
+
+    def compile(forward: Any, **_: Any) -> Any:
+        compiled.append(forward)
+        return lambda *inputs: forward(*inputs)
+
+    with joined("cpu") as ranks, patch("torch.compile", compile):
+        step = step_of("gpt", ranks, settings, parallel="fsdp", compiled="blocks")
+        losses = [float(step(i)[0]) for i in range(3)]
+        with step.whole() as model:
+            plain = sum("forward" not in vars(block) for block in blocks_of(model))
+        return losses, len(compiled), plain
 
 
 def talk() -> dict[str, Any]:

@@ -10,6 +10,8 @@ import torch
 
 from hornbook.config import merge
 from hornbook.errors import ConfigError
+from hornbook.parallel.launch import Launch
+from hornbook.parallel.ranks import SINGLE, Ranks
 from hornbook.planning.bench import Bench
 from hornbook.planning.decide import memory
 from hornbook.planning.describe import describe, facts
@@ -39,6 +41,27 @@ def test_nothing_is_measured_or_decided_again(
     assert plan.notes == ("a note",)
     with pytest.raises(TypeError):
         plan.decisions["threads"] = plan.decisions["memory"]  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("compiled", "n_ranks", "parallel", "expected"),
+    [
+        ("loss", 2, "fsdp", "blocks"),
+        ("blocks", 1, "fsdp", "loss"),
+        ("blocks", 2, "ddp", "loss"),
+        ("steps", 2, "fsdp", "no"),
+        ("no", 2, "fsdp", "no"),
+    ],
+)
+def test_what_was_compiled_is_compiled_again_as_its_processes_allow(
+    compiled: str, n_ranks: int, parallel: str, expected: str, words_file: Path
+) -> None:
+    before = plan_of(words_file, merge(TINY_GPT, {"training": {"parallel": parallel}}))
+    known = facts(before, before.shape.n_parameters)
+    known["hardware"]["compiled"] = compiled
+    ranks = Ranks(Launch(0, n_ranks, 0, n_ranks, "localhost", 1)) if n_ranks > 1 else SINGLE
+    plan = plan_of_run(before.config, known, before.data, before.schedule, ranks=ranks)
+    assert plan.compiled == plan.decisions["compiled"].value == expected
 
 
 def test_a_small_text_is_one_when_resumed(words_file: Path) -> None:

@@ -10,20 +10,39 @@ from pathlib import Path
 
 import pytest
 
+from hornbook.errors import for_terminal
 from hornbook.models.registry import parse_run_config
 from hornbook.runs.commands import (
     counts_command,
     mix_command,
     resume_command,
     run_command,
+    same_command,
     text_to_type,
 )
+from tests.parallel.helpers import environment
 
 
 def test_a_command_is_read_back_by_a_shell_as_it_was_meant() -> None:
     path = Path("runs/it's mine; rm -rf $HOME")
     words = shlex.split(resume_command(path, "--steps 400"))
     assert words == ["hornbook", "train", "--resume", str(path), "--steps", "400"]
+
+
+def test_a_run_of_several_processes_is_resumed_by_as_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in environment(0, 2, 29500).items():
+        monkeypatch.setenv(name, value)
+    plain = "hornbook train --resume runs/a"
+    assert resume_command("runs/a") == plain  # in a program that calls hornbook.resume
+    with for_terminal():
+        begun = f"torchrun --standalone --nproc-per-node 2 -m {plain}"
+        assert resume_command("runs/a", "--steps 9") == f"{begun} --steps 9"
+        assert same_command("runs/a") == begun  # how torchrun was started is not known
+        typed = (["torchrun", "-m"], ["hornbook", "train", "my text"])
+        monkeypatch.setattr("hornbook.runs.commands.typed_command", lambda: typed)
+        assert same_command("runs/a") == "torchrun -m hornbook train 'my text' --out runs/a"
+        typed[1].append("--out=runs/a")
+        assert same_command("runs/a") == "torchrun -m hornbook train 'my text' --out=runs/a"
 
 
 def test_a_run_is_mixed_with_counts_as_it_was_meant() -> None:

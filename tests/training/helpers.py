@@ -16,11 +16,11 @@ from hornbook.planning.plan import Plan
 from hornbook.runs.directory import StoredRun, create
 from hornbook.runs.lock import Lock
 from hornbook.training.callbacks.base import Callback, TrainerBase
+from hornbook.training.callbacks.logging import MEASURED
 from hornbook.training.loop import Trainer
 from tests.conftest import TINY
 
 PINNED = {"precision": "fp32", "threads": 1, "compile": "no"}  # nothing is measured
-TIMES = {"seconds", "tokens_per_second"}  # of a record
 
 SETTINGS: dict[str, Any] = {
     "model": {"n_layer": 1, "n_head": 2, "n_kv_head": 2, "n_embd": 8, "n_hidden": 8},
@@ -139,7 +139,7 @@ def state_steps(path: Path) -> list[int]:
 
 def without_times(log: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Records without what depends on the machine."""
-    return [{k: v for k, v in record.items() if k not in TIMES} for record in log]
+    return [{k: v for k, v in record.items() if k not in MEASURED} for record in log]
 
 
 def tensors_of(path: Path) -> dict[str, bytes]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,30 +15,20 @@ from hornbook.parallel.states import first_file, shard_files
 from hornbook.runs.directory import StoredRun
 from tests.parallel.helpers import on_ranks
 from tests.parallel.work import resume, train
-from tests.training.helpers import small, without_times
+from tests.training.together import figures, records, settings
 
-
-def settings(**training: Any) -> dict[str, Any]:
-    """A GPT with dropout, averaged weights and Muon; ten rows, which four ranks do not share evenly."""
-    found = small("gpt", batch_size=10, ema_decay=0.9, parallel="fsdp")
-    more = {"model": {"dropout": 0.2}, "optim": {"name": "muon"}, "training": training}
-    return dict(merge(found, more))
-
-
-def records(path: Path) -> list[dict[str, Any]]:
-    log = without_times(StoredRun.load(path).log)
-    return [{k: v for k, v in record.items() if k != "communication"} for record in log]
+SHARDED = settings("fsdp")
 
 
 @pytest.fixture(scope="module")
 def pair(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that two ranks have trained."""
     out = tmp_path_factory.mktemp("sharded") / "run"
-    assert on_ranks(2, train, str(corpus), str(out), settings()) == [str(out)] * 2
+    assert on_ranks(2, train, str(corpus), str(out), SHARDED) == [str(out)] * 2
     return out
 
 
-def test_it_is_an_ordinary_run(pair: Path, corpus: Path, tmp_path: Path) -> None:
+def test_it_is_an_ordinary_run(pair: Path) -> None:
     run = hornbook.load(pair)
     assert run.report["steps"] == 12
     assert run.facts["hardware"]["parallel"] == "fsdp"
@@ -49,23 +38,25 @@ def test_it_is_an_ordinary_run(pair: Path, corpus: Path, tmp_path: Path) -> None
     assert len(shard_files(first_file(newest))) == 2
     loaded = last_model(StoredRun.load(pair))
     assert loaded is None or loaded.n_parameters == run.model.n_parameters
-    # without dropout the losses are those of one process
-    plain = merge(settings(), {"model": {"dropout": 0.0}})
+
+
+def test_without_dropout_its_losses_are_those_of_one_process(corpus: Path, tmp_path: Path) -> None:
+    """From the first weights on, which no process has ever had as a whole."""
+    plain = merge(settings("fsdp", steps=4), {"model": {"dropout": 0.0}})
     on_ranks(2, train, str(corpus), str(tmp_path / "two"), plain)
-    one = hornbook.train(str(corpus), out=tmp_path / "one", settings=plain)
-    two = hornbook.load(tmp_path / "two")
+    hornbook.train(str(corpus), out=tmp_path / "one", settings=plain)
     for name in ("val_loss", "train_loss", "loss", "grad_norm"):
-        losses = [[r[name] for r in log if r.get(name)] for log in (two.log, one.log)]
-        assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+        two, one = (figures(tmp_path / run, name) for run in ("two", "one"))
+        assert two == pytest.approx(one, rel=1e-4)
 
 
 def test_a_stopped_run_goes_on_to_the_same_end_bit_for_bit(
     pair: Path, corpus: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
-    ended = on_ranks(2, train, str(corpus), str(out), settings(), 5)
+    ended = on_ranks(2, train, str(corpus), str(out), SHARDED, 5)
     assert [end.kind for end in ended] == ["Interrupted"] * 2
-    on_ranks(2, train, str(corpus), str(out), settings())
+    on_ranks(2, train, str(corpus), str(out), SHARDED)
     assert records(out) == records(pair)
     weights = [(path / "model.safetensors").read_bytes() for path in (out, pair)]
     assert weights[0] == weights[1]

@@ -10,25 +10,22 @@ from typing import Any
 import pytest
 
 import hornbook
-from hornbook.errors import ConfigError
+from hornbook.config import merge
+from hornbook.errors import ConfigError, RunError
 from hornbook.files import dump, read_json
+from hornbook.models.registry import parse_run_config
 from hornbook.parallel.launch import Launch
 from hornbook.parallel.ranks import Ranks
 from hornbook.planning.request import read_request
-from hornbook.runs.directory import StoredRun
 from hornbook.training.callbacks.base import Agreement
-from hornbook.training.together import earlier_run
+from hornbook.training.together import check_alike, earlier_run, versions
 from tests.parallel.helpers import on_ranks
 from tests.parallel.work import command, resume, train, train_as_proposed
-from tests.training.helpers import small, tensors_of, without_times
+from tests.training.helpers import small, tensors_of
+from tests.training.together import figures, records, settings
 
+REPLICATED = settings("auto")
 RANKS = Ranks(Launch(0, 2, 0, 2, "localhost", 1, run_id="a", restarts=1))
-
-
-def settings() -> dict[str, Any]:
-    """A GPT with dropout and averaged weights; ten rows, which four ranks do not share evenly."""
-    found = small("gpt", batch_size=10, ema_decay=0.9)
-    return {**found, "model": {**found["model"], "dropout": 0.2}}
 
 
 def tiny(name: str) -> dict[str, Any]:
@@ -37,38 +34,34 @@ def tiny(name: str) -> dict[str, Any]:
     return {**found, "model": {**found["model"], "name": name}}
 
 
-def records(path: Path) -> list[dict[str, Any]]:
-    log = without_times(StoredRun.load(path).log)
-    return [{k: v for k, v in record.items() if k != "communication"} for record in log]
-
-
 @pytest.fixture(scope="module")
 def pair(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that two ranks have trained."""
     out = tmp_path_factory.mktemp("pair") / "run"
-    assert on_ranks(2, train, str(corpus), str(out), settings()) == [str(out)] * 2
+    assert on_ranks(2, train, str(corpus), str(out), REPLICATED) == [str(out)] * 2
     return out
 
 
-def test_a_run_of_two_ranks_is_an_ordinary_run(pair: Path, corpus: Path, tmp_path: Path) -> None:
+def test_a_run_of_two_ranks_is_an_ordinary_run(pair: Path) -> None:
     run = hornbook.load(pair)
     assert run.report["steps"] == 12
     assert "2 processes of 1 thread" in run.report["determinism"]
     assert run.facts["hardware"]["ranks"] == 2
     assert all(0 <= r["communication"] <= 1 for r in run.log if r["step"])
     assert not (pair / "lock").exists()
-    # without dropout, which each rank draws by itself, the losses are those of one process
-    plain = small("gpt", batch_size=10)
-    on_ranks(2, train, str(corpus), str(tmp_path / "two"), plain)
-    one = hornbook.train(str(corpus), out=tmp_path / "one", settings=plain)
-    two = hornbook.load(tmp_path / "two")
+
+
+def test_without_dropout_its_losses_are_those_of_one_process(corpus: Path, tmp_path: Path) -> None:
+    """Each rank draws dropout by itself. And the run of each goes on as the other."""
+    plain, paths = small("gpt", batch_size=10, steps=4), [tmp_path / "two", tmp_path / "one"]
+    on_ranks(2, train, str(corpus), str(paths[0]), plain)
+    hornbook.train(str(corpus), out=paths[1], settings=plain)
     for name in ("val_loss", "train_loss", "loss", "grad_norm"):
-        losses = [[r[name] for r in log if r.get(name)] for log in (two.log, one.log)]
-        assert losses[0] == pytest.approx(losses[1], rel=1e-5)
-    # and each goes on as the other
-    on_ranks(2, resume, str(one.path), 15)
-    hornbook.resume(two.path, steps=15)
-    ends = [run.report["validation"]["nats"] for run in (one, two)]
+        two, one = (figures(path, name) for path in paths)
+        assert two == pytest.approx(one, rel=1e-5)
+    hornbook.resume(paths[0], steps=6)
+    on_ranks(2, resume, str(paths[1]), 6)
+    ends = [hornbook.load(path).report["validation"]["nats"] for path in paths]
     assert ends[0] == pytest.approx(ends[1], rel=1e-5)
 
 
@@ -118,11 +111,11 @@ def test_a_signal_to_one_rank_ends_all_after_the_same_step(
 ) -> None:
     """The same command goes on, to the same end to the bit."""
     out = tmp_path / "run"
-    ended = on_ranks(2, train, str(corpus), str(out), settings(), 5)
+    ended = on_ranks(2, train, str(corpus), str(out), REPLICATED, 5)
     assert [end.kind for end in ended] == ["Interrupted"] * 2
     assert all("interrupted after step 6" in end.message for end in ended)
     assert read_json(out / "last" / "state.json")["step"] == 6
-    on_ranks(2, train, str(corpus), str(out), settings())
+    on_ranks(2, train, str(corpus), str(out), REPLICATED)
     assert tensors_of(out) == tensors_of(pair)
     assert records(out) == records(pair)
 
@@ -141,7 +134,7 @@ def test_another_number_of_ranks_goes_on(pair: Path, world_size: int, tmp_path: 
 
 def test_a_finished_run_is_not_trained_again(pair: Path, corpus: Path) -> None:
     before = (pair / "log.jsonl").stat()
-    assert on_ranks(2, train, str(corpus), str(pair), settings()) == [str(pair)] * 2
+    assert on_ranks(2, train, str(corpus), str(pair), REPLICATED) == [str(pair)] * 2
     assert (pair / "log.jsonl").stat().st_mtime_ns == before.st_mtime_ns
 
 
@@ -156,9 +149,11 @@ def test_a_launch_goes_on_with_its_own_run_alone(
     run = next(Path("runs").iterdir())
     assert earlier_run(request, None) is None  # somebody else's
     assert earlier_run(request, run) == run
+    assert earlier_run(request, run, overwrite=True) is None
     facts = read_json(run / "config.json")
     (run / "config.json").write_text(dump({**facts, "launch": "a"}))
     assert earlier_run(request, None) == run
+    assert earlier_run(request, run, overwrite=True) == run  # which a restart is not to lose
     begun = Ranks(Launch(0, 2, 0, 2, "localhost", 1, run_id="a"))
     assert earlier_run(replace(request, ranks=begun), None) is None
     other = replace(request, settings={**request.settings, "optim": {"learning_rate": 0.5}})
@@ -195,6 +190,24 @@ def test_a_launch_compares_further_files(
             found(*files)
 
 
+def test_ranks_are_started_alike(corpus: Path) -> None:
+    """With the same libraries, and no setting that the run does not have."""
+    asked = {"training": {"steps": 12.0}, "tokenizer": {"vocab_size": 300}}  # as far as it can be
+    request = read_request(str(corpus), settings=asked)
+    run = {"data": {"corpus": str(corpus)}, "training": {"batch_size": 16, "steps": 12}}
+    config = parse_run_config({"model": {"name": "gpt"}, **run})
+    message = {"versions": versions(), "config": config.model_dump(mode="json")}
+    check_alike(message, request)
+    check_alike(message, None)
+    other = {**message, "config": merge(message["config"], {"training": {"steps": 13}})}
+    with pytest.raises(
+        ConfigError, match=r"training.steps: found 12.0 requested, but rank 0 .* 13"
+    ):
+        check_alike(other, request)
+    with pytest.raises(RunError, match=r"found torch .*, but rank 0 has 1.0; install the same"):
+        check_alike({**message, "versions": {**versions(), "torch": "1.0"}}, request)
+
+
 def test_a_launch_finds_its_text_and_its_base_again(
     corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -221,24 +234,25 @@ def test_a_launch_finds_its_text_and_its_base_again(
 
 @pytest.mark.parametrize(
     ("form", "parallel"),
-    [({"replay": 0.5}, "ddp"), ({"lora_rank": 2}, "ddp"), ({"unknown": "skip"}, "fsdp")],
+    [({"replay": 0.5}, "ddp"), ({"lora_rank": 2}, "fsdp"), ({"unknown": "skip"}, "fsdp")],
 )
 def test_ranks_begin_from_a_base_together(
     form: dict[str, Any], parallel: str, corpus: Path, tmp_path: Path
 ) -> None:
-    """To the losses of one process, on the new text and on that of the base."""
+    """To the losses of one process, on the new text and on that of the base; and each goes on with what
+    the other has trained."""
     base, new = tmp_path / "base", tmp_path / "new.txt"
     hornbook.train(str(corpus), settings=small("gpt", steps=2), out=base, progress=False)
     skipped = "\n~~~" if form.get("unknown") else ""
     new.write_text("\n".join(w[::-1] for w in corpus.read_text().split()[:60]) + skipped)
     training = small("gpt", steps=4, batch_size=6, parallel=parallel)["training"]
     settings = {"training": training, "finetuning": {**form, "base": str(base)}}
-    logs = []
-    for n in (1, 2):
-        out = tmp_path / f"run-{n}"
+    outs = [tmp_path / f"run-{n}" for n in (1, 2)]
+    for n, out in enumerate(outs, 1):
         assert on_ranks(n, train, str(new), str(out), settings) == [str(out)] * n
-        logs.append(StoredRun.load(out).log)
+    for out, n in zip(outs, (2, 1), strict=True):
+        on_ranks(n, resume, str(out), 6)
     for name in ("val_loss", "old_loss", "loss"):
-        losses = [[r[name] for r in log if r.get(name)] for log in logs]
-        assert losses[0]
-        assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+        one, two = (figures(out, name) for out in outs)
+        assert len(one) > 3
+        assert two == pytest.approx(one, rel=1e-4)

@@ -273,22 +273,27 @@ class WindowBatches(Batches):
 
 
 class MixedBatches(Batches):
-    """Batches of two texts side by side: rows of the first, then rows of the second."""
+    """Batches of two texts side by side: rows of the first, then rows of the second.
+
+    Of several processes each takes its share of them all, which may be of one text alone.
+    """
 
     def __init__(self, first: Batches, second: Batches) -> None:
         self.first, self.second = first, second
         self.length, self.draw = first.length, first.draw
         self.batch_size = first.batch_size + second.batch_size
-        begin, end = (a + b for a, b in zip(first.share, second.share, strict=True))
-        self.share = begin, end
+        self.share = share_of(self.batch_size, self.draw.rank, self.draw.world_size)
+        (begin, end), n = self.share, first.batch_size
+        first.share = min(begin, n), min(end, n)
+        second.share = max(begin - n, 0), max(end - n, 0)
         self.items_per_epoch = first.items_per_epoch
         self.overlapping = first.overlapping
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
         """ids and targets of both."""
-        pairs = zip(self.first.batch(step), self.second.batch(step), strict=True)
-        ids, targets = (torch.cat(pair) for pair in pairs)
-        return ids, targets
+        parts = (part for part in (self.first, self.second) if part.share[0] < part.share[1])
+        ids, targets = zip(*(part.batch(step) for part in parts), strict=True)
+        return torch.cat(ids), torch.cat(targets)
 
 
 def shared(draw: Draw, share: float, rows: int) -> tuple[Draw, Draw]:

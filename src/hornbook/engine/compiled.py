@@ -1,6 +1,7 @@
 """What torch's compiler makes of a training step, where it is worth its time.
 
-On a GPU the loss of a batch is compiled. On a CPU compiling the loss gains too little, but the steps of
+On a GPU the loss of a batch is compiled; of sharded weights each block of the model, which is gathered
+as a whole. On a CPU compiling the loss gains too little, but the steps of
 the notes' small models are some thirty small operations each, and starting those takes longer than
 they do: several steps of plain gradient descent become a few loops of C++ that run in one call.
 """
@@ -20,11 +21,12 @@ from hornbook.config import RunConfig
 from hornbook.data.batches import Batches, WindowBatches
 from hornbook.engine.loss import FunctionalLoss
 from hornbook.kernels.graph import TRACE_ERRORS, compile_trace, trace
+from hornbook.kernels.install import uninstall
 from hornbook.kernels.tuning import SMALL_STEP
 from hornbook.metrics.loss import batch_loss
-from hornbook.models.base import LanguageModel
+from hornbook.models.base import LanguageModel, blocks_of
 
-Form = Literal["no", "loss", "steps"]
+Form = Literal["no", "loss", "blocks", "steps"]
 
 
 def has_compiler(device: torch.device) -> bool:
@@ -56,6 +58,14 @@ def compiled_loss(device: torch.device) -> Callable[..., Tensor]:
     mode = "reduce-overhead" if device.type == "cuda" else None
     compiled: Callable[..., Tensor] = torch.compile(batch_loss, dynamic=False, mode=mode)
     return compiled
+
+
+def compile_blocks(model: LanguageModel) -> None:
+    """Compiles the forward pass of each block of a model; what gathers the weights of a block stays
+    outside. For training alone: a copy of the model would compute with the blocks of this one."""
+    uninstall(model)  # the compiler fuses the textbook; it cannot trace the kernels
+    for block in blocks_of(model):
+        block.forward = torch.compile(block.forward, dynamic=False)
 
 
 class CompiledSteps:

@@ -10,6 +10,7 @@ import torch
 
 from hornbook.engine.peaks import PEAKS
 from hornbook.errors import ConfigError
+from hornbook.machine import peak_memory
 
 
 def find_device(requested: str) -> torch.device:
@@ -73,13 +74,21 @@ def has_bf16(device: torch.device) -> bool:
     return False
 
 
-def memory_taken(device: torch.device) -> int:
-    """The most bytes that tensors took on a GPU so far."""
-    return int(torch.cuda.max_memory_allocated(device))
+def memory_taken(device: torch.device) -> int | None:
+    """The most bytes so far: that tensors took on a GPU; elsewhere that this process had.
+
+    None where the system does not tell it.
+    """
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    return peak_memory()
 
 
 def peak_operations(device: torch.device, precision: str) -> float | None:
-    """Floating-point operations that a GPU is made for in a second; None where that is not known."""
+    """Floating-point operations that a GPU is made for in a second; None where that is not known, as of
+    CPUs, whose frequency depends on what they compute."""
+    if device.type != "cuda":
+        return None
     name = torch.cuda.get_device_name(device)
     peaks = next((peaks for gpu, peaks in PEAKS.items() if gpu in name), {})
     return peaks.get(precision)

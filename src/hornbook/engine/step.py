@@ -13,7 +13,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from hornbook.config import RunConfig
 from hornbook.data.batches import IGNORE, Batches
-from hornbook.engine.compiled import CompiledSteps, Form, compiled_loss
+from hornbook.engine.compiled import CompiledSteps, Form, compile_blocks, compiled_loss
 from hornbook.engine.device import autocast
 from hornbook.engine.loss import FunctionalLoss, add_l2_gradients, l2_penalty
 from hornbook.errors import RunError
@@ -51,7 +51,8 @@ class OptimizerStep:
     span: how many steps `advance` may make in one call.
     averaged: the exponential moving average of the parameters, where the settings ask for one.
     ranks: the processes that make the step together, each with its share of the batch. parallel:
-    whether each of them has all weights (ddp) or a part of them (fsdp).
+    whether each of them has all weights (ddp) or a part of them (fsdp). rows: the part of this one,
+    where the model has no values.
     sharded: of many ranks, what gathers the weights of which each has a part.
     """
 
@@ -67,6 +68,7 @@ class OptimizerStep:
         learning_rate: Callable[[int], float] | None = None,
         ranks: Ranks = SINGLE,
         parallel: Parallel = "ddp",
+        rows: Mapping[str, Tensor] | None = None,
     ) -> None:
         self.model, self.batches, self.config = model, batches, config
         self.precision, self.ranks = precision, ranks
@@ -79,7 +81,7 @@ class OptimizerStep:
 
             muon = SpreadMuon
             root = FunctionalLoss(model)
-            self.sharded = Sharded(ranks, model, root, config.training.replicas)
+            self.sharded = Sharded(ranks, model, root, config.training.replicas, rows)
             self._weights, self._loss = self.sharded, lambda _, *batch: root(*batch)
         elif ranks.many:
             self._weights = Replicated(ranks, model)
@@ -88,9 +90,11 @@ class OptimizerStep:
         self.optimizer = build_optimizer(model, config.optim, model.output, muon)
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.averaged = [p.detach().clone() for p in self.parameters if config.training.ema_decay]
-        if compiled == "loss" and self.sharded is None:
+        if compiled == "loss":
             uninstall(model)  # the compiler fuses the textbook; it cannot trace the kernels
             self._loss = compiled_loss(model.device)
+        elif compiled == "blocks":
+            compile_blocks(model)
         self._compiled = CompiledSteps(model, config.optim.l2) if compiled == "steps" else None
         self.span = SPAN if self._compiled else 1
 

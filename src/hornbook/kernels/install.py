@@ -5,6 +5,7 @@ Only the class of a module changes: parameters, names, hooks and copies of the m
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 
 from hornbook.kernels.attention_dropout import CpuCausalAttention
@@ -30,13 +31,15 @@ CPU_KERNELS: dict[type[nn.Module], type[nn.Module]] = {
 TEXTBOOK = {kernel: layer for layer, kernel in CPU_KERNELS.items()}
 
 
-def install(model: LanguageModel) -> None:
+def install(model: LanguageModel, device: torch.device | None = None) -> None:
     """Makes a model on the CPU faster in training; on other devices changes nothing.
+
+    device: where it is going to be, if it is not there yet.
 
     The numbers are the same to rounding, but for dropout, which draws other masks. The layers are
     meant for eager training: torch.compile and second derivatives need the textbook.
     """
-    if model.device.type == "cpu":
+    if (device or model.device).type == "cpu":
         _swap(model, CPU_KERNELS)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
 
 from hornbook.errors import ConfigError
-from hornbook.machine import host
+from hornbook.machine import command_line, host
 
 REQUIRED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 LAST_WORDS = 3.0  # seconds that a rank has to say why it ended
@@ -32,6 +34,7 @@ class Launch:
     run_id: str = ""
     restarts: int = 0
     agent_store: bool = False
+    machines: int = 1
 
     @property
     def name(self) -> str:
@@ -58,6 +61,12 @@ def speaks() -> bool:
     """Whether this process is the only one, or the first of those that torchrun has started."""
     launch = find_launch()
     return launch is None or launch.is_first
+
+
+def everywhere() -> str:
+    """` on each machine`, where there are several."""
+    launch = find_launch()
+    return " on each machine" if launch is not None and launch.machines > 1 else ""
 
 
 def find_launch(environment: Mapping[str, str] | None = None) -> Launch | None:
@@ -94,4 +103,40 @@ def find_launch(environment: Mapping[str, str] | None = None) -> Launch | None:
         run_id=run_id,
         restarts=number("TORCHELASTIC_RESTART_COUNT", 0),
         agent_store=environment.get("TORCHELASTIC_USE_AGENT_STORE") == "True",
+        machines=number("GROUP_WORLD_SIZE", 1),
     )
+
+
+def typed_command(words: Sequence[str] | None = None) -> tuple[list[str], list[str]] | None:
+    """The command by which torchrun was started: its own words, up to `-m`, and those of hornbook after
+    that. None where the system does not tell it, or torchrun starts another program.
+
+    words: the command line of the process that started this one.
+
+    >>> typed_command(["python", "bin/torchrun", "--nnodes", "2", "-m", "hornbook", "train"])
+    (['torchrun', '--nnodes', '2', '-m'], ['hornbook', 'train'])
+    """
+    words = command_line(os.getppid()) if words is None else list(words)
+    pairs = enumerate(pairwise(words), 1)
+    at = next((i for i, two in pairs if two == ("-m", "hornbook")), None)
+    if at is None:
+        return None
+    before, after = words[:at], words[at:]
+    if before[1:3] == ["-m", "torch.distributed.run"]:
+        return ["torchrun", *before[3:]], after
+    names = [Path(word).name for word in before[:2]]
+    if "torchrun" in names:
+        return ["torchrun", *before[names.index("torchrun") + 1 :]], after
+    return None
+
+
+def torchrun_words(launch: Launch) -> list[str]:
+    """How torchrun is started for so many processes, up to `-m`: as it was typed or, where that is not
+    known, in its shortest form."""
+    if (typed := typed_command()) is not None:
+        return typed[0]
+    if launch.machines == 1:
+        return ["torchrun", "--standalone", "--nproc-per-node", str(launch.world_size), "-m"]
+    nodes = ["--nnodes", str(launch.machines), "--nproc-per-node", str(launch.local_world_size)]
+    where = ["--rdzv-backend", "c10d", "--rdzv-endpoint", launch.address]
+    return ["torchrun", *nodes, *where, "-m"]

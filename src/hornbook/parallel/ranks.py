@@ -244,7 +244,7 @@ class Ranks:
         why = str(error).strip().partition("\n")[0]
         return LostRankError(
             f"another rank ended without a word, or cannot be reached ({why[:200]}); see what was "
-            "printed above, then start the same command again: it resumes",
+            "printed above, then start the same command again with --out RUN: it resumes",
             said=False,
         )
 

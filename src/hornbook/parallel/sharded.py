@@ -9,7 +9,7 @@ scaling fully sharded data parallel"; Rajbhandari et al. 2020, "ZeRO".
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -21,7 +21,7 @@ from hornbook.errors import ConfigError
 from hornbook.models.base import LanguageModel, blocks_of
 from hornbook.parallel.ranks import Ranks
 from hornbook.parallel.replicated import synchronize_batchnorm
-from hornbook.parallel.shards import full, local
+from hornbook.parallel.shards import as_rows, full, local
 
 
 def make_mesh(world_size: int, replicas: int, device: torch.device) -> DeviceMesh:
@@ -41,25 +41,47 @@ def make_mesh(world_size: int, replicas: int, device: torch.device) -> DeviceMes
 
 
 class Sharded:
-    """A model whose parameters are sharded, in place: those of rank 0.
+    """A model whose parameters are sharded, in place.
 
+    rows: of each parameter those of this rank, where the model is on `meta` (`parallel/drawing.py`);
+    otherwise its parameters become those of rank 0, tensor by tensor.
     root: the module whose forward pass computes the loss from it; only through this the model is
     trained. replicas: see `make_mesh`. Of each step: `begin` before the last backward pass, `finish`
     after it. BatchNorm measures the statistics of the whole batch.
     """
 
     def __init__(
-        self, ranks: Ranks, model: LanguageModel, root: nn.Module, replicas: int = 1
+        self,
+        ranks: Ranks,
+        model: LanguageModel,
+        root: nn.Module,
+        replicas: int = 1,
+        rows: Mapping[str, Tensor] | None = None,
     ) -> None:
         self.ranks, self.model = ranks, model
-        self.mesh = make_mesh(ranks.world_size, replicas, model.device)
-        model.load_state_dict(ranks.broadcast_tensors(model.state_dict()))
+        device = next(iter(rows.values())).device if rows else model.device
+        self.mesh = make_mesh(ranks.world_size, replicas, device)
+        if rows is None:
+            for tensor in model.state_dict().values():
+                tensor.copy_(ranks.broadcast_tensors({"": tensor})[""])
         synchronize_batchnorm(model, ranks)
         self._whole = _without_weights(model)
         for block in blocks_of(model):
             fully_shard(block, mesh=self.mesh)
         fully_shard(root, mesh=self.mesh)
+        if rows is not None:
+            self._fill(rows)
         self._loss = torch.zeros(())
+
+    def _fill(self, rows: Mapping[str, Tensor]) -> None:
+        """Gives the parameters the rows that this rank has of them; all replicas those of the first."""
+        if self.mesh.ndim > 1:
+            group = self.mesh.get_group(0)
+            for tensor in filter(Tensor.numel, rows.values()):
+                torch.distributed.broadcast(tensor, group=group, group_src=0)
+        like = dict(self.model.named_parameters())
+        filled = {name: as_rows(tensor, like[name]) for name, tensor in rows.items()}
+        self.model.load_state_dict(filled, strict=False, assign=True)
 
     @property
     def shard(self) -> tuple[int, int] | None:

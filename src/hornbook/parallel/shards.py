@@ -30,6 +30,21 @@ def full(tensor: Tensor) -> Tensor:
     return tensor.full_tensor().detach() if is_sharded(tensor) else tensor.detach()
 
 
+def as_rows(own: Tensor, like: Tensor) -> Tensor:
+    """The rows that this rank has of a tensor, as the sharded tensor that is laid out like another."""
+    from torch.distributed.tensor import DTensor
+
+    assert isinstance(like, DTensor)
+    return DTensor.from_local(
+        own.to(like.device if not like.is_meta else own.device),
+        like.device_mesh,
+        like.placements,
+        run_check=False,
+        shape=like.shape,
+        stride=like.stride(),
+    )
+
+
 def rows_of(n: int, rank: int, n_ranks: int) -> tuple[int, int]:
     """Which of n rows a rank has, as FSDP2 shards them: the first, and the one after its last. Pieces
     are of equal size, the last ones shorter or empty.

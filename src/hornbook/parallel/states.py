@@ -17,7 +17,7 @@ from torch import Tensor
 
 from hornbook.errors import RunError
 from hornbook.files import Header, read_tensors, write_tensors
-from hornbook.parallel.shards import is_sharded, own_rows
+from hornbook.parallel.shards import as_rows, is_sharded, own_rows
 
 KEY = "shard"  # in the metadata of a file
 FILE = re.compile(r"(state-[0-9]{8,18}(?:-[0-9]+)?)\.([0-9]{1,6})-of-([0-9]{1,6})\.safetensors")
@@ -109,16 +109,7 @@ class Rows:
         assert self.own is not None
         if not is_sharded(self.like):
             return self.own
-        from torch.distributed.tensor import DTensor
-
-        return DTensor.from_local(
-            self.own.to(self.like.device),
-            self.like.device_mesh,
-            self.like.placements,
-            run_check=False,
-            shape=self.like.shape,
-            stride=self.like.stride(),
-        )
+        return as_rows(self.own, self.like)
 
 
 def read_rows(

@@ -23,7 +23,12 @@ from hornbook.planning.decision import REQUESTED
 from hornbook.planning.plan import Plan
 from hornbook.version import __version__
 
-COMPILED = {"no": "no", "loss": "the loss of a batch", "steps": f"{SPAN} steps in one call"}
+COMPILED = {
+    "no": "no",
+    "loss": "the loss of a batch",
+    "blocks": "each block",
+    "steps": f"{SPAN} steps in one call",
+}
 
 
 def describe(plan: Plan) -> list[tuple[str, str]]:

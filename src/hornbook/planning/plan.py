@@ -23,6 +23,7 @@ from hornbook.metrics.text_index import TextIndex, text_index_of
 from hornbook.models.base import LanguageModel
 from hornbook.models.registry import build_model
 from hornbook.optim.schedules import Schedule
+from hornbook.parallel.drawing import draw_rows
 from hornbook.parallel.ranks import SINGLE, Ranks
 from hornbook.planning.decide.memory import MemoryEstimate
 from hornbook.planning.decide.time_budget import TimeBudget
@@ -111,11 +112,35 @@ class Plan:
         if self.start is not None:
             self.start.begin(model)
         model = model.to(self.device)
-        if not training.reference:
-            install(model)
-        if training.checkpointing == "yes":
-            install_checkpointing(model)
+        self._install(model)
         return model
+
+    def build_rows(self) -> tuple[LanguageModel, dict[str, Tensor] | None]:
+        """The model as this process begins to train it.
+
+        Of sharded weights that begin at random it is on `meta`, with the rows of this process beside
+        it, where it can be built so.
+        """
+        tokenizer, training = self.data.tokenizer, self.config.training
+        if self.shards == 1 or self.start is not None or self.shape.counted:
+            return self.build_model(), None
+        torch.manual_seed(training.seed)
+        index = self.ranks.rank % self.shards
+        try:
+            model, rows = draw_rows(
+                self.config.model, tokenizer.vocab_size, tokenizer.end_id, index, self.shards
+            )
+        except NotImplementedError:
+            return self.build_model(), None
+        self._install(model)
+        return model, {name: tensor.to(self.device) for name, tensor in rows.items()}
+
+    def _install(self, model: LanguageModel) -> None:
+        """What computes the model otherwise than its textbook form."""
+        if not self.config.training.reference:
+            install(model, self.device)
+        if self.config.training.checkpointing == "yes":
+            install_checkpointing(model)
 
     def build_batches(self) -> Batches:
         """The batches of the training part."""

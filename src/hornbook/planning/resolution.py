@@ -17,6 +17,7 @@ from hornbook.engine.compiled import Form, can_compile_steps, has_compiler
 from hornbook.engine.device import find_device, has_bf16
 from hornbook.errors import counted
 from hornbook.metrics.loss import scored_logits
+from hornbook.models.base import blocks_of
 from hornbook.models.registry import MODELS, build_on_meta
 from hornbook.optim.schedules import Schedule
 from hornbook.planning import continuing, tuning
@@ -332,11 +333,13 @@ class Resolution:
         plan, training = bench.plan, bench.plan.config.training
         steps_form = can_compile_steps(bench.model, plan.build_batches(), plan.config)
         form: Form = "steps" if steps_form and plan.precision == "fp32" else "loss"
+        if plan.parallel == "fsdp":
+            form = "blocks"
         fixed, least = self._fixed(), execution.worthwhile_seconds(form)
         if plan.shape.counted:
             fixed = "counts are looked up, which is not compiled"
-        if plan.parallel == "fsdp":
-            fixed = "weights are gathered from other processes"
+        if form == "blocks" and not blocks_of(bench.model):
+            fixed = "the model has no blocks, which are compiled where weights are sharded"
         if form == "steps" and plan.ranks.many:
             fixed = "several processes add up their gradients in each step"
         if form == "steps" and plan.rows_at_once < plan.own_rows:

@@ -9,6 +9,7 @@ from typing import Any
 
 from hornbook.config import RunConfig
 from hornbook.data.training_data import TrainingData
+from hornbook.engine.compiled import Form
 from hornbook.engine.device import find_device
 from hornbook.models.registry import build_on_meta
 from hornbook.optim.schedules import Schedule
@@ -43,8 +44,6 @@ def plan_of_run(
     if others and config.training.threads == "auto":
         hardware["threads"] = None
     hardware["threads"] = hardware["threads"] or threads_available(ranks)
-    if ranks.many and hardware["compiled"] == "steps":
-        hardware["compiled"] = "no"
     decisions: dict[str, Decision[Any]] = {
         name: Decision(value, "as before") for name, value in hardware.items()
     }
@@ -62,6 +61,8 @@ def plan_of_run(
         decisions["parallel"] = Decision(facts["hardware"]["parallel"], "as before")
     if ranks.many:
         hardware["parallel"] = decisions["parallel"].value
+    found = _compiled(hardware["compiled"], ranks, hardware.get("parallel", "ddp"))
+    hardware["compiled"], decisions["compiled"] = found, Decision(found, "as before")
     shape = Shape.of(model, data, config.training, config.finetuning.replay)
     plan = Plan(
         config=config,
@@ -89,6 +90,15 @@ def plan_of_run(
     return replace(
         plan, memory=estimate, decisions=MappingProxyType({**plan.decisions, "memory": decision})
     )
+
+
+def _compiled(before: Form, ranks: Ranks, parallel: str) -> Form:
+    """What is compiled of a run that is resumed: as before, in the form that its processes allow."""
+    if before == "steps" and ranks.many:
+        return "no"
+    if before in ("loss", "blocks"):
+        return "blocks" if parallel == "fsdp" else "loss"
+    return before
 
 
 def _divided(plan: Plan, micro_batch: Decision[int | None]) -> Plan:

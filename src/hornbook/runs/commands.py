@@ -8,8 +8,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from hornbook.config import DataConfig, RunConfig, TokenizerConfig
+from hornbook.errors import in_terminal
+from hornbook.parallel.launch import find_launch, torchrun_words, typed_command
 from hornbook.visible import visible
 
+NAMES_RUN = ("--out", "--name", "--resume")  # the options of `hornbook train` that name a run
 LONGEST_TEXT = 40  # characters of a text in a command
 
 
@@ -23,12 +26,28 @@ def run_command(verb: str, path: str | Path, *words: str) -> str:
 
 
 def resume_command(path: str | Path, *flags: str) -> str:
-    """What to type to resume a run. flags: as they are typed, several words each.
+    """What to type to resume a run, in as many processes as this is one of. flags: as they are typed,
+    several words each.
 
     >>> resume_command("runs/my run", "--steps 300")
     "hornbook train --resume 'runs/my run' --steps 300"
     """
-    return " ".join([f"hornbook train --resume {_quoted(path_word(path))}", *flags])
+    words = f"hornbook train --resume {_quoted(path_word(path))}"
+    launch = find_launch() if in_terminal.get() else None
+    before = [] if launch is None else [_joined(torchrun_words(launch))]
+    return " ".join([*before, words, *flags])
+
+
+def same_command(path: str | Path) -> str:
+    """What to type to resume the run that is trained here. Of a launch by torchrun it is the same
+    command again, with the run as its `--out`."""
+    typed = typed_command() if in_terminal.get() and find_launch() else None
+    if typed is None:
+        return resume_command(path)
+    torchrun, words = typed
+    named = any(word.partition("=")[0] in NAMES_RUN for word in words)
+    out = [] if named else ["--out", path_word(path)]
+    return _joined([*torchrun, *words, *out])
 
 
 def start_command(path: str | Path, corpus: str) -> str:

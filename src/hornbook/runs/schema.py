@@ -57,7 +57,7 @@ class HardwareFacts(_Strict):
 
     device: str
     precision: str = Field(pattern="^(fp32|bf16)$")
-    compiled: str = Field("no", pattern="^(no|loss|steps)$")
+    compiled: str = Field("no", pattern="^(no|loss|blocks|steps)$")
     machine: str
     system: str
     cores: int | None

@@ -14,7 +14,7 @@ from hornbook.errors import RunError
 from hornbook.machine import format_bytes
 from hornbook.models.base import LanguageModel
 from hornbook.parallel.shards import local
-from hornbook.runs.commands import resume_command
+from hornbook.runs.commands import resume_command, same_command
 from hornbook.training.callbacks.base import TrainerBase
 from hornbook.training.checkpoint import saved_steps, use_older_state
 
@@ -105,6 +105,6 @@ def _out_of_memory(trainer: TrainerBase) -> RunError:
     expected = f"; the estimate was {format_bytes(memory.total)}" if memory else ""
     return RunError(
         f"{path}: no memory left at step {trainer.state.step + 1:,}{expected}; close other programs "
-        f"and resume ({resume_command(path)}), or start a run with a lower --training.batch-size (now "
+        f"and resume ({same_command(path)}), or start a run with a lower --training.batch-size (now "
         f"{trainer.step.batches.batch_size}) or --model.context-length"
     )

@@ -7,7 +7,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from hornbook.runs.commands import resume_command
+from hornbook.parallel.launch import everywhere
+from hornbook.runs.commands import same_command
 from hornbook.runs.directory import StoredRun
 
 SIGPIPE = 13  # which Windows lacks
@@ -18,8 +19,8 @@ class Interrupted(KeyboardInterrupt):
 
     def __init__(self, run: StoredRun, step: int, number: int = signal.SIGINT) -> None:
         super().__init__(
-            f"interrupted after step {step}; its state is saved. To resume:\n"
-            f"  {resume_command(run.path)}"
+            f"interrupted after step {step}; its state is saved. To resume{everywhere()}:\n"
+            f"  {same_command(run.path)}"
         )
         self.run, self.step, self.signal = run, step, number
 

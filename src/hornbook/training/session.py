@@ -55,6 +55,7 @@ from hornbook.training.loop import Trainer
 from hornbook.training.report import write_report
 from hornbook.training.restore import restore
 from hornbook.training.together import (
+    check_alike,
     earlier_run,
     finished_as_told,
     planned_as_told,
@@ -84,8 +85,8 @@ def train(
     with joined(str(request.requested("training", "device") or "auto")) as ranks:
         request = replace(request, ranks=ranks)
         if not ranks.is_first:
-            return _train_with_first(ranks)
-        earlier = earlier_run(request, out) if ranks.launched and not overwrite else None
+            return _train_with_first(ranks, request)
+        earlier = earlier_run(request, out, overwrite=overwrite) if ranks.launched else None
         if earlier is not None:
             return _resume(earlier, ranks, callbacks=callbacks)
         if out is not None and not (overwrite and is_run(out)):
@@ -265,11 +266,13 @@ def _restoration(resumed: ChangedRun | None) -> Callable[[Trainer], None] | None
     return put
 
 
-def _train_with_first(ranks: Ranks) -> StoredRun:
-    """Trains as another rank than the first what that has planned; returns the same run."""
+def _train_with_first(ranks: Ranks, request: Request | None = None) -> StoredRun:
+    """Trains as another rank than the first what that has planned; returns the same run. request: of a
+    new run, that of this rank."""
     message: dict[str, Any] = ranks.on_first(dict)
     if message["finished"]:
         return run_as_told(message)
+    check_alike(message, request)
     plan, run = ranks.one_after_other(lambda: planned_as_told(ranks, message))
     with _announced(plan, ()):
         _make_steps(

@@ -32,8 +32,9 @@ from hornbook.tokenizers.registry import tokenizer_of
 from hornbook.training.callbacks.base import TrainerBase
 from hornbook.training.checkpoint import load_with_first
 from hornbook.training.history import ValidationHistory
+from hornbook.version import __version__
 
-CHOSEN = {"tokenizer": ("kind",)}  # written otherwise in a run
+CHOSEN = {"tokenizer": ("kind", "vocab_size")}  # written otherwise in a run
 PATHS = {"data": ("corpus",), "finetuning": ("base",)}  # absolute in a run
 
 
@@ -44,6 +45,7 @@ def told(plan: Plan, run: StoredRun, *, resumed: bool, changed: bool) -> dict[st
     """
     return {
         "finished": False,
+        "versions": versions(),
         "path": str(run.path.absolute()),
         "facts": dict(run.facts),
         "config": plan.config.model_dump(mode="json"),
@@ -60,6 +62,28 @@ def told(plan: Plan, run: StoredRun, *, resumed: bool, changed: bool) -> dict[st
         "resumed": resumed,
         "changed": changed,
     }
+
+
+def versions() -> dict[str, str]:
+    """What all ranks need alike to compute the same."""
+    return {"hornbook": __version__, "torch": torch.__version__}
+
+
+def check_alike(message: Mapping[str, Any], request: Request | None) -> None:
+    """Raises RunError where this rank has other libraries than rank 0, ConfigError where it was started
+    with other settings than the run has. request: of a new run."""
+    for name, version in versions().items():
+        if version != message["versions"][name]:
+            raise RunError(
+                f"found {name} {version}, but rank 0 has {message['versions'][name]}; install the same "
+                "on all machines"
+            )
+    if request is not None and (found := other_setting(message["config"], request)) is not None:
+        name, own, requested = found
+        raise ConfigError(
+            f"{name}: found {requested!r} requested, but rank 0 trains with {own!r}; start all ranks "
+            "with the same command"
+        )
 
 
 def finished_as_told(run: StoredRun) -> dict[str, Any]:
@@ -97,29 +121,44 @@ def planned_as_told(ranks: Ranks, message: Mapping[str, Any]) -> tuple[Plan, Sto
     return plan_of_run(config, facts, data, schedule, start=start, ranks=ranks), run
 
 
-def earlier_run(request: Request, out: Path | None) -> Path | None:
+def earlier_run(request: Request, out: Path | None, *, overwrite: bool = False) -> Path | None:
     """The run that a launch by torchrun goes on with: the one in `out`, or the one that it made before
-    it was restarted; None where it begins one.
+    it was restarted; None where it begins one. overwrite: of a run in `out`, only that one.
 
     Raises ConfigError where the run in `out` has other settings than are requested.
     """
+    launch = request.ranks.launch
+
+    def is_own(path: Path) -> bool:
+        with suppress(RunError):
+            return (
+                bool(launch.restarts) and StoredRun.load(path).facts.get("launch") == launch.run_id
+            )
+        return False
+
     if out is not None:
-        if not is_run(out):
+        if not is_run(out) or (overwrite and not is_own(out)):
             return None
         _check_same(StoredRun.load(out), request)
         return out
-    if not request.ranks.launch.restarts:
+    if not launch.restarts:
         return None
-    for path in Path("runs").glob("*/config.json"):
-        with suppress(RunError):
-            if StoredRun.load(path.parent).facts.get("launch") == request.ranks.launch.run_id:
-                return path.parent
-    return None
+    return next((p.parent for p in Path("runs").glob("*/config.json") if is_own(p.parent)), None)
 
 
 def _check_same(run: StoredRun, request: Request) -> None:
     """Raises ConfigError where a setting is requested that a run does not have."""
-    own = run.config.model_dump(mode="json")
+    if (found := other_setting(run.config.model_dump(mode="json"), request)) is not None:
+        name, own, requested = found
+        raise ConfigError(
+            f"{run.path}: exists already, with {name} {own!r}, found {requested!r} "
+            "requested; give another directory (--out), or leave the setting as it was"
+        )
+
+
+def other_setting(own: Mapping[str, Any], request: Request) -> tuple[str, Any, Any] | None:
+    """The first setting that is requested and is another one in the settings of a run: its name, the
+    value of the run and the requested one."""
     for section, fields in request.settings.items():
         for field, value in fields.items():
             if field in CHOSEN.get(section, ()):
@@ -130,20 +169,14 @@ def _check_same(run: StoredRun, request: Request) -> None:
             if (section, field) == ("data", "files") and _same_places(value, found):
                 continue
             if found != value and str(found) != str(value):
-                raise _other(run, f"{section}.{field}", found, value)
+                return f"{section}.{field}", found, value
     minutes = request.requested("training", "minutes") is not None  # then hornbook chooses the size
     preset = {} if minutes else request.base.get("model", {})
     for field in ("name", *sorted(SIZE_FIELDS - {"context_length"})):
         value, found = preset.get(field), own["model"].get(field)
         if value not in (None, found) and request.requested("model", field) is None:
-            raise _other(run, f"model.{field}", found, f"{value} (preset {request.preset})")
-
-
-def _other(run: StoredRun, setting: str, found: object, requested: object) -> ConfigError:
-    return ConfigError(
-        f"{run.path}: exists already, with {setting} {found!r}, found {requested!r} requested; give "
-        "another directory (--out), or leave the setting as it was"
-    )
+            return f"model.{field}", found, f"{value} (preset {request.preset})"
+    return None
 
 
 def _same_place(requested: str, found: str) -> bool:

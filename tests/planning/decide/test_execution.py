@@ -154,7 +154,7 @@ def compiled(
     return found.value, found.reason
 
 
-@pytest.mark.parametrize("form", ["steps", "loss"])
+@pytest.mark.parametrize("form", ["steps", "loss", "blocks"])
 def test_compiling_has_to_save_its_time_within_the_run(form: Form) -> None:
     enough = worthwhile_seconds(form)
     value, reason = compiled(form=form, device="cuda", run_seconds=lambda: 0.99 * enough)
@@ -177,7 +177,9 @@ def test_nothing_is_measured_where_compiling_is_settled() -> None:
     assert compiled("yes", has_compiler=False) == ("no", "found no C++ compiler")
     assert compiled("yes", device="cuda", has_compiler=False) == ("no", "found no Triton")
     assert compiled(form="loss") == ("no", "on a CPU a compiled loss saves too little")
+    assert compiled(form="blocks") == ("no", "on a CPU compiled blocks save too little")
     assert compiled("yes", "loss") == ("loss", "requested")  # it is not compiled twice
+    assert compiled("yes", "blocks") == ("blocks", "requested")
 
 
 def test_steps_are_compiled_on_request_if_they_can_be() -> None:

@@ -55,5 +55,6 @@ def test_a_record_holds_means_since_the_last_one(
     ]
     speed = plan.tokens_per_step / 2.0
     assert [r["tokens_per_second"] for r in records] == pytest.approx([speed] * 4, abs=1)
+    assert all(r["memory"] > 1 << 24 for r in records)  # bytes, not kB
     assert records[2]["loss"] == pytest.approx(sum(losses[4:8]) / 4)
     assert [r["lr"] for r in records] == [plan.schedule.rate(r["step"] - 1) for r in records]

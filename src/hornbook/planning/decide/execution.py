@@ -132,7 +132,7 @@ def compilation(
     run_seconds: Callable[[], float],
     measure: Callable[[Form], float],
 ) -> Decision[Form]:
-    """What is compiled: nothing, the loss, or several steps at once (form: what could be).
+    """What is compiled: nothing, the loss, each block, or several steps at once (form: what could be).
 
     run_seconds: what the steps of the run take without. measure: seconds of a step compiled by those
     without; raises RuntimeError or OSError where it cannot be compiled.
@@ -141,11 +141,12 @@ def compilation(
         return Decision("no", REQUESTED if requested == "no" else fixed)
     if not has_compiler:
         return Decision("no", "found no C++ compiler" if device == "cpu" else "found no Triton")
-    if requested == "yes" and form == "loss":  # the first step shows whether it works
+    if requested == "yes" and form != "steps":  # the first step shows whether it works
         return Decision(form, REQUESTED)
     if requested == "auto":
-        if form == "loss" and device == "cpu":
-            return Decision("no", "on a CPU a compiled loss saves too little")
+        if form != "steps" and device == "cpu":
+            what = "a compiled loss saves" if form == "loss" else "compiled blocks save"
+            return Decision("no", f"on a CPU {what} too little")
         least, seconds = worthwhile_seconds(form), run_seconds()
         if seconds < least:
             return Decision("no", f"saves time from {least:.0f} s of steps on; these take less")

@@ -23,7 +23,7 @@ from hornbook.engine.step import OptimizerStep
 from hornbook.errors import RunError
 from hornbook.files import append_line
 from hornbook.planning.plan import Plan
-from hornbook.runs.commands import resume_command
+from hornbook.runs.commands import same_command
 from hornbook.runs.directory import StoredRun
 from hornbook.runs.lock import Lock
 from hornbook.training.checkpoint import saved_steps
@@ -68,9 +68,10 @@ class TrainerBase:
         self.plan, self.run, self.lock, self.callbacks = plan, run, lock, callbacks
         self.ranks = plan.ranks
         self.state = TrainingState(plan.schedule, ValidationHistory(plan.config.training.patience))
+        model, rows = plan.build_rows()
         self.step = OptimizerStep(
-            plan.build_model(), plan.build_batches(), plan.config, plan.precision, plan.compiled,
-            learning_rate=self.state.rate, ranks=plan.ranks, parallel=plan.parallel,
+            model, plan.build_batches(), plan.config, plan.precision, plan.compiled,
+            learning_rate=self.state.rate, ranks=plan.ranks, parallel=plan.parallel, rows=rows,
         )  # fmt: skip
         self.signals: list[int] = []
         self.now, self.clock = now, StepClock(now=now)
@@ -116,7 +117,7 @@ class TrainerBase:
         except RunError as error:
             saved = saved_steps(self.state)
             what = "Nothing is lost but time" if saved is None else f"Step {saved:,} is saved"
-            command = resume_command(self.run.path)
+            command = same_command(self.run.path)
             raise RunError(f"{error}. {what}; then resume:\n  {command}") from None
 
     def _follow(self) -> bool:

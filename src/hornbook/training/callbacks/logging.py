@@ -7,6 +7,7 @@ from typing import Any
 from hornbook.engine.device import memory_taken, peak_operations
 from hornbook.training.callbacks.base import Callback, TrainerBase
 
+MEASURED = ("seconds", "tokens_per_second", "communication", "memory", "mfu")  # not the same twice
 RECORDS = 200  # in the log of a whole run
 MOST_PENDING = 1000  # losses kept one by one, between two records
 
@@ -62,12 +63,14 @@ def _of_ranks(trainer: TrainerBase, seconds: float) -> dict[str, float]:
 
 
 def _of_device(trainer: TrainerBase, speed: float) -> dict[str, float]:
-    """Of a GPU, the most memory that was taken so far in bytes, and the share of the operations per
-    second that all are made for (MFU), where that is known. speed: tokens per second."""
-    plan = trainer.plan
-    if plan.device.type != "cuda":
-        return {}
-    found: dict[str, float] = {"memory": memory_taken(plan.device)}
+    """The most memory that was taken so far, in bytes, and the share of the operations per second that
+    GPUs are made for (MFU), where that is known.
+
+    Of several processes the memory is that of the one which took most. speed: tokens per second.
+    """
+    plan, found = trainer.plan, dict[str, float]()
+    if most := trainer.ranks.max([memory_taken(plan.device) or 0])[0]:
+        found["memory"] = most
     if peak := peak_operations(plan.device, plan.precision):
         operations = 6 * trainer.step.model.n_parameters * speed
         found["mfu"] = round(operations / (peak * plan.ranks.world_size), 4)
