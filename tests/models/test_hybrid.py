@@ -52,7 +52,8 @@ def test_it_begins_as_the_counts(documents: bool, network: str) -> None:
 
 def test_it_trusts_the_network_as_far_as_text_that_it_has_not_read_says() -> None:
     model = tiny_model("hybrid", 12)
-    assert isinstance(model, Hybrid) and model.trust is not None
+    assert isinstance(model, Hybrid)
+    assert model.trust is not None
     with torch.no_grad():  # a network that is certain, and wrong
         for parameter in model.network.output.parameters():
             parameter *= 30
