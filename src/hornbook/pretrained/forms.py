@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from hornbook.config import ModelConfig
@@ -291,9 +292,17 @@ def neighbors(weight: Tensor, heads: int) -> Tensor:
 
 def _own(form: Form, settings: Settings, weights: Weights) -> tuple[ModelConfig, Weights]:
     """Settings and weights in a form -> those of the model here; defaults are left to it."""
+    for name, weight in weights.items():
+        if not weight.is_floating_point():
+            kind = str(weight.dtype).removeprefix("torch.")
+            raise RunError(f"{name}: found weights in {kind}, expected floating-point numbers")
     weights = {name: weight.float() for name, weight in weights.items()}
-    if settings["tie_embeddings"]:
-        weights.pop("head.weight", None)
+    if settings["tie_embeddings"] and (head := weights.pop("head.weight", None)) is not None:
+        if not torch.equal(head, weights.get("token_embedding.weight", head)):
+            raise RunError(
+                "tie_word_embeddings: found True, but the head has other weights than the embedding; "
+                "where the head is right, set it to false in config.json"
+            )
     if form.model == "gpt":
         settings["qk_norm"] = form is QWEN3_FORM
         if settings["head_dim"] * settings["n_head"] == settings["n_embd"]:
