@@ -132,11 +132,11 @@ def row_of(way: str, run: Path, found: Mapping[str, Any]) -> dict[str, Any]:
     """
     if found["val_loss"] is None:
         raise SystemExit(f"{way}: {found['why']}")
-    report, first = load(run).report, load(run).log[0]
+    made = load(run)
+    facts, report = made.facts, made.report
     after = report["validation"]
     nats = after["bits_per_byte"] / after["nats"]  # bits per byte of one nat per token
-    before = None if way == "small" else round(first["val_loss"] * nats, 4)
-    facts = load(run).facts
+    before = None if way == "small" else round(made.log[0]["val_loss"] * nats, 4)
     return {
         "before": before,
         "after": found["bits_per_byte"],
@@ -178,15 +178,16 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--ways", nargs="+", choices=list(WAYS), default=list(WAYS))
     args = parser.parse_args()
-    file = args.file or (default_file() if args.run is None or not args.finetune else args.run)
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        begin = time.process_time()
-        run = load(args.run) if args.run else import_model(file, Path(folder) / "run")
-        seconds = time.process_time() - begin
+        begin, place = time.process_time(), Path(folder) / "run"
         if args.finetune:
-            finetune(run.path, args.ways, args.minutes, Path(folder))
+            base = args.run or import_model(args.file or default_file(), place).path
+            finetune(base, args.ways, args.minutes, Path(folder))
             return
+        file = args.file or default_file()
+        run = load(args.run) if args.run else import_model(file, place)
+        seconds = time.process_time() - begin
         exact = Path(folder) / "exact.gguf"
         write(run, exact, "f32")
         rows = [

@@ -64,10 +64,9 @@ def test_a_step_of_a_large_model_is_timed_by_few_rows(
         "hornbook.planning.bench.mean_nats",
         lambda _, parts: scored.append(sum(part.n_targets for part in parts)),
     )
-    evaluation, report = bench.report_seconds()
-    assert len(scored) == 2
+    evaluation, _ = bench.report_seconds()
+    assert len(scored) == 2  # in fp32, and in the precision of the steps
     assert evaluation == pytest.approx(bench.plan.tokens_per_evaluation / scored[1])
-    assert report > evaluation
 
 
 def test_a_trial_that_is_short_enough_is_made_once(words_file: Path, made: list[str]) -> None:

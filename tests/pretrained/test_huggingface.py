@@ -145,8 +145,14 @@ def test_biases_are_refused(llama: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("norm", "message"),
     [
-        (torch.ones(32, dtype=torch.int64), "norm.weight: found weights in int64, expected floating"),
-        (torch.ones(32) * torch.nan, "norm.weight: found weights that are infinite or not a number"),
+        (
+            torch.ones(32, dtype=torch.int64),
+            "norm.weight: found weights in int64, expected floating",
+        ),
+        (
+            torch.ones(32) * torch.nan,
+            "norm.weight: found weights that are infinite or not a number",
+        ),
         (torch.ones(()), r"weights do not fit the model: norm.weight: found"),
     ],
 )
@@ -156,6 +162,19 @@ def test_weights_that_are_none_are_refused(
     file = changed(llama, tmp_path) / "model.safetensors"
     write_tensors(file, read_tensors(file) | {"model.norm.weight": norm})
     with pytest.raises(RunError, match=message):
+        read_huggingface("x", tmp_path)
+
+
+def test_memory_has_to_suffice_for_float32(
+    llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = changed(llama, tmp_path) / "model.safetensors"
+    write_tensors(file, {name: w.bfloat16() for name, w in read_tensors(file).items()})
+    size = sum(w.nbytes for w in read_tensors(file).values())
+    monkeypatch.setattr("hornbook.pretrained.huggingface.available_memory", lambda: 3 * size)
+    assert read_huggingface("x", tmp_path).tensors
+    monkeypatch.setattr("hornbook.pretrained.huggingface.available_memory", lambda: 3 * size - 1)
+    with pytest.raises(RunError, match=r"model.safetensors: needs .* of memory in float32, found"):
         read_huggingface("x", tmp_path)
 
 

@@ -23,7 +23,10 @@ def test_batches_have_fewer_rows_where_few_steps_fit_into_the_time() -> None:
     wanted = tuning.CONTINUED_TIMED_STEPS
     assert finetuning.batch_in_time(batch, 16, wanted, 1) is batch
     half = finetuning.batch_in_time(batch, 16, wanted // 2, 1)
-    assert (half.value, half.reason) == (8, f"of 16 only {wanted // 2} steps would fit into the time")
+    assert (half.value, half.reason) == (
+        8,
+        f"of 16 only {wanted // 2} steps would fit into the time",
+    )
     assert finetuning.batch_in_time(batch, 16, 1, 1).value == 1
     assert finetuning.batch_in_time(batch, 16, 0, 4).value == 4
     assert finetuning.batch_in_time(batch, 16, wanted // 2 - 5, 4).value == 4
