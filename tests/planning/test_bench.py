@@ -13,6 +13,7 @@ import torch
 from hornbook.config import Nested, merge
 from hornbook.engine.step import OptimizerStep
 from hornbook.kernels.tuning import SPAN
+from hornbook.planning import tuning
 from hornbook.planning.bench import Bench
 from hornbook.planning.tuning import TRIAL_TOKENS
 from tests.planning.texts import TINY_GPT, TINY_MLP, plan_of
@@ -48,6 +49,24 @@ def test_a_step_is_timed_until_time_is_over(words_file: Path, made: list[str]) -
     bench = bench_of(words_file, TINY_GPT)
     assert bench.step_seconds(most=0.4) == 1.0
     assert made == ["fp32 step"]
+
+
+def test_a_step_of_a_large_model_is_timed_by_few_rows(
+    words_file: Path, made: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = bench_of(words_file, TINY_GPT)
+    monkeypatch.setattr(tuning, "TIMED_OPERATIONS", 6.0 * bench.plan.shape.n_parameters)
+    assert bench.step_seconds(most=0.4) == bench.plan.own_rows / 2  # of two rows, a second
+    assert made == ["fp32 step", "fp32 step"]  # the first warms up
+    assert bench.plan.own_rows > 2
+    scored: list[int] = []
+    monkeypatch.setattr(
+        "hornbook.planning.bench.mean_nats",
+        lambda _, parts: scored.append(sum(part.n_targets for part in parts)),
+    )
+    evaluation, _ = bench.report_seconds()
+    assert len(scored) == 2  # in fp32, and in the precision of the steps
+    assert evaluation == pytest.approx(bench.plan.tokens_per_evaluation / scored[1])
 
 
 def test_a_trial_that_is_short_enough_is_made_once(words_file: Path, made: list[str]) -> None:

@@ -8,9 +8,14 @@ from typing import Any
 import pytest
 
 import hornbook
-from hornbook.planning.tuning import CONTINUED_EPOCHS, CONTINUED_PATIENCE
+from hornbook.planning.bench import Bench
+from hornbook.planning.tuning import (
+    CONTINUED_EPOCHS,
+    CONTINUED_PATIENCE,
+    CONTINUED_TIMED_STEPS,
+)
 from tests.planning.texts import plan_of
-from tests.training.helpers import SETTINGS
+from tests.training.helpers import PINNED, SETTINGS
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +58,19 @@ def test_what_is_requested_stays(base: hornbook.Run) -> None:
     training = plan.config.training
     assert (training.steps, training.patience, training.batch_size) == (7, 0, 3)
     assert plan.config.model.model_dump()["dropout"] == 0.0
+
+
+def test_batches_leave_time_for_steps(base: hornbook.Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fifteen steps of an hour would fit; the clock stands nearly still beside them."""
+    most = decided(base).rows
+    monkeypatch.setattr(Bench, "report_seconds", lambda *_: (1.0, 1.0))
+    monkeypatch.setattr(Bench, "step_seconds", lambda *_: 3600.0)
+    plan = decided(base, training={"minutes": 60 * 15 + 10.0, **PINNED})
+    assert plan.rows == max(1, most * 15 // CONTINUED_TIMED_STEPS) < most
+    assert plan.config.training.steps == 15 * most // plan.rows
+    assert "only 15 steps would fit" in plan.decisions["training.batch_size"].reason
+    asked = decided(base, training={"minutes": 60 * 15 + 10.0, "batch_size": most, **PINNED})
+    assert (asked.rows, asked.config.training.steps) == (most, 15)
 
 
 def test_epochs_are_of_the_new_text(base: hornbook.Run) -> None:

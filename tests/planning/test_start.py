@@ -114,6 +114,15 @@ def test_dropout_may_differ(base: hornbook.Run) -> None:
     assert plan.config.model.model_dump()["dropout"] == 0.4
 
 
+def test_a_context_may_be_shorter_where_positions_have_no_weights(base: hornbook.Run) -> None:
+    context = base.config.model.model_dump()["context_length"]
+    plan = plan_from(base, "new.txt", model={"context_length": context // 2})
+    assert plan.shape.context_length == context // 2
+    for other in (2 * context, 0, True):
+        with pytest.raises(ConfigError, match="context_length"):
+            plan_from(base, "new.txt", model={"context_length": other})
+
+
 def test_unknown_characters_are_added_or_skipped(base: hornbook.Run) -> None:
     with pytest.raises(ConfigError, match="--grow"):
         plan_from(base, "more.txt")

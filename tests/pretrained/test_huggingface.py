@@ -142,6 +142,51 @@ def test_biases_are_refused(llama: Path, tmp_path: Path) -> None:
         read_huggingface("x", tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("norm", "message"),
+    [
+        (
+            torch.ones(32, dtype=torch.int64),
+            "norm.weight: found weights in int64, expected floating",
+        ),
+        (
+            torch.ones(32) * torch.nan,
+            "norm.weight: found weights that are infinite or not a number",
+        ),
+        (torch.ones(()), r"weights do not fit the model: norm.weight: found"),
+    ],
+)
+def test_weights_that_are_none_are_refused(
+    llama: Path, tmp_path: Path, norm: torch.Tensor, message: str
+) -> None:
+    file = changed(llama, tmp_path) / "model.safetensors"
+    write_tensors(file, read_tensors(file) | {"model.norm.weight": norm})
+    with pytest.raises(RunError, match=message):
+        read_huggingface("x", tmp_path)
+
+
+def test_memory_has_to_suffice_for_float32(
+    llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = changed(llama, tmp_path) / "model.safetensors"
+    write_tensors(file, {name: w.bfloat16() for name, w in read_tensors(file).items()})
+    size = sum(w.nbytes for w in read_tensors(file).values())
+    monkeypatch.setattr("hornbook.pretrained.huggingface.available_memory", lambda: 3 * size)
+    assert read_huggingface("x", tmp_path).tensors
+    monkeypatch.setattr("hornbook.pretrained.huggingface.available_memory", lambda: 3 * size - 1)
+    with pytest.raises(RunError, match=r"model.safetensors: needs .* of memory in float32, found"):
+        read_huggingface("x", tmp_path)
+
+
+def test_a_head_beside_a_tied_embedding_has_to_be_the_same(llama: Path, tmp_path: Path) -> None:
+    file = changed(llama, tmp_path, tie_word_embeddings=True) / "model.safetensors"
+    with pytest.raises(RunError, match="tie_word_embeddings: found True, but the head has other"):
+        read_huggingface("x", tmp_path)
+    tensors = read_tensors(file)
+    write_tensors(file, tensors | {"lm_head.weight": tensors["model.embed_tokens.weight"].clone()})
+    assert "head.weight" not in read_huggingface("x", tmp_path).tensors
+
+
 def test_more_rows_than_tokens_are_left_out_and_fewer_are_refused(
     llama: Path, tmp_path: Path
 ) -> None:

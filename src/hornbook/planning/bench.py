@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ from hornbook.engine.step import OptimizerStep
 from hornbook.errors import ConfigError
 from hornbook.metrics import typicality
 from hornbook.metrics.counts import MOST_TOKENS, mix_with_counts
-from hornbook.metrics.loss import batch_loss
+from hornbook.metrics.loss import batch_loss, mean_nats
 from hornbook.metrics.novelty import seconds_of_novelty
 from hornbook.models.base import blocks_of
 from hornbook.parallel.replicated import has_batchnorm
@@ -49,12 +50,20 @@ class Bench:
 
     def trial(self, precision: str, compiled: Form = "no") -> OptimizerStep:
         """Steps of a copy with few rows."""
-        plan, shape, tokens = self.plan, self.plan.shape, tuning.TRIAL_TOKENS
-        if plan.device.type == "cpu":
-            tokens = min(tokens, int(tuning.TRIAL_OPERATIONS / (6 * max(1, shape.n_parameters))))
-        rows = max(2, min(plan.own_rows, tokens // shape.row_length))
-        batches = shape.build_batches(plan.read_part, Draw(batch_size=rows, seed=0), plan.device)
-        return self._steps(batches, precision, compiled)
+        tokens = min(tuning.TRIAL_TOKENS, self._tokens(tuning.TRIAL_OPERATIONS))
+        rows = max(2, min(self.plan.own_rows, tokens // self.plan.shape.row_length))
+        return self._steps(self._batches(rows), precision, compiled)
+
+    def _tokens(self, operations: float) -> int:
+        """Tokens of a step of so many operations; on a GPU as many as one likes."""
+        if self.plan.device.type != "cpu":
+            return sys.maxsize
+        return int(operations / (6 * max(1, self.plan.shape.n_parameters)))
+
+    def _batches(self, rows: int) -> Batches:
+        plan = self.plan
+        draw = Draw(batch_size=rows, seed=0)
+        return plan.shape.build_batches(plan.read_part, draw, plan.device)
 
     def _steps(self, batches: Batches, precision: str, compiled: Form = "no") -> OptimizerStep:
         model = copy.deepcopy(self.model).train()
@@ -80,8 +89,13 @@ class Bench:
         return seconds["bf16"] / seconds["fp32"]
 
     def step_seconds(self, most: float) -> float:
-        """Seconds of a whole step: the median of several after one to warm up, within `most`."""
+        """Seconds of a whole step: the median of several after one to warm up, within `most`. Of a
+        large model it is the second of two steps of few rows."""
+        rows = max(2, self._tokens(tuning.TIMED_OPERATIONS) // self.plan.shape.row_length)
         with self._quietly():
+            if rows < self.plan.own_rows:
+                step = self._steps(self._batches(rows), self.plan.precision)
+                return self._median(step, times=1) * self.plan.own_rows / rows
             step = self._steps(self.plan.build_batches(), self.plan.precision)
             return self._median(step, tuning.TIMED_STEPS, min(tuning.TIMED_SECONDS, most))
 
@@ -233,12 +247,23 @@ class Bench:
             mixing = self._time(lambda: mix_with_counts(counts.nats, counts.nats, data.validation))
         with self._quietly():
             token, novelty = seconds_of_novelty(self.model, data.tokenizer, index)
-        evaluation = token * self.plan.tokens_per_evaluation
+        own = token  # in the precision of the steps
+        if (few := self._tokens(tuning.TIMED_OPERATIONS)) < tuning.TRAINING_SAMPLE:
+            token, own = (self._token_seconds(few, name) for name in ("fp32", plan.precision))
+        evaluation = own * plan.tokens_per_evaluation
         texts = token * min(data.validation.n_targets, typicality.TOKENS)
         # it also shows samples, and may measure the last weights, too; in float32 the losses are known
-        again = 0.0 if self.plan.precision == "fp32" else evaluation
+        again = 0.0 if plan.precision == "fp32" else token * plan.tokens_per_evaluation
         if self.model.parts:  # which are measured at the end, too: counts, and what else there is
             again += evaluation * (tuning.COUNTS_EVALUATION + len(self.model.parts) - 1)
         if plan.start is not None and plan.start.old is not None:
             again += token * plan.start.old.validation.n_targets
         return evaluation, again + texts + mixing + 2 * novelty + tuning.REPORT_OVERHEAD
+
+    def _token_seconds(self, few: int, precision: str) -> float:
+        """Seconds for each token while so few of the validation part are scored."""
+        plan, context = self.plan, max(1, self.model.context_length)
+        some = plan.data.validation.spread(few, context, plan.data.tokenizer)
+        with self._quietly(), autocast(plan.device, precision):
+            seconds = self._time(lambda: mean_nats(self.model, some))
+        return seconds / sum(part.n_targets for part in some)

@@ -28,10 +28,9 @@ from hornbook.stages import stage
 from hornbook.tokenizers.base import Tokenizer
 from hornbook.tokenizers.registry import tokenizer_of
 
-MAY_DIFFER = (
-    "dropout",
-    "attention_dropout",
-)  # settings of a model that its weights do not depend on
+# settings of a model that its weights do not depend on
+MAY_DIFFER = ("dropout", "attention_dropout")
+MAY_BE_LESS = {"gpt": ("context_length",)}  # than the base's: rotary positions have no weights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +114,9 @@ def continued(request: Request, base: Base) -> Request:
         raise ConfigError("preset: found it beside --from; the base has its settings, leave it out")
     own = base.model.model_dump()
     for name, value in request.settings.get("model", {}).items():
+        less = name in MAY_BE_LESS.get(base.model.name, ())
+        if less and isinstance(value, int) and 0 < value < own[name]:
+            continue
         if name not in MAY_DIFFER and own.get(name, value) != value:
             raise ConfigError(
                 f"model.{name}: found {value!r}, but the base {base.source} has {own[name]!r}; a model "

@@ -17,6 +17,7 @@ from hornbook.data.training_data import TrainingData
 from hornbook.errors import counted
 from hornbook.metrics.counts import HIGHEST, MOST_TOKENS, Counts, search_order
 from hornbook.planning import tuning
+from hornbook.planning.decide import finetuning
 from hornbook.planning.decide.laws import Trained, expected_ratio
 from hornbook.planning.decide.size import SIZES, Candidate, choose_size
 from hornbook.planning.decide.time_budget import TimeBudget, TooShortError
@@ -172,13 +173,20 @@ def plan_in_time(budget: TimeBudget, resolution: Resolution, seconds: float | No
     known = draft[name] if draft.is_requested(name) else None
     guess = _evaluation_seconds(resolution, seconds)
     rough = replace(budget, evaluation=guess, report=guess + tuning.REPORT_OVERHEAD)
-    rough.check(seconds, 1 + (known or 1))
+    rows, continues = resolution.rows, resolution.start is not None
+    fewest = resolution.least_rows / rows if continues else 1.0
+    rough.check(seconds * fewest, 1 + (known or 1))
     with stage("measuring an evaluation"):
         evaluation, report = bench.report_seconds(counted_tokens(budget))
     budget = replace(budget, evaluation=evaluation, report=report * resolution.request.reserve)
     fitting = Decision(budget.evaluations(draft[name]), "those that fit into the time")
     count = draft.decide(name, fitting)
     count += 1  # and one before the first step
+    if continues:
+        fits = max(0, budget.steps(seconds, count * evaluation))
+        batch = finetuning.batch_in_time(resolution.batch, rows, fits, resolution.least_rows)
+        resolution.batch = draft.propose("training.batch_size", batch)
+        seconds *= resolution.rows / rows
     budget.check(seconds, count)
     steps = Decision(
         budget.steps(seconds, count * evaluation),

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from hornbook.config import ModelConfig
@@ -291,9 +292,18 @@ def neighbors(weight: Tensor, heads: int) -> Tensor:
 
 def _own(form: Form, settings: Settings, weights: Weights) -> tuple[ModelConfig, Weights]:
     """Settings and weights in a form -> those of the model here; defaults are left to it."""
+    for name, weight in weights.items():
+        if not weight.is_floating_point():
+            kind = str(weight.dtype).removeprefix("torch.")
+            raise RunError(f"{name}: found weights in {kind}, expected floating-point numbers")
     weights = {name: weight.float() for name, weight in weights.items()}
-    if settings["tie_embeddings"]:
-        weights.pop("head.weight", None)
+    embedding = weights.get("token_embedding.weight")
+    tied = weights.pop("head.weight", embedding) if settings["tie_embeddings"] else None
+    if tied is not None and embedding is not None and not torch.equal(tied, embedding):
+        raise RunError(
+            "tie_word_embeddings: found True, but the head has other weights than the embedding; "
+            "where the head is right, set it to false in config.json"
+        )
     if form.model == "gpt":
         settings["qk_norm"] = form is QWEN3_FORM
         if settings["head_dim"] * settings["n_head"] == settings["n_embd"]:
@@ -307,10 +317,8 @@ def _own(form: Form, settings: Settings, weights: Weights) -> tuple[ModelConfig,
         settings["qkv_bias"] = any(bool(weights[name].any()) for name in biases)
         if not settings["qkv_bias"]:
             weights = {n: w for n, w in weights.items() if n not in biases}
-        if not settings["tie_embeddings"]:
-            embedding = weights.get("token_embedding.weight")
-            if embedding is not None:
-                weights["head.bias"] = embedding.new_zeros(len(embedding))
+        if not settings["tie_embeddings"] and embedding is not None:
+            weights["head.bias"] = embedding.new_zeros(len(embedding))
     try:
         return model_config({"name": form.model, "dropout": 0.0, **settings}), weights
     except ConfigError as error:

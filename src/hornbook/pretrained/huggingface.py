@@ -19,7 +19,8 @@ from typing import Any
 from torch import Tensor
 
 from hornbook.errors import RunError
-from hornbook.files import read_json, read_tensors
+from hornbook.files import Header, read_json, read_tensors
+from hornbook.machine import available_memory, format_bytes
 from hornbook.pretrained.base import Base
 from hornbook.pretrained.forms import from_huggingface
 from hornbook.pretrained.hashing import sha256_of
@@ -98,11 +99,24 @@ def weight_files(folder: Path) -> list[Path]:
 def _tensors(folder: Path, files: Iterable[Path]) -> dict[str, Tensor]:
     """All tensors, each of the file that the index names. Raises RunError where one is missing."""
     found: dict[str, Tensor] = {}
-    named = {}
+    named, halves = {}, 0
+
+    def check(header: Header) -> None:
+        """Raises RunError where memory does not suffice for float32, beside what is read."""
+        nonlocal halves
+        tensors = header.tensors.values()
+        halves += sum(4 * t.numel() for t in tensors if t.itemsize != 4)
+        needed, available = halves + sum(t.nbytes for t in tensors), available_memory()
+        if available is not None and needed > available:
+            raise RunError(
+                f"needs {format_bytes(needed)} of memory in float32, found "
+                f"{format_bytes(available)} available"
+            )
+
     if os.path.exists(folder / INDEX) and not os.path.exists(folder / WEIGHTS):
         named = read_json(folder / INDEX, foreign=True)["weight_map"]
     for file in files:
-        tensors = read_tensors(file, foreign=True)
+        tensors = read_tensors(file, check, foreign=True)
         for name, expected in named.items():
             if expected == file.name and name not in tensors:
                 raise RunError(f"{file}: found no {name}, expected it by {INDEX}")

@@ -177,8 +177,11 @@ def _characters(vocab: Mapping[str, int]) -> dict[str, int]:
 
 
 def check_fits(config: ModelConfig, tokenizer: Tokenizer, weights: Weights) -> None:
-    """Raises RunError where names, shapes or dtypes do not fit the model."""
+    """Raises RunError where names, shapes or dtypes do not fit the model, or weights are not finite."""
     try:
         build_on_meta(config, tokenizer.vocab_size, tokenizer.end_id).check_weights(weights)
     except ConfigError as error:
         raise RunError(str(error)) from None
+    for name, weight in weights.items():
+        if not weight.isfinite().all():
+            raise RunError(f"{name}: found weights that are infinite or not a number")

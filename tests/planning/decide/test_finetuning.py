@@ -18,6 +18,20 @@ def test_a_small_text_has_smaller_batches() -> None:
     assert finetuning.batch_size(preset, 60.0, 10).value == 2
 
 
+def test_batches_have_fewer_rows_where_few_steps_fit_into_the_time() -> None:
+    batch = Decision[int | str](16, "the preset's")
+    wanted = tuning.CONTINUED_TIMED_STEPS
+    assert finetuning.batch_in_time(batch, 16, wanted, 1) is batch
+    half = finetuning.batch_in_time(batch, 16, wanted // 2, 1)
+    assert (half.value, half.reason) == (
+        8,
+        f"of 16 only {wanted // 2} steps would fit into the time",
+    )
+    assert finetuning.batch_in_time(batch, 16, 1, 1).value == 1
+    assert finetuning.batch_in_time(batch, 16, 0, 4).value == 4
+    assert finetuning.batch_in_time(batch, 16, wanted // 2 - 5, 4).value == 4
+
+
 def test_steps_are_passes_through_the_new_text_alone() -> None:
     plain = finetuning.steps(1000, 100.0, 0.0, 10_000).value
     assert plain == tuning.CONTINUED_EPOCHS * 10

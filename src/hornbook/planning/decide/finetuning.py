@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 
+from hornbook.errors import counted
 from hornbook.planning import tuning
 from hornbook.planning.decide.batches import BatchSize
 from hornbook.planning.decision import Decision
@@ -22,6 +23,19 @@ def batch_size(
     if fitting >= preset.value:
         return preset
     return Decision(fitting, "a small text")
+
+
+def batch_in_time(
+    batch: Decision[BatchSize], rows: int, steps: int, least: int
+) -> Decision[BatchSize]:
+    """Rows of a batch within a time budget: fewer, where only a few steps would fit.
+
+    rows: in a batch now. steps: how many of these fit. least: rows, and what they are a multiple of.
+    """
+    fitting = max(least, rows * steps // tuning.CONTINUED_TIMED_STEPS // least * least)
+    if fitting >= rows:
+        return batch
+    return Decision(fitting, f"of {rows} only {counted(steps, 'step')} would fit into the time")
 
 
 def row_length(context: int, *, longest: int | None, n_train: int) -> Decision[int]:
