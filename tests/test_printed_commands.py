@@ -19,6 +19,7 @@ from hornbook.cli.main import main
 from hornbook.config.sections import all_fields
 from hornbook.models.registry import MODELS, config_class
 from tests.cli.common import Cap
+from tests.cli.test_advice import TORCHRUN
 
 ROOT = Path(hornbook.__file__).parent
 DOCS = [ROOT.parent.parent / "README.md", *sorted((ROOT.parent.parent / "docs").glob("*.md"))]
@@ -93,7 +94,7 @@ def flags() -> dict[str, set[str]]:
 
 
 def test_every_option_that_is_printed_exists(flags: dict[str, set[str]]) -> None:
-    known = set().union(*flags.values()) | {"--version", "--help", "--nproc-per-node"}
+    known = set().union(*flags.values()) | {"--version", "--help", *TORCHRUN}
     for where, text in printed():
         if not where.endswith(".md"):  # the documentation names options of other programs, too
             for flag in FLAG.findall(text):

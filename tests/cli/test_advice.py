@@ -16,7 +16,8 @@ from tests.cli.common import parser_of
 ROOT = Path(hornbook.__file__).parent
 FLAG = re.compile(r"(?<![-\w])--[a-z][-.\w]*")
 COMMAND = re.compile(r"hornbook ([-a-z]+)([^\n;)]*)")
-OF_NO_VERB = {"--version", "--nproc-per-node"}  # the second is of torchrun
+TORCHRUN = {"--nproc-per-node", "--nnodes", "--standalone", "--rdzv-backend", "--rdzv-endpoint"}
+OF_NO_VERB = {"--version", *TORCHRUN}
 
 
 # options of a browser and of Node, which are started

@@ -146,4 +146,4 @@ def test_a_part_of_a_hybrid_is_sampled_and_evaluated_alone(capsys: Cap, tmp_path
     assert f"{loss:.4f}" in run(capsys, "eval", whole.path, "--part", "network")[1]
     code, out, err = run(capsys, *words, "--part", "head")
     assert (code, out) == (2, "")
-    assert "found 'head' for a hybrid: expected counts, network" in err
+    assert "found 'head' for the model hybrid: expected counts, network" in err

@@ -91,10 +91,10 @@ def test_a_mixture_is_fitted_as_a_search_finds_it() -> None:
     w = fitted_trust(features, log_both)
     assert w[2] == 0
     for i in (0, 1, 3):
-        for step in (-0.8, 0.8):
+        for step in (-3, 3):  # nearer, it is held back by SHRINKAGE
             moved = w.clone()
             moved[i] += step
-            assert loss(moved) > loss(w)
+            assert loss(moved) > loss(w) + 1e-3
 
 
 def test_the_loss_that_is_trained_on_leaves_each_target_out() -> None:
@@ -145,7 +145,7 @@ def test_the_network_is_a_part_where_it_was_trained_as_one() -> None:
     assert list(model.parts) == ["counts"]
     with pytest.raises(ConfigError, match="train one that is with"):
         model.part("network")
-    with pytest.raises(ConfigError, match="found 'head' for a hybrid: expected counts"):
+    with pytest.raises(ConfigError, match="found 'head' for the model hybrid: expected counts"):
         model.part("head")
     model.count_dropout = 0.1
     assert model.part("network") is model.network

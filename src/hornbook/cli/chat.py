@@ -43,7 +43,7 @@ def run(arguments: list[str]) -> int:
             why = f"its chat template is none that hornbook knows ({known_forms()}), or it has none"
         raise ConfigError(
             f"{args.path}: {why}; to continue what is typed: "
-            f"{run_command('sample', args.path)} --interactive"
+            f"{run_command('sample', args.path, '--interactive')}"
         )
     names = ("max_tokens", "temperature", "top_k", "top_p", "unknown")
     options = {name: getattr(args, name) for name in names}

@@ -30,7 +30,7 @@ class Direct:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers a request."""
         found = self.endpoints.get(scope.get("path", ""))
-        if found is None or scope["method"] != "POST":
+        if found is None or scope.get("method") != "POST":
             await self.app(scope, receive, send)
             return
         try:

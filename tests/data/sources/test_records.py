@@ -45,6 +45,14 @@ def test_a_table_is_read_as_it_was_written(rows: list[tuple[str, str]], size: in
     assert [(row["first"], row["second"]) for row in found] == rows
 
 
+def test_spaces_that_people_type_after_a_delimiter_are_no_part_of_cells() -> None:
+    table = 'name, text\nemma, "a, b"\nava, c\n'
+    found = [tuple(row.values()) for row in table_rows([table], "t.csv")]
+    assert found == [("emma", "a, b"), ("ava", "c")]
+    kept = table_rows(['name,text\nemma,", "\nava, c\n'], "t.csv")
+    assert [row["text"] for row in kept] == [", ", " c"]
+
+
 @given(values=st.lists(st.dictionaries(st.text(), st.text()), max_size=9), size=st.integers(1, 9))
 def test_json_is_read_as_it_was_written(values: list[dict[str, str]], size: int) -> None:
     lines = "\n".join(map(json.dumps, values))

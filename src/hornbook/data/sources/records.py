@@ -11,7 +11,7 @@ import io
 import json
 import re
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import Any
 
@@ -132,7 +132,7 @@ def table_rows(
         chain(begun, lines),
         delimiter=found,
         strict=True,
-        skipinitialspace=f'{found} "' in "".join(begun),  # as people type it
+        skipinitialspace=_is_typed(begun, found),
     )
     names: list[str] = []
     try:
@@ -156,6 +156,13 @@ def table_rows(
             f"{place}: line {rows.line_num:,}: not a table ({error}); close its quotes, or read it as "
             "plain text: --format text"
         ) from None
+
+
+def _is_typed(lines: Sequence[str], delimiter: str) -> bool:
+    """Whether people typed it, with a space after each delimiter of the first row and before quotes."""
+    first = next((line for line in lines if line.strip()), "")
+    spaced = first.count(f"{delimiter} ") == first.count(delimiter) > 0
+    return spaced and any(f'{delimiter} "' in line for line in lines)
 
 
 def find_delimiter(text: str) -> str:
