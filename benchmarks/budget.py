@@ -100,6 +100,7 @@ def measure(
         "seed": seed,
         "epochs": round(epochs, 2),
         "parameters": plan.shape.n_parameters,
+        "held_back": bool(plan.shape.held_back),
         "val_loss": found["loss"],
         "ms": round(found["seconds"] / steps * 1e3, 1),
     }
@@ -115,8 +116,8 @@ def _is_chosen(p: Point) -> bool:
     """Whether `--minutes` would choose the order, and would not end a run before so many epochs."""
     small = p["parameters"] >= SMALL_TEXT_RATIO * p["tokens"]
     most = HYBRID_SMALL_TEXT_EPOCHS if small else HYBRID_EPOCHS
-    if p["kind"] == "stream":
-        most = HYBRID_STREAM_EPOCHS
+    if p["kind"] == "stream":  # before text was held back, more passes were worse
+        most = HYBRID_STREAM_EPOCHS if p.get("held_back") else 1.5
     return p["order"] == _order(p) and p["epochs"] <= most + 0.1
 
 

@@ -229,7 +229,7 @@ class Resolution:
         )
         small_text = fitted is not steps or batch is not self.batch
         epochs = None
-        if self.size is not None:
+        if self.size is not None and not self.beside_counts:  # dropout made hybrids worse
             epochs = fitted.value * self.tokens_per_step / self.shape.n_train
         n_steps = draft.decide("training.steps", fitted)
         draft.decide("training.batch_size", batch)

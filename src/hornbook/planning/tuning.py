@@ -9,8 +9,7 @@ from __future__ import annotations
 SMALL_TEXT_RATIO = 3  # parameters for each training token, from which on a text is small
 SMALL_TEXT_EPOCHS = 12
 HYBRID_EPOCHS = 8  # docs/logbook.md, 2026-11-29: of a hybrid for a time budget
-# the same of a stream, which a hybrid begins to memorize sooner (docs/logbook.md, 2026-11-29)
-HYBRID_STREAM_EPOCHS = 2
+HYBRID_STREAM_EPOCHS = 3  # the same of a stream; more were not measured
 HYBRID_SMALL_TEXT_EPOCHS = 4
 SMALL_TEXT_DROPOUT = 0.3
 SMALL_TEXT_STEPS_PER_EPOCH = 6  # at least

@@ -49,7 +49,11 @@ class Size:
         model = {"name": "gpt", **self.model_settings()}
         if order is not None:
             model = {"name": "hybrid", "order": order, **self.shared_settings()}
-            model["count_dropout"] = 0.0  # all of the time is for the whole
+            model |= {
+                "count_dropout": 0.0,  # all of the time is for the whole
+                "held_back": 0.05,
+                "conv_kernel": 4,
+            }
         return {
             "model": model,
             "optim": {
