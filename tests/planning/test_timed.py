@@ -231,19 +231,19 @@ def test_what_is_requested_of_the_model_is_kept(minutes: float, seconds: dict[in
 
 def test_a_hybrid_reads_its_text_a_few_times_only(seconds: dict[int, float]) -> None:
     plan = resolve(read_request("names", settings=PINNED, minutes=5))
-    epochs = plan.config.training.steps * plan.tokens_per_step / plan.data.train.n_targets
+    epochs = plan.config.training.steps * plan.tokens_per_step / plan.read_part.n_targets
     assert epochs == pytest.approx(HYBRID_EPOCHS, rel=0.01)
     assert plan.config.model.model_dump()["dropout"] < SMALL_TEXT_DROPOUT
     assert "ends before its 5 minutes are over: 8 times" in plan.notes[-1]
 
 
-def test_a_hybrid_reads_a_stream_twice_at_most(seconds: dict[int, float], tmp_path: Path) -> None:
+def test_a_hybrid_reads_a_stream_three_times_at_most(seconds: dict[int, float], tmp_path: Path) -> None:
     seconds.update({96: 0.08, 192: 0.4})
     text = stream(tmp_path, 60_000)
     plan = resolve(read_request(str(text), model="hybrid", settings=PINNED, minutes=5))
-    epochs = plan.config.training.steps * plan.tokens_per_step / plan.data.train.n_targets
+    epochs = plan.config.training.steps * plan.tokens_per_step / plan.read_part.n_targets
     assert epochs == pytest.approx(HYBRID_STREAM_EPOCHS, rel=0.05)
-    assert "2 times through a small text are enough" in plan.notes[-1]
+    assert "3 times through the text are enough" in plan.notes[-1]
 
 
 def test_settings_of_the_model_alone_are_those_of_the_default(seconds: dict[int, float]) -> None:

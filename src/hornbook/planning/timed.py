@@ -197,7 +197,7 @@ def plan_in_time(budget: TimeBudget, resolution: Resolution, seconds: float | No
         return resolution.plan(step_seconds=seconds, time_budget=budget)
     note = (
         f"ends before its {counted(budget.minutes, 'minute')} are over: "
-        f"{resolution.most_passes} times through a small text are enough"
+        f"{resolution.most_passes} times through the text are enough"
     )
     return resolution.plan(step_seconds=seconds, notes=(note,))
 
