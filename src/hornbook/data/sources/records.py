@@ -29,6 +29,7 @@ FIRST = "0"  # the first item of a list, as a field names it
 EXAMPLE = 40  # characters of an example
 DELIMITERS = ",;\t|"
 SAMPLE = 1 << 16  # characters in which the delimiter of a table is found
+QUOTED = re.compile(r'"(?:[^"]|"")*"')  # a cell in quotes
 
 
 def json_lines(texts: Iterable[str], place: object) -> Iterator[Record]:
@@ -132,7 +133,7 @@ def table_rows(
         chain(begun, lines),
         delimiter=found,
         strict=True,
-        skipinitialspace=f'{found} "' in "".join(begun),  # as people type it
+        skipinitialspace=f'{found} "' in QUOTED.sub('""', "".join(begun)),  # as people type it
     )
     names: list[str] = []
     try:
