@@ -89,7 +89,7 @@ def test_only_regular_files_are_read(tmp_path: Path) -> None:
     target.write_text("{}")
     for make, message in (
         (lambda: path.symlink_to(target), "is a link, expected a file"),
-        (lambda: os.mkfifo(path), "is not a regular file"),
+        (lambda: os.mkfifo(path), "is not a regular file, expected one$"),
         (path.mkdir, r"cannot be read \(Is a directory\)"),
     ):
         make()

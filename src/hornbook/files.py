@@ -91,7 +91,7 @@ def _open_regular(path: Path, most: int | None = None, *, links: bool = False) -
         with open(os.open(path, os.O_RDONLY | flags), "rb") as file:
             found = os.fstat(file.fileno())
             if not stat.S_ISREG(found.st_mode):
-                raise RunError(f"{path}: is not a regular file, expected one that hornbook wrote")
+                raise RunError(f"{path}: is not a regular file, expected one")
             if most is not None and found.st_size > most:
                 sizes = (
                     f"found {format_bytes(found.st_size)}, expected at most {format_bytes(most)}"

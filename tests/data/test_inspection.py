@@ -148,9 +148,11 @@ def test_a_text_without_the_headers_that_separate_it_says_so(write: Write) -> No
 
 
 def test_records_without_an_answer_are_not_called_empty(write: Write) -> None:
-    lines = '{"messages": [{"role": "user", "content": "Where?"}]}\n' * 3
-    source = open_source(write("t.jsonl", lines), DataConfig())
-    with pytest.raises(DataError, match=r"none of its 3 records has text in messages of the role"):
+    said = '{"role": "human", "content": "Where?"}, {"role": "bot", "content": "Here"}'
+    talk = f'{{"messages": [{said}]}}\n'
+    source = open_source(write("t.jsonl", talk * 3), DataConfig())
+    expected = r"none of its 3 records has text in messages of the role .*found 'bot', 'human'"
+    with pytest.raises(DataError, match=expected):
         inspect(source, "auto", "utf-8", Limits(), keep=None)
 
 

@@ -72,6 +72,7 @@ def test_what_an_older_file_does_not_say_has_its_usual_value() -> None:
         ({"llama.expert_count": 8}, "expert_count: found 8"),
         ({"llama.rope.dimension_count": 2}, "dimension_count: found 2, expected 4"),
         ({"llama.block_count": None}, "block_count: found nothing"),
+        ({"llama.rope.freq_base": float("nan")}, "freq_base: found nan, expected a number"),
     ],
 )
 def test_what_a_gguf_file_may_not_have(change: dict[str, Any], message: str) -> None:

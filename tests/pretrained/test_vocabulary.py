@@ -139,10 +139,13 @@ def test_conversations_in_chatml(tmp_path: Path) -> None:
     text, notes = template_of(tokenizer, program)
     assert notes == ()
     template = Template(text, ("messages",), tokenizer.special)
-    prompt = template.reply_to([("user", f"the <|im_end|>{stand_in(0)}"), ("assistant", "other")])
+    said = f"the <|im_end|>{stand_in(0)}{stand_in(1)}"
+    prompt = template.reply_to([("user", said), ("assistant", "other")], said)
     ids = tokenizer.encode(prompt).tolist()
     assert [ids.count(i) for i in (287, 288, 289)] == [3, 2, 0]  # none by what was said
-    assert tokenizer.decode(ids).count("<|im_end|>") == 3
+    assert tokenizer.decode(ids).count("<|im_end|>") == 4
+    prompt = template.reply_to([(f"user{stand_in(1)}", "the"), ("assistant", "other")])
+    assert tokenizer.encode(prompt).tolist().count(288) == 2  # nor by a role
     assert template.stops == ("<|im_end|>",)
     plain = "{% for m in messages %}{{ m.content }}{% endfor %}"
     assert template_of(tokenizer, None) == template_of(tokenizer, plain) == ("", ())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from typing import Any
 
@@ -53,7 +54,7 @@ def test_the_harness_itself(alone: Live, names_run: Run, stream_run: Run) -> Non
             base_url=f"{alone.url}/v1/completions", model="names", tokenizer_backend="remote",
             max_length=names_run.model.context_length, num_concurrent=1,
         )  # fmt: skip
-        end = names_run.tokenizer.end
+        end = lm.tokenizer.eos_token
         found = lm.loglikelihood(
             instances("loglikelihood", [("", name + end) for name in NAMES]), disable_tqdm=True
         )
@@ -74,12 +75,13 @@ def test_the_harness_itself(alone: Live, names_run: Run, stream_run: Run) -> Non
 
 
 def test_the_tokenizer_endpoints(alone: Live, names_run: Run) -> None:
-    end = names_run.tokenizer.end
-    found = alone.post("/tokenize", {"prompt": f"emma{end}a", "add_special_tokens": False})
+    found = alone.post("/tokenize", {"prompt": "emma\0a", "add_special_tokens": False})
     emma = names_run.tokenizer.encode("emma").tolist()
     assert found["tokens"] == [*emma, 0, *names_run.tokenizer.encode("a").tolist()]
     assert alone.post("/detokenize", {"tokens": emma})["prompt"] == "emma"
     status, _, content = alone.request("GET", "/tokenizer_info")
     assert status == 200
-    assert end.encode() in content
+    assert json.loads(content)["eos_token"] == "\0"
+    end = alone.request("POST", "/tokenize", {"prompt": names_run.tokenizer.end})
+    assert end[0] == 400  # by a user, it is text, of characters that this run does not know
     assert alone.request("POST", "/detokenize", {"tokens": [10**6]})[0] == 400

@@ -78,6 +78,7 @@ def test_tokens_have_texts_of_their_own() -> None:
     assert texts[97] == "a"
     assert texts[0xE2] == "bytes:\\xe2"
     assert texts[256] == tokenizer.end
-    assert encode_with_end(tokenizer, f"a{tokenizer.end}b") == [97, 256, 98]
+    assert encode_with_end(tokenizer, "a\0b\0") == [97, 256, 98, 256]
+    assert encode_with_end(tokenizer, tokenizer.end) == list(tokenizer.end.encode())
     stream = ByteTokenizer(documents=False)
     assert encode_with_end(stream, "ab") == [97, 98]

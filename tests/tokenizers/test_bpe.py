@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hornbook.errors import ConfigError, DataError
 from hornbook.tokenizers import END, BPETokenizer
-from hornbook.tokenizers.base import stand_in
+from hornbook.tokenizers.base import Written, stand_in
 from hornbook.tokenizers.bpe import LETTERS, train_bpe
 from hornbook.tokenizers.registry import tokenizer_of
 
@@ -155,7 +155,8 @@ def test_special_tokens_are_never_read_from_a_text() -> None:
     for each in (own, tokenizer_of(own.to_json())):
         assert each.special == ("<|user|>",)
         assert len(each.encode("<|user|>")) > 1
-        ids = each.encode(f"a{stand_in(0)}b")  # what only a template writes
+        assert each.decode(each.encode(stand_in(0))) == stand_in(0)  # by a user, it is text
+        ids = each.encode(str(Written(f"a{stand_in(0)}b")))
         assert ids.tolist() == [vocab["a"], vocab["<|user|>"], vocab["b"]]
         assert each.decode(ids) == "a<|user|>b"
     assert [t["content"] for t in own.to_json()["added_tokens"]] == [END, "<|user|>"]

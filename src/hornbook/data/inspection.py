@@ -29,7 +29,7 @@ from hornbook.data.reading import (
 )
 from hornbook.data.separators import HEADED, HEADERS, LINE, SplitText, describe_separator
 from hornbook.data.sources.records import are_objects
-from hornbook.data.sources.source import Source
+from hornbook.data.sources.source import Source, SourceText
 from hornbook.data.template import without_marks
 from hornbook.data.units import RECORD, Units, decide_units
 from hornbook.data.writer_thread import writer_thread
@@ -160,7 +160,7 @@ def inspect(
     found = str(alphabet) if plain else str(alphabet).replace(NULL, "")
     characters = set(found)
     if not characters - set(" \t\n\r\v\f"):
-        raise DataError(f"{source}: {_why_empty(source, units.separator, reader.left_out)}")
+        raise DataError(f"{source}: {_why_empty(source, units.separator, reader)}")
     if len(characters - {"\n"}) < 2:
         raise DataError(
             f"{source}: found 1 different character, expected at least 2; there is nothing to learn "
@@ -260,12 +260,13 @@ def _cut(text: str, separator: str) -> str:
     return text if separator in ("", LINE) else text[: text.rfind(NULL) + 1] or text
 
 
-def _why_empty(source: Source, separator: str, left_out: int) -> str:
+def _why_empty(source: Source, separator: str, reader: SourceText) -> str:
     """Why nothing was found to learn from, and what is expected."""
-    template = source.template
+    template, left_out = source.template, reader.left_out
     if left_out and template is not None:
+        roles = f" (found {', '.join(map(repr, sorted(reader.roles)[:8]))})" if reader.roles else ""
         expected = (
-            "messages of the role 'assistant' (or from 'gpt')"
+            f"messages of the role 'assistant' or 'gpt'{roles}"
             if template.chat
             else " and ".join(template.fields)
         )

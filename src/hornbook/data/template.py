@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 
 from hornbook.data.sources.records import INSPECTED, field_of, plain_text
 from hornbook.errors import ConfigError, DataError
-from hornbook.tokenizers.base import NULL, STAND_INS, Ids, Tokenizer, Unknown, stand_in
+from hornbook.tokenizers.base import NULL, STAND_INS, Ids, Tokenizer, Unknown, Written, stand_in
 
 PAIR = "{prompt}{completion}"
 PAIR_OF_LINES = "{prompt}\n{completion}"  # of fields with other names than PAIRED
@@ -140,6 +140,13 @@ class Template:
         prompt = "\n".join(text for text in texts[:-1] if text.strip())
         return self.pair(prompt, texts[-1]) if prompt and texts[-1].strip() else None
 
+    def roles(self, record: Mapping[str, Any]) -> list[str]:
+        """The roles in a conversation, as they are written."""
+        value = field_of(record, self.fields[0]) if self.chat else None
+        messages = value if isinstance(value, list) else ()
+        found = [m.get("role") or m.get("from") for m in messages if isinstance(m, Mapping)]
+        return [str(role) for role in found if role]
+
     def pair(self, prompt: str, completion: str) -> str:
         """A pair as text, its answer marked."""
         return f"{self.prompt(prompt)}{ANSWER}{completion}{self._parts[2]}"
@@ -148,7 +155,7 @@ class Template:
         """Messages as text, the answers marked."""
         before, between, after = self._parts
         if self.special:
-            messages = [(role, content.translate(WITHOUT)) for role, content in messages]
+            messages = [(r.translate(WITHOUT), c.translate(WITHOUT)) for r, c in messages]
         text = self._with_stand_ins(self.begin)
         for i, (role, content) in enumerate(messages):
             begun = i > 0 and messages[i - 1][0] == ASSISTANT  # an answer, which ends here
@@ -172,10 +179,11 @@ class Template:
         """An answer as it was generated, without the rest of the template."""
         return text.removesuffix(self.ending)
 
-    def reply_to(self, messages: Sequence[Message]) -> str:
-        """The text of a conversation up to where the next answer begins."""
+    def reply_to(self, messages: Sequence[Message], begun: str = "") -> str:
+        """The text of a conversation up to where the next answer begins, and what is begun of it."""
         before, between, _ = self._parts
-        return without_marks(self.conversation(messages)) + f"{before}{ASSISTANT}{between}"
+        text = without_marks(self.conversation(messages)) + f"{before}{ASSISTANT}{between}"
+        return Written(text + begun.translate(WITHOUT)) if self.special else text + begun
 
 
 def read_messages(value: Any, place: str) -> Iterator[Message]:

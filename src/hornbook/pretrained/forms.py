@@ -261,6 +261,8 @@ def _settings(found: Mapping[str, Any], wanted: list[tuple[str, str]], place: st
         value = found.get(theirs)
         if value is None:
             raise RunError(f"{place}{theirs}: found nothing, expected a value")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise RunError(f"{place}{theirs}: found {value}, expected a number")
         if settings.setdefault(own, value) != value:
             raise RunError(f"{place}{theirs}: found {value}, expected {settings[own]}")
     return settings

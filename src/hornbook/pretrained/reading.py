@@ -37,6 +37,8 @@ def read_base(source: str | Path) -> Base:
                 "that wrote it has merged weights"
             )
         return _of_run(str(source), StoredRun.load(path))
+    if not path.is_file():  # such as a pipe, which would be waited for
+        raise ConfigError(f"{source}: is not a regular file, expected {EXPECTED}")
     if _begins_with(path, MAGIC):
         return read_gguf(str(source), path)
     hint = f"; give its directory, {path.parent}" if path.suffix == ".safetensors" else ""

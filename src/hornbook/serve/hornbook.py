@@ -24,6 +24,7 @@ from hornbook.serve.schemas import (
     TreeRequest,
 )
 from hornbook.serve.service import Service
+from hornbook.tokenizers.base import NULL
 
 
 def router(service: Service) -> APIRouter:
@@ -161,14 +162,14 @@ def _add_tokenizer(routes: APIRouter, service: Service) -> None:
 
     @routes.get("/tokenizer_info")
     async def tokenizer_info() -> Response:
-        """The special tokens of the only run that is served."""
+        """How `/tokenize` reads the special tokens of the only run that is served."""
         _, run = await service.run(None)
-        end = run.tokenizer.end if run.tokenizer.end_id is not None else None
+        end = NULL if run.tokenizer.end_id is not None else None
         return Json({"tokenizer_class": "hornbook", "bos_token": end, "eos_token": end})
 
     @routes.post("/tokenize")
     async def tokenize(request: TokenizeRequest) -> Response:
-        """The ids of a text; the end of a document may be written out in it."""
+        """The ids of a text; a null character in it is the end of a document."""
         _, run = await service.run(request.model)
         ids = encode_with_end(run.tokenizer, request.prompt)
         return Json({"count": len(ids), "max_model_len": run.model.context_length, "tokens": ids})

@@ -11,7 +11,7 @@ from hornbook.serve.errors import refused
 from hornbook.serve.limits import Limits
 from hornbook.serve.schemas import Message, Prompt
 from hornbook.tokenizers import Tokenizer
-from hornbook.tokenizers.base import Unknown
+from hornbook.tokenizers.base import NULL, Unknown
 
 
 @dataclass(frozen=True)
@@ -96,8 +96,9 @@ def chat_prompt(
         talk = [(m.role, clean(m.text, "messages")) for m in messages]
         if last.role == ASSISTANT:
             before = talk[:-1] if template.chat or len(talk) > 1 else [("", "")]
-            asked = template.reply_to(before) if template.chat else template.prompt(before[-1][1])
-            return asked + talk[-1][1]
+            if template.chat:
+                return template.reply_to(before, talk[-1][1])
+            return template.prompt(before[-1][1]) + talk[-1][1]
         return template.reply_to(talk) if template.chat else template.prompt(talk[-1][1])
     if documents:
         return last.text
@@ -118,8 +119,8 @@ def token_text(tokenizer: Tokenizer, token: int) -> str:
 
 
 def encode_with_end(tokenizer: Tokenizer, text: str) -> list[int]:
-    """The ids of a text in which the end of a document may be written out."""
-    pieces = text.split(tokenizer.end) if tokenizer.end_id is not None else [text]
+    """The ids of a text in which a null character, which no text holds, is the end of a document."""
+    pieces = text.split(NULL) if tokenizer.end_id is not None else [text]
     ids: list[int] = []
     for i, piece in enumerate(pieces):
         ids += [tokenizer.end_id] if i and tokenizer.end_id is not None else []

@@ -23,11 +23,21 @@ LINE_BREAK = "\n"  # ends each document of a text that has one a line
 NULL = "\0"  # ends each document where they may hold line breaks; no text holds it
 
 
-STAND_INS = range(0xFDD0, 0xFDF0)  # characters that Unicode keeps for programs: no text holds them
+STAND_INS = range(0xFDD0, 0xFDF0)  # characters that Unicode keeps for programs
+
+
+class Written(str):
+    """Text that a template wrote: the characters of STAND_INS in it are special tokens. In every other
+    text they are text."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return self  # such as for the checks of arguments
 
 
 def stand_in(i: int) -> str:
-    """What is written in a template for the special token i of a tokenizer, which no text becomes."""
+    """What is written in a template for the special token i of a tokenizer (`Written`)."""
     return chr(STAND_INS[i])
 
 
@@ -53,7 +63,7 @@ class Tokenizer(ABC):
     document_end: the character that ends a document in text, LINE_BREAK or NULL; the corpus decides it
         (`Inspection.document_end`), and it is not saved.
     special: tokens besides the end that no text becomes, such as those of a conversation, as they are
-        written in tokenizer.json; `stand_in` stands for each in a template.
+        written in tokenizer.json; `stand_in` stands for each in what a template wrote.
     """
 
     kind: str

@@ -26,6 +26,7 @@ from hornbook.tokenizers.base import (
     Ids,
     Tokenizer,
     Unknown,
+    Written,
     stand_in,
 )
 from hornbook.tokenizers.byte import characters_with, printable_bytes
@@ -86,9 +87,11 @@ class BPETokenizer(Tokenizer):
 
     def encode(self, text: str, *, unknown: Unknown = "error") -> Ids:
         """The ids of `text`, (N,). The end of a document as it is written in tokenizer.json is text
-        like any other. Raises DataError as `Tokenizer.encode` does, where a byte has no id."""
+        like any other; special tokens are only in `Written` text. Raises DataError as
+        `Tokenizer.encode` does, where a byte has no id."""
+        special = isinstance(text, Written) and not self._special.keys().isdisjoint(text)
         text = self._known_text(text, unknown)
-        if not self._special or self._special.keys().isdisjoint(text):
+        if not special:
             return self._known.ids(self.words.cut(text)).astype(self._dtype)
         ids: list[int] = []
         for piece in re.split(f"([{''.join(self._special)}])", text):

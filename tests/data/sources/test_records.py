@@ -7,7 +7,7 @@ import io
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hornbook.data.sources import records
@@ -38,6 +38,7 @@ def cut(text: str, size: int) -> list[str]:
 
 
 @given(rows=st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=12), size=st.integers(1, 9))
+@example(rows=[('a, "b', " 1")], size=9)  # a comma, a space and quotes inside a cell
 def test_a_table_is_read_as_it_was_written(rows: list[tuple[str, str]], size: int) -> None:
     file = io.StringIO()
     csv.writer(file, lineterminator="\n").writerows([("first", "second"), *rows])

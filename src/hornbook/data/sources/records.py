@@ -11,7 +11,7 @@ import io
 import json
 import re
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain, islice
 from typing import Any
 
@@ -29,6 +29,7 @@ FIRST = "0"  # the first item of a list, as a field names it
 EXAMPLE = 40  # characters of an example
 DELIMITERS = ",;\t|"
 SAMPLE = 1 << 16  # characters in which the delimiter of a table is found
+QUOTED = re.compile(r'"(?:[^"]|"")*"')  # a cell in quotes
 
 
 def json_lines(texts: Iterable[str], place: object) -> Iterator[Record]:
@@ -132,7 +133,7 @@ def table_rows(
         chain(begun, lines),
         delimiter=found,
         strict=True,
-        skipinitialspace=_is_typed(begun, found),
+        skipinitialspace=f'{found} "' in QUOTED.sub('""', "".join(begun)),  # as people type it
     )
     names: list[str] = []
     try:
@@ -156,13 +157,6 @@ def table_rows(
             f"{place}: line {rows.line_num:,}: not a table ({error}); close its quotes, or read it as "
             "plain text: --format text"
         ) from None
-
-
-def _is_typed(lines: Sequence[str], delimiter: str) -> bool:
-    """Whether people typed it, with a space after each delimiter of the first row and before quotes."""
-    first = next((line for line in lines if line.strip()), "")
-    spaced = first.count(f"{delimiter} ") == first.count(delimiter) > 0
-    return spaced and any(f'{delimiter} "' in line for line in lines)
 
 
 def find_delimiter(text: str) -> str:

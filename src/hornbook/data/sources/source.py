@@ -139,7 +139,7 @@ class SourceText:
     """Iterates over the text of a source in pieces.
 
     n_bytes: of what its sha256 is of, so far. The other counts are those of `TextReader`, of all files.
-    left_out: records without a text.
+    left_out: records without a text. roles: in the conversations among them.
     """
 
     def __init__(
@@ -148,6 +148,7 @@ class SourceText:
         self.source, self.chunk, self._cr_ends, self._on_bytes = source, chunk, cr_ends, on_bytes
         self.crlf = self.cr_crlf = self.cr = self.kept_cr = 0
         self.n_bytes = self.left_out = 0
+        self.roles: set[str] = set()
         self.version = 1
         self.cr_ends = self.byte_order_mark = False
 
@@ -189,7 +190,7 @@ class SourceText:
         size = 0
         for file in self.source.files:
             template = self.source.template
-            text_of = text_in(self.source.field) if template is None else template.document
+            text_of = text_in(self.source.field) if template is None else self._answered
             documents = Documents(self._records(file), text_of, file)
             for document in documents:
                 begun.append(document)
@@ -200,6 +201,14 @@ class SourceText:
             self.left_out += documents.left_out
         if begun:
             yield NULL.join((*begun, ""))
+
+    def _answered(self, record: Record, place: str) -> str | None:
+        """A record by the template; None where a part of it is missing."""
+        assert self.source.template is not None
+        text = self.source.template.document(record, place)
+        if text is None:
+            self.roles.update(self.source.template.roles(record))
+        return text
 
     def _records(self, file: TextFile) -> Iterator[Record]:
         fields = (
