@@ -237,7 +237,9 @@ def test_a_hybrid_reads_its_text_a_few_times_only(seconds: dict[int, float]) -> 
     assert "ends before its 5 minutes are over: 8 times" in plan.notes[-1]
 
 
-def test_a_hybrid_reads_a_stream_three_times_at_most(seconds: dict[int, float], tmp_path: Path) -> None:
+def test_a_hybrid_reads_a_stream_three_times_at_most(
+    seconds: dict[int, float], tmp_path: Path
+) -> None:
     seconds.update({96: 0.08, 192: 0.4})
     text = stream(tmp_path, 60_000)
     plan = resolve(read_request(str(text), model="hybrid", settings=PINNED, minutes=5))
