@@ -56,7 +56,10 @@ export function curves({ curves: all, axis, levels, log, training, width }) {
   for (const { label, nats } of levels) {
     lines.push(drawn("line", { x1: EDGE.left, x2: end, y1: y(nats), y2: y(nats), class: "level" }));
     const fits = label.length * LETTER < inner.width ? label : label.slice(0, inner.width / LETTER - 2) + "…";
-    labels.push(text(fits, end, y(nats) + (y(nats) < EDGE.top + 16 ? 14 : -5), "end", "level-name"));
+    const near = (middle) => // points of curves where the label would stand
+      every.filter(([a, b]) => x(a) > end - fits.length * LETTER && Math.abs(y(b) - middle) < 9).length;
+    const below = y(nats) < EDGE.top + 16 || near(y(nats) + 9) < near(y(nats) - 9);
+    labels.push(text(fits, end, y(nats) + (below ? 14 : -5), "end", "level-name"));
   }
   for (const { name, index, val, train, nats } of given) {
     const style = `curve curve-${index % STYLES}`;
