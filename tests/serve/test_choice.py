@@ -104,3 +104,18 @@ def test_offsets_count_characters() -> None:
     for token in (1, 2, 0, 3):
         offsets.push(token)
     assert offsets.before == [10, 11, 12, 12]
+
+
+def test_a_token_after_a_broken_character_begins_behind_it() -> None:
+    for raw in (
+        b"\xe2a",
+        b"\xe2\xe2\x82\xaca",
+        b"\xe0\x80a",
+        b"\xffa",
+        "\ufffda".encode(),
+        b"\xf0\x9fa",
+    ):
+        offsets = Offsets(BYTES)
+        for byte in raw:
+            offsets.push(byte)
+        assert offsets.before[-1] == len(raw.decode("utf-8", "replace")) - 1, raw

@@ -296,6 +296,7 @@ def test_curves_of_runs_lie_over_each_other(open_page: Any, width: int) -> None:
     expect(page.page.locator(".level-name")).to_have_count(2, timeout=60_000)
     expect(picture.locator("path")).to_have_count(4, timeout=60_000)  # two of each
     assert "uniform guess 3.296" in picture.get_attribute("aria-label")
+    assert "level-name" in picture.evaluate("svg => svg.lastElementChild.getAttribute('class')")
     labels = []
     for axis in ("seconds", "tokens", "steps"):
         page.page.get_by_role("radio", name=axis).check()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from hornbook.cli.common import Parser, note
 from hornbook.errors import ConfigError, counted
@@ -97,7 +98,7 @@ def run(arguments: list[str]) -> int:
     )
     add("--open", action="store_true", help="open the page in a browser")
     args = parser.parse_args(arguments)
-    key = args.api_key or os.environ.get(KEY) or None
+    key = os.environ.get(KEY) or None if args.api_key is None else args.api_key
     check(args, key)
     try:
         import fastapi  # noqa: F401
@@ -123,8 +124,20 @@ def check(args: argparse.Namespace, key: str | None) -> None:
             f"api-key: found none, expected one with --host {args.host}, since other machines can "
             f"reach the server; give --api-key KEY, or set {KEY}"
         )
-    if key is not None and not (key.isascii() and key.isprintable() and " " not in key):
-        raise ConfigError("api-key: expected ASCII characters without spaces")
+    if key is not None and not (key and key.isascii() and key.isprintable() and " " not in key):
+        raise ConfigError("api-key: expected ASCII characters without spaces, at least one")
+    for name in args.allow_host:  # else it would be compared with every Host and never found
+        if urlsplit(f"//{name}").hostname != name.lower():
+            raise ConfigError(
+                f"allow-host: found {name!r}, expected a name without a port, such as box.example"
+            )
+    for origin in args.allow_origin:
+        scheme, name, *_ = urlsplit(origin)
+        if origin != "*" and not (scheme and name and origin == f"{scheme}://{name}".lower()):
+            raise ConfigError(
+                f"allow-origin: found {origin!r}, expected an origin as a browser writes it, such as "
+                "http://localhost:3000 (scheme, name, port, in lower case; no path), or *"
+            )
     if not 0 <= args.port < 1 << 16:
         raise ConfigError(f"port: found {args.port}, expected 0 to 65535")
     for name, least in (("rows", 1), ("queue", 1), ("max_tokens", 1), ("seconds", 0.1)):
@@ -159,8 +172,9 @@ def _serve(
     def stop() -> None:
         service.stopping = True
 
+    hosts = [name.lower() for name in (args.host, *args.allow_host)]
     access = Access(
-        key=key, hosts=[args.host, *args.allow_host], origins=args.allow_origin,
+        key=key, hosts=hosts, origins=args.allow_origin,
         any_address=args.host not in LOOPBACK,
     )  # fmt: skip
     server = build_server(create_app(service, access), limits, stop)

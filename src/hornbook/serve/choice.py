@@ -204,7 +204,11 @@ class Offsets:
 
     def push(self, token: int) -> None:
         """One more token."""
-        self.before.append(self._characters)
         raw = self._tokenizer.decode_bytes([token])
-        self._characters += len(self._decoder.decode(raw[self._skip :]))
+        own, pending = raw[self._skip :], self._decoder.getstate()[0]
         self._skip = max(0, self._skip - len(raw))
+        first = self._decoder.decode(own[:1])
+        # what did not become a character is one of its own, before this token
+        broken = pending and first.startswith("\ufffd") and pending + own[:1] != "\ufffd".encode()
+        self.before.append(self._characters + bool(broken))
+        self._characters += len(first) + len(self._decoder.decode(own[1:]))

@@ -2,16 +2,51 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    field_validator,
+)
 
 from hornbook.tokenizers.base import Unknown
 
 Id = Annotated[int, Field(strict=True, ge=0, lt=1 << 31)]
 Ids = list[Id]
-Prompt = str | list[str] | Ids | list[Ids] | None
-Stop = str | list[str] | None
+KINDS = {str: "texts", int: "integers", float: "numbers", bool: "booleans", list: "lists",
+         dict: "objects", type(None): "nulls"}  # fmt: skip
+
+
+def _one_of(expected: str) -> WrapValidator:
+    """Says what a field of several forms may be; pydantic lists an error for each of them."""
+
+    def check(value: object, inner: ValidatorFunctionWrapHandler) -> object:
+        try:
+            return inner(value)
+        except ValidationError:
+            items = value if isinstance(value, list) else [value]
+            kinds = " and ".join(dict.fromkeys(KINDS.get(type(x), "others") for x in items))
+            found = f"a list of {kinds}" if isinstance(value, list) else kinds[:-1]
+            raise ValueError(f"found {found}, expected {expected}") from None
+
+    return WrapValidator(check)
+
+
+Prompt = Annotated[
+    str | list[str] | Ids | list[Ids] | None,
+    _one_of(
+        "a text, a list of texts, a list of ids, a list of lists of ids, or null; ids are integers "
+        "from 0"
+    ),
+]
+Stop = Annotated[str | list[str] | None, _one_of("a text, a list of texts, or null")]
 Text = Annotated[str, Field(strict=True)]
 Penalty = Annotated[float, Field(ge=-2, le=2)]
 Bias = Annotated[float, Field(ge=-100, le=100)]
@@ -109,16 +144,32 @@ class ChatRequest(Generation):
     response_format: dict[str, Any] | None = Field(None, description="refused, but for text")
     modalities: list[str] | None = Field(None, description="refused, but for text")
     audio: Any = Field(None, description="refused")
+    function_call: Any = Field(None, description="refused, but for 'none' and 'auto'")
+    reasoning_effort: Any = Field(None, description="refused")
+    verbosity: Any = Field(None, description="refused")
+    prediction: Any = Field(None, description="refused")
+    web_search_options: Any = Field(None, description="refused")
 
-    @model_validator(mode="after")
-    def _is_text(self) -> Self:
-        if self.tools or self.functions or self.tool_choice not in (None, "none", "auto"):
-            raise ValueError("tools: these models call no tools; leave tools and tool_choice out")
-        if self.response_format and self.response_format.get("type") != "text":
-            raise ValueError("response_format: only {'type': 'text'} is supported")
-        if self.audio is not None or set(self.modalities or ["text"]) != {"text"}:
-            raise ValueError("modalities: these models write text alone")
-        return self
+    @field_validator("tools", "functions", "tool_choice", "function_call")
+    @classmethod
+    def _no_tools(cls, value: Any) -> Any:
+        if value and value not in ("none", "auto"):
+            raise ValueError("these models call no tools; leave tools and functions out")
+        return value
+
+    @field_validator("response_format", "modalities", "audio")
+    @classmethod
+    def _text_alone(cls, value: Any) -> Any:
+        if value is not None and value not in ({"type": "text"}, ["text"]):
+            raise ValueError("these models write plain text; leave it out")
+        return value
+
+    @field_validator("reasoning_effort", "verbosity", "prediction", "web_search_options")
+    @classmethod
+    def _unsupported(cls, value: Any) -> Any:
+        if value is not None:
+            raise ValueError("it has no effect on these models; leave it out")
+        return value
 
 
 class ScoreRequest(Schema):

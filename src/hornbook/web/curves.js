@@ -52,10 +52,14 @@ export function curves({ curves: all, axis, levels, log, training, width }) {
   marks.push(text(AXES[axis], EDGE.left + inner.width / 2, HEIGHT - 6, "middle"));
   const end = width - EDGE.right;
   const lines = [];
+  const labels = []; // over the curves
   for (const { label, nats } of levels) {
     lines.push(drawn("line", { x1: EDGE.left, x2: end, y1: y(nats), y2: y(nats), class: "level" }));
     const fits = label.length * LETTER < inner.width ? label : label.slice(0, inner.width / LETTER - 2) + "…";
-    lines.push(text(fits, end, y(nats) + (y(nats) < EDGE.top + 16 ? 14 : -5), "end", "level-name"));
+    const near = (middle) => // points of curves where the label would stand
+      every.filter(([a, b]) => x(a) > end - fits.length * LETTER && Math.abs(y(b) - middle) < 9).length;
+    const below = y(nats) < EDGE.top + 16 || near(y(nats) + 9) < near(y(nats) - 9);
+    labels.push(text(fits, end, y(nats) + (below ? 14 : -5), "end", "level-name"));
   }
   for (const { name, index, val, train, nats } of given) {
     const style = `curve curve-${index % STYLES}`;
@@ -84,6 +88,7 @@ export function curves({ curves: all, axis, levels, log, training, width }) {
     { viewBox: `0 0 ${width} ${HEIGHT}`, role: "img", "aria-label": label, class: "curves" },
     ...marks,
     ...lines,
+    ...labels,
   );
 }
 
