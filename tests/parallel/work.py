@@ -152,13 +152,14 @@ def fail(rank: int, how: str) -> str:
 
 
 class Signaled(hornbook.Callback):
-    """Sends a signal to this process, the first, before a step."""
+    """Sends a signal to this process, the first, before a step, and again, as torchrun does."""
 
     def __init__(self, step: int, number: int) -> None:
         self.step, self.number = step, number
 
     def pre_step(self, step: int) -> None:
         if step == self.step:
+            os.kill(os.getpid(), self.number)
             os.kill(os.getpid(), self.number)
 
 
