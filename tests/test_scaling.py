@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import shlex
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from torch.distributed.elastic.rendezvous import dynamic_rendezvous
 from torch.distributed.run import get_args_parser
 
 from hornbook.cli.flags import SettingsParser
@@ -18,6 +20,7 @@ ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "scaling.md").read_text("utf-8")
 SLURM = ROOT / "examples" / "cluster" / "slurm.sh"
 KUBERNETES = ROOT / "examples" / "cluster" / "kubernetes.yaml"
+CAN_JOIN = "TORCH_DISABLE_SHARE_RDZV_TCP_STORE"  # a torchrun that comes later
 
 
 def accepts(arguments: list[str]) -> None:
@@ -53,6 +56,7 @@ def test_the_slurm_job_is_a_script_whose_command_hornbook_accepts() -> None:
     words = shlex.split(next(line for line in text.splitlines() if line.startswith("srun ")))
     at = words.index("torchrun")
     assert {"--cpus-per-task", "--kill-on-bad-exit=1"} <= set(words[1:at])
+    assert f"export {CAN_JOIN}=1" in text
     torchrun_accepts(words[at + 1 :])
     accepts(words[words.index("train") + 1 :])
 
@@ -62,6 +66,7 @@ def test_the_kubernetes_job_is_yaml_whose_command_hornbook_accepts() -> None:
     pod = job["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     command = container["command"]
+    assert {"name": CAN_JOIN, "value": "1"} in container["env"]
     torchrun_accepts(command[1:])
     accepts(command[command.index("train") + 1 :])
     nodes = next(word for word in command if word.startswith("--nnodes="))
@@ -72,6 +77,11 @@ def test_the_kubernetes_job_is_yaml_whose_command_hornbook_accepts() -> None:
     assert {mount["name"] for mount in container["volumeMounts"]} == {
         volume["name"] for volume in pod["volumes"]
     }
+
+
+def test_torchrun_still_has_the_variable_that_the_page_names() -> None:
+    assert CAN_JOIN in PAGE
+    assert CAN_JOIN in inspect.getsource(dynamic_rendezvous)
 
 
 def test_commands_of_the_page_are_accepted() -> None:

@@ -16,6 +16,7 @@ set -euo pipefail
 
 shared=/shared/$USER                      # a disk that all nodes see
 export HORNBOOK_CACHE=$shared/hornbook-cache
+export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 # so that a torchrun that comes later can join (docs/scaling.md)
 head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 
 # srun does not take over --cpus-per-task; and where one torchrun gives up, the others are to end, too

@@ -44,7 +44,7 @@ def alone(requests: Requests) -> dict[str, list[float]]:
 
 
 @pytest.mark.parametrize(("world_size", "parallel"), [(2, "ddp"), (4, "fsdp")])
-def test_twenty_steps_are_those_of_one_process(
+def test_steps_are_those_of_one_process(
     world_size: int, parallel: str, requests: Requests, alone: dict[str, list[float]]
 ) -> None:
     for found in on_ranks(world_size, planned_losses, requests, parallel):

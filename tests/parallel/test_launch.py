@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 
+from hornbook.cli.main import main
 from hornbook.errors import ConfigError
 from hornbook.machine import host
 from hornbook.parallel.launch import everywhere, find_launch, torchrun_words, typed_command
@@ -63,3 +66,18 @@ def test_a_command_that_is_not_known_is_given_in_its_shortest_form(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert everywhere() == " on each machine"
+
+
+def test_torchrun_says_why_a_process_has_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In place of a hint at tracebacks, whose message would come after ours."""
+    file = tmp_path / "error.json"
+    for name, value in {**environment(0, 2, 29500), "TORCHELASTIC_ERROR_FILE": str(file)}.items():
+        monkeypatch.setenv(name, value)
+    assert main(["trian"]) == 2
+    message = capsys.readouterr().err.removeprefix("hornbook: ").strip()
+    report = str(ChildFailedError("hornbook", {0: ProcessFailure(0, 1, 2, str(file))}))
+    assert f"traceback : {message}" in report
+    monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", str(tmp_path / "no" / "error.json"))
+    assert main(["trian"]) == 2  # where that cannot be written

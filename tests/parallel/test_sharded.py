@@ -73,9 +73,15 @@ def all_cases() -> dict[str, dict[str, Any]]:
         return {case: trained(case, ranks) for case in CASES}
 
 
+@pytest.fixture(scope="module")
+def expected() -> dict[str, dict[str, Any]]:
+    return {case: trained(case) for case in CASES}
+
+
 @pytest.mark.parametrize("world", [2, 4])
-def test_twenty_steps_of_every_model_are_those_of_one_process(world: int) -> None:
-    expected = {case: trained(case) for case in CASES}
+def test_twenty_steps_of_every_model_are_those_of_one_process(
+    world: int, expected: dict[str, dict[str, Any]]
+) -> None:
     for found in on_ranks(world, all_cases):
         for case in CASES:
             for key, tolerance in (("figures", 1e-5), ("logits", 1e-3)):

@@ -80,7 +80,8 @@ def losses_of(names: list[str], settings: Mapping[str, Any]) -> Figures:
 def planned_losses(
     requests: Mapping[str, tuple[str, Mapping[str, Any]]], parallel: Parallel
 ) -> dict[str, list[float]]:
-    """Of each request, a text with settings, the losses of its first steps, as it is planned."""
+    """Of each request, a text with settings, the losses of its first six steps, as it is planned: the
+    form of a batch is the same in all of them."""
     found = {}
     with joined("cpu") as ranks:
         for name, (text, settings) in requests.items():
@@ -91,7 +92,7 @@ def planned_losses(
                 model.train(), plan.build_batches(), plan.config,
                 ranks=ranks, parallel=parallel, rows=rows,
             )  # fmt: skip
-            found[name] = [float(step(i)[0]) for i in range(STEPS)]
+            found[name] = [float(step(i)[0]) for i in range(6)]
     return found
 
 
@@ -152,13 +153,14 @@ def fail(rank: int, how: str) -> str:
 
 
 class Signaled(hornbook.Callback):
-    """Sends a signal to this process, the first, before a step."""
+    """Sends a signal to this process, the first, before a step, and again, as torchrun does."""
 
     def __init__(self, step: int, number: int) -> None:
         self.step, self.number = step, number
 
     def pre_step(self, step: int) -> None:
         if step == self.step:
+            os.kill(os.getpid(), self.number)
             os.kill(os.getpid(), self.number)
 
 

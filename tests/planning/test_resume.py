@@ -64,6 +64,22 @@ def test_what_was_compiled_is_compiled_again_as_its_processes_allow(
     assert plan.compiled == plan.decisions["compiled"].value == expected
 
 
+@pytest.mark.parametrize(("n_ranks", "replicas"), [(6, 3), (4, 1), (9, 3)])
+def test_replicas_that_do_not_divide_the_ranks_that_are_left_become_fewer(
+    n_ranks: int, replicas: int, words_file: Path
+) -> None:
+    """A launch goes on where a machine was lost: its command still asks for one replica a machine."""
+    requested = {"training": {"batch_size": 24, "parallel": "fsdp", "replicas": 3}}
+    before = plan_of(words_file, merge(TINY_GPT, requested))
+    known = facts(before, before.shape.n_parameters)
+    ranks = Ranks(Launch(0, n_ranks, 0, n_ranks, "localhost", 1))
+    plan = plan_of_run(before.config, known, before.data, before.schedule, ranks=ranks)
+    assert plan.shards == n_ranks // replicas
+    assert plan.config.training.replicas == 3  # as the command has it
+    note = "training.replicas: 3 do not divide 4 processes; the weights have 1 replica"
+    assert plan.notes == ((note,) if replicas < 3 else ())
+
+
 def test_a_small_text_is_one_when_resumed(words_file: Path) -> None:
     before = plan_of(words_file, merge(TINY_GPT, {"model": {"n_embd": 64, "n_hidden": 64}}))
     known = facts(before, before.shape.n_parameters)

@@ -120,6 +120,14 @@ def test_a_signal_to_one_rank_ends_all_after_the_same_step(
     assert records(out) == records(pair)
 
 
+def test_a_signal_that_torchrun_repeats_ends_its_only_rank_once(
+    corpus: Path, tmp_path: Path
+) -> None:
+    (ended,) = on_ranks(1, train, str(corpus), str(tmp_path / "r"), tiny("bigram"), 5)
+    assert ended.kind == "Interrupted"
+    assert read_json(tmp_path / "r" / "last" / "state.json")["step"] == 6
+
+
 @pytest.mark.parametrize("world_size", [1, 4])
 def test_another_number_of_ranks_goes_on(pair: Path, world_size: int, tmp_path: Path) -> None:
     out = Path(shutil.copytree(pair, tmp_path / "run"))

@@ -20,7 +20,7 @@ from keyword import iskeyword
 from hornbook.cli import OTHER_VERBS, VERBS
 from hornbook.errors import ConfigError, HornbookError, did_you_mean, for_terminal
 from hornbook.heartbeat import Heartbeat
-from hornbook.parallel.launch import LAST_WORDS, Launch, find_launch, speaks
+from hornbook.parallel.launch import LAST_WORDS, Launch, find_launch, speaks, tell_torchrun
 from hornbook.version import __version__
 
 
@@ -111,7 +111,8 @@ def _fail_before_meeting(launch: Launch | None, message: str) -> None:
 
 
 def fail(message: str) -> None:
-    """Prints an error on stderr."""
+    """Prints an error on stderr; torchrun, which ends with a report of its own, is told it, too."""
+    tell_torchrun(message)
     with suppress(OSError):
         print(f"hornbook: {message}", file=sys.stderr)
     _silence()

@@ -26,7 +26,7 @@ from hornbook.optim.muon import Muon
 from hornbook.optim.schedules import Schedule
 from hornbook.parallel.ranks import SINGLE, Ranks
 from hornbook.parallel.replicated import Replicated, step_seed
-from hornbook.parallel.shards import full
+from hornbook.parallel.shards import full, replicas_of
 
 if TYPE_CHECKING:
     from hornbook.parallel.sharded import Sharded
@@ -81,7 +81,8 @@ class OptimizerStep:
 
             muon = SpreadMuon
             root = FunctionalLoss(model)
-            self.sharded = Sharded(ranks, model, root, config.training.replicas, rows)
+            replicas = replicas_of(config.training.replicas, ranks.world_size)
+            self.sharded = Sharded(ranks, model, root, replicas, rows)
             self._weights, self._loss = self.sharded, lambda _, *batch: root(*batch)
         elif ranks.many:
             self._weights = Replicated(ranks, model)

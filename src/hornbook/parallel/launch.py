@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -61,6 +64,14 @@ def speaks() -> bool:
     """Whether this process is the only one, or the first of those that torchrun has started."""
     launch = find_launch()
     return launch is None or launch.is_first
+
+
+def tell_torchrun(message: str) -> None:
+    """Has torchrun, where it says which process failed first, say why. Nothing else is changed."""
+    if path := os.environ.get("TORCHELASTIC_ERROR_FILE"):
+        said = {"message": message, "extraInfo": {"timestamp": str(int(time.time()))}}
+        with suppress(OSError):
+            Path(path).write_text(json.dumps({"message": said}), "utf-8")
 
 
 def everywhere() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeGuard
 
@@ -9,6 +10,16 @@ from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from torch.distributed.tensor import DTensor
+
+
+def replicas_of(requested: int, n_ranks: int) -> int:
+    """How often all weights are there: as requested or, where that does not divide the ranks since a
+    machine was lost or came, as often as divides both.
+
+    >>> [replicas_of(4, n_ranks) for n_ranks in (8, 6, 3)]
+    [4, 2, 1]
+    """
+    return math.gcd(requested, n_ranks)
 
 
 def is_sharded(tensor: Tensor | None) -> TypeGuard[DTensor]:

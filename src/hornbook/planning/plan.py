@@ -25,6 +25,7 @@ from hornbook.models.registry import build_model
 from hornbook.optim.schedules import Schedule
 from hornbook.parallel.drawing import draw_rows
 from hornbook.parallel.ranks import SINGLE, Ranks
+from hornbook.parallel.shards import replicas_of
 from hornbook.planning.decide.memory import MemoryEstimate
 from hornbook.planning.decide.time_budget import TimeBudget
 from hornbook.planning.decision import Decision
@@ -87,7 +88,9 @@ class Plan:
         """Over how many processes weights, gradients and optimizer state are spread."""
         if self.parallel == "ddp":
             return 1
-        return self.ranks.world_size // self.config.training.replicas
+        return self.ranks.world_size // replicas_of(
+            self.config.training.replicas, self.ranks.world_size
+        )
 
     @property
     def tokens_per_step(self) -> float:

@@ -14,6 +14,7 @@ from hornbook.engine.device import find_device
 from hornbook.models.registry import build_on_meta
 from hornbook.optim.schedules import Schedule
 from hornbook.parallel.ranks import SINGLE, Ranks
+from hornbook.parallel.shards import replicas_of
 from hornbook.planning.bench import Bench
 from hornbook.planning.counts import counts_memory
 from hornbook.planning.decide import batches, execution, memory
@@ -51,10 +52,15 @@ def plan_of_run(
         decisions["threads"] = Decision(hardware["threads"], "its share of the cores")
     device = find_device(config.training.device)
     if ranks.many and (others or "parallel" not in facts["hardware"]):
+        requested = config.training.replicas
+        if (replicas := replicas_of(requested, ranks.world_size)) != requested:
+            weights = "1 replica" if replicas == 1 else f"{replicas} replicas"
+            found = f"training.replicas: {requested} do not divide {ranks.world_size} processes"
+            notes = (*notes, f"{found}; the weights have {weights}")
         needed = memory.weights_bytes(model, config)
         available = memory.own_bytes(device, ranks.launch.local_world_size)
         decisions["parallel"] = execution.parallel(
-            config.training.parallel, config.training.replicas, ranks.world_size,
+            config.training.parallel, replicas, ranks.world_size,
             needed=needed, available=available,
         )  # fmt: skip
     elif ranks.many:

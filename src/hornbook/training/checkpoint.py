@@ -31,6 +31,7 @@ from hornbook.files import (
     write_tensors,
 )
 from hornbook.parallel.ranks import SINGLE, Ranks
+from hornbook.parallel.shards import replicas_of
 from hornbook.parallel.states import (
     Shard,
     first_file,
@@ -74,7 +75,7 @@ def save_shards(path: Path, step: OptimizerStep, state: TrainingState, ranks: Ra
     found = ranks.on_first(begin)
     name: str = found["name"]
     folder, shard = path / "last", step.sharded.shard
-    count = ranks.world_size // step.config.training.replicas
+    count = ranks.world_size // replicas_of(step.config.training.replicas, ranks.world_size)
     first = shard_file(folder / name, 0, count)
     if shard is not None:
         facts = Shard(index=shard[0], count=count, save=found["save"])

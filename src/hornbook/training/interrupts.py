@@ -26,18 +26,18 @@ class Interrupted(KeyboardInterrupt):
 
 
 @contextmanager
-def collected_signals(caught: list[int], *, several: bool = False) -> Iterator[None]:
+def collected_signals(caught: list[int], *, launched: bool = False) -> Iterator[None]:
     """Collects the first SIGINT or SIGTERM in a list; a second one interrupts at once.
 
-    In the main thread; in others signals are left alone. several: of several processes, each of which
-    gets a signal from the terminal and again from torchrun, which kills those that do not end in time.
+    In the main thread; in others signals are left alone. launched: by torchrun, be it one process: a
+    cluster's SIGTERM comes to each process and again from torchrun, which kills those that do not end.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def note(number: int, frame: object) -> None:
-        if caught and several:
+        if caught and launched:
             return
         if caught and number == signal.SIGTERM:
             raise SystemExit(128 + number)

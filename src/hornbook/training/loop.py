@@ -22,7 +22,7 @@ class Trainer(TrainerBase):
         ample = memory is None or memory.is_small(available_memory())
         with keep_freed_memory() if ample else nullcontext(), explained(self):
             self.step.model.train()
-            with collected_signals(self.signals, several=self.ranks.many):
+            with collected_signals(self.signals, launched=self.ranks.launched):
                 self.clock = StepClock(self.state.seconds, self.now)
                 self.each("on_start", self.run, self.state.step, self.state.total_steps)
                 self.each("post_start")

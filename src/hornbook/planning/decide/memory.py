@@ -94,8 +94,7 @@ def check_weights_fit(
 def weights_bytes(model: LanguageModel, config: RunConfig, shards: int = 1) -> int:
     """Bytes of weights, their gradients and the optimizer's state; of averaged weights, too.
 
-    shards: processes over which they are spread; each of these begins with whole weights, and gathers
-    them to evaluate.
+    shards: processes over which they are spread; each of these gathers whole weights to evaluate.
     """
     trained = 4 * sum(p.numel() for p in model.parameters() if p.requires_grad)
     numbers = 1 + tuning.OPTIMIZER_NUMBERS[config.optim.name]
