@@ -25,7 +25,9 @@ def test_the_lessons_are_listed(capsys: Cap) -> None:
 
 
 def test_the_lessons_are_listed_in_chinese(capsys: Cap) -> None:
-    english = re.compile(r"\b(Lesson|lesson|needs|reading|running|min|exercises|opens|writes|runs)\b")
+    english = re.compile(
+        r"\b(Lesson|lesson|needs|reading|running|min|exercises|opens|writes|runs)\b"
+    )
     for arguments in ([], ["1"], ["7"]):
         out = run(capsys, "lesson", *arguments, "--lang", "zh")[1]
         assert not english.findall(out.replace("hornbook lesson", "").replace(str(TEXTS), ""))
