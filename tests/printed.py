@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+import pytest
+
+from hornbook.planning.decide.time_budget import TimeBudget
+
 FEW = ["--training.eval_count", "1", "--training.sample-count", "0"]
+
+
+def with_few_steps_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the steps that fit into minutes three are made: no fewer on a busy machine, where none may
+    fit into the few seconds that `with_few_steps` leaves."""
+    monkeypatch.setattr(TimeBudget, "steps", lambda budget, step_seconds, besides: 3)
 
 
 def with_few_steps(verb: str, words: list[str]) -> list[str]:

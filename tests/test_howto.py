@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.common import SMALL, Cap, run
-from tests.printed import with_few_steps
+from tests.printed import with_few_steps, with_few_steps_in_time
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted(p for p in (ROOT / "docs/howto").glob("*.md") if p.name != "index.md")
@@ -42,6 +42,7 @@ def test_the_commands_work_as_printed(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Cap
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    with_few_steps_in_time(monkeypatch)
     shutil.copytree(ROOT / "tests/corpora", tmp_path, dirs_exist_ok=True)
     names = NAMES.read_text("utf-8").splitlines(keepends=True)[::150]
     (tmp_path / FEW_NAMES).write_text("".join(names), "utf-8")

@@ -10,7 +10,7 @@ import pytest
 
 import hornbook
 from hornbook.cli.main import main
-from tests.printed import with_few_steps
+from tests.printed import with_few_steps, with_few_steps_in_time
 
 README = Path(__file__).parent.parent / "README.md"
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
@@ -37,6 +37,7 @@ def test_the_tour_works_as_printed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    with_few_steps_in_time(monkeypatch)
     (tmp_path / "README.md").write_bytes(README.read_bytes())
     assert len(COMMANDS) > 12
     for command in COMMANDS:

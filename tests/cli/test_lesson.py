@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
 from hornbook.lessons import opening
-from hornbook.lessons.catalog import lessons
+from hornbook.lessons.catalog import TEXTS, lessons
 from tests.cli.common import Cap, run
 
 
@@ -24,7 +25,13 @@ def test_the_lessons_are_listed(capsys: Cap) -> None:
 
 
 def test_the_lessons_are_listed_in_chinese(capsys: Cap) -> None:
-    assert lessons()[0].title("zh") in run(capsys, "lesson", "--lang", "zh")[1]
+    english = re.compile(
+        r"\b(Lesson|lesson|needs|reading|running|min|exercises|opens|writes|runs)\b"
+    )
+    for arguments in ([], ["1"], ["7"]):
+        out = run(capsys, "lesson", *arguments, "--lang", "zh")[1]
+        assert not english.findall(out.replace("hornbook lesson", "").replace(str(TEXTS), ""))
+        assert lessons()[0 if arguments != ["7"] else 6].title("zh") in out
 
 
 def test_a_lesson_in_another_language_says_where_its_prose_lies(capsys: Cap) -> None:
@@ -78,7 +85,7 @@ def test_a_lesson_is_opened_as_it_is(
     for _ in range(2):  # the second time it is there already, and may hold somebody's work
         code, _, err = run(capsys, "lesson", "1", "--open", "--lang", "zh")
         assert code == 0
-        assert "opening 01_autograd.zh.ipynb in a viewer" in err
+        assert "正在用 a viewer 打开 01_autograd.zh.ipynb" in err
     monkeypatch.setattr(opening, "opener", lambda: None)
     code, _, err = run(capsys, "lesson", "1", "--open")
     assert code == 2

@@ -12,6 +12,7 @@ pytest.importorskip("nbclient", reason="needs the extra docs")
 ROOT = Path(__file__).parents[2]
 
 from _site import pages
+from sphinx.application import Sphinx
 
 from hornbook.cli import VERBS
 from hornbook.config.sections import SECTIONS
@@ -51,6 +52,13 @@ def test_links_of_a_file_lead_to_pages_where_there_are_some() -> None:
     for name, page in pages.MIRRORED.items():
         assert (ROOT / name).exists()
         assert f"{{repository}} {name}\n" in (ROOT / "docs" / page).read_text("utf-8")
+
+
+def test_pages_in_chinese_say_so() -> None:
+    for page in ("zh", "lessons/zh/index", "lessons/index"):
+        context = {"language": "en"}
+        pages._say_language(Sphinx.__new__(Sphinx), page, "page.html", context, None)
+        assert context["language"] == ("en" if page == "lessons/index" else "zh-CN"), page
 
 
 def test_hyphens_stay_hyphens() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from hornbook.cli.common import Parser
 from hornbook.errors import ConfigError, HornbookError
 from hornbook.files import user_path
+from hornbook.stages import stage
 
 
 def run(arguments: list[str]) -> int:
@@ -33,18 +34,24 @@ def run(arguments: list[str]) -> int:
     language = spoken(args.lang)
     option = "" if language == LANGUAGES[0] else f" --lang {language}"
 
-    from hornbook.lessons.checking import examine, hint_of, load_candidate
+    from hornbook.lessons.checking import examine, hint_of, interrupted, load_candidate
     from hornbook.lessons.exercise import find_exercise, find_lesson_of
 
     lesson = find_lesson_of(args.exercise)
     passed = True
     if args.file is not None:
         exercise = find_exercise(args.exercise)
+        path = user_path(args.file, ConfigError)
         try:
-            candidate = load_candidate(exercise, user_path(args.file, ConfigError))
+            with stage(f"running {path}"):
+                candidate = load_candidate(exercise, path)
+            with stage(f"checking {exercise.name}"):
+                result = examine(args.exercise, candidate)
         except HornbookError as error:
             raise type(error)(translated(str(error), language)) from None
-        result = examine(args.exercise, candidate)
+        except KeyboardInterrupt as stop:
+            stop.args = (translated(interrupted(stop, path), language),)
+            raise
         print(result.text(language))
         passed = result.passed
     elif not args.hint and not args.solution:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def run(arguments: list[str]) -> int:
     """Lists the lessons, says how to open one, or opens it or writes it as a notebook."""
     from hornbook.lessons.catalog import LANGUAGES, find_lesson, lessons
-    from hornbook.lessons.messages import VARIABLE, spoken
+    from hornbook.lessons.messages import VARIABLE, spoken, translated
 
     parser = Parser("lesson")
     parser.add_argument("number", metavar="N", nargs="?", help="the lesson to open")
@@ -37,6 +37,10 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="as JSON")
     args = parser.parse_args(arguments)
     args.lang = spoken(args.lang)
+
+    def say(text: str) -> str:
+        return translated(text, args.lang)
+
     if args.out is not None and not (args.notebook or args.open):
         raise ConfigError("out: found it without --notebook; give both, or leave it out")
     for name in ("notebook", "open"):
@@ -66,48 +70,50 @@ def run(arguments: list[str]) -> int:
     if args.json:
         return 0
     if args.number is None:
-        head = ("N", "lesson", "needs", "reading", "running")
+        head = ("N", *map(say, ("lesson", "needs", "reading", "running")))
         rows = [
             (
                 str(lesson.number),
                 lesson.title(args.lang),
                 lesson.options["needs"] or "-",
-                f"{lesson.options['reading']} min",
-                f"{lesson.options['running']} min",
+                say(f"{lesson.options['reading']} min"),
+                say(f"{lesson.options['running']} min"),
             )
             for lesson in chosen
         ]
         print(table([head, *rows]))
-        print(
-            "\nreading: with the exercises; running: on two cores\n"
-            "hornbook lesson N --open opens one; --notebook writes it as a notebook, --lang zh in "
-            "Chinese"
-        )
+        print(f"\n{say('reading: with the exercises; running: on two cores')}")
+        way = "hornbook lesson N --open opens one; --notebook writes it as a notebook"
+        print(say(f"{way}, --lang zh in Chinese"))
         return 0
     (lesson,) = chosen
-    print(f"Lesson {lesson.number}: {lesson.title(args.lang)}\n\n{lesson.path}")
+    print(say(f"Lesson {lesson.number}: {lesson.title(args.lang)}") + f"\n\n{lesson.path}")
     language = ""
     if args.lang != LANGUAGES[0]:  # the code is not repeated in the file of another language
         language = f" --lang {args.lang}"
-        print(f"{lesson.prose_path(args.lang)} (its prose; the code is in the file above)")
-    print("\nexercises")
+        prose = lesson.prose_path(args.lang)
+        print(say(f"{prose} (its prose; the code is in the file above)"))
+    print(f"\n{say('exercises')}")
     for number, title in lesson.exercises(args.lang).items():
         print(f"  {number}  {title}")
     from hornbook.lessons.notebook import notebook_name
 
     verb, name = f"hornbook lesson {lesson.number}{language}", notebook_name(lesson, args.lang)
     check = f"hornbook check {lesson.number}.1"
-    print(
-        f"\n{verb} --open opens it as a notebook, to work in\n"
-        f"{verb} --notebook writes that notebook; then: jupyter lab {name}, or code {name}\n"
-        f"python {lesson.path} runs it as a script\n"
-        f"{check}{language} shows an exercise; {check} my_file.py{language} checks your answer"
-    )
+    print()
+    for line in (
+        f"{verb} --open opens it as a notebook, to work in",
+        f"{verb} --notebook writes that notebook; then: jupyter lab {name}, or code {name}",
+        f"python {lesson.path} runs it as a script",
+        f"{check}{language} shows an exercise; {check} my_file.py{language} checks your answer",
+    ):
+        print(say(line))
     return 0
 
 
 def _notebook(lesson: Lesson, language: str, out: Path, *, shown: bool) -> int:
     """Writes a lesson as a notebook, or opens it, and writes it before where it is not there yet."""
+    from hornbook.lessons.messages import translated
     from hornbook.lessons.notebook import write_notebook
     from hornbook.lessons.opening import open_notebook, opener
 
@@ -119,13 +125,14 @@ def _notebook(lesson: Lesson, language: str, out: Path, *, shown: bool) -> int:
             if known
             else ("open it in Jupyter (pip install jupyterlab, then jupyter lab), VS Code or Colab")
         )
-        note(f"wrote {out}" if shown else f"wrote {out}; {way}")
+        note(translated(f"wrote {out}" if shown else f"wrote {out}; {way}", language))
     if not shown:
         return 0
     if known is None:
-        raise ConfigError(
+        missing = (
             f"open: found neither Jupyter beside hornbook nor VS Code, which would show {out}; "
             "pip install jupyterlab, then give the command again"
         )
-    note(f"opening {out} in {known[0]}; Ctrl-C ends it")
+        raise ConfigError(translated(missing, language))
+    note(translated(f"opening {out} in {known[0]}; Ctrl-C ends it", language))
     return open_notebook(known[1], out)

@@ -184,11 +184,20 @@ def _fault(exercise: Exercise, candidate: Callable[..., Any], error: BaseExcepti
 
 def _raised(error: BaseException, path: Path | None) -> str:
     """`line 3: raised NameError: ...`: the last line of a file where an error passed through."""
+    kind, text = type(error).__name__, str(error)
     if isinstance(error, SyntaxError):
-        return f"line {error.lineno}: {type(error).__name__}: {error.msg}"
+        where = f"line {error.lineno}: " if error.lineno else ""
+        return f"{where}{kind}: {error.msg}"
     lines = [] if path is None else _lines(error, path)
     where = f"line {lines[-1]}: " if lines else ""
-    return f"{where}raised {type(error).__name__}: {error}"
+    return f"{where}raised {kind}" + (f": {text}" if text else "")
+
+
+def interrupted(error: BaseException, path: Path) -> str:
+    """Where a file was when Ctrl-C stopped it, in words."""
+    lines = _lines(error, path)
+    where = f"line {lines[-1]}: " if lines else ""
+    return f"{path}: {where}interrupted; does a loop in it never end?"
 
 
 def _lines(error: BaseException, path: Path) -> list[int | None]:

@@ -75,6 +75,7 @@ def test_parameters_counted_otherwise() -> None:
     }.items():  # fmt: skip
         fails("8.3", lambda *a, wrong=wrong: count(*a, wrong), said)
     fails("8.3", lambda V, E, H, T: 76_579, "the largest difference")
+    fails("8.3", lambda V, E, H, T: count_parameters(V, E, H, 8), "three levels join 8")
 
 
 def test_batchnorm_over_the_wrong_dimensions() -> None:
@@ -119,6 +120,7 @@ def test_dilated_layers_that_look_elsewhere() -> None:
 
 def test_receptive_fields_counted_otherwise() -> None:
     fails("8.6", lambda layers: 1 + sum(w * d for w, d in layers), "not w")
+    fails("8.6", lambda layers: sum(w * d for w, d in layers), "the position itself counts once")
     fails("8.6", lambda layers: receptive_field(layers) - 1, "the position itself")
     fails("8.6", lambda layers: 1 + sum(w - 1 for w, _ in layers), "dilations are missing")
     fails("8.6", lambda layers: 2 ** len(layers), "largest difference")

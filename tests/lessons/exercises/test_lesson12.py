@@ -108,9 +108,22 @@ WRONG: list[tuple[str, Callable[..., Any], str]] = [
     ("12.2", mean_of_means, "divide all nats by all tokens"),
     ("12.2", error_of_means, "long documents weigh more"),
     ("12.2", error_of_nats, "subtract loss * tokens"),
+    (
+        "12.2",
+        lambda nats, t: (nats.sum() / t.sum(), nats.std() / math.sqrt(len(t))),
+        "the loss is per token",
+    ),
     ("12.2", without_factor, "the factor N / (N - 1) is missing"),
     ("12.2", lambda nats, tokens: nats.sum() / tokens.sum(), "expected two numbers"),
     ("12.3", unpaired, "as if they had read different documents"),
+    (
+        "12.3",
+        lambda a, b, t: (
+            (a - b).sum() / t.sum(),
+            math.hypot((a / t).std() / math.sqrt(len(t)), (b / t).std() / math.sqrt(len(t))),
+        ),
+        "as if the documents were not the same",
+    ),
     ("12.3", subtracted, "are subtracted"),
     ("12.3", lambda a, b, t: error_of_nats(a - b, t), "what is expected of it"),
     ("12.3", turned, "B's loss less A's"),

@@ -99,6 +99,8 @@ def _check_count(candidate: Any, generator: torch.Generator) -> Iterator[Compari
             - (E + (levels - 1) * H) * H,
             "there is one level for each halving of the context, log2 of it": total
             + (2**levels - levels) * (2 * H * H + 2 * H),
+            "three levels join 8 characters; this context is longer": total
+            - (levels - 3) * (2 * H * H + 2 * H),
         }
         what = f"{V} tokens, {E} and {H} channels, context {2**levels}"
         yield compare(what, candidate(V, E, H, 2**levels), total, mistakes=mistakes, rtol=0, atol=0)
@@ -205,6 +207,8 @@ def _check_field(candidate: Any, generator: torch.Generator) -> Iterator[Compari
         mistakes = {
             "a layer of width w adds w - 1 steps of its dilation, not w": 1
             + sum(w * d for w, d in layers),
+            "a layer of width w adds w - 1 steps of its dilation, and the position itself counts "
+            "once": sum(w * d for w, d in layers),
             "the position itself counts as well": expected - 1,
             "dilations are missing: a layer adds (width - 1) * dilation": 1
             + sum(w - 1 for w, _ in layers),

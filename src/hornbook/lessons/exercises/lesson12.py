@@ -125,6 +125,8 @@ def _check_loss_and_error(candidate: Any, generator: torch.Generator) -> Iterato
         "this is the error of the nats per document; subtract loss * tokens from the nats of each": (
             nats.std() / math.sqrt(n) / tokens.double().mean()
         ),
+        "this is the error of the nats per document; the loss is per token": nats.std()
+        / math.sqrt(n),
         "the factor N / (N - 1) is missing": error * math.sqrt((n - 1) / n),
         "the factor N / (N - 1) belongs inside the root": error * math.sqrt(n / (n - 1)),
         "this is in nats per document; divide by the mean number of tokens": error
@@ -163,6 +165,10 @@ def _check_paired_difference(candidate: Any, generator: torch.Generator) -> Iter
         "tokens": (a - b).std() / math.sqrt(n) / tokens.double().mean(),
         "the error is of the mean of the documents' differences": (
             ((a - b) / tokens).std() / math.sqrt(n)
+        ),
+        "these are the errors of two means of the documents' losses, as if the documents were not the "
+        "same; take the error of the differences": math.hypot(
+            (a / tokens).std() / math.sqrt(n), (b / tokens).std() / math.sqrt(n)
         ),
     }
     yield _number("its error", found[1], _error(a - b, tokens).item(), mistakes)
