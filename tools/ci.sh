@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs from scratch, lints, runs the tests, and beside them checks types, builds the site, opens
-# exports with an older transformers, and runs the wheel in an environment of its own. Both .ci/run and
-# .github/workflows/ci.yml run it.
+# Installs from scratch, lints, runs the tests, and beside them checks types, opens exports with an older
+# transformers, and runs the wheel in an environment of its own; then builds the site from the lessons
+# that the tests have executed. Both .ci/run and .github/workflows/ci.yml run it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scratch="$(mktemp -d)"
@@ -25,7 +25,6 @@ site() { "$1/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib
 # What is computed by one process after the other, beside the tests.
 beside() {
   make VENV="$scratch/first" types
-  HORNBOOK_LESSONS=fast make VENV="$scratch/first" docs
 
   # the last transformers before version 5, on top of what the first environment has
   python3 -m venv "$scratch/older"
@@ -52,4 +51,5 @@ failed=0
 make VENV="$scratch/first" test || failed=1
 wait $! || failed=1
 cat "$scratch/beside.txt"
+HORNBOOK_LESSONS=fast make VENV="$scratch/first" docs || failed=1
 exit $failed
