@@ -53,7 +53,7 @@ def describe(plan: Plan) -> list[tuple[str, str]]:
     ]
     if shape.held_back:
         why = "of the training part, not trained on: they say how far the network is trusted"
-        lines.append(("held back", f"{counted(shape.held_back, 'token')} {why}", ""))
+        lines.append(("held back", f"about {counted(shape.held_back, 'token')} {why}", ""))
     device = ("device", describe_device(plan.device), "device")
     if shape.fitted:
         lines.append(device)
