@@ -25,8 +25,7 @@ from hornbook.errors import DataError
 from hornbook.tokenizers.base import LINE_BREAK, Ids, Tokenizer, Unknown
 
 STRETCHES = 64  # of a stream that a subset is taken from
-SPREAD = 8  # stretches of a stream that are parts of their own, or that are held back
-COPIED = 1 << 24  # tokens of a stream that a part of it may copy
+SPREAD = 8  # stretches of a stream that are parts of their own
 
 
 @dataclass(frozen=True)
@@ -142,18 +141,10 @@ class Part:
         return Part(tokens, starts, self.documents, tokenizer.count_bytes(tokens[1:]))
 
     def hold_back(self, n: int, tokenizer: Tokenizer) -> tuple[Part, Part]:
-        """All but about n of the targets, and those: the last documents, whole, or stretches of a
-        stream that are spread evenly, as its end may be unlike the rest.
+        """All but about the last n of the targets, and those: whole documents, or the end of a stream.
 
-        n: at least one, and not all. Stretches begin and end with one token, as in `subset`; of a
-        stream that is too large to be copied the end is held back.
+        n: at least one, and not all.
         """
-        if not self.documents and self.n_targets <= COPIED:
-            found = self._stretches(SPREAD, n // SPREAD)
-            if found:
-                begins, ends = np.array(found).T
-                others = np.append(0, ends), np.append(begins, self.n_targets)
-                return self._joined(*others, tokenizer), self._joined(begins, ends, tokenizer)
         first, units = self.n_targets - n, self.starts[:-1]
         if self.documents:
             first = int(units[max(1, int(np.searchsorted(units, first, "right")) - 1)])
@@ -164,20 +155,16 @@ class Part:
             held = replace(held, answers=self.answers[first:])
         targets = held.tokens[1:] if held.scored is None else held.tokens[1:][held.scored]
         held = replace(held, n_bytes=tokenizer.count_bytes(targets))
-        answers = None if self.answers is None else self.answers[: first + 1]
-        n_bytes = self.n_bytes - held.n_bytes
-        return Part(self.tokens[: first + 1], kept, self.documents, n_bytes, answers), held
-
-    def _stretches(self, n: int, size: int) -> list[tuple[int, int]]:
-        """Of a stream up to n stretches of at most `size` targets, spread evenly, which begin and end
-        with one token: first target and end of each."""
-        often = np.bincount(self.tokens[: 1 << 12]).argmax()
-        found = []
-        for middle in (np.arange(n) + 0.5) * self.n_targets / n:
-            first = int(middle) - size // 2
-            at = first + np.flatnonzero(self.tokens[first : first + size + 1] == often)
-            found += [(int(at[0]), int(at[-1]))] if len(at) > 1 else []
-        return found
+        return (
+            Part(
+                self.tokens[: first + 1],
+                kept,
+                self.documents,
+                self.n_bytes - held.n_bytes,
+                None if self.answers is None else self.answers[: first + 1],
+            ),
+            held,
+        )
 
     def _joined(self, begins: IntArray, ends: IntArray, tokenizer: Tokenizer) -> Part:
         """The tokens from each of `begins` up to one of `ends`, as units."""
