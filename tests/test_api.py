@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -123,9 +123,38 @@ def test_a_training_takes_paths_and_numbers_of_other_libraries(
     assert resumed.report["steps"] == 6
 
 
+class Series:
+    """A column as pandas has it: iterable, and neither true nor false."""
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(("emma", "olivia"))
+
+    def __bool__(self) -> bool:
+        raise ValueError("The truth value of a Series is ambiguous")
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [lambda: Series(), lambda: np.array(["emma", "olivia"]), lambda: (t for t in Series())],
+    ids=["series", "array", "generator"],
+)
+def test_columns_arrays_and_generators_of_texts_are_scored(
+    names_run: Run, texts: Callable[[], Any]
+) -> None:
+    assert names_run.score(texts()) == names_run.score(["emma", "olivia"])
+
+
+def test_a_stop_is_one_text_and_a_seed_any_whole_number(names_run: Run) -> None:
+    letters = names_run.sample(20, seed=1, stop=["a", "n"])
+    assert names_run.sample(20, seed=np.int64(1), stop="an") != letters  # type: ignore[arg-type]
+    assert names_run.sample(20, seed=1, stop="an") == names_run.sample(20, seed=1, stop=["an"])
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (lambda run: run.score(None), "texts?: found None"),
+        (lambda run: run.score(["emma", float("nan")]), r"texts?\[1\]: found nan"),
         (lambda run: run.sample(prompt=None), "prompt: found None"),
         (lambda run: run.sample(stop=["a", 3]), r"stop\[1\]: found 3"),
         (lambda run: run.sample(stop=None), "stop: found None"),

@@ -6,13 +6,15 @@ import re
 import runpy
 import shutil
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from hornbook.api import Run
+from hornbook.api import Run, train
 from hornbook.experiments.comparison import measure
+from hornbook.figures import style
 from hornbook.figures.comparison import comparison
 from hornbook.figures.surprisal import surprise
 from tests.acceptance.common import QUICK, SMALL, Cap, trained, typed
@@ -43,12 +45,18 @@ def test_panels_side_by_side_have_one_scale(
     assert all(len(scales) == 1 for scales in panels.values()), panels
 
 
-@pytest.mark.parametrize("text", ["emma\nolivia", "annabellaan\nsophiannaan\nisabellanna"])
-def test_no_column_of_surprisal_is_cut_off(names_run: Run, text: str) -> None:
-    figure = surprise(names_run, text)
+@pytest.mark.parametrize("narrow", [False, True])
+def test_no_column_of_surprisal_is_cut_off(narrow: bool, tmp_path: Path) -> None:
+    """Where a model is sure of its last tokens, whose shares are the widest: 98%, in bold."""
+    words = [f"{first}{second}nnabellaan" for first in "bcdfg" for second in "aeiou"]
+    (tmp_path / "words.txt").write_text("\n".join(words))
+    run = train(tmp_path / "words.txt", model="ngram", out=tmp_path / "run")
+    with style.narrow() if narrow else nullcontext():
+        figure = surprise(run, "annabellaan")
     canvas, axes = FigureCanvasAgg(figure), figure.axes[0]
     canvas.draw()
     whole = axes.get_window_extent()
+    assert {"98%", "99%"} <= {written.get_text() for written in axes.texts}
     for written in axes.texts:
         box = written.get_window_extent(canvas.get_renderer())
         assert whole.x0 <= box.x0

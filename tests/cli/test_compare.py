@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,20 @@ def test_infinite_losses_are_said_in_words_and_are_null_in_json(
     assert [pair["mean"] for pair in found["differences"]] == [None, None]
     (both,) = hornbook.compare(paths[:2]).differences
     assert "cannot be compared: both have an infinite loss" in both.sentence
+
+
+def test_what_is_no_run_is_skipped_with_a_line(
+    names_run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = shutil.copytree(names_run.path, tmp_path / "copy")
+    (tmp_path / "file.txt").write_text("")
+    (tmp_path / "folder").mkdir()
+    others = [str(tmp_path / "file.txt"), str(tmp_path / "folder")]
+    assert main(["compare", str(names_run.path), *others, str(copy)]) == 0
+    out, err = capsys.readouterr()
+    assert "predict exactly alike" in out
+    for line in (f"{others[0]}: skipped: a file", f"{others[1]}: skipped: no run in it"):
+        assert line in err
 
 
 def test_tables_for_papers_and_programs_are_alone_on_stdout(

@@ -29,6 +29,19 @@ def test_show_prints_the_report_and_the_curve(capsys: Cap, names_run: Run) -> No
     assert json.loads(capsys.readouterr().out)["report"] == names_run.report
 
 
+def test_what_is_no_run_is_left_out_with_a_line(
+    capsys: Cap, names_run: Run, tmp_path: Path
+) -> None:
+    paths = [tmp_path / "nothing", names_run.path, tmp_path]
+    assert main(["show", *map(str, paths)]) == 0
+    out, err = capsys.readouterr()
+    assert names_run.report["verdict"]["text"] in out
+    assert [line.partition(": found")[0] for line in err.splitlines()] == [
+        f"left out: {tmp_path / 'nothing'}", f"left out: {tmp_path}",
+    ]  # fmt: skip
+    assert main(["show", str(tmp_path)]) == 1
+
+
 def test_an_unfinished_run_says_how_to_resume_it(
     capsys: Cap, names_run: Run, tmp_path: Path
 ) -> None:
