@@ -111,7 +111,7 @@ def _fail_before_meeting(launch: Launch | None, message: str) -> None:
 
 
 def fail(message: str) -> None:
-    """Prints an error on stderr; torchrun, which ends with a report of its own, is told it, too."""
+    """Prints an error on stderr, and writes it where torchrun reads it for its own report."""
     tell_torchrun(message)
     with suppress(OSError):
         print(f"hornbook: {message}", file=sys.stderr)

@@ -111,5 +111,5 @@ def evaluations() -> tuple[Decision[int], Decision[int]]:
     count, patience = tuning.CONTINUED_EVALUATIONS, tuning.CONTINUED_PATIENCE
     return (
         Decision(count, "often, as the best weights may come soon"),
-        Decision(patience, "a model that is trained further soon knows a small text by heart"),
+        Decision(patience, "a model that is trained further soon memorizes a small text"),
     )
