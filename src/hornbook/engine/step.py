@@ -48,8 +48,8 @@ class OptimizerStep:
     tensors, so that nothing waits for the device.
 
     learning_rate: of each step; by default as the settings plan it.
-    span: how many steps `advance` may make in one call. ahead: of how many the model prepares the batches
-    at once.
+    span: how many steps `advance` may make in one call.
+    ahead: of how many steps the model prepares the batches at once.
     averaged: the exponential moving average of the parameters, where the settings ask for one.
     ranks: the processes that make the step together, each with its share of the batch. parallel:
     whether each of them has all weights (ddp) or a part of them (fsdp). rows: the part of this one,

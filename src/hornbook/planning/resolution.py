@@ -163,8 +163,7 @@ class Resolution:
         return self.size is not None and self.shape.counted
 
     def decide_execution(self, like: Resolution | None = None) -> None:
-        """Threads and precision: those of another resolution, or by trial steps where nothing else
-        decides."""
+        """Threads and precision: as of another resolution, else by trial steps where they can be."""
         if self.shape.counted:
             counts_memory(self._plan())  # refused before anything is counted
         if like is not None:
