@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from hornbook.config import Nested
-from hornbook.engine.step import NotFiniteError
+from hornbook.engine.step import NotFiniteError, OptimizerStep
 from hornbook.errors import RunError
 from hornbook.metrics.loss import batch_loss
 from hornbook.optim import build_optimizer
@@ -142,6 +142,33 @@ def test_a_restored_state_continues_to_the_bit(settings: Any, name: str) -> None
     ends = whole.state_tensors(), other.state_tensors()
     assert ends[0].keys() == ends[1].keys()
     assert all(torch.equal(t, ends[1][name]) for name, t in ends[0].items())
+
+
+def test_batches_that_are_prepared_at_once_change_no_bit() -> None:
+    """Neither where a run is resumed between them."""
+    own = {"name": "hybrid", "order": 4, "context_length": 16, "n_layer": 1, "n_embd": 16}
+    settings = {**GPT, "model": own}
+
+    def losses(step: OptimizerStep, first: int = 0) -> list[Tensor]:
+        return [step(i)[0] for i in range(first, 20)]
+
+    def counted() -> OptimizerStep:
+        model, batches, config = parts_of(settings)
+        model.fit(batches.tokens, torch.tensor([0, len(batches.tokens) - 1]))
+        return OptimizerStep(model, batches, config)
+
+    one, several, resumed = counted(), counted(), counted()
+    assert several.ahead == 8
+    one.ahead = 1
+    expected = losses(one)
+    assert losses(several) == expected
+    for i in range(11):
+        resumed(i)
+    state = {name: t.clone() for name, t in resumed.state_tensors().items()}
+    again = counted()
+    again.check_state_tensors(state)
+    again.load_state_tensors(state)
+    assert losses(again, 11) == expected[11:]
 
 
 def test_the_state_before_the_first_step_can_be_restored() -> None:

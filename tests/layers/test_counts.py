@@ -39,6 +39,29 @@ def test_every_context_with_its_next_token_is_counted() -> None:
             assert found == sorted(distinct[gram] for gram in expected[length])
 
 
+@pytest.mark.parametrize("vocab_size", [3, 60])
+def test_counts_are_those_of_every_substring(vocab_size: int) -> None:
+    """Of few tokens they are looked up in a table, of many sorted."""
+    tokens = np.random.default_rng(0).integers(0, vocab_size, 501)
+    starts = np.array([0, 1, 2, 150, 400, 500])
+    order = 5
+    for length, level in enumerate(count_levels(tokens, starts, order, vocab_size)):
+        found = Counter(
+            tuple(tokens[i - length + 1 : i + 2].tolist())
+            for begin, end in pairwise(starts)
+            for i in range(begin + max(0, length - 1), end)
+        )
+        assert sorted(level.raw) == sorted(found.values())
+        assert (np.diff(level.keys) > 0).all()
+        assert (np.diff(level.pairs) > 0).all()
+        for i, pair in enumerate(level.place):
+            own = tuple(tokens[max(0, i - length + 1) : i + 2].tolist())
+            if pair >= 0:
+                assert level.pairs[pair] % vocab_size == tokens[i + 1]
+                assert level.raw[pair] == found[own]
+        assert (level.place >= 0).sum() == found.total()
+
+
 def test_contexts_are_found_again_and_end_where_their_document_begins() -> None:
     levels = list(count_levels(TOKENS, STARTS, 3, V))
     keys = [torch.from_numpy(level.keys) for level in levels]

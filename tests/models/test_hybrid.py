@@ -105,6 +105,32 @@ def test_the_loss_that_is_trained_on_leaves_each_target_out() -> None:
     assert batch_loss(model, ids, targets) > plain + 0.05
 
 
+@pytest.mark.parametrize("documents", [True, False])
+def test_rows_that_were_prepared_have_the_same_logits(documents: bool) -> None:
+    model, other = fresh(documents=documents).train(), fresh(documents=documents).train()
+    torch.manual_seed(0)
+    ids, targets = torch.randint(5, (2, 12, 16))
+    model.prepare(ids, targets)
+    calls = []
+    model.counts.log_probs = lambda *given: calls.append(given)  # type: ignore[assignment]
+    for rows in (slice(4, 8), slice(0, 4), slice(4, 8)):
+        found = model.training_logits(ids[rows], targets[rows])
+        assert torch.equal(found, other.training_logits(ids[rows], targets[rows]))
+    assert not calls
+    with pytest.raises(TypeError):  # these are looked up
+        model.training_logits(ids[:4], targets[4:8])
+    assert len(calls) == 1
+
+
+def test_few_batches_are_prepared_of_a_large_vocabulary() -> None:
+    model = fresh(documents=True)
+    assert model.steps_ahead(1024) == 8
+    model.vocab_size = 1000
+    assert model.steps_ahead(1024) == 2
+    model.vocab_size = 50_000
+    assert model.steps_ahead(1024) == 1
+
+
 def test_the_loss_of_windows_is_that_of_their_last_position() -> None:
     model = fresh(documents=False)
     tokens, _ = as_part(sequences(documents=False))

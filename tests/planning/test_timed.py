@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,11 +12,13 @@ import pytest
 from hornbook.config import Nested, merge
 from hornbook.errors import ConfigError
 from hornbook.metrics.counts import MOST_TOKENS, search_order
+from hornbook.planning import timed
 from hornbook.planning.bench import Bench
 from hornbook.planning.decide.size import SIZES
 from hornbook.planning.decide.time_budget import TimeBudget, TooShortError
 from hornbook.planning.plan import Plan
 from hornbook.planning.request import Request, read_request
+from hornbook.planning.resolution import Resolution
 from hornbook.planning.resolve import resolve
 from hornbook.planning.timed import (
     Choice,
@@ -127,6 +131,25 @@ def sized(
     resolution, took, _ = resolution_of_size(request, data, budget(minutes), counts, choices)
     assert took == seconds[resolution.draft["model.n_embd"]]
     return plan_in_time(budget(minutes), resolution, took)
+
+
+def test_the_time_for_counting_is_not_taken_from_comparing_sizes(
+    seconds: dict[int, float], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    clock, decide = [0.0], Resolution.decide_execution
+
+    def decided(self: Resolution, like: Resolution | None = None) -> None:
+        clock[0] += 100.0
+        decide(self, like)
+
+    monkeypatch.setattr(Resolution, "decide_execution", decided)
+    monkeypatch.setattr(timed, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    seconds |= {64: 0.01, 96: 0.02, 192: 0.9}
+    text = tmp_path / "letters.txt"
+    text.write_text("".join(random.Random(0).choices("abcdefgh", k=60_000)))
+    plan = sized(text, 5.0, seconds, choices=("hybrid",))
+    assert plan.decisions["size"].value in {"medium", "large"}
+    assert "hybrid tiny" in plan.decisions["size"].reason
 
 
 @pytest.fixture

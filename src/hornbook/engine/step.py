@@ -49,6 +49,7 @@ class OptimizerStep:
 
     learning_rate: of each step; by default as the settings plan it.
     span: how many steps `advance` may make in one call.
+    ahead: of how many steps the model prepares the batches at once.
     averaged: the exponential moving average of the parameters, where the settings ask for one.
     ranks: the processes that make the step together, each with its share of the batch. parallel:
     whether each of them has all weights (ddp) or a part of them (fsdp). rows: the part of this one,
@@ -98,6 +99,11 @@ class OptimizerStep:
             compile_blocks(model)
         self._compiled = CompiledSteps(model, config.optim.l2) if compiled == "steps" else None
         self.span = SPAN if self._compiled else 1
+        begin, end = batches.share
+        together = ranks.many or config.training.micro_batch is not None
+        self.ahead = 1 if together else model.steps_ahead((end - begin) * batches.length)
+        self._prepared: list[tuple[Tensor, Tensor]] = []  # the batches from _first_prepared on
+        self._first_prepared = -1
 
     def __call__(self, step: int) -> tuple[Tensor, Tensor]:
         """Makes a step, counted from 0: (loss, gradient norm before clipping), scalars.
@@ -130,9 +136,21 @@ class OptimizerStep:
                 return list(zip(*figures.unbind(), strict=True))
         return [self(step)]
 
+    def prepare(self, step: int) -> tuple[Tensor, Tensor]:
+        """The batch of a step, after the model has prepared the `ahead` batches of which it is one:
+        always the same ones, so that a resumed run computes the same bits."""
+        if self.ahead == 1:
+            return self.batches.batch(step)
+        first = step - step % self.ahead
+        if self._first_prepared != first:
+            ids, targets = self.batches.several(first, self.ahead)
+            self.model.prepare(ids.flatten(0, 1), targets.flatten(0, 1))
+            self._first_prepared, self._prepared = first, list(zip(ids, targets, strict=True))
+        return self._prepared[step - first]
+
     def gradients(self, step: int) -> Tensor:
         """Sets the gradients of a step and returns its loss; both are of the batch of all ranks."""
-        ids, targets = self.batches.batch(step)
+        ids, targets = self.prepare(step)
         for parameter in self.parameters:
             parameter.grad = None
         at_once = self.config.training.micro_batch or self.batches.batch_size

@@ -32,15 +32,14 @@ class Level:
     next) as context * vocab_size + next, how often each occurs, and of how many different longer
     contexts' pairs it is the end, (pairs,).
 
-    place: the pair of each prediction of the part, (n_targets,), -1 where its unit begins later; None
-    where it was not asked for.
+    place: the pair of each prediction of the part, (n_targets,), -1 where its unit begins later.
     """
 
     keys: Ints
     pairs: Ints
     raw: Ints
     distinct: Ints
-    place: Ints | None = None
+    place: Ints
 
     @property
     def n_contexts(self) -> int:
@@ -49,31 +48,26 @@ class Level:
 
 
 def count_levels(
-    tokens: NDArray[np.integer], starts: Ints, order: int, vocab_size: int, *, placed: bool = False
+    tokens: NDArray[np.integer], starts: Ints, order: int, vocab_size: int
 ) -> Iterator[Level]:
     """The level of each length of context from 0 to order - 1, of a part: tokens (N,) with the unit
-    starts (units + 1,). Only two are in memory at a time. placed: with the pair of each prediction."""
+    starts (units + 1,). Only two are in memory at a time."""
     n = len(tokens) - 1
     ids = tokens.astype(np.int64)
     depth = unit_depths(starts)
-    context = np.zeros(n, dtype=np.int64)
-    position = np.arange(n)
-    keys = np.zeros(0, dtype=np.int64)
+    context, position = np.zeros(n, dtype=np.int64), np.arange(n)
     shorter: Level | None = None
     for length in range(order):
+        keys = np.zeros(0, dtype=np.int64)
         if length > 0:
             position = position[depth[position] >= length]
-            keys, rank = np.unique(
-                context[position] * vocab_size + ids[position - length + 1], return_inverse=True
-            )
+            keys, rank = _contexts(shorter, context, position, ids, length, vocab_size)
             context = np.full(n, -1, dtype=np.int64)
             context[position] = rank
-        found, place = context[position] * vocab_size + ids[position + 1], None
-        if placed:
-            place = np.full(n, -1, dtype=np.int64)
-            pairs, place[position], raw = np.unique(found, return_inverse=True, return_counts=True)
-        else:
-            pairs, raw = np.unique(found, return_counts=True)
+        found, bound = context[position] * vocab_size + ids[position + 1], max(1, len(keys))
+        pairs, where, raw = _distinct(found, bound * vocab_size)
+        place = np.full(n, -1, dtype=np.int64)
+        place[position] = where
         level = Level(keys, pairs, raw, np.zeros(len(pairs), dtype=np.int64), place)
         if shorter is not None:
             inside, _ = shorter_pairs(keys, pairs, shorter.pairs, vocab_size)
@@ -82,6 +76,37 @@ def count_levels(
         shorter = level
     if shorter is not None:
         yield shorter
+
+
+def _contexts(
+    shorter: Level | None, context: Ints, position: Ints, ids: Ints, length: int, vocab_size: int
+) -> tuple[Ints, Ints]:
+    """The sorted keys of the contexts of a length, and the rank of that at each position.
+
+    A context is the same tokens as a pair of the shorter contexts that ends a position earlier, and
+    those are ranked already: so one position of each pair is enough. context: the shorter contexts.
+    """
+    if shorter is None or length == 1:
+        keys, rank, _ = _distinct(ids[position], vocab_size)
+        return keys, rank
+    pair = shorter.place[position - 1]
+    one = np.full(len(shorter.pairs), -1, dtype=np.int64)
+    one[pair] = position
+    known = np.flatnonzero(one >= 0)
+    at = one[known]
+    keys = context[at] * vocab_size + ids[at - length + 1]
+    order = np.argsort(keys)
+    one[known[order]] = np.arange(len(order))
+    return keys[order], one[pair]
+
+
+def _distinct(values: Ints, bound: int) -> tuple[Ints, Ints, Ints]:
+    """The distinct values, sorted, where each value is among them, and how often each occurs. bound:
+    above all; where it is low, nothing has to be sorted."""
+    if bound > 2 * len(values):
+        return np.unique(values, return_inverse=True, return_counts=True)
+    counts = np.bincount(values, minlength=bound)
+    return np.flatnonzero(counts), (np.cumsum(counts > 0) - 1)[values], counts[counts > 0]
 
 
 def counting_bytes(n_tokens: int, order: int, each: int) -> int:

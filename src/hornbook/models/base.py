@@ -103,6 +103,14 @@ class LanguageModel(nn.Module, ABC):
         """
         return self(ids) if targets.ndim == 2 else self.window_logits(ids)
 
+    def steps_ahead(self, n_tokens: int) -> int:
+        """How many batches of so many tokens `prepare` takes at once; 1: it needs none."""
+        return 1
+
+    def prepare(self, ids: Tensor, targets: Tensor) -> None:
+        """Computes what does not depend on parameters for the batches of the next steps, (B, T) each of
+        them, one below the other. What `training_logits` returns stays the same."""
+
     def start(self, ids: Tensor, window: Window = "half") -> tuple[Tensor, DecodingState]:
         """Reads rows to be continued, (B, T), each of one document (or stream) from its start.
 

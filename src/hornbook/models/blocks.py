@@ -65,8 +65,8 @@ def count_blocks(levels: Sequence[Level], n: int, vocab_size: int) -> list[Block
     block = np.arange(n) * BLOCKS // n
     counts = []
     for level, longer in zip(levels, [*levels[1:], None], strict=True):
-        inside = np.flatnonzero(_place(level) >= 0)
-        place = _place(level)[inside]
+        inside = np.flatnonzero(level.place >= 0)
+        place = level.place[inside]
         where = block[inside]
         first = np.zeros(level.n_contexts, dtype=np.int64)
         first[level.pairs[place[::-1]] // vocab_size] = inside[::-1]  # the last assignment stays
@@ -74,22 +74,17 @@ def count_blocks(levels: Sequence[Level], n: int, vocab_size: int) -> list[Block
         if longer is not None:
             closed = level.distinct[place] == 0  # counted by occurrences, as they begin a unit
             begins, only = _pairs_of_one_block(longer, block)
-            place = np.concatenate([place[closed], _place(level)[begins]])
+            place = np.concatenate([place[closed], level.place[begins]])
             where = np.concatenate([where[closed], only])
             count = np.where(level.distinct > 0, level.distinct, level.raw)
         counts.append(_entries(level, count, place, where, first, vocab_size))
     return counts
 
 
-def _place(level: Level) -> Ints:
-    assert level.place is not None
-    return level.place
-
-
 def _pairs_of_one_block(level: Level, block: Ints) -> tuple[Ints, Ints]:
     """A prediction in which each pair that occurs in one block alone occurs, and that block."""
-    inside = np.flatnonzero(_place(level) >= 0)
-    place = _place(level)[inside]
+    inside = np.flatnonzero(level.place >= 0)
+    place = level.place[inside]
     first, last = (np.zeros(len(level.pairs), dtype=np.int64) for _ in range(2))
     first[place[::-1]] = inside[::-1]
     last[place] = inside

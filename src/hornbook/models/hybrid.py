@@ -54,6 +54,8 @@ from hornbook.models.kneser_ney import KneserNey
 from hornbook.models.registry import construct, model_config
 
 GATE = 32  # hidden units of the network that weights the counts
+STEPS_AHEAD = 8  # batches whose counts are looked up at once, of
+NUMBERS_AHEAD = 1 << 21  # log probabilities at most
 HELD_BACK = 1 << 14  # tokens at most, and
 FEWEST_HELD_BACK = 1 << 8  # at least, that the last mixture is fitted to
 TRUSTED = 6.0  # the logarithm of the odds of the network, before anything is fitted
@@ -123,6 +125,7 @@ class Hybrid(CachedModel):
         self.gate = nn.Sequential(nn.Linear(n_features, GATE), nn.Tanh(), nn.Linear(GATE, 1))
         w = torch.zeros(n_features + 1) if config.held_back else None  # the last: of a constant
         self.register_buffer("trust", w)
+        self._prepared: tuple[Tensor, ...] = ()
         self.init_weights()
 
     def init_weights(self) -> None:
@@ -190,9 +193,29 @@ class Hybrid(CachedModel):
         last[:, -1] = targets
         return self._logits(ids, last)[:, -1]
 
+    def steps_ahead(self, n_tokens: int) -> int:
+        """Several: most of the time of looking up counts is the start of many small operations."""
+        return max(1, min(STEPS_AHEAD, NUMBERS_AHEAD // (n_tokens * self.vocab_size)))
+
+    @torch.no_grad()
+    def prepare(self, ids: Tensor, targets: Tensor) -> None:
+        """Looks up what counts say of rows; kept until others are prepared."""
+        if targets.ndim == 2:
+            self._prepared = ids, targets, *self.counts.log_probs(ids, targets)
+
+    def _look_up(self, ids: Tensor, targets: Tensor | None) -> tuple[Tensor, Tensor]:
+        """`counts.log_probs`, from what is prepared where these rows are."""
+        if targets is not None and self._prepared:
+            every, after, log_p, seen = self._prepared
+            for first in range(0, len(every) - len(ids) + 1, len(ids)):
+                rows = slice(first, first + len(ids))
+                if torch.equal(every[rows], ids) and torch.equal(after[rows], targets):
+                    return log_p[rows].clone(), seen[rows]
+        return self.counts.log_probs(ids, targets)
+
     def _logits(self, ids: Tensor, targets: Tensor | None) -> Tensor:
         with torch.no_grad():
-            log_p, seen = self.counts.log_probs(ids, targets)
+            log_p, seen = self._look_up(ids, targets)
             if self.training and self.count_dropout:
                 dropped = torch.rand(len(ids), device=ids.device) < self.count_dropout
                 log_p.masked_fill_(dropped[:, None, None], 0)

@@ -193,10 +193,9 @@ class KneserNey(LanguageModel):
     def fit(self, tokens: Tensor, starts: Tensor) -> None:
         """Counts a part: tokens (N,) with the unit starts (units + 1,). Replaces earlier counts."""
         read, begins = tokens.cpu().numpy(), starts.cpu().numpy()
-        stream = self.end_id is None
-        levels = list(count_levels(read, begins, self.order, self.vocab_size, placed=stream))
+        levels = list(count_levels(read, begins, self.order, self.vocab_size))
         self._derive([(level.keys, level.pairs, level.raw) for level in levels])
-        if stream:
+        if self.end_id is None:  # a stream
             self._counted = len(read) - 1
             blocks = count_blocks(levels, self._counted, self.vocab_size)
             for length, of_block in enumerate(blocks):

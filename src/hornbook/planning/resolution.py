@@ -162,15 +162,19 @@ class Resolution:
         """Whether this is a hybrid whose size was chosen for a time budget."""
         return self.size is not None and self.shape.counted
 
-    def decide_execution(self) -> None:
-        """Threads and precision, by trial steps where nothing else decides."""
-        with stage("measuring threads and precision"):
-            self._decide_execution()
-
-    def _decide_execution(self) -> None:
-        draft = self.draft
+    def decide_execution(self, like: Resolution | None = None) -> None:
+        """Threads and precision: as of another resolution, else by trial steps where they can be."""
         if self.shape.counted:
             counts_memory(self._plan())  # refused before anything is counted
+        if like is not None:
+            self.decisions |= {n: like.decisions[n] for n in ("threads", "precision")}
+            self.bench = Bench(self._plan())
+            return
+        with stage("measuring threads and precision"):
+            self._measure_execution()
+
+    def _measure_execution(self) -> None:
+        draft = self.draft
         self.bench = bench = Bench(self._plan())
         self.decisions["threads"] = execution.threads(
             draft["training.threads"],

@@ -128,11 +128,17 @@ def resolution_of_size(
                 _promised_steps(r) if "hybrid" in choices else r.max_steps,
                 r.shape.n_parameters <= most_parameters,
             )
-    begin, most = time.monotonic(), measuring_seconds(budget)
+    most, timed, spent = measuring_seconds(budget), list[str](), 0.0
 
     def measure(name: str) -> float:
-        resolutions[name].decide_execution()
-        return resolutions[name].bench.step_seconds(most)
+        nonlocal spent
+        # threads and precision are measured for one size, and again for that which is chosen
+        resolutions[name].decide_execution(resolutions[timed[0]] if timed else None)
+        timed.append(name)
+        begin = time.monotonic()
+        found = resolutions[name].bench.step_seconds(most)
+        spent += time.monotonic() - begin  # without counting, which is done once
+        return found
 
     def seconds_left(name: str, seconds: float) -> float:
         evaluation = _evaluation_seconds(resolutions[name], seconds)
@@ -140,8 +146,14 @@ def resolution_of_size(
 
     with stage("measuring sizes of the model"):
         name, seconds, expected = choose_size(
-            candidates, seconds_left, measure, lambda: time.monotonic() - begin < most
+            candidates, seconds_left, measure, lambda: spent < most
         )
+        resolution = resolutions[name]
+        if name != timed[0]:
+            before = {n: resolution.decisions[n].value for n in ("threads", "precision")}
+            resolution.decide_execution()
+            if before != {n: resolution.decisions[n].value for n in before}:
+                seconds[name] = resolution.bench.step_seconds(most)
     figures = {
         other: f"{other} {expected[other]:.3f} ({took * 1e3:.0f} ms a step)"
         for other, took in sorted(seconds.items(), key=lambda item: expected.get(item[0], 9.0))
@@ -153,7 +165,6 @@ def resolution_of_size(
             best = min(networks, key=expected.__getitem__)
             figures[best] = f"{best} alone about {expected[best]:.2f}"
         figures["counts"] = f"counts of order {min(order, counts.order)} alone {base:.3f}"
-    resolution = resolutions[name]
     shown = ", ".join(figures.values())
     reason = f"{name} promises the lowest loss on this text, in nats per token: {shown}"
     resolution.decisions["size"] = Decision(name.split()[1], reason)
