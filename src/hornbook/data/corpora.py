@@ -138,23 +138,24 @@ CORPORA = {
 }
 
 
-def load_corpus(config: DataConfig) -> Corpus:
+def load_corpus(config: DataConfig, template: str = "") -> Corpus:
     """The corpus that the settings name: a name of the registry, a dataset of Hugging Face (hf:NAME),
     stdin (-), else a path.
 
-    Raises DataError where there is no such text or it cannot be read.
+    template: of prompts and answers, where the settings have none. Raises DataError where there is no
+    such text or it cannot be read.
     """
     known = CORPORA.get(config.corpus)
     if config.corpus == STDIN:
         kept = keep_stdin()
         try:
-            return _read(open_stdin(kept, config), config, "stdin", "stdin")
+            return _read(open_stdin(kept, config, template), config, "stdin", "stdin")
         except DataError as error:  # it is the text that is wrong, not the file that it is kept in
             raise DataError(str(error).replace(str(kept), "stdin")) from None
     if config.corpus.startswith(HUB):
         path, config = fetch_dataset(config)
         name = config.corpus.removeprefix(HUB).replace("/", "-")
-        return _read(open_source(path, config), config, name, config.corpus)
+        return _read(open_source(path, config, (), template), config, name, config.corpus)
     if known is None:
         if not config.corpus:
             raise DataError("corpus: found '', expected a name or the path of a text file")
@@ -170,7 +171,7 @@ def load_corpus(config: DataConfig) -> Corpus:
                 f"{config.corpus}: no such file; the notes' text is the dataset {name!r}"
             )
         others = [user_path(file, DataError) for file in config.files]
-        return _read(open_source(path, config, others), config)
+        return _read(open_source(path, config, others, template), config)
     if config.files:
         raise DataError(
             f"files: found further files beside the dataset {known.name}; give the path of its file "

@@ -69,7 +69,9 @@ def _of_run(source: str, run: StoredRun) -> Base:
         raise ConfigError(
             f"{source}: found a run of {name}, which {what}; expected a model that is trained in steps"
         )
+    form = None if run.template is None else run.template.form
     return Base(
+        template="" if form is None else form.message,
         source=source,
         path=run.path,
         model=run.config.model,
