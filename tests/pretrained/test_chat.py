@@ -13,6 +13,7 @@ import pytest
 import hornbook
 from hornbook.errors import ConfigError
 from hornbook.metrics.answers import exact_answers
+from hornbook.planning.plan import Plan
 from hornbook.planning.request import Request
 from hornbook.planning.resolve import resolve
 from hornbook.serve.prompts import chat_prompt
@@ -173,10 +174,22 @@ def test_exact_answers_are_asked_with_the_real_tokens(
     assert asked[0] == first.tolist()
 
 
-def notes(base: Path, talks: Path, template: str = "") -> str:
+def plan(base: Path, talks: Path, template: str = "") -> Plan:
     request = Request(settings={"data": {"corpus": str(talks), "template": template},
                           "finetuning": {"base": str(base)}})  # fmt: skip
-    return " ".join(resolve(request).notes)
+    return resolve(request)
+
+
+def notes(base: Path, talks: Path, template: str = "") -> str:
+    return " ".join(plan(base, talks, template).notes)
+
+
+def test_bytes_a_token_are_those_of_answers(base: Path, talks: Path) -> None:
+    settings = {"data": {"corpus": str(talks)}, "tokenizer": {"kind": str(base)}}
+    found = resolve(Request(settings=settings))
+    part = found.data.train
+    expected = f"{part.n_bytes / part.n_scored:.2f} bytes a token"
+    assert expected in found.decisions["tokenizer.vocab_size"].reason
 
 
 def test_it_is_said_in_the_plan(base: Path, talks: Path, tmp_path: Path) -> None:

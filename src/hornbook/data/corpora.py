@@ -22,7 +22,7 @@ from hornbook.data.corpus import Corpus, read_corpus
 from hornbook.data.limits import LIMITS, Limits
 from hornbook.data.reading import detect_encoding
 from hornbook.data.sources.files import BINARY_FORMATS, TextFile
-from hornbook.data.sources.hub import HUB, fetch_dataset
+from hornbook.data.sources.hub import HUB, fetch_dataset, name_on_hub
 from hornbook.data.sources.source import Source, open_source, open_stdin
 from hornbook.data.sources.standard_input import STDIN, keep_stdin
 from hornbook.errors import DataError, RunError, did_you_mean
@@ -169,6 +169,11 @@ def load_corpus(config: DataConfig, template: str = "") -> Corpus:
         if not path.exists() and (name := _published_as(path.name)):
             raise DataError(
                 f"{config.corpus}: no such file; the notes' text is the dataset {name!r}"
+            )
+        if not path.exists() and (name := name_on_hub(config.corpus)):
+            raise DataError(
+                f"{config.corpus}: no such file; give the path of a text file, or of a dataset of "
+                f"Hugging Face {HUB}{name}"
             )
         others = [user_path(file, DataError) for file in config.files]
         return _read(open_source(path, config, others, template), config)
