@@ -53,11 +53,15 @@ def test_a_loss_that_is_not_finite_is_infinite() -> None:
 
 
 def test_the_parts_of_a_model_have_a_row_each() -> None:
-    losses = {"nats": 1.5, "standard_error": 0.01}
+    losses = {"nats": 1.5, "standard_error": 0.01, "bits_per_byte": 2.25}
     report = {"parts": {"counts": losses}, "validation": losses}
-    expected = "1.5000 (standard error 0.0100) nats per token"
+    expected = "1.5000 (standard error 0.0100) nats per token, 2.2500 bits per byte"
     assert common.part_rows(report) == [("counts alone", expected)]
     assert common.part_rows({"validation": losses}) == []
+    assert common.loss_text({}) == "not measured"
+    old = {"old_text": {"name": "a", "before": 1.25, **losses}}
+    expected = "1.5000 nats per token, 2.2500 bits per byte (a); 1.2500 nats before"
+    assert common.old_text_rows(old) == [("old text", expected)]
 
 
 def test_a_picture_is_refused_before_it_is_computed(tmp_path: Path) -> None:

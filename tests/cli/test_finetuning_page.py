@@ -35,7 +35,7 @@ def test_the_page_works_as_printed(
         code, out, err = run(capsys, *words)
         assert code == 0, f"{command}\n{err}"
         printed[words[-1] if words[0] == "show" else command] = out + err
-    for row in (r"base +runs/base: gpt, sha256", r"old text +[0-9.]+ before, [0-9.]+ nats"):
+    for row in (r"base +runs/base: gpt, sha256", r"old text +[0-9.]+ nats .* before"):
         assert re.search(row, printed["runs/finnish"]), printed["runs/finnish"]
     (lora,) = [text for command, text in printed.items() if "--lora" in command]
     assert "LoRA of rank 8" in lora

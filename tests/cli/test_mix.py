@@ -28,7 +28,9 @@ def test_mix_writes_a_run_and_refuses_bad_weights(
     assert main(["mix", *paths, "--weights", "1,3", "--out", out]) == 0
     mixed = hornbook.load(out)
     assert mixed.config.model.model_dump()["weights"] == (0.25, 0.75)
-    assert f"{mixed.report['validation']['nats']:.4f}" in capsys.readouterr().out
+    own = mixed.report["validation"]
+    expected = f"{own['nats']:.4f} nats per token, {own['bits_per_byte']:.4f} bits per byte"
+    assert f"{out}   {expected}" in capsys.readouterr().out
     for command in ("show", "eval", "sample"):
         assert main([command, out]) == 0
     assert main(["mix", *paths, "--out", out]) == 2  # is there already

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hornbook.data.chat_forms import FORMS, begin_of, form_written_by, known_forms
+from hornbook.data.chat_forms import FORMS, find_form, form_written_by, known_forms
 
 # as published with SmolLM2, Qwen2.5 and Llama 3, shortened where nothing is written
 CHATML = (
@@ -46,30 +46,28 @@ def test_other_forms_are_not_taken_for_one(name: str) -> None:
     assert form_written_by(OTHERS[name], TOKENS) is None
 
 
-def test_what_precedes_the_first_message() -> None:
-    assert [begin_of(form.message) for form in FORMS] == ["", "<|begin_of_text|>"]
-    assert begin_of("{role}: {content}\n") == ""
+def test_forms_are_found_by_name_and_by_template() -> None:
+    assert [find_form(form.message) for form in FORMS] == list(FORMS)
+    assert [find_form(name) for name in ("chatml", "Llama 3")] == list(FORMS)
+    assert find_form("{role}: {content}\n") is find_form("") is None
+    assert [form.begin for form in FORMS] == ["", "<|begin_of_text|>"]
     assert known_forms() == "ChatML, Llama 3"
 
 
 @pytest.mark.parametrize("program", [CHATML, LLAMA3])
 def test_a_conversation_is_what_the_program_writes(program: str) -> None:
     jinja2 = pytest.importorskip("jinja2")
-    from hornbook.data.template import Template, without_marks
-    from hornbook.tokenizers.base import STAND_INS
+    from hornbook.data.template import Template
 
     form = form_written_by(program, TOKENS)
     assert form is not None
-    special = (*form.special, *filter(None, [form.begin]))
-    template = Template(form.message, ("messages",), special, form.begin)
+    template = Template.of("messages", form.name)
     talk = [("user", "Hi"), ("assistant", "Yo\nyo"), ("user", "Bye")]
-    written = template.reply_to(talk)
-    for i, token in enumerate(special):
-        written = written.replace(chr(STAND_INS[i]), token)
+    written = template.shown(template.reply_to(talk))
     expected = jinja2.Template(program).render(
         messages=[{"role": r, "content": c} for r, c in talk],
         add_generation_prompt=True,
         bos_token="<|begin_of_text|>",
     )
-    assert without_marks(written) == expected
+    assert written == expected
     assert template.stops == (form.special[-1],)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -101,3 +102,32 @@ def test_the_tokenizer_of_another_text(kind: str, write: Write, tmp_path: Path) 
     assert other.tokenizer.vocab_size == first.tokenizer.vocab_size
     with pytest.raises(ConfigError, match=r"vocab_size: found 300, expected 2\d\d"):
         load_training_data(config, TokenizerConfig(kind=setting, vocab_size=300))
+
+
+@pytest.mark.parametrize("large", [False, True], ids=["held in memory", "read in pieces"])
+@pytest.mark.parametrize("kind", ["documents", "stream"])
+def test_merges_are_learned_from_the_training_part_alone(
+    kind: str, large: bool, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if large:
+        for module in ("corpora", "limits"):
+            limits = replace(LIMITS, in_memory=0, chunk=300, excerpt=400)
+            monkeypatch.setattr(f"hornbook.data.{module}.LIMITS", limits)
+    lines = [f"{name} {i}" for i, name in enumerate(NAMES)]
+    held_out = set(lines[len(lines) * 92 // 100 :])  # the last fifth of a stream is
+    if kind == "documents":  # which are held out depends on how many there are alone
+        order = list(range(len(lines)))
+        random.Random(42).shuffle(order)
+        held_out = {lines[i] for i in order[len(lines) * 8 // 10 :]}
+    marked = [f"{line} zqzqzq" if line in held_out else line for line in lines]
+    config = DataConfig(corpus=str(write("t.txt", "\n".join(marked))), kind=kind, test=0.1)
+    tokenizer = TokenizerConfig(kind="bpe", vocab_size=320)
+    data = load_training_data(config, tokenizer)
+    symbols = [data.tokenizer.symbol(i) for i in range(data.tokenizer.vocab_size)]
+    assert "zqzqzq" in data.tokenizer.decode(data.validation.tokens)
+    assert "zqzqzq" not in data.tokenizer.decode(data.train.tokens)
+    assert not [s for s in symbols if "zq" in s]
+    assert [s for s in symbols if len(s) > 2]
+    changed = [line.replace("zq", "xw") for line in marked]
+    other = DataConfig(corpus=str(write("o.txt", "\n".join(changed))), kind=kind, test=0.1)
+    assert load_training_data(other, tokenizer).tokenizer.to_json() == data.tokenizer.to_json()

@@ -11,7 +11,18 @@ from torch.nn import functional as F
 
 from hornbook.data.part import Part
 from hornbook.errors import DataError
-from hornbook.metrics.loss import evaluate, likeliest_tokens, score, summarize, token_nats
+from hornbook.generate.decoder import rows_at_once
+from hornbook.generate.tuning import MAX_LOGITS
+from hornbook.metrics.loss import (
+    BATCH_LOGITS,
+    evaluate,
+    likeliest_tokens,
+    score,
+    scored_logits,
+    scored_rows,
+    summarize,
+    token_nats,
+)
 from hornbook.tokenizers import build_tokenizer
 from tests.conftest import WORDS, tiny_model
 
@@ -77,3 +88,15 @@ def test_the_likeliest_tokens_of_each_position(model_name: str, words: Part) -> 
     own = log_p[tokens == words.tokens[1:, None]]
     np.testing.assert_allclose(own, -nats, atol=1e-5)
     np.testing.assert_allclose(np.exp(log_p).sum(1), 1, atol=1e-4)
+
+
+@pytest.mark.parametrize("vocab_size", [300, 60_000])
+def test_what_is_scored_at_once_is_what_was_estimated_for_the_vocabulary(vocab_size: int) -> None:
+    model = tiny_model("gpt2", vocab_size=vocab_size, end_id=None)
+    part = Part(np.zeros(10_001, np.uint16), np.array([0, 10_000]), False, 10_000)
+    sizes = [ids.numel() for _, _, ids, _ in scored_rows(model, part)]
+    estimate = scored_logits(model, part.n_targets)
+    assert 0.9 * estimate <= max(sizes) * vocab_size <= 1.1 * estimate
+    assert max(sizes) * vocab_size <= BATCH_LOGITS
+    assert (len(sizes) == 1) == (vocab_size == 300)
+    assert rows_at_once(model, 10) * vocab_size <= MAX_LOGITS

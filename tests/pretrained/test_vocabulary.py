@@ -138,7 +138,8 @@ def test_conversations_in_chatml(tmp_path: Path) -> None:
     program = "{% for m in messages %}<|im_start|>{{ m.role }}<|im_end|>"
     text, notes = template_of(tokenizer, program)
     assert notes == ()
-    template = Template(text, ("messages",), tokenizer.special)
+    template = Template.of("messages", "ChatML")
+    assert template.text == text
     said = f"the <|im_end|>{stand_in(0)}{stand_in(1)}"
     prompt = template.reply_to([("user", said), ("assistant", "other")], said)
     ids = tokenizer.encode(prompt).tolist()

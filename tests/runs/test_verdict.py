@@ -28,6 +28,10 @@ def test_counts_passes_and_advice_are_lines() -> None:
     )
     assert rows[1] == ("passes", "0.21 times through the training part")
     assert rows[2:] == [("verdict", "counts are better: ..."), ("advice", "a"), ("", "b")]
+    own = {"validation": {"nats": 2.0, "bits_per_byte": 3.0}}
+    assert verdict_rows({**REPORT, **own})[0][1].startswith(
+        "2.0158 nats per token, 3.0237 bits per byte, by n-grams of order 6"
+    )
     early = verdict_rows({**REPORT, "best_step": 1200, "steps": 2000})[1][1]
     assert early.endswith("through the training part by step 1,200, whose weights are kept")
     name, text = verdict_rows({**REPORT, "mixture": MIXTURE})[1]

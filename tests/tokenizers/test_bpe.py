@@ -156,10 +156,32 @@ def test_special_tokens_are_never_read_from_a_text() -> None:
         assert each.special == ("<|user|>",)
         assert len(each.encode("<|user|>")) > 1
         assert each.decode(each.encode(stand_in(0))) == stand_in(0)  # by a user, it is text
-        ids = each.encode(str(Written(f"a{stand_in(0)}b")))
+        ids = each.encode(str(Written(f"a{stand_in(0)}b", each.special)))
         assert ids.tolist() == [vocab["a"], vocab["<|user|>"], vocab["b"]]
         assert each.decode(ids) == "a<|user|>b"
+        written = each.decode_written(ids)
+        assert each.encode(written).tolist() == ids.tolist()
+        lines = each.encode_lines(Written(f"a{stand_in(0)}\n{stand_in(1)}b\n", ("<|user|>", END)))
+        assert lines.tolist() == [
+            vocab["a"],
+            vocab["<|user|>"],
+            each.end_id,
+            vocab["b"],
+            each.end_id,
+        ]
+        assert each.count_bytes(lines) == 5  # a special token is one, as is the end
     assert [t["content"] for t in own.to_json()["added_tokens"]] == [END, "<|user|>"]
+
+
+def test_special_tokens_are_known_where_the_bytes_of_their_stand_ins_are_not() -> None:
+    vocab = {token: i for i, token in enumerate([*STREAM.vocab, "<|user|>"])}
+    vocab["<|x|>"] = vocab.pop(LETTERS[stand_in(0).encode()[0]])
+    own = BPETokenizer(vocab, [], end_id=None, special=["<|user|>"])
+    ids = own.encode(Written(f"a{stand_in(0)}b", own.special))
+    assert ids.tolist() == [vocab["a"], vocab["<|user|>"], vocab["b"]]
+    with pytest.raises(DataError, match="unknown characters"):
+        own.encode(stand_in(0))
+    assert own.decode(own.encode(f"a{stand_in(0)}", unknown="skip")) == "a"
 
 
 def test_texts_in_the_composed_form() -> None:

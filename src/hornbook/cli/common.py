@@ -269,13 +269,18 @@ def with_error(loss: float | None, error: float | None) -> str:
     return number(loss) + ("" if error is None else f" (standard error {error:.4f})")
 
 
+def loss_text(losses: Mapping[str, Any], *, error: bool = True) -> str:
+    """The loss of a part (`EvalResult.to_json`): nats per token and bits per byte."""
+    if "nats" not in losses:
+        return "not measured"
+    nats = with_error(losses["nats"], losses["standard_error"] if error else None)
+    return f"{nats} nats per token, {number(losses['bits_per_byte'])} bits per byte"
+
+
 def part_rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Rows of a table: the losses of the parts of a model that predict by themselves."""
     parts = report.get("parts", {}).items()
-    return [
-        (f"{name} alone", f"{with_error(part['nats'], part['standard_error'])} nats per token")
-        for name, part in parts
-    ]
+    return [(f"{name} alone", loss_text(part)) for name, part in parts]
 
 
 def old_text_rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -283,8 +288,8 @@ def old_text_rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     old = report.get("old_text")
     if not old:
         return []
-    before = "" if old["before"] is None else f"{number(old['before'])} before, "
-    return [("old text", f"{before}{number(old['nats'])} nats per token now ({old['name']})")]
+    before = "" if old["before"] is None else f"; {number(old['before'])} nats before"
+    return [("old text", f"{loss_text(old, error=False)} ({old['name']}){before}")]
 
 
 def note(message: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hornbook.cli.common import Parser, number, print_json
+from hornbook.cli.common import Parser, loss_text, print_json
 from hornbook.errors import ConfigError
 from hornbook.table import table
 
@@ -34,13 +34,11 @@ def run(arguments: list[str]) -> int:
 
     runs = [load(path) for path in args.paths]
     mixed = mix(runs, args.out, weights, counts=args.counts)
+    losses = {str(r.path): r.report.get("validation", {}) for r in (*runs, mixed)}
     if args.json:
-        nats = {str(r.path): r.report.get("validation", {}).get("nats") for r in (*runs, mixed)}
-        print_json({"run": str(mixed.path), "nats": nats})
+        names = ("nats", "bits_per_byte")
+        found = {n: {path: each.get(n) for path, each in losses.items()} for n in names}
+        print_json({"run": str(mixed.path), **found})
         return 0
-    rows = [
-        (str(r.path), f"{number(r.report.get('validation', {}).get('nats'))} nats per token")
-        for r in (*runs, mixed)
-    ]
-    print(table(rows))
+    print(table([(path, loss_text(each, error=False)) for path, each in losses.items()]))
     return 0

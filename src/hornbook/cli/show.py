@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from hornbook.cli.common import (
     Parser,
+    loss_text,
     note,
-    number,
     old_text_rows,
     part_rows,
     print_json,
-    with_error,
 )
 from hornbook.errors import RunError, counted
 from hornbook.runs.commands import resume_command
@@ -87,12 +86,10 @@ def _show(loaded: Run) -> None:
     if report:
         validation = report["validation"]
         steps = f"{report['steps']:,}, {report['seconds']:.1f} s, best {report['best_step']}"
-        loss = with_error(validation["nats"], validation["standard_error"])
-        bits = f"{number(validation['bits_per_byte'])} bits per byte"
         unknown = "not recorded by the version that trained it"
         rows += [
             ("steps", steps),
-            (part, f"{loss} nats per token, {bits}"),
+            (part, loss_text(validation)),
             *part_rows(report),
             *old_text_rows(report),
             ("repeatable", report.get("determinism") or unknown),

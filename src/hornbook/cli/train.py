@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hornbook.cli.common import number, old_text_rows, part_rows, with_error
+from hornbook.cli.common import loss_text, old_text_rows, part_rows
 from hornbook.cli.flags import SettingsParser, show_notes
 from hornbook.config import Nested, read_settings
 from hornbook.config.layering import override
@@ -125,10 +125,8 @@ def _summary(run: Run) -> None:
 
     report, data = run.report, run.config.data
     validation, samples = report["validation"], report["samples"]
-    loss = with_error(validation["nats"], validation["standard_error"])
-    bits = number(validation["bits_per_byte"])
     part = "validation" if data.held_out else "training text"
-    rows = [(part, f"{loss} nats per token, {bits} bits per byte"), *part_rows(report)]
+    rows = [(part, loss_text(validation)), *part_rows(report)]
     rows += old_text_rows(report)
     if run.documents:
         new, different = report["samples_new"], report["samples_different"]
@@ -153,7 +151,8 @@ def _summary(run: Run) -> None:
     best = report["best_step"]
     if not run.model.fitted and best < report["steps"]:
         rows.append(("best", f"the weights of step {best} of {report['steps']}"))
-    text = text_to_type(samples, sys.stdout.encoding or "utf-8")
+    form = None if run.template is None else run.template.form  # whose tokens cannot be typed
+    text = None if form else text_to_type(samples, sys.stdout.encoding or "utf-8")
     tested = run.documents and (data.held_out if data.test is None else data.test > 0)
     rows += [
         ("time", f"{report['seconds']:.1f} s of training"),

@@ -126,7 +126,7 @@ class DataConfig(Settings):
     template: str = Field(
         "",
         description="how prompts and answers become text (default: '{prompt}{completion}', of messages "
-        r"'{role}: {content}\n' each)",
+        r"'{role}: {content}\n' each; from a base that has its own, that: ChatML or Llama 3)",
     )
     separator: str = Field(
         "auto",

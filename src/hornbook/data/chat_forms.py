@@ -24,6 +24,21 @@ class ChatForm:
     begin: str = ""
     other: tuple[str, ...] = ()
 
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """All special tokens that it writes."""
+        return (*self.special, *filter(None, [self.begin]))
+
+    def program(self, start: str = "") -> str:
+        """A chat template (Jinja) that writes this form. start: what precedes all."""
+        each = self.message.replace("{role}", "{{ message['role'] }}")
+        each = each.replace("{content}", "{{ message['content'] }}")
+        answer = self.message.partition("{content}")[0].replace("{role}", "assistant")
+        return (
+            f"{start}{self.begin}{{% for message in messages %}}{each}{{% endfor %}}"
+            f"{{% if add_generation_prompt %}}{answer}{{% endif %}}"
+        )
+
 
 FORMS = (
     ChatForm(
@@ -59,6 +74,6 @@ def form_written_by(program: str, tokens: Collection[str]) -> ChatForm | None:
     return None
 
 
-def begin_of(message: str) -> str:
-    """What precedes the first message of a form, by the template of a message; mostly nothing."""
-    return next((form.begin for form in FORMS if form.message == message), "")
+def find_form(text: str) -> ChatForm | None:
+    """The form of this name, in any case of letters, or with this template of a message."""
+    return next((f for f in FORMS if text == f.message or text.lower() == f.name.lower()), None)

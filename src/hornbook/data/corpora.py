@@ -22,7 +22,7 @@ from hornbook.data.corpus import Corpus, read_corpus
 from hornbook.data.limits import LIMITS, Limits
 from hornbook.data.reading import detect_encoding
 from hornbook.data.sources.files import BINARY_FORMATS, TextFile
-from hornbook.data.sources.hub import HUB, fetch_dataset
+from hornbook.data.sources.hub import HUB, fetch_dataset, name_on_hub
 from hornbook.data.sources.source import Source, open_source, open_stdin
 from hornbook.data.sources.standard_input import STDIN, keep_stdin
 from hornbook.errors import DataError, RunError, did_you_mean
@@ -138,23 +138,24 @@ CORPORA = {
 }
 
 
-def load_corpus(config: DataConfig) -> Corpus:
+def load_corpus(config: DataConfig, template: str = "") -> Corpus:
     """The corpus that the settings name: a name of the registry, a dataset of Hugging Face (hf:NAME),
     stdin (-), else a path.
 
-    Raises DataError where there is no such text or it cannot be read.
+    template: of prompts and answers, where the settings have none. Raises DataError where there is no
+    such text or it cannot be read.
     """
     known = CORPORA.get(config.corpus)
     if config.corpus == STDIN:
         kept = keep_stdin()
         try:
-            return _read(open_stdin(kept, config), config, "stdin", "stdin")
+            return _read(open_stdin(kept, config, template), config, "stdin", "stdin")
         except DataError as error:  # it is the text that is wrong, not the file that it is kept in
             raise DataError(str(error).replace(str(kept), "stdin")) from None
     if config.corpus.startswith(HUB):
         path, config = fetch_dataset(config)
         name = config.corpus.removeprefix(HUB).replace("/", "-")
-        return _read(open_source(path, config), config, name, config.corpus)
+        return _read(open_source(path, config, (), template), config, name, config.corpus)
     if known is None:
         if not config.corpus:
             raise DataError("corpus: found '', expected a name or the path of a text file")
@@ -169,8 +170,13 @@ def load_corpus(config: DataConfig) -> Corpus:
             raise DataError(
                 f"{config.corpus}: no such file; the notes' text is the dataset {name!r}"
             )
+        if not path.exists() and (name := name_on_hub(config.corpus)):
+            raise DataError(
+                f"{config.corpus}: no such file; give the path of a text file, or of a dataset of "
+                f"Hugging Face {HUB}{name}"
+            )
         others = [user_path(file, DataError) for file in config.files]
-        return _read(open_source(path, config, others), config)
+        return _read(open_source(path, config, others, template), config)
     if config.files:
         raise DataError(
             f"files: found further files beside the dataset {known.name}; give the path of its file "

@@ -12,7 +12,6 @@ from pathlib import Path
 from hornbook.data.inspection import Inspection, inspect, inspect_once
 from hornbook.data.limits import LIMITS, Limits
 from hornbook.data.sources.source import Source
-from hornbook.data.template import without_marks
 from hornbook.tokenizers.base import as_lines
 
 
@@ -54,7 +53,8 @@ class Corpus(Inspection):
             yield self.text if stream else as_lines(documents, self.document_end)
             return
         pieces = self.read_again(self.origin, self.limits, self.limits.line)
-        yield from pieces if marked or not self.answers else map(without_marks, pieces)
+        template = None if marked else self.origin.template
+        yield from pieces if template is None else map(template.shown, pieces)
         self.origin.refuse_changed(self.state)
 
 
@@ -84,7 +84,10 @@ def read_corpus(
         inspection, text = inspect_once(origin, kind, encoding, limits, separator)
     found = text.split(inspection.document_end) if inspection.kind == "documents" else []
     documents = tuple(document for document in found if document.strip())
-    plain = tuple(map(without_marks, documents)) if origin.template is not None else documents
+    marked: tuple[str, ...] = ()
+    if (template := origin.template) is not None:
+        marked, documents = documents, tuple(map(template.shown, documents))
+        text = template.shown(text)
     facts = dict(vars(inspection))
     if not in_memory:
         facts["notes"] += (
@@ -98,7 +101,7 @@ def read_corpus(
         origin=origin,
         in_memory=in_memory,
         limits=limits,
-        text=text if plain is documents else without_marks(text),
-        documents=plain,
-        marked=() if plain is documents else documents,
+        text=text,
+        documents=documents,
+        marked=marked,
     )

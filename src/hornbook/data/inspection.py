@@ -142,7 +142,7 @@ def inspect(
         for piece in _separated(chain(first, texts), units, source, begun, longest):
             kept_piece = piece
             if source.template is not None:
-                piece = without_marks(piece)
+                piece = source.template.shown(piece)
             points = code_points(piece)
             n_characters += len(piece)
             n_lines += int(np.count_nonzero(points == 10))  # four times as fast as str.count
@@ -267,7 +267,7 @@ def _why_empty(source: Source, separator: str, reader: SourceText) -> str:
         roles = f" (found {', '.join(map(repr, sorted(reader.roles)[:8]))})" if reader.roles else ""
         expected = (
             f"messages of the role 'assistant' or 'gpt'{roles}"
-            if template.chat
+            if len(template.fields) == 1
             else " and ".join(template.fields)
         )
         return f"none of its {counted(left_out, 'record')} has text in {expected}; expected some"

@@ -88,7 +88,10 @@ class Part:
         return self.n_targets if self.answers is None else int(np.count_nonzero(self.answers[1:]))
 
     def prompts(self, tokenizer: Tokenizer, n: int) -> list[tuple[str, str]]:
-        """The first prompt and answer of each of n documents, evenly spaced; none of other text."""
+        """The first prompt and answer of each of n documents, evenly spaced; none of other text.
+
+        Special tokens of a template are in both (`Tokenizer.decode_written`).
+        """
         if self.answers is None:
             return []
         units = len(self.starts) - 1
@@ -100,7 +103,7 @@ class Part:
             rest = np.flatnonzero(~self.answers[begin : last + 1])
             end = begin + int(rest[0]) if len(rest) else last
             prompt, text = self.tokens[first:begin], self.tokens[begin:end]
-            found.append((tokenizer.decode(prompt), tokenizer.decode(text)))
+            found.append((tokenizer.decode_written(prompt), tokenizer.decode_written(text)))
         return found
 
     @property

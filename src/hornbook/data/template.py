@@ -17,6 +17,10 @@ Of a document made like this only answers are learned: a completion, or what the
 and with what ends it. That is the end of the document or, inside a conversation, the rest of the
 template and the beginning of the next message, such as "\\nuser: ", at which a reply is stopped.
 
+Models of others were trained on conversations in forms of their own (`data/chat_forms.py`), whose
+turns begin and end with special tokens. In such a form, an answer ends with the token that ends its
+turn, and a pair is a conversation of two messages.
+
 Within hornbook an answer is marked by two characters of the text, ANSWER before it and ANSWER_END
 behind it (not at the end of a document); no text has them, and they never become tokens.
 """
@@ -32,6 +36,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hornbook.data.chat_forms import ChatForm, find_form
 from hornbook.data.sources.records import INSPECTED, field_of, plain_text
 from hornbook.errors import ConfigError, DataError
 from hornbook.tokenizers.base import NULL, STAND_INS, Ids, Tokenizer, Unknown, Written, stand_in
@@ -68,6 +73,9 @@ class Template:
 
     special: special tokens that the template contains, such as `<|im_start|>` (`Tokenizer.special`). In
     a message the same characters are ordinary text. begin: what precedes the first message.
+
+    In a text that is made, a character stands for each special token (`stand_in`); `shown` has them as
+    they are written.
     """
 
     text: str
@@ -78,14 +86,16 @@ class Template:
     @classmethod
     def of(cls, field: str, text: str = "") -> Template:
         """The template of a field of conversations, or of names with + between them. text: empty for
-        the default.
+        the default, or the name of a form of `data/chat_forms.py`.
 
         Raises ConfigError where it does not have both fields in their order.
         """
         fields = tuple(field.split("+"))
+        if form := None if "{" in text else find_form(text):
+            return cls.of_form(form, fields)
         default = PAIR if field == PAIRED else PAIR_OF_LINES
         default = MESSAGE if len(fields) == 1 else default
-        template = cls(text.replace("\\n", "\n") or default, fields)
+        template = cls(unescaped(text) or default, fields)
         first, second = template._names
         found = template.text
         once = found.count(first) == found.count(second) == 1
@@ -96,14 +106,33 @@ class Template:
             )
         return template
 
+    @classmethod
+    def of_form(cls, form: ChatForm, fields: tuple[str, ...] = (MESSAGES,)) -> Template:
+        """The template of a form."""
+        return cls(form.message, fields, form.tokens, form.begin)
+
+    @property
+    def form(self) -> ChatForm | None:
+        """The form whose special tokens it writes; None of a plain template."""
+        return find_form(self.text) if self.special else None
+
+    @property
+    def setting(self) -> str:
+        """What `of` takes for it: the name of its form, or its text."""
+        return self.text if self.form is None else self.form.name
+
     @property
     def chat(self) -> bool:
-        """Whether it is of conversations rather than pairs."""
-        return len(self.fields) == 1
+        """Whether it writes conversations, be they read as such or as pairs."""
+        return len(self.fields) == 1 or bool(self.special)
 
     @property
     def _names(self) -> tuple[str, str]:
         return ("{role}", "{content}") if self.chat else ("{prompt}", "{completion}")
+
+    def shown(self, text: str) -> str:
+        """A text that it made without marks, and special tokens as they are written."""
+        return Written(without_marks(text), self.special).shown
 
     @property
     def _parts(self) -> tuple[str, str, str]:
@@ -132,17 +161,21 @@ class Template:
 
         Raises DataError for what is no text.
         """
-        if self.chat:
+        if len(self.fields) == 1:
             messages = list(read_messages(field_of(record, self.fields[0]), place))
             return self.conversation(messages) if any(r == ASSISTANT for r, _ in messages) else None
         found = [field_of(record, name) for name in self.fields]
         texts = [clean(str(v), place) if isinstance(v, str | int | float) else "" for v in found]
         prompt = "\n".join(text for text in texts[:-1] if text.strip())
-        return self.pair(prompt, texts[-1]) if prompt and texts[-1].strip() else None
+        if not (prompt and texts[-1].strip()):
+            return None
+        if self.chat:
+            return self.conversation([(USER, prompt), (ASSISTANT, texts[-1])])
+        return self.pair(prompt, texts[-1])
 
     def roles(self, record: Mapping[str, Any]) -> list[str]:
         """The roles in a conversation, as they are written."""
-        value = field_of(record, self.fields[0]) if self.chat else None
+        value = field_of(record, self.fields[0]) if len(self.fields) == 1 else None
         messages = value if isinstance(value, list) else ()
         found = [m.get("role") or m.get("from") for m in messages if isinstance(m, Mapping)]
         return [str(role) for role in found if role]
@@ -154,13 +187,17 @@ class Template:
     def conversation(self, messages: Sequence[Message]) -> str:
         """Messages as text, the answers marked."""
         before, between, after = self._parts
+        answered = after
         if self.special:
             messages = [(r.translate(WITHOUT), c.translate(WITHOUT)) for r, c in messages]
+            ends = next((i + 1 for i, c in enumerate(after) if ord(c) in STAND_INS), len(after))
+            answered = f"{after[:ends]}{ANSWER_END}{after[ends:]}"
         text = self._with_stand_ins(self.begin)
         for i, (role, content) in enumerate(messages):
-            begun = i > 0 and messages[i - 1][0] == ASSISTANT  # an answer, which ends here
+            # an answer that ends with the beginning of the next message
+            begun = not self.special and i > 0 and messages[i - 1][0] == ASSISTANT
             text += f"{before}{role}{between}{ANSWER_END if begun else ''}"
-            text += f"{ANSWER if role == ASSISTANT else ''}{content}{after}"
+            text += f"{ANSWER}{content}{answered}" if role == ASSISTANT else f"{content}{after}"
         return text
 
     def prompt(self, prompt: str) -> str:
@@ -183,7 +220,14 @@ class Template:
         """The text of a conversation up to where the next answer begins, and what is begun of it."""
         before, between, _ = self._parts
         text = without_marks(self.conversation(messages)) + f"{before}{ASSISTANT}{between}"
-        return Written(text + begun.translate(WITHOUT)) if self.special else text + begun
+        if self.special:
+            return Written(text + begun.translate(WITHOUT), self.special)
+        return text + begun
+
+
+def unescaped(text: str) -> str:
+    """A template as it is typed, with line breaks for \\n."""
+    return text.replace("\\n", "\n")
 
 
 def read_messages(value: Any, place: str) -> Iterator[Message]:
@@ -230,11 +274,12 @@ def without_marks(text: str) -> str:
 
 
 def encode_answers(
-    text: str, tokenizer: Tokenizer, unknown: Unknown
+    text: str, tokenizer: Tokenizer, unknown: Unknown, special: Sequence[str] = ()
 ) -> tuple[Ids, NDArray[np.bool_]]:
     """The ids of documents whose answers are marked, (N,), and which of them belong to an answer, (N,).
 
-    What lies between two marks is encoded by itself, so that no token is partly of an answer.
+    What lies between two marks is encoded by itself, so that no token is partly of an answer. special:
+    those of the template that wrote the documents.
     """
     ids, scored, answer = list[Ids](), list[NDArray[np.bool_]](), False
     for segment in SEGMENTS.split(text):
@@ -243,7 +288,8 @@ def encode_answers(
         elif segment == ANSWER_END:
             answer = False
         elif segment:
-            found = tokenizer.encode_lines(segment, unknown=unknown)
+            written = Written(segment, special) if special else segment
+            found = tokenizer.encode_lines(written, unknown=unknown)
             ids.append(found)
             scored.append(np.full(len(found), answer))
             answer = answer and segment != NULL

@@ -38,7 +38,7 @@ from hornbook.data.cache import (
 from hornbook.data.corpus import Corpus
 from hornbook.data.part import Part
 from hornbook.data.separators import LINE
-from hornbook.data.template import encode_answers, without_marks
+from hornbook.data.template import encode_answers
 from hornbook.data.writer_thread import writer_thread
 from hornbook.errors import DataError, RunError
 from hornbook.files import dump, read_json
@@ -119,11 +119,12 @@ class SplitCorpus:
             yield from (text for p, text in _stretches(self) if p == 0)
             return
         pieces, part_of = self.documents()
-        first, end = 0, self.corpus.document_end
+        first, end, template = 0, self.corpus.document_end, self.corpus.origin.template
+        shown: Callable[[str], str] = str if template is None else template.shown
         for piece in pieces:
             texts = piece.split(end)[:-1]
             parts = part_of[first : first + len(texts)].tolist()
-            yield from (without_marks(t) for t, p in zip(texts, parts, strict=True) if p == 0)
+            yield from (shown(t) for t, p in zip(texts, parts, strict=True) if p == 0)
             first += len(texts)
 
     def documents(self) -> tuple[Iterable[str], NDArray[np.uint8]]:
@@ -323,13 +324,15 @@ def _write_answers(
     submit: Submit,
 ) -> None:
     """As `_write_documents`, with which tokens are of an answer."""
+    template = source.corpus.origin.template
+    assert template is not None
     end = tokenizer.encode_lines(source.corpus.document_end)
     for writer in writers:
         writer.write(end)
     pieces, part_of = source.documents()
     position = 0
     for piece in pieces:
-        ids, answers = encode_answers(piece, tokenizer, unknown)
+        ids, answers = encode_answers(piece, tokenizer, unknown, template.special)
         sizes = np.diff(np.flatnonzero(ids == end), prepend=-1)
         submit(_deal, ids, sizes, part_of[position : position + len(sizes)], writers, answers)
         position += len(sizes)

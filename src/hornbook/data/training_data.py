@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hornbook.config import DataConfig, TokenizerConfig
+from hornbook.data.chat_forms import ChatForm, find_form
 from hornbook.data.corpora import load_corpus
 from hornbook.data.corpus import Corpus
 from hornbook.data.part import Part
 from hornbook.data.split import Split, split_bounds, split_corpus
+from hornbook.data.template import unescaped
 from hornbook.data.tokens import SplitCorpus
 from hornbook.errors import ConfigError
 from hornbook.stages import stage
@@ -91,15 +93,22 @@ def load_training_data(
 
 
 def load_continued_data(
-    config: DataConfig, tokenizer: Tokenizer, *, grow: bool, unknown: Unknown
+    config: DataConfig,
+    tokenizer: Tokenizer,
+    *,
+    grow: bool,
+    unknown: Unknown,
+    form: ChatForm | None = None,
 ) -> TrainingData:
     """The data of a run that continues from a trained model, with its tokenizer.
 
-    grow: characters that it does not know get the next ids; else they are an error, or skipped.
-    Raises ConfigError or DataError as `load_training_data`.
+    grow: characters that it does not know get the next ids; else they are an error, or skipped. form:
+    in which it knows conversations. Raises ConfigError or DataError as `load_training_data`.
     """
+    if form is not None and find_form(unescaped(config.template)) == form:  # by its text
+        config = config.model_copy(update={"template": form.name})
     with stage("reading the text"):
-        corpus = load_corpus(config)
+        corpus = load_corpus(config, "" if form is None else form.name)
     found = continued_tokenizer(
         tokenizer, corpus.alphabet, documents=corpus.kind == "documents",
         document_end=corpus.document_end, grow=grow, unknown=unknown,
@@ -110,7 +119,15 @@ def load_continued_data(
 def tokenize(
     corpus: Corpus, config: DataConfig, tokenizer: Tokenizer, unknown: Unknown = "error"
 ) -> TrainingData:
-    """The data of a run whose corpus is read and whose tokenizer exists. Raises DataError."""
+    """The data of a run whose corpus is read and whose tokenizer exists. Raises DataError; ConfigError
+    where a template needs special tokens that the tokenizer does not have."""
+    form = None if (template := corpus.origin.template) is None else template.form
+    if form is not None and not {*form.special} <= {*tokenizer.special}:
+        raise ConfigError(
+            f"template: found {form.name!r}, but the tokenizer has no special tokens "
+            f"{' and '.join(form.special)}; begin from a model that has (--from DIR), take its "
+            "tokenizer (--tokenizer DIR), or write the template as text"
+        )
     with stage("turning the text into tokens"):
         split = split_corpus(corpus, config, tokenizer, unknown)
         train, validation = (split.part(name, tokenizer) for name in ("train", "validation"))

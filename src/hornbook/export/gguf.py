@@ -98,6 +98,7 @@ def _package() -> Any:
 
 def _general(run: StoredRun, words: Vocabulary) -> dict[str, Any]:
     made = f"trained by hornbook on {run.facts['corpus']['name']}"
+    form = None if run.template is None else run.template.form
     return {
         "general.name": run.path.resolve().name,
         "general.description": f"imported from {run.imported}" if run.imported else made,
@@ -112,7 +113,7 @@ def _general(run: StoredRun, words: Vocabulary) -> dict[str, Any]:
         "tokenizer.ggml.eos_token_id": words.end_id,
         "tokenizer.ggml.padding_token_id": words.end_id,
         "tokenizer.ggml.add_bos_token": words.documents,
-        "tokenizer.chat_template": CHAT,
+        "tokenizer.chat_template": CHAT if form is None else form.program(),
     }
 
 

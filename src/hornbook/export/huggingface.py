@@ -58,8 +58,14 @@ def write(run: StoredRun, out: Path, dtype: str) -> Written:
     write_tensors(out / "model.safetensors", weights, {"format": "pt"})
     write_json(out / "config.json", {**config, **_model_facts(run, found, dtype)})
     write_json(out / "tokenizer.json", tokenizer_json(run.tokenizer))
-    write_json(out / "tokenizer_config.json", tokenizer_config(run.tokenizer, found.settings))
-    write_json(out / "generation_config.json", generation_config(run.tokenizer))
+    of_tokenizer = tokenizer_config(run.tokenizer, found.settings)
+    of_generation = generation_config(run.tokenizer)
+    if run.template is not None and run.template.form is not None:
+        of_tokenizer["chat_template"] = run.template.form.program("{{ bos_token }}")
+        special = dict(zip(run.tokenizer.special, run.tokenizer.special_ids, strict=True))
+        of_generation["eos_token_id"] = [run.tokenizer.end_id, special[run.template.stops[0]]]
+    write_json(out / "tokenizer_config.json", of_tokenizer)
+    write_json(out / "generation_config.json", of_generation)
     text = card(
         run,
         out.name,
@@ -169,7 +175,7 @@ def check(run: StoredRun, written: Written) -> list[Check]:
     with torch.inference_mode(), _quiet():
         difference = relative_difference(found.model(rows), model(rows).logits.float())
         start, greedy = greedy_text(run, found.model)
-        continued = _greedy(model, start, len(greedy))
+        continued = _greedy(model, start, len(greedy), eos_token_id=run.tokenizer.end_id)
         ids = tokenizer(text, add_special_tokens=False)["input_ids"]
     expected = run.tokenizer.encode(text, unknown="skip").tolist()
     checks = [

@@ -30,7 +30,7 @@ from hornbook.layers.cache import Compaction
 from hornbook.models.base import LanguageModel, Window
 from hornbook.table import Tabular, on_one_line
 from hornbook.tokenizers import Tokenizer
-from hornbook.tokenizers.base import Unknown
+from hornbook.tokenizers.base import Unknown, Written
 
 # logits (B, V), the samples' numbers (B,) and how many tokens they have -> the next tokens (B,)
 Draw = Callable[[Tensor, Tensor, int], Tensor]
@@ -94,6 +94,8 @@ def sample(
     draw, max_tokens = _beginning(draw, tokenizer, held), max_tokens + bool(held)
     if unknown == "skip":  # the text shows what the model has read
         prompt = tokenizer.decode(tokenizer.encode(prompt, unknown="skip"))
+    if isinstance(prompt, Written):
+        prompt = prompt.shown
     batch = batch or rows_at_once(model, len(start) + max_tokens)
     if sampling.draws == "torch":
         batch = 1

@@ -15,6 +15,7 @@ from hornbook.generate.stops import cut_at_stop
 from hornbook.models.base import LanguageModel
 from hornbook.stages import tracked
 from hornbook.tokenizers import Tokenizer
+from hornbook.tokenizers.base import Written
 
 PROMPTS = 200  # at most
 TOKENS = 4000  # of all answers together, at most
@@ -83,7 +84,8 @@ def exact_answers(
             model, tokenizer, prompt=prompt, max_tokens=lengths[i] + 1, stop=stops,
             sampling=Sampling(temperature=0), seed=0, whole_prompt=True,
         )  # fmt: skip
-        text = found.text.removeprefix(prompt)
+        text = found.text.removeprefix(found.prompt)
+        answer = answer.shown if isinstance(answer, Written) else answer
         exact += found.finished and text == cut_at_stop(answer, stops)[0]
     model.train(was_training)
     return ExactAnswers(exact, len(expected))

@@ -210,5 +210,5 @@ def reading_facts(corpus: Corpus) -> dict[str, str]:
     if source.records:
         found |= {"format": source.format, "field": source.field, "header": source.header}
     if source.template is not None:
-        found["template"] = source.template.text
+        found["template"] = source.template.setting
     return found

@@ -394,7 +394,7 @@ class Resolution:
             )
             logits = max(logits, rows * tokenizer.vocab_size)
         note = vocabulary_cost(
-            tokenizer, logits=logits, bytes_per_token=part.n_bytes / part.n_targets,
+            tokenizer, logits=logits, bytes_per_token=part.n_bytes / part.n_scored,
             parameters=parameters,
         )  # fmt: skip
         return [note] if note else []

@@ -14,6 +14,7 @@ from typing import Any
 from hornbook.arguments import text
 from hornbook.config import DataConfig, FinetuningConfig, TokenizerConfig, TrainingConfig, merge
 from hornbook.config.sections import LENGTHS
+from hornbook.data.chat_forms import find_form
 from hornbook.data.corpora import text_setting
 from hornbook.data.corpus import Corpus
 from hornbook.data.training_data import load_continued_data, load_training_data
@@ -26,7 +27,7 @@ from hornbook.planning.decision import Decision
 from hornbook.planning.plan import Plan
 from hornbook.planning.request import Request
 from hornbook.planning.resolution import Resolution
-from hornbook.planning.start import continued, free_settings, start_from
+from hornbook.planning.start import continued, free_settings, notes_of_template, start_from
 from hornbook.planning.timed import Choice, best_plan, plan_in_time
 from hornbook.pretrained.reading import read_base
 from hornbook.tokenizers.existing import AUTO, KINDS
@@ -60,10 +61,12 @@ def resolve(request: Request) -> Plan:
 
         data = load_training_data(data_config, tokenizer, choose)
     else:
+        form = find_form(base.template)
         data = load_continued_data(
-            data_config, base.tokenizer, grow=finetuning.grow, unknown=finetuning.unknown
+            data_config, base.tokenizer, grow=finetuning.grow, unknown=finetuning.unknown, form=form
         )
         start, notes = start_from(base, finetuning, data.tokenizer)
+        notes += notes_of_template(base, data.corpus)
         data = replace(data, notes=(*data.notes, *notes))
     units: dict[str, Any] = {}
     if data.tokenizer.kind != "bpe" and request.requested("tokenizer", "vocab_size"):

@@ -11,6 +11,8 @@ from typing import Any
 from torch import Tensor
 
 from hornbook.config import FinetuningConfig, merge
+from hornbook.data.chat_forms import known_forms
+from hornbook.data.corpus import Corpus
 from hornbook.data.part import Part
 from hornbook.data.split import split_corpus
 from hornbook.errors import ConfigError, DataError, RunError, counted
@@ -169,6 +171,24 @@ def start_from(
     if (n := tokenizer.vocab_size - base.tokenizer.vocab_size) > 0:
         notes.append(_cost_of_growing(start, base, tokenizer, n))
     return start, notes
+
+
+def notes_of_template(base: Base, corpus: Corpus) -> list[str]:
+    """How prompts and answers are written for a model of others, in words."""
+    if (template := corpus.origin.template) is None:
+        return []
+    if (form := template.form) is not None:
+        return [
+            f"conversations are written in {form.name}, the base's own form; learned are the answers, "
+            f"each with the {template.stops[0]} that ends it"
+        ]
+    own = base.run is not None and not base.run.imported
+    if own or base.template:  # a plain one was requested
+        return []
+    return [
+        f"the base has no chat template of a form that hornbook knows ({known_forms()}): prompts and "
+        f"answers are written in a plain one, {template.text!r}"
+    ]
 
 
 def _corpus_of(base: Base) -> Mapping[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from hornbook.data.sources.hub import HUB, name_on_hub
 from hornbook.errors import ConfigError, RunError
 from hornbook.files import read_json, user_path
 from hornbook.models.registry import MODELS
@@ -22,7 +23,10 @@ def read_base(source: str | Path) -> Base:
     nothing that training can begin from."""
     path = user_path(source, ConfigError)
     if not os.path.exists(path):
-        raise ConfigError(f"{source}: found nothing, expected {EXPECTED}")
+        name = name_on_hub(str(source).removeprefix(HUB))
+        fetch = f"hf download {name} --local-dir {name.rpartition('/')[2]}"
+        how = f"; a model of Hugging Face is fetched before: {fetch}" if name else ""
+        raise ConfigError(f"{source}: found nothing, expected {EXPECTED}{how}")
     if path.is_dir():
         if is_huggingface(path):
             return read_huggingface(str(source), path)
@@ -69,7 +73,9 @@ def _of_run(source: str, run: StoredRun) -> Base:
         raise ConfigError(
             f"{source}: found a run of {name}, which {what}; expected a model that is trained in steps"
         )
+    form = None if run.template is None else run.template.form
     return Base(
+        template="" if form is None else form.message,
         source=source,
         path=run.path,
         model=run.config.model,

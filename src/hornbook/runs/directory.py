@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from hornbook.config import RunConfig
-from hornbook.data.chat_forms import begin_of
+from hornbook.data.chat_forms import find_form
 from hornbook.data.corpora import CORPORA
 from hornbook.data.corpus import Corpus
 from hornbook.data.limits import LIMITS
@@ -34,7 +34,7 @@ from hornbook.data.part import Part
 from hornbook.data.sources.hub import HUB
 from hornbook.data.sources.standard_input import is_kept
 from hornbook.data.split import Split, split_corpus
-from hornbook.data.template import MESSAGES, Template
+from hornbook.data.template import Template
 from hornbook.errors import ConfigError, RunError, counted, did_you_mean
 from hornbook.files import (
     Header,
@@ -209,7 +209,8 @@ class StoredRun:
     def template(self) -> Template | None:
         """How prompts and answers become text; None where it was not trained on such."""
         if text := (self.facts.get("imported") or {}).get("template"):
-            return Template(text, (MESSAGES,), self.tokenizer.special, begin_of(text))
+            form = find_form(text)
+            return None if form is None else Template.of_form(form)
         return self._text.template
 
     def corpus(self) -> Corpus:

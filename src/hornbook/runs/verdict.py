@@ -19,6 +19,15 @@ def verdict_text(report: Mapping[str, Any]) -> str:
     return text
 
 
+def _loss(report: Mapping[str, Any], nats: float) -> str:
+    """A loss on the validation part, in nats per token and bits per byte."""
+    own = report.get("validation", {})
+    if not own.get("nats") or own.get("bits_per_byte") is None:
+        return f"{nats:.4f} nats per token"
+    bits = nats * own["bits_per_byte"] / own["nats"]
+    return f"{nats:.4f} nats per token, {bits:.4f} bits per byte,"
+
+
 def verdict_rows(report: Mapping[str, Any]) -> Rows:
     """The best counts beside the loss, passes through the text, the verdict and what to do."""
     rows: Rows = []
@@ -29,7 +38,7 @@ def verdict_rows(report: Mapping[str, Any]) -> Rows:
         rows.append(
             (
                 "counts",
-                f"{counts['loss']:.4f} nats per token by n-grams of order {counts['order']}, the best "
+                f"{_loss(report, counts['loss'])} by n-grams of order {counts['order']}, the best "
                 f"of 1 to {tried}{part}",
             )
         )
@@ -38,7 +47,7 @@ def verdict_rows(report: Mapping[str, Any]) -> Rows:
         rows.append(
             (
                 "mixture",
-                f"{mixture['loss']:.4f} nats per token by {own:g} of the model and {other:g} of the "
+                f"{_loss(report, mixture['loss'])} by {own:g} of the model and {other:g} of the "
                 "counts (weights fitted to one half of the validation part, measured on the other)",
             )
         )

@@ -27,17 +27,31 @@ STAND_INS = range(0xFDD0, 0xFDF0)  # characters that Unicode keeps for programs
 
 
 class Written(str):
-    """Text that a template wrote: the characters of STAND_INS in it are special tokens. In every other
-    text they are text."""
+    """Text that a template wrote: `stand_in(i)` in it is the special token `special[i]`. In every other
+    text these characters are text."""
 
-    __slots__ = ()
+    special: tuple[str, ...]
+
+    def __new__(cls, text: str, special: Sequence[str]) -> Written:
+        """The text with the special tokens that it may hold."""
+        written = super().__new__(cls, text)
+        written.special = tuple(special)
+        return written
 
     def __str__(self) -> str:
         return self  # such as for the checks of arguments
 
+    @property
+    def shown(self) -> str:
+        """The text with special tokens as they are written in tokenizer.json."""
+        text = self[:]
+        for i, token in enumerate(self.special):
+            text = text.replace(stand_in(i), token)
+        return text
+
 
 def stand_in(i: int) -> str:
-    """What is written in a template for the special token i of a tokenizer (`Written`)."""
+    """The character that is written for special token i (`Written`)."""
     return chr(STAND_INS[i])
 
 
@@ -63,7 +77,7 @@ class Tokenizer(ABC):
     document_end: the character that ends a document in text, LINE_BREAK or NULL; the corpus decides it
         (`Inspection.document_end`), and it is not saved.
     special: tokens besides the end that no text becomes, such as those of a conversation, as they are
-        written in tokenizer.json; `stand_in` stands for each in what a template wrote.
+        written in tokenizer.json. Only what a template wrote has them (`Written`).
     """
 
     kind: str
@@ -118,8 +132,10 @@ class Tokenizer(ABC):
 
     @cached_property
     def widths(self) -> NDArray[np.uint16]:
-        """UTF-8 bytes that each id stands for, (vocab_size,); 1 for the end, a line break."""
+        """UTF-8 bytes that each id stands for, (vocab_size,); 1 for the end, a line break, and for a
+        special token."""
         widths = np.array([len(self.decode_bytes([i])) for i in range(self.vocab_size)], np.uint16)
+        widths[self.special_ids] = 1
         if self.end_id is not None:
             widths[self.end_id] = 1
         return widths
@@ -141,6 +157,15 @@ class Tokenizer(ABC):
     def decode(self, ids: Sequence[int] | Ids) -> str:
         """The text of `ids`. Bytes that are no UTF-8 become U+FFFD."""
         return self.decode_bytes(ids).decode("utf-8", errors="replace")
+
+    @property
+    def special_ids(self) -> list[int]:
+        """The ids of `special`."""
+        return []
+
+    def decode_written(self, ids: Sequence[int] | Ids) -> str:
+        """The text of `ids` as a template wrote it: `encode` returns its special tokens again."""
+        return self.decode(ids)
 
     @property
     def start_id(self) -> int:

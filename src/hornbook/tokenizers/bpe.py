@@ -13,7 +13,7 @@ import re
 import threading
 import unicodedata
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -72,7 +72,6 @@ class BPETokenizer(Tokenizer):
         self.vocab, self.merges, self.words = vocab, tuple(merges), words
         self.whole_words, self.composed = whole_words, composed
         self.special = tuple(special)[: len(STAND_INS)]
-        self._special = {stand_in(i): vocab[s] for i, s in enumerate(self.special)}
         self.end_id, self.end, self.document_end = end_id, end, document_end
         self.vocab_size = len(vocab) + (end_id is not None)
         lacking = (byte for byte, letter in enumerate(LETTERS) if letter not in vocab)
@@ -89,26 +88,29 @@ class BPETokenizer(Tokenizer):
         """The ids of `text`, (N,). The end of a document as it is written in tokenizer.json is text
         like any other; special tokens are only in `Written` text. Raises DataError as
         `Tokenizer.encode` does, where a byte has no id."""
-        special = isinstance(text, Written) and not self._special.keys().isdisjoint(text)
-        text = self._known_text(text, unknown)
-        if not special:
-            return self._known.ids(self.words.cut(text)).astype(self._dtype)
-        ids: list[int] = []
-        for piece in re.split(f"([{''.join(self._special)}])", text):
-            own = self._special.get(piece)
-            ids += self._known.ids(self.words.cut(piece)).tolist() if own is None else [own]
-        return np.array(ids, self._dtype)
+        return self._known.ids(self._words(text, unknown, {})).astype(self._dtype)
 
     def encode_lines(self, text: str, *, unknown: Unknown = "error") -> Ids:
-        """The ids of `text`, each `document_end` an end of document, (N,)."""
+        """The ids of `text`, each `document_end` an end of document, (N,); others as `encode`."""
         if self.end_id is None:
             raise DataError("this tokenizer is of a stream: it has no end-of-document id")
-        words: list[str | None] = []
-        text = self._known_text(text, unknown)
-        for document in text.split(self.document_end):
-            words += self.words.cut(document)
-            words.append(None)
-        return self._known.ids(words[:-1]).astype(self._dtype)
+        words = self._words(text, unknown, {self.document_end: self.end_id})
+        return self._known.ids(words).astype(self._dtype)
+
+    def _words(self, text: str, unknown: Unknown, ids: dict[str, int]) -> list[str | int]:
+        """A text as words and ids. ids: of characters that are no text; of what a template wrote also
+        the stand-ins."""
+        if isinstance(text, Written):
+            own = {stand_in(i): self.vocab.get(s) for i, s in enumerate(text.special)}
+            text = text.translate({ord(c): "" for c, i in own.items() if i is None})
+            ids = ids | {c: i for c, i in own.items() if i is not None}
+        text = self._known_text(text, unknown, ids)
+        if not ids:
+            return list(self.words.cut(text))
+        words: list[str | int] = []
+        for i, piece in enumerate(re.split(f"([{re.escape(''.join(ids))}])", text)):
+            words += [ids[piece]] if i % 2 else self.words.cut(piece)
+        return words
 
     def begin_with(self, start: bytes) -> list[bool]:
         """Which tokens begin with these bytes, for each id."""
@@ -118,12 +120,12 @@ class BPETokenizer(Tokenizer):
         """Pieces that end between words (`words.safe_cuts`): together they have the ids of the text."""
         return safe_cuts(pieces, PIECE)
 
-    def _known_text(self, text: str, unknown: Unknown) -> str:
-        """The text without the characters that it does not know. Raises DataError for them, unless they
-        are to be skipped."""
+    def _known_text(self, text: str, unknown: Unknown, ids: Collection[str]) -> str:
+        """The text without the characters that it does not know, but for those of `ids`. Raises
+        DataError for them, unless they are to be skipped."""
         if self.composed and not text.isascii():
             text = unicodedata.normalize("NFC", text)
-        if self._strange is None or not (strange := set(self._strange.findall(text))):
+        if self._strange is None or not (strange := {*self._strange.findall(text)} - {*ids}):
             return text
         if unknown == "error":
             first = ", ".join(f"{c!r} (U+{ord(c):04X})" for c in sorted(strange)[:5])
@@ -131,12 +133,11 @@ class BPETokenizer(Tokenizer):
                 f"unknown characters: {first}; the tokenizer has no id for some of their bytes. Take "
                 "them out, or skip them (--unknown skip)"
             )
-        return self._strange.sub("", text)
+        return text.translate(dict.fromkeys(map(ord, strange)))
 
-    def _encode_word(self, word: str | None) -> Iterable[int]:
-        if word is None:  # between documents
-            assert self.end_id is not None
-            return (self.end_id,)
+    def _encode_word(self, word: str | int) -> Iterable[int]:
+        if isinstance(word, int):
+            return (word,)
         raw = word.encode("utf-8", "surrogatepass")
         return [
             token.id for token in self._model.tokenize("".join([LETTERS[byte] for byte in raw]))
@@ -146,6 +147,21 @@ class BPETokenizer(Tokenizer):
         """The bytes of `ids`; the end of a document is nothing."""
         table = self._bytes
         return b"".join([table[i] for i in np.asarray(ids, dtype=np.int64).tolist()])
+
+    @property
+    def special_ids(self) -> list[int]:
+        """The ids of `special`."""
+        return [self.vocab[token] for token in self.special]
+
+    def decode_written(self, ids: Sequence[int] | Ids) -> str:
+        """The text of `ids` as a template wrote it."""
+        if not self.special:
+            return self.decode(ids)
+        table = self._bytes.copy()
+        for i, token in enumerate(self.special_ids):
+            table[token] = stand_in(i).encode()
+        text = b"".join([table[i] for i in np.asarray(ids, dtype=np.int64).tolist()])
+        return Written(text.decode("utf-8", "replace"), self.special)
 
     def decode_lines(self, ids: Ids) -> str:
         """The text of `ids`, each end of a document `document_end`."""
@@ -200,10 +216,10 @@ class _KnownWords:
         self._ids, self._starts = array("I"), array("q", [0])
         known, encode = self, self._encode
 
-        class Numbers(dict[str | None, int]):
+        class Numbers(dict[str | int, int]):
             """Words in the order in which they were first seen."""
 
-            def __missing__(self, word: str | None) -> int:
+            def __missing__(self, word: str | int) -> int:
                 known._ids.extend(encode(word))
                 known._starts.append(len(known._ids))
                 self[word] = len(self)
@@ -211,8 +227,8 @@ class _KnownWords:
 
         self._number_of = Numbers()
 
-    def ids(self, words: Sequence[str | None]) -> Ids:
-        """The ids of words, one after the other, (N,) uint32."""
+    def ids(self, words: Sequence[str | int]) -> Ids:
+        """The ids of words, one after the other, (N,) uint32. A number is an id itself."""
         with self._lock:
             if len(self._number_of) > KNOWN_WORDS:
                 self._forget()

@@ -10,7 +10,7 @@ import pytest
 
 from hornbook.config import DataConfig
 from hornbook.data.corpora import load_corpus
-from hornbook.data.sources.hub import fetch_dataset
+from hornbook.data.sources.hub import fetch_dataset, name_on_hub
 from hornbook.errors import DataError
 
 NAMES = [f"{a}{b}{c}" for a in "bdfgklmn" for b in "aeiou" for c in ("na", "ra", "to")]
@@ -44,6 +44,27 @@ def test_the_training_part_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (tmp_path / "LICENSE.txt").unlink()
     with pytest.raises(DataError, match=r"hf:someone/names: found no file of text"):
         load_corpus(config())
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "hf://someone/names", "hf://datasets/someone/names", "someone/names",
+        "https://huggingface.co/datasets/someone/names", "huggingface.co/someone/names/",
+    ],
+)  # fmt: skip
+def test_other_ways_to_write_it_are_answered_with_ours(name: str) -> None:
+    with pytest.raises(DataError, match=r" hf:someone/names$"):
+        load_corpus(config(name))
+
+
+def test_a_path_is_no_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert name_on_hub("owner/v1.5-a") == name_on_hub("hf.co/owner/v1.5-a") == "owner/v1.5-a"
+    for name in ("a/b/c", "../names", "/a/b", "names", "hf://a/b/c", "./a", "texts/book.txt"):
+        assert name_on_hub(name) == ""
+    (tmp_path / "runs").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert name_on_hub("runs/gone") == ""
 
 
 @pytest.mark.parametrize("name", ["hf:someone/names", "hf:a b", "hf:"])

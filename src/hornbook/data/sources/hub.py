@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 
 from hornbook.config import DataConfig
@@ -9,8 +11,19 @@ from hornbook.errors import DataError
 from hornbook.stages import stage
 
 HUB = "hf:"  # hf:owner/name
+OTHER_SPELLINGS = re.compile(
+    r"(?:(?:hf:)?//|(?:https?:/+)?(?:www\.)?(?:huggingface\.co|hf\.co)/)?(?:datasets/)?"
+    r"([A-Za-z0-9][\w-]*/[\w-]+(?:\.\d[\w-]*)*)/?"  # a dot before a letter is the ending of a file
+)
 FILES = ("*.parquet", "*.jsonl", "*.jsonl.gz", "*.jsonl.zst", "*.csv", "*.json", "*.txt")
 PREFERRED = ("parquet", "jsonl", "csv", "json", "txt")  # of these formats the first that is there
+
+
+def name_on_hub(text: str) -> str:
+    """OWNER/NAME, where a text is that, or an address that others have for it; else empty, also where
+    there is a folder of the first name."""
+    found = OTHER_SPELLINGS.fullmatch(text)
+    return "" if found is None or os.path.isdir(found[1].partition("/")[0]) else found[1]
 
 
 def fetch_dataset(config: DataConfig) -> tuple[Path, DataConfig]:
@@ -20,6 +33,12 @@ def fetch_dataset(config: DataConfig) -> tuple[Path, DataConfig]:
     Raises DataError where huggingface_hub is missing, or there is no such dataset or no network.
     """
     name = config.corpus.removeprefix(HUB)
+    if name.startswith("//"):
+        meant = name_on_hub(name)
+        raise DataError(
+            f"{config.corpus}: found an address, expected {HUB}OWNER/NAME"
+            + (f": {HUB}{meant}" if meant else "")
+        )
     try:
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import (

@@ -246,10 +246,13 @@ def records_of(
     return table_rows(read(file), file, delimiter="\t" if found == "tsv" else "", header=header)
 
 
-def open_source(path: Path, config: DataConfig, others: Sequence[Path] = ()) -> Source:
+def open_source(
+    path: Path, config: DataConfig, others: Sequence[Path] = (), template: str = ""
+) -> Source:
     """The text in a file, a folder, or several of them, read as the settings say.
 
-    others: further files and folders, after the first. Raises DataError where there is none, where
+    others: further files and folders, after the first. template: of prompts and answers, where the
+    settings have none. Raises DataError where there is none, where
     the files are of different formats, or where a field has to be chosen.
     """
     files, notes = find_files([path, *others], config.glob)
@@ -279,7 +282,8 @@ def open_source(path: Path, config: DataConfig, others: Sequence[Path] = ()) -> 
         if "+" in config.field:
             check_fields(records(), config.field, path, flag)
         if answers := fields_of_answers(records(), config.field):
-            source = replace(source, field=answers, template=Template.of(answers, config.template))
+            made = Template.of(answers, config.template or template)
+            source = replace(source, field=answers, template=made)
             words.append(_words_of_answers(answers))
         else:
             chosen, why = choose_field(records(), config.field, path, flag)
@@ -298,15 +302,15 @@ def open_source(path: Path, config: DataConfig, others: Sequence[Path] = ()) -> 
     return replace(source, described=", ".join(words))
 
 
-def open_stdin(path: Path, config: DataConfig) -> Source:
+def open_stdin(path: Path, config: DataConfig, template: str = "") -> Source:
     """What was piped in, as `open_source`: it has no name to go by, so JSON is recognized by how it
     begins."""
     first = next(TextFile(path).chunks(LIMITS.chunk), b"")
     text = first.decode(marked_encoding(first) or "utf-8", "replace").removeprefix("\ufeff")
     found = "jsonl" if are_objects(text) else "json" if is_list_of_objects(text) else ""
     if config.format != "auto" or not found:
-        return open_source(path, config)
-    source = open_source(path, config.model_copy(update={"format": found}))
+        return open_source(path, config, (), template)
+    source = open_source(path, config.model_copy(update={"format": found}), (), template)
     return replace(source, described=f"{source.described}; recognized by how it begins")
 
 

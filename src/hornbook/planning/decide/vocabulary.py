@@ -35,7 +35,7 @@ def tokenizer_kind(
 def vocab_size(data: TrainingData, kind: str) -> Decision[int]:
     """The ids that bpe has on this text, where none were requested. kind: as it is set."""
     found, usual = data.tokenizer.vocab_size, usual_vocab_size(data.train.n_bytes)
-    reason = f"{data.train.n_bytes / data.train.n_targets:.2f} bytes a token on average"
+    reason = f"{data.train.n_bytes / data.train.n_scored:.2f} bytes a token on average"
     if found == usual:
         reason = f"as usual for a training part of {format_bytes(data.train.n_bytes)}, {reason}"
     if kind != data.tokenizer.kind:
