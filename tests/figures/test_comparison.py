@@ -105,3 +105,11 @@ def test_a_legend_names_only_what_is_drawn() -> None:
     ):
         legend = comparison(rows).axes[-1].get_legend()
         assert {text.get_text() for text in legend.get_texts()} == expected
+
+
+def test_a_long_name_is_cut_where_it_says_least(names_run: Run) -> None:
+    row = measure(names_run, "a").result
+    names = ["gpt (too little training)", "runs/a/learning_rate=0.01/seed-1", "b"]
+    figure = comparison([replace(row, name=name) for name in names])
+    found = [text.get_text() for text in figure.axes[-1].texts]
+    assert sorted(found) == ["b", "gpt (too little tra…", "…ng_rate=0.01/seed-1"]

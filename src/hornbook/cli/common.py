@@ -29,7 +29,9 @@ SYNONYMS = {  # what other tools call an option of a verb -> its name here
     "checkpoint": "--resume",
     "continue": "--resume",
     "count": "-n",
+    "channels": "--model.n-embd",
     "d-model": "--model.n-embd",
+    "dim": "--model.n-embd",
     "embedding-dim": "--model.n-embd",
     "hidden-size": "--model.n-embd",
     "heads": "--model.n-head",
@@ -48,6 +50,8 @@ SYNONYMS = {  # what other tools call an option of a verb -> its name here
     "output-dir": "--out",
     "start": "--prompt",
     "temp": "--temperature",
+    "wd": "--optim.weight-decay",
+    "width": "--model.n-embd",
 }
 READING = {  # settings of `data` that say how a text is read
     "format": "text, jsonl, json, csv, tsv or parquet",

@@ -77,6 +77,11 @@ class Comparison(Tabular):
         return tuple(grouped(self.measured))
 
     @property
+    def named_differences(self) -> list[Difference]:
+        """The differences with the names that a reader sees."""
+        return list(self.differences)
+
+    @property
     def has_seeds(self) -> bool:
         """Whether a setting has several runs."""
         return any(len(group.runs) > 1 for group in self.groups)
@@ -102,7 +107,7 @@ class Comparison(Tabular):
             words.append(
                 "these runs differ by their seed alone; to compare settings, give runs of another one"
             )
-        words += [d.sentence for d in self.differences] + left_out_sentences(self.measured)
+        words += [d.sentence for d in self.named_differences] + left_out_sentences(self.measured)
         if any(d.is_significant and d.seeds and d.seeds_error is None for d in self.differences):
             words.append(
                 spelled(

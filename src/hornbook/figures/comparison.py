@@ -67,6 +67,14 @@ def _label(name: str) -> str:
     return name.replace(",", ",\n") if len(name) > LONG else name
 
 
+def _cut(name: str) -> str:
+    """A name beside the axes: a long one is cut at its end where it is a short one with a remark in
+    brackets, else at its beginning, as paths and settings differ at their end."""
+    if len(name) > LONG and 0 < name.find(" (") <= LONG // 2:
+        return name[: LONG - 1].rstrip(" (") + "…"
+    return style.shortened(name, LONG)
+
+
 def _seeds(axes: Axes, rows: Sequence[RunResult], groups: Sequence[Group], same: bool) -> None:
     """The validation loss of each seed of a group that has several, above its mean."""
     places = {row.name: place for place, row in enumerate(rows)}
@@ -154,7 +162,7 @@ def _times(axes: Axes, rows: Sequence[RunResult]) -> None:
                   alpha=0.6, zorder=1)  # fmt: skip
         axes.plot(r.seconds, r.validation, "^" if r.fitted else "o", ms=6, zorder=3,
                   color=style.VERMILION if r.fitted else style.BLUE)  # fmt: skip
-        axes.annotate(style.shortened(r.name, LONG), (column, height), xytext=(3, 0),
+        axes.annotate(_cut(r.name), (column, height), xytext=(3, 0),
                       textcoords="offset points", va="center", fontsize=8)  # fmt: skip
     if any(r.fitted for r in rows):
         axes.plot([], [], "^", ms=6, color=style.VERMILION, label="counted")
