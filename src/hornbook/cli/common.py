@@ -161,6 +161,8 @@ class Parser(argparse.ArgumentParser):
         hint = ""
         if self.has("--corpus") and os.path.isfile(words[0]):
             hint = f"; another text is given by --corpus {shlex.quote(words[0])}"
+        elif self.has("--seeds") and re.match(r"\d", words[0]):  # values of a sweep
+            hint = "; several values have commas between them: --lr 0.01,0.02"
         taken = f"one {' and one '.join(names)}" if names else "options alone"
         self.error(f"{words[0]}: found one argument too many; {self.prog} takes {taken}{hint}")
 

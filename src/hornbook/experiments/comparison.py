@@ -39,6 +39,7 @@ from hornbook.runs.directory import StoredRun
 from hornbook.runs.listing import runs_below
 from hornbook.runs.position import saved_total
 from hornbook.spelling import spelled
+from hornbook.stages import stage
 from hornbook.table import Tabular
 from hornbook.training.checkpoint import read_position
 
@@ -220,8 +221,10 @@ def compare(
     measured = []
     for i, (run, name) in enumerate(zip(runs, names_of(runs), strict=True)):
         on_message(f"measuring {i + 1} of {len(runs)}: {name}")
-        measured.append(measure(run, name))
-    found = differences(grouped(measured))
+        with stage(f"measuring {name}"):
+            measured.append(measure(run, name))
+    with stage("testing the differences"):
+        found = differences(grouped(measured))
     return Comparison(tuple(measured), tuple(found), skipped=tuple(skipped))
 
 

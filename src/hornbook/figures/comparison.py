@@ -42,6 +42,7 @@ def comparison(
     drawn = sorted((r for r in drawn if math.isfinite(r.validation)), key=lambda r: -r.validation)
     if left_out:
         title += f" (infinite: {', '.join(left_out)})"
+    title = style.name_shown(title)
     tested = sorted((d for d in differences if d.is_testable), key=lambda d: -d.mean)
     row = max(0.32, *(0.08 + LABEL * _label(r.name).count("\n") + LABEL for r in drawn), 0)
     heights = [row * len(drawn) + 1.2, max(3.4, LABEL * len(drawn) + 0.8)]
@@ -64,12 +65,14 @@ def comparison(
 
 def _label(name: str) -> str:
     """A name for an axis: a long one, of several settings, takes several lines."""
+    name = style.name_shown(name)
     return name.replace(",", ",\n") if len(name) > LONG else name
 
 
 def _cut(name: str) -> str:
     """A name beside the axes: a long one is cut at its end where it is a short one with a remark in
     brackets, else at its beginning, as paths and settings differ at their end."""
+    name = style.name_shown(name)
     if len(name) > LONG and 0 < name.find(" (") <= LONG // 2:
         return name[: LONG - 1].rstrip(" (") + "…"
     return style.shortened(name, LONG)

@@ -131,7 +131,7 @@ def curves(groups: Sequence[Group]) -> Figure:
     unit = "nats per token" if same else "bits per byte"
     for axes, x_name in zip(panes, ("tokens", "seconds"), strict=True):
         for group in drawn:
-            name: str | None = group.name
+            name: str | None = style.name_shown(group.name)
             for m in group.runs:
                 run = StoredRun.load(m.result.path)
                 log = [r for r in run.log if _finite(r.get("val_loss"))]
