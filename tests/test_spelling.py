@@ -40,6 +40,8 @@ from hornbook.spelling import ARGUMENTS, for_python, speaks_python
             "hornbook.resume('my runs/x', steps=30, settings={'optim.learning_rate': 1e-3}); or",
         ),
         ("make one of runs with `hornbook mix`", "make one of runs with hornbook.mix"),
+        ("; `hornbook sweep` tries several values", "; hornbook.sweep tries several values"),
+        ("; --seeds 1,2,3 trains", "; hornbook.sweep(..., seeds=[1, 2, 3]) trains"),
         ("RUN: found 1 run", "runs: found 1 run"),
         ("a -- b, -1 and x--y", "a -- b, -1 and x--y"),
     ],

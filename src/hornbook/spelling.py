@@ -78,7 +78,7 @@ def for_python(message: str) -> str:
     message = RESUME.sub(_call, message)
     message = OPTION.sub(_option, message).replace("} settings={", ", ")
     message = message.replace("the same command with another out", "the same call with another out")
-    message = re.sub(r"`hornbook (mix|ladder|train)\b[^`]*`", r"hornbook.\1", message)
+    message = re.sub(r"`hornbook (mix|ladder|sweep|train)\b[^`]*`", r"hornbook.\1", message)
     return re.sub(r"^RUN: ", "runs: ", message)
 
 

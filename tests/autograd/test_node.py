@@ -150,3 +150,9 @@ def test_operands_come_before_results() -> None:
     order = {v: i for i, v in enumerate(in_order(root))}
     assert len(order) == 6
     assert all(order[operand] < order[v] for v in order for operand in v._prev)
+
+
+def test_a_value_is_formatted_as_its_data() -> None:
+    value = Value(2.34567, label="loss")
+    assert f"{value:.2f} {value:>8.1e}|{value!s:.5}" == "2.35  2.3e+00|Value"
+    assert f"{value}" == str(value)

@@ -107,7 +107,9 @@ def test_a_setting_that_is_given_twice_is_an_error_unless_it_is_the_same() -> No
      ("--n-embed", "--model.n-embd"), ("--xyzzy", None), ("--max-iters", "--steps"),
      ("--num-epochs", "--epochs"), ("--seq-len", "--context-length"),
      ("--optimizer", "--optim.name"), ("--checkpoint", "--training.checkpointing"),
-     ("--heads", "--model.n-head"), ("--d-model", "--model.n-embd"), ("--num-layers", "--layers")],
+     ("--heads", "--model.n-head"), ("--d-model", "--model.n-embd"), ("--num-layers", "--layers"),
+     ("--width", "--model.n-embd"), ("--dim", "--model.n-embd"), ("--channels", "--model.n-embd"),
+     ("--wd", "--optim.weight-decay")],
 )  # fmt: skip
 def test_an_unknown_flag_suggests_the_nearest_of_all_settings(flag: str, near: str | None) -> None:
     parser = SettingsParser("train")

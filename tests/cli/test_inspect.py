@@ -10,7 +10,8 @@ import pytest
 
 from hornbook.api import Run, train
 from hornbook.cli.main import main
-from tests.conftest import WORDS
+from hornbook.stages import watched
+from tests.conftest import WORDS, strict
 
 Cap = pytest.CaptureFixture[str]
 DrawOnly = Callable[..., None]
@@ -108,3 +109,22 @@ def test_a_run_whose_corpus_is_gone_is_still_looked_into(
         assert "surprise: left out" not in err
     finally:
         corpus.write_text(text, "utf-8")
+
+
+def test_findings_as_json_and_each_figure_is_a_stage(
+    capsys: Cap, parrot: Run, tmp_path: Path, draw_only: DrawOnly
+) -> None:
+    draw_only("surprise", "copies", "attention")
+    heard: list[str | None] = []
+    words = ["inspect", str(parrot.path), "--text", "emma", "--out", str(tmp_path), "--json"]
+    with watched(heard.append):
+        parrot.inspect(tmp_path, text="emma")
+    assert {"drawing surprise", "drawing copies", "drawing attention"} <= set(heard)
+    assert main(words) == 0
+    found = strict(capsys.readouterr().out)
+    assert found["page"] == str(tmp_path / "index.html")
+    assert list(found["figures"]) == ["surprise", "copies"]
+    assert found["figures"]["copies"]["text"].startswith("memorizing: 100%")
+    assert found["figures"]["copies"]["good"] is False
+    assert Path(found["figures"]["copies"]["svg"]).exists()
+    assert list(found["left_out"]) == ["attention"]

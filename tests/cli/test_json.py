@@ -27,6 +27,8 @@ COMMANDS = {  # of every verb that has --json; {run} and {text} are filled in
     "data": ["data", "{text}"],
     "mix": ["mix", "{run}", "{other}", "--out", "{ladder}"],
     "models": ["models", "mlp"],
+    "presets": ["presets"],
+    "inspect": ["inspect", "{run}", "--out", "{ladder}"],
     "lesson": ["lesson", "--lang", "zh"],
     "runs": ["runs", "{folder}"],
     "export": ["export", "{gpt}", "--to", "hf", "--out", "{ladder}", "--no-verify"],

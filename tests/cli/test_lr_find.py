@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from hornbook.cli.lr_find import _advice
+from hornbook.experiments.lr_finder import LearningRateSweep
 from tests.cli.common import Cap, run
 from tests.conftest import strict
 
@@ -50,4 +52,24 @@ def test_the_advice_is_what_was_tried(words_file: Path, capsys: Cap) -> None:
     advice = re.search(r"--optim.learning-rate (\S+) --optim.muon-learning-rate (\S+)", out)
     assert advice is not None
     expected = [found["best"], 4 * found["best"]]
-    assert list(map(float, advice.groups())) == pytest.approx(expected, rel=0.06)
+    assert list(map(float, advice.groups())) == pytest.approx(expected, rel=0.006)
+    assert "the mean of the last 4 of 20 steps" in out
+
+
+@pytest.mark.parametrize(
+    ("losses", "words"),
+    [
+        ([2.0, 2.1, 2.2], "the lowest of the three has the lowest loss, so lower ones"),
+        ([2.2, 2.1, 2.0], "the highest of the three has the lowest loss, so higher ones"),
+        ([2.2, 2.0, 2.1], ""),
+    ],
+)
+def test_the_best_at_an_end_says_where_to_go_on(losses: list[float], words: str) -> None:
+    rates = (0.00194, 0.00583, 0.0175)
+    sweep = LearningRateSweep(
+        (0.001, 1.0), (3.3, 9.0), rates[1], tuple(zip(rates, losses, strict=True))
+    )
+    advice = _advice(sweep, 0.001)
+    assert advice.startswith(f"best: --optim.learning-rate {sweep.best}")
+    assert words in advice
+    assert ("\n" in advice) == bool(words)

@@ -9,6 +9,7 @@ import pytest
 from hornbook.config import presets
 from hornbook.models.registry import parse_run_config
 from tests.cli.common import Cap, run
+from tests.conftest import strict
 
 
 def test_every_preset_is_listed_and_explained(capsys: Cap) -> None:
@@ -33,3 +34,13 @@ def test_an_unknown_preset_is_an_error(capsys: Cap) -> None:
     code, _, err = run(capsys, "presets", "notes-gtp")
     assert code == 2
     assert "did you mean 'notes-gpt'" in err
+
+
+def test_presets_as_json(capsys: Cap) -> None:
+    found = strict(run(capsys, "presets", "--json")[1])
+    assert {name: preset["settings"] for name, preset in found.items()} == {
+        name: presets.named(name) for name in presets.PRESETS
+    }
+    one = strict(run(capsys, "presets", "notes-mlp", "--json")[1])
+    assert one == {"notes-mlp": found["notes-mlp"]}
+    assert run(capsys, "presets", "notes-gtp", "--json")[0] == 2

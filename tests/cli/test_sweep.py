@@ -70,7 +70,8 @@ def test_train_with_seeds_makes_a_group(capsys: Cap, words_file: Path, tmp_path:
         (["--seeds", "1,x"], "seeds: found '1,x', expected whole numbers with commas"),
         (["--lr", "1e-3..1e-1"], "give the number of trials"),
         (["--layers", "1,2", "--seed", "1", "--seeds", "1,2"], "seeds: found them beside seed"),
-        (["--seed", "1,2"], "give the seeds as seeds"),
+        (["--lr", "0.1", "0.2"], "several values have commas between them: --lr 0.01,0.02"),
+        (["--seed", "1,2"], "found several values; give them as --seeds 1,2,3"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_swept_is_said(

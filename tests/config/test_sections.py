@@ -27,6 +27,9 @@ def test_every_setting_says_what_it_is(model: str) -> None:
         ({"steps": True}, r"training\.steps: found true, expected no truth value"),
         ({"sampling": "epoch"}, r"training\.sampling: found 'epoch'\..*did you mean 'epochs'"),
         ({"minutes": float("nan")}, r"training\.minutes: found nan"),
+        ({"seed": "1,2"}, r"training\.seed: found '1,2'\..*; --seeds 1,2,3 trains with several"),
+        ({"batch_size": "16,32"}, r"found '16,32'\..*; `hornbook sweep` tries several values"),
+        ({"steps": [10, 20]}, r"found \[10, 20\]\..*; `hornbook sweep` tries several values"),
     ],
 )
 def test_a_mistake_is_named_with_what_was_expected(data: dict[str, object], message: str) -> None:

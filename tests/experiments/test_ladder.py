@@ -336,6 +336,10 @@ def test_what_is_left_out_and_what_got_too_little_is_said(words_file: Path, tmp_
     assert set(found.too_little) == {"bow"}
     assert found.sentences[0].startswith("bow got too little training to be compared: it went 0.")
     assert [row.name for row in found.labeled] == ["counts-4", "bow (too little training)"]
+    (pair,) = found.differences
+    assert {pair.best, pair.other} == {"counts-4", "bow"}
+    assert any(line.startswith("counts-4 is better than bow (too little training) by")
+               for line in found.sentences)  # fmt: skip
     facts = json.loads((tmp_path / "l" / "ladder.json").read_text())
     assert [row["name"] for row in facts["standings"]] == ["counts-4", "bow"]
     assert [bool(row["too_little"]) for row in facts["standings"]] == [False, True]

@@ -128,7 +128,10 @@ def test_more_seeds_and_values_may_be_asked_for_later(words: str, tmp_path: Path
         ({"over": {"model.n_hidden": []}}, r"model.n_hidden: found no value"),
         ({"over": {"data.split_seed": [1, 2]}}, "cannot be varied in a sweep: runs on other texts"),
         ({"over": {"training.threads": [1, 2]}}, "threads: cannot be varied"),
-        ({"over": {"training.seed": [1, 2]}}, "give the seeds as seeds"),
+        (
+            {"over": {"training.seed": [1, 2]}},
+            r"several values; give them as hornbook.sweep\(..., seeds=",
+        ),
         (
             {"over": {"model.n_hidden": "4..8"}},
             r"found the range '4..8'; give the number of trials",

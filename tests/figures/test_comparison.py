@@ -9,6 +9,7 @@ import numpy as np
 from hornbook.api import Run
 from hornbook.experiments.comparison import measure
 from hornbook.figures.comparison import comparison
+from hornbook.figures.losses import curves
 from hornbook.metrics.comparison import differences
 from hornbook.metrics.groups import grouped
 from tests.metrics.made import made
@@ -105,3 +106,26 @@ def test_a_legend_names_only_what_is_drawn() -> None:
     ):
         legend = comparison(rows).axes[-1].get_legend()
         assert {text.get_text() for text in legend.get_texts()} == expected
+
+
+def test_a_long_name_is_cut_where_it_says_least(names_run: Run) -> None:
+    row = measure(names_run, "a").result
+    names = ["gpt (too little training)", "runs/a/learning_rate=0.01/seed-1", "b"]
+    figure = comparison([replace(row, name=name) for name in names])
+    found = [text.get_text() for text in figure.axes[-1].texts]
+    assert sorted(found) == ["b", "gpt (too little tra…", "…ng_rate=0.01/seed-1"]
+
+
+def test_names_that_no_font_has_are_drawn_as_code_points_and_a_dollar_is_no_formula(
+    names_run: Run,
+) -> None:
+    strange = chr(0x10FFFD)  # of no font
+    row = measure(names_run, "a").result
+    rows = [replace(row, name=f"a {strange}"), replace(row, name="$x_1$")]
+    figure = comparison(rows, f"The ladder on {strange}")
+    figure.png()  # a glyph that is missing warns, and a warning is an error here
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert sorted(labels) == [r"\$x_1\$", "a <10FFFD>"]
+    groups = grouped([replace(m, result=r) for r in rows for m in [measure(names_run, "a")]])
+    assert groups
+    curves([replace(groups[0], name=f"a {strange}")]).png()

@@ -80,6 +80,10 @@ def test_a_sweep_is_drawn_from_rates_and_losses() -> None:
     figure = lr_sweep(rates.tolist(), losses, best=0.1)
     assert figure.axes[0].get_xscale() == "log"
     assert figure.axes[0].get_xlabel()
+    legend = figure.axes[0].get_legend()
+    assert legend is not None
+    words = [text.get_text() for text in legend.get_texts()]
+    assert words == ["mean of 8 steps", "best of the trials: 0.1"]
 
 
 def test_loss_curves_of_several_runs_are_drawn_over_each_other(

@@ -114,6 +114,9 @@ class Node:
     def __bool__(self) -> bool:
         return bool(self.data)
 
+    def __format__(self, spec: str) -> str:  # f"{loss:.4f}" is its data
+        return format(self.data, spec) if spec else str(self)
+
     def _repr_svg_(self) -> str | None:
         """The graph as SVG, for notebooks; None where it is too large to read."""
         from hornbook.autograd.drawing import Drawing

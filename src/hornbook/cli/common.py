@@ -29,7 +29,9 @@ SYNONYMS = {  # what other tools call an option of a verb -> its name here
     "checkpoint": "--resume",
     "continue": "--resume",
     "count": "-n",
+    "channels": "--model.n-embd",
     "d-model": "--model.n-embd",
+    "dim": "--model.n-embd",
     "embedding-dim": "--model.n-embd",
     "hidden-size": "--model.n-embd",
     "heads": "--model.n-head",
@@ -48,6 +50,8 @@ SYNONYMS = {  # what other tools call an option of a verb -> its name here
     "output-dir": "--out",
     "start": "--prompt",
     "temp": "--temperature",
+    "wd": "--optim.weight-decay",
+    "width": "--model.n-embd",
 }
 READING = {  # settings of `data` that say how a text is read
     "format": "text, jsonl, json, csv, tsv or parquet",
@@ -157,6 +161,8 @@ class Parser(argparse.ArgumentParser):
         hint = ""
         if self.has("--corpus") and os.path.isfile(words[0]):
             hint = f"; another text is given by --corpus {shlex.quote(words[0])}"
+        elif self.has("--seeds") and re.match(r"\d", words[0]):  # values of a sweep
+            hint = "; several values have commas between them: --lr 0.01,0.02"
         taken = f"one {' and one '.join(names)}" if names else "options alone"
         self.error(f"{words[0]}: found one argument too many; {self.prog} takes {taken}{hint}")
 

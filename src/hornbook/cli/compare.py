@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hornbook.cli.common import Parser, check_picture, note, print_json, write_picture
+from hornbook.stages import stage
 from hornbook.table import table
 from hornbook.visible import visible
 
@@ -44,11 +45,14 @@ def run(arguments: list[str]) -> int:
         from hornbook.figures.comparison import comparison
 
         rows = [group.result for group in found.groups]
-        write_picture(args.out, comparison(rows, "Comparison", found.groups, found.differences))
+        with stage("drawing the comparison"):
+            figure = comparison(rows, "Comparison", found.groups, found.differences)
+            write_picture(args.out, figure)
     if args.curves is not None:
         from hornbook.figures.losses import curves
 
-        write_picture(args.curves, curves(found.groups))
+        with stage("drawing the loss curves"):
+            write_picture(args.curves, curves(found.groups))
     if args.json or args.format == "text":
         show_comparison(found, json=args.json)
     else:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from functools import partial
 from pathlib import Path
 
-from hornbook.cli.common import Parser
+from hornbook.cli.common import Parser, note, print_json
 
 
 def run(arguments: list[str]) -> int:
@@ -15,11 +13,14 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("path", metavar="RUN", help="a run directory")
     parser.add_argument("--text", help="a text to read and continue (default: held-out text)")
     parser.add_argument("--out", type=Path, help="folder for the figures (default: RUN/inspect)")
+    parser.add_argument("--json", action="store_true", help="the findings as JSON")
     args = parser.parse_args(arguments)
 
     from hornbook.run import Run
 
-    loaded = Run.load(args.path)
-    notify = partial(print, file=sys.stderr, flush=True)
-    print(loaded.inspect(args.out, text=args.text, on_message=notify).page)
+    found = Run.load(args.path).inspect(args.out, text=args.text, on_message=note)
+    if args.json:
+        print_json(found.to_json())
+    else:
+        print(found.page)
     return 0

@@ -58,6 +58,7 @@ def run(arguments: list[str]) -> int:
         print_json(sweep.to_json())
         return 0
     from hornbook.cli.show import plot
+    from hornbook.experiments.lr_finder import tail_of
 
     points = [
         {"step": i + 1, "loss": min(loss, 2 * sweep.losses[0])}
@@ -76,7 +77,11 @@ def run(arguments: list[str]) -> int:
             (f"{rate:.3g}", f"{loss:.4f}" if math.isfinite(loss) else "diverged")
             for rate, loss in sweep.confirmed
         ]
-        print(f"\nthe sweep suggests {sweep.suggested:.3g}; losses after {args.sweep_steps} steps:")
+        tail = tail_of(args.sweep_steps)
+        print(
+            f"\nthe sweep suggests {sweep.suggested:.3g}; training losses of three trials, one seed: "
+            f"the mean of the last {tail} of {args.sweep_steps} steps:"
+        )
         print(table([("learning rate", "loss"), *rows], right=(0, 1)))
     print(f"\n{_advice(sweep, args.low)}")
     return 0
@@ -90,11 +95,15 @@ def _advice(sweep: LearningRateSweep, low: float) -> str:
             f"no learning rate reached a loss below the initial one ({sweep.losses[0]:.4f}); "
             "sweep others (--low, --high), or longer (--sweep-steps)"
         )
-    advice = f"best: --optim.learning-rate {sweep.best:.2g}"
+    advice = f"best: --optim.learning-rate {sweep.best:.3g}"
     if sweep.muon is not None:  # the sweep scales both learning rates
-        advice += f" --optim.muon-learning-rate {sweep.best * sweep.muon:.2g}"
+        advice += f" --optim.muon-learning-rate {sweep.best * sweep.muon:.3g}"
+    assert sweep.suggested is not None
     if sweep.best != sweep.suggested:
+        higher = sweep.best > sweep.suggested
+        end, beyond = ("highest", "higher") if higher else ("lowest", "lower")
         advice += (
-            "\nthe confirmation disagrees with the sweep: try more learning rates in its direction"
+            f"\nthe {end} of the three has the lowest loss, so {beyond} ones may be better still: "
+            f"train with --optim.learning-rate {sweep.best * (2 if higher else 0.5):.3g} too"
         )
     return advice

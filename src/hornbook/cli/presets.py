@@ -6,7 +6,7 @@ import inspect
 import json
 from typing import Any
 
-from hornbook.cli.common import Parser
+from hornbook.cli.common import Parser, print_json
 from hornbook.config import presets
 from hornbook.table import table
 
@@ -15,7 +15,12 @@ def run(arguments: list[str]) -> int:
     """Lists the presets, or prints the settings of one as TOML."""
     parser = Parser("presets")
     parser.add_argument("preset", metavar="PRESET", nargs="?", help="the preset to print")
+    parser.add_argument("--json", action="store_true", help="as JSON")
     args = parser.parse_args(arguments)
+    if args.json:
+        names = presets.PRESETS if args.preset is None else [args.preset]
+        print_json({n: {"settings": presets.named(n), "line": _line(n)} for n in names})
+        return 0
     if args.preset is None:
         rows = []
         for name, preset in presets.PRESETS.items():

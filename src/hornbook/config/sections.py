@@ -96,6 +96,10 @@ class Settings(BaseModel):
             meant = OTHER_VALUES.get(found)
             if near := [meant] if meant else difflib.get_close_matches(found, known, n=1):
                 end = f"; did you mean {near[0]!r}?"
+        several = isinstance(found, list) or (isinstance(found, str) and "," in found)
+        if several and problem["type"].partition("_")[0] in ("int", "float"):
+            how = "--seeds 1,2,3 trains with" if field == "seed" else "`hornbook sweep` tries"
+            end = f"; {how} several values"
         return f"{section}.{field}: found {found!r}. {expected}{end}"
 
 

@@ -39,6 +39,7 @@ from hornbook.runs.directory import StoredRun
 from hornbook.runs.listing import runs_below
 from hornbook.runs.position import saved_total
 from hornbook.spelling import spelled
+from hornbook.stages import stage
 from hornbook.table import Tabular
 from hornbook.training.checkpoint import read_position
 
@@ -77,6 +78,11 @@ class Comparison(Tabular):
         return tuple(grouped(self.measured))
 
     @property
+    def named_differences(self) -> list[Difference]:
+        """The differences with the names that a reader sees."""
+        return list(self.differences)
+
+    @property
     def has_seeds(self) -> bool:
         """Whether a setting has several runs."""
         return any(len(group.runs) > 1 for group in self.groups)
@@ -102,7 +108,7 @@ class Comparison(Tabular):
             words.append(
                 "these runs differ by their seed alone; to compare settings, give runs of another one"
             )
-        words += [d.sentence for d in self.differences] + left_out_sentences(self.measured)
+        words += [d.sentence for d in self.named_differences] + left_out_sentences(self.measured)
         if any(d.is_significant and d.seeds and d.seeds_error is None for d in self.differences):
             words.append(
                 spelled(
@@ -215,8 +221,10 @@ def compare(
     measured = []
     for i, (run, name) in enumerate(zip(runs, names_of(runs), strict=True)):
         on_message(f"measuring {i + 1} of {len(runs)}: {name}")
-        measured.append(measure(run, name))
-    found = differences(grouped(measured))
+        with stage(f"measuring {name}"):
+            measured.append(measure(run, name))
+    with stage("testing the differences"):
+        found = differences(grouped(measured))
     return Comparison(tuple(measured), tuple(found), skipped=tuple(skipped))
 
 

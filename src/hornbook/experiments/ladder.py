@@ -23,7 +23,7 @@ from hornbook.experiments.comparison import Comparison, measure
 from hornbook.experiments.mixture import members_weights, mix
 from hornbook.figures.comparison import comparison
 from hornbook.files import not_written, read_json, user_path, write_bytes, write_json
-from hornbook.metrics.comparison import corrected, difference, differences
+from hornbook.metrics.comparison import Difference, corrected, difference, differences
 from hornbook.metrics.results import MeasuredRun, RunResult, format_loss
 from hornbook.metrics.verdict import times
 from hornbook.models.registry import MODELS
@@ -62,6 +62,13 @@ class Ladder(Comparison):
     def label(self, name: str) -> str:
         """The name of a rung, marked where it got too little training."""
         return f"{name} ({UNDERTRAINED})" if name in self.too_little else name
+
+    @property
+    def named_differences(self) -> list[Difference]:
+        """The differences; a rung that got too little training is marked as such."""
+        return [
+            replace(d, best=self.label(d.best), other=self.label(d.other)) for d in self.differences
+        ]
 
     @property
     def sentences(self) -> list[str]:
@@ -171,9 +178,8 @@ def climb(
         path / "ladder.json",
         {**facts, "standings": ladder.standings, "sentences": ladder.sentences},
     )
-    title, named = f"The ladder on {text.name}", ladder.label
-    pairs = [replace(d, best=named(d.best), other=named(d.other)) for d in ladder.differences]
-    figure = comparison(ladder.labeled, title, differences=pairs)
+    title = f"The ladder on {text.name}"
+    figure = comparison(ladder.labeled, title, differences=ladder.named_differences)
     write_bytes(path / "ladder.png", figure.png())
     write_bytes(path / "ladder.svg", figure.svg().encode())
     return ladder

@@ -108,7 +108,7 @@ def find_learning_rate(
     suggested = suggest(rates, losses)
     tried = [suggested / AROUND, suggested, suggested * AROUND] if suggested is not None else []
     confirmed = [
-        (rate, fmean(_train(plan, [rate] * steps, f"trial of {rate:.3g}")[-(steps // TAIL) :]))
+        (rate, fmean(_train(plan, [rate] * steps, f"trial of {rate:.3g}")[-tail_of(steps) :]))
         for rate in tried
     ]
     optim = plan.config.optim
@@ -116,6 +116,11 @@ def find_learning_rate(
     return LearningRateSweep(
         tuple(rates.tolist()), tuple(losses), suggested, tuple(confirmed), muon
     )
+
+
+def tail_of(steps: int) -> int:
+    """The last steps of a trial, whose mean loss is its loss."""
+    return steps // TAIL
 
 
 def suggest(rates: np.ndarray[Any, Any], losses: list[float]) -> float | None:

@@ -214,7 +214,7 @@ def read_space(request: Request, over: Mapping[str, Any], *, searched: bool) -> 
         section, name = split_name(dotted)
         setting = f"{section}.{name}"
         if setting == "training.seed":
-            raise ConfigError(f"{setting}: give the seeds as seeds, not as a setting to vary")
+            raise ConfigError(f"{setting}: found several values; give them as --seeds 1,2,3")
         if section == "data" or setting in NO_SETTINGS:
             why = (
                 "runs on other texts cannot be compared" if section == "data" else "the loss is not"

@@ -42,6 +42,7 @@ def comparison(
     drawn = sorted((r for r in drawn if math.isfinite(r.validation)), key=lambda r: -r.validation)
     if left_out:
         title += f" (infinite: {', '.join(left_out)})"
+    title = style.name_shown(title)
     tested = sorted((d for d in differences if d.is_testable), key=lambda d: -d.mean)
     row = max(0.32, *(0.08 + LABEL * _label(r.name).count("\n") + LABEL for r in drawn), 0)
     heights = [row * len(drawn) + 1.2, max(3.4, LABEL * len(drawn) + 0.8)]
@@ -64,7 +65,17 @@ def comparison(
 
 def _label(name: str) -> str:
     """A name for an axis: a long one, of several settings, takes several lines."""
+    name = style.name_shown(name)
     return name.replace(",", ",\n") if len(name) > LONG else name
+
+
+def _cut(name: str) -> str:
+    """A name beside the axes: a long one is cut at its end where it is a short one with a remark in
+    brackets, else at its beginning, as paths and settings differ at their end."""
+    name = style.name_shown(name)
+    if len(name) > LONG and 0 < name.find(" (") <= LONG // 2:
+        return name[: LONG - 1].rstrip(" (") + "…"
+    return style.shortened(name, LONG)
 
 
 def _seeds(axes: Axes, rows: Sequence[RunResult], groups: Sequence[Group], same: bool) -> None:
@@ -154,7 +165,7 @@ def _times(axes: Axes, rows: Sequence[RunResult]) -> None:
                   alpha=0.6, zorder=1)  # fmt: skip
         axes.plot(r.seconds, r.validation, "^" if r.fitted else "o", ms=6, zorder=3,
                   color=style.VERMILION if r.fitted else style.BLUE)  # fmt: skip
-        axes.annotate(style.shortened(r.name, LONG), (column, height), xytext=(3, 0),
+        axes.annotate(_cut(r.name), (column, height), xytext=(3, 0),
                       textcoords="offset points", va="center", fontsize=8)  # fmt: skip
     if any(r.fitted for r in rows):
         axes.plot([], [], "^", ms=6, color=style.VERMILION, label="counted")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
+from hornbook.errors import counted
 from hornbook.figures import style
 from hornbook.figures.data import DoesNotApplyError
 from hornbook.figures.style import Figure, panels, styled
@@ -130,7 +131,7 @@ def curves(groups: Sequence[Group]) -> Figure:
     unit = "nats per token" if same else "bits per byte"
     for axes, x_name in zip(panes, ("tokens", "seconds"), strict=True):
         for group in drawn:
-            name: str | None = group.name
+            name: str | None = style.name_shown(group.name)
             for m in group.runs:
                 run = StoredRun.load(m.result.path)
                 log = [r for r in run.log if _finite(r.get("val_loss"))]
@@ -187,9 +188,11 @@ def lr_sweep(rates: Sequence[float], losses: Sequence[float], best: float | None
     kernel = np.ones(window) / window
     smooth = np.convolve(losses, kernel, "valid")
     axes.plot(np.asarray(rates)[window // 2 :][: len(smooth)], smooth, color=style.BLUE, lw=1.8,
-              label=f"mean of {window}")  # fmt: skip
+              label=f"mean of {counted(window, 'step')}")  # fmt: skip
     if best is not None:
-        axes.axvline(best, color=style.VERMILION, ls="--", lw=1.2, label=f"{best:.2g}")
+        axes.axvline(
+            best, color=style.VERMILION, ls="--", lw=1.2, label=f"best of the trials: {best:.3g}"
+        )
     finite = np.asarray(losses)[np.isfinite(losses)]
     if len(finite):
         axes.set_ylim(finite.min() - 0.1, min(finite.max(), 2 * float(finite[0])) + 0.1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -23,6 +23,7 @@ from hornbook.files import remove, user_path, write_bytes
 from hornbook.metrics.finding import Finding
 from hornbook.runs.directory import StoredRun
 from hornbook.runs.verdict import verdict_rows, verdict_text
+from hornbook.stages import stage
 from hornbook.table import Tabular
 
 STYLE = """
@@ -55,6 +56,9 @@ figure:target .close { display: block; position: fixed; top: .5rem; right: .8rem
 """
 
 
+NO_FINDING = Finding("")
+
+
 @dataclass(repr=False)
 class Inspection(Tabular):
     """The page and the figures that were written.
@@ -77,6 +81,21 @@ class Inspection(Tabular):
     def page(self) -> Path:
         """The page with all figures."""
         return self.folder / "index.html"
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data: the page, and of each figure its file and finding; `good` is false where
+        something needs doing."""
+        figures = {
+            name: {"svg": str(self.folder / f"{name}.svg")}
+            | asdict(self.findings.get(name, NO_FINDING))
+            for name in self.written
+        }
+        return {
+            "page": str(self.page),
+            "figures": figures,
+            "left_out": self.left_out,
+            "text_note": self.text_note,
+        }
 
     def table_rows(self) -> list[list[str]]:
         """The figures and what they say."""
@@ -130,9 +149,11 @@ def inspect(
         on_message(f"{missing}; the model's own samples are drawn instead")
     for name, entry in FIGURES.items():
         try:
-            figure = entry.draw(run, text)
-            with narrow():
-                small = entry.draw(run, text)
+            with stage(f"drawing {name}"):
+                figure = entry.draw(run, text)
+                with narrow():
+                    small = entry.draw(run, text)
+                svg, narrow_svg, png = figure.svg(), small.svg(), figure.png()
         except DoesNotApplyError as error:
             inspection.left_out[name] = str(error)
             if inspection.page.exists():
@@ -140,14 +161,13 @@ def inspect(
                 remove(folder / f"{name}.png")
             on_message(f"{name}: left out: {error}")
             continue
-        svg = figure.svg()
         write_bytes(folder / f"{name}.svg", svg.encode())
-        write_bytes(folder / f"{name}.png", figure.png())
+        write_bytes(folder / f"{name}.png", png)
         inspection.written.append(name)
         if figure.finding is not None:
             inspection.findings[name] = figure.finding
         on_message(f"{name}: {figure.finding.text if figure.finding else 'drawn'}")
-        sections.append(_section(name, figure, svg, small.svg()))
+        sections.append(_section(name, figure, svg, narrow_svg))
     write_bytes(inspection.page, _page(run, inspection, sections).encode())
     return inspection
 

@@ -249,6 +249,11 @@ def shown(text: str) -> str:
     return "".join(map(_visible, text))
 
 
+def name_shown(name: str) -> str:
+    """A name of a run or a text as it is drawn in a figure: as `shown`, with its blanks as they are."""
+    return " ".join(map(shown, unicodedata.normalize("NFC", name).split(" ")))
+
+
 def fitting(text: str, size: float, letters: int) -> float:
     """The font size at which a text is no wider than so many letters of `size`."""
     return size * min(1.0, letters / max(1, len(text)))
