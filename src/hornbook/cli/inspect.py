@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from functools import partial
 from pathlib import Path
 
 from hornbook.cli.common import Parser
+from hornbook.stages import line_written
 
 
 def run(arguments: list[str]) -> int:
@@ -20,6 +20,10 @@ def run(arguments: list[str]) -> int:
     from hornbook.run import Run
 
     loaded = Run.load(args.path)
-    notify = partial(print, file=sys.stderr, flush=True)
-    print(loaded.inspect(args.out, text=args.text, on_message=notify).page)
+    print(loaded.inspect(args.out, text=args.text, on_message=_say).page)
     return 0
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+    line_written()
