@@ -23,7 +23,9 @@ from hornbook.files import remove, user_path, write_bytes
 from hornbook.metrics.finding import Finding
 from hornbook.runs.directory import StoredRun
 from hornbook.runs.verdict import verdict_rows, verdict_text
+from hornbook.stages import stage
 from hornbook.table import Tabular
+from hornbook.visible import visible
 
 STYLE = """
 :root { color-scheme: light dark; --paper: #fafafa; --card: #fff; --ink: #1a1a1a; --soft: #595959;
@@ -43,6 +45,7 @@ img { display: block; width: 100%; height: auto; background: #fff; border-radius
 nav a { display: inline-block; margin: 0 .9rem .3rem 0; color: inherit; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; margin: .6rem 0; }
 dt { color: var(--soft); } dd { margin: 0; } pre { margin: 0; font: inherit; white-space: pre-wrap; }
+pre + pre { margin-top: .6rem; }
 figure { margin: 0; } .narrow, .close { display: none; }
 figure:target { position: fixed; inset: 0; z-index: 1; overflow: auto; background: #fff;
   padding: 3rem .5rem 1rem; }
@@ -130,9 +133,11 @@ def inspect(
         on_message(f"{missing}; the model's own samples are drawn instead")
     for name, entry in FIGURES.items():
         try:
-            figure = entry.draw(run, text)
-            with narrow():
-                small = entry.draw(run, text)
+            with stage(f"drawing {name}"):
+                figure = entry.draw(run, text)
+                with narrow():
+                    small = entry.draw(run, text)
+                svg, narrow_svg, png = figure.svg(), small.svg(), figure.png()
         except DoesNotApplyError as error:
             inspection.left_out[name] = str(error)
             if inspection.page.exists():
@@ -140,14 +145,13 @@ def inspect(
                 remove(folder / f"{name}.png")
             on_message(f"{name}: left out: {error}")
             continue
-        svg = figure.svg()
         write_bytes(folder / f"{name}.svg", svg.encode())
-        write_bytes(folder / f"{name}.png", figure.png())
+        write_bytes(folder / f"{name}.png", png)
         inspection.written.append(name)
         if figure.finding is not None:
             inspection.findings[name] = figure.finding
         on_message(f"{name}: {figure.finding.text if figure.finding else 'drawn'}")
-        sections.append(_section(name, figure, svg, small.svg()))
+        sections.append(_section(name, figure, svg, narrow_svg))
     write_bytes(inspection.page, _page(run, inspection, sections).encode())
     return inspection
 
@@ -162,7 +166,7 @@ def summary(run: StoredRun) -> str:
             f"{report['validation']['nats']:.4f} nats per token"
         )
         rows.update((name, text) for name, text in verdict_rows(report) if name)
-        rows["samples"] = ", ".join(report["samples"][:10])
+        rows["samples"] = ", ".join(visible(sample) for sample in report["samples"][:10])
     cells = "".join(
         f"<tr><th>{name}</th><td style='text-align: left'>{escaped(value)}</td></tr>"
         for name, value in rows.items()
