@@ -39,6 +39,7 @@ SYNONYMS = {  # what other tools call an option of a verb -> its name here
     "max-new-tokens": "--max-tokens",
     "n-samples": "-n",
     "name": "--out",
+    "num": "-n",
     "num-heads": "--model.n-head",
     "num-layers": "--layers",
     "num-samples": "-n",
@@ -46,8 +47,10 @@ SYNONYMS = {  # what other tools call an option of a verb -> its name here
     "out-dir": "--out",
     "output": "--out",
     "output-dir": "--out",
+    "p": "--prompt",
     "start": "--prompt",
     "temp": "--temperature",
+    "text": "--prompt",
 }
 READING = {  # settings of `data` that say how a text is read
     "format": "text, jsonl, json, csv, tsv or parquet",
@@ -113,6 +116,8 @@ class Parser(argparse.ArgumentParser):
             if action is None:
                 self.unknown(word)
             elif action.nargs == 0:
+                if equals and not word.startswith("--"):  # such as -hello for -h
+                    self.unknown(word)
                 if equals:
                     self.error(f"{flag}: found the value {value!r}, expected none")
                 options.append(flag)
@@ -143,8 +148,8 @@ class Parser(argparse.ArgumentParser):
         flag = word.partition("=")[0]
         hint = self.suggestion(flag)
         takes_texts = any(a.metavar == "TEXT" and not a.option_strings for a in self._actions)
-        if not hint and takes_texts:
-            hint = f"; a text that begins with '-' is written after --: -- {shlex.quote(word)}"
+        if takes_texts and not (hint and word.startswith("--")):
+            hint += f"; a text that begins with '-' is written after --: -- {shlex.quote(word)}"
         self.error(f"{flag}: no such option{hint}")
 
     def surplus(self, words: list[str], first: str) -> None:
@@ -157,6 +162,10 @@ class Parser(argparse.ArgumentParser):
         hint = ""
         if self.has("--corpus") and os.path.isfile(words[0]):
             hint = f"; another text is given by --corpus {shlex.quote(words[0])}"
+        elif self.has("--prompt") and not os.path.exists(words[0]):
+            hint = (
+                f"; the beginning of a sample is given by --prompt {shlex.quote(' '.join(words))}"
+            )
         taken = f"one {' and one '.join(names)}" if names else "options alone"
         self.error(f"{words[0]}: found one argument too many; {self.prog} takes {taken}{hint}")
 
