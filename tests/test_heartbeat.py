@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from hornbook.heartbeat import Heartbeat
+from hornbook.heartbeat import Heartbeat, importing
 from hornbook.stages import line_written, stage
 from tests.training.helpers import Clock
 
@@ -121,6 +121,23 @@ def test_the_import_of_a_large_library_is_said(monkeypatch: pytest.MonkeyPatch) 
         pass_time(beat, clock, 2)
     pass_time(beat, clock, 60)
     assert told(stream) == ["loading PyTorch ... 2 s"]
+
+
+def test_the_innermost_import_of_several_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    loading = SimpleNamespace(__spec__=SimpleNamespace(_initializing=True))
+    monkeypatch.setitem(sys.modules, "hornbook.part", loading)
+    assert importing() == "loading hornbook"
+    monkeypatch.setitem(sys.modules, "torch.part", loading)
+    assert importing() == "loading PyTorch"
+
+
+def test_what_was_silent_before_a_stage_counts() -> None:
+    clock, stream = Clock(), io.StringIO()
+    beat = Heartbeat(stream, clock)
+    pass_time(beat, clock, 1)
+    beat.watch("measuring")
+    pass_time(beat, clock, 0.8)
+    assert told(stream) == ["measuring ... 1 s"]
 
 
 def test_a_stream_that_nobody_reads_stops_nothing() -> None:

@@ -110,3 +110,8 @@ def test_a_score_as_plain_data(names_run: Run) -> None:
     assert data["nats"] == scored.token_nats
     assert 0 <= data["percentile"] <= 100
     assert "nats" not in names_run.score_data(scored)
+
+
+def test_a_prompt_in_the_place_of_the_number_of_samples_is_named(names_run: Run) -> None:
+    with pytest.raises(ConfigError, match=r"n: found 'mar'.* is given by prompt="):
+        names_run.sample("mar")  # type: ignore[arg-type]

@@ -20,7 +20,11 @@ TICK = 0.2  # seconds between two looks
 FIRST = 1.5  # seconds without a line before one about another stage
 YOUNG = 0.5  # seconds of a stage before anything is said about it
 CLEAR = "\x1b[K"
-LIBRARIES = {"torch": "PyTorch", "matplotlib": "Matplotlib"}  # that are slow to import
+LIBRARIES = {  # that are slow to import
+    "torch": "PyTorch",
+    "matplotlib": "Matplotlib",
+    "hornbook": "hornbook",
+}
 
 
 class Heartbeat:
@@ -75,8 +79,8 @@ class Heartbeat:
         """Writes a line where one is due."""
         with self._lock:
             what, now = self.what or importing(), self.now()
-            if what is None:
-                self.since = self.written = now
+            if what is None:  # written stays: what follows is not silent for as long again
+                self.since = now
                 self._clear()
                 return
             age, silent = now - self.since, now - self.written
@@ -110,11 +114,13 @@ class Heartbeat:
 
 
 def importing() -> str | None:
-    """That a large library is being imported; None where none is."""
-    for name, title in LIBRARIES.items():
-        spec: Any = getattr(sys.modules.get(name), "__spec__", None)
-        if getattr(spec, "_initializing", False):
-            return f"loading {title}"
+    """That a large library, a part of one or of hornbook is being imported; None where none is."""
+    for name, module in reversed(list(sys.modules.items())):  # the innermost import came last
+        package = name.partition(".")[0]
+        if package in LIBRARIES:
+            spec: Any = getattr(module, "__spec__", None)
+            if getattr(spec, "_initializing", False):
+                return f"loading {LIBRARIES[package]}"
     return None
 
 

@@ -170,6 +170,11 @@ class Run(StoredRun):
         sampling: "keyed", or "torch" for the notes' samples (`generate.Sampling`). window: "half" or
         "sliding", for text beyond the context (`models/cached.py`). None: what the run's settings say.
         """
+        if isinstance(n, str):
+            raise ConfigError(
+                f"n: found {n!r} (str), expected a whole number; the beginning of a sample is given by "
+                "prompt="
+            )
         n = arguments.integer(n, "n")
         chosen = _sampling(temperature, top_k, top_p, min_p, self._draws(sampling))
         options = self._options(prompt, max_tokens, chosen, stop, seed, unknown, window)

@@ -150,6 +150,23 @@ def test_one_word_too_many_is_named() -> None:
         parser.parse_args(["a", "b"])
 
 
+def test_a_text_that_begins_as_a_short_option_does_is_told_how_it_is_written() -> None:
+    with pytest.raises(ConfigError, match=r"-hey: no such option; a text .* after --: -- -hey"):
+        _parser().parse_args(["R", "-hey"])
+    with pytest.raises(ConfigError, match=r"-help: no such option; did you mean .--help"):
+        _parser().parse_args(["R", "-help"])
+
+
+def test_a_text_beside_a_run_is_told_to_be_a_prompt() -> None:
+    parser = Parser("sample")
+    parser.add_argument("path", metavar="RUN")
+    parser.add_argument("--prompt")
+    with pytest.raises(ConfigError, match="is given by --prompt 'hey Tom'"):
+        parser.parse_args(["R", "hey", "Tom"])
+    with pytest.raises(ConfigError, match="takes one RUN \\(see"):
+        parser.parse_args(["R", "tests"])  # a path is no beginning of a text
+
+
 def test_the_examples_of_the_docstrings() -> None:
     tried = doctest.testmod(common)
     assert tried.attempted

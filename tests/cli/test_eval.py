@@ -68,3 +68,10 @@ def test_eval_offers_another_text_where_the_corpus_is_gone(
     words_file.unlink()
     assert main(["eval", out]) == 1
     assert "to evaluate it on another text: --corpus FILE" in capsys.readouterr().err
+
+
+def test_one_document_is_in_the_singular(capsys: Cap, names_run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "one.txt"
+    path.write_text("emma\n")
+    assert main(["eval", str(names_run.path), "--corpus", str(path)]) == 0
+    assert "5 tokens, 1 document\n" in capsys.readouterr().out

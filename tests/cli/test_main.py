@@ -103,3 +103,15 @@ def test_a_rank_that_is_no_number_is_refused(capsys: Cap, monkeypatch: pytest.Mo
     assert run(capsys, "models")[::2] == (
         2, "hornbook: RANK: found 'x' in the environment, expected a number\n"
     )  # fmt: skip
+
+
+def test_the_collector_does_not_walk_through_everything_once_more_at_the_end() -> None:
+    program = (
+        "import atexit, gc\n"
+        "atexit.register(lambda: print(gc.get_freeze_count() > 0))\n"
+        "import hornbook.cli.main\n"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert found.stdout == "True\n"

@@ -120,3 +120,9 @@ def test_what_is_no_run_is_not_removed_nor_a_run_beside_it(
     assert code
     assert message in err
     assert sorted(folder.rglob("*")) == before
+
+
+def test_a_run_in_place_of_its_directory_is_told_how_it_is_shown(folder: Path, capsys: Cap) -> None:
+    code, _, err = run(capsys, "runs", folder / "names")
+    assert code == 2
+    assert f"is a run, expected a directory of runs; to see it: hornbook show {folder}/names" in err

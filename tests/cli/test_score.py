@@ -173,3 +173,24 @@ def test_a_dash_is_stdin_and_after_two_dashes_a_text(
     assert json.loads(out)["text"] == "-"
     code, _, err = run(capsys, "score", names_run.path, "emma", "--separator", "blank")
     assert (code, "--separator: found it beside TEXT, which is read whole" in err) == (2, True)
+
+
+def test_a_text_that_names_a_file_is_scored_and_told_how_the_file_is(
+    capsys: Cap, names_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("my").write_text("emma\n")
+    assert main(["score", str(names_run.path), "my", "emma"]) == 0
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 3
+    command = f"hornbook score {names_run.path} < my"
+    assert f"my: is scored as a text; to score what the file of this name holds: {command}\n" in err
+
+
+def test_one_held_out_text_is_in_the_singular(names_run: Run, tmp_path: Path, capsys: Cap) -> None:
+    path = shutil.copytree(names_run.path, tmp_path / "one")
+    report = json.loads((path / "report.json").read_text())
+    report["held_out_texts"]["count"] = 1
+    (path / "report.json").write_text(json.dumps(report))
+    assert main(["score", str(path), "emma"]) == 0
+    assert "the share of 1 held-out document with" in capsys.readouterr().err

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+import hornbook
 from hornbook.api import Run
+from hornbook.cli.train import _summary
 from tests.cli.common import SMALL, Cap, Write, run
 
 TOWNS = "Ærø Ålborg Århus Ærøskøbing Kolding Købenavn Nørresundby Rønne Sæby Tønder Vejle Åbenrå"
@@ -95,3 +99,15 @@ def test_a_run_continues_with_its_own_settings(capsys: Cap, tmp_path: Path) -> N
         code, _, err = run(capsys, "train", "--resume", folder, *extra)
         assert code == 2
         assert "found it beside --resume" in err
+
+
+def test_one_new_sample_is_in_the_singular(
+    capsys: pytest.CaptureFixture[str], names_run: Run, tmp_path: Path
+) -> None:
+    path = shutil.copytree(names_run.path, tmp_path / "one")
+    report = {**names_run.report, "samples_new": 1, "samples_different": 1}
+    (path / "report.json").write_text(json.dumps(report))
+    _summary(hornbook.load(path))
+    assert "new         1 of the 1 different sample above is not in the corpus" in (
+        capsys.readouterr().out
+    )

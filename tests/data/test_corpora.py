@@ -58,3 +58,10 @@ def test_a_file_of_the_notes_that_is_not_there_names_the_dataset(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DataError, match=rf"no such file; the notes' text is .*'{dataset}'"):
         load_corpus(DataConfig(corpus=file))
+
+
+def test_a_text_in_place_of_a_path_is_told_to_be_saved() -> None:
+    with pytest.raises(
+        DataError, match=r"corpus: found a text that begins with 'emma.*save it into"
+    ):
+        load_corpus(DataConfig(corpus="emma\nolivia\n" * 200))

@@ -8,6 +8,7 @@ from pathlib import Path
 import hornbook
 from hornbook.api import Run
 from hornbook.figures.about import CHARACTERS, DOCUMENTS, about, escaped, facts
+from hornbook.figures.page import summary
 from hornbook.files import write_json
 
 
@@ -57,3 +58,11 @@ def test_samples_are_few_short_and_escaped(names_run: Run, tmp_path: Path) -> No
     assert "a" * CHARACTERS not in page
     write_json(run.path / "report.json", {**run.report, "samples": ["", ""]})
     assert "Samples" not in about(run)
+
+
+def test_samples_of_several_lines_keep_them(names_run: Run, tmp_path: Path) -> None:
+    run = hornbook.load(shutil.copytree(names_run.path, tmp_path / "run"))
+    samples = ["Soup\n- 2 onions", "Cake\n- 3 eggs", "Tea", "Salad"]
+    write_json(run.path / "report.json", {**run.report, "samples": samples})
+    assert "<pre>Soup\n- 2 onions</pre><pre>Cake\n- 3 eggs</pre><pre>Tea</pre></dd>" in about(run)
+    assert "Soup\\n- 2 onions, Cake" in summary(run)

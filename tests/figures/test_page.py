@@ -23,6 +23,7 @@ from hornbook.figures.registry import FIGURES
 from hornbook.figures.style import Figure
 from hornbook.layers.attention import CausalAttention
 from hornbook.layers.recurrent import Recurrent
+from hornbook.stages import watched
 
 CHROMIUM = next(
     (p for name in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(name))),
@@ -217,3 +218,10 @@ def test_inspect_names_the_run_from_within_its_folder(
     page = inspect(Run.load("."), tmp_path / "look").page.read_text("utf-8")
     assert f"<h1>{names_run.path.name}</h1>" in page
     assert f"<title>{names_run.path.name}: " in page
+
+
+def test_each_figure_that_is_drawn_is_said(names_run: Run, tmp_path: Path) -> None:
+    said: list[str | None] = []
+    with watched(said.append):
+        inspection = inspect(names_run, tmp_path / "figures")
+    assert {f"drawing {name}" for name in inspection.written} <= set(said)

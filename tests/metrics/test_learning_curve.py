@@ -64,6 +64,17 @@ def test_a_limit_that_the_points_leave_open_is_not_promised() -> None:
     assert progress_to_reach(list(zip(x, losses, strict=True)), 2.0158) is None
 
 
+def test_a_curve_of_the_first_steps_is_not_said_to_end_above_a_target_far_below() -> None:
+    # 40 steps of a small GPT on chat messages; counts had 0.4166, and it was at 0.3810 after 460 steps
+    x = (0.0325, 0.0525, 0.0714, 0.0875, 0.1007, 0.1111, 0.1186, 0.1232, 0.125)
+    losses = (3.856, 3.406, 3.024, 2.821, 2.698, 2.602, 2.527, 2.481, 2.462)
+    assert progress_to_reach(list(zip(x, losses, strict=True)), 0.4166) is None
+    # a bigram model as far above, whose losses hardly fall any more
+    x = tuple(range(1, 11))
+    level = [(float(i), 1.75 + 0.05 / i) for i in x]
+    assert progress_to_reach(level, 0.7) == math.inf
+
+
 def test_a_noisy_curve_is_smoothed() -> None:
     noisy = [(float(x), 2.0 + (-1) ** x) for x in range(1, 201)]
     found = smoothed(noisy)

@@ -18,6 +18,7 @@ from hornbook.cli import VERBS
 from hornbook.config.names import OTHER_NAMES
 from hornbook.errors import ConfigError
 from hornbook.files import user_path
+from hornbook.stages import line_written
 
 if TYPE_CHECKING:
     from hornbook.figures.style import Figure
@@ -41,6 +42,7 @@ SYNONYMS = {  # what other tools call an option of a verb -> its name here
     "max-new-tokens": "--max-tokens",
     "n-samples": "-n",
     "name": "--out",
+    "num": "-n",
     "num-heads": "--model.n-head",
     "num-layers": "--layers",
     "num-samples": "-n",
@@ -48,8 +50,10 @@ SYNONYMS = {  # what other tools call an option of a verb -> its name here
     "out-dir": "--out",
     "output": "--out",
     "output-dir": "--out",
+    "p": "--prompt",
     "start": "--prompt",
     "temp": "--temperature",
+    "text": "--prompt",
     "wd": "--optim.weight-decay",
     "width": "--model.n-embd",
 }
@@ -117,6 +121,8 @@ class Parser(argparse.ArgumentParser):
             if action is None:
                 self.unknown(word)
             elif action.nargs == 0:
+                if equals and not word.startswith("--"):  # such as -hello for -h
+                    self.unknown(word)
                 if equals:
                     self.error(f"{flag}: found the value {value!r}, expected none")
                 options.append(flag)
@@ -147,8 +153,8 @@ class Parser(argparse.ArgumentParser):
         flag = word.partition("=")[0]
         hint = self.suggestion(flag)
         takes_texts = any(a.metavar == "TEXT" and not a.option_strings for a in self._actions)
-        if not hint and takes_texts:
-            hint = f"; a text that begins with '-' is written after --: -- {shlex.quote(word)}"
+        if takes_texts and not (hint and word.startswith("--")):
+            hint += f"; a text that begins with '-' is written after --: -- {shlex.quote(word)}"
         self.error(f"{flag}: no such option{hint}")
 
     def surplus(self, words: list[str], first: str) -> None:
@@ -163,6 +169,10 @@ class Parser(argparse.ArgumentParser):
             hint = f"; another text is given by --corpus {shlex.quote(words[0])}"
         elif self.has("--seeds") and re.match(r"\d", words[0]):  # values of a sweep
             hint = "; several values have commas between them: --lr 0.01,0.02"
+        elif self.has("--prompt") and not os.path.exists(words[0]):
+            hint = (
+                f"; the beginning of a sample is given by --prompt {shlex.quote(' '.join(words))}"
+            )
         taken = f"one {' and one '.join(names)}" if names else "options alone"
         self.error(f"{words[0]}: found one argument too many; {self.prog} takes {taken}{hint}")
 
@@ -302,6 +312,7 @@ def note(message: str) -> None:
     """Prints a line on stderr, after what has been printed on stdout."""
     sys.stdout.flush()
     print(message, file=sys.stderr, flush=True)
+    line_written()
 
 
 def print_json(data: Any) -> None:

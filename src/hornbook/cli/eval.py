@@ -16,6 +16,7 @@ from hornbook.cli.common import (
     print_json,
     with_error,
 )
+from hornbook.errors import counted
 from hornbook.table import table
 
 if TYPE_CHECKING:
@@ -62,9 +63,9 @@ def run(arguments: list[str]) -> int:
     if args.json:
         print_json({"run": args.path, "part": where, **result.to_json()})
         return 0
-    units = "documents" if loaded.documents else "blocks"
+    units = counted(result.units, "document" if loaded.documents else "block")
     rows = [
-        ("part", f"{where}: {result.tokens:,} tokens, {result.units:,} {units}"),
+        ("part", f"{where}: {counted(result.tokens, 'token')}, {units}"),
         ("loss", f"{with_error(result.nats, result.standard_error)} nats per token"),
         ("perplexity", f"{result.perplexity:.3f}"),
         ("bits per byte", f"{number(result.bits_per_byte)} over {result.bytes:,} bytes"),

@@ -6,7 +6,9 @@ of its output has closed the pipe.
 
 from __future__ import annotations
 
+import atexit
 import errno
+import gc
 import importlib
 import io
 import os
@@ -22,6 +24,10 @@ from hornbook.errors import ConfigError, HornbookError, did_you_mean, for_termin
 from hornbook.heartbeat import Heartbeat
 from hornbook.parallel.launch import LAST_WORDS, Launch, find_launch, speaks, tell_torchrun
 from hornbook.version import __version__
+
+# at the end of the process the collector would walk once more through all that torch loaded: on a busy
+# machine seconds after the last line
+atexit.register(gc.freeze)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

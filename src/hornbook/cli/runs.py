@@ -11,6 +11,7 @@ from typing import Any
 
 from hornbook.cli.common import Parser, note, number, print_json
 from hornbook.errors import ConfigError, counted, did_you_mean
+from hornbook.runs.commands import run_command
 from hornbook.runs.listing import RunSummary, check_removable, list_runs, remove_run
 from hornbook.table import table
 from hornbook.visible import visible
@@ -42,6 +43,11 @@ def run(arguments: list[str]) -> int:
     if args.folder == "runs" and not Path(args.folder).exists():
         print("no runs yet; to begin: hornbook train", file=sys.stderr)
         return 0
+    if (Path(args.folder) / "config.json").is_file():
+        raise ConfigError(
+            f"{args.folder}: is a run, expected a directory of runs; to see it: "
+            f"{run_command('show', args.folder)}"
+        )
     found, others = list_runs(args.folder)
     found.sort(key=SORTED[args.sort], reverse=args.reverse)
     if args.json:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -9,7 +11,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from hornbook.cli.common import Parser, add_unknown, note, print_json
-from hornbook.errors import ConfigError, DataError
+from hornbook.errors import ConfigError, DataError, counted
 from hornbook.table import table
 from hornbook.visible import visible
 
@@ -55,6 +57,7 @@ def run(arguments: list[str]) -> int:
 
     from hornbook.data.sources.standard_input import STDIN
     from hornbook.run import Run
+    from hornbook.runs.commands import run_command
 
     if args.texts == [STDIN] and "--" not in arguments:
         args.texts = []
@@ -62,6 +65,12 @@ def run(arguments: list[str]) -> int:
         if args.texts and getattr(args, name) is not None:
             raise ConfigError(f"--{name}: found it beside TEXT, which is read whole; leave it out")
     loaded = Run.load(args.path)
+    for text in args.texts:
+        if os.path.isfile(text):
+            note(
+                f"{text}: is scored as a text; to score what the file of this name holds: "
+                f"{run_command('score', args.path)} < {shlex.quote(text)}"
+            )
     number = failed = 0
     for batch in _batches(args.texts or _stdin(loaded, args.encoding, args.separator)):
         for scored in _scored(loaded, batch, args.unknown):
@@ -187,7 +196,8 @@ def _legend(run: Run) -> str:
     texts = run.held_out_texts
     assert texts is not None
     held_out = "held-out" if run.config.data.held_out else "training"
+    share = counted(texts.count, f"{held_out} {texts.unit.removesuffix('s')}")
     return (
-        f"percentile: the share of {texts.count:,} {held_out} {texts.unit} with a lower loss per "
-        "token, in percent; 50 is typical, 100 less likely than all of them"
+        f"percentile: the share of {share} with a lower loss per token, in percent; 50 is typical, "
+        "100 less likely than all of them"
     )

@@ -13,7 +13,7 @@ from hornbook.cli.common import loss_text, old_text_rows, part_rows
 from hornbook.cli.flags import SettingsParser, show_notes
 from hornbook.config import Nested, read_settings
 from hornbook.config.layering import override
-from hornbook.errors import ConfigError
+from hornbook.errors import ConfigError, counted
 from hornbook.parallel.launch import speaks
 from hornbook.planning.repeat import read_config
 from hornbook.runs.commands import run_command, text_to_type
@@ -129,12 +129,12 @@ def _summary(run: Run) -> None:
     rows = [(part, loss_text(validation)), *part_rows(report)]
     rows += old_text_rows(report)
     if run.documents:
-        new, different = report["samples_new"], report["samples_different"]
+        new = report["samples_new"]
         corpus = "the beginning of the corpus" if run.large else "the corpus"
+        different = counted(report["samples_different"], "different sample")
+        are = "is" if new == 1 else "are"
         if "answers" not in report:  # which may well be those of the training part
-            rows.append(
-                ("new", f"{new} of the {different} different samples above are not in {corpus}")
-            )
+            rows.append(("new", f"{new} of the {different} above {are} not in {corpus}"))
         shown = [visible(s) or "(empty)" for s in samples]
         width = max(map(len, shown), default=0)
         columns = max(1, 80 // (width + 2))

@@ -159,6 +159,11 @@ def load_corpus(config: DataConfig, template: str = "") -> Corpus:
     if known is None:
         if not config.corpus:
             raise DataError("corpus: found '', expected a name or the path of a text file")
+        if "\n" in config.corpus:
+            raise DataError(
+                f"corpus: found a text that begins with {config.corpus[:40]!r}, expected a name or the "
+                "path of a text file; save it into a file first"
+            )
         path = user_path(config.corpus, DataError)
         looks_like_name = path.name == config.corpus and not path.suffix
         if looks_like_name and not path.exists():

@@ -11,7 +11,8 @@ from hornbook.figures.style import readable
 from hornbook.runs.directory import StoredRun
 from hornbook.runs.verdict import verdict_rows
 
-DOCUMENTS, CHARACTERS = 10, 240  # of the samples that are shown: so many documents, or of a stream
+# of the samples that are shown: so many documents, fewer where they have several lines; or of a stream
+DOCUMENTS, OF_LINES, CHARACTERS = 10, 3, 240
 
 
 def escaped(text: str) -> str:
@@ -130,6 +131,7 @@ def _words(value: object) -> str:
 
 
 def _samples(samples: Sequence[str], *, documents: bool) -> str:
-    if documents:
-        return "<br>".join(escaped(text[:CHARACTERS]) for text in samples)
-    return f"<pre>{escaped(samples[0][:CHARACTERS])}</pre>"
+    shown = [text[:CHARACTERS] for text in samples]
+    if documents and not any("\n" in text for text in shown):
+        return "<br>".join(map(escaped, shown))
+    return "".join(f"<pre>{escaped(text)}</pre>" for text in shown[: OF_LINES if documents else 1])

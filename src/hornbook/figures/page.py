@@ -25,6 +25,7 @@ from hornbook.runs.directory import StoredRun
 from hornbook.runs.verdict import verdict_rows, verdict_text
 from hornbook.stages import stage
 from hornbook.table import Tabular
+from hornbook.visible import visible
 
 STYLE = """
 :root { color-scheme: light dark; --paper: #fafafa; --card: #fff; --ink: #1a1a1a; --soft: #595959;
@@ -44,6 +45,7 @@ img { display: block; width: 100%; height: auto; background: #fff; border-radius
 nav a { display: inline-block; margin: 0 .9rem .3rem 0; color: inherit; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; margin: .6rem 0; }
 dt { color: var(--soft); } dd { margin: 0; } pre { margin: 0; font: inherit; white-space: pre-wrap; }
+pre + pre { margin-top: .6rem; }
 figure { margin: 0; } .narrow, .close { display: none; }
 figure:target { position: fixed; inset: 0; z-index: 1; overflow: auto; background: #fff;
   padding: 3rem .5rem 1rem; }
@@ -182,7 +184,7 @@ def summary(run: StoredRun) -> str:
             f"{report['validation']['nats']:.4f} nats per token"
         )
         rows.update((name, text) for name, text in verdict_rows(report) if name)
-        rows["samples"] = ", ".join(report["samples"][:10])
+        rows["samples"] = ", ".join(visible(sample) for sample in report["samples"][:10])
     cells = "".join(
         f"<tr><th>{name}</th><td style='text-align: left'>{escaped(value)}</td></tr>"
         for name, value in rows.items()

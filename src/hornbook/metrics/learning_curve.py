@@ -30,8 +30,8 @@ def progress_to_reach(points: Sequence[Point], target: float) -> float | None:
     Infinite where the one that fits best levels off above, or below by less than the standard error of
     its limit, or would take more than MOST times the training that was done. None where that is not
     known: with too few points, where a straight line downwards fits as well (as in the warm-up: the
-    curve has not bent yet), where the target is further down than what was seen of the curve, and
-    where another power law that fits nearly as well does not get there.
+    curve has not bent yet), where the target is further down than what was seen of the curve and some
+    law that fits nearly as well gets there at last, and where another such law does not get there.
     """
     last = max((x for x, _ in points), default=0.0)
     kept = [(x, loss) for x, loss in points if x >= FROM * last > 0 and math.isfinite(loss)]
@@ -43,13 +43,12 @@ def progress_to_reach(points: Sequence[Point], target: float) -> float | None:
     slope, start = np.polyfit(x / last, losses, 1)
     if slope < 0 and float(np.mean((start + slope * x / last - losses) ** 2)) < best.square:
         return None
-    if best.times(target) > MOST:
-        return math.inf
-    if losses[-1] - target > losses[0] - losses[-1]:
-        return None
     limit = best.square * (1 + PLAUSIBLE / max(1, len(kept) - 3))
-    slowest = max(fit.times(target) for fit in fits if fit.square <= limit)
-    return last * slowest if slowest <= MOST else None
+    times = [fit.times(target) for fit in fits if fit.square <= limit]
+    far = losses[-1] - target > losses[0] - losses[-1]
+    if best.times(target) > MOST:
+        return None if far and min(times) < math.inf else math.inf
+    return last * max(times) if max(times) <= MOST and not far else None
 
 
 class _Fit(NamedTuple):
