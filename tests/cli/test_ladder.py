@@ -21,3 +21,10 @@ def test_rungs_are_trained_with_the_settings_given(
     code, again, _ = run(capsys, *words)  # finished rungs are not trained again
     assert code == 0
     assert f"{rows['bigram']['validation']:.4f}" in again
+
+
+def test_seeds_of_a_ladder_point_to_a_sweep(capsys: Cap) -> None:
+    code, _, err = run(capsys, "ladder", "names", "--seeds", "1,2")
+    assert code == 2
+    assert "each rung once" in err
+    assert "`hornbook sweep CORPUS --model gpt,mlp --seeds 1,2,3`" in err

@@ -37,6 +37,15 @@ def test_what_a_text_decided_is_said(few_names: Path) -> None:
     assert "12.0 epochs (12 times through a small text; more would memorize it)" in lines["steps"]
 
 
+def test_less_than_a_tenth_of_an_epoch_is_not_none(words_file: Path) -> None:
+    few = {"model": {"name": "bigram"}, "training": {"steps": 1, "batch_size": 4}}
+    steps = dict(describe(plan_of(words_file, few)))["steps"]
+    epochs = float(steps.split(", ")[2].split()[0])
+    assert 0 < epochs < 0.1
+    many = {"model": {"name": "bigram"}, "training": {"steps": 1500, "batch_size": "all"}}
+    assert ", 1,500.0 epochs" in dict(describe(plan_of(words_file, many)))["steps"]
+
+
 def test_what_a_preset_says_is_not_repeated(words_file: Path) -> None:
     lines = dict(describe(plan_of(words_file, {"model": {"name": "bigram"}})))
     assert not {"dropout", "warm-up", "learning rate", "evaluations"} & lines.keys()

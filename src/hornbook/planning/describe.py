@@ -60,7 +60,9 @@ def describe(plan: Plan) -> list[tuple[str, str]]:
     else:
         total = plan.schedule.total_steps
         tokens = plan.tokens_per_step * total
-        steps = f"{total:,}, {counted(round(tokens), 'token')}, {shape.passes(tokens):.1f} epochs"
+        epochs = shape.passes(tokens)
+        read = f"{epochs:.2g}" if 0 < epochs < 0.1 else f"{epochs:,.1f}"
+        steps = f"{total:,}, {counted(round(tokens), 'token')}, {read} epochs"
         lines += [
             ("batch", counted(plan.rows, shape.examples.removesuffix("s")), "training.batch_size"),
             ("row length", counted(shape.row_length, "token"), "row_length"),
