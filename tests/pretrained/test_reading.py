@@ -26,9 +26,7 @@ def test_what_is_nothing_to_begin_from(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="found nothing, expected a run, a directory of"):
         read_base(tmp_path / "x")
     for name in ("owner/model-1.5", "hf:owner/model-1.5", "https://huggingface.co/owner/model-1.5"):
-        with pytest.raises(
-            ConfigError, match=r"hf download owner/model-1.5 --local-dir model-1.5$"
-        ):
+        with pytest.raises(ConfigError, match=r"hf download owner/model-1\.5, which prints its"):
             read_base(name)
     (tmp_path / "a.gguf").write_bytes(b"GGUF")
     with pytest.raises(ConfigError, match=r"found a.gguf in it; give the file"):

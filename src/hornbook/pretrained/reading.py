@@ -24,8 +24,9 @@ def read_base(source: str | Path) -> Base:
     path = user_path(source, ConfigError)
     if not os.path.exists(path):
         name = name_on_hub(str(source).removeprefix(HUB))
-        fetch = f"hf download {name} --local-dir {name.rpartition('/')[2]}"
-        how = f"; a model of Hugging Face is fetched before: {fetch}" if name else ""
+        how = ""
+        if name:
+            how = f"; to fetch it from Hugging Face: hf download {name}, which prints its directory"
         raise ConfigError(f"{source}: found nothing, expected {EXPECTED}{how}")
     if path.is_dir():
         if is_huggingface(path):
