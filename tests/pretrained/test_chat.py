@@ -223,6 +223,17 @@ def test_what_is_exported_has_the_form(tuned: hornbook.Run, tmp_path: Path) -> N
     assert again.template.form == tuned.template.form
 
 
+def test_a_gguf_file_has_the_form(tuned: hornbook.Run, tmp_path: Path) -> None:
+    pytest.importorskip("gguf", reason="needs gguf: hornbook[gguf]")
+    made = tuned.export("gguf", tmp_path / "tuned.gguf", verify=False)
+    again = hornbook.import_model(made.written.path, out=tmp_path / "again")
+    assert again.template is not None
+    assert tuned.template is not None
+    assert again.template.form == tuned.template.form
+    prompt = again.template.prompt("the other?")
+    assert again.encode(prompt).tolist() == tuned.encode(prompt).tolist()
+
+
 def test_a_form_needs_its_tokens(talks: Path, tmp_path: Path) -> None:
     settings = {**SETTINGS, "data.template": "ChatML"}
     with pytest.raises(
