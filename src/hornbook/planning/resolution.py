@@ -1,7 +1,6 @@
 """The settings of one preset on one text and machine, being decided: a stage between request and plan.
 
-The order is fixed: context, then what a step computes, threads and precision, steps and batch size,
-what follows from those, memory, compiling.
+The order is fixed: context, a step, threads, precision, steps, batch size, memory, compiling.
 """
 
 from __future__ import annotations
@@ -174,8 +173,8 @@ class Resolution:
             self._measure_execution()
 
     def _measure_execution(self) -> None:
-        draft = self.draft
-        self.bench = bench = Bench(self._plan())
+        draft, bench = self.draft, Bench(self._plan())
+        self.bench = bench
         self.decisions["threads"] = execution.threads(
             draft["training.threads"],
             threads_available(self.request.ranks),
@@ -189,6 +188,7 @@ class Resolution:
             fixed=self._fixed(),
             has_bf16=has_bf16(self.device),
             known=self.request.precision,
+            minutes=draft["training.minutes"] if self.device.type == "cpu" else None,
             measure=bench.bf16_ratio,
         )
         bench.plan = self._plan()

@@ -57,6 +57,7 @@ TIMED_STEPS = 12  # of a size, so that a moment's other work decides nothing, or
 TIMED_SECONDS = 0.4
 MEASURING_SHARE = 0.1  # of a time budget, for measuring sizes, or
 MEASURING_SECONDS = 3.0
+MEASURED_PRECISION_MINUTES = 0.5  # of a time budget, from which on bf16 is tried: a second or two
 TRIAL_SHARE = 0.015  # of a time budget, for threads, and for precision
 COUNTS_EVALUATION = 0.4  # of the seconds of an evaluation of a hybrid, for its counts alone
 EVALUATION_SHARE = 0.1  # of a time budget, at most

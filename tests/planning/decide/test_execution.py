@@ -128,6 +128,12 @@ def test_precision_is_not_measured_where_something_else_decides(
     assert (found.value, found.reason) == expected
 
 
+def test_precision_is_not_measured_in_a_short_time() -> None:
+    found = precision("auto", has_bf16=True, minutes=0.25, measure=never)
+    assert (found.value, found.reason) == ("fp32", "too little time to measure bf16")
+    assert precision("auto", has_bf16=True, minutes=1.0, measure=lambda: 0.5).value == "bf16"
+
+
 @pytest.mark.parametrize("known", ["fp32", "bf16"])
 def test_the_precision_of_runs_to_compare_with_is_taken(known: str) -> None:
     found = precision("auto", has_bf16=True, known=known, measure=never)

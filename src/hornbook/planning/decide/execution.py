@@ -102,12 +102,14 @@ def precision(
     fixed: str = "",
     has_bf16: bool,
     known: str | None = None,
+    minutes: float | None = None,
     measure: Callable[[], float],
 ) -> Decision[Precision]:
     """fp32, or bf16 where its steps are clearly faster.
 
     fixed: why fp32 is not to be measured against bf16. known: that of the runs before, which are to
-    differ by their settings alone. measure: seconds of a step in bf16 by those in fp32.
+    differ by their settings alone. minutes: of a time budget, where measuring takes a part of it that
+    counts. measure: seconds of a step in bf16 by those in fp32.
     """
     if requested != "auto":
         return Decision(requested, REQUESTED)
@@ -117,6 +119,8 @@ def precision(
         return Decision("fp32", "no instructions for bf16 here")
     if known is not None:
         return Decision("bf16" if known == "bf16" else "fp32", "as in the runs before")
+    if minutes is not None and minutes < tuning.MEASURED_PRECISION_MINUTES:
+        return Decision("fp32", "too little time to measure bf16")
     ratio = measure()
     reason = f"measured, a step in bf16 takes {ratio:.2f} of the time in fp32"
     return Decision("bf16" if ratio < tuning.FASTER else "fp32", reason)
