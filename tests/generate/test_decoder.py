@@ -248,6 +248,16 @@ def test_a_prompt_may_end_inside_a_token() -> None:
     assert stopped[0].text.startswith("the hel")
 
 
+def test_a_longer_token_takes_the_place_of_all_tokens_that_it_begins_with() -> None:
+    tokenizer = train_bpe(["so the hello hello hello hello held. " * 5], 280, documents=False)
+    assert len(tokenizer.encode(" hello")) == 1
+    assert len(tokenizer.encode(" hell")) > 1
+    for prompt in ("so h", "so he", "so hel", "so hell"):
+        ids, held = split_prompt(tokenizer, prompt)
+        assert (tokenizer.decode(ids), held.decode()) == ("so", prompt[2:])
+    assert split_prompt(tokenizer, "so hello")[1] == b""
+
+
 def test_a_prompt_of_characters_is_read_whole() -> None:
     tokenizer = ByteTokenizer(documents=True)
     assert split_prompt(tokenizer, "hel") == ([256, *b"hel"], b"")

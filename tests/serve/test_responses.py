@@ -13,9 +13,10 @@ TOKENIZER = build_tokenizer("char", "abc", documents=True)
 
 
 def test_logprobs_list_the_token_itself_and_offsets_count_on() -> None:
+    from hornbook.serve.prompts import Beginning
     from hornbook.serve.responses import CompletionFormat
 
-    form = CompletionFormat(TOKENIZER, logprobs=True, skips=[0, 0])
+    form = CompletionFormat(TOKENIZER, logprobs=True, begun=[Beginning([])] * 2)
     first = form.chunk(Piece(0, "ab", (Logprob(1, -1.0, ((2, -0.5),)), Logprob(2, -2.0, ())), None))
     assert first["logprobs"] == {
         "tokens": ["a", "b"],
@@ -30,18 +31,19 @@ def test_logprobs_list_the_token_itself_and_offsets_count_on() -> None:
         "tokens": ["a"], "token_logprobs": [None], "top_logprobs": [None], "text_offset": [0],
     }  # fmt: skip
     assert (
-        CompletionFormat(TOKENIZER, logprobs=False, skips=[0]).chunk(Piece(0, "a", (), None))[
-            "logprobs"
-        ]
+        CompletionFormat(TOKENIZER, logprobs=False, begun=[Beginning([])]).chunk(
+            Piece(0, "a", (), None)
+        )["logprobs"]
         is None
     )
 
 
 def test_tokens_are_spelled_as_ids_where_that_is_asked_for() -> None:
+    from hornbook.serve.prompts import Beginning
     from hornbook.serve.responses import CompletionFormat
 
     tokenizer = build_tokenizer("char", "ab", documents=True)
-    form = CompletionFormat(tokenizer, logprobs=True, skips=[0], ids=True)
+    form = CompletionFormat(tokenizer, logprobs=True, begun=[Beginning([])], ids=True)
     piece = Piece(0, "a", (Logprob(1, -1.5, ((2, -0.5), (0, -2.0))),), None)
     found = form.chunk(piece)["logprobs"]
     assert found["tokens"] == ["token_id:1"]

@@ -143,7 +143,7 @@ def test_a_typed_text_may_end_inside_of_a_token(bpe_run: Run) -> None:
                   ids, {{ typed: true, n: 3, seed: 4n, maxTokens: 20, temperature: 0.5 }}))
               samples[sample].push(token);
             return samples.map((tokens) => {{
-              const kept = tokens[0].replaces ? ids.slice(0, -1) : ids;
+              const kept = ids.slice(0, ids.length - (tokens[0].replaces ?? 0));
               const texts = tokens.map((token) => token.text);
               return [engine.tokenizer.decode([...kept, ...tokens.map((token) => token.id)]), texts];
             }});"""

@@ -207,23 +207,28 @@ def prompt_ids(tokenizer: Tokenizer, prompt: str, unknown: Unknown = "error") ->
 def split_prompt(
     tokenizer: Tokenizer, prompt: str, unknown: Unknown = "error", *, whole: bool = False
 ) -> tuple[list[int], bytes]:
-    """The ids of a prompt, but for a last token that a longer one may take the place of; and its bytes,
-    with which the first token that is drawn has to begin.
+    """The ids of a prompt, but for the last tokens that a longer one may take the place of; and their
+    bytes, with which the first token that is drawn has to begin.
 
-    A text that goes on has other tokens than the prompt: `hel` and `lo`, but `hello`. To continue after
-    `hel` would leave out all that the model knows of `hello`.
+    A text that goes on has other tokens than the prompt: `he`, `l` and `lo`, but `hello`. To continue
+    after `he` and `l` would leave out all that the model knows of `hello`.
     """
     ids = prompt_ids(tokenizer, prompt, unknown)
     return (ids, b"") if whole else hold_last(tokenizer, ids)
 
 
 def hold_last(tokenizer: Tokenizer, ids: list[int]) -> tuple[list[int], bytes]:
-    """The ids of a prompt but for the last, and its bytes; all ids and none where no longer token
-    begins with them."""
-    held = tokenizer.decode_bytes(ids[-1:]) if len(ids) > 1 else b""
-    if not held or sum(tokenizer.begin_with(held)) < 2:
-        return ids, b""
-    return ids[:-1], held
+    """The ids of a prompt but for the last, and their bytes: as many as one longer token begins with.
+    All ids and none where there is no such token."""
+    kept, held, bytes_after = ids, b"", b""
+    for last in range(len(ids) - 1, 0, -1):
+        found = tokenizer.decode_bytes(ids[last : last + 1])
+        bytes_after = found + bytes_after
+        if not found or len(bytes_after) > tokenizer.longest:
+            break
+        if tokenizer.extends(bytes_after):
+            kept, held = ids[:last], bytes_after
+    return kept, held
 
 
 def begins_otherwise(tokenizer: Tokenizer, held: bytes) -> Tensor:

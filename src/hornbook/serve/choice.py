@@ -71,9 +71,9 @@ class Piece:
 class Choice:
     """A continuation of a prompt.
 
-    index: its number in the response. prompt: its ids. held: the bytes of the last of them, in whose
-    place a token is drawn that begins with them; none where it is read (`split_prompt`). key, number:
-    what its draws depend on (`sampling.uniforms`).
+    index: its number in the response. prompt: its ids. taken, held: of the last of them, in whose place
+    a token is drawn that begins with their bytes (`Beginning`). key, number: what its draws depend on
+    (`sampling.uniforms`).
     generator: draws from it instead, as the notes do. after: the choice that draws from the same
     generator before this one.
     """
@@ -85,13 +85,15 @@ class Choice:
         tokenizer: Tokenizer,
         options: Options,
         *,
+        taken: int = 0,
         held: bytes = b"",
         key: int = 0,
         number: int = 0,
         generator: torch.Generator | None = None,
         stream: bool = False,
     ) -> None:
-        self.index, self.prompt, self.held, self.options = index, prompt, held, options
+        self.index, self.prompt, self.options = index, prompt, options
+        self.taken, self.held = taken, held
         self.tokenizer, self.key, self.number, self.generator = tokenizer, key, number, generator
         self.stream = stream
         self.next: Choice | None = None  # draws from the same generator when this one has ended
@@ -110,11 +112,11 @@ class Choice:
     @property
     def read(self) -> list[int]:
         """The ids of the prompt that the model reads before it draws."""
-        return self.prompt[:-1] if self.held else self.prompt
+        return self.prompt[: len(self.prompt) - self.taken]
 
     @property
     def n_generated(self) -> int:
-        """Tokens generated; not the one that takes the place of the prompt's last."""
+        """Tokens generated; not the one that takes the place of the prompt's last ones."""
         return len(self.tokens) - bool(self.held and self.tokens)
 
     @property

@@ -98,8 +98,9 @@ def as_choices(
         key = draw_key(generator) if keyed else 0
         own = [
             Choice(
-                len(choices) + i, prompt.ids, run.tokenizer, options, held=prompt.held, key=key,
-                number=i, generator=None if keyed else generator, stream=stream,
+                len(choices) + i, prompt.ids, run.tokenizer, options, taken=prompt.taken,
+                held=prompt.held, key=key, number=i, generator=None if keyed else generator,
+                stream=stream,
             )
             for i in range(n)
         ]  # fmt: skip

@@ -109,11 +109,11 @@ async def complete(service: Service, request: CompletionRequest, receive: Receiv
     if request.echo:
         read = await _echoes(service, run, prompts, asked, continued=options.max_tokens > 0)
     head = envelope("cmpl", "text_completion", name)
-    skips = [0 if read else len(prompt.held) for prompt in prompts for _ in range(n)]
+    begun = [Beginning([]) if read else prompt for prompt in prompts for _ in range(n)]
     form = CompletionFormat(
         run.tokenizer,
         logprobs=asked is not None,
-        skips=skips,
+        begun=begun,
         ids=bool(request.return_tokens_as_token_ids),
     )
 
@@ -156,12 +156,12 @@ async def _echoes(
     service: Service, run: Run, prompts: list[Beginning], asked: int | None, *, continued: bool
 ) -> list[tuple[str, list[Logprob]]]:
     """The texts of prompts, with the log probabilities of their tokens if these are asked for; not of
-    one whose place the first token of a continuation takes."""
+    those whose place the first token of a continuation takes."""
     found = []
     for prompt in prompts:
         entries = [] if asked is None else await prompt_logprobs(service, run, prompt.ids, asked)
-        if prompt.held and continued:
-            entries = entries[:-1]
+        if continued:
+            entries = entries[: len(entries) - prompt.taken]
         found.append((run.tokenizer.decode(prompt.ids), entries))
     return found
 

@@ -16,10 +16,11 @@ from hornbook.tokenizers.base import NULL, Unknown
 
 @dataclass(frozen=True)
 class Beginning:
-    """A prompt as ids. held: the bytes of the last one, if a longer token may take its place
-    (`split_prompt`)."""
+    """A prompt as ids. taken: how many of the last of them a longer token may take the place of
+    (`split_prompt`). held: their bytes."""
 
     ids: list[int]
+    taken: int = 0
     held: bytes = b""
 
 
@@ -34,7 +35,7 @@ def as_prompts(
 ) -> list[Beginning]:
     """The ids of each prompt of a completion.
 
-    A text begins with the id that starts a document, and its last token may become a longer one, as in
+    A text begins with the id that starts a document, and its last tokens may become a longer one, as in
     `hornbook sample`; ids are read as they are, unless they are of a text that was typed. whole: a text
     ends where a token does, as that of a template. Null, or no ids, are the start of a document. Raises
     ApiError, DataError.
@@ -56,8 +57,8 @@ def as_prompts(
             ids = check_ids(one, tokenizer) or [tokenizer.start_id]
         check_length(len(ids), limits)
         completes = (typed or isinstance(one, str)) and not whole
-        held = hold_last(tokenizer, ids)[1] if completes else b""
-        found.append(Beginning(ids, held))
+        kept, held = hold_last(tokenizer, ids) if completes else (ids, b"")
+        found.append(Beginning(ids, len(ids) - len(kept), held))
     return found
 
 

@@ -38,15 +38,15 @@ def usage(prompts: Sequence[Beginning], choices: Sequence[Choice]) -> dict[str, 
 class CompletionFormat:
     """`/v1/completions`: text, and log probabilities as parallel lists.
 
-    skips: of each continuation, the bytes of its first token that are part of the prompt. ids: tokens
-    are spelled `token_id:N`.
+    begun: of each continuation, the prompt whose last tokens its first one may take the place of. ids:
+    tokens are spelled `token_id:N`.
     """
 
     def __init__(
-        self, tokenizer: Tokenizer, *, logprobs: bool, skips: Sequence[int], ids: bool = False
+        self, tokenizer: Tokenizer, *, logprobs: bool, begun: Sequence[Beginning], ids: bool = False
     ) -> None:
         self.tokenizer, self.logprobs = tokenizer, logprobs
-        self.skips, self.ids = skips, ids
+        self.begun, self.ids = begun, ids
         self._offsets: dict[int, Offsets] = {}
 
     def choice(
@@ -54,20 +54,20 @@ class CompletionFormat:
     ) -> dict[str, Any]:
         """A continuation, or the next piece of one. Offsets of pieces count on from those before.
 
-        hornbook's own: `replaces_last` says that the first token of the log probabilities takes the
-        place of the prompt's last.
+        hornbook's own: `replaces_last` is the number of the prompt's last tokens whose place the first
+        token of the log probabilities takes.
         """
         known = self._offsets.get(index)
         first = known is None or not known.before
         logprobs = self._logprobs(index, entries) if self.logprobs else None
         found = {"index": index, "text": text, "logprobs": logprobs, "finish_reason": finish}
-        if logprobs and entries and first and self.skips[index]:
-            found["replaces_last"] = True
+        if logprobs and entries and first and (taken := self.begun[index].taken):
+            found["replaces_last"] = taken
         return found
 
     def _logprobs(self, index: int, entries: Sequence[Logprob]) -> dict[str, Any]:
         if index not in self._offsets:
-            self._offsets[index] = Offsets(self.tokenizer, skip=self.skips[index])
+            self._offsets[index] = Offsets(self.tokenizer, skip=len(self.begun[index].held))
         offsets = self._offsets[index]
         first = len(offsets.before)
         for entry in entries:

@@ -121,6 +121,15 @@ class Tokenizer(ABC):
         """Which tokens begin with these bytes, for each id; empty where no token begins another."""
         return []
 
+    @cached_property
+    def longest(self) -> int:
+        """Bytes of the longest token."""
+        return int(self.widths.max())
+
+    def extends(self, start: bytes) -> bool:
+        """Whether a token begins with these bytes and is longer."""
+        return False
+
     def cut(self, pieces: Iterable[str]) -> Iterator[str]:
         """A text in pieces -> the same text in pieces that may be encoded one by one."""
         return iter(pieces)

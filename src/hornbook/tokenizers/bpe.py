@@ -13,7 +13,9 @@ import re
 import threading
 import unicodedata
 from array import array
+from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -115,6 +117,15 @@ class BPETokenizer(Tokenizer):
     def begin_with(self, start: bytes) -> list[bool]:
         """Which tokens begin with these bytes, for each id."""
         return [token.startswith(start) for token in self._bytes]
+
+    def extends(self, start: bytes) -> bool:
+        """Whether a token begins with these bytes and is longer."""
+        after = bisect_right(self._sorted_bytes, start)
+        return any(token.startswith(start) for token in self._sorted_bytes[after : after + 1])
+
+    @cached_property
+    def _sorted_bytes(self) -> list[bytes]:
+        return sorted(self._bytes)
 
     def cut(self, pieces: Iterable[str]) -> Iterator[str]:
         """Pieces that end between words (`words.safe_cuts`): together they have the ids of the text."""

@@ -10,7 +10,7 @@
 //                     continues {ids, typed, n, maxTokens, temperature, topK, topP, minP, seed}; calls
 //                     onTokens with lists of {sample, token} as they come. Filters that are null are off.
 //                     typed: ids are of a text that may end inside of a token; then the first token of
-//                     a sample may take the place of the last id, which its `replaces` says.
+//                     a sample may take the place of the last ids; `replaces` is their number.
 //   attention(ids)    {labels, layers}: layers[l][h][t] are the weights, from 0 to t, of head h
 //   tree(ids, {leaves, depth}, signal)
 //                     {label, p, ended, children}: the most probable continuations; p of the whole way

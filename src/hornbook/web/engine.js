@@ -34,8 +34,8 @@ export class Engine {
   /** Continues ids: yields {sample, token} for each token of n samples, side by side.
    *
    * Of a sample that ends by itself the last token is the end id. A token is as in `token`. typed: a
-   * longer token may take the place of the last id (`Tokenizer.split`); then the first token of each
-   * sample does, which has `replaces`. */
+   * longer token may take the place of the last ids (`Tokenizer.split`); then the first token of each
+   * sample does, whose `replaces` is their number. */
   *generate(ids, { n = 1, maxTokens = 500, seed, typed = false, ...sampling }) {
     const draws = new Draws(seed);
     const { read, held } = typed && !this.whole
@@ -56,7 +56,8 @@ export class Engine {
       for (const sample of samples) {
         const id = pick(sample.logits, sampling, draws.uniform(sample.number, position));
         const token = this.token(id, sample.logits, sample.pieces);
-        if (held.length && position === 0) token.replaces = true;
+        if (held.length && position === 0)
+          token.replaces = this.tokenizer.promptIds(ids).length - read.length;
         yield { sample: sample.number, token };
         sample.ended = id === this.tokenizer.endId;
         if (!sample.ended && position + 1 < length)

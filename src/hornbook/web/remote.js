@@ -80,9 +80,9 @@ export class RemoteBackend {
         const { choices, error } = JSON.parse(data);
         if (error) throw new Error(error.message);
         const found = choices.flatMap(({ index, logprobs, replaces_last: replaces }) => {
-          if (replaces) for (const id of ids.slice(0, -1)) pieces[index].push(id);
+          if (replaces) for (const id of ids.slice(0, -replaces)) pieces[index].push(id);
           const tokens = this.vocabulary.read(logprobs, pieces[index]);
-          if (replaces) tokens[0].replaces = true;
+          if (replaces) tokens[0].replaces = replaces;
           return tokens.map((token) => ({ sample: index, token }));
         });
         if (found.length) onTokens(found);

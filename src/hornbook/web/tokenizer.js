@@ -29,12 +29,19 @@ class Tokenizer {
   }
 
   /** The ids of a prompt that are read before the first is drawn, and the bytes that one begins with: a
-   * longer token may take the place of the last. */
+   * longer token may take the place of the last ones. */
   split(ids) {
-    const read = this.promptIds(ids);
-    const held = read.length > 1 ? this.bytes(read.at(-1)) : [];
-    if (!held.length || this.beginning(held).length < 2) return { read, held: [] };
-    return { read: read.slice(0, -1), held };
+    const all = this.promptIds(ids);
+    let split = { read: all, held: [] };
+    let held = [];
+    for (let last = all.length - 1; last > 0; last--) {
+      const bytes = this.bytes(all[last]);
+      held = [...bytes, ...held];
+      if (!bytes.length || held.length > this.longest) break;
+      if (this.beginning(held).some((id) => this.bytes(id).length > held.length))
+        split = { read: all.slice(0, last), held };
+    }
+    return split;
   }
 
   /** The bytes of an id; of those that begin no other, none. */
@@ -112,6 +119,7 @@ class BPETokenizer extends Tokenizer {
     this.table = Array(this.vocabSize).fill([]);
     for (const [token, id] of this.ids)
       this.table[id] = Array.from(token, (letter) => byteOf.get(letter));
+    this.longest = this.table.reduce((most, bytes) => Math.max(most, bytes.length), 0);
     this.cut = wordCutter(json.pre_tokenizer);
     this.merge = merger(json.model.merges);
     this.composed = json.normalizer?.type === "NFC";

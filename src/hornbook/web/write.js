@@ -82,10 +82,11 @@ export class Write {
     return [...this.kept, ...(this.state.branches[0] ?? [])].filter((token) => !token.end);
   }
 
-  /** The text, but for a last token whose place the first of the continuations takes. */
+  /** The text, but for the last tokens whose place the first of the continuations takes. */
   get kept() {
     const { text, branches } = this.state;
-    return branches.some((branch) => branch[0]?.replaces) ? text.slice(0, -1) : text;
+    const replaced = branches.find((branch) => branch[0]?.replaces)?.[0].replaces ?? 0;
+    return text.slice(0, text.length - replaced);
   }
 
   /** Writes the first samples. */

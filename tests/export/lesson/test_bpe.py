@@ -28,7 +28,7 @@ def test_it_encodes_and_decodes_as_hornbook(tmp_path: Path, words: Words, docume
         assert lesson.decode(ids) == own.decode(ids)
         start, held = split_prompt(own, text)
         first = [i for i, begins in enumerate(own.begin_with(held)) if begins] if held else []
-        assert lesson.split(text) == (start, first)
+        assert lesson.split(text) == (start, first, len(held))
 
 
 def test_it_takes_words_that_are_tokens_and_refuses_bytes_without_ids(tmp_path: Path) -> None:

@@ -105,14 +105,19 @@ class BPETokenizer(Tokenizer):
             tokens[at : at + 2] = [best[0] + best[1]]
         return tokens
 
-    def split(self, prompt: str) -> tuple[list[int], list[int]]:
-        """A longer token may take the place of the prompt's last, if others begin with its bytes."""
+    def split(self, prompt: str) -> tuple[list[int], list[int], int]:
+        """A longer token may take the place of the last ones, if it begins with their bytes."""
         ids = self.start(prompt)
-        held = self.bytes_of[ids[-1]]
-        longer = [i for i, raw in sorted(self.bytes_of.items()) if raw.startswith(held)]
-        if self.whole_prompt or len(ids) < 2 or not held or len(longer) < 2:
-            return ids, []
-        return ids[:-1], longer
+        split: tuple[list[int], list[int], int] = ids, [], 0
+        held = b""
+        for last in range(len(ids) - 1, 0, -1):
+            held = self.bytes_of[ids[last]] + held
+            if self.whole_prompt or not self.bytes_of[ids[last]]:
+                break
+            found = [i for i, raw in sorted(self.bytes_of.items()) if raw.startswith(held)]
+            if any(len(self.bytes_of[i]) > len(held) for i in found):
+                split = ids[:last], found, len(held)
+        return split
 
 
 TOKENIZERS["subwords"] = BPETokenizer

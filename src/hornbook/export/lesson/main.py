@@ -109,8 +109,7 @@ def main() -> None:
     sampling = Sampling(args.temperature, args.top_k, args.top_p, args.min_p)
     key = key_of(secrets.randbits(63) if args.seed is None else args.seed)
     documents = tokenizer.end_id is not None
-    start, first = tokenizer.split(args.prompt)
-    skip = min((len(tokenizer.bytes_of[i]) for i in first), default=0)
+    start, first, skip = tokenizer.split(args.prompt)
     length = args.max_tokens + bool(first)
     for i in range(args.n or (10 if documents else 1)):
         if i and not documents:

@@ -51,10 +51,10 @@ class Tokenizer:
             return [self.end_id, *ids]
         return ids or [self.line_break]
 
-    def split(self, prompt: str) -> tuple[list[int], list[int]]:
-        """The ids that a model reads before the first one is drawn, and which that may be; none where
-        it may be any."""
-        return self.start(prompt), []
+    def split(self, prompt: str) -> tuple[list[int], list[int], int]:
+        """The ids that a model reads before the first one is drawn; which that may be, none where it
+        may be any; and how many of its bytes are the end of the prompt."""
+        return self.start(prompt), [], 0
 
 
 TOKENIZERS = {
