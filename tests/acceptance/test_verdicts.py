@@ -22,7 +22,8 @@ def test_a_bigram_is_not_called_learned_where_counts_are_better(
     assert re.search(r"above the \d\.\d{4} of n-grams of order \d", verdict)
     assert "through its training text" in verdict
     assert re.match(
-        r"\d\.\d{4} nats per token by n-grams of order \d, the best of 1 to", row(out, "counts")
+        r"\d\.\d{4} nats per token, \d\.\d{4} bits per byte, by n-grams of order \d, the best of 1 to",
+        row(out, "counts"),
     )
     assert "through the training part" in row(out, "passes")
 

@@ -33,6 +33,7 @@ from hornbook.planning.tuning import (
     COUNTING_SHARE,
     FEWEST_COUNTED,
     HYBRID_EPOCHS,
+    HYBRID_SMALL_TEXT_EPOCHS,
     HYBRID_STREAM_EPOCHS,
     SMALL_TEXT_DROPOUT,
 )
@@ -117,7 +118,7 @@ def test_more_minutes_than_a_small_text_needs_are_not_used(few_names: Path) -> N
     assert plan.max_steps is not None
     assert plan.config.training.steps <= plan.max_steps < 3000
     assert plan.time_budget is None
-    assert "ends before its 60 minutes are over" in plan.notes[-1]
+    assert "ends before the 60 minutes given" in plan.notes[-1]
 
 
 def sized(
@@ -255,9 +256,10 @@ def test_what_is_requested_of_the_model_is_kept(minutes: float, seconds: dict[in
 def test_a_hybrid_reads_its_text_a_few_times_only(seconds: dict[int, float]) -> None:
     plan = resolve(read_request("names", settings=PINNED, minutes=5))
     epochs = plan.config.training.steps * plan.tokens_per_step / plan.read_part.n_targets
-    assert epochs == pytest.approx(HYBRID_EPOCHS, rel=0.01)
+    assert epochs == pytest.approx(HYBRID_SMALL_TEXT_EPOCHS, rel=0.01)
+    assert HYBRID_SMALL_TEXT_EPOCHS <= HYBRID_EPOCHS
     assert plan.config.model.model_dump()["dropout"] < SMALL_TEXT_DROPOUT
-    assert "ends before its 5 minutes are over: 8 times" in plan.notes[-1]
+    assert "ends before the 5 minutes given: 4 times" in plan.notes[-1]
 
 
 def test_a_hybrid_reads_a_stream_three_times_at_most(

@@ -28,10 +28,12 @@ def run(arguments: list[str]) -> int:
     add("--minutes", metavar="X", help="time budget of the whole ladder, shared among the rungs")
     add("--out", metavar="DIR", type=Path, help="directory (default: runs/ladder-CORPUS)")
     add("--json", action="store_true", help="print the results as JSON")
-    if any(word.partition("=")[0] == "--seeds" for word in arguments):
+    seeds = (w for w in arguments if w.startswith("--") and w[2:].partition("=")[0] == "seeds")
+    several = next(seeds, None)
+    if several is not None:
         raise ConfigError(
-            "--seeds: found it beside ladder, which trains each rung once; train the models to compare "
-            "with `hornbook sweep CORPUS --model gpt,mlp --seeds 1,2,3`"
+            f"{several}: ladder trains each rung once; to train models with several seeds: "
+            "`hornbook sweep CORPUS --model gpt,mlp --seeds 1,2,3`"
         )
     args, settings = parser.read(arguments)
     if "name" in settings.get("model", {}):

@@ -207,7 +207,7 @@ def plan_in_time(budget: TimeBudget, resolution: Resolution, seconds: float | No
     if draft["training.steps"] == steps.value:
         return resolution.plan(step_seconds=seconds, time_budget=budget)
     note = (
-        f"ends before its {counted(budget.minutes, 'minute')} are over: "
+        f"ends before the {counted(budget.minutes, 'minute')} given: "
         f"{resolution.most_passes} times through the text are enough"
     )
     return resolution.plan(step_seconds=seconds, notes=(note,))

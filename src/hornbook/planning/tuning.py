@@ -8,7 +8,7 @@ from __future__ import annotations
 # benchmarks/small.py: after more passes through a small text, models memorized it
 SMALL_TEXT_RATIO = 3  # parameters for each training token, from which on a text is small
 SMALL_TEXT_EPOCHS = 12
-HYBRID_EPOCHS = 8  # docs/logbook.md, 2026-11-29: of a hybrid for a time budget
+HYBRID_EPOCHS = 5  # of a hybrid for a time budget: 8 were no better (docs/logbook.md, 2026-11-29)
 HYBRID_STREAM_EPOCHS = 3  # the same of a stream; more were not measured
 HYBRID_SMALL_TEXT_EPOCHS = 4
 SMALL_TEXT_DROPOUT = 0.3
