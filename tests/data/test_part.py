@@ -97,7 +97,7 @@ def test_chosen_units_and_stretches_are_parts_of_the_part() -> None:
     assert (some.starts.tolist(), some.n_bytes) == ([0, 3], 3)
 
 
-@pytest.mark.parametrize("n", [1, 5, 6, 300])
+@pytest.mark.parametrize("n", [6, 8, 300])
 def test_what_is_held_back_and_the_rest_are_all_of_it(n: int) -> None:
     tokenizer = build_tokenizer("char", "aemmolivæ", documents=True)
     part = Part.of_documents(["emmæ", "olivia", "ava"] * 40, tokenizer)
@@ -107,6 +107,18 @@ def test_what_is_held_back_and_the_rest_are_all_of_it(n: int) -> None:
     assert [*rest.starts, *(held.starts[1:] + rest.n_targets)] == part.starts.tolist()
     assert rest.n_bytes + held.n_bytes == part.n_bytes
     assert held.n_bytes == tokenizer.count_bytes(held.tokens[1:])
+
+
+@pytest.mark.parametrize("documents", [["aa", "ab" * 500], ["ab" * 500, "aa"], ["ab" * 500]])
+def test_of_a_long_document_the_end_is_held_back(documents: list[str]) -> None:
+    """Held back whole, it would leave nothing to read."""
+    tokenizer = build_tokenizer("char", "ab", documents=True)
+    part = Part.of_documents(documents, tokenizer)
+    rest, held = part.hold_back(100, tokenizer)
+    assert held.n_targets == 100
+    assert [*rest.tokens, *held.tokens[1:]] == part.tokens.tolist()
+    assert set(part.starts) <= {*rest.starts, *(held.starts + rest.n_targets)}
+    assert rest.n_bytes + held.n_bytes == part.n_bytes
 
 
 def test_of_a_stream_the_end_is_held_back() -> None:

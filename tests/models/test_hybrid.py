@@ -73,6 +73,7 @@ def test_it_trusts_the_network_as_far_as_text_that_it_has_not_read_says() -> Non
     with_it = model.train()(ids)
     assert not torch.allclose(with_it, row)  # it is no part of what is trained
     model.eval().calibrate(list)  # nothing is held back: as it was
+    model.calibrate(list, lambda: [(ids, torch.full_like(targets, -1))])  # nor is this scored
     assert loss() < before
 
 

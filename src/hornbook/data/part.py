@@ -26,6 +26,7 @@ from hornbook.tokenizers.base import LINE_BREAK, Ids, Tokenizer, Unknown
 
 STRETCHES = 64  # of a stream that a subset is taken from
 SPREAD = 8  # stretches of a stream that are parts of their own
+MOST_HELD_BACK = 2  # times what is asked for, so that documents stay whole
 
 
 @dataclass(frozen=True)
@@ -144,13 +145,16 @@ class Part:
         return Part(tokens, starts, self.documents, tokenizer.count_bytes(tokens[1:]))
 
     def hold_back(self, n: int, tokenizer: Tokenizer) -> tuple[Part, Part]:
-        """All but about the last n of the targets, and those: whole documents, or the end of a stream.
+        """All but about the last n of the targets, and those: whole documents, the end of a stream, or
+        that of a document which is too long to be held back whole.
 
         n: at least one, and not all.
         """
         first, units = self.n_targets - n, self.starts[:-1]
         if self.documents:
-            first = int(units[max(1, int(np.searchsorted(units, first, "right")) - 1)])
+            begin = int(units[np.searchsorted(units, first, "right") - 1])
+            if begin and self.n_targets - begin <= MOST_HELD_BACK * n:
+                first = begin
         kept = np.append(units[units < first], first)
         rest = np.append(first, self.starts[self.starts > first])
         held = replace(self, tokens=self.tokens[first:], starts=rest - first)

@@ -285,7 +285,7 @@ class Hybrid(CachedModel):
             features = self.features(log_q, log_p, seen)[scored]
             found.append((features, both.gather(-1, at)[..., 0]))
         self.train(was_training)
-        if found:
+        if any(len(features) for features, _ in found):
             features, log_both = map(torch.cat, zip(*found, strict=True))
             self.trust.copy_(fitted_trust(features, log_both))
 
@@ -356,7 +356,7 @@ def fitted_trust(features: Tensor, log_both: Tensor) -> Tensor:
     (n, 2). Logistic regression: convex but for the mixture, a dozen numbers, a tenth of a second.
     """
     features, log_both = features.double().clone(), log_both.double().clone()
-    mean, std = features.mean(0), features.std(0)
+    mean, std = features.mean(0), features.std(0, correction=0)
     scale = torch.where(std > 1e-3, 1 / std.clamp_min(1e-3), 0)
     x = torch.cat(
         [(features - mean) * scale, torch.ones(len(features), 1, dtype=features.dtype)], 1
