@@ -117,3 +117,17 @@ def test_the_examples_of_the_docstrings_are_right() -> None:
     tried = doctest.testmod(machine)
     assert tried.attempted
     assert not tried.failed
+
+
+@pytest.mark.parametrize(("policy", "expected"), [(None, "10000"), ("ACTIVE", "None")])
+def test_threads_of_python_s_hornbook_spin_briefly_as_those_of_the_command(
+    policy: str | None, expected: str
+) -> None:
+    code = "import os, hornbook; hornbook.RunError; print(os.environ.get('GOMP_SPINCOUNT'))"
+    environment = {k: v for k, v in os.environ.items() if k != "GOMP_SPINCOUNT"}
+    if policy is not None:
+        environment["OMP_WAIT_POLICY"] = policy
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == expected

@@ -76,6 +76,9 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'hornbook' has no attribute {name!r}")
     import importlib
 
+    from hornbook.machine import spin_briefly
+
+    spin_briefly()
     value = getattr(importlib.import_module(_HOMES[name]), name)
     globals()[name] = value
     return value

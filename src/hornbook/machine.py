@@ -24,6 +24,17 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4
 TRIM_THRESHOLD, MMAP_THRESHOLD, MMAP_MAX = 64 << 20, 32 << 20, 65_536
 
 
+def spin_briefly() -> None:
+    """Has OpenMP's threads wait briefly for work, then sleep, where PyTorch is not loaded yet and the
+    environment says nothing of it.
+
+    On a busy machine long spinning costs up to a hundred times as much, on an idle one sleeping at once
+    costs a quarter (docs/logbook.md).
+    """
+    if "torch" not in sys.modules and "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+
+
 def available_memory(
     meminfo: Path = MEMINFO, cgroups: Iterable[tuple[Path, Path]] = CGROUPS
 ) -> int | None:

@@ -199,6 +199,34 @@ def test_all_runs_of_a_sweep_have_the_precision_of_the_first(
     assert len(found.groups) == 1
 
 
+def test_seeds_of_a_time_budget_repeat_what_was_chosen_for_the_first(
+    words: str, tmp_path: Path
+) -> None:
+    found = swept(words, tmp_path / "s", over={}, steps=None, minutes=0.1)
+    first, second = (hornbook.load(result.path) for result in found.results)
+    assert first.config.training.minutes == 0.1
+    assert second.config.training.minutes is None
+    assert second.report["steps"] == first.report["steps"]
+    assert (first.config.training.seed, second.config.training.seed) == (1, 2)
+    for section in ("model", "data", "tokenizer"):
+        assert getattr(first.config, section) == getattr(second.config, section)
+
+
+def test_counts_that_a_time_budget_chose_have_one_run(words: str, tmp_path: Path) -> None:
+    lines: list[str] = []
+    found = swept(
+        words,
+        tmp_path / "s",
+        over={},
+        steps=None,
+        minutes=0.001,
+        model=None,
+        on_message=lines.append,
+    )
+    assert len(found.results) == 1
+    assert any("counts were chosen, which no seed changes" in line for line in lines)
+
+
 def test_a_sweep_is_printed_as_its_table(whole: Swept) -> None:
     assert repr(whole) == str(whole)
     assert repr(whole).splitlines()[0].split()[1:4:2] == ["setting", "seeds"]

@@ -151,7 +151,7 @@ def _speed(device: torch.device, dtype: str) -> float:
 def _waiting() -> str:
     policy = os.environ.get("OMP_WAIT_POLICY")
     if policy is None:
-        spins = os.environ.get("GOMP_SPINCOUNT", "10000")  # what `hornbook` sets (cli/main.py)
+        spins = os.environ.get("GOMP_SPINCOUNT", "10000")  # `machine.spin_briefly`
         return f"which spin {spins} times, then sleep, when they wait"
     return f"which {'sleep' if policy.lower() == 'passive' else 'spin'} when they wait"
 

@@ -22,6 +22,7 @@ from keyword import iskeyword
 from hornbook.cli import OTHER_VERBS, VERBS
 from hornbook.errors import ConfigError, HornbookError, did_you_mean, for_terminal
 from hornbook.heartbeat import Heartbeat
+from hornbook.machine import spin_briefly
 from hornbook.parallel.launch import LAST_WORDS, Launch, find_launch, speaks, tell_torchrun
 from hornbook.version import __version__
 
@@ -87,10 +88,7 @@ def _run(arguments: list[str]) -> int:
         near = f"; did you mean {verb!r}?" if verb else did_you_mean(arguments[0], VERBS)
         raise ConfigError(f"{arguments[0]}: no such verb{near}")
     else:
-        # OpenMP threads that spin briefly, then sleep: on a busy machine long spinning costs up to a
-        # hundred times as much, on an idle one sleeping at once costs a quarter (docs/logbook.md)
-        if "OMP_WAIT_POLICY" not in os.environ:
-            os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+        spin_briefly()
         verb = arguments[0].replace("-", "_")
         verb += "_" if iskeyword(verb) else ""
         with Heartbeat() if speaks() else nullcontext():

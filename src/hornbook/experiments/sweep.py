@@ -29,7 +29,8 @@ from hornbook.metrics.groups import NAME, setting_words
 from hornbook.metrics.results import rank
 from hornbook.models.registry import MODELS, parse_run_config
 from hornbook.parallel.launch import alone
-from hornbook.planning.request import Request
+from hornbook.planning.repeat import read_run_settings
+from hornbook.planning.request import Request, read_request
 from hornbook.runs.directory import StoredRun
 from hornbook.training.callbacks.base import Callback
 from hornbook.training.session import resume, train
@@ -151,6 +152,7 @@ class _Trainer:
         self.callbacks, self.on_message = callbacks, on_message
         self.failed: list[str] = []
         self.precision: str | None = None  # of the first that is trained: the others have the same
+        self.first: dict[str, StoredRun] = {}  # run of each setting, whatever its seed
         self.n = 0
         self.facts = _claim(path, facts)
 
@@ -160,6 +162,8 @@ class _Trainer:
         run = self._finished(point, seed, total)
         if run is not None and not MODELS[run.config.model.name].model.fitted:
             self.precision = self.precision or str(run.facts["hardware"]["precision"])
+        if run is not None:
+            self.first.setdefault(setting_words(point), run)
         return run
 
     def _finished(self, point: Point, seed: int, total: int) -> StoredRun | None:
@@ -174,14 +178,26 @@ class _Trainer:
                     return run
                 self.on_message(f"{what}, resumed")
                 return resume(out, callbacks=self.callbacks)
+            first = self.first.get(setting_words(point))
+            if first is not None and MODELS[first.config.model.name].model.fitted:
+                self.on_message(f"{what}, left out: counts were chosen, which no seed changes")
+                return None
             self.on_message(what)
-            settings = merge(self.request.settings, nested(point), {"training": {"seed": seed}})
-            request = replace(self.request, settings=settings, began=None, precision=self.precision)
-            return train(request, out=out, callbacks=self.callbacks)
+            return train(self._request(point, seed, first), out=out, callbacks=self.callbacks)
         except RunError as error:  # diverged, or another process trains it: the others go on
             self.failed.append(str(error))
             self.on_message(str(error))
             return None
+
+    def _request(self, point: Point, seed: int, first: StoredRun | None) -> Request:
+        """What is requested of a run. Within a time budget it repeats what was chosen for the first run
+        of its setting, so that these differ by their seeds alone."""
+        settings = merge(self.request.settings, nested(point), {"training": {"seed": seed}})
+        if first is not None and settings["training"].get("minutes") is not None:
+            settings, _ = read_run_settings(first.path)
+            repeated = read_request(settings=merge(settings, {"training": {"seed": seed}}))
+            return replace(repeated, messages=(), ranks=self.request.ranks)
+        return replace(self.request, settings=settings, began=None, precision=self.precision)
 
     def search(self, search: Search, trials: int) -> None:
         """Tries points that depend on those before; their order is kept in sweep.json."""
