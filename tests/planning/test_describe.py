@@ -37,6 +37,15 @@ def test_what_a_text_decided_is_said(few_names: Path) -> None:
     assert "12.0 epochs (12 times through a small text; more would memorize it)" in lines["steps"]
 
 
+def test_a_text_with_blank_lines_may_be_documents(tmp_path: Path) -> None:
+    path = tmp_path / "recipes.txt"
+    path.write_text("Soup\n1 onion\n\nBread\n2 cups of flour\n\n" * 40)
+    (corpus,) = [how for what, how in describe(plan_of(path, TINY_MLP)) if what == "corpus"]
+    assert corpus.endswith(
+        "lines are blank; to read what is between them as documents: --separator blank)"
+    )
+
+
 def test_less_than_a_tenth_of_an_epoch_is_not_none(words_file: Path) -> None:
     few = {"model": {"name": "bigram"}, "training": {"steps": 1, "batch_size": 4}}
     steps = dict(describe(plan_of(words_file, few)))["steps"]
@@ -57,11 +66,11 @@ def test_what_time_decided_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         Bench, "step_seconds", lambda bench, *_, **__: seconds[bench.plan.config.model.n_embd]
     )
     monkeypatch.setattr(Bench, "report_seconds", lambda *_: (2.0, 3.0))
-    lines = dict(describe(plan_of("names", minutes=0.5)))
+    lines = dict(describe(plan_of("names", minutes=0.3)))
     assert "hybrid tiny promises the lowest loss on this text" in lines["model"]
     assert "counts of order 6 alone 2.0" in lines["model"]
     assert "(20 ms a step)" in lines["model"]
-    assert "as many as fit into 0.5 minutes, 20 ms each" in lines["steps"]
+    assert "as many as fit into 0.3 minutes, 20 ms each" in lines["steps"]
     assert lines["learning rate"].startswith("0.005, of Muon's matrices 0.015 (")
     assert lines["evaluations"].endswith(" (those that fit into the time)")
 

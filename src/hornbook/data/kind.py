@@ -9,6 +9,7 @@ from hornbook.data.wrapping import find_wrapping
 from hornbook.errors import counted
 
 Kind = Literal["documents", "stream"]
+BLANK = "of its lines are blank"
 
 
 def decide_kind(requested: str, text: str, *, whole: bool) -> tuple[Kind, str, str]:
@@ -49,7 +50,7 @@ def detect_kind(text: str) -> tuple[Kind, str]:
     indented = sum(line[0] in " \t" for line in filled) / max(1, len(filled))
     width = statistics.median(len(line) for line in filled) if filled else 0
     if blank > 0.02:
-        return "stream", f"{blank:.0%} of its lines are blank"
+        return "stream", f"{blank:.0%} {BLANK}"
     if indented > 0.02:
         return "stream", f"{indented:.0%} of its lines are indented"
     words = statistics.median(len(line.split()) for line in filled) if filled else 0

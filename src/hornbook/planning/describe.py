@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from hornbook.data.corpus import Corpus
+from hornbook.data.kind import BLANK
 from hornbook.data.reading import READING
 from hornbook.data.separators import LINE
 from hornbook.data.units import RECORD
@@ -43,8 +44,11 @@ def describe(plan: Plan) -> list[tuple[str, str]]:
         count += f", {trained:,} of them in LoRA's matrices and trained"
     if shape.counted and not shape.fitted:
         count += " and counts of the training part"
+    why = corpus.why_kind
+    if BLANK in why:
+        why += "; to read what is between them as documents: --separator blank"
     lines = [  # what, how, and the decision that it comes from
-        ("corpus", f"{corpus.source}: {corpus.kind} ({corpus.why_kind})", ""),
+        ("corpus", f"{corpus.source}: {corpus.kind} ({why})", ""),
         ("tokenizer", f"{tokenizer.kind}, {tokenizer.vocab_size:,} tokens", _tokenizer(plan)),
         *_base(plan),
         ("split", f"train / validation / test: {sizes} {unit}{again}", ""),
