@@ -6,10 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 import hornbook
 from hornbook.data.part import Part
-from hornbook.metrics.answers import ExactAnswers, exact_answers
+from hornbook.generate.decoder import sample, split_prompt
+from hornbook.generate.sampling import Sampling
+from hornbook.metrics.answers import ExactAnswers, answer_prompts, exact_answers
 
 
 @pytest.fixture(scope="module")
@@ -52,3 +55,22 @@ def test_long_answers_are_fewer_and_other_text_has_none(
     assert few is not None
     assert 1 <= few.prompts <= 2
     assert exact_answers(names_run.model, names_run.tokenizer, names_run.part("val"), ()) is None
+
+
+def test_a_prompt_ends_where_its_template_does(tmp_path: Path) -> None:
+    lines = [{"prompt": f"is {c} a", "completion": f"nd {c} and"} for c in "abcdefgh"] * 8
+    path = tmp_path / "joined.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)))
+    settings = {"model.order": 6, "tokenizer.kind": "bpe", "tokenizer.vocab_size": 270}
+    run = hornbook.train(path, model="ngram", out=tmp_path / "run", settings=settings)
+    assert run.template is not None
+    assert split_prompt(run.tokenizer, "is a a")[1]  # a longer token begins with its last one
+    own, part, sampling = (run.model, run.tokenizer), run.part("val"), Sampling(temperature=9)
+    generators = [torch.Generator().manual_seed(0) for _ in range(2)]
+    found = answer_prompts(*own, part, 4, run.template, generators[0], 20, sampling)
+    for (prompt, _), text in zip(part.prompts(run.tokenizer, 4), found, strict=True):
+        (expected,) = sample(
+            *own, prompt=prompt, whole_prompt=True, max_tokens=20, sampling=sampling,
+            generator=generators[1],
+        )  # fmt: skip
+        assert text == expected.text

@@ -39,6 +39,8 @@ def test_which_token_begins_and_ends_a_text(tmp_path: Path) -> None:
         assert tokenizer_of_model(data, begin, end)[0].end_id == expected
     _, notes = tokenizer_of_model(data, 288, 287)
     assert "'<unused-287>' and '<unused-288>' do so elsewhere" in notes[0]
+    data["added_tokens"][-1]["content"] = "<|end_of_text|>"  # as Llama 3 has it
+    assert tokenizer_of_model(data, 288, 287)[0].end_id == 289
     data["added_tokens"] = data["added_tokens"][:-1]
     assert tokenizer_of_model(data, 288, 287)[0].end_id == 287
     assert tokenizer_of_model(data, 70, 70)[0].end_id == 70  # an ordinary token
@@ -156,3 +158,15 @@ def test_conversations_in_chatml(tmp_path: Path) -> None:
         assert (
             "none of the forms that hornbook knows (ChatML, Llama 3), and is not run" in found[1][0]
         )
+
+
+def test_a_form_whose_messages_end_as_documents_do_is_not_used(tmp_path: Path) -> None:
+    data = saved(tmp_path)
+    data["added_tokens"] = data["added_tokens"][:-1]
+    for each in data["added_tokens"]:
+        each["content"] = {287: "<|im_start|>", 288: "<|im_end|>"}.get(each["id"], each["content"])
+    tokenizer, _ = tokenizer_of_model(data, None, 288)
+    program = "{% for m in messages %}<|im_start|>{{ m.role }}<|im_end|>"
+    form, (note,) = template_of(tokenizer, program)
+    assert form == ""
+    assert "the form ChatML, but '<|im_end|>' ends a document here, not" in note

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hornbook.errors import ConfigError, DataError
+from hornbook.generate.decoder import split_prompt
 from hornbook.tokenizers import END, BPETokenizer
 from hornbook.tokenizers.base import Written, stand_in
 from hornbook.tokenizers.bpe import LETTERS, train_bpe
@@ -171,6 +172,34 @@ def test_special_tokens_are_never_read_from_a_text() -> None:
         ]
         assert each.count_bytes(lines) == 5  # a special token is one, as is the end
     assert [t["content"] for t in own.to_json()["added_tokens"]] == [END, "<|user|>"]
+
+
+def test_of_many_special_tokens_all_are_kept() -> None:
+    names = [f"<|unused-{i}|>" for i in range(40)] + ["<|user|>"]
+    vocab = {token: i for i, token in enumerate([*DOCUMENTS.vocab, *names])}
+    own = BPETokenizer(vocab, DOCUMENTS.merges, end_id=len(vocab), special=names)
+    for each in (own, tokenizer_of(own.to_json())):
+        assert each.special == tuple(names)
+        ids = [*each.encode("a"), vocab["<|user|>"], vocab[names[0]], *each.encode("b<|user|>")]
+        written = each.decode_written(ids)
+        assert each.encode(written).tolist() == ids
+        assert isinstance(written, Written)
+        assert written.shown == "a<|user|><|unused-0|>b<|user|>"
+
+
+def test_a_stand_in_that_somebody_typed_comes_back_as_text() -> None:
+    vocab = {token: i for i, token in enumerate([*DOCUMENTS.vocab, "<|user|>"])}
+    own = BPETokenizer(vocab, DOCUMENTS.merges, end_id=len(vocab), special=["<|user|>"])
+    ids = own.encode(f"a{stand_in(0)}").tolist()
+    assert own.encode(own.decode_written(ids)).tolist() == ids
+
+
+def test_a_text_does_not_go_on_to_a_special_token() -> None:
+    vocab = {token: i for i, token in enumerate([*DOCUMENTS.vocab, "<|user|>"])}
+    own = BPETokenizer(vocab, DOCUMENTS.merges, end_id=len(vocab), special=["<|user|>"])
+    assert own.begin_with(b"<").count(True) == 1  # the character itself
+    assert not own.extends(b"<")
+    assert split_prompt(own, "a<|us") == ([own.end_id, *own.encode("a<|us")], b"")
 
 
 def test_special_tokens_are_known_where_the_bytes_of_their_stand_ins_are_not() -> None:

@@ -64,12 +64,20 @@ def random_texts(n: int) -> list[str]:
     return ["".join(rng.choices(ALPHABET, k=rng.randrange(1, 40))) for _ in range(n)]
 
 
+def with_special_tokens(learned: BPETokenizer, words: Words) -> BPETokenizer:
+    """The same tokens cut otherwise; of documents one is special."""
+    special = () if learned.end_id is None else ("<|user|>",)
+    vocab = {token: i for i, token in enumerate([*learned.vocab, *special])}
+    end_id = None if learned.end_id is None else len(vocab)
+    return BPETokenizer(vocab, learned.merges, end_id=end_id, words=words, special=special)
+
+
 @pytest.mark.parametrize("words", WORDS, ids=lambda words: words.name)
 @pytest.mark.parametrize("documents", [True, False])
 def test_subwords_are_those_of_hornbook(words: Words, documents: bool) -> None:
     learned = train_bpe(random_texts(400), 600, documents=documents)
-    tokenizer = BPETokenizer(learned.vocab, learned.merges, end_id=learned.end_id, words=words)
-    texts = random_texts(500)
+    tokenizer = with_special_tokens(learned, words)
+    texts = [*random_texts(500), "a<", "a<|us", "<|user|>", "<|user|>us"]
     code = f"""const tokenizer = $tokenizer.buildTokenizer({json.dumps(tokenizer.to_json())});
         return [tokenizer.vocabSize, {json.dumps(texts)}.map((text) => {{
           const {{ ids }} = tokenizer.encode(text);

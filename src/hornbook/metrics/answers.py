@@ -54,7 +54,7 @@ def answer_prompts(
         for prompt, _ in part.prompts(tokenizer, n)
         for one in sample(
             model, tokenizer, prompt=prompt, max_tokens=max_tokens, sampling=sampling,
-            stop=template.stops, generator=generator,
+            stop=template.stops, generator=generator, whole_prompt=True,
         )
     ]  # fmt: skip
 

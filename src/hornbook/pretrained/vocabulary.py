@@ -20,6 +20,7 @@ from hornbook.tokenizers.bpe import LETTERS, TO_BYTES
 from hornbook.tokenizers.existing import MOST_MISSING, taken_over
 from hornbook.tokenizers.words import WORDS, Words
 
+USUAL_ENDS = (END, "<|end_of_text|>")  # of a pretrained document, whatever ends a turn since
 NORMAL, ADDED = 1, (2, 3, 4, 5)  # llama.cpp's types: unknown, control, user-defined, unused
 OF_TOKENS = ("token_embedding.weight", "head.weight", "head.bias")  # have a row for each token
 OTHER_WORDS = {"gpt2": "gpt-2", "llama3": "llama-bpe", "llama-v3": "llama-bpe"}
@@ -66,7 +67,7 @@ def _end(
     """The id that begins and ends a document; None of a stream."""
     if begin is not None and begin == end and begin in named:
         return begin
-    usual = next((i for i, content in added.items() if content == END), None)
+    usual = next((i for end in USUAL_ENDS for i, content in added.items() if content == end), None)
     return next((i for i in (usual, end) if i is not None and i in named), None)
 
 
@@ -88,6 +89,11 @@ def template_of(tokenizer: Tokenizer, chat_template: object) -> tuple[str, tuple
         return "", ()
     if form := form_written_by(program, tokenizer.special):
         return form.message, ()
+    if form := form_written_by(program, [*tokenizer.special, tokenizer.end]):
+        return "", (
+            f"its chat template writes the form {form.name}, but {tokenizer.end!r} ends a document "
+            "here, not a message: hornbook continues texts with it and does not chat",
+        )
     return "", (
         f"its chat template writes none of the forms that hornbook knows ({known_forms()}), and is not "
         "run: hornbook continues texts with it and does not chat",

@@ -73,7 +73,7 @@ class BPETokenizer(Tokenizer):
     ) -> None:
         self.vocab, self.merges, self.words = vocab, tuple(merges), words
         self.whole_words, self.composed = whole_words, composed
-        self.special = tuple(special)[: len(STAND_INS)]
+        self.special = tuple(special)
         self.end_id, self.end, self.document_end = end_id, end, document_end
         self.vocab_size = len(vocab) + (end_id is not None)
         lacking = (byte for byte, letter in enumerate(LETTERS) if letter not in vocab)
@@ -115,8 +115,8 @@ class BPETokenizer(Tokenizer):
         return words
 
     def begin_with(self, start: bytes) -> list[bool]:
-        """Which tokens begin with these bytes, for each id."""
-        return [token.startswith(start) for token in self._bytes]
+        """Which tokens begin with these bytes, for each id; no special one, which no text becomes."""
+        return [token.startswith(start) for token in self._bytes_of_text]
 
     def extends(self, start: bytes) -> bool:
         """Whether a token begins with these bytes and is longer."""
@@ -124,8 +124,14 @@ class BPETokenizer(Tokenizer):
         return any(token.startswith(start) for token in self._sorted_bytes[after : after + 1])
 
     @cached_property
+    def _bytes_of_text(self) -> list[bytes]:
+        """As `_bytes`; nothing for special tokens."""
+        special = {*self.special_ids}
+        return [b"" if i in special else token for i, token in enumerate(self._bytes)]
+
+    @cached_property
     def _sorted_bytes(self) -> list[bytes]:
-        return sorted(self._bytes)
+        return sorted(self._bytes_of_text)
 
     def cut(self, pieces: Iterable[str]) -> Iterator[str]:
         """Pieces that end between words (`words.safe_cuts`): together they have the ids of the text."""
@@ -166,13 +172,15 @@ class BPETokenizer(Tokenizer):
 
     def decode_written(self, ids: Sequence[int] | Ids) -> str:
         """The text of `ids` as a template wrote it."""
-        if not self.special:
+        found = {*np.asarray(ids, dtype=np.int64).tolist()}
+        special = [s for s in self.special if self.vocab[s] in found][: len(STAND_INS)]
+        if not special:  # a stand-in is text
             return self.decode(ids)
         table = self._bytes.copy()
-        for i, token in enumerate(self.special_ids):
-            table[token] = stand_in(i).encode()
+        for i, token in enumerate(special):
+            table[self.vocab[token]] = stand_in(i).encode()
         text = b"".join([table[i] for i in np.asarray(ids, dtype=np.int64).tolist()])
-        return Written(text.decode("utf-8", "replace"), self.special)
+        return Written(text.decode("utf-8", "replace"), special)
 
     def decode_lines(self, ids: Ids) -> str:
         """The text of `ids`, each end of a document `document_end`."""

@@ -119,6 +119,7 @@ class BPETokenizer extends Tokenizer {
     this.table = Array(this.vocabSize).fill([]);
     for (const [token, id] of this.ids)
       this.table[id] = Array.from(token, (letter) => byteOf.get(letter));
+    this.special = new Set(json.added_tokens.map(({ id }) => id)); // which no text becomes
     this.longest = this.table.reduce((most, bytes) => Math.max(most, bytes.length), 0);
     this.cut = wordCutter(json.pre_tokenizer);
     this.merge = merger(json.model.merges);
@@ -150,10 +151,10 @@ class BPETokenizer extends Tokenizer {
     return this.table[id];
   }
 
-  /** The ids whose bytes begin with these. */
+  /** The ids whose bytes begin with these; of special tokens none. */
   beginning(bytes) {
-    const ids = this.table.keys();
-    return [...ids].filter((id) => bytes.every((byte, i) => this.table[id][i] === byte));
+    const ids = [...this.table.keys()].filter((id) => !this.special.has(id));
+    return ids.filter((id) => bytes.every((byte, i) => this.table[id][i] === byte));
   }
 
   pieces() {

@@ -10,19 +10,19 @@ from hornbook.generate.decoder import split_prompt
 from hornbook.tokenizers import BPETokenizer
 from hornbook.tokenizers.bpe import LETTERS, train_bpe
 from hornbook.tokenizers.words import WORDS, Words
-from tests.web.test_tokenizer import random_texts
+from tests.web.test_tokenizer import random_texts, with_special_tokens
 
 
 @pytest.mark.parametrize("words", WORDS, ids=lambda words: words.name)
 @pytest.mark.parametrize("documents", [True, False])
 def test_it_encodes_and_decodes_as_hornbook(tmp_path: Path, words: Words, documents: bool) -> None:
     learned = train_bpe(random_texts(400), 600, documents=documents)
-    own = BPETokenizer(learned.vocab, learned.merges, end_id=learned.end_id, words=words)
+    own = with_special_tokens(learned, words)
     own.save(tmp_path / "tokenizer.json")
     lesson = read_tokenizer(tmp_path / "tokenizer.json")
     assert isinstance(lesson, LessonTokenizer)
     assert (lesson.vocab_size, lesson.end_id) == (own.vocab_size, own.end_id)
-    for text in [*random_texts(500), "", "\ud800 half of a pair"]:
+    for text in [*random_texts(500), "", "\ud800 half of a pair", "a<", "a<|us", "<|user|>us"]:
         ids = own.encode(text).tolist()
         assert lesson.encode(text) == ids
         assert lesson.decode(ids) == own.decode(ids)

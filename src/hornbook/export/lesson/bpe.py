@@ -55,6 +55,8 @@ class BPETokenizer(Tokenizer):
         byte_of = {letter: byte for byte, letter in self.letters.items()}
         self.id_of = {t: i for t, i in data["model"]["vocab"].items() if i != self.end_id}
         self.bytes_of |= {i: bytes(byte_of[letter] for letter in t) for t, i in self.id_of.items()}
+        special = {each["id"] for each in data["added_tokens"]}  # no text becomes one
+        self.ordinary = sorted((i, raw) for i, raw in self.bytes_of.items() if i not in special)
         self.ranks = {tuple(pair): rank for rank, pair in enumerate(data["model"]["merges"])}
         self.composed = (data.get("normalizer") or {}).get("type") == "NFC"
         self.whole_words = data["model"].get("ignore_merges", False)
@@ -114,7 +116,7 @@ class BPETokenizer(Tokenizer):
             held = self.bytes_of[ids[last]] + held
             if self.whole_prompt or not self.bytes_of[ids[last]]:
                 break
-            found = [i for i, raw in sorted(self.bytes_of.items()) if raw.startswith(held)]
+            found = [i for i, raw in self.ordinary if raw.startswith(held)]
             if any(len(self.bytes_of[i]) > len(held) for i in found):
                 split = ids[:last], found, len(held)
         return split
