@@ -18,8 +18,7 @@ def texts(
     run: Run, folder: Path, prompt: str = "", stop: tuple[str, ...] = (), n: int = 3
 ) -> list[str]:
     model, tokenizer = main.load(folder)
-    (start, first), made = tokenizer.split(prompt), []
-    skip = min((len(tokenizer.bytes_of[i]) for i in first), default=0)
+    (start, first, skip), made = tokenizer.split(prompt), []
     for i in range(n):
         tokens = main.complete(model, start, i, key_of(5), Sampling(0.8), first)
         made.append(prompt + "".join(main.text_of(tokens, tokenizer, 90 + bool(first), stop, skip)))
