@@ -120,6 +120,8 @@ def resolution_of_size(
         for size_name, size in SIZES[kind].items():
             name = f"{IN_WORDS[model]} {size_name}"
             preset = size.settings(order if model == "hybrid" else None)
+            if model == "hybrid" and budget.minutes < tuning.SHORT_MINUTES:
+                preset["model"]["held_back"] = 0.0  # worth nothing within a pass through the text
             resolutions[name] = r = Resolution(preset, asked, data, size)
             most_parameters = tuning.PARAMETERS_PER_TOKEN * data.train.n_targets
             candidates[name] = Candidate(
@@ -192,6 +194,8 @@ def plan_in_time(budget: TimeBudget, resolution: Resolution, seconds: float | No
     budget = replace(budget, evaluation=evaluation, report=report * resolution.request.reserve)
     fitting = Decision(budget.evaluations(draft[name]), "those that fit into the time")
     count = draft.decide(name, fitting)
+    if budget.minutes < tuning.SHORT_MINUTES:
+        draft.decide("training.sample_count", Decision(0, "too little time"))
     count += 1  # and one before the first step
     if continues:
         fits = max(0, budget.steps(seconds, count * evaluation))

@@ -119,7 +119,7 @@ def precision(
         return Decision("fp32", "no instructions for bf16 here")
     if known is not None:
         return Decision("bf16" if known == "bf16" else "fp32", "as in the runs before")
-    if minutes is not None and minutes < tuning.MEASURED_PRECISION_MINUTES:
+    if minutes is not None and minutes < tuning.SHORT_MINUTES:
         return Decision("fp32", "too little time to measure bf16")
     ratio = measure()
     reason = f"measured, a step in bf16 takes {ratio:.2f} of the time in fp32"
