@@ -153,6 +153,17 @@ def test_the_time_for_counting_is_not_taken_from_comparing_sizes(
     assert "hybrid tiny" in plan.decisions["size"].reason
 
 
+@pytest.mark.parametrize(
+    ("minutes", "held_back", "samples"), [(0.3, 0.0, False), (1.0, 0.05, True)]
+)
+def test_a_short_time_is_for_steps(
+    minutes: float, held_back: float, samples: bool, seconds: dict[int, float]
+) -> None:
+    plan = sized("names", minutes, seconds, choices=("hybrid",))
+    assert plan.config.model.model_dump()["held_back"] == held_back
+    assert (plan.config.training.sample_count > 0) == samples
+
+
 @pytest.fixture
 def seconds(monkeypatch: pytest.MonkeyPatch) -> dict[int, float]:
     """Seconds of a step by the channels of a size."""
